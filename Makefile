@@ -1,0 +1,123 @@
+# The one vocabulary for people, hooks and CI. `make` alone prints help.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+include tools.env
+export $(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' tools.env)
+export PREFECT_HOME := $(CURDIR)/.state/prefect
+export DVC_SITE_CACHE_DIR := $(CURDIR)/.state/dvc
+export FLIGHTLINE_ROOT := $(CURDIR)
+export UV_COMPILE_BYTECODE := 1
+export UV_PYTHON_DOWNLOADS := never
+unexport PYTHONDONTWRITEBYTECODE
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+UV := $(shell command -v uv || echo .tools/bin/uv)
+INSTALLED := $(VENV)/.installed
+
+MODEL ?= hist_gradient_boosting
+SEED ?= 0
+
+##@ Set-up
+.PHONY: install
+install: $(INSTALLED)  ## Make the environment .venv from the lock (other targets do it by themselves)
+
+$(INSTALLED): locks/all.txt locks/build.txt pyproject.toml | $(UV)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
+	@echo "install: making $(VENV) from locks/all.txt (once, about a minute)"
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt -r locks/all.txt
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --build-constraints locks/build.txt --editable .
+	@touch $@
+
+.tools/bin/uv: locks/uv.txt
+	@echo "install: uv is not on this machine, putting it into .tools"
+	@$(PYTHON) -m venv .tools || { echo "python3-venv is missing: install it (Debian: apt-get install python3-venv), or install uv"; exit 1; }
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
+	@touch $@
+
+.PHONY: lock
+lock: | $(UV)  ## Renew the locks: everything, the service alone, and the build tools
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra pipelines pyproject.toml -o locks/all.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt -o locks/serving.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
+
+.PHONY: clean
+clean:  ## Remove what was made: environment, state, data/ and caches (the DVC remote .dvcstore stays)
+	rm -rf .venv .tools .state data .dvc/cache .dvc/tmp .pytest_cache .ruff_cache .hypothesis .coverage src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Data and features
+.PHONY: data
+data: $(INSTALLED)  ## Bring data/ to the version data.dvc names, verified
+	@$(RUN) -m pipelines.data
+
+.PHONY: ingest
+ingest: $(INSTALLED)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
+	@$(RUN) -m pipelines.ingest --folder "$(FOLDER)"
+
+##@ Model
+.PHONY: train
+train: $(INSTALLED)  ## Train, evaluate, register and judge a model: make train MODEL=logistic_regression SEED=1
+	@$(RUN) -m pipelines.training --model $(MODEL) --seed $(SEED)
+
+.PHONY: status
+status: $(INSTALLED)  ## Print what is live, as one JSON object
+	@$(RUN) -m pipelines.champion status
+
+.PHONY: promote
+promote: $(INSTALLED)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="slices look better"
+	@$(RUN) -m pipelines.champion promote --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
+
+.PHONY: ui
+ui: $(INSTALLED)  ## Show runs and models in MLflow's pages on http://127.0.0.1:5000
+	@$(VENV)/bin/mlflow server --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///$(CURDIR)/.state/mlflow/mlflow.db
+
+##@ Service
+.PHONY: serve
+serve: $(INSTALLED)  ## Serve the champion on http://127.0.0.1:8000
+	@$(RUN) -m pipelines.champion fetch
+	@exec $(RUN) -m serving
+
+.PHONY: predict
+predict: $(INSTALLED)  ## Send a real request to the running service and print the answer
+	@$(RUN) -m pipelines.request
+
+##@ Checks
+.PHONY: lint
+lint: $(INSTALLED)  ## Format, lint, types and layer rules; changes nothing
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/lint-imports --cache-dir .state/import-linter
+	@$(VENV)/bin/mypy --no-error-summary --cache-dir .state/mypy
+
+.PHONY: format
+format: $(INSTALLED)  ## Format the code
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+.PHONY: test
+test: $(INSTALLED)  ## Run every test (doctests too)
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
+
+.PHONY: test-fast
+test-fast: $(INSTALLED)  ## Run the tests that need no server and no full year, within a minute
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+
+.PHONY: prove
+prove: $(INSTALLED)  ## Plant faults and demand that their safeguards stop them
+	@$(RUN) -m tests.proof
+
+.PHONY: bench-join
+bench-join: $(INSTALLED)  ## Compare the point-in-time join with a plain ASOF JOIN in the same run
+	@$(RUN) benchmarks/bench_join.py
+
+##@ Help
+.PHONY: help
+help:  ## Print this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

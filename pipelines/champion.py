@@ -1,0 +1,115 @@
+"""What is live and why: `python -m pipelines.champion status | fetch | promote`.
+
+None of it is a flow: each is one question to the registry, and answers in a second.
+"""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.dvc_data import read_data_version
+from flightline.adapters.event_clock import read_clock
+from flightline.adapters.served_model import ModelManifest, write_served_model
+from flightline.errors import ClockError
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from flightline.specification import Problem
+from pipelines.command import run_command
+
+
+def fetch_champion(settings: Settings, problem: Problem) -> str | None:
+    """Bring the champion's model file to where the service loads it from.
+
+    Returns
+    -------
+    str or None
+        Its version, or None if there is no champion.
+    """
+    champion = registry.version_of(settings, problem.model_name, registry.CHAMPION)
+    if champion is None:
+        return None
+    manifest = ModelManifest(
+        name=problem.model_name,
+        version=str(champion.version),
+        run_id=champion.run_id,
+        sha256=champion.tags["model_sha256"],
+        feature_service=champion.tags["feature_service"],
+        columns=registry.input_columns(settings, champion),
+    )
+    write_served_model(settings.serving_models_dir, manifest, registry.download_model(settings, champion))
+    return str(champion.version)
+
+
+def status(settings: Settings, problem: Problem) -> dict[str, Any]:
+    """Describe data, clock, champion, challenger and the last verdict, in plain values."""
+    challenger = registry.version_of(settings, problem.model_name, registry.CHALLENGER)
+    return {
+        "model": problem.model_name,
+        "data_version": read_data_version(settings).md5,
+        "feature_service": problem.feature_service,
+        "clock": _clock(settings),
+        "champion": _describe(settings, registry.version_of(settings, problem.model_name, registry.CHAMPION)),
+        "challenger": _describe(settings, challenger),
+        "last_verdict": _verdict(challenger),
+        "last_champion_move": registry.last_move(settings, problem.model_name),
+    }
+
+
+def _clock(settings: Settings) -> str | None:
+    try:
+        return read_clock(settings).isoformat()
+    except ClockError:
+        return None
+
+
+def _describe(settings: Settings, version: Any) -> dict[str, Any] | None:
+    if version is None:
+        return None
+    metrics = registry.metrics_of_version(settings, version)
+    tested = {name: value for name, value in sorted(metrics.items()) if name.startswith("test_")}
+    return {"version": str(version.version), "run_id": version.run_id, **tested}
+
+
+def _verdict(version: Any) -> dict[str, Any] | None:
+    if version is None or "verdict" not in version.tags:
+        return None
+    return {"version": str(version.version), "decision": version.tags["verdict"], "reasons": version.tags["verdict_reasons"]}
+
+
+def promote(settings: Settings, problem: Problem, version: str, by: str, why: str) -> None:
+    """Let a named person move `champion`, with the version's own metrics and verdict as evidence."""
+    chosen = registry.get_version(settings, problem.model_name, version)
+    evidence = {"metrics": registry.metrics_of_version(settings, chosen), "verdict": _verdict(chosen)}
+    registry.move_champion(settings, problem.model_name, version, by=f"person:{by}", why=why, evidence=evidence)
+    fetch_champion(settings, problem)
+    print(f"champion of {problem.model_name} is now version {version}, moved by {by}: {why}")
+
+
+def _fetch(settings: Settings, problem: Problem) -> None:
+    version = fetch_champion(settings, problem)
+    print(f"champion: version {version}" if version else "champion: none yet; run `make train`")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("status", help="print one JSON object")
+    commands.add_parser("fetch", help="bring the champion to where the service loads it from")
+    move = commands.add_parser("promote", help="move champion by hand")
+    move.add_argument("--version", required=True)
+    move.add_argument("--by", required=True, help="your name")
+    move.add_argument("--why", required=True, help="the reason, in words")
+    options = parser.parse_args(arguments)
+    settings = Settings()
+    if options.command == "status":
+        return run_command(lambda: print(json.dumps(status(settings, PROBLEM), indent=2)))
+    if options.command == "fetch":
+        return run_command(lambda: _fetch(settings, PROBLEM))
+    return run_command(lambda: promote(settings, PROBLEM, options.version, options.by, options.why))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

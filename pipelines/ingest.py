@@ -1,0 +1,122 @@
+"""Takes new or corrected files into data/ as a new version: `python -m pipelines.ingest --folder PATH`.
+
+Nothing changes unless the whole data set with those files in it keeps the contract.
+"""
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flightline.adapters import dvc_data, raw_files
+from flightline.adapters.dvc_data import DataVersion
+from flightline.adapters.raw_files import FileChanges
+from flightline.contract import check_dataset
+from flightline.dataset import CONTRACTS
+from flightline.settings import Settings
+from pipelines.command import run_command
+from pipelines.progress import stage
+from pipelines.retries import is_remote_error
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """What an ingest changed; `before` equals `after` if every file was identical."""
+
+    before: DataVersion
+    after: DataVersion
+    changes: FileChanges
+
+    @property
+    def is_new_version(self) -> bool:
+        """Whether data.dvc changed and wants a commit."""
+        return self.before != self.after
+
+
+@task(cache_policy=NO_CACHE)
+def verify(settings: Settings) -> DataVersion:
+    """Demand that data/ is what data.dvc names."""
+    with stage("verify") as progress:
+        version = dvc_data.check_data(settings)
+        progress.say(f"data/ is at version {version}")
+    return version
+
+
+@task(cache_policy=NO_CACHE)
+def stage_files(settings: Settings, folder: Path, staged: Path) -> FileChanges:
+    """Lay the folder's files over a copy of data/."""
+    with stage("stage") as progress:
+        changes = raw_files.stage_files(settings.data_dir, folder, staged)
+        for kind, files in (("new", changes.new), ("corrected", changes.corrected), ("identical", changes.identical)):
+            progress.say(f"{len(files)} {kind}" + (f" ({', '.join(files)})" if files else ""))
+    return changes
+
+
+@task(cache_policy=NO_CACHE)
+def validate(staged: Path) -> dict[str, int]:
+    """Check the whole staged data set against the contract."""
+    with stage("validate") as progress:
+        rows = check_dataset(raw_files.read_raw_files(staged), CONTRACTS)
+        counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
+        progress.say(f"{sum(rows.values()):,} rows keep the contract: {counts}")
+    return rows
+
+
+@task(cache_policy=NO_CACHE, retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=is_remote_error)
+def add_version(settings: Settings, staged: Path) -> DataVersion:
+    """Push the staged data set and let data.dvc name it."""
+    with stage("add") as progress:
+        return dvc_data.add_version(settings, staged, progress.say)
+
+
+@flow(name="ingest", validate_parameters=False)
+def ingest(folder: Path) -> IngestResult:
+    """Take a folder of new or corrected files, in data/'s layout, into data/.
+
+    Parameters
+    ----------
+    folder
+        For example one with ``flights/2014-01.csv`` in it.
+
+    Raises
+    ------
+    ContractError
+        If the data set would break its contract with these files; nothing is changed.
+    DataVersionError
+        If data/ is not at data.dvc, or the remote cannot be filled; nothing is changed.
+    """
+    settings = Settings()
+    before = verify(settings)
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="ingest-", dir=settings.state_dir) as scratch:
+        staged = Path(scratch) / "data"
+        changes = stage_files(settings, Path(folder).resolve(), staged)
+        if not (changes.new or changes.corrected):
+            return IngestResult(before, before, changes)
+        validate(staged)
+        return IngestResult(before, add_version(settings, staged), changes)
+
+
+def print_result(result: IngestResult) -> None:
+    """Print the old and the new version, and what is left to do."""
+    if not result.is_new_version:
+        print(f"Every file is identical to the one in data/: still version {result.before}")
+        return
+    print(f"Old version {result.before}\nNew version {result.after}")
+    print(f"Commit it: git add {dvc_data.POINTER} && git commit")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and run the flow."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.ingest", description="Take new or corrected files into data/.")
+    parser.add_argument("--folder", type=Path, required=True, help="files in data/'s layout, e.g. flights/2014-01.csv")
+    folder = parser.parse_args(arguments).folder
+    return run_command(lambda: print_result(ingest(folder)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""What tasks pass on: where things lie and what identifies them, never the things themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class FeatureTables:
+    """A version of the feature tables and the examples, in one folder."""
+
+    key: str
+    folder: Path
+    rows: Mapping[str, int]
+    examples: int
+
+    @property
+    def examples_file(self) -> Path:
+        """The examples, with labels as known by the clock."""
+        return self.folder / "examples" / "examples.parquet"
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Examples with a label and their features, row by row, in two files of one folder."""
+
+    key: str
+    folder: Path
+    rows: int
+    features: int
+    unlabelled: Mapping[str, int]
+
+    @property
+    def examples_file(self) -> Path:
+        """Ids, keys, prediction times and labels."""
+        return self.folder / "examples.parquet"
+
+    @property
+    def features_file(self) -> Path:
+        """The columns a model takes, in order."""
+        return self.folder / "features.parquet"
+
+
+@dataclass(frozen=True)
+class FittedFile:
+    """A fitted model on disk, and how its settings were chosen."""
+
+    key: str
+    file: Path
+    sha256: str
+    rows: Mapping[str, int]
+    chosen: Mapping[str, float]
+    validation_log_loss: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class EvaluationFile:
+    """A model's evaluation on the test rows; its tables and pictures lie in `folder`."""
+
+    key: str
+    folder: Path
+    metrics: Mapping[str, float]
+    baseline_metrics: Mapping[str, float]
+    rows: int
+    rows_digest: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model version in the registry."""
+
+    version: str
+    run_id: str
+    sha256: str

@@ -1,0 +1,81 @@
+"""Bodies of the KServe V1 protocol that are the same for every problem.
+
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
+"""
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+InstanceT = TypeVar("InstanceT", bound=BaseModel)
+PredictionT = TypeVar("PredictionT", bound=BaseModel)
+
+
+class Answer(BaseModel):
+    """What comes with every prediction: as of when it holds, and what it could not use."""
+
+    prediction_time: datetime = Field(description="The moment the model was trained to predict at (UTC).")
+    as_of: datetime = Field(description="Where the event clock stood: nothing known later was used (UTC).")
+    missing_features: dict[str, str] = Field(
+        description="By feature, or by feature view for all of its features: no value, stale, or after the clock."
+    )
+    feature_ages_seconds: dict[str, int] = Field(
+        description="By feature view, from when its values became known to as_of; also of stale ones."
+    )
+    notes: list[str] = Field(description="What to know before relying on it.")
+
+
+class Instances(BaseModel, Generic[InstanceT]):
+    """What to predict."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    instances: list[InstanceT] = Field(min_length=1, description="One or more; the service's settings say how many.")
+
+
+class ModelReference(BaseModel):
+    """The model that answered."""
+
+    name: str
+    version: str
+    feature_service: str
+
+
+class Predictions(BaseModel, Generic[PredictionT]):
+    """One prediction for each instance, in their order."""
+
+    predictions: list[PredictionT]
+    model: ModelReference
+
+
+class ModelStatus(BaseModel):
+    """What is being served, or why nothing is."""
+
+    name: str
+    ready: bool
+    version: str | None
+    feature_service: str
+    clock: datetime | None = Field(description="Where the event clock stands (UTC).")
+    reason: str | None = Field(description="Why it is not ready, and what to do.")
+
+
+class Health(BaseModel):
+    """Whether the service can do its work."""
+
+    status: str
+    reason: str | None = None
+
+
+class FieldFault(BaseModel):
+    """One field that is not as it should be."""
+
+    field: str
+    reason: str
+
+
+class Failure(BaseModel):
+    """Why there is no answer."""
+
+    error: str
+    fields: list[FieldFault] = []

@@ -1,0 +1,232 @@
+"""Feast, as the running service reads it: the newest values of many keys in one call.
+
+Feast's online read applies no ttl and knows no clock, so both are judged here. Declarations,
+joins and materialisation are in `feast_store.py`.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flightline.adapters.feast_store import open_store
+from flightline.clock import is_stale
+from flightline.errors import FeatureError
+from flightline.settings import Settings
+
+if TYPE_CHECKING:
+    from feast import FeatureService, FeatureStore
+    from feast.protos.feast.serving.ServingService_pb2 import GetOnlineFeaturesResponse
+    from feast.repo_config import RegistryConfig
+
+NO_VALUE = "no value"
+STALE = "stale"
+AFTER_THE_CLOCK = "after the clock"
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    """What the online store knows of one entity row, as of a moment.
+
+    Parameters
+    ----------
+    values
+        Every feature of the service, None where it is missing.
+    event_timestamps
+        By view, when the value found became known (UTC), used or not; a view for which
+        nothing was found is absent.
+    missing
+        Why a feature has no value: by view if none of its features has one, else by feature.
+    """
+
+    values: dict[str, float | None]
+    event_timestamps: dict[str, datetime]
+    missing: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _View:
+    name: str
+    ttl: timedelta
+    keys: tuple[str, ...]
+    features: tuple[str, ...]
+
+
+class OnlineFeatures:
+    """A feature service, opened once for many reads.
+
+    It works on a snapshot of the registry: Feast refuses reads of a view that is being
+    materialised (feast issue 6780), and rewrites a registry file in place. Declarations
+    applied later are seen after the next start.
+    """
+
+    def __init__(self, store: "FeatureStore", service: "FeatureService", snapshot: tempfile.TemporaryDirectory[str]):
+        self._store = store
+        self._service = service
+        self._snapshot = snapshot
+        self._views = _views(store, service)
+        self._absent = _absent_keys(store, {key for view in self._views for key in view.keys})
+
+    @classmethod
+    def open(cls, settings: Settings, service: str) -> "OnlineFeatures":
+        """Open a feature service and read from it once.
+
+        Raises
+        ------
+        FeatureError
+            If it is not registered or not materialised, or the store cannot be reached.
+        """
+        snapshot = tempfile.TemporaryDirectory(prefix="feast-registry-")
+        try:
+            store = _open_on_snapshot(settings, Path(snapshot.name))
+            opened = cls(store, store.get_feature_service(service), snapshot)
+            opened.read([{}], datetime.now(UTC))
+        except FeatureError:
+            snapshot.cleanup()
+            raise
+        except Exception as err:
+            snapshot.cleanup()
+            raise FeatureError(
+                f"the feature service {service!r} cannot be opened ({type(err).__name__}); "
+                "run `make train`, which registers and materialises it"
+            ) from err
+        return opened
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, in the service's order."""
+        return tuple(feature for view in self._views for feature in view.features)
+
+    def read(self, entity_rows: Sequence[Mapping[str, object]], as_of: datetime) -> list[FeatureRow]:
+        """Read the features of many entity rows in one call.
+
+        Parameters
+        ----------
+        entity_rows
+            Each with the join keys; others are ignored, and one that is None or absent ends
+            as missing features.
+        as_of
+            The moment (UTC-aware) by which ttl is judged, and after which nothing is known.
+
+        Raises
+        ------
+        FeatureError
+            If the online store cannot be read.
+        """
+        if not entity_rows:
+            return []
+        asked = {key: [_or(row.get(key), absent) for row in entity_rows] for key, absent in self._absent.items()}
+        try:
+            response = self._store.get_online_features(features=self._service, entity_rows=asked)
+        except Exception as err:
+            # Feast passes on whatever the store's own client raises: sqlite3, redis, botocore.
+            raise FeatureError(
+                f"the online store cannot be read ({type(err).__name__}); check that it is up and materialised"
+            ) from err
+        values, stamps = response.to_dict(), _event_timestamps(response.proto, self._views)
+        return [self._row(i, row, values, stamps, as_of) for i, row in enumerate(entity_rows)]
+
+    def _row(
+        self,
+        index: int,
+        row: Mapping[str, object],
+        values: Mapping[str, list[Any]],
+        stamps: Mapping[str, list[datetime | None]],
+        as_of: datetime,
+    ) -> FeatureRow:
+        found: dict[str, float | None] = {}
+        timestamps: dict[str, datetime] = {}
+        missing: dict[str, str] = {}
+        for view in self._views:
+            # A store that holds rows of a missing key must not answer for every row without one.
+            has_key = all(row.get(key) is not None for key in view.keys)
+            stamp = stamps[view.name][index] if has_key else None
+            if stamp is not None:
+                timestamps[view.name] = stamp
+            if reason := _why_unusable(stamp, view.ttl, as_of):
+                missing[view.name] = reason
+                found |= dict.fromkeys(view.features)
+                continue
+            for feature in view.features:
+                value = values[feature][index]
+                found[feature] = None if value is None or value != value else float(value)
+                if found[feature] is None:
+                    missing[feature] = NO_VALUE
+        return FeatureRow(found, timestamps, missing)
+
+    def close(self) -> None:
+        """Remove the snapshot; the store is not to be read any more."""
+        self._snapshot.cleanup()
+
+
+def _why_unusable(stamp: datetime | None, ttl: timedelta, as_of: datetime) -> str | None:
+    if stamp is None:
+        return NO_VALUE
+    if stamp > as_of:
+        return AFTER_THE_CLOCK
+    return STALE if is_stale(stamp, ttl, as_of) else None
+
+
+def _or(key: object, absent: object) -> object:
+    return absent if key is None else key
+
+
+def _open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
+    """Open the store of the settings on a copy of its registry that nothing changes."""
+    from feast import FeatureStore
+    from feast.infra.registry.file import FileRegistryStore
+    from feast.protos.feast.core.FeatureView_pb2 import FeatureViewState
+    from feast.repo_config import RegistryConfig
+
+    source = open_store(settings)
+    _refuse_absent(source.config.registry, settings.feature_repo)
+    proto = type(source.registry.proto())()
+    proto.CopyFrom(source.registry.proto())
+    for view in proto.feature_views:
+        # Its last values are whole and may be served meanwhile.
+        if view.meta.state == FeatureViewState.MATERIALIZING:
+            view.meta.state = FeatureViewState.AVAILABLE_ONLINE
+    copied = RegistryConfig(path=str(folder / "registry.db"), cache_ttl_seconds=0)
+    FileRegistryStore(copied, folder).update_registry_proto(proto)
+    # A config keeps the registry it was first asked for, so this takes a new one.
+    config = open_store(settings).config.model_copy(update={"registry_config": copied})
+    return FeatureStore(repo_path=str(settings.feature_repo), config=config)
+
+
+def _refuse_absent(registry: "RegistryConfig", repo: Path) -> None:
+    """Refuse a registry file that is not there; Feast would make an empty one."""
+    if registry.registry_type == "file" and "://" not in registry.path and not (repo / registry.path).exists():
+        raise FeatureError("there is no Feast registry yet; run `make train`, which applies and materialises features")
+
+
+def _views(store: "FeatureStore", service: "FeatureService") -> list[_View]:
+    views = []
+    for projection in service.feature_view_projections:
+        view = store.get_feature_view(projection.name)
+        keys = tuple(column.name for column in view.entity_columns)
+        features = tuple(field.name for field in projection.features)
+        views.append(_View(view.name, view.ttl or timedelta(0), keys, features))
+    return views
+
+
+def _absent_keys(store: "FeatureStore", keys: set[str]) -> dict[str, object]:
+    """Give, by join key, what to ask for where a row has none: Feast raises TypeError for None."""
+    from feast import ValueType
+
+    least = {ValueType.INT32: -(2**31), ValueType.INT64: -(2**63)}
+    types = {entity.join_key: entity.value_type for entity in store.list_entities()}
+    return {key: least.get(types[key], "") for key in sorted(keys)}
+
+
+def _event_timestamps(
+    response: "GetOnlineFeaturesResponse", views: Sequence[_View]
+) -> dict[str, list[datetime | None]]:
+    """Give each view's event timestamps, one for each row; its features share them."""
+    vectors = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
+    stamps = {view.name: vectors[view.features[0]].event_timestamps for view in views}
+    return {
+        view: [stamp.ToDatetime(tzinfo=UTC) if stamp.seconds or stamp.nanos else None for stamp in column]
+        for view, column in stamps.items()
+    }

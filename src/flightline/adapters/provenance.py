@@ -1,0 +1,42 @@
+"""What the running code is: git commit, lock file and source text, for lineage and cache keys."""
+
+import hashlib
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from flightline.settings import Settings
+
+PACKAGE = Path(__file__).parent.parent
+LOCK_FILE = "locks/all.txt"
+
+
+def git_state(settings: Settings) -> tuple[str, bool]:
+    """Tell the commit of the clone, and whether tracked files differ from it.
+
+    Returns
+    -------
+    tuple
+        ("unknown", True) where there is no git, no repository or no commit.
+    """
+    try:
+        commit = _git(settings, "rev-parse", "--verify", "HEAD").strip()
+        return commit, bool(_git(settings, "status", "--porcelain", "--untracked-files=no").strip())
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", True
+
+
+def _git(settings: Settings, *arguments: str) -> str:
+    command = ["git", "-C", str(settings.root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def lock_digest(settings: Settings) -> str:
+    """Hash the lock file (sha256, hex), or say "unknown" where it is not shipped."""
+    file = settings.root / LOCK_FILE
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "unknown"
+
+
+def source_text(names: Iterable[str]) -> dict[str, str]:
+    """Read source files of this package, by path relative to it."""
+    return {name: (PACKAGE / name).read_text(encoding="utf-8") for name in sorted(names)}

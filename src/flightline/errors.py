@@ -1,0 +1,60 @@
+"""Every error this project raises on purpose, so that callers can tell them from bugs.
+
+    FlightlineError
+    |-- DataError            the bytes under data/ are not what they should be
+    |   |-- ContractError    a table breaks its contract: file, rows, values, rule
+    |   `-- DataVersionError data/, data.dvc and the remote do not agree
+    |-- FeatureError         features cannot be built or joined as declared
+    |   `-- LeakError        a feature uses what was not yet known
+    |-- TrainingError        a model cannot be fitted or evaluated honestly
+    |-- RegistryError        the model registry refuses or lacks something
+    |-- ModelFileError       a model file cannot be trusted or loaded
+    |-- ClockError           the event clock is missing or would go wrong
+    `-- RequestError         a prediction cannot be made for this request
+
+A message says what was got, what was expected and what to do.
+"""
+
+
+class FlightlineError(Exception):
+    """Base of the errors that a person, not a debugger, should read."""
+
+
+class DataError(FlightlineError):
+    """The data under data/ is not what it should be."""
+
+
+class ContractError(DataError):
+    """A raw table breaks its contract."""
+
+
+class DataVersionError(DataError):
+    """data/, data.dvc and the DVC remote do not agree."""
+
+
+class FeatureError(FlightlineError):
+    """Features cannot be built or joined as declared."""
+
+
+class LeakError(FeatureError):
+    """A feature row uses something that was not known at its event timestamp."""
+
+
+class TrainingError(FlightlineError):
+    """A model cannot be fitted or evaluated honestly."""
+
+
+class RegistryError(FlightlineError):
+    """The model registry refuses a change or lacks what was asked for."""
+
+
+class ModelFileError(FlightlineError):
+    """A model file is missing, altered, or holds types outside the allow-list."""
+
+
+class ClockError(FlightlineError):
+    """The event clock is missing, or a move of it makes no sense."""
+
+
+class RequestError(FlightlineError):
+    """A prediction cannot be made for this request."""

@@ -1,0 +1,71 @@
+"""What made a model: everything that must be equal to make it again."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a model comes from.
+
+    Parameters
+    ----------
+    git_commit
+        Commit of the code, or "unknown" outside a git checkout.
+    git_dirty
+        Whether tracked files differed from that commit.
+    data_md5
+        Hash of the data directory in data.dvc.
+    feature_service
+        Name of the Feast feature service.
+    features_sha256
+        Hash over the feature declarations in canonical text and the feature code.
+    lock_sha256
+        Hash of the lock file of the environment.
+    seed
+        Seed of everything random.
+    """
+
+    git_commit: str
+    git_dirty: bool
+    data_md5: str
+    feature_service: str
+    features_sha256: str
+    lock_sha256: str
+    seed: int
+
+    def as_tags(self) -> dict[str, str]:
+        """Give it as tags, prefixed ``lineage.``."""
+        return {f"lineage.{name}": str(value) for name, value in asdict(self).items()}
+
+
+def canonical_json(value: object) -> str:
+    """Write a value so that equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def digest_of(*parts: object) -> str:
+    """Hash values in canonical text (sha256, hex).
+
+    Examples
+    --------
+    >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256("\n".join(canonical_json(part) for part in parts).encode()).hexdigest()
+
+
+def features_digest(declarations: Mapping[str, object], code: Mapping[str, str]) -> str:
+    """Hash what defines the features.
+
+    Parameters
+    ----------
+    declarations
+        The feature service in plain values; not Feast's own spec, which holds timestamps and
+        changes at every apply.
+    code
+        By file name, the source text that computes features.
+    """
+    return digest_of(declarations, code)

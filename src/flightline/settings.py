@@ -1,0 +1,91 @@
+"""Where the project runs: one frozen object, built at the edges and passed down.
+
+What the model learns (training parameters, windows, thresholds) is not here; see
+`problem.py` and `training.py`. Each field can be set by an environment variable:
+FLIGHTLINE_ROOT, FLIGHTLINE_SERVING__PORT, and so on.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServingSettings(BaseModel, frozen=True):
+    """How the prediction service listens."""
+
+    host: str = Field(default="127.0.0.1", description="Address to bind.")
+    port: int = Field(default=8000, ge=1, le=65535, description="TCP port to bind.")
+    max_instances: int = Field(default=1000, ge=1, description="Instances allowed in one request.")
+    max_body_bytes: int = Field(default=1_000_000, ge=1, description="Size of a request body above which it is refused.")
+
+
+class Settings(BaseSettings):
+    """Where the project runs.
+
+    Examples
+    --------
+    >>> Settings(root="/srv/project").state_dir.as_posix()
+    '/srv/project/.state'
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="FLIGHTLINE_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    root: Path = Field(default_factory=Path.cwd, description="The clone: holds data.dvc and feature_repo/.")
+    profile: Literal["local", "stack", "aws"] = Field(
+        default="local", description="The kind of place: embedded, local servers, or AWS."
+    )
+    clock: Literal["set", "real"] = Field(
+        default="set",
+        description="'set': the event clock stands where .state/clock.json says; 'real': it is the time of day.",
+    )
+    dvc_remote: str = Field(default="local", description="Name of the DVC remote in .dvc/config.")
+    mlflow_tracking_uri: str = Field(
+        default="", description="MLflow server; empty means the SQLite file .state/mlflow/mlflow.db."
+    )
+    threads: int = Field(default=2, ge=1, description="Threads DuckDB may use.")
+    serving: ServingSettings = Field(default=ServingSettings(), description="The prediction service.")
+
+    @model_validator(mode="after")
+    def _refuse_relative_root(self) -> "Settings":
+        if not self.root.is_absolute():
+            raise ValueError(f"root must be an absolute path, got {self.root}")
+        return self
+
+    @property
+    def data_dir(self) -> Path:
+        """The DVC-tracked raw data."""
+        return self.root / "data"
+
+    @property
+    def feature_repo(self) -> Path:
+        """The folder of Feast declarations."""
+        return self.root / "feature_repo"
+
+    @property
+    def state_dir(self) -> Path:
+        """Everything the tools write inside the clone; git-ignored."""
+        return self.root / ".state"
+
+    @property
+    def features_dir(self) -> Path:
+        """Feature tables, one folder for each version, and the link `current`."""
+        return self.state_dir / "features"
+
+    @property
+    def clock_file(self) -> Path:
+        """Where the event clock stands, when it is set."""
+        return self.state_dir / "clock.json"
+
+    @property
+    def serving_models_dir(self) -> Path:
+        """Where the service finds its model."""
+        return self.state_dir / "serving"
+
+    @property
+    def tracking_uri(self) -> str:
+        """The MLflow tracking URI to use."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.state_dir / 'mlflow' / 'mlflow.db'}"

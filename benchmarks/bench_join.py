@@ -65,8 +65,8 @@ def write_view(rng: np.random.Generator, view: View, rows: int, folder: Path) ->
     frame = make_rows(rng, int(rows * view.share))[[*view.keys, "event_timestamp"]].drop_duplicates()
     late = pd.to_timedelta(rng.integers(0, 60, len(frame)), unit="min")
     frame["created"] = (frame["event_timestamp"] + late).astype("datetime64[us, UTC]")
-    values = pd.DataFrame(rng.normal(size=(len(frame), FEATURES_PER_VIEW)), columns=view.features, index=frame.index)
-    pd.concat([frame, values], axis=1).to_parquet(folder / f"{view.name}.parquet", index=False)
+    frame = frame.assign(**{name: rng.normal(size=len(frame)) for name in view.features})
+    frame.to_parquet(folder / f"{view.name}.parquet", index=False)
 
 
 def join_plain(entities: pd.DataFrame, views: tuple[View, ...], folder: Path) -> pd.DataFrame:

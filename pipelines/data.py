@@ -22,7 +22,7 @@ from pipelines.command import run_command
 
 
 def bring_data(settings: Settings) -> DataVersion:
-    """Pull, and say how long it took."""
+    """Bring data/ to the version that data.dvc names, and say how long it took."""
     start = time.perf_counter()
     version = dvc_data.pull(settings)
     print(f"data: {time.perf_counter() - start:.1f} s")
@@ -41,7 +41,9 @@ def make_first_version(settings: Settings) -> DataVersion:
     """
     for path in (settings.root / dvc_data.POINTER, settings.data_dir):
         if path.exists():
-            raise DataVersionError(f"{path} exists, so this would not be the first version. Remove it first, or use `make ingest`.")
+            raise DataVersionError(
+                f"{path} exists: this would not be the first version. Remove it, or use `make ingest`."
+            )
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.state_dir) as folder:
         staged = Path(folder) / "data"
@@ -54,10 +56,10 @@ def make_first_version(settings: Settings) -> DataVersion:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.data", description="Bring data/ to the version data.dvc names.")
+    parser = argparse.ArgumentParser(description=bring_data.__doc__)
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--push", action="store_true", help="put what the remote lacks or holds damaged there, from data/")
-    action.add_argument("--first-version", action="store_true", help="make data.dvc from the seed; neither may exist yet")
+    action.add_argument("--push", action="store_true", help="mend the remote from data/")
+    action.add_argument("--first-version", action="store_true", help="make data.dvc and data/ from the seed")
     chosen = parser.parse_args(arguments)
     settings = Settings()
     if chosen.push:

@@ -80,7 +80,7 @@ def ingest(folder: Path) -> IngestResult:
     Parameters
     ----------
     folder
-        For example one with ``flights/2014-01.csv`` in it.
+        For example one with ``<table>/2014-01.csv`` in it.
 
     Raises
     ------
@@ -112,8 +112,8 @@ def print_result(result: IngestResult) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.ingest", description="Take new or corrected files into data/.")
-    parser.add_argument("--folder", type=Path, required=True, help="files in data/'s layout, e.g. flights/2014-01.csv")
+    parser = argparse.ArgumentParser(description="Take new or corrected files into data/ as a new version.")
+    parser.add_argument("--folder", type=Path, required=True, help="files in data/'s layout, e.g. <table>/2014-01.csv")
     folder = parser.parse_args(arguments).folder
     return run_command(lambda: print_result(ingest(folder)))
 

@@ -69,8 +69,8 @@ async def _unexpected(_: Request, __: Exception) -> Response:
 def add_error_handlers(app: FastAPI) -> None:
     """Make every error an answer of the shape of `protocol.Failure`."""
     for error in STATUS_OF_ERROR:
-        app.add_exception_handler(error, _refused)
-    app.add_exception_handler(InstanceError, _not_predictable)
-    app.add_exception_handler(RequestValidationError, _not_valid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
+        app.exception_handler(error)(_refused)
+    app.exception_handler(InstanceError)(_not_predictable)
+    app.exception_handler(RequestValidationError)(_not_valid)
+    app.exception_handler(HTTPException)(_http)
+    app.exception_handler(Exception)(_unexpected)

@@ -71,7 +71,7 @@ class Predictor:
         frame = input_frame(self.model.manifest.columns, rows, requested)
         outcomes = self._outcomes(frame)
         return [
-            Prediction(**outcome, **_circumstances(instance, row, clock))
+            Prediction.model_validate({**outcome, **_circumstances(instance, row, clock)})
             for instance, row, outcome in zip(instances, rows, outcomes, strict=True)
         ]
 

@@ -1,5 +1,7 @@
 """The routes: KServe's V1 protocol, and what an orchestrator asks."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 
 from flightline.problem import PROBLEM
@@ -16,7 +18,7 @@ from serving.protocol import Failure, Health, Instances, ModelReference, ModelSt
 from serving.schemas import Instance, Prediction
 
 router = APIRouter()
-REFUSALS = {code: {"model": Failure} for code in (400, 404, 413, 415, 422, 503)}
+REFUSALS: dict[int | str, dict[str, Any]] = {code: {"model": Failure} for code in (400, 404, 413, 415, 422, 503)}
 
 
 @router.post("/v1/models/{name}:predict", dependencies=[BoundedJson], responses=REFUSALS, tags=["model"])

@@ -7,7 +7,7 @@ The rest of `serving/` reads an instance by the names in `PROBLEM.entity_keys` a
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
 
 from flightline.problem import PROBLEM
 from serving.protocol import Answer
@@ -38,7 +38,7 @@ Airport = Annotated[str, StringConstraints(pattern="^[A-Z0-9]{3}$")]
 Carrier = Annotated[str, StringConstraints(pattern="^[A-Z0-9]{2}$")]
 TailNumber = Annotated[str, StringConstraints(pattern="^[A-Z0-9]{5,6}$")]
 
-EXAMPLE = {
+EXAMPLE: dict[str, JsonValue] = {
     "origin": "JFK",
     "dest": "LAX",
     "carrier": "B6",

@@ -10,7 +10,9 @@ from flightline.contract import ForeignKey, TableContract, Violation, check_data
 from flightline.errors import ContractError
 
 ZONES = TableContract(
-    pa.DataFrameSchema({"zone": pa.Column("object"), "size": pa.Column("Float64", nullable=True, coerce=True)}, strict=True),
+    pa.DataFrameSchema(
+        {"zone": pa.Column("object"), "size": pa.Column("Float64", nullable=True, coerce=True)}, strict=True
+    ),
     key=("zone",),
     is_monthly=False,
 )
@@ -135,15 +137,27 @@ def _replace(file: str, frame: pd.DataFrame) -> Any:
     ("change", "says"),
     [
         (_drop("zones.csv"), "zones: breaks: a table has at least one file"),
-        (_rename(JANUARY, "trips/january.csv"), "trips/january.csv: breaks: the file of trips is named trips/YYYY-MM.csv"),
-        (_rename(JANUARY, "trips/2020-13.csv"), "trips/2020-13.csv: breaks: the file of trips is named trips/YYYY-MM.csv"),
+        (
+            _rename(JANUARY, "trips/january.csv"),
+            "trips/january.csv: breaks: the file of trips is named trips/YYYY-MM.csv",
+        ),
+        (
+            _rename(JANUARY, "trips/2020-13.csv"),
+            "trips/2020-13.csv: breaks: the file of trips is named trips/YYYY-MM.csv",
+        ),
         (_rename(JANUARY, "trips.csv"), "trips.csv: breaks: the file of trips is named trips/YYYY-MM.csv"),
         (_rename("zones.csv", "zones/2020-01.csv"), "zones/2020-01.csv: breaks: the file of zones is zones.csv"),
         (_rename(JANUARY, "rides/2020-01.csv"), "rides/2020-01.csv: breaks: a file belongs to one of: zones, trips"),
         (_rename(JANUARY, "2020-01.csv"), "2020-01.csv: breaks: a file belongs to one of: zones, trips"),
         (_replace("zones.csv", _frame("zone", "A")), "zones.csv: breaks: columns must be zone, size; got zone"),
-        (_replace("zones.csv", _frame("size,zone", "1,A")), "zones.csv: breaks: columns must be zone, size; got size, zone"),
-        (_replace("zones.csv", _frame("zone,size,x", "A,1,2")), "zones.csv: breaks: columns must be zone, size; got zone, size, x"),
+        (
+            _replace("zones.csv", _frame("size,zone", "1,A")),
+            "zones.csv: breaks: columns must be zone, size; got size, zone",
+        ),
+        (
+            _replace("zones.csv", _frame("zone,size,x", "A,1,2")),
+            "zones.csv: breaks: columns must be zone, size; got zone, size, x",
+        ),
         (_replace("zones.csv", _frame("zone,size")), "zones.csv: breaks: a file holds at least one row"),
     ],
 )
@@ -163,7 +177,9 @@ def test_many_violations_are_counted_and_the_first_shown() -> None:
     assert "... and 3 more in x.csv" in text
 
 
-@pytest.mark.parametrize(("file", "table"), [("trips/2020-01.csv", "trips"), ("zones.csv", "zones"), ("a/b/c.csv", "a")])
+@pytest.mark.parametrize(
+    ("file", "table"), [("trips/2020-01.csv", "trips"), ("zones.csv", "zones"), ("a/b/c.csv", "a")]
+)
 def test_a_file_belongs_to_a_table(file: str, table: str) -> None:
     assert table_of(file) == table
 

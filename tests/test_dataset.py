@@ -52,7 +52,13 @@ def _broken_rules(raw: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
 
 
 def test_the_literal_rows_keep_the_contract() -> None:
-    assert check_dataset(_data_set(), CONTRACTS) == {"airlines": 3, "airports": 4, "planes": 1, "flights": 3, "weather": 2}
+    assert check_dataset(_data_set(), CONTRACTS) == {
+        "airlines": 3,
+        "airports": 4,
+        "planes": 1,
+        "flights": 3,
+        "weather": 2,
+    }
 
 
 def test_the_real_year_keeps_the_contract(seed_dir: Path) -> None:

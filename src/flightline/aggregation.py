@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import ibis
-from ibis import _
+from ibis import Deferred, _
 
 from flightline.errors import FeatureError
 
@@ -83,18 +84,48 @@ def rolling(
     moments = measured.group_by([*keys, "event_timestamp"]).aggregate(
         _count=_.count().cast("float64"), **{name: measured[name].sum() for name in names}
     )
-    statistics: dict[str, ibis.Value] = {}
-    for span in windows:
-        window = _window(span, keys)
-        total = {name: moments[name].sum().over(window) for name in ["_count", *names]}
-        name = f"{prefix}_{span_name(span)}"
-        statistics[f"{name}_count"] = total["_count"]
-        statistics |= {f"{name}_{mean}": total[mean] / total["_over"].nullif(0.0) / 100.0 for mean in means}
-        statistics |= {f"{name}_{share}": total[share] / total["_count"] for share in shares}
-    return moments.select(*keys, "event_timestamp", **statistics)
+    return _over_windows(moments, keys, windows, ["_count", *names]).select(
+        *keys, "event_timestamp", **_statistics(prefix, windows, list(means), list(shares))
+    )
 
 
-def _window(span: timedelta, keys: Sequence[str]) -> ibis.expr.builders.WindowBuilder:
+def _over_windows(
+    moments: ibis.Table, keys: Sequence[str], windows: Sequence[timedelta], names: Sequence[str]
+) -> ibis.Table:
+    """Sum columns over each window, as the running total less what came before the window.
+
+    One look at a window's first row serves all columns, where a sum each would cost a walk
+    over the window for every column.
+    """
+    so_far = ibis.window(group_by=list(keys), order_by="event_timestamp", preceding=None, following=0)
+    running = moments.mutate(**{f"{name}_so_far": moments[name].sum().over(so_far) for name in names})
+    before = ibis.struct({name: running[f"{name}_so_far"] - running[name] for name in names})
+    with_first = running.mutate(
+        **{f"_first_{span_name(span)}": before.first(include_null=True).over(_window(span, keys)) for span in windows}
+    )
+    return with_first.mutate(
+        **{
+            f"{name}_{span_name(span)}": with_first[f"{name}_so_far"] - with_first[f"_first_{span_name(span)}"][name]
+            for span in windows
+            for name in names
+        }
+    )
+
+
+def _statistics(
+    prefix: str, windows: Sequence[timedelta], means: Sequence[str], shares: Sequence[str]
+) -> dict[str, Deferred]:
+    statistics = {}
+    for span in map(span_name, windows):
+        statistics[f"{prefix}_{span}_count"] = _[f"_count_{span}"]
+        for mean in means:
+            statistics[f"{prefix}_{span}_{mean}"] = _[f"{mean}_{span}"] / _[f"_over_{span}"].nullif(0.0) / 100.0
+        for share in shares:
+            statistics[f"{prefix}_{span}_{share}"] = _[f"{share}_{span}"] / _[f"_count_{span}"]
+    return statistics
+
+
+def _window(span: timedelta, keys: Sequence[str]) -> Any:
     return ibis.range_window(
         preceding=ibis.interval(seconds=int(span.total_seconds())),
         following=ibis.interval(seconds=0),

@@ -130,7 +130,7 @@ def _check_shape(file: str, raw: pd.DataFrame, contract: TableContract) -> list[
     table = table_of(file)
     name = rf"{table}/\d{{4}}-(0[1-9]|1[0-2])\.csv" if contract.is_monthly else rf"{table}\.csv"
     if not re.fullmatch(name, file):
-        rule = f"the file of {table} is named {table}/YYYY-MM.csv" if contract.is_monthly else f"the file of {table} is {table}.csv"
+        rule = f"the file of {table} is " + (f"named {table}/YYYY-MM.csv" if contract.is_monthly else f"{table}.csv")
     elif list(raw.columns) != list(contract.columns):
         rule = f"columns must be {', '.join(contract.columns)}; got {', '.join(map(str, raw.columns))}"
     elif raw.empty:
@@ -175,7 +175,9 @@ def _violations(file: str, raw: pd.DataFrame, cases: pd.DataFrame) -> list[Viola
     for case in (cases if located.empty else located).to_dict("records"):
         is_about_row = case["schema_context"] == "DataFrameSchema"
         rule = _rule(str(case["check"]))
-        columns = [c for c in raw.columns if re.search(rf"\b{re.escape(c)}\b", rule)] if is_about_row else [case["column"]]
+        columns = [case["column"]]
+        if is_about_row:
+            columns = [column for column in raw.columns if re.search(rf"\b{re.escape(column)}\b", rule)]
         line, value = None, case["failure_case"]
         if pd.notna(case["index"]):
             line = _line(int(case["index"]))
@@ -197,7 +199,9 @@ def _rows_outside_month(file: str, typed: pd.DataFrame) -> list[Violation]:
 def check_keys(table: str, typed: Mapping[str, pd.DataFrame], contract: TableContract) -> list[Violation]:
     """Find rows whose key stands more than once in the table's files taken together."""
     key = list(contract.key)
-    rows = pd.concat([frame[key].assign(_file=file, _line=frame.index + HEADER_LINES + 1) for file, frame in typed.items()])
+    rows = pd.concat(
+        [frame[key].assign(_file=file, _line=frame.index + HEADER_LINES + 1) for file, frame in typed.items()]
+    )
     repeated = rows[rows.duplicated(key, keep="first")]
     rule = f"({', '.join(key)}) is unique in {table}"
     return [
@@ -220,9 +224,7 @@ def check_foreign_keys(
     return found
 
 
-def check_dataset(
-    raw: Mapping[str, pd.DataFrame], contracts: Mapping[str, TableContract]
-) -> dict[str, int]:
+def check_dataset(raw: Mapping[str, pd.DataFrame], contracts: Mapping[str, TableContract]) -> dict[str, int]:
     """Check every file, then keys and references over the whole data set.
 
     Parameters
@@ -279,7 +281,8 @@ def describe(violations: list[Violation]) -> str:
     by_file: dict[str, list[Violation]] = {}
     for violation in violations:
         by_file.setdefault(violation.file, []).append(violation)
-    lines = [f"{len(violations)} violation(s) of the data contract in {len(by_file)} file(s); nothing downstream was changed."]
+    count = f"{len(violations)} violation(s) of the data contract in {len(by_file)} file(s)"
+    lines = [f"{count}; nothing downstream was changed."]
     for found in by_file.values():
         lines += [f"  {violation}" for violation in found[:SHOWN_VIOLATIONS]]
         if len(found) > SHOWN_VIOLATIONS:

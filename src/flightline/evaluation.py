@@ -56,13 +56,16 @@ def calibration_table(label: np.ndarray, probability: np.ndarray, bins: int = CA
     >>> calibration_table(np.array([0, 0, 1, 1]), np.array([0.1, 0.1, 0.8, 0.6]), bins=2)["observed"].tolist()
     [0.0, 1.0]
     """
+    # Rows of equal probability share their labels' mean, so that their order changes nothing.
+    _, group, size = np.unique(probability, return_inverse=True, return_counts=True)
+    share = (np.bincount(group, weights=label) / size)[group]
     order = np.argsort(probability, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
     return pd.DataFrame(
         {
             "rows": [len(part) for part in parts],
             "predicted": [probability[part].mean() for part in parts],
-            "observed": [label[part].mean() for part in parts],
+            "observed": [share[part].mean() for part in parts],
         }
     )
 
@@ -93,7 +96,7 @@ def metrics_of(label: np.ndarray, probability: np.ndarray) -> dict[str, float]:
 
 def rows_digest(ids: pd.Series, label: pd.Series) -> str:
     """Hash which rows with which labels were judged (sha256, hex)."""
-    rows = pd.DataFrame({"id": ids.astype(str), "label": label.astype(int)}).sort_values("id")
+    rows = pd.DataFrame({"id": ids.astype(str), "label": label.astype(int)}).sort_values(["id", "label"])
     return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()
 
 

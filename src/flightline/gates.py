@@ -93,10 +93,11 @@ def decide_promotion(
         return Verdict(Decision.PROMOTE, (passed, "there is no champion yet"))
     if champion.model == challenger.model:
         return Verdict(Decision.HOLD, ("the challenger is the champion: there is nothing to compare",))
-    theirs = champion.metrics[primary_metric]
+    theirs = champion.metrics.get(primary_metric, float("nan"))
+    allowed = f"{theirs:.4f}" + (f" + {thresholds.tolerance:g}" if thresholds.tolerance else "")
     if not own <= theirs + thresholds.tolerance:
-        return Verdict(Decision.HOLD, (passed, f"worse than the champion: {primary_metric} {own:.4f} > {theirs:.4f}"))
-    return Verdict(Decision.PROMOTE, (passed, f"not worse than the champion: {primary_metric} {own:.4f} <= {theirs:.4f}"))
+        return Verdict(Decision.HOLD, (passed, f"worse than the champion: {primary_metric} {own:.4f} > {allowed}"))
+    return Verdict(Decision.PROMOTE, (passed, f"not worse than the champion: {primary_metric} {own:.4f} <= {allowed}"))
 
 
 def _incomparable(challenger: Evidence, baseline: Evidence, champion: Evidence | None) -> list[str]:
@@ -118,11 +119,11 @@ def _broken_bounds(metrics: Mapping[str, float], thresholds: Thresholds) -> list
     odd = [
         f"{n} {value(n):.4f} is implausibly good (above {limit}): a feature has probably seen the label"
         for n, limit in thresholds.implausible.items()
-        if value(n) > limit
+        if not value(n) <= limit
     ]
     return [*low, *high, *odd]
 
 
 def _not_better_than_baseline(challenger: Evidence, baseline: Evidence, metric: str) -> list[str]:
-    own, base = challenger.metrics.get(metric, float("nan")), baseline.metrics[metric]
+    own, base = challenger.metrics.get(metric, float("nan")), baseline.metrics.get(metric, float("nan"))
     return [] if own < base else [f"not better than the baseline: {metric} {own:.4f}, baseline {base:.4f}"]

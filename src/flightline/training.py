@@ -86,7 +86,8 @@ def fit(
         Rows by name, as `windows.split` gives them; the test rows are not looked at.
     """
     columns = feature_columns(features)
-    _check_labels(label[masks["refit"]])
+    for window in ("fit", "refit"):
+        _check_labels(label[masks[window]], window)
     build = model_builder(parameters.model)
     tried = _try_settings(parameters, build, columns, features, label, masks)
     best = min(tried, key=lambda item: item[1])
@@ -96,10 +97,13 @@ def fit(
     return FittedModel(pipeline, best[0], losses)
 
 
-def _check_labels(label: pd.Series) -> None:
-    classes = sorted(label.dropna().unique())
-    if classes != [0, 1]:
-        raise TrainingError(f"training needs both classes 0 and 1 before the test window, got {classes}")
+def _check_labels(label: pd.Series, window: str) -> None:
+    classes = [float(value) for value in sorted(label.dropna().unique())]
+    if classes != [0.0, 1.0] or label.isna().any():
+        raise TrainingError(
+            f"training needs labels of both classes, 0 and 1, in the {window} window, got {classes} and {label.isna().sum()} missing; "
+            "change the windows in src/flightline/problem.py or add data"
+        )
 
 
 def _try_settings(parameters, build, columns, features, label, masks) -> list[tuple[dict[str, float], float]]:
@@ -107,12 +111,17 @@ def _try_settings(parameters, build, columns, features, label, masks) -> list[tu
     later, truth = features[masks["validation"]], label[masks["validation"]].astype(int)
     if parameters.model == "hist_gradient_boosting":
         pipeline = build(columns, parameters.seed, max_iter=parameters.max_iterations).fit(*fit_rows)
-        stages = pipeline[-1].staged_predict_proba(pipeline[:-1].transform(later))
-        return [({"max_iter": i}, log_loss(truth, p[:, 1])) for i, p in enumerate(stages, start=1) if i % 10 == 0]
+        stages = enumerate(pipeline[-1].staged_predict_proba(pipeline[:-1].transform(later)), start=1)
+        kept = ((i, stage) for i, stage in stages if i % 10 == 0 or i == parameters.max_iterations)
+        return [({"max_iter": i}, _loss(truth, stage)) for i, stage in kept]
     settings = (
         [{"inverse_regularisation": c} for c in parameters.inverse_regularisations]
         if parameters.model == "logistic_regression"
         else [{}]
     )
     fitted = [(setting, build(columns, parameters.seed, **setting).fit(*fit_rows)) for setting in settings]
-    return [(setting, log_loss(truth, pipeline.predict_proba(later)[:, 1])) for setting, pipeline in fitted]
+    return [(setting, _loss(truth, pipeline.predict_proba(later))) for setting, pipeline in fitted]
+
+
+def _loss(truth: pd.Series, probabilities: np.ndarray) -> float:
+    return float(log_loss(truth, probabilities[:, 1], labels=[0, 1]))

@@ -3,12 +3,15 @@
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import zc.lockfile
 
 from flightline.adapters import dvc_data
+from flightline.adapters.dvc_store import RemoteError
 from flightline.adapters.seed_data import write_seed
 from flightline.errors import DataVersionError
 from flightline.settings import Settings
@@ -223,7 +226,9 @@ def test_a_damaged_object_in_the_remote(
 
 
 @pytest.mark.parametrize("path", [MONTH, ".dir"])
-def test_a_missing_object_in_the_remote(path: str, clone: Settings, origin: Settings, remote: Path, tmp_path: Path) -> None:
+def test_a_missing_object_in_the_remote(
+    path: str, clone: Settings, origin: Settings, remote: Path, tmp_path: Path
+) -> None:
     dvc_data.pull(clone, _silent)
     held = contents(clone.data_dir)
     _add_changed_month(origin, tmp_path)
@@ -232,6 +237,17 @@ def test_a_missing_object_in_the_remote(path: str, clone: Settings, origin: Sett
     with pytest.raises(DataVersionError, match=r"expected md5 .*, got nothing[\s\S]*--push"):
         dvc_data.pull(clone, _silent)
     assert contents(clone.data_dir) == held
+
+
+def test_dvc_itself_says_nothing_about_a_failure(clone: Settings, origin: Settings, remote: Path) -> None:
+    _object(remote, origin, MONTH).unlink()
+    run = "import sys; from pipelines.data import main; sys.exit(main([]))"
+    environment = os.environ | {"FLIGHTLINE_ROOT": str(clone.root), "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", run], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("DataVersionError: ")
+    assert len(ended.stderr.splitlines()) == 3
 
 
 def test_a_hash_in_data_dvc_that_no_one_knows(clone: Settings, small: Path) -> None:
@@ -258,7 +274,8 @@ ALTERATIONS = {
 @pytest.mark.parametrize(("alter", "says"), ALTERATIONS.values(), ids=ALTERATIONS)
 @pytest.mark.parametrize("has_cache", [True, False])
 def test_altered_data(alter, says: str, has_cache: bool, clone: Settings) -> None:
-    dvc_data.pull(clone, _silent)
+    for _ in range(2):  # the second time DVC could note the hashes of data/
+        dvc_data.pull(clone, _silent)
     pointer = (clone.root / "data.dvc").read_bytes()
     if not has_cache:
         shutil.rmtree(clone.root / ".dvc" / "cache")
@@ -318,7 +335,9 @@ def test_a_data_dvc_that_names_no_version(text: str | None, says: str, tmp_path:
 
 @pytest.mark.parametrize("mode", [0o444, 0o644])
 @pytest.mark.parametrize("path", [MONTH, ".dir"])
-def test_push_mends_a_damaged_remote(path: str, mode: int, clone: Settings, origin: Settings, remote: Path, small: Path) -> None:
+def test_push_mends_a_damaged_remote(
+    path: str, mode: int, clone: Settings, origin: Settings, remote: Path, small: Path
+) -> None:
     broken = _object(remote, origin, path)
     _halve(broken)
     broken.chmod(mode)
@@ -385,18 +404,25 @@ def _break_data(origin: Settings, remote: Path) -> None:
     _edit_same_size_and_time(origin.data_dir / "planes.csv")
 
 
-@pytest.mark.parametrize("break_it", [_break_remote, _break_dvc_add, _break_data])
-def test_a_failed_addition_leaves_data_and_data_dvc(break_it, origin: Settings, remote: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("break_it", "error"),
+    [(_break_remote, RemoteError), (_break_dvc_add, DataVersionError), (_break_data, DataVersionError)],
+)
+def test_a_failed_addition_leaves_data_and_data_dvc(
+    break_it, error: type[DataVersionError], origin: Settings, remote: Path, tmp_path: Path
+) -> None:
     staged = _stage_changed_month(origin, tmp_path)
     break_it(origin, remote)
     data, pointer = contents(origin.data_dir), (origin.root / "data.dvc").read_bytes()
-    with pytest.raises(DataVersionError):
+    with pytest.raises(error):
         dvc_data.add_version(origin, staged, _silent)
     assert contents(origin.data_dir) == data
     assert (origin.root / "data.dvc").read_bytes() == pointer
 
 
-def test_killed_between_data_and_data_dvc_goes_back(clone: Settings, origin: Settings, tmp_path: Path, small: Path) -> None:
+def test_killed_between_data_and_data_dvc_goes_back(
+    clone: Settings, origin: Settings, tmp_path: Path, small: Path
+) -> None:
     former = (origin.root / "data.dvc").read_bytes()
     _add_changed_month(origin, tmp_path)
     (origin.root / "data.dvc").write_bytes(former)  # data/ was switched, data.dvc not yet written

@@ -128,9 +128,7 @@ def test_refuses_a_manifest_that_is_not_one(
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"version": "../../etc"}', '{"version": 1}', '{"version": "9"}'])
-def test_refuses_a_current_that_names_no_version(
-    tmp_path: Path, model_file: tuple[Path, str], content: str
-) -> None:
+def test_refuses_a_current_that_names_no_version(tmp_path: Path, model_file: tuple[Path, str], content: str) -> None:
     put(tmp_path, model_file)
     (tmp_path / "current.json").write_text(content)
     with pytest.raises(ModelFileError):

@@ -25,7 +25,6 @@ import pyarrow as pa
 from feast import FeatureView, FileSource, OnDemandFeatureView, RepoConfig
 from feast.data_format import ParquetFormat
 from feast.data_source import DataSource
-from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.offline_stores import duckdb as feast_duckdb
 from feast.infra.offline_stores import ibis as feast_ibis
 from feast.infra.offline_stores import offline_utils
@@ -86,8 +85,7 @@ class AsofOfflineStore(feast_duckdb.DuckDBOfflineStore):
         """
         if not isinstance(entity_df, pd.DataFrame):
             raise FeatureError(
-                f"entity_df is a {type(entity_df).__name__}, but this offline store has no SQL: "
-                "run the query yourself and pass its result as a pandas DataFrame"
+                f"entity_df is a {type(entity_df).__name__}, but this store runs no SQL: pass a pandas DataFrame"
             )
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         is_parquet = all(_is_parquet(view.batch_source) for view in feature_views)
@@ -172,9 +170,6 @@ class AsofRetrievalJob(feast_ibis.IbisRetrievalJob):
                     result = result.append_column(name, features[name])
         return result
 
-    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return self._to_arrow_internal(timeout).to_pandas()
-
 
 def _read_entities(entity_df: pd.DataFrame) -> _Entities:
     column = offline_utils.infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
@@ -191,12 +186,11 @@ def _plan_join(view: FeatureView, feature_refs: list[str], full_feature_names: b
     prefix = f"{view.projection.name_to_use()}:"
     shown = f"{view.projection.name_alias or view.name}__" if full_feature_names else ""
     features = [ref.removeprefix(prefix) for ref in feature_refs if ref.startswith(prefix)]
-    keys = [key.name for key in view.entity_columns if key.name != DUMMY_ENTITY_ID]
     return _Join(
         view=view.name,
         source=cast(FileSource, view.batch_source),
         # A map may name some of the keys only; the others keep their names and still count.
-        keys={key: view.projection.join_key_map.get(key, key) for key in keys},
+        keys={key.name: view.projection.join_key_map.get(key.name, key.name) for key in view.entity_columns},
         features={feature: shown + feature for feature in features},
         ttl=view.ttl,
     )
@@ -299,8 +293,8 @@ def _scan_sql(connection: duckdb.DuckDBPyConnection, source: FileSource, repo_pa
         return "read_parquet('{}')".format(path.replace("'", "''"))  # a file, or a folder of files
     from pyarrow import dataset  # needed for remote files only, where it saves DuckDB's downloaded extension
 
-    endpoint, credentials = source.s3_endpoint_override or "", source.resolve_credentials()
-    system, path = source.create_filesystem_and_path(path, endpoint, credentials)
+    endpoint = source.s3_endpoint_override or ""
+    system, path = source.create_filesystem_and_path(path, endpoint, source.resolve_credentials())
     connection.register("remote", dataset.dataset(path, filesystem=system, format="parquet"))
     return "remote"
 

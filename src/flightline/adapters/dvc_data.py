@@ -6,16 +6,15 @@ is hashed, and data/ is only ever replaced as a whole, by a rename. What touches
 is in `dvc_store.py`.
 """
 
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from flightline.adapters import dvc_store
-from flightline.adapters.dvc_store import SHOWN_FILES, Content, Stores
+from flightline.adapters.dvc_store import SHOWN_FILES, Content, RemoteError, Stores
 from flightline.adapters.seed_data import write_seed
 from flightline.errors import DataVersionError
 from flightline.settings import Settings
@@ -62,9 +61,11 @@ def read_data_version(settings: Settings) -> DataVersion:
         out = dvc_store.read_pointer(pointer)
         version = DataVersion(str(out["md5"]), int(out["nfiles"]), int(out["size"]))
     except (KeyError, TypeError, ValueError) as err:
-        raise DataVersionError(f"{pointer} is unreadable ({err!r}); expected one output with md5, nfiles, size. {restore}") from err
+        expected = "expected one output with md5, nfiles, size"
+        raise DataVersionError(f"{pointer} is unreadable ({err!r}); {expected}. {restore}") from err
     if not version.md5.endswith(".dir"):
-        raise DataVersionError(f"{pointer} names {version.md5}; expected the hash of a folder, which ends in .dir. {restore}")
+        expected = "expected the hash of a folder, which ends in .dir"
+        raise DataVersionError(f"{pointer} names {version.md5}; {expected}. {restore}")
     return version
 
 
@@ -186,20 +187,25 @@ def _demand(found: Content | None, wanted: DataVersion, what: str) -> Content:
 def _refuse_unknown_content(settings: Settings, stores: Stores, wanted: DataVersion) -> None:
     """Stop if replacing data/ would lose something: what it holds is no version DVC has."""
     found = dvc_store.hash_folder(settings.data_dir)
-    if found is None or dvc_store.is_version_cached(stores, found.md5) or dvc_store.is_version_in_remote(stores, found.md5):
+    if found is None or _is_held(stores, found.md5):
         return
     try:
         lines = _differences(found.hashes, dvc_store.fetch_list(stores, wanted.md5).hashes)
     except DataVersionError as err:
         lines = [f"which files differ cannot be told: {err}"]
+    first = f"data/ was altered or is incomplete: it holds {_version_of(found)}, {POINTER} names {wanted}"
     raise DataVersionError(
-        "\n  ".join([f"data/ was altered or is incomplete: it holds {_version_of(found)}, {POINTER} names {wanted}", *lines])
+        "\n  ".join([first, *lines])
         + "\nNothing was changed. If the change is meant, put those files into a folder of their own and run "
         "`make ingest FOLDER=...`; to have the version back, move data/ away and run `make data`."
     )
 
 
-def _differences(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
+def _is_held(stores: Stores, md5: str) -> bool:
+    return dvc_store.is_version_cached(stores, md5) or dvc_store.is_version_in_remote(stores, md5)
+
+
+def _differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
     lines = [f"{path}: missing, expected md5 {wanted[path]}" for path in sorted(wanted.keys() - found.keys())]
     lines += [f"{path}: not in that version" for path in sorted(found.keys() - wanted.keys())]
     lines += [
@@ -213,17 +219,18 @@ def _differences(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
 
 def _stage(stores: Stores, wanted: DataVersion, staged: Path) -> str:
     """Write the wanted version into a new folder; say where it came from."""
-    is_known = dvc_store.is_version_cached(stores, wanted.md5) or dvc_store.is_version_in_remote(stores, wanted.md5)
-    if not is_known and dvc_store.is_remote_unfilled(stores):
+    if not _is_held(stores, wanted.md5) and dvc_store.is_remote_unfilled(stores):
         return _stage_seed(stores, wanted, staged)
     try:
         content = dvc_store.fetch_list(stores, wanted.md5)
         fetched = dvc_store.fetch_files(stores, content)
+    except RemoteError:
+        raise
     except DataVersionError as err:
         raise DataVersionError(
             f"version {wanted}, which {POINTER} names, cannot be had. {err}\n"
-            f"Nothing was changed. If {POINTER} was edited: git checkout {POINTER}. If the remote lost objects or never "
-            "got them: run `python -m pipelines.data --push` in a clone whose data/ is at this version."
+            f"Nothing was changed. If {POINTER} was edited: git checkout {POINTER}. If the remote lost objects or "
+            "never got them: run `python -m pipelines.data --push` in a clone whose data/ is at this version."
         ) from err
     dvc_store.check_out(stores, content, staged)
     _demand(dvc_store.hash_folder(staged), wanted, "what was checked out of DVC's cache")
@@ -237,9 +244,10 @@ def _stage_seed(stores: Stores, wanted: DataVersion, staged: Path) -> str:
     if content is None or content.md5 != wanted.md5:
         got = "nothing" if content is None else _version_of(content)
         raise DataVersionError(
-            f"the remote '{stores.remote_name}' has never been filled, and the seed is not the version that {POINTER} "
-            f"names: got {got}, expected {wanted}. Nothing was changed. If {POINTER} was edited: git checkout {POINTER}. "
-            "Otherwise point the remote to where that version is (dvc remote modify), or install the packages of the lock file."
+            f"the remote '{stores.remote_name}' has never been filled, and the seed is not the version that "
+            f"{POINTER} names: got {got}, expected {wanted}. Nothing was changed. If {POINTER} was edited: "
+            f"git checkout {POINTER}. Otherwise point the remote to where that version is (dvc remote modify), "
+            "or install the packages of the lock file."
         )
     dvc_store.store_folder(stores, staged, content)
     return f"made from the seed, and pushed to the remote '{stores.remote_name}', which was empty"
@@ -253,11 +261,12 @@ def _switch(settings: Settings, stores: Stores, staged: Path, before: Path, vers
     try:
         dvc_store.write_pointer(stores, settings.data_dir)
         if read_data_version(settings) != version:
-            raise DataVersionError(f"DVC wrote {read_data_version(settings)}, expected {version}: data/ was changed meanwhile")
+            got = read_data_version(settings)
+            raise DataVersionError(f"DVC wrote {got}, expected {version}: data/ was changed meanwhile")
     except BaseException:  # also an interrupt
-        os.rename(settings.data_dir, staged)
+        settings.data_dir.rename(staged)
         if before.exists():
-            os.rename(before, settings.data_dir)
+            before.rename(settings.data_dir)
         pointer.unlink(missing_ok=True)
         if former is not None:
             pointer.write_bytes(former)
@@ -267,12 +276,12 @@ def _switch(settings: Settings, stores: Stores, staged: Path, before: Path, vers
 def _replace_folder(target: Path, staged: Path, before: Path) -> None:
     """Rename the staged folder to the target; what was there goes to `before`."""
     if target.exists():
-        os.rename(target, before)
+        target.rename(before)
     try:
-        os.rename(staged, target)
+        staged.rename(target)
     except OSError:
         if before.exists():
-            os.rename(before, target)
+            before.rename(target)
         raise
 
 

@@ -76,7 +76,7 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
             remote = repo.cloud.get_remote_odb(settings.dvc_remote)
             yield Stores(repo, repo.cache.local, remote, settings.dvc_remote)
     except LockError as err:
-        raise DataVersionError("another DVC command works in this clone; wait until it is done and run this again") from err
+        raise DataVersionError("another DVC command works in this clone; wait until it ends, run this again") from err
     except (DvcException, OSError) as err:
         raise DataVersionError(f"DVC stopped: {type(err).__name__}: {err}") from err
 
@@ -200,8 +200,8 @@ def store_folder(stores: Stores, folder: Path, content: Content) -> None:
         Naming the files that could not be stored.
     """
     with _asking_remote(stores):
-        _store(stores.remote, f"the remote '{stores.remote_name}'", folder, content)
-    _store(stores.cache, "DVC's cache", folder, content)
+        _store(stores.remote, folder, content, error=RemoteError)
+    _store(stores.cache, folder, content, error=DataVersionError)
 
 
 def drop_damaged(stores: Stores, content: Content) -> int:
@@ -246,7 +246,9 @@ def _fetch(stores: Stores, paths: Mapping[str, str]) -> int:
         stores.cache.add(sources, stores.remote.fs, absent, verify=True, on_error=causes.__setitem__)
         failed = [oid for oid in absent if not stores.cache.exists(oid)]
         if failed:
-            raise DataVersionError(_describe_failed(stores, {oid: paths[oid] for oid in failed}, causes))
+            did_not_answer = any(not isinstance(cause, FileNotFoundError) for cause in causes.values())
+            error = RemoteError if did_not_answer else DataVersionError
+            raise error(_describe_failed(stores, {oid: paths[oid] for oid in failed}, causes))
     return len(absent)
 
 
@@ -265,16 +267,18 @@ def _describe_failed(stores: Stores, failed: Mapping[str, str], causes: Mapping[
     return "\n".join(lines)
 
 
-def _store(store: "HashFileDB", name: str, folder: Path, content: Content) -> None:
+def _store(store: "HashFileDB", folder: Path, content: Content, error: type[DataVersionError]) -> None:
     from dvc.fs import localfs
 
     held = set(store.oids_exist(list({content.md5, *content.hashes.values()})))
     new = {oid: path for path, oid in content.hashes.items() if oid not in held}
     causes: dict[str, BaseException] = {}
     if new:
-        store.add([str(folder / path) for path in new.values()], localfs, list(new), verify=False, on_error=causes.__setitem__)
+        sources = [str(folder / path) for path in new.values()]
+        store.add(sources, localfs, list(new), verify=False, on_error=causes.__setitem__)
     if causes:
         first = "; ".join(f"{new[oid]}: {err}" for oid, err in list(causes.items())[:SHOWN_FILES])
-        raise DataVersionError(f"{len(causes)} of {len(new)} new file(s) could not be put into {name}: {first}")
+        place = store.fs.unstrip_protocol(store.path)
+        raise error(f"{len(causes)} of {len(new)} new file(s) could not be put into {place}: {first}")
     if content.md5 not in held:
         store.add([content.tree.path], content.tree.fs, [content.md5], verify=False)

@@ -82,7 +82,7 @@ def find_leaks(
     groups: Mapping[str, ibis.Table],
     feature_tables: Mapping[str, Callable[[Mapping[str, ibis.Table]], ibis.Table]],
     moments: Sequence[datetime],
-    before: timedelta = timedelta(days=8),
+    before: timedelta = timedelta(days=35),
     after: timedelta = timedelta(days=3),
 ) -> list[Leak]:
     """Run the leak test of `leakage.py` on every feature table at every moment.
@@ -94,7 +94,9 @@ def find_leaks(
     moments
         UTC-aware, well inside the data.
     before, after
-        How much of what became known around a moment is looked at.
+        How much of what became known around a moment is looked at. `before` must reach back
+        further than anything is known ahead (schedules, 28 days): a table that joins an
+        event to what was planned has no row in a shorter one.
 
     Returns
     -------

@@ -205,6 +205,9 @@ def _views(store: "FeatureStore", service: "FeatureService") -> list[_View]:
     views = []
     for projection in service.feature_view_projections:
         view = store.get_feature_view(projection.name)
+        if not view.materialization_intervals:
+            # Feast would read it as empty, and every answer would lack its features.
+            raise FeatureError(f"the feature view {view.name} was never materialised; run `make train`")
         keys = tuple(column.name for column in view.entity_columns)
         features = tuple(field.name for field in projection.features)
         views.append(_View(view.name, view.ttl or timedelta(0), keys, features))

@@ -148,7 +148,8 @@ def _frame(name: str, text: str) -> pd.DataFrame:
         skip_blank_lines=False,
     )
     if len(frame) != lines - 1:
-        raise _unreadable(name, None, f"{lines} lines hold {lines - 1} rows; {len(frame)} were read (stray carriage returns?)")
+        rule = f"{lines} lines hold {lines - 1} rows; {len(frame)} were read (stray carriage returns?)"
+        raise _unreadable(name, None, rule)
     return frame.where(frame.notna(), None)
 
 

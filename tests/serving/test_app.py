@@ -1,0 +1,167 @@
+"""The service as it starts: on real Feast and a real model file, and on what is missing or broken."""
+
+import shutil
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from conftest import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of
+from fastapi.testclient import TestClient
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from flightline.adapters import feast_store
+from flightline.adapters.event_clock import set_clock
+from flightline.adapters.model_files import digest_of_file, save_model
+from flightline.adapters.served_model import write_served_model
+from flightline.request_features import request_features
+from flightline.settings import Settings
+from serving.app import create_app
+from serving.schemas import Instance
+
+REPOSITORY = Path(__file__).parents[2]
+TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "pandera")
+AGE = timedelta(minutes=10)
+
+
+def _write_tables(settings: Settings) -> list[str]:
+    """Write for every declared view one row, of the keys of INSTANCE, with 1.0 in every feature."""
+    declarations = feast_store.load_declarations(settings)
+    join_keys = {entity.name: entity.join_key for entity in declarations if hasattr(entity, "join_key")}
+    names = []
+    tables = settings.features_dir / "current"
+    tables.mkdir(parents=True)
+    for view in [declared for declared in declarations if hasattr(declared, "batch_source")]:
+        keys = {join_keys[entity]: INSTANCE[join_keys[entity]] for entity in view.entities}
+        features = [field.name for field in view.schema if field.name not in keys]
+        row = keys | dict.fromkeys(features, 1.0) | dict.fromkeys(("event_timestamp", "created_timestamp"), NOON - AGE)
+        pd.DataFrame([row]).to_parquet(tables / f"{view.name}.parquet")
+        names += features
+    return names
+
+
+@pytest.fixture(scope="module")
+def filled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the project's own declarations materialised to noon, a fitted model and a clock."""
+    settings = Settings(root=tmp_path_factory.mktemp("filled"))
+    shutil.copytree(REPOSITORY / "feature_repo", settings.feature_repo, ignore=shutil.ignore_patterns("__pycache__"))
+    names = _write_tables(settings)
+    feast_store.apply(settings)
+    feast_store.materialise(settings, NOON)
+    set_clock(settings, NOON)
+    requested = request_features(pd.DataFrame([Instance(**INSTANCE).model_dump()]))
+    kinds = dict.fromkeys(names, "float64") | {
+        name: "float64" if dtype == np.float64 else "str" for name, dtype in requested.dtypes.items()
+    }
+    digest = save_model(fitted(kinds, "hist_gradient_boosting"), settings.root / "model.skops")
+    write_served_model(settings.serving_models_dir, manifest_of(kinds, digest), settings.root / "model.skops")
+    return settings.root
+
+
+@pytest.fixture
+def settings(filled_root: Path, tmp_path: Path) -> Settings:
+    """A copy of it, to break."""
+    shutil.copytree(filled_root, tmp_path / "root")
+    return Settings(root=tmp_path / "root")
+
+
+def _status(settings: Settings) -> dict:
+    """Start the service, check that it lives, and that it predicts only if it is ready."""
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/health/live").status_code == 200
+        status = client.get(STATUS).json()
+        answer = client.post(PREDICT, json={"instances": [INSTANCE]})
+        assert answer.status_code == client.get("/health/ready").status_code == (200 if status["ready"] else 503)
+        if not status["ready"]:
+            assert answer.json()["error"] in status["reason"]
+            assert "/" not in status["reason"]
+        return status
+
+
+def test_predicts_on_real_feast_and_a_real_model(settings: Settings) -> None:
+    with TestClient(create_app(settings)) as client:
+        answer = client.post(PREDICT, json={"instances": [INSTANCE, INSTANCE | {"carrier": None, "tailnum": None}]})
+        assert answer.status_code == 200
+        whole, partial = answer.json()["predictions"]
+        assert whole["missing_features"] == {}
+        assert set(whole["feature_ages_seconds"].values()) == {AGE.total_seconds()}
+        assert partial["missing_features"]
+        assert set(partial["missing_features"].values()) == {"no value"}
+        assert client.get(STATUS).json()["ready"] is True
+
+
+@pytest.mark.parametrize(
+    ("moved", "reason"), [(timedelta(days=400), "stale"), (-AGE - timedelta(minutes=1), "after the clock")]
+)
+def test_values_too_old_or_of_the_future_are_not_used(settings: Settings, moved: timedelta, reason: str) -> None:
+    set_clock(settings, NOON + moved)
+    later = INSTANCE | {"scheduled_departure": (NOON + moved + timedelta(hours=3)).isoformat()}
+    with TestClient(create_app(settings)) as client:
+        (prediction,) = client.post(PREDICT, json={"instances": [later]}).json()["predictions"]
+        nothing_known = later | {"carrier": None, "tailnum": None}
+        (without,) = client.post(PREDICT, json={"instances": [nothing_known]}).json()["predictions"]
+    assert set(prediction["missing_features"].values()) == {reason}
+    assert set(without["missing_features"].values()) == {reason, "no value"}
+
+
+def test_starts_without_a_model_and_says_what_to_do(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.rmtree(settings.serving_models_dir)
+    status = _status(settings)
+    assert status["version"] is None
+    assert "no model has been promoted yet: run `make train`" in status["reason"]
+    assert "no model has been promoted yet" in caplog.text
+
+
+def test_starts_on_a_flipped_byte_and_does_not_serve_it(settings: Settings) -> None:
+    file = settings.serving_models_dir / "3" / "model.skops"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert "model.skops has sha256" in _status(settings)["reason"]
+
+
+def test_starts_on_an_untrusted_type_and_does_not_load_it(settings: Settings) -> None:
+    file = settings.root / "other.skops"
+    skops.io.dump(Pipeline([("call", FunctionTransformer(eval))]), file)
+    manifest = manifest_of({"a": "float64"}, digest_of_file(file))
+    write_served_model(settings.serving_models_dir, manifest, file)
+    assert "outside the allow-list" in _status(settings)["reason"]
+
+
+def test_starts_on_a_model_of_other_features_and_does_not_serve_it(settings: Settings) -> None:
+    kinds = {"moon_phase": "float64"}
+    digest = save_model(fitted(kinds), settings.root / "other.skops")
+    write_served_model(settings.serving_models_dir, manifest_of(kinds, digest), settings.root / "other.skops")
+    assert "takes the column 'moon_phase'" in _status(settings)["reason"]
+
+
+def test_starts_without_a_feature_store_and_makes_none(settings: Settings) -> None:
+    shutil.rmtree(settings.state_dir / "feast")
+    assert "no Feast registry yet" in _status(settings)["reason"]
+    assert not (settings.state_dir / "feast").exists()
+
+
+def test_names_every_reason_at_once(tmp_path: Path) -> None:
+    shutil.copytree(REPOSITORY / "feature_repo", tmp_path / "feature_repo")
+    reason = _status(Settings(root=tmp_path))["reason"]
+    assert all(part in reason for part in ("no model has been promoted", "no Feast registry", "clock has not been set"))
+
+
+def test_a_ready_service_has_imported_no_training_tool(filled_root: Path) -> None:
+    code = (
+        "import sys, serving.__main__\n"
+        "from flightline.settings import Settings\n"
+        "from serving.assets import open_assets\n"
+        "assets = open_assets(Settings())\n"
+        "assets.close()\n"
+        f"found = [name for name in {TRAINING_TOOLS} if name in sys.modules]\n"
+        "sys.exit(assets.reason or ', '.join(found) or 0)"
+    )
+    environment = {"PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}", "FLIGHTLINE_ROOT": str(filled_root)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

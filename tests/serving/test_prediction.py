@@ -1,0 +1,89 @@
+"""From features to the model's own columns."""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import INSTANCE, KINDS, NOON, HandMadeFeatures, fitted, manifest_of
+
+from flightline.adapters.feast_online import FeatureRow
+from flightline.adapters.served_model import ServedModel
+from flightline.errors import ModelFileError
+from flightline.models import ZOO
+from flightline.problem import PROBLEM
+from serving.prediction import InstanceError, Predictor, check_still_to_come, input_frame, rehearse
+from serving.schemas import Instance, Prediction, moment_of, prediction_time_of
+
+
+def test_columns_come_in_the_models_order_and_types() -> None:
+    rows = [FeatureRow({"b": 1.0, "a": None}, {}, {}), FeatureRow({"b": None, "a": 2.0}, {}, {})]
+    requested = pd.DataFrame({"word": ["x", None], "hour": [3, 4]})
+    frame = input_frame([("hour", "float64"), ("a", "float64"), ("word", "str"), ("b", "float64")], rows, requested)
+    expected = pd.DataFrame(
+        {
+            "hour": [3.0, 4.0],
+            "a": [np.nan, 2.0],
+            "word": np.array(["x", None], dtype=object),
+            "b": [1.0, np.nan],
+        }
+    )
+    pd.testing.assert_frame_equal(frame, expected)
+
+
+def test_a_column_nobody_gives_is_refused_by_name() -> None:
+    with pytest.raises(ModelFileError, match="takes the column 'wind'"):
+        input_frame([("wind", "float64")], [FeatureRow({"a": 1.0}, {}, {})], pd.DataFrame({"word": ["x"]}))
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_model_of_the_zoo_answers_with_and_without_features(name: str) -> None:
+    predictor = Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS, name)), HandMadeFeatures())
+    asked = [Instance(**(INSTANCE | {"carrier": carrier})) for carrier in ("B6", "ZZ", None)]
+    probabilities = [prediction.probability for prediction in predictor.predict(asked, NOON)]
+    assert all(0 <= probability <= 1 for probability in probabilities)
+
+
+def test_more_recent_delay_makes_late_more_probable(model: ServedModel) -> None:
+    delays = {"AA": -10.0, "B6": 60.0, "UA": 10.0}
+    asked = [Instance(**(INSTANCE | {"carrier": carrier})) for carrier in ("AA", "UA", "B6")]
+    predictions = Predictor(model, HandMadeFeatures(delays=delays)).predict(asked, NOON)
+    probabilities = [prediction.probability for prediction in predictions]
+    assert probabilities == sorted(probabilities)
+
+
+def test_what_the_model_does_not_take_changes_nothing(model: ServedModel) -> None:
+    predictor = Predictor(model, HandMadeFeatures())
+    first, second = predictor.predict(
+        [Instance(**INSTANCE), Instance(**(INSTANCE | {"flight": 9, "dest": "BOS"}))], NOON
+    )
+    assert first == second
+
+
+def test_a_model_that_cannot_take_todays_features_is_found_at_the_start(model: ServedModel) -> None:
+    other = ServedModel(manifest_of({"wind": "float64"}), model.pipeline)
+    with pytest.raises(ModelFileError, match="takes the column 'wind'"):
+        rehearse(Predictor(other, HandMadeFeatures()))
+
+
+def test_a_model_whose_manifest_is_wrong_is_found_at_the_start(model: ServedModel) -> None:
+    other = ServedModel(manifest_of({"delay": "float64"}), model.pipeline)
+    with pytest.raises(ModelFileError, match=r"cannot predict the example of schemas\.py"):
+        rehearse(Predictor(other, HandMadeFeatures()))
+
+
+def test_of_many_that_are_over_the_first_are_named() -> None:
+    with pytest.raises(InstanceError, match=r"^50 field\(s\)") as caught:
+        check_still_to_come([Instance(**INSTANCE)] * 50, NOON + timedelta(hours=2))
+    assert [field for field, _ in caught.value.faults][:2] == [
+        "instances[0].scheduled_departure",
+        "instances[1].scheduled_departure",
+    ]
+    assert len(caught.value.faults) == 20
+
+
+def test_the_schemas_keep_what_the_problem_promises() -> None:
+    assert {*PROBLEM.entity_keys, *PROBLEM.request_columns} == set(Instance.model_fields)
+    assert PROBLEM.label in Prediction.model_fields
+    instance = Instance(**INSTANCE)
+    assert moment_of(instance) - prediction_time_of(instance) == PROBLEM.prediction_horizon

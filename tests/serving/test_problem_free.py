@@ -1,0 +1,23 @@
+"""Only schemas.py knows what the problem is about: the rest of serving/ works for any."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+SERVING = Path(__file__).parents[2] / "serving"
+ADAPTERS = Path(__file__).parents[2] / "src" / "flightline" / "adapters"
+WORDS = re.compile(r"flight(?!line)|carrier|airport|tailnum|origin|dest|departure", re.IGNORECASE)
+FILES = [
+    *(file for file in SERVING.glob("*.py") if file.name != "schemas.py"),
+    *(ADAPTERS / name for name in ("feast_online.py", "served_model.py", "model_files.py", "event_clock.py")),
+]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_names_nothing_of_the_problem(file: Path) -> None:
+    assert WORDS.findall(file.read_text(encoding="utf-8")) == []
+
+
+def test_the_file_that_does_says_so_in_its_first_line() -> None:
+    assert (SERVING / "schemas.py").read_text(encoding="utf-8").startswith('"""CHANGE ME for your own problem: ')

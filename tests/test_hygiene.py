@@ -1,0 +1,150 @@
+"""The promises about the tree itself: what it names, what it documents, what it hides."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# The files that a cloner changes; docs/architecture.md lists the same.
+CLONER_FILES = {
+    "feature_repo/definitions.py",
+    "serving/schemas.py",
+    "src/flightline/adapters/seed_data.py",
+    "src/flightline/dataset.py",
+    "src/flightline/features.py",
+    "src/flightline/knowledge.py",
+    "src/flightline/problem.py",
+    "src/flightline/request_features.py",
+}
+# Exempt besides those: tests, docs, examples and benchmarks, which speak of the problem by nature.
+CODE = [*ROOT.glob("src/**/*.py"), *ROOT.glob("pipelines/**/*.py"), *ROOT.glob("serving/**/*.py")]
+OF_THE_PROBLEM = re.compile(
+    r"flight(?!line)|airport|airline|carrier|aircraft|tailnum|departure|landing|landed|\borigin\b|\bdest\b(?!=)|weather"
+    r"|nycflights|\b(EWR|JFK|LGA)\b",
+    re.IGNORECASE,
+)
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        return [file for file in ROOT.rglob("*") if file.is_file() and not set(file.parts) & {".venv", ".state", "data"}]
+    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def words_of_the_problem(text: str) -> list[str]:
+    return [
+        f"{number}: {line.strip()}"
+        for number, line in enumerate(text.splitlines(), start=1)
+        if OF_THE_PROBLEM.search(line)
+    ]
+
+
+@pytest.mark.parametrize("file", sorted(CODE), ids=relative)
+def test_only_cloner_files_name_the_problem(file):
+    if relative(file) not in CLONER_FILES:
+        assert words_of_the_problem(file.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("line", ["key = 'tailnum'", "JFK = 1", "# late flights", "def carrier(): ..."])
+def test_the_check_for_names_bites(line):
+    assert words_of_the_problem(line)
+
+
+def test_the_check_for_names_spares_the_project():
+    assert words_of_the_problem("from flightline.errors import FlightlineError") == []
+
+
+def test_cloner_files_say_so_in_their_first_line():
+    said = {relative(file) for file in [*CODE, *ROOT.glob("feature_repo/*.py")] if "CHANGE ME" in file.read_text().split("\n")[0]}
+    assert said == CLONER_FILES
+
+
+def test_every_core_module_is_held_pure():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (pure,) = (contract for contract in config["contracts"] if contract["name"].startswith("The core is pure"))
+    core = {f"flightline.{file.stem}" for file in ROOT.glob("src/flightline/*.py")} - {"flightline.__init__"}
+    assert set(pure["source_modules"]) == core
+
+
+def make_targets() -> dict[str, str]:
+    """Targets a person may call, with the help text behind each."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.findall(r"^\.PHONY: (\S+)$", text, re.MULTILINE)
+    helped = dict(re.findall(r"^([a-z-]+):[^#\n]*## (.+)$", text, re.MULTILINE))
+    return {name: helped.get(name, "") for name in phony}
+
+
+def test_every_make_target_has_help():
+    assert [name for name, text in make_targets().items() if not text] == []
+
+
+DOCS = [file for file in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")] if file.is_file()]
+
+
+@pytest.mark.parametrize("file", DOCS, ids=relative)
+def test_every_make_target_in_the_docs_exists(file):
+    named = set(re.findall(r"\bmake ([a-z][a-z-]+)\b", "\n".join(re.findall(r"`[^`]+`|^    .*$|```.*?```", file.read_text(), re.S | re.M))))
+    assert named - set(make_targets()) == set()
+
+
+@pytest.mark.parametrize("file", DOCS, ids=relative)
+def test_every_link_in_the_docs_leads_somewhere(file):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", file.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (file.parent / link).exists()] == []
+
+
+def test_every_decision_has_its_four_headings():
+    for file in sorted(ROOT.glob("docs/decisions/*.md")):
+        headings = re.findall(r"^## (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+        assert headings == ["Status", "Context", "Decision", "Consequences"], file.name
+
+
+def test_every_workflow_step_is_a_make_call():
+    steps = [line for file in ROOT.glob(".github/workflows/*.yml") for line in re.findall(r"^\s*run: (.+)$", file.read_text(), re.M)]
+    assert steps
+    assert [step for step in steps if not re.fullmatch(r"make [a-z-]+( [A-Z]+=\S+)*", step)] == []
+
+
+def test_every_action_is_pinned_by_commit():
+    uses = [line for file in ROOT.glob(".github/workflows/*.yml") for line in re.findall(r"uses: (\S+)", file.read_text())]
+    assert [use for use in uses if not re.search(r"@[0-9a-f]{40}$", use)] == []
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("locks/*.txt")), ids=relative)
+def test_locks_hold_hashes_and_no_address(file):
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if "://" in line or "index-url" in line] == []
+    packages = [number for number, line in enumerate(lines) if re.match(r"^[a-z0-9]", line)]
+    assert packages
+    assert [lines[number] for number in packages if "--hash=" not in lines[number + 1]] == []
+
+
+def test_no_machine_path_is_committed():
+    machine = re.compile(r"(?<![\w.])/(?:root|home/\w+|farm|work/main|tmp/bash_jobs)/")
+    text_files = [file for file in tracked() if file.suffix in {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".env", ".dvc"}]
+    found = [relative(file) for file in text_files if file != Path(__file__) and machine.search(file.read_text(encoding="utf-8"))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "switch",
+    ["DO_NOT_TRACK=true", "DVC_NO_ANALYTICS=1", "MLFLOW_DISABLE_TELEMETRY=true", "PREFECT_SERVER_ANALYTICS_ENABLED=false"],
+)
+def test_no_tool_phones_home(switch):
+    assert switch in (ROOT / "tools.env").read_text(encoding="utf-8").splitlines()
+
+
+def test_python_files_stay_short():
+    long = {relative(file): len(file.read_text().splitlines()) for file in tracked() if file.suffix == ".py"}
+    assert {file: lines for file, lines in long.items() if lines > 340} == {}

@@ -1,6 +1,5 @@
 """From errors to HTTP, in one place. An answer holds no path, no stack trace and nothing of the input."""
 
-import json
 import logging
 from collections.abc import Sequence
 
@@ -25,9 +24,7 @@ LOG = logging.getLogger("serving")
 
 def _answer(status: int, error: str, faults: Sequence[tuple[str, str]] = ()) -> Response:
     failure = Failure(error=error, fields=[FieldFault(field=field, reason=reason) for field, reason in faults])
-    # A name taken from the request may hold half a surrogate pair, which UTF-8 cannot write.
-    content = json.dumps(failure.model_dump(exclude_defaults=True), ensure_ascii=True)
-    return Response(content, status, media_type=JSONResponse.media_type)
+    return JSONResponse(failure.model_dump(exclude_defaults=True), status)
 
 
 def _field(location: Sequence[object]) -> str:

@@ -3,17 +3,14 @@
 import shutil
 from pathlib import Path
 
-from flightline.adapters.seed_data import write_seed
 from flightline.settings import Settings
 
 PROJECT = Path(__file__).parents[1]
 MONTHS = ("2013-01", "2013-02")
 
 
-def cut_seed(seed: Path, target: Path, rows: int) -> None:
+def cut_seed(seed: Path, target: Path, rows: int) -> Path:
     """Write two months of the seed, of each the first rows, and all small tables."""
-    seed.mkdir()
-    write_seed(seed)
     for file in sorted(seed.rglob("*.csv")):
         name = file.relative_to(seed)
         if len(name.parts) == 1 or file.stem in MONTHS:
@@ -21,6 +18,7 @@ def cut_seed(seed: Path, target: Path, rows: int) -> None:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             kept = lines if len(name.parts) == 1 else lines[: rows + 1]
             (target / name).write_text("".join(kept), encoding="utf-8", newline="")
+    return target
 
 
 def make_clone(root: Path, remote: Path, pointer: Path | None = None) -> Settings:

@@ -1,16 +1,20 @@
 """What every test may lean on: the real data, groups of hand-made rows, and a guard around the developer's state."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import ibis
+import pandas as pd
 import pytest
 
 from flightline.adapters import engine
 from flightline.adapters.seed_data import write_seed
 from flightline.dataset import CONTRACTS
+from flightline.features import FEATURE_TABLES, examples
+from flightline.settings import Settings
 from tests.raw_rows import write_raw
 
 _NO_PHONING_HOME = {
@@ -25,7 +29,9 @@ _NO_PHONING_HOME = {
 def isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep fixtures that outlive a test off the developer's own state, settings and servers."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("FLIGHTLINE_", "MLFLOW_TRACKING", "MLFLOW_REGISTRY"))]:
+        for name in [
+            name for name in os.environ if name.startswith(("FLIGHTLINE_", "MLFLOW_TRACKING", "MLFLOW_REGISTRY"))
+        ]:
             patch.delenv(name)
         patch.setenv("FLIGHTLINE_ROOT", str(tmp_path_factory.mktemp("session_root")))
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect_home")))
@@ -84,6 +90,28 @@ def winter_groups(winter_dir: Path) -> Iterator[dict[str, ibis.Table]]:
     """The groups of the real January and February."""
     with engine.connect(2) as connection:
         yield _groups(connection, winter_dir)
+
+
+@pytest.fixture(scope="session")
+def winter_examples(winter_groups: dict[str, ibis.Table]) -> pd.DataFrame:
+    """The 51,955 flights of the real January and February; not to be changed."""
+    return engine.to_frame(examples(winter_groups).order_by("event_timestamp", "example_id"))
+
+
+@pytest.fixture(scope="session")
+def winter_store(
+    winter_groups: dict[str, ibis.Table], repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """A real Feast repository with the project's declarations applied over the real winter; not to be changed."""
+    from flightline.adapters import feast_store
+
+    settings = Settings(root=tmp_path_factory.mktemp("winter_store"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(repository / "feature_repo", settings.feature_repo, ignore=ignored)
+    engine.write_feature_tables(winter_groups, FEATURE_TABLES, settings.features_dir / "winter")
+    feast_store.activate(settings, settings.features_dir / "winter")
+    feast_store.apply(settings)
+    return settings
 
 
 @pytest.fixture

@@ -60,8 +60,8 @@ def diverted(**changes: object) -> dict:
 def observation(day: str = "2013-06-03", hour: int = 12, **changes: object) -> dict:
     """Make a raw hour of weather at EWR."""
     row = {
-        "origin": "EWR", **_day_columns(day), "hour": hour, "temp": 50.0, "dewp": 40.0, "humid": 60.0, "wind_dir": 180.0,
-        "wind_speed": 10.0, "wind_gust": None, "precip": 0.0, "pressure": 1010.0, "visib": 10.0,
+        "origin": "EWR", **_day_columns(day), "hour": hour, "temp": 50.0, "dewp": 40.0, "humid": 60.0,
+        "wind_dir": 180.0, "wind_speed": 10.0, "wind_gust": None, "precip": 0.0, "pressure": 1010.0, "visib": 10.0,
         "time_hour": utc_hour(day, hour),
     }  # fmt: skip
     return row | changes
@@ -88,4 +88,6 @@ def write_raw(
         with file.open("w", encoding="utf-8", newline="") as lines:
             writer = csv.DictWriter(lines, list(contract.schema.columns), restval=MISSING, lineterminator="\n")
             writer.writeheader()
-            writer.writerows({key: MISSING if value is None else value for key, value in row.items()} for row in rows[name])
+            writer.writerows(
+                {key: MISSING if value is None else value for key, value in row.items()} for row in rows[name]
+            )

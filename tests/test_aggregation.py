@@ -22,7 +22,9 @@ def events_of(*rows: tuple[str, str, int | None]) -> pd.DataFrame:
     return frame.assign(at=pd.to_datetime("2013-06-03 " + frame["at"], utc=True))
 
 
-def roll(connection, events: pd.DataFrame, windows: Sequence[timedelta] = (HOUR,), keys: Sequence[str] = ("carrier",)) -> pd.DataFrame:
+def roll(
+    connection, events: pd.DataFrame, windows: Sequence[timedelta] = (HOUR,), keys: Sequence[str] = ("carrier",)
+) -> pd.DataFrame:
     """Roll count, mean delay and share missing, one row a moment, in order."""
     table = rolling(
         ibis.memtable(events, schema={"carrier": "string", "at": "timestamp('UTC')", "delay": "int64"}),
@@ -45,10 +47,16 @@ CASES = {
     "equal events are both counted": ([("UA", "10:00", 5), ("UA", "10:00", 5)], [[2, 5, 0]]),
     "other keys do not mix": ([("AA", "10:00", 5), ("UA", "10:00", 15)], [[1, 5, 0], [1, 15, 0]]),
     "later events do not count": ([("UA", "10:30", 15), ("UA", "10:00", 5)], [[1, 5, 0], [2, 10, 0]]),
-    "a missing measure counts, but not in the mean": ([("UA", "10:00", 5), ("UA", "10:30", None)], [[1, 5, 0], [2, 5, 0.5]]),
+    "a missing measure counts, but not in the mean": (
+        [("UA", "10:00", 5), ("UA", "10:30", None)],
+        [[1, 5, 0], [2, 5, 0.5]],
+    ),
     "nothing to average": ([("UA", "10:00", None)], [[1, None, 1]]),
     "nothing to average any more": ([("UA", "10:00", 5), ("UA", "11:30", None)], [[1, 5, 0], [1, None, 1]]),
-    "negative and zero are numbers": ([("UA", "10:00", -5), ("UA", "10:10", 0), ("UA", "10:20", 5)], [[1, -5, 0], [2, -2.5, 0], [3, 0, 0]]),
+    "negative and zero are numbers": (
+        [("UA", "10:00", -5), ("UA", "10:10", 0), ("UA", "10:20", 5)],
+        [[1, -5, 0], [2, -2.5, 0], [3, 0, 0]],
+    ),
 }
 
 
@@ -60,8 +68,14 @@ def test_count_mean_and_share_over_an_hour(connection, case):
 
 
 def test_each_window_is_its_own(connection):
-    got = roll(connection, events_of(("UA", "08:00", 1), ("UA", "10:00", 3), ("UA", "10:30", 8)), windows=(HOUR, 3 * HOUR))
-    assert values(got, "d_1h_count", "d_1h_mean", "d_3h_count", "d_3h_mean") == [[1, 1, 1, 1], [1, 3, 2, 2], [2, 5.5, 3, 4]]
+    got = roll(
+        connection, events_of(("UA", "08:00", 1), ("UA", "10:00", 3), ("UA", "10:30", 8)), windows=(HOUR, 3 * HOUR)
+    )
+    assert values(got, "d_1h_count", "d_1h_mean", "d_3h_count", "d_3h_mean") == [
+        [1, 1, 1, 1],
+        [1, 3, 2, 2],
+        [2, 5.5, 3, 4],
+    ]
 
 
 def test_without_keys_all_events_are_one_group(connection):
@@ -118,7 +132,9 @@ def brute_force(events: pd.DataFrame, window: timedelta) -> list[list[object]]:
 def test_random_events_agree_with_brute_force(connection, seed, window):
     events, prefix = random_events(seed), f"d_{span_name(window)}"
     got = roll(connection, events, windows=(window,)).round(9)
-    assert values(got, "carrier", "event_timestamp", f"{prefix}_count", f"{prefix}_mean", f"{prefix}_missing") == brute_force(events, window)
+    assert values(
+        got, "carrier", "event_timestamp", f"{prefix}_count", f"{prefix}_mean", f"{prefix}_missing"
+    ) == brute_force(events, window)
 
 
 def test_the_result_depends_on_neither_threads_nor_the_order_of_events():

@@ -61,6 +61,7 @@ def test_the_literal_rows_keep_the_contract() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_real_year_keeps_the_contract(seed_dir: Path) -> None:
     rows = check_dataset(read_raw_files(seed_dir), CONTRACTS)
     assert rows == {"airlines": 16, "airports": 1458, "planes": 3322, "flights": 336_776, "weather": 26_115}

@@ -81,7 +81,9 @@ def test_calibration_does_not_depend_on_the_order_of_rows():
     random = np.random.default_rng(0)
     label, probability = random.integers(0, 2, 500), random.integers(0, 4, 500) / 4
     order = random.permutation(500)
-    assert expected_calibration_error(label[order], probability[order]) == expected_calibration_error(label, probability)
+    assert expected_calibration_error(label[order], probability[order]) == expected_calibration_error(
+        label, probability
+    )
 
 
 IDS, LABEL = pd.Series(["a", "b", "c"]), pd.Series([1.0, 0.0, 1.0])
@@ -98,7 +100,13 @@ def test_the_digest_does_not_depend_on_how_labels_are_stored():
 
 @pytest.mark.parametrize(
     ("ids", "label"),
-    [(["a", "b", "c"], [1, 1, 1]), (["a", "b", "d"], [1, 0, 1]), (["a", "b"], [1, 0]), (["b", "a", "c"], [1, 0, 1]), (["a", "b", "c", "c"], [1, 0, 1, 1])],
+    [
+        (["a", "b", "c"], [1, 1, 1]),
+        (["a", "b", "d"], [1, 0, 1]),
+        (["a", "b"], [1, 0]),
+        (["b", "a", "c"], [1, 0, 1]),
+        (["a", "b", "c", "c"], [1, 0, 1, 1]),
+    ],
     ids=["another label", "another row", "a row less", "labels swapped", "a row twice"],
 )
 def test_other_rows_have_another_digest(ids, label):

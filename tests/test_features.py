@@ -33,7 +33,8 @@ def at(text: str) -> pd.Timestamp:
 def group(rows: list[tuple], **columns: str) -> ibis.Table:
     """Make one group from rows of literals and the names and types of their columns."""
     cells = [
-        [at(cell) if kind.startswith("timestamp") else cell for cell, kind in zip(row, columns.values(), strict=True)] for row in rows
+        [at(cell) if kind.startswith("timestamp") else cell for cell, kind in zip(row, columns.values(), strict=True)]
+        for row in rows
     ]
     return ibis.memtable(pd.DataFrame(cells, columns=list(columns)), schema=columns)
 
@@ -76,7 +77,9 @@ def test_departures_and_cancellations_of_an_origin(connection):
 
 def test_windows_of_an_origins_departures(connection):
     groups = {
-        "departures": departures(("EWR", "N1", "2013-06-02 18:00", 4), ("EWR", "N1", "15:30", 8), ("EWR", "N2", "17:30", 0)),
+        "departures": departures(
+            ("EWR", "N1", "2013-06-02 18:00", 4), ("EWR", "N1", "15:30", 8), ("EWR", "N2", "17:30", 0)
+        ),
         "cancellations": cancellations(),
     }
     names = [f"origin_departures_{window}_mean_delay" for window in ("1h", "3h", "24h")]
@@ -85,7 +88,11 @@ def test_windows_of_an_origins_departures(connection):
 
 def test_an_origin_where_all_was_cancelled_has_no_mean_delay(connection):
     groups = {"departures": departures(), "cancellations": cancellations(("EWR", "10:00"))}
-    names = ["origin_departures_1h_mean_delay", "origin_departures_1h_share_late", "origin_departures_1h_share_cancelled"]
+    names = [
+        "origin_departures_1h_mean_delay",
+        "origin_departures_1h_share_late",
+        "origin_departures_1h_share_cancelled",
+    ]
     assert rows_of(connection, origin_departures(groups), *names) == [(None, None, 1)]
 
 
@@ -102,10 +109,16 @@ def test_delays_are_clipped_and_late_from_fifteen_minutes(connection, delay, mea
 def test_landings_of_a_carrier(connection):
     groups = {
         "arrivals": arrivals(
-            ("UA", "N1", "2013-06-02 10:00", 60), ("UA", "N1", "10:00", 0), ("UA", "N2", "16:00", 30), ("AA", "N3", "16:00", 5)
+            ("UA", "N1", "2013-06-02 10:00", 60),
+            ("UA", "N1", "10:00", 0),
+            ("UA", "N2", "16:00", 30),
+            ("AA", "N3", "16:00", 5),
         )
     }
-    names = [f"carrier_arrivals_{name}" for name in ("6h_count", "6h_mean_delay", "7d_count", "7d_mean_delay", "6h_share_late")]
+    names = [
+        f"carrier_arrivals_{name}"
+        for name in ("6h_count", "6h_mean_delay", "7d_count", "7d_mean_delay", "6h_share_late")
+    ]
     assert rows_of(connection, carrier_arrivals(groups), "carrier", "event_timestamp", *names) == [
         ("AA", "16:00", 1, 5, 1, 5, 0),
         ("UA", "10:00", 1, 60, 1, 60, 1),
@@ -115,10 +128,15 @@ def test_landings_of_a_carrier(connection):
 
 
 def test_an_aircrafts_last_departure_is_stamped_when_it_left(connection):
-    groups = {"departures": departures(("EWR", "N1", "12:00", 20), ("EWR", "N1", "10:00", -5), ("JFK", "N2", "10:00", 300))}
-    assert rows_of(connection, aircraft_last_departure(groups), "tailnum", "event_timestamp", "last_departure_delay") == [
-        ("N1", "10:00", -5), ("N1", "12:00", 20), ("N2", "10:00", 300),
-    ]  # fmt: skip
+    groups = {
+        "departures": departures(("EWR", "N1", "12:00", 20), ("EWR", "N1", "10:00", -5), ("JFK", "N2", "10:00", 300))
+    }
+    names = ("tailnum", "event_timestamp", "last_departure_delay")
+    assert rows_of(connection, aircraft_last_departure(groups), *names) == [
+        ("N1", "10:00", -5),
+        ("N1", "12:00", 20),
+        ("N2", "10:00", 300),
+    ]
 
 
 def test_an_aircrafts_last_arrival_is_stamped_when_it_landed(connection):
@@ -142,7 +160,9 @@ def test_an_hours_weather_is_stamped_at_its_end(groups_of, connection):
 
 
 def test_an_hour_without_weather_has_no_row(groups_of):
-    groups = groups_of(flights=[flight("2013-06-03", hour) for hour in (1200, 1300)], weather=[observation("2013-06-03", 9)])
+    groups = groups_of(
+        flights=[flight("2013-06-03", hour) for hour in (1200, 1300)], weather=[observation("2013-06-03", 9)]
+    )
     assert list(origin_weather(groups).to_pandas()["event_timestamp"]) == [at("14:00")]
 
 
@@ -191,7 +211,13 @@ def test_an_example_is_predicted_two_hours_before_its_departure(example_rows):
 
 def test_an_example_has_the_keys_of_its_flight(example_rows):
     row = example_rows["in the end"].loc[1]
-    assert row[["example_id", "origin", "dest", "carrier", "tailnum"]].tolist() == ["UA1-EWR-2013-06-03T16:00", "EWR", "BOS", "UA", "N10001"]
+    assert row[["example_id", "origin", "dest", "carrier", "tailnum"]].tolist() == [
+        "UA1-EWR-2013-06-03T16:00",
+        "EWR",
+        "BOS",
+        "UA",
+        "N10001",
+    ]
 
 
 def test_an_example_without_a_tail_number_is_kept(example_rows):
@@ -201,7 +227,15 @@ def test_an_example_without_a_tail_number_is_kept(example_rows):
 
 def test_what_has_not_happened_yet_has_no_outcome(example_rows):
     outcomes = example_rows["at 16:30"]["outcome"]
-    assert [None if pd.isna(outcome) else outcome for outcome in outcomes] == [None, None, None, "cancelled", "cancelled", None, None]
+    assert [None if pd.isna(outcome) else outcome for outcome in outcomes] == [
+        None,
+        None,
+        None,
+        "cancelled",
+        "cancelled",
+        None,
+        None,
+    ]
     assert example_rows["at 16:30"]["late"].isna().all()
 
 
@@ -209,7 +243,11 @@ def test_examples_of_the_real_winter(winter_groups):
     rows = examples(winter_groups).to_pandas()
     assert len(rows) == 27_004 + 24_951
     assert rows["example_id"].is_unique
-    assert rows["outcome"].value_counts().to_dict() == {"landed": 26_398 + 23_611, "cancelled": 521 + 1_261, "diverted": 85 + 79}
+    assert rows["outcome"].value_counts().to_dict() == {
+        "landed": 26_398 + 23_611,
+        "cancelled": 521 + 1_261,
+        "diverted": 85 + 79,
+    }
     assert (rows["late"].notna() == (rows["outcome"] == "landed")).all()
     assert (rows["label_known_at"].dropna() > rows["event_timestamp"][rows["label_known_at"].notna()]).all()
 
@@ -245,7 +283,7 @@ def test_key_event_and_creation_time_are_unique(winter_tables, name):
 @pytest.mark.parametrize("name", FEATURE_TABLES)
 def test_rows_are_ordered_by_key_and_time(winter_tables, name):
     table = pd.read_parquet(winter_tables / f"{name}.parquet")
-    order = [*[key for key in table.select_dtypes("object")], "event_timestamp"]
+    order = [*table.select_dtypes("object"), "event_timestamp"]
     assert table[order].equals(table[order].sort_values(order, ignore_index=True))
 
 
@@ -285,7 +323,9 @@ def build_elsewhere(data_dir: Path, target: Path, repository: Path, **environmen
     """Build features, examples and request features in a process of its own, and hash them."""
     path = os.pathsep.join([str(repository / "src"), str(repository)])
     command = [sys.executable, "-c", _BUILD, str(data_dir), str(target)]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path} | environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": path} | environment, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 

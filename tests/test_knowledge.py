@@ -23,7 +23,9 @@ FLOWN = {
         flight("2013-06-03", 1200, 1330, dep_delay=10, arr_delay=-5),
         ("06-03 16:00", "06-03 16:10", "06-03 17:30", "06-03 17:25"),
     ),
-    "leaves early": (flight(dep_delay=-10, arr_delay=-20), ("06-03 16:00", "06-03 15:50", "06-03 17:30", "06-03 17:10")),
+    "leaves early": (
+        flight(dep_delay=-10, arr_delay=-20), ("06-03 16:00", "06-03 15:50", "06-03 17:30", "06-03 17:10"),
+    ),
     "over midnight": (
         flight("2013-06-03", 2330, 45), ("06-04 03:30", "06-04 03:30", "06-04 04:45", "06-04 04:45"),
     ),
@@ -69,7 +71,8 @@ FLOWN = {
         flight("2013-01-03", 1200, 1645, dest="SJU"), ("01-03 17:00", "01-03 17:00", "01-03 20:45", "01-03 20:45"),
     ),
     "STT, no airport row": (
-        flight("2013-01-03", 1200, 1645, dest="STT", arr_delay=15), ("01-03 17:00", "01-03 17:00", "01-03 20:45", "01-03 21:00"),
+        flight("2013-01-03", 1200, 1645, dest="STT", arr_delay=15),
+        ("01-03 17:00", "01-03 17:00", "01-03 20:45", "01-03 21:00"),
     ),
     "March, leaves before the change, lands after": (
         flight("2013-03-09", 2330, 315), ("03-10 04:30", "03-10 04:30", "03-10 07:15", "03-10 07:15"),
@@ -93,7 +96,8 @@ FLOWN = {
         flight("2013-11-02", 2330, 215), ("11-03 03:30", "11-03 03:30", "11-03 07:15", "11-03 07:15"),
     ),
     "November, late through the doubled hour": (
-        flight("2013-11-02", 2330, 45, dep_delay=180, arr_delay=180), ("11-03 03:30", "11-03 06:30", "11-03 04:45", "11-03 07:45"),
+        flight("2013-11-02", 2330, 45, dep_delay=180, arr_delay=180),
+        ("11-03 03:30", "11-03 06:30", "11-03 04:45", "11-03 07:45"),
     ),
     "November, leaves in the doubled hour": (
         flight("2013-11-03", 100, 215), ("11-03 05:00", "11-03 05:00", "11-03 07:15", "11-03 07:15"),
@@ -138,7 +142,11 @@ def unflown(groups_of) -> dict[str, pd.DataFrame]:
     rows = [row | {"flight": number} for number, (row, _) in enumerate(UNFLOWN.values(), start=1)]
     groups = frames(groups_of(flights=rows))
     numbers = groups["schedule"].set_index("flight_id")["flight"]
-    return {name: frame.assign(number=frame["flight_id"].map(numbers)) for name, frame in groups.items() if name != "weather"}
+    return {
+        name: frame.assign(number=frame["flight_id"].map(numbers))
+        for name, frame in groups.items()
+        if name != "weather"
+    }
 
 
 @pytest.mark.parametrize("case", UNFLOWN)
@@ -187,7 +195,9 @@ def weather(groups_of) -> pd.DataFrame:
     """The observations of HOURS, then one hour for each of WINDS."""
     hours = [observation(day, hour) for day, hour, _ in HOURS]
     winds = [observation("2013-12-01", hour, wind_speed=wind) for hour, wind in enumerate(WINDS)]
-    return groups_of(flights=[flight()], weather=hours + winds)["weather"].to_pandas().set_index("known_at").sort_index()
+    return (
+        groups_of(flights=[flight()], weather=hours + winds)["weather"].to_pandas().set_index("known_at").sort_index()
+    )
 
 
 @pytest.mark.parametrize(("day", "hour", "known_at"), HOURS)
@@ -247,7 +257,9 @@ def raw_flights(seed_dir: Path) -> pd.DataFrame:
     """The raw flights as pandas reads them, indexed by what the project calls flight_id."""
     raw = pd.concat([pd.read_csv(file) for file in sorted((seed_dir / "flights").glob("*.csv"))], ignore_index=True)
     scheduled = pd.to_datetime(raw["time_hour"], utc=True) + pd.to_timedelta(raw["minute"], unit="min")
-    ids = raw["carrier"] + raw["flight"].astype(str) + "-" + raw["origin"] + "-" + scheduled.dt.strftime("%Y-%m-%dT%H:%M")
+    ids = (
+        raw["carrier"] + raw["flight"].astype(str) + "-" + raw["origin"] + "-" + scheduled.dt.strftime("%Y-%m-%dT%H:%M")
+    )
     return raw.set_index(ids)
 
 

@@ -48,7 +48,9 @@ def mean_over_all_data(groups: Tables) -> ibis.Table:
 
 def label_at_prediction_time(groups: Tables) -> ibis.Table:
     """Holds the label of the very flight that is to be predicted."""
-    return examples(groups).filter(_.late.notnull()).select("example_id", "event_timestamp", late=_.late.cast("float64"))
+    return (
+        examples(groups).filter(_.late.notnull()).select("example_id", "event_timestamp", late=_.late.cast("float64"))
+    )
 
 
 def window_that_looks_ahead(groups: Tables) -> ibis.Table:
@@ -118,7 +120,7 @@ def test_a_leak_says_table_moment_rows_and_an_example():
 
 @pytest.mark.parametrize("moment", [datetime(2012, 6, 1, tzinfo=UTC), datetime(2015, 1, 1, tzinfo=UTC)])
 def test_a_leak_test_with_nothing_to_compare_is_refused(real_groups, moment):
-    with pytest.raises(FeatureError, match="no row of origin_weather stamped at or before .* to compare"):
+    with pytest.raises(FeatureError, match=r"no row of origin_weather stamped at or before .* to compare"):
         engine.find_leaks(real_groups, {"origin_weather": origin_weather}, [moment])
 
 

@@ -26,25 +26,38 @@ def at(text: str) -> pd.Timestamp:
     ],
 )
 def test_minute_and_day_are_those_of_new_yorks_clock(scheduled_departure, minute, day_of_week):
-    requests = pd.DataFrame({"origin": "EWR", "dest": "BOS", "carrier": "UA", "scheduled_departure": [at(scheduled_departure)]})
+    requests = pd.DataFrame(
+        {"origin": "EWR", "dest": "BOS", "carrier": "UA", "scheduled_departure": [at(scheduled_departure)]}
+    )
     features = request_features(requests)
     assert features[["scheduled_minute", "day_of_week"]].to_numpy().tolist() == [[minute, day_of_week]]
 
 
 def test_categories_of_a_request_are_passed_on():
     requests = pd.DataFrame(
-        {"origin": ["EWR", "XXX"], "dest": ["BOS", "BQN"], "carrier": [None, "ZZ"], "scheduled_departure": [at("2013-06-03 16:00")] * 2},
+        {
+            "origin": ["EWR", "XXX"],
+            "dest": ["BOS", "BQN"],
+            "carrier": [None, "ZZ"],
+            "scheduled_departure": [at("2013-06-03 16:00")] * 2,
+        },
         index=[7, 3],
     )
     features = request_features(requests)
     assert list(features.index) == [7, 3]
     assert features[["origin", "dest", "carrier"]].to_numpy().tolist() == [["EWR", "BOS", None], ["XXX", "BQN", "ZZ"]]
     assert features.dtypes.astype(str).to_dict() == {
-        "origin": "object", "dest": "object", "carrier": "object", "scheduled_minute": "float64", "day_of_week": "float64",
-    }  # fmt: skip
+        "origin": "object",
+        "dest": "object",
+        "carrier": "object",
+        "scheduled_minute": "float64",
+        "day_of_week": "float64",
+    }
 
 
 def test_a_request_in_another_time_zone_is_the_same_request():
-    requests = pd.DataFrame({"origin": ["EWR"], "dest": ["BOS"], "carrier": ["UA"], "scheduled_departure": [at("2013-06-03 16:00")]})
+    requests = pd.DataFrame(
+        {"origin": ["EWR"], "dest": ["BOS"], "carrier": ["UA"], "scheduled_departure": [at("2013-06-03 16:00")]}
+    )
     elsewhere = requests.assign(scheduled_departure=requests["scheduled_departure"].dt.tz_convert("Asia/Tokyo"))
     pd.testing.assert_frame_equal(request_features(requests), request_features(elsewhere))

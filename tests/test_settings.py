@@ -55,7 +55,10 @@ def test_every_path_lies_inside_the_root(tmp_path):
     assert all(path.is_relative_to(tmp_path) for path in paths)
 
 
-@pytest.mark.parametrize(("given", "expected"), [("", "sqlite:///{root}/.state/mlflow/mlflow.db"), ("http://mlflow:5000", "http://mlflow:5000")])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("", "sqlite:///{root}/.state/mlflow/mlflow.db"), ("http://mlflow:5000", "http://mlflow:5000")],
+)
 def test_the_tracking_uri_is_a_local_file_unless_set(tmp_path, given, expected):
     settings = Settings(root=tmp_path, mlflow_tracking_uri=given)
     assert settings.tracking_uri == expected.format(root=tmp_path)

@@ -44,7 +44,9 @@ def test_an_interval_is_written_by_its_days():
 
 def test_all_moments_of_the_problem_have_a_time_zone():
     windows = PROBLEM.windows
-    bounds = [bound for window in (windows.fit, windows.validation, windows.test) for bound in (window.start, window.end)]
+    bounds = [
+        bound for window in (windows.fit, windows.validation, windows.test) for bound in (window.start, window.end)
+    ]
     assert all(moment.tzinfo is not None for moment in (*bounds, PROBLEM.first_clock, *PROBLEM.leak_test_moments))
 
 

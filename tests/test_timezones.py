@@ -45,7 +45,9 @@ def in_utc(connection: ibis.BaseBackend, readings: pd.DataFrame) -> list[pd.Time
 @pytest.fixture(scope="module")
 def moments() -> dict[str, pd.Timestamp]:
     """The literal readings converted in one go, by case."""
-    readings = pd.DataFrame([(zone, pd.Timestamp(local)) for zone, local, _ in READINGS.values()], columns=["zone", "local"])
+    readings = pd.DataFrame(
+        [(zone, pd.Timestamp(local)) for zone, local, _ in READINGS.values()], columns=["zone", "local"]
+    )
     with engine.connect(2) as connection:
         return dict(zip(READINGS, in_utc(connection, readings.assign(id=range(len(readings)))), strict=True))
 
@@ -55,11 +57,15 @@ def test_a_reading_becomes_the_moment_it_names(moments, case):
     assert moments[case] == pd.Timestamp(READINGS[case][2], tz="UTC")
 
 
-@pytest.mark.parametrize("zone", sorted({*AIRPORT_TIME_ZONES, *TIME_ZONES_OF_ABSENT_AIRPORTS.values(), "Australia/Lord_Howe"}))
+@pytest.mark.parametrize(
+    "zone", sorted({*AIRPORT_TIME_ZONES, *TIME_ZONES_OF_ABSENT_AIRPORTS.values(), "Australia/Lord_Howe"})
+)
 def test_every_minute_tried_agrees_with_zoneinfo(connection, zone):
     random = np.random.default_rng(0)
     minutes = random.integers(0, 363 * 24 * 60, 2000) + 24 * 60
-    readings = pd.DataFrame({"id": range(2000), "zone": zone, "local": pd.Timestamp("2013-01-01") + pd.to_timedelta(minutes, "min")})
+    readings = pd.DataFrame(
+        {"id": range(2000), "zone": zone, "local": pd.Timestamp("2013-01-01") + pd.to_timedelta(minutes, "min")}
+    )
     expected = [local.to_pydatetime().replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) for local in readings["local"]]
     assert in_utc(connection, readings) == expected
 
@@ -68,7 +74,9 @@ def test_every_minute_tried_agrees_with_zoneinfo(connection, zone):
 def test_every_minute_of_a_night_of_change_agrees_with_zoneinfo(connection, day):
     local = [day.replace(tzinfo=None) + timedelta(minutes=minute) for minute in range(6 * 60)]
     readings = pd.DataFrame({"id": range(len(local)), "zone": NEW_YORK, "local": local})
-    assert in_utc(connection, readings) == [reading.replace(tzinfo=ZoneInfo(NEW_YORK)).astimezone(UTC) for reading in local]
+    assert in_utc(connection, readings) == [
+        reading.replace(tzinfo=ZoneInfo(NEW_YORK)).astimezone(UTC) for reading in local
+    ]
 
 
 def test_a_zone_is_tabulated_from_change_to_change():

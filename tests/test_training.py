@@ -1,4 +1,4 @@
-"""Settings are chosen on the validation window alone, the refit takes all before the test, the test is never touched."""
+"""Settings are chosen on the validation window, the refit takes all before the test, the test stays untouched."""
 
 import numpy as np
 import pandas as pd
@@ -80,7 +80,9 @@ def test_the_validation_loss_is_that_of_a_model_fitted_on_the_fit_rows(name):
     columns = feature_columns(FEATURES)
     alone = ZOO[name](columns, 0, **model.chosen).fit(FEATURES[MASKS["fit"]], LABEL[MASKS["fit"]])
     later = alone.predict_proba(FEATURES[MASKS["validation"]])[:, 1]
-    assert min(model.validation_log_loss.values()) == pytest.approx(log_loss(LABEL[MASKS["validation"]], later), abs=1e-12)
+    assert min(model.validation_log_loss.values()) == pytest.approx(
+        log_loss(LABEL[MASKS["validation"]], later), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -120,6 +122,13 @@ def test_labels_that_cannot_be_learned_from_are_refused(name, label, message):
         fit(SMALL[name], FEATURES, label, MASKS)
 
 
+@pytest.mark.parametrize("feature", ["delay", "carrier"])
+def test_a_feature_that_is_never_there_is_refused_by_name(feature):
+    features = FEATURES.assign(**{feature: FEATURES[feature].mask(MASKS["fit"])})
+    with pytest.raises(TrainingError, match=f"no row of the fit window has a value of: {feature};"):
+        fit(SMALL["hist_gradient_boosting"], features, LABEL, MASKS)
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_one_class_in_validation_can_still_be_judged(value):
     model = fit(SMALL["logistic_regression"], FEATURES, LABEL.mask(MASKS["validation"], value), MASKS)
@@ -129,7 +138,9 @@ def test_one_class_in_validation_can_still_be_judged(value):
 @pytest.mark.parametrize("dtype", ["int64", "float32", "Int64", "Float64", "bool", "category", "datetime64[ns]"])
 def test_a_feature_of_another_type_is_refused_by_name(dtype):
     features = FEATURES.assign(odd=pd.Series(np.ones(len(FEATURES))).astype(dtype))
-    with pytest.raises(TrainingError, match=rf"must be float64 or text, got \{{'odd': '{dtype.replace('[', chr(92) + '[')}"):
+    with pytest.raises(
+        TrainingError, match=rf"must be float64 or text, got \{{'odd': '{dtype.replace('[', chr(92) + '[')}"
+    ):
         fit(SMALL["base_rate"], features, LABEL, MASKS)
 
 

@@ -100,9 +100,7 @@ def rows_digest(ids: pd.Series, label: pd.Series) -> str:
     return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()
 
 
-def evaluate(
-    ids: pd.Series, label: pd.Series, probability: np.ndarray, slice_by: pd.DataFrame
-) -> Evaluation:
+def evaluate(ids: pd.Series, label: pd.Series, probability: np.ndarray, slice_by: pd.DataFrame) -> Evaluation:
     """Judge probabilities against labels.
 
     Parameters
@@ -133,5 +131,11 @@ def _slices(truth: np.ndarray, probability: np.ndarray, slice_by: pd.DataFrame) 
             if here.sum() >= MIN_SLICE_ROWS:
                 share = {"rows": int(here.sum()), "share_positive": float(truth[here].mean())}
                 rows.append({"slice": column, "value": value, **share, **metrics_of(truth[here], probability[here])})
-    names: Sequence[str] = ["slice", "value", "rows", "share_positive", *metrics_of(np.array([0, 1]), np.array([0.5, 0.5]))]
+    names: Sequence[str] = [
+        "slice",
+        "value",
+        "rows",
+        "share_positive",
+        *metrics_of(np.array([0, 1]), np.array([0.5, 0.5])),
+    ]
     return pd.DataFrame(rows, columns=list(names))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isnan
 
 from flightline.specification import Thresholds
 
@@ -103,7 +104,8 @@ def decide_promotion(
 def _incomparable(challenger: Evidence, baseline: Evidence, champion: Evidence | None) -> list[str]:
     others = {"baseline": baseline} | ({"champion": champion} if champion else {})
     return [
-        f"the {name} was judged on other rows ({other.rows_digest[:12]}) than the challenger ({challenger.rows_digest[:12]})"
+        f"the {name} was judged on other rows ({other.rows_digest[:12]}) "
+        f"than the challenger ({challenger.rows_digest[:12]})"
         for name, other in others.items()
         if other.rows_digest != challenger.rows_digest
     ]
@@ -119,9 +121,10 @@ def _broken_bounds(metrics: Mapping[str, float], thresholds: Thresholds) -> list
     odd = [
         f"{n} {value(n):.4f} is implausibly good (above {limit}): a feature has probably seen the label"
         for n, limit in thresholds.implausible.items()
-        if not value(n) <= limit
+        if value(n) > limit
     ]
-    return [*low, *high, *odd]
+    missing = [f"{n} is missing, so nothing shows it plausible" for n in thresholds.implausible if isnan(value(n))]
+    return [*low, *high, *odd, *missing]
 
 
 def _not_better_than_baseline(challenger: Evidence, baseline: Evidence, metric: str) -> list[str]:

@@ -37,9 +37,7 @@ def base_rate(columns: Columns, seed: int) -> Pipeline:
 
 def logistic_regression(columns: Columns, seed: int, *, inverse_regularisation: float = 0.1) -> Pipeline:
     """Linear in scaled numbers and one-hot categories; missing numbers get the median and a flag."""
-    # A number that was never there is kept (as a constant), so that the columns do not depend on the data.
-    imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-    numbers = make_pipeline(imputer, StandardScaler())
+    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
     categories = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=MIN_CATEGORY_ROWS)
     encode = ColumnTransformer([("numbers", numbers, columns.numeric), ("categories", categories, columns.categorical)])
     model = LogisticRegression(C=inverse_regularisation, max_iter=300, tol=1e-3, random_state=seed)

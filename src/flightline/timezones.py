@@ -6,7 +6,7 @@ changes of its offset.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import ibis
@@ -79,8 +79,6 @@ def to_utc(table: ibis.Table, periods: ibis.Table, *, local: str, zone: str, nam
         The column to add, a UTC timestamp.
     """
     here = periods.rename(tz_zone="zone", tz_start="local_start", tz_end="local_end", tz_offset="offset_minutes")
-    joined = table.join(
-        here, [table[zone] == here.tz_zone, table[local] >= here.tz_start, table[local] < here.tz_end]
-    )
+    joined = table.join(here, [table[zone] == here.tz_zone, table[local] >= here.tz_start, table[local] < here.tz_end])
     moment = (joined[local] - joined.tz_offset.as_interval("m")).cast("timestamp('UTC')")
     return joined.mutate(**{name: moment}).drop("tz_zone", "tz_start", "tz_end", "tz_offset")

@@ -65,7 +65,9 @@ def feature_columns(features: pd.DataFrame) -> Columns:
     categorical = tuple(name for name in features if features[name].dtype == object)
     other = {name: str(features[name].dtype) for name in features if name not in (*numeric, *categorical)}
     if other:
-        raise TrainingError(f"features must be float64 or text, got {other}; cast them in src/flightline/request_features.py")
+        raise TrainingError(
+            f"features must be float64 or text, got {other}; cast them in src/flightline/request_features.py"
+        )
     return Columns(numeric, categorical)
 
 
@@ -84,8 +86,14 @@ def fit(
         0 or 1, missing where unknown.
     masks
         Rows by name, as `windows.split` gives them; the test rows are not looked at.
+
+    Raises
+    ------
+    TrainingError
+        If a window to learn from lacks a class, or a feature has no value in it.
     """
     columns = feature_columns(features)
+    _check_values(features[masks["fit"]])
     for window in ("fit", "refit"):
         _check_labels(label[masks[window]], window)
     build = model_builder(parameters.model)
@@ -97,12 +105,21 @@ def fit(
     return FittedModel(pipeline, best[0], losses)
 
 
+def _check_values(features: pd.DataFrame) -> None:
+    empty = [name for name in features if features[name].isna().all()]
+    if empty:
+        raise TrainingError(
+            f"no row of the fit window has a value of: {', '.join(empty)}; check the feature's table, its join keys "
+            "and its ttl in feature_repo/, or leave it out of the feature service"
+        )
+
+
 def _check_labels(label: pd.Series, window: str) -> None:
     classes = [float(value) for value in sorted(label.dropna().unique())]
     if classes != [0.0, 1.0] or label.isna().any():
         raise TrainingError(
-            f"training needs labels of both classes, 0 and 1, in the {window} window, got {classes} and {label.isna().sum()} missing; "
-            "change the windows in src/flightline/problem.py or add data"
+            f"training needs labels of both classes, 0 and 1, in the {window} window, got {classes} "
+            f"and {label.isna().sum()} missing; change the windows in src/flightline/problem.py or add data"
         )
 
 

@@ -12,7 +12,6 @@ import zc.lockfile
 
 from flightline.adapters import dvc_data
 from flightline.adapters.dvc_store import RemoteError
-from flightline.adapters.seed_data import write_seed
 from flightline.errors import DataVersionError
 from flightline.settings import Settings
 from tests.clones import PROJECT, contents, cut_seed, make_clone
@@ -34,10 +33,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("small")
-    cut_seed(folder / "seed", folder / "data", rows=200)
-    return folder / "data"
+def small(seed_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cut_seed(seed_dir, tmp_path_factory.mktemp("small"), rows=200)
 
 
 @pytest.fixture
@@ -163,14 +160,12 @@ def test_nothing_but_reports_is_printed_and_all_state_lies_in_the_clone(
 # --- pull: the seed -------------------------------------------------------------------
 
 
-def test_the_committed_version_is_the_seed(tmp_path: Path, remote: Path) -> None:
+def test_the_committed_version_is_the_seed(tmp_path: Path, remote: Path, seed_dir: Path) -> None:
     first = make_clone(tmp_path / "first", remote, PROJECT / "data.dvc")
     said: list[str] = []
     dvc_data.pull(first, said.append)
-    (tmp_path / "seed").mkdir()
-    write_seed(tmp_path / "seed")
     assert "made from the seed" in said[0]
-    assert contents(first.data_dir) == contents(tmp_path / "seed")
+    assert contents(first.data_dir) == contents(seed_dir)
 
     second = make_clone(tmp_path / "second", remote, PROJECT / "data.dvc")
     dvc_data.pull(second, said.append)

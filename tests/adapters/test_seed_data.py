@@ -7,16 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flightline.adapters.seed_data import WHOLE_FILES, write_seed
+from flightline.adapters.seed_data import WHOLE_FILES
 
 MONTHS = [f"2013-{month:02d}" for month in range(1, 13)]
-
-
-@pytest.fixture(scope="module")
-def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("seed")
-    write_seed(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +25,8 @@ def _source_lines(source: Path, table: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("table", "rows"), [("flights", 336_776), ("weather", 26_115)])
-def test_the_months_together_are_the_source(table: str, rows: int, seed: Path, source: Path) -> None:
-    files = [(seed / table / f"{month}.csv").read_bytes().splitlines(keepends=True) for month in MONTHS]
+def test_the_months_together_are_the_source(table: str, rows: int, seed_dir: Path, source: Path) -> None:
+    files = [(seed_dir / table / f"{month}.csv").read_bytes().splitlines(keepends=True) for month in MONTHS]
     header, *lines = _source_lines(source, table)
     assert {file[0] for file in files} == {header}
     assert sum(len(file) - 1 for file in files) == rows
@@ -41,17 +34,19 @@ def test_the_months_together_are_the_source(table: str, rows: int, seed: Path, s
 
 
 @pytest.mark.parametrize("table", ["flights", "weather"])
-def test_a_month_keeps_the_order_of_its_lines(table: str, seed: Path, source: Path) -> None:
+def test_a_month_keeps_the_order_of_its_lines(table: str, seed_dir: Path, source: Path) -> None:
     header, *lines = _source_lines(source, table)
     columns = header.decode().strip().split(",")
+    months: dict[int, list[bytes]] = {number: [header] for number in range(1, 13)}
+    for line in lines:
+        months[int(line.split(b",")[columns.index("month")])].append(line)
     for number, name in enumerate(MONTHS, start=1):
-        in_month = [line for line in lines if line.split(b",")[columns.index("month")] == str(number).encode()]
-        assert (seed / table / f"{name}.csv").read_bytes() == b"".join([header, *in_month])
+        assert (seed_dir / table / f"{name}.csv").read_bytes() == b"".join(months[number])
 
 
-def test_there_is_nothing_else(seed: Path, source: Path) -> None:
+def test_there_is_nothing_else(seed_dir: Path, source: Path) -> None:
     for name in WHOLE_FILES:
-        assert (seed / name).read_bytes() == (source / name).read_bytes()
+        assert (seed_dir / name).read_bytes() == (source / name).read_bytes()
     monthly = [f"{table}/{month}.csv" for table in ("flights", "weather") for month in MONTHS]
-    found = [path.relative_to(seed).as_posix() for path in seed.rglob("*") if path.is_file()]
+    found = [path.relative_to(seed_dir).as_posix() for path in seed_dir.rglob("*") if path.is_file()]
     assert sorted(found) == sorted([*WHOLE_FILES, *monthly])

@@ -1,9 +1,16 @@
 import logging
+import sys
+from typing import Any
 
 import pytest
 
 from flightline.errors import ContractError
 from pipelines.command import run_command
+
+
+def _report(logger: str, message: str, error: Any) -> None:
+    """Report as Prefect does, but to the terminal only."""
+    logging.getLogger().handle(logging.LogRecord(logger, logging.ERROR, __file__, 1, message, None, error))
 
 
 def test_success_is_zero(capsys: pytest.CaptureFixture[str]) -> None:
@@ -16,8 +23,8 @@ def test_an_error_of_this_project_is_one_message_and_one(capsys: pytest.CaptureF
         try:
             raise ContractError("x.csv:2 is broken")
         except ContractError:
-            logging.getLogger("prefect.task_runs").exception("Task run failed")
-            logging.getLogger("prefect.flow_runs").error("Finished in state Failed('x.csv:2 is broken')")
+            _report("prefect.task_runs", "Task run failed", sys.exc_info())
+            _report("prefect.flow_runs", "Finished in state Failed('x.csv:2 is broken')", None)
             raise
 
     handler = logging.StreamHandler()

@@ -48,6 +48,7 @@ def test_a_fresh_clone_seeds_itself_and_then_stops_at_damage(
     assert "28 object(s) were missing or damaged" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_first_version_of_another_problem(clone: Settings, capfd: pytest.CaptureFixture[str]) -> None:
     assert data.main(["--first-version"]) == 1
     assert "would not be the first version" in capfd.readouterr().err

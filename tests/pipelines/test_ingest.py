@@ -20,11 +20,9 @@ KNOWN, NEW = "flights/2013-01.csv", "flights/2013-02.csv"
 
 
 @pytest.fixture(scope="module")
-def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def months(seed_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two months of real rows."""
-    folder = tmp_path_factory.mktemp("months")
-    cut_seed(folder / "seed", folder / "data", rows=200)
-    return folder / "data"
+    return cut_seed(seed_dir, tmp_path_factory.mktemp("months"), rows=200)
 
 
 @pytest.fixture

@@ -1,88 +1,26 @@
 """The service on hand-made features and a tiny fitted model: no store, no file but the clock's."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from fastapi import FastAPI
-from sklearn.pipeline import Pipeline
 from starlette.exceptions import StarletteDeprecationWarning
 
 from flightline.adapters.event_clock import set_clock
-from flightline.adapters.feast_online import FeatureRow
-from flightline.adapters.served_model import ModelManifest, ServedModel
-from flightline.models import Columns, model_builder
-from flightline.problem import PROBLEM
+from flightline.adapters.served_model import ServedModel
 from flightline.settings import ServingSettings, Settings
 from serving.app import create_app
 from serving.assets import Assets
 from serving.dependencies import get_assets
 from serving.prediction import Predictor
+from tests.small_service import INSTANCE, KINDS, NOON, PREDICT, HandMadeFeatures, fitted, manifest_of
 
 with warnings.catch_warnings():
     # Starlette asks for httpx2, a package this project does not need for anything else.
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
     from fastapi.testclient import TestClient
-
-NOON = datetime(2013, 12, 31, 12, tzinfo=UTC)
-PREDICT = f"/v1/models/{PROBLEM.model_name}:predict"
-STATUS = f"/v1/models/{PROBLEM.model_name}"
-# Its prediction time is the clock.
-INSTANCE = {
-    "origin": "JFK",
-    "dest": "LAX",
-    "carrier": "B6",
-    "flight": 23,
-    "tailnum": "N729JB",
-    "scheduled_departure": "2013-12-31T14:00:00+00:00",
-}
-KINDS = {"delay": "float64", "carrier": "str", "gust": "float64", "scheduled_minute": "float64"}
-
-
-@dataclass
-class HandMadeFeatures:
-    """Gives each carrier in it its delay, and nobody a gust."""
-
-    names: tuple[str, ...] = ("delay", "gust")
-    delays: Mapping[str, float] = field(default_factory=lambda: {"B6": 60.0, "AA": -10.0})
-    asked_as_of: list[datetime] = field(default_factory=list)
-
-    def read(self, entity_rows: Sequence[Mapping[str, object]], as_of: datetime) -> list[FeatureRow]:
-        self.asked_as_of.append(as_of)
-        return [self._row(self.delays.get(str(row["carrier"])), as_of) for row in entity_rows]
-
-    def _row(self, delay: float | None, as_of: datetime) -> FeatureRow:
-        if delay is None:
-            return FeatureRow({"delay": None, "gust": None}, {}, {"recent": "no value", "weather": "no value"})
-        timestamps = {"recent": as_of - timedelta(minutes=5), "weather": as_of + timedelta(minutes=1)}
-        return FeatureRow({"delay": delay, "gust": None}, timestamps, {"weather": "after the clock"})
-
-
-def fitted(kinds: Mapping[str, str], model: str = "logistic_regression") -> Pipeline:
-    """Fit a model of the zoo on 600 made-up rows: late when the delay, or the first number, is above 20."""
-    random = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        {
-            name: random.uniform(-20, 60, 600)
-            if kind == "float64"
-            else np.array(["B6", "AA", "UA"] * 200, dtype=object)
-            for name, kind in kinds.items()
-        }
-    )
-    numbers = [name for name, kind in kinds.items() if kind == "float64"]
-    told = "delay" if "delay" in kinds else numbers[0]
-    columns = Columns(tuple(numbers), tuple(name for name in kinds if name not in numbers))
-    return model_builder(model)(columns, 0).fit(frame, (frame[told] > 20).astype(int))
-
-
-def manifest_of(kinds: Mapping[str, str], sha256: str = "0" * 64, **changes: str) -> ModelManifest:
-    named = {"name": PROBLEM.model_name, "version": "3", "run_id": "r", "feature_service": PROBLEM.feature_service}
-    return ModelManifest(**(named | changes), sha256=sha256, columns=tuple(kinds.items()))
 
 
 @pytest.fixture(scope="session")

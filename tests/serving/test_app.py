@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from conftest import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of
 from fastapi.testclient import TestClient
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -23,6 +22,7 @@ from flightline.request_features import request_features
 from flightline.settings import Settings
 from serving.app import create_app
 from serving.schemas import Instance
+from tests.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of
 
 REPOSITORY = Path(__file__).parents[2]
 TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "pandera")

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import INSTANCE, NOON, PREDICT, HandMadeFeatures, fitted, manifest_of
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -17,6 +16,7 @@ from serving.app import create_app
 from serving.assets import Assets
 from serving.dependencies import get_assets
 from serving.prediction import Predictor
+from tests.small_service import INSTANCE, NOON, PREDICT, HandMadeFeatures, fitted, manifest_of
 
 JSON = {"content-type": "application/json"}
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import INSTANCE, KINDS, NOON, HandMadeFeatures, fitted, manifest_of
 
 from flightline.adapters.feast_online import FeatureRow
 from flightline.adapters.served_model import ServedModel
@@ -14,6 +13,7 @@ from flightline.models import ZOO
 from flightline.problem import PROBLEM
 from serving.prediction import InstanceError, Predictor, check_still_to_come, input_frame, rehearse
 from serving.schemas import Instance, Prediction, moment_of, prediction_time_of
+from tests.small_service import INSTANCE, KINDS, NOON, HandMadeFeatures, fitted, manifest_of
 
 
 def test_columns_come_in_the_models_order_and_types() -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import INSTANCE, NOON, PREDICT, STATUS, HandMadeFeatures
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -15,6 +14,7 @@ from flightline.settings import Settings
 from serving.assets import NO_MODEL, Assets
 from serving.dependencies import get_assets
 from serving.prediction import Predictor
+from tests.small_service import INSTANCE, NOON, PREDICT, STATUS, HandMadeFeatures
 
 
 def test_answers_in_the_protocols_shape(client: TestClient) -> None:
@@ -159,7 +159,7 @@ def test_a_feature_store_that_fails_is_503(app: FastAPI, client: TestClient, mod
 def test_a_bug_is_500_without_its_message(app: FastAPI, client: TestClient, model) -> None:
     class Broken(HandMadeFeatures):
         def read(self, entity_rows, as_of):
-            raise RuntimeError("/root/secret/path")
+            raise RuntimeError("the secret is in secrets.txt")
 
     app.dependency_overrides[get_assets] = lambda: Assets(predictor=Predictor(model, Broken()), version="3")
     answer = client.post(PREDICT, json={"instances": [INSTANCE]})

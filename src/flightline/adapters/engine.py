@@ -132,7 +132,9 @@ def _check_comparable(name: str, table: ibis.Table, moment: datetime) -> None:
 
 def moments_inside(groups: Mapping[str, ibis.Table], moments: Sequence[datetime]) -> list[datetime]:
     """Keep the moments that lie inside what every group covers, or take its middle if none does."""
-    spans = [table.aggregate(low=table.known_at.min(), high=table.known_at.max()).to_pandas() for table in groups.values()]
+    spans = [
+        table.aggregate(low=table.known_at.min(), high=table.known_at.max()).to_pandas() for table in groups.values()
+    ]
     known = [span.iloc[0] for span in spans if span["low"].notna().all()]
     low, high = max(span["low"] for span in known), min(span["high"] for span in known)
     margin = (high - low) / 10
@@ -181,13 +183,16 @@ def write_feature_tables(
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     rows = {}
-    for name, build in feature_tables.items():
-        table = in_order(build(groups))
-        table.to_parquet(unfinished / f"{name}.parquet", compression="zstd")
-        rows[name] = check_unique(unfinished / f"{name}.parquet")
-        report(name, rows[name])
-    shutil.rmtree(target, ignore_errors=True)
-    unfinished.rename(target)
+    try:
+        for name, build in feature_tables.items():
+            table = in_order(build(groups))
+            table.to_parquet(unfinished / f"{name}.parquet", compression="zstd")
+            rows[name] = check_unique(unfinished / f"{name}.parquet")
+            report(name, rows[name])
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.rename(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return rows
 
 

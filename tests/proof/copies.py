@@ -1,0 +1,110 @@
+"""Copies of this tree: one clean base with a few months of data, and from it one copy a fault."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.proof.commands import Processes, environment_of
+
+PROJECT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+OVERLAY = HERE / "problem_overlay.txt"
+PATCHES = HERE / "faults"
+# Where there is no git to say what belongs to the project.
+NOT_OURS = {
+    ".git", ".venv", ".tools", ".state", ".dvcstore", "data", "cache", "tmp", "__pycache__",
+    ".pytest_cache", ".ruff_cache", ".hypothesis",
+}  # fmt: skip
+
+
+class ProofError(Exception):
+    """The proof itself cannot be run as it is; says what to mend."""
+
+
+def _git(root: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    # Under a repository further up, `git apply` would skip every file without a word.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment["GIT_CEILING_DIRECTORIES"] = str(root.resolve().parent)
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+
+def project_files(root: Path) -> list[Path]:
+    """List the files that belong to the project, relative to its root: tracked, or new and not ignored."""
+    try:
+        listed = _git(root, "ls-files", "-z", "-co", "--exclude-standard")
+    except FileNotFoundError:  # no git on this machine
+        listed = None
+    if listed is not None and listed.returncode == 0 and listed.stdout:
+        names = {Path(name) for name in listed.stdout.split("\0") if name}
+        return sorted(name for name in names if (root / name).is_file())
+    walked = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return sorted(path for path in walked if not NOT_OURS & set(path.parts))
+
+
+def copy_tree(root: Path, target: Path) -> None:
+    """Copy the project's files into a new folder."""
+    for name in project_files(root):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, target / name, follow_symlinks=False)
+
+
+def make_base(processes: Processes, target: Path, api_url: str) -> None:
+    """Make the clean copy that every other is made of: a fresh clone whose remote holds a few months.
+
+    Raises
+    ------
+    ProofError
+        If its data cannot be made.
+    """
+    copy_tree(PROJECT, target)
+    with (target / "src/flightline/problem.py").open("a", encoding="utf-8") as problem:
+        problem.write(OVERLAY.read_text(encoding="utf-8"))
+    (target / "data.dvc").unlink(missing_ok=True)
+    result = processes.run(("-m", "tests.proof.months"), target, environment_of(target, api_url))
+    if result.exit_code:
+        raise ProofError(f"the data of the copies could not be made:\n{result.output}")
+    for left in ("data", ".state", ".dvc/cache", ".dvc/tmp"):
+        shutil.rmtree(target / left, ignore_errors=True)
+
+
+def check_own_code(processes: Processes, copy: Path, api_url: str) -> None:
+    """Demand that commands in a copy run the copy's code, not that of the installed tree.
+
+    Raises
+    ------
+    ProofError
+        If they do not: every verdict would then be about the wrong code.
+    """
+    question = "import flightline, pipelines, tests.proof as p; print(flightline.__file__, pipelines.__file__, p.__file__, sep='\\n')"
+    result = processes.run(("-c", question), copy, environment_of(copy, api_url))
+    foreign = [line for line in result.output.splitlines() if not Path(line).resolve().is_relative_to(copy.resolve())]
+    if result.exit_code or foreign:
+        raise ProofError(f"commands in {copy} would run other code than that copy's:\n{result.output}")
+
+
+def apply_patch(copy: Path, name: str, *, check_only: bool = False) -> None:
+    """Plant a fault of tests/proof/faults in a copy.
+
+    Raises
+    ------
+    ProofError
+        If the code has changed so that the patch no longer fits.
+    """
+    patch = PATCHES / f"{name}.patch"
+    files = patched_files(patch)
+    before = {file: (copy / file).read_bytes() if (copy / file).is_file() else b"" for file in files}
+    applied = _git(copy, "apply", *(["--check"] if check_only else []), str(patch))
+    is_changed = check_only or all((copy / file).read_bytes() != content for file, content in before.items())
+    if applied.returncode or not files or not is_changed:
+        raise ProofError(
+            f"tests/proof/faults/{patch.name} no longer fits the code it alters; the fault must be updated "
+            f"(make the change by hand in a clean tree, and keep `git diff -U1`).\n{applied.stderr}"
+        )
+
+
+def patched_files(patch: Path) -> list[str]:
+    """Name the files a patch alters."""
+    lines = patch.read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("+++ b/") for line in lines if line.startswith("+++ b/")]

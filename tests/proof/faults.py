@@ -1,0 +1,150 @@
+"""The faults: what a person would have done wrong, and which safeguard must stop it.
+
+A change of code is a patch in tests/proof/faults; a change of data is a function here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tests.proof.commands import Command
+from tests.proof.copies import apply_patch
+
+TRAIN: Command = ("-m", "pipelines.training", "--model", "hist_gradient_boosting", "--seed", "0")
+TRAIN_ANOTHER: Command = ("-m", "pipelines.training", "--model", "logistic_regression", "--seed", "0")
+DATA: Command = ("-m", "pipelines.data")
+INGEST: Command = ("-m", "pipelines.ingest", "--folder", "incoming")
+STATUS: Command = ("-m", "pipelines.champion", "status")
+GATE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/test_gates.py")
+RESENT = "flights/2013-02.csv"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something done wrong, and what must stop it.
+
+    Parameters
+    ----------
+    name
+        Of its row, and of its patch if it is one.
+    mistake
+        What a person would have done, in one sentence.
+    safeguard
+        Name of the safeguard that must stop it.
+    says
+        Words that the safeguard must use: it has to point at the culprit.
+    commands
+        What is run with the fault in place, up to the first that fails.
+    before
+        What is run in the clean copy first; must succeed.
+    plant
+        Puts the fault into a copy; None applies the patch of this name.
+    """
+
+    name: str
+    mistake: str
+    safeguard: str
+    says: str
+    commands: tuple[Command, ...] = (TRAIN,)
+    before: tuple[Command, ...] = ()
+    plant: Callable[[Path], None] | None = None
+
+    def put_into(self, copy: Path) -> None:
+        """Plant it."""
+        (self.plant or partial(apply_patch, name=self.name))(copy)
+
+
+def corrupt_object(copy: Path) -> None:
+    """Flip one bit of the largest object in the DVC remote; the copy has no data/ and no cache."""
+    objects = [path for path in (copy / ".dvcstore").rglob("*") if path.is_file()]
+    largest = max(objects, key=lambda path: (path.stat().st_size, path.name))
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.chmod(0o644)
+    largest.write_bytes(content)
+
+
+def deliver_twice(copy: Path) -> None:
+    """Put a month into the folder to be ingested, its rows twice."""
+    header, rows = (copy / "data" / RESENT).read_text(encoding="utf-8").split("\n", 1)
+    target = copy / "incoming" / RESENT
+    target.parent.mkdir(parents=True)
+    target.write_text(f"{header}\n{rows}{rows}", encoding="utf-8", newline="")
+
+
+FAULTS = (
+    Fault(
+        "month_delivered_twice",
+        "A month's file is sent again with its rows appended to the old ones.",
+        safeguard="contract",
+        says="is unique in flights",
+        before=(DATA,),
+        commands=(INGEST,),
+        plant=deliver_twice,
+    ),
+    Fault(
+        "corrupt_object",
+        "A disk flips one bit of one file in the DVC remote.",
+        safeguard="version",
+        says="flights/2013-03.csv: expected md5",
+        plant=corrupt_object,
+    ),
+    Fault(
+        "weather_at_hour_start",
+        "An hour's weather is stamped with the start of its hour, when it was not yet measured.",
+        safeguard="leak",
+        says="origin_weather: ",
+    ),
+    Fault(
+        "arrival_at_departure",
+        "The aircraft's arrival delay is stamped at its departure, hours before it landed.",
+        safeguard="leak",
+        says="aircraft_last_arrival: ",
+    ),
+    Fault(
+        "arrival_at_prediction",
+        "The flight's own arrival delay is offered as a feature, stamped at its prediction time.",
+        safeguard="leak",
+        says="aircraft_last_arrival: ",
+    ),
+    Fault(
+        "rows_lost_in_join",
+        "The join keeps one row for each key and time, as Feast's default store does.",
+        safeguard="rows",
+        says="no model was trained on it",
+    ),
+    Fault(
+        "shuffled_labels",
+        "Labels and features come out of step before the fit.",
+        safeguard="bounds",
+        says="roc_auc",
+    ),
+    Fault(
+        "balanced_classes",
+        "Late flights are weighted up 'for balance', so the probabilities are no longer probabilities.",
+        safeguard="baseline",
+        says="log_loss",
+    ),
+    Fault(
+        "label_among_features",
+        "The training set takes the label along as a feature, past the leak test.",
+        safeguard="plausible",
+        says="roc_auc",
+    ),
+    Fault(
+        "challenger_against_itself",
+        "The gate looks up the newest version where it should look up the champion.",
+        safeguard="identity",
+        says="there is nothing to compare",
+        before=(TRAIN,),
+        commands=(TRAIN_ANOTHER,),
+    ),
+    Fault(
+        "inverted_comparison",
+        "The gate promotes what is worse than the champion.",
+        safeguard="tests",
+        says="worse than the champion",
+        commands=(GATE_TESTS,),
+    ),
+)

@@ -1,0 +1,126 @@
+"""Was a run as demanded? Pure functions from what was seen to what is wrong with it."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.proof.commands import Result
+from tests.proof.faults import STATUS, TRAIN_ANOTHER, Fault
+from tests.proof.observation import State
+from tests.proof.safeguards import SAFEGUARDS, Safeguard
+
+CONTROL = "control"
+REUSED_STAGES = ("validate", "features", "training set")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was seen of one copy.
+
+    Parameters
+    ----------
+    preparation
+        Commands run before the fault was planted.
+    results
+        Commands run with it.
+    before, after
+        The state around `results`.
+    seconds
+        Of all of it.
+    """
+
+    preparation: tuple[Result, ...]
+    results: tuple[Result, ...]
+    before: State
+    after: State
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A row of the matrix: which safeguards fired, and what is not as demanded."""
+
+    name: str
+    named: str | None
+    fired: frozenset[str]
+    problems: tuple[str, ...]
+    seconds: float
+    output: str = ""
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether all is as demanded."""
+        return not self.problems
+
+
+def fired_in(results: Sequence[Result]) -> frozenset[str]:
+    """Name the safeguards of which the commands give evidence."""
+    return frozenset(name for name, safeguard in SAFEGUARDS.items() if safeguard.has_fired(results))
+
+
+def judge_fault(fault: Fault, run: Run) -> Outcome:
+    """Demand that the named safeguard fired, pointed at the culprit, and kept what it must keep."""
+    safeguard = SAFEGUARDS[fault.safeguard]
+    fired = fired_in(run.results)
+    problems = [f"`{_shown(r)}` failed before the fault was planted" for r in run.preparation if r.exit_code]
+    if not problems:
+        problems = [*_missed(fault, safeguard, run, fired), *_changed(safeguard, run.before, run.after)]
+    return Outcome(fault.name, fault.safeguard, fired, tuple(problems), run.seconds, _transcript(run))
+
+
+def _missed(fault: Fault, safeguard: Safeguard, run: Run, fired: frozenset[str]) -> list[str]:
+    if fault.safeguard not in fired:
+        codes = ", ".join(str(result.exit_code) for result in run.results)
+        return [f"not stopped by {fault.safeguard} ({safeguard.meaning}); exit code {codes}"]
+    spoken = "\n".join(result.output for result in run.results)
+    return [] if fault.says in spoken else [f"{fault.safeguard} did not say {fault.says!r}"]
+
+
+def _changed(safeguard: Safeguard, before: State, after: State) -> list[str]:
+    return [
+        f"{safeguard.name} let {name} change: {getattr(before, name)!r} to {getattr(after, name)!r}"
+        for name in safeguard.keeps
+        if getattr(before, name) != getattr(after, name)
+    ]
+
+
+def judge_control(run: Run) -> Outcome:
+    """Demand that the clean tree trains, promotes, says so, reuses, and that no safeguard fires."""
+    fired = fired_in(run.results)
+    problems = [f"`{_shown(result)}` ended with exit code {result.exit_code}" for result in run.results if result.exit_code]
+    problems += [f"{name} fired although nothing was wrong" for name in sorted(fired)]
+    if run.before.data_version != run.after.data_version:
+        problems.append("data.dvc changed")
+    if run.after.champion != "1" or run.after.versions != 2:
+        problems.append(f"expected version 1 of 2 to be champion, got {run.after.champion} of {run.after.versions}")
+    problems += _not_reused(run.results)
+    problems += _wrong_status(run)
+    return Outcome(CONTROL, None, fired, tuple(problems), run.seconds, _transcript(run))
+
+
+def _not_reused(results: Sequence[Result]) -> list[str]:
+    again = "\n".join(result.output for result in results if result.command == TRAIN_ANOTHER)
+    return [
+        f"the second training did not reuse: {stage}"
+        for stage in REUSED_STAGES
+        if not re.search(rf"^{stage} .*, reused: ", again, re.MULTILINE)
+    ]
+
+
+def _wrong_status(run: Run) -> list[str]:
+    said = [result.output for result in run.results if result.command == STATUS]
+    try:
+        champion = json.loads(said[0])["champion"]["version"]
+    except (IndexError, KeyError, TypeError, ValueError):
+        return ["`make status` names no champion"]
+    return [] if champion == run.after.champion else [f"`make status` names {champion}, the registry {run.after.champion}"]
+
+
+def _shown(result: Result) -> str:
+    return " ".join(("python", *result.command))
+
+
+def _transcript(run: Run) -> str:
+    parts = [f"$ {_shown(r)}\n{r.output.rstrip()}\n(exit code {r.exit_code})" for r in (*run.preparation, *run.results)]
+    return "\n".join(parts)

@@ -1,0 +1,62 @@
+"""Prints what was found: a line for each run as it ends, and the fault x safeguard matrix."""
+
+from collections.abc import Sequence
+
+from tests.proof.faults import FAULTS
+from tests.proof.judgement import Outcome
+from tests.proof.safeguards import SAFEGUARDS
+
+SHOWN_LINES = 30
+_LEGEND = (
+    "STOPPED: the safeguard named for this fault stopped it.  fired: another one saw it too.  .: silent.\n"
+    "MISSED: the named safeguard did not fire.  ALARM: one fired although nothing was wrong."
+)
+
+
+def cell(outcome: Outcome, safeguard: str) -> str:
+    """Say what a safeguard did in a run."""
+    if safeguard == outcome.named:
+        return "STOPPED" if safeguard in outcome.fired else "MISSED"
+    if safeguard not in outcome.fired:
+        return "."
+    return "ALARM" if outcome.named is None else "fired"
+
+
+def progress_line(number: int, total: int, outcome: Outcome) -> str:
+    """Say how one run ended."""
+    what = f"stopped by {outcome.named}" if outcome.named else "clean, and passes"
+    said = what if outcome.is_passed else "NOT AS DEMANDED: " + "; ".join(outcome.problems)
+    return f"[{number:2}/{total}] {outcome.name:26} {said} ({outcome.seconds:.0f} s)"
+
+
+def matrix(outcomes: Sequence[Outcome]) -> str:
+    """Lay the outcomes out as a table with a legend; the last line counts them."""
+    width = max(len(outcome.name) for outcome in outcomes)
+    heading = f"{'fault':{width}}  " + "".join(f"{name:>10}" for name in SAFEGUARDS) + "   seconds"
+    rows = [
+        f"{outcome.name:{width}}  "
+        + "".join(f"{cell(outcome, name):>10}" for name in SAFEGUARDS)
+        + f"{outcome.seconds:10.0f}"
+        + ("" if outcome.is_passed else "  FAILED")
+        for outcome in outcomes
+    ]
+    passed = sum(outcome.is_passed for outcome in outcomes)
+    count = f"{passed} passed, {len(outcomes) - passed} failed"
+    return "\n".join([heading, *rows, "", _LEGEND, _meanings(), "", _mistakes(outcomes), "", count])
+
+
+def _meanings() -> str:
+    return "\n".join(f"  {name:10} {safeguard.meaning}" for name, safeguard in SAFEGUARDS.items())
+
+
+def _mistakes(outcomes: Sequence[Outcome]) -> str:
+    shown = {outcome.name for outcome in outcomes}
+    lines = [f"  {fault.name:26} {fault.mistake}" for fault in FAULTS if fault.name in shown]
+    return "\n".join(["What was done wrong:", *lines]) if lines else "Nothing was done wrong in the control."
+
+
+def explanation(outcome: Outcome) -> str:
+    """Show what is wrong with an outcome, and the end of what its commands printed."""
+    tail = outcome.output.splitlines()[-SHOWN_LINES:]
+    problems = [f"  - {problem}" for problem in outcome.problems]
+    return "\n".join([f"{outcome.name} is not as demanded:", *problems, *(f"  | {line}" for line in tail)])

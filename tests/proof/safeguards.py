@@ -1,0 +1,70 @@
+"""The safeguards by name, and the evidence by which each is recognised in what a command said."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from tests.proof.commands import Result
+from tests.proof.observation import State
+
+_ALL = tuple(field.name for field in fields(State))
+_BUT_DATA = ("champion", "versions", "data_version")  # a pull brings data/
+_BUT_VERSIONS = ("champion", "data_version")  # a rejected challenger is registered, with its verdict
+
+
+@dataclass(frozen=True)
+class Safeguard:
+    """Something that must stop a fault.
+
+    Parameters
+    ----------
+    name
+        Heading of its column.
+    meaning
+        What it does, for the legend.
+    exit_code
+        Of the command in which it speaks.
+    evidence
+        Regular expression, searched line by line, for what it says.
+    keeps
+        Fields of `State` that are as they were, if it has done its work.
+    """
+
+    name: str
+    meaning: str
+    exit_code: int
+    evidence: str
+    keeps: tuple[str, ...]
+
+    def has_fired(self, results: Sequence[Result]) -> bool:
+        """Tell whether one of the commands gives evidence of it."""
+        return any(
+            result.exit_code == self.exit_code and re.search(self.evidence, result.output, re.MULTILINE)
+            for result in results
+        )
+
+
+_SAFEGUARDS = (
+    Safeguard(
+        "contract",
+        "the data contract refuses the files, naming file and line",
+        1,
+        r"^ContractError: .*\n(?:.*\n)*?  \S+\.csv:\d+:",
+        _ALL,
+    ),
+    Safeguard("version", "the bytes are not what data.dvc names", 1, r"^DataVersionError: ", _ALL),
+    Safeguard("leak", "the leak test: a feature row uses what was not yet known", 1, r"^LeakError: \d+ leak", _BUT_DATA),
+    Safeguard(
+        "rows",
+        "the point-in-time join gives back the rows it was given",
+        1,
+        r"^FeatureError: the point-in-time join was given \d+ rows and gave \d+",
+        _BUT_DATA,
+    ),
+    Safeguard("bounds", "gate: a floor or ceiling of a metric", 0, r"^REJECT: .*(below its floor|above its ceiling)", _BUT_VERSIONS),
+    Safeguard("baseline", "gate: better than the base rate", 0, r"^REJECT: .*not better than the baseline", _BUT_VERSIONS),
+    Safeguard("plausible", "gate: no better than an honest model can be", 0, r"^REJECT: .*implausibly good", _BUT_VERSIONS),
+    Safeguard("identity", "gate: champion and challenger are two models", 0, r"^HOLD: .*the challenger is the champion", _BUT_VERSIONS),
+    Safeguard("tests", "the gate's truth table, tests/test_gates.py", 1, r"^FAILED tests/test_gates\.py::", _ALL),
+)
+SAFEGUARDS = {safeguard.name: safeguard for safeguard in _SAFEGUARDS}

@@ -57,6 +57,10 @@ clean:  ## Remove what was made: environment, state, data/ and caches (the DVC r
 data: $(INSTALLED)  ## Bring data/ to the version data.dvc names, verified
 	@$(RUN) -m pipelines.data
 
+.PHONY: push
+push: $(INSTALLED)  ## Push data/ to the remote again, which mends a damaged one
+	@$(RUN) -m pipelines.data --push
+
 .PHONY: ingest
 ingest: $(INSTALLED)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
 	@$(RUN) -m pipelines.ingest --folder "$(FOLDER)"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flightline.adapters.dvc_store import RemoteError
+from flightline.errors import RemoteError
 
 
 def is_remote_error(task: Any, task_run: Any, state: Any) -> bool:

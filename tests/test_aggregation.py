@@ -46,7 +46,8 @@ CASES = {
     "ties in time are one row that holds both": ([("UA", "10:00", 5), ("UA", "10:00", 15)], [[2, 10, 0]]),
     "equal events are both counted": ([("UA", "10:00", 5), ("UA", "10:00", 5)], [[2, 5, 0]]),
     "other keys do not mix": ([("AA", "10:00", 5), ("UA", "10:00", 15)], [[1, 5, 0], [1, 15, 0]]),
-    "later events do not count": ([("UA", "10:30", 15), ("UA", "10:00", 5)], [[1, 5, 0], [2, 10, 0]]),
+    "an event a minute later does not count": ([("UA", "10:00", 5), ("UA", "10:01", 15)], [[1, 5, 0], [2, 10, 0]]),
+    "nor does any later one": ([("UA", "10:30", 15), ("UA", "10:00", 5)], [[1, 5, 0], [2, 10, 0]]),
     "a missing measure counts, but not in the mean": (
         [("UA", "10:00", 5), ("UA", "10:30", None)],
         [[1, 5, 0], [2, 5, 0.5]],

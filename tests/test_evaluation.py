@@ -70,8 +70,17 @@ def test_there_are_no_more_bins_than_rows(rows, bins):
         ([0, 0, 0, 1] * 10, [0.5] * 40, 0.25),
         ([0] * 20 + [1] * 20, [0.5] * 40, 0),
         ([0] * 20 + [1] * 20, [0.2] * 20 + [0.9] * 20, 0.15),
+        ([0] * 2 + [1] * 9, [0.5] * 2 + [1.0] * 9, 0.5 * 2 / 11),
     ],
-    ids=["right", "wrong", "base rate", "too sure", "equal answers in order of time", "each half off"],
+    ids=[
+        "right",
+        "wrong",
+        "base rate",
+        "too sure",
+        "equal answers in order of time",
+        "each half off",
+        "bins of unequal size",
+    ],
 )
 def test_expected_calibration_error(label, probability, expected):
     assert expected_calibration_error(np.array(label), np.array(probability)) == pytest.approx(expected)

@@ -4,6 +4,7 @@
     |-- DataError            the bytes under data/ are not what they should be
     |   |-- ContractError    a table breaks its contract: file, rows, values, rule
     |   `-- DataVersionError data/, data.dvc and the remote do not agree
+    |       `-- RemoteError  the remote cannot be reached; trying again may help
     |-- FeatureError         features cannot be built or joined as declared
     |   `-- LeakError        a feature uses what was not yet known
     |-- TrainingError        a model cannot be fitted or evaluated honestly
@@ -30,6 +31,10 @@ class ContractError(DataError):
 
 class DataVersionError(DataError):
     """data/, data.dvc and the DVC remote do not agree."""
+
+
+class RemoteError(DataVersionError):
+    """The DVC remote cannot be reached or used; trying again may help."""
 
 
 class FeatureError(FlightlineError):

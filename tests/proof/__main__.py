@@ -13,12 +13,12 @@ from tests.proof.judgement import CONTROL, Outcome
 from tests.proof.matrix import explanation, matrix, progress_line
 
 
-def conclude(outcomes: Sequence[Outcome]) -> int:
+def conclude(outcomes: Sequence[Outcome], seconds: float) -> int:
     """Print the matrix after what went wrong; return the exit code."""
     wrong = [outcome for outcome in outcomes if not outcome.is_passed]
     for outcome in wrong:
         print(f"\n{explanation(outcome)}")
-    print(f"\n{matrix(outcomes)}")
+    print(f"\n{matrix(outcomes, seconds)}")
     return 1 if wrong or not outcomes else 0
 
 
@@ -51,9 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ProofError, TimeoutError) as err:
         print(f"the proof could not be run: {err}", file=sys.stderr)
         return 1
-    code = conclude(outcomes)
-    print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
-    return code
+    return conclude(outcomes, time.perf_counter() - start)
 
 
 if __name__ == "__main__":

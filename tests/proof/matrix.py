@@ -29,8 +29,8 @@ def progress_line(number: int, total: int, outcome: Outcome) -> str:
     return f"[{number:2}/{total}] {outcome.name:26} {said} ({outcome.seconds:.0f} s)"
 
 
-def matrix(outcomes: Sequence[Outcome]) -> str:
-    """Lay the outcomes out as a table with a legend; the last line counts them."""
+def matrix(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """Lay the outcomes out as a table with a legend; `seconds` is what all took, the last line counts."""
     width = max(len(outcome.name) for outcome in outcomes)
     heading = f"{'fault':{width}}  " + "".join(f"{name:>10}" for name in SAFEGUARDS) + "   seconds"
     rows = [
@@ -42,7 +42,8 @@ def matrix(outcomes: Sequence[Outcome]) -> str:
     ]
     passed = sum(outcome.is_passed for outcome in outcomes)
     count = f"{passed} passed, {len(outcomes) - passed} failed"
-    return "\n".join([heading, *rows, "", _LEGEND, _meanings(), "", _mistakes(outcomes), "", count])
+    took = f"{len(outcomes)} runs in {seconds:.0f} s"
+    return "\n".join([heading, *rows, "", _LEGEND, _meanings(), "", _mistakes(outcomes), "", took, count])
 
 
 def _meanings() -> str:

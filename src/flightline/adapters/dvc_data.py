@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flightline.adapters import dvc_store
-from flightline.adapters.dvc_store import SHOWN_FILES, Content, RemoteError, Stores
+from flightline.adapters.dvc_store import SHOWN_FILES, Content, Stores
 from flightline.adapters.seed_data import write_seed
-from flightline.errors import DataVersionError
+from flightline.errors import DataVersionError, RemoteError
 from flightline.settings import Settings
 
 POINTER = "data.dvc"
@@ -230,7 +230,7 @@ def _stage(stores: Stores, wanted: DataVersion, staged: Path) -> str:
         raise DataVersionError(
             f"version {wanted}, which {POINTER} names, cannot be had. {err}\n"
             f"Nothing was changed. If {POINTER} was edited: git checkout {POINTER}. If the remote lost objects or "
-            "never got them: run `python -m pipelines.data --push` in a clone whose data/ is at this version."
+            "never got them: run `make push` in a clone whose data/ is at this version."
         ) from err
     dvc_store.check_out(stores, content, staged)
     _demand(dvc_store.hash_folder(staged), wanted, "what was checked out of DVC's cache")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flightline.errors import DataVersionError, FlightlineError
+from flightline.errors import DataVersionError, FlightlineError, RemoteError
 from flightline.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from dvc_data.hashfile.tree import Tree
 
 SHOWN_FILES = 5
-
-
-class RemoteError(DataVersionError):
-    """The DVC remote cannot be reached or used; trying again may help."""
 
 
 @dataclass(frozen=True)

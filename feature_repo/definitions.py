@@ -44,8 +44,12 @@ def _delays(prefix: str, windows: dict[str, str], what: str) -> dict[str, str]:
     features = {}
     for window, span in windows.items():
         features[f"{prefix}_{window}_count"] = f"{what} in the last {span}."
-        features[f"{prefix}_{window}_mean_delay"] = f"Mean delay of {what.lower()} in the last {span}, minutes, -30..240."
-        features[f"{prefix}_{window}_share_late"] = f"Share of {what.lower()} in the last {span} late by 15 minutes or more."
+        features[f"{prefix}_{window}_mean_delay"] = (
+            f"Mean delay of {what.lower()} in the last {span}, minutes, -30..240."
+        )
+        features[f"{prefix}_{window}_share_late"] = (
+            f"Share of {what.lower()} in the last {span} late by 15 minutes or more."
+        )
     return features
 
 

@@ -33,7 +33,7 @@ def fetch_champion(settings: Settings, problem: Problem) -> str | None:
     manifest = ModelManifest(
         name=problem.model_name,
         version=str(champion.version),
-        run_id=champion.run_id,
+        run_id=str(champion.run_id),
         sha256=champion.tags["model_sha256"],
         feature_service=champion.tags["feature_service"],
         columns=registry.input_columns(settings, champion),
@@ -75,7 +75,11 @@ def _describe(settings: Settings, version: Any) -> dict[str, Any] | None:
 def _verdict(version: Any) -> dict[str, Any] | None:
     if version is None or "verdict" not in version.tags:
         return None
-    return {"version": str(version.version), "decision": version.tags["verdict"], "reasons": version.tags["verdict_reasons"]}
+    return {
+        "version": str(version.version),
+        "decision": version.tags["verdict"],
+        "reasons": version.tags["verdict_reasons"],
+    }
 
 
 def promote(settings: Settings, problem: Problem, version: str, by: str, why: str) -> None:

@@ -26,7 +26,15 @@ from pipelines.references import FeatureTables, TrainingSet
 from pipelines.reuse import by_key
 
 CONTRACT_CODE = ("contract.py", "dataset.py", "adapters/raw_files.py")
-FEATURE_CODE = ("dataset.py", "knowledge.py", "features.py", "aggregation.py", "timezones.py", "leakage.py", "adapters/engine.py")
+FEATURE_CODE = (
+    "dataset.py",
+    "knowledge.py",
+    "features.py",
+    "aggregation.py",
+    "timezones.py",
+    "leakage.py",
+    "adapters/engine.py",
+)
 JOIN_CODE = ("request_features.py", "adapters/feast_store.py", "adapters/asof_offline_store.py")
 
 

@@ -85,15 +85,15 @@ def evaluate_model(
     evaluation.calibration.to_csv(folder / "calibration.csv", index=False)
     evaluation.slices.to_csv(folder / "slices.csv", index=False)
     (folder / "validation.json").write_text(json.dumps(dict(model.validation_log_loss), indent=2), encoding="utf-8")
-    return EvaluationFile(
-        key, folder, evaluation.metrics, baseline.metrics, evaluation.rows, evaluation.rows_digest
-    )
+    return EvaluationFile(key, folder, evaluation.metrics, baseline.metrics, evaluation.rows, evaluation.rows_digest)
 
 
 def _baseline(problem: Problem, training_set: TrainingSet) -> Pipeline:
     examples, features = _read(training_set)
     before = split(examples, problem.windows)["refit"]
-    return base_rate(feature_columns(features), seed=0).fit(features[before], examples.loc[before, problem.label].astype(int))
+    return base_rate(feature_columns(features), seed=0).fit(
+        features[before], examples.loc[before, problem.label].astype(int)
+    )
 
 
 @task(cache_policy=NO_CACHE)
@@ -114,10 +114,13 @@ def register_model(
     existing = registry.find_version(settings, problem.model_name, {"identity": identity})
     if existing is not None:
         registry.set_challenger(settings, problem.model_name, existing.version)
-        return Registered(str(existing.version), existing.run_id, existing.tags["model_sha256"])
+        return Registered(str(existing.version), str(existing.run_id), existing.tags["model_sha256"])
     tags = lineage.as_tags()
     run_id, model_id, digest = registry.log_run(
-        settings, problem.model_name, parameters.model, _contents(problem, parameters, tags, training_set, model, evaluation)
+        settings,
+        problem.model_name,
+        parameters.model,
+        _contents(problem, parameters, tags, training_set, model, evaluation),
     )
     tags |= {"identity": identity, "model_sha256": digest, "feature_service": problem.feature_service}
     version = registry.register(settings, problem.model_name, run_id, model_id, tags)
@@ -136,7 +139,9 @@ def _contents(
     chosen = {f"chosen.{name}": value for name, value in model.chosen.items()}
     rows = {f"rows.{name}": count for name, count in model.rows.items()}
     windows = {f"window.{name}": str(getattr(problem.windows, name)) for name in ("fit", "validation", "test")}
-    learned = {name: canonical_json(value) if isinstance(value, tuple) else value for name, value in vars(parameters).items()}
+    learned = {
+        name: canonical_json(value) if isinstance(value, tuple) else value for name, value in vars(parameters).items()
+    }
     return registry.RunContents(
         parameters={**learned, **chosen, **rows, **windows},
         metrics={f"test_{name}": value for name, value in evaluation.metrics.items()}
@@ -175,4 +180,3 @@ def champion_evidence(settings: Settings, problem: Problem, training_set: Traini
     except (FlightlineError, KeyError, ValueError) as err:
         return None, f"the champion, version {champion.version}, cannot be judged on these rows: {err}"
     return Evidence(champion.tags["model_sha256"], evaluation.metrics, evaluation.rows_digest), ""
-

@@ -18,7 +18,9 @@ def print_result(result: "TrainingResult", problem: Problem) -> None:
     console.print(_summary(result, problem))
     console.print(_metrics(result))
     console.print(f"[bold]{result.verdict.decision}[/bold]: {'; '.join(result.verdict.reasons)}", soft_wrap=True)
-    console.print("Next: make serve (answer requests), make status (what is live), make ui (runs, curves and slices in MLflow)")
+    console.print(
+        "Next: make serve (answer requests), make status (what is live), make ui (runs, curves and slices in MLflow)"
+    )
 
 
 def _summary(result: "TrainingResult", problem: Problem) -> Table:
@@ -42,5 +44,7 @@ def _metrics(result: "TrainingResult") -> Table:
     for name, value in result.evaluation.metrics.items():
         better = "lower" if name in LOWER_IS_BETTER else "higher"
         theirs = f"{champion[name]:.4f}" if name in champion else "none"
-        table.add_row(f"{name} ({better} is better)", f"{value:.4f}", f"{result.evaluation.baseline_metrics[name]:.4f}", theirs)
+        table.add_row(
+            f"{name} ({better} is better)", f"{value:.4f}", f"{result.evaluation.baseline_metrics[name]:.4f}", theirs
+        )
     return table

@@ -29,10 +29,14 @@ def next_instance(settings: Settings, problem: Problem) -> dict[str, object]:
     if not file.is_file():
         raise FeatureError("there are no examples yet; run `make train` first")
     examples = pd.read_parquet(file)
-    coming = examples[examples["event_timestamp"] >= read_clock(settings)].sort_values(["event_timestamp", "example_id"])
+    coming = examples[examples["event_timestamp"] >= read_clock(settings)].sort_values(
+        ["event_timestamp", "example_id"]
+    )
     if coming.empty:
         raise FeatureError("no example lies after the event clock; ingest newer data or set the clock back")
-    return json.loads(coming[[*problem.entity_keys, *problem.request_columns]].head(1).to_json(orient="records", date_format="iso"))[0]
+    return json.loads(
+        coming[[*problem.entity_keys, *problem.request_columns]].head(1).to_json(orient="records", date_format="iso")
+    )[0]
 
 
 def predict(settings: Settings, problem: Problem, instance: dict[str, object]) -> dict[str, object]:
@@ -45,7 +49,7 @@ def predict(settings: Settings, problem: Problem, instance: dict[str, object]) -
     """
     url = f"http://{settings.serving.host}:{settings.serving.port}/v1/models/{problem.model_name}:predict"
     body = json.dumps({"instances": [instance]}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - http, from settings
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             return json.load(answer)

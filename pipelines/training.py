@@ -90,7 +90,10 @@ def prepare_features(settings: Settings, problem: Problem, data: DataVersion, cl
             clock=clock,
             progress=progress,
         )
-        progress.say(f"{len(tables.rows)} tables, {sum(tables.rows.values()):,} rows as of {clock:%Y-%m-%d %H:%M} UTC" + _as(reused))
+        progress.say(
+            f"{len(tables.rows)} tables, {sum(tables.rows.values()):,} rows as of {clock:%Y-%m-%d %H:%M} UTC"
+            + _as(reused)
+        )
     with stage("apply") as progress:
         progress.say(f"{len(features.apply_features(settings, tables))} feature views registered")
     return tables
@@ -109,7 +112,10 @@ def prepare_training_set(settings: Settings, problem: Problem, tables: FeatureTa
             tables=tables,
         )
         left_out = ", ".join(f"{count:,} {outcome}" for outcome, count in training_set.unlabelled.items())
-        progress.say(f"{training_set.rows:,} rows x {training_set.features} features; without a label: {left_out or 'none'}" + _as(reused))
+        progress.say(
+            f"{training_set.rows:,} rows x {training_set.features} features; without a label: {left_out or 'none'}"
+            + _as(reused)
+        )
     return training_set
 
 
@@ -123,12 +129,17 @@ def fit_and_evaluate(
         folder = settings.state_dir / "models" / key[:16]
         fitted, reused = reuse_or_run(models.fit_model, key, output=folder, parameters=parameters, **arguments)
         chosen = ", ".join(f"{name}={value}" for name, value in fitted.chosen.items()) or "nothing to choose"
-        progress.say(f"{parameters.model} on {fitted.rows['refit']:,} rows; on the validation window: {chosen}" + _as(reused))
+        progress.say(
+            f"{parameters.model} on {fitted.rows['refit']:,} rows; on the validation window: {chosen}" + _as(reused)
+        )
     with stage("evaluate") as progress:
         key = models.evaluation_key(fitted, problem)
         folder = settings.state_dir / "evaluations" / key[:16]
         evaluation, reused = reuse_or_run(models.evaluate_model, key, output=folder, model=fitted, **arguments)
-        progress.say(f"{evaluation.rows:,} test rows, {problem.primary_metric} {evaluation.metrics[problem.primary_metric]:.4f}" + _as(reused))
+        progress.say(
+            f"{evaluation.rows:,} test rows, {problem.primary_metric} {evaluation.metrics[problem.primary_metric]:.4f}"
+            + _as(reused)
+        )
     return fitted, evaluation
 
 

@@ -38,7 +38,9 @@ def tracked() -> list[Path]:
         ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=False
     )
     if listed.returncode:
-        return [file for file in ROOT.rglob("*") if file.is_file() and not set(file.parts) & {".venv", ".state", "data"}]
+        return [
+            file for file in ROOT.rglob("*") if file.is_file() and not set(file.parts) & {".venv", ".state", "data"}
+        ]
     return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
 
 
@@ -66,7 +68,11 @@ def test_the_check_for_names_spares_the_project():
 
 
 def test_cloner_files_say_so_in_their_first_line():
-    said = {relative(file) for file in [*CODE, *ROOT.glob("feature_repo/*.py")] if "CHANGE ME" in file.read_text().split("\n")[0]}
+    said = {
+        relative(file)
+        for file in [*CODE, *ROOT.glob("feature_repo/*.py")]
+        if "CHANGE ME" in file.read_text().split("\n")[0]
+    }
     assert said == CLONER_FILES
 
 
@@ -111,13 +117,19 @@ def test_every_decision_has_its_four_headings():
 
 
 def test_every_workflow_step_is_a_make_call():
-    steps = [line for file in ROOT.glob(".github/workflows/*.yml") for line in re.findall(r"^\s*run: (.+)$", file.read_text(), re.M)]
+    steps = [
+        line
+        for file in ROOT.glob(".github/workflows/*.yml")
+        for line in re.findall(r"^\s*run: (.+)$", file.read_text(), re.M)
+    ]
     assert steps
     assert [step for step in steps if not re.fullmatch(r"make [a-z-]+( [A-Z]+=\S+)*", step)] == []
 
 
 def test_every_action_is_pinned_by_commit():
-    uses = [line for file in ROOT.glob(".github/workflows/*.yml") for line in re.findall(r"uses: (\S+)", file.read_text())]
+    uses = [
+        line for file in ROOT.glob(".github/workflows/*.yml") for line in re.findall(r"uses: (\S+)", file.read_text())
+    ]
     assert [use for use in uses if not re.search(r"@[0-9a-f]{40}$", use)] == []
 
 
@@ -132,14 +144,25 @@ def test_locks_hold_hashes_and_no_address(file):
 
 def test_no_machine_path_is_committed():
     machine = re.compile(r"(?<![\w.])/(?:root|home/\w+|farm|work/main|tmp/bash_jobs)/")
-    text_files = [file for file in tracked() if file.suffix in {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".env", ".dvc"}]
-    found = [relative(file) for file in text_files if file != Path(__file__) and machine.search(file.read_text(encoding="utf-8"))]
+    text_files = [
+        file for file in tracked() if file.suffix in {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".env", ".dvc"}
+    ]
+    found = [
+        relative(file)
+        for file in text_files
+        if file != Path(__file__) and machine.search(file.read_text(encoding="utf-8"))
+    ]
     assert found == []
 
 
 @pytest.mark.parametrize(
     "switch",
-    ["DO_NOT_TRACK=true", "DVC_NO_ANALYTICS=1", "MLFLOW_DISABLE_TELEMETRY=true", "PREFECT_SERVER_ANALYTICS_ENABLED=false"],
+    [
+        "DO_NOT_TRACK=true",
+        "DVC_NO_ANALYTICS=1",
+        "MLFLOW_DISABLE_TELEMETRY=true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED=false",
+    ],
 )
 def test_no_tool_phones_home(switch):
     assert switch in (ROOT / "tools.env").read_text(encoding="utf-8").splitlines()

@@ -106,9 +106,18 @@ FLIGHTS = pa.DataFrameSchema(
     },
     checks=[
         _LOCAL_PARTS,
-        pa.Check(lambda f: f["hour"] * 100 + f["minute"] == f["sched_dep_time"], error="hour and minute are those of sched_dep_time"),
-        pa.Check(lambda f: f["dep_time"].isna() == f["dep_delay"].isna(), error="dep_time and dep_delay are both there or both missing"),
-        pa.Check(lambda f: f["arr_delay"].isna() | f["dep_delay"].notna(), error="a flight with an arrival delay has departed"),
+        pa.Check(
+            lambda f: f["hour"] * 100 + f["minute"] == f["sched_dep_time"],
+            error="hour and minute are those of sched_dep_time",
+        ),
+        pa.Check(
+            lambda f: f["dep_time"].isna() == f["dep_delay"].isna(),
+            error="dep_time and dep_delay are both there or both missing",
+        ),
+        pa.Check(
+            lambda f: f["arr_delay"].isna() | f["dep_delay"].notna(),
+            error="a flight with an arrival delay has departed",
+        ),
         pa.Check(lambda f: f["tailnum"].notna() | f["dep_time"].isna(), error="a departed flight has a tailnum"),
     ],
     strict=True,

@@ -66,13 +66,13 @@ def carrier_arrivals(groups: Tables) -> ibis.Table:
 
 
 def aircraft_last_departure(groups: Tables) -> ibis.Table:
-    """The aircraft's last leg, from the moment it left: minutes of departure delay."""
+    """Give the aircraft's last leg from the moment it left: minutes of departure delay."""
     events = groups["departures"].group_by("tailnum", event_timestamp=_.departed_at)
     return events.aggregate(last_departure_delay=_.departure_delay.max().cast("float64"))
 
 
 def aircraft_last_arrival(groups: Tables) -> ibis.Table:
-    """The aircraft's last leg, from the moment it landed: minutes of arrival delay.
+    """Give the aircraft's last leg from the moment it landed: minutes of arrival delay.
 
     One aircraft of 2013 lands twice in the same minute by the records; the later delay counts.
     """
@@ -110,7 +110,12 @@ def examples(groups: Tables) -> ibis.Table:
     for outcome in (groups["assignments"].drop("known_at"), landed, cancelled, diverted):
         rows = rows.left_join(outcome, "flight_id").drop("flight_id_right")
     return rows.select(
-        "origin", "dest", "carrier", "flight", "tailnum", "scheduled_departure",
+        "origin",
+        "dest",
+        "carrier",
+        "flight",
+        "tailnum",
+        "scheduled_departure",
         example_id=_.flight_id,
         event_timestamp=_.scheduled_departure - ibis.literal(PROBLEM.prediction_horizon),
         outcome=ibis.cases(

@@ -74,9 +74,20 @@ def _flights_in_utc(flights: ibis.Table, airports: ibis.Table) -> ibis.Table:
     )
     rows = to_utc(rows, periods, local="_local", zone="_zone", name="scheduled_arrival")
     return rows.select(
-        "carrier", "flight", "tailnum", "origin", "dest", "distance", "air_time",
-        "scheduled_departure", "scheduled_arrival",
-        flight_id=_.carrier + _.flight.cast("string") + "-" + _.origin + "-"
+        "carrier",
+        "flight",
+        "tailnum",
+        "origin",
+        "dest",
+        "distance",
+        "air_time",
+        "scheduled_departure",
+        "scheduled_arrival",
+        flight_id=_.carrier
+        + _.flight.cast("string")
+        + "-"
+        + _.origin
+        + "-"
         + _.scheduled_departure.strftime("%Y-%m-%dT%H:%M"),
         departed_at=_.scheduled_departure + _.dep_delay.as_interval("m"),
         departure_delay=_.dep_delay,
@@ -85,12 +96,18 @@ def _flights_in_utc(flights: ibis.Table, airports: ibis.Table) -> ibis.Table:
     )
 
 
-
 def schedule(prepared: Tables) -> ibis.Table:
     """Give the scheduled flights: what is on sale long before the day."""
     return prepared["flights"].select(
-        "flight_id", "carrier", "flight", "origin", "dest", "distance", "scheduled_departure",
-        "scheduled_arrival", known_at=_.scheduled_departure - SCHEDULE_KNOWN_AHEAD,
+        "flight_id",
+        "carrier",
+        "flight",
+        "origin",
+        "dest",
+        "distance",
+        "scheduled_departure",
+        "scheduled_arrival",
+        known_at=_.scheduled_departure - SCHEDULE_KNOWN_AHEAD,
     )
 
 
@@ -104,8 +121,16 @@ def departures(prepared: Tables) -> ibis.Table:
     """Give the flights that left, known at the minute they left."""
     flights = prepared["flights"].filter(_.departed_at.notnull())
     return flights.select(
-        "flight_id", "carrier", "flight", "tailnum", "origin", "dest", "scheduled_departure",
-        "departed_at", "departure_delay", known_at=_.departed_at,
+        "flight_id",
+        "carrier",
+        "flight",
+        "tailnum",
+        "origin",
+        "dest",
+        "scheduled_departure",
+        "departed_at",
+        "departure_delay",
+        known_at=_.departed_at,
     )
 
 
@@ -113,8 +138,18 @@ def arrivals(prepared: Tables) -> ibis.Table:
     """Give the flights that landed where they were going, known at the minute they landed."""
     flights = prepared["flights"].filter(_.landed_at.notnull())
     return flights.select(
-        "flight_id", "carrier", "flight", "tailnum", "origin", "dest", "scheduled_departure",
-        "departed_at", "departure_delay", "landed_at", "arrival_delay", known_at=_.landed_at,
+        "flight_id",
+        "carrier",
+        "flight",
+        "tailnum",
+        "origin",
+        "dest",
+        "scheduled_departure",
+        "departed_at",
+        "departure_delay",
+        "landed_at",
+        "arrival_delay",
+        known_at=_.landed_at,
     )
 
 
@@ -136,14 +171,22 @@ def weather(prepared: Tables) -> ibis.Table:
     """Give the hourly observations of the stations at the origins."""
     wind_speed = ibis.ifelse(_.wind_speed == IMPOSSIBLE_WIND_SPEED, ibis.null(float), _.wind_speed)
     return prepared["weather"].select(
-        "origin", "temp", "dewp", "humid", "wind_gust", "precip", "pressure", "visib", wind_speed=wind_speed,
-        observed_from=_.time_hour, known_at=_.time_hour + OBSERVATION_LENGTH,
+        "origin",
+        "temp",
+        "dewp",
+        "humid",
+        "wind_gust",
+        "precip",
+        "pressure",
+        "visib",
+        wind_speed=wind_speed,
+        observed_from=_.time_hour,
+        known_at=_.time_hour + OBSERVATION_LENGTH,
     )
 
 
 GROUPS = {
-    group.__name__: group
-    for group in (schedule, assignments, departures, arrivals, cancellations, diversions, weather)
+    group.__name__: group for group in (schedule, assignments, departures, arrivals, cancellations, diversions, weather)
 }
 
 

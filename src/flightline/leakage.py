@@ -1,4 +1,4 @@
-"""The leak test: does a feature row use anything that was not known at its event timestamp?
+"""The leak test: whether a feature row uses anything that was not known at its event timestamp.
 
 The world is rebuilt as it was known at a moment, by the contract of `knowledge.py` and not by
 the feature code. Every feature row stamped at or before that moment must come out the same
@@ -36,7 +36,9 @@ def around(groups: Tables, moment: datetime, before: timedelta, after: timedelta
     return {name: table.filter(table.known_at.between(low, high)) for name, table in groups.items()}
 
 
-def changed_rows(build: Callable[[Tables], ibis.Table], with_future: Tables, known: Tables, moment: datetime) -> ibis.Table:
+def changed_rows(
+    build: Callable[[Tables], ibis.Table], with_future: Tables, known: Tables, moment: datetime
+) -> ibis.Table:
     """Give the feature rows of the past that differ between the two worlds.
 
     Parameters

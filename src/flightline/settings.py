@@ -18,7 +18,9 @@ class ServingSettings(BaseModel, frozen=True):
     host: str = Field(default="127.0.0.1", description="Address to bind.")
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port to bind.")
     max_instances: int = Field(default=1000, ge=1, description="Instances allowed in one request.")
-    max_body_bytes: int = Field(default=1_000_000, ge=1, description="Size of a request body above which it is refused.")
+    max_body_bytes: int = Field(
+        default=1_000_000, ge=1, description="Size of a request body above which it is refused."
+    )
 
 
 class Settings(BaseSettings):
@@ -30,9 +32,7 @@ class Settings(BaseSettings):
     '/srv/project/.state'
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="FLIGHTLINE_", env_nested_delimiter="__", frozen=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix="FLIGHTLINE_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
     root: Path = Field(default_factory=Path.cwd, description="The clone: holds data.dvc and feature_repo/.")
     profile: Literal["local", "stack", "aws"] = Field(

@@ -26,7 +26,14 @@ class Windows:
     test: Interval
 
     def __post_init__(self) -> None:
-        ordered = [self.fit.start, self.fit.end, self.validation.start, self.validation.end, self.test.start, self.test.end]
+        ordered = [
+            self.fit.start,
+            self.fit.end,
+            self.validation.start,
+            self.validation.end,
+            self.test.start,
+            self.test.end,
+        ]
         if ordered != sorted(ordered):
             raise ValueError(f"windows must follow one another in time, got {self}")
 

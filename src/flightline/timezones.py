@@ -36,7 +36,9 @@ def zone_periods(zones: Iterable[str], start: datetime, end: datetime) -> pd.Dat
 
     Examples
     --------
-    >>> day = zone_periods(["America/New_York"], datetime(2013, 11, 1, tzinfo=UTC), datetime(2013, 11, 5, tzinfo=UTC))
+    >>> from datetime import UTC
+    >>> first, last = datetime(2013, 11, 1, tzinfo=UTC), datetime(2013, 11, 5, tzinfo=UTC)
+    >>> day = zone_periods(["America/New_York"], first, last)
     >>> day[["local_start", "offset_minutes"]].astype(str).values.tolist()
     [['2013-10-31 20:00:00', '-240'], ['2013-11-03 02:00:00', '-300']]
     """

@@ -47,7 +47,9 @@ def split(examples: pd.DataFrame, windows: Windows) -> dict[str, pd.Series]:
     masks = {
         "fit": rows_in(examples, windows.fit, known_before=windows.validation.start),
         "validation": rows_in(examples, windows.validation, known_before=windows.test.start),
-        "refit": rows_in(examples, Interval(windows.fit.start, windows.validation.end), known_before=windows.test.start),
+        "refit": rows_in(
+            examples, Interval(windows.fit.start, windows.validation.end), known_before=windows.test.start
+        ),
         "test": rows_in(examples, windows.test),
     }
     empty = [name for name, mask in masks.items() if not mask.any()]

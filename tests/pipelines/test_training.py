@@ -83,7 +83,9 @@ def trained(settings: Settings, server: None) -> TrainingResult:
 def test_the_first_good_model_is_promoted(trained, settings):
     assert trained.verdict.decision is Decision.PROMOTE
     assert trained.evaluation.metrics["log_loss"] < trained.evaluation.baseline_metrics["log_loss"]
-    assert str(registry.version_of(settings, WINTER.model_name, registry.CHAMPION).version) == trained.registered.version
+    assert (
+        str(registry.version_of(settings, WINTER.model_name, registry.CHAMPION).version) == trained.registered.version
+    )
 
 
 def test_the_clock_stands_where_the_problem_says(trained, settings):
@@ -107,7 +109,10 @@ def test_the_run_holds_parameters_metrics_pictures_and_lineage(trained, settings
     assert run.data.metrics["test_roc_auc"] == trained.evaluation.metrics["roc_auc"]
     assert run.data.tags["lineage.data_md5"] == trained.data.md5
     artifacts = {file.path for file in registry.connect(settings).list_artifacts(run.info.run_id, "evaluation")}
-    assert {f"evaluation/{name}" for name in ("calibration.png", "roc.png", "precision_recall.png", "slices.png", "slices.csv")} <= artifacts
+    assert {
+        f"evaluation/{name}"
+        for name in ("calibration.png", "roc.png", "precision_recall.png", "slices.png", "slices.csv")
+    } <= artifacts
 
 
 def test_who_moved_champion_is_recorded(trained, settings):
@@ -152,7 +157,9 @@ def test_a_lost_result_is_made_again(trained, settings, capsys):
 def test_a_model_no_better_than_the_baseline_is_rejected(trained, settings):
     result = winter_training(settings, replace(PARAMETERS, model="base_rate"))
     assert result.verdict.decision is Decision.REJECT
-    assert str(registry.version_of(settings, WINTER.model_name, registry.CHAMPION).version) == trained.registered.version
+    assert (
+        str(registry.version_of(settings, WINTER.model_name, registry.CHAMPION).version) == trained.registered.version
+    )
 
 
 def test_a_failed_registration_leaves_no_version(trained, settings, monkeypatch):
@@ -189,7 +196,9 @@ def test_altered_data_stops_the_flow_before_anything_changes(trained, settings):
 )
 def test_champion_is_not_moved_without_name_reason_and_evidence(trained, settings, by, why, evidence, said):
     with pytest.raises(RegistryError, match=said):
-        registry.move_champion(settings, WINTER.model_name, trained.registered.version, by=by, why=why, evidence=evidence)
+        registry.move_champion(
+            settings, WINTER.model_name, trained.registered.version, by=by, why=why, evidence=evidence
+        )
     assert registry.last_move(settings, WINTER.model_name)["why"] == "; ".join(trained.verdict.reasons)
 
 

@@ -27,7 +27,9 @@ def _interrupt(*_: object) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.proof", description="Plant faults; their safeguards must stop them.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.proof", description="Plant faults; their safeguards must stop them."
+    )
     names = [CONTROL, *(fault.name for fault in FAULTS)]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
     parser.add_argument("--keep", action="store_true", help="keep the copies and say where they are")

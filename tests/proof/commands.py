@@ -75,7 +75,9 @@ class Processes:
         self._running: set[subprocess.Popen[str]] = set()
         self._is_stopping = False
 
-    def start(self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], output: int) -> "subprocess.Popen[str]":
+    def start(
+        self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], output: int
+    ) -> "subprocess.Popen[str]":
         """Start this Python with arguments; `output` is a file descriptor or subprocess.PIPE.
 
         Raises

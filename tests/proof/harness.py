@@ -36,7 +36,8 @@ class Bench:
         try:
             run = self._run(fault.name, fault.before, fault.put_into, fault.commands)
         except (ProofError, OSError) as err:
-            return Outcome(fault.name, fault.safeguard, frozenset(), (str(err),), time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            return Outcome(fault.name, fault.safeguard, frozenset(), (str(err),), seconds, is_run=False)
         return judge_fault(fault, run)
 
     def try_control(self) -> Outcome:
@@ -77,7 +78,9 @@ def open_bench(processes: Processes, folder: Path, root: Path) -> Iterator[Bench
         yield bench
 
 
-def run_all(bench: Bench, faults: Sequence[Fault], with_control: bool, report: Callable[[Outcome], None]) -> list[Outcome]:
+def run_all(
+    bench: Bench, faults: Sequence[Fault], with_control: bool, report: Callable[[Outcome], None]
+) -> list[Outcome]:
     """Try everything, two at a time and the longest first.
 
     Parameters

@@ -39,7 +39,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A row of the matrix: which safeguards fired, and what is not as demanded."""
+    """A row of the matrix: which safeguards fired, and what is not as demanded.
+
+    Parameters
+    ----------
+    named
+        The safeguard that had to fire; None for the control.
+    problems
+        What is not as demanded; empty if all is.
+    output
+        What the commands printed.
+    is_run
+        False if the fault could not even be planted.
+    """
 
     name: str
     named: str | None
@@ -47,6 +59,7 @@ class Outcome:
     problems: tuple[str, ...]
     seconds: float
     output: str = ""
+    is_run: bool = True
 
     @property
     def is_passed(self) -> bool:
@@ -88,7 +101,9 @@ def _changed(safeguard: Safeguard, before: State, after: State) -> list[str]:
 def judge_control(run: Run) -> Outcome:
     """Demand that the clean tree trains, promotes, says so, reuses, and that no safeguard fires."""
     fired = fired_in(run.results)
-    problems = [f"`{_shown(result)}` ended with exit code {result.exit_code}" for result in run.results if result.exit_code]
+    problems = [
+        f"`{_shown(result)}` ended with exit code {result.exit_code}" for result in run.results if result.exit_code
+    ]
     problems += [f"{name} fired although nothing was wrong" for name in sorted(fired)]
     if run.before.data_version != run.after.data_version:
         problems.append("data.dvc changed")
@@ -114,7 +129,9 @@ def _wrong_status(run: Run) -> list[str]:
         champion = json.loads(said[0])["champion"]["version"]
     except (IndexError, KeyError, TypeError, ValueError):
         return ["`make status` names no champion"]
-    return [] if champion == run.after.champion else [f"`make status` names {champion}, the registry {run.after.champion}"]
+    return (
+        [] if champion == run.after.champion else [f"`make status` names {champion}, the registry {run.after.champion}"]
+    )
 
 
 def _shown(result: Result) -> str:

@@ -9,12 +9,15 @@ from tests.proof.safeguards import SAFEGUARDS
 SHOWN_LINES = 30
 _LEGEND = (
     "STOPPED: the safeguard named for this fault stopped it.  fired: another one saw it too.  .: silent.\n"
-    "MISSED: the named safeguard did not fire.  ALARM: one fired although nothing was wrong."
+    "MISSED: the named safeguard did not fire.  ALARM: one fired although nothing was wrong.\n"
+    "NOT RUN: the fault no longer fits the code and must be updated."
 )
 
 
 def cell(outcome: Outcome, safeguard: str) -> str:
     """Say what a safeguard did in a run."""
+    if safeguard == outcome.named and not outcome.is_run:
+        return "NOT RUN"
     if safeguard == outcome.named:
         return "STOPPED" if safeguard in outcome.fired else "MISSED"
     if safeguard not in outcome.fired:
@@ -25,13 +28,17 @@ def cell(outcome: Outcome, safeguard: str) -> str:
 def progress_line(number: int, total: int, outcome: Outcome) -> str:
     """Say how one run ended."""
     what = f"stopped by {outcome.named}" if outcome.named else "clean, and passes"
-    said = what if outcome.is_passed else "NOT AS DEMANDED: " + "; ".join(outcome.problems)
+    said = (
+        what
+        if outcome.is_passed
+        else "NOT AS DEMANDED: " + "; ".join(problem.splitlines()[0] for problem in outcome.problems)
+    )
     return f"[{number:2}/{total}] {outcome.name:26} {said} ({outcome.seconds:.0f} s)"
 
 
 def matrix(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Lay the outcomes out as a table with a legend; `seconds` is what all took, the last line counts."""
-    width = max(len(outcome.name) for outcome in outcomes)
+    width = max((len(outcome.name) for outcome in outcomes), default=0)
     heading = f"{'fault':{width}}  " + "".join(f"{name:>10}" for name in SAFEGUARDS) + "   seconds"
     rows = [
         f"{outcome.name:{width}}  "
@@ -59,5 +66,5 @@ def _mistakes(outcomes: Sequence[Outcome]) -> str:
 def explanation(outcome: Outcome) -> str:
     """Show what is wrong with an outcome, and the end of what its commands printed."""
     tail = outcome.output.splitlines()[-SHOWN_LINES:]
-    problems = [f"  - {problem}" for problem in outcome.problems]
+    problems = [f"  - {problem.rstrip()}" for problem in outcome.problems]
     return "\n".join([f"{outcome.name} is not as demanded:", *problems, *(f"  | {line}" for line in tail)])

@@ -53,7 +53,9 @@ _SAFEGUARDS = (
         _ALL,
     ),
     Safeguard("version", "the bytes are not what data.dvc names", 1, r"^DataVersionError: ", _ALL),
-    Safeguard("leak", "the leak test: a feature row uses what was not yet known", 1, r"^LeakError: \d+ leak", _BUT_DATA),
+    Safeguard(
+        "leak", "the leak test: a feature row uses what was not yet known", 1, r"^LeakError: \d+ leak", _BUT_DATA
+    ),
     Safeguard(
         "rows",
         "the point-in-time join gives back the rows it was given",
@@ -61,10 +63,26 @@ _SAFEGUARDS = (
         r"^FeatureError: the point-in-time join was given \d+ rows and gave \d+",
         _BUT_DATA,
     ),
-    Safeguard("bounds", "gate: a floor or ceiling of a metric", 0, r"^REJECT: .*(below its floor|above its ceiling)", _BUT_VERSIONS),
-    Safeguard("baseline", "gate: better than the base rate", 0, r"^REJECT: .*not better than the baseline", _BUT_VERSIONS),
-    Safeguard("plausible", "gate: no better than an honest model can be", 0, r"^REJECT: .*implausibly good", _BUT_VERSIONS),
-    Safeguard("identity", "gate: champion and challenger are two models", 0, r"^HOLD: .*the challenger is the champion", _BUT_VERSIONS),
+    Safeguard(
+        "bounds",
+        "gate: a floor or ceiling of a metric",
+        0,
+        r"^REJECT: .*(below its floor|above its ceiling)",
+        _BUT_VERSIONS,
+    ),
+    Safeguard(
+        "baseline", "gate: better than the base rate", 0, r"^REJECT: .*not better than the baseline", _BUT_VERSIONS
+    ),
+    Safeguard(
+        "plausible", "gate: no better than an honest model can be", 0, r"^REJECT: .*implausibly good", _BUT_VERSIONS
+    ),
+    Safeguard(
+        "identity",
+        "gate: champion and challenger are two models",
+        0,
+        r"^HOLD: .*the challenger is the champion",
+        _BUT_VERSIONS,
+    ),
     Safeguard("tests", "the gate's truth table, tests/test_gates.py", 1, r"^FAILED tests/test_gates\.py::", _ALL),
 )
 SAFEGUARDS = {safeguard.name: safeguard for safeguard in _SAFEGUARDS}

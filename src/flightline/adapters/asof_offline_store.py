@@ -113,16 +113,16 @@ class AsofOfflineStore(feast_duckdb.DuckDBOfflineStore):
         config: RepoConfig, data_source: DataSource, *columns: Any, **query: Any
     ) -> RetrievalJob:
         """Read the newest row of each key between two times, as materialisation does."""
-        return feast_ibis.pull_latest_from_table_or_query_ibis(
-            config, data_source, *columns, **query, **_reading(config)
-        )
+        query |= _reading(config)
+        return feast_ibis.pull_latest_from_table_or_query_ibis(config, data_source, *columns, **query)
 
     @staticmethod
     def pull_all_from_table_or_query(
         config: RepoConfig, data_source: DataSource, *columns: Any, **query: Any
     ) -> RetrievalJob:
         """Read all rows between two times."""
-        return feast_ibis.pull_all_from_table_or_query_ibis(config, data_source, *columns, **query, **_reading(config))
+        query |= _reading(config)
+        return feast_ibis.pull_all_from_table_or_query_ibis(config, data_source, *columns, **query)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class AsofRetrievalJob(feast_ibis.IbisRetrievalJob):
     def table(self, _: None) -> None:
         """Take the base class's assignment, which has nothing to hold before the joins have run."""
 
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:  # noqa: ARG002  Feast's signature
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
         result = self._entities.table
         with _connect() as connection:
             for join in self._joins:

@@ -88,10 +88,16 @@ def describe_service(settings: Settings, name: str) -> dict[str, object]:
         described[view.name] = {
             "join_keys": sorted(entities[entity] for entity in view.entities),
             "ttl_seconds": view.ttl.total_seconds() if view.ttl else 0,
-            "timestamps": [view.batch_source.timestamp_field, view.batch_source.created_timestamp_column],
+            "timestamps": _timestamp_columns(view),
             "features": {field.name: str(field.dtype) for field in projection.features},
         }
     return {"service": name, "views": described}
+
+
+def _timestamp_columns(view: "FeatureView") -> list[str]:
+    if view.batch_source is None:
+        raise FeatureError(f"view {view.name} has no source; give it the table of the same name in features.py")
+    return [view.batch_source.timestamp_field, view.batch_source.created_timestamp_column]
 
 
 def check_sources(settings: Settings, folder: Path) -> None:
@@ -147,7 +153,7 @@ def apply(settings: Settings) -> list[str]:
     store = open_store(settings)
     declarations = load_declarations(settings)
     names = {(type(item).__name__, item.name) for item in declarations}
-    registered = [*store.list_feature_services(), *store.list_feature_views()]
+    registered: list[Any] = [*store.list_feature_services(), *store.list_feature_views()]
     gone = [item for item in registered if (type(item).__name__, item.name) not in names]
     (settings.state_dir / "feast").mkdir(parents=True, exist_ok=True)
     store.apply(declarations, objects_to_delete=gone, partial=not gone)
@@ -215,7 +221,9 @@ def _without_feast_talking() -> Iterator[None]:
         yield
 
 
-def materialise(settings: Settings, clock: datetime, report: Callable[[str], None] = lambda line: None) -> dict[str, int]:
+def materialise(
+    settings: Settings, clock: datetime, report: Callable[[str], None] = lambda line: None
+) -> dict[str, int]:
     """Load the newest value of every key, as of the clock, into the online store.
 
     Values older than their view's ttl would not be served, so nothing older is loaded.
@@ -226,7 +234,9 @@ def materialise(settings: Settings, clock: datetime, report: Callable[[str], Non
         By view, the ttl in hours it was materialised over.
     """
     store = open_store(settings)
-    spans: Mapping[str, timedelta] = {view.name: view.ttl or timedelta(days=3650) for view in store.list_feature_views()}
+    spans: Mapping[str, timedelta] = {
+        view.name: view.ttl or timedelta(days=3650) for view in store.list_feature_views()
+    }
     for name, ttl in spans.items():
         with _without_feast_talking():
             store.materialize(clock - ttl, clock, feature_views=[name])

@@ -9,7 +9,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402 - the backend must be chosen first
+import matplotlib.pyplot as plt
 
 SIZE_INCHES = (5.5, 4.5)
 GREY, BLUE, ORANGE = "#8a8f98", "#2563a8", "#d9730d"

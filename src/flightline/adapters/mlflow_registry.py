@@ -19,6 +19,7 @@ from mlflow.models import infer_signature
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.model_files import MODEL_FILE, TRUSTED_TYPES, digest_of_file
+from flightline.adapters.served_model import ColumnKind
 from flightline.errors import RegistryError
 from flightline.settings import Settings
 
@@ -84,7 +85,7 @@ def log_run(settings: Settings, experiment: str, run_name: str, contents: RunCon
     with mlflow.start_run(experiment_id=experiment_id, run_name=run_name, tags=dict(contents.tags)) as run:
         mlflow.log_params(dict(contents.parameters))
         source = CodeDatasetSource(tags={"source": contents.data_source})
-        data = MetaDataset(source, name=contents.data_name, digest=contents.data_digest[:32])
+        data = MetaDataset(source, name=contents.data_name, digest=contents.data_digest[:32])  # type: ignore[abstract]  # MLflow leaves profile undefined
         mlflow.log_input(data, context="training")
         mlflow.log_artifacts(str(contents.artifacts), artifact_path="evaluation")
         info = mlflow.sklearn.log_model(
@@ -163,12 +164,14 @@ def get_version(settings: Settings, name: str, version_: str) -> ModelVersion:
     try:
         return connect(settings).get_model_version(name, version_)
     except MlflowException as err:
-        raise RegistryError(f"the registry holds no version {version_} of {name}; `make status` shows which it has") from err
+        raise RegistryError(
+            f"the registry holds no version {version_} of {name}; `make status` shows which it has"
+        ) from err
 
 
 def metrics_of_version(settings: Settings, model_version: ModelVersion) -> dict[str, float]:
     """Give the metrics logged by the run that made a version."""
-    return dict(connect(settings).get_run(model_version.run_id).data.metrics)
+    return dict(connect(settings).get_run(str(model_version.run_id)).data.metrics)
 
 
 def download_model(settings: Settings, model_version: ModelVersion) -> Path:
@@ -178,12 +181,12 @@ def download_model(settings: Settings, model_version: ModelVersion) -> Path:
     return Path(mlflow.artifacts.download_artifacts(uri)) / MODEL_FILE
 
 
-def input_columns(settings: Settings, model_version: ModelVersion) -> list[tuple[str, str]]:
+def input_columns(settings: Settings, model_version: ModelVersion) -> tuple[tuple[str, ColumnKind], ...]:
     """Give the columns a version takes, in order, as (name, "float64" or "str")."""
     connect(settings)
     signature = mlflow.models.get_model_info(f"models:/{model_version.name}/{model_version.version}").signature
-    kinds = {"double": "float64", "string": "str"}
-    return [(column.name, kinds[column.type.name]) for column in signature.inputs]
+    kinds: dict[str, ColumnKind] = {"double": "float64", "string": "str"}
+    return tuple((column.name, kinds[column.type.name]) for column in signature.inputs)
 
 
 def move_champion(
@@ -218,7 +221,9 @@ def move_champion(
     before = version_of(settings, name, CHAMPION)
     moved = {"from_version": before.version if before else "none", "to_version": to_version, "by": by, "why": why}
     record = {**moved, "at": datetime.now(UTC).isoformat(), "evidence": dict(evidence)}
-    run = client.create_run(_experiment(settings, client, f"{name}-champion-moves"), run_name=f"to version {to_version}")
+    run = client.create_run(
+        _experiment(settings, client, f"{name}-champion-moves"), run_name=f"to version {to_version}"
+    )
     for key, value in moved.items():
         client.log_param(run.info.run_id, key, value)
     client.log_text(run.info.run_id, json.dumps(record, indent=2, default=str), "move.json")
@@ -233,6 +238,9 @@ def last_move(settings: Settings, name: str) -> dict[str, str] | None:
     if experiment is None:
         return None
     runs = client.search_runs(
-        [experiment.experiment_id], "attributes.status = 'FINISHED'", order_by=["attributes.start_time DESC"], max_results=1
+        [experiment.experiment_id],
+        "attributes.status = 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
     )
     return dict(runs[0].data.params) if runs else None

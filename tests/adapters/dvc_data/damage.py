@@ -1,7 +1,8 @@
-"""Ways to damage what DVC keeps."""
+"""Ways to change and damage what DVC keeps."""
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 from flightline.adapters import dvc_data
@@ -39,3 +40,15 @@ DAMAGES = {
     "half of it": halve,
     "empty": lambda path: os.truncate(path, 0),
 }
+
+
+def stage_changed_month(settings: Settings, tmp_path: Path) -> Path:
+    staged = tmp_path / "next"
+    shutil.copytree(settings.data_dir, staged)
+    with (staged / MONTH).open("a") as file:
+        file.write("one more row\n")
+    return staged
+
+
+def add_changed_month(settings: Settings, tmp_path: Path) -> dvc_data.DataVersion:
+    return dvc_data.add_version(settings, stage_changed_month(settings, tmp_path), silent)

@@ -12,7 +12,15 @@ import zc.lockfile
 from flightline.adapters import dvc_data
 from flightline.errors import DataVersionError
 from flightline.settings import Settings
-from tests.adapters.dvc_data.damage import DAMAGES, MONTH, edit_same_size_and_time, halve, object_of, silent
+from tests.adapters.dvc_data.damage import (
+    DAMAGES,
+    MONTH,
+    add_changed_month,
+    edit_same_size_and_time,
+    halve,
+    object_of,
+    silent,
+)
 from tests.clones import PROJECT, contents, make_clone
 
 # --- pull: what works -----------------------------------------------------------------
@@ -42,7 +50,7 @@ def test_data_comes_back_from_the_cache_without_a_remote(origin: Settings, remot
 def test_an_earlier_version_is_replaced_both_ways(clone: Settings, origin: Settings, tmp_path: Path) -> None:
     dvc_data.pull(clone, silent)
     first = contents(clone.data_dir)
-    _add_changed_month(origin, tmp_path)
+    add_changed_month(origin, tmp_path)
     pointers = [clone.root / "data.dvc", origin.root / "data.dvc"]
     former = pointers[0].read_bytes()
     shutil.copy(pointers[1], pointers[0])  # what `git pull` does
@@ -55,7 +63,7 @@ def test_an_earlier_version_is_replaced_both_ways(clone: Settings, origin: Setti
 
 @pytest.mark.parametrize("mode", [0o444, 0o644])
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damagedobject_in_the_cache_is_fetched_again(damage, mode: int, origin: Settings, small: Path) -> None:
+def test_a_damaged_object_in_the_cache_is_fetched_again(damage, mode: int, origin: Settings, small: Path) -> None:
     cached = object_of(origin.root / ".dvc" / "cache", origin, MONTH)
     damage(cached)
     cached.chmod(mode)  # DVC believes whatever is read-only
@@ -128,7 +136,7 @@ def test_a_seed_that_data_dvc_does_not_name_is_refused(tmp_path: Path, remote: P
 @pytest.mark.parametrize("mode", [0o444, 0o644])
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("path", [MONTH, ".dir"])
-def test_a_damagedobject_in_the_remote(
+def test_a_damaged_object_in_the_remote(
     path: str, damage, mode: int, clone: Settings, origin: Settings, remote: Path
 ) -> None:
     pointer = (clone.root / "data.dvc").read_bytes()
@@ -148,15 +156,15 @@ def test_a_damagedobject_in_the_remote(
 
 
 @pytest.mark.parametrize("path", [MONTH, ".dir"])
-def test_a_missingobject_in_the_remote(
+def test_a_missing_object_in_the_remote(
     path: str, clone: Settings, origin: Settings, remote: Path, tmp_path: Path
 ) -> None:
     dvc_data.pull(clone, silent)
     held = contents(clone.data_dir)
-    _add_changed_month(origin, tmp_path)
+    add_changed_month(origin, tmp_path)
     shutil.copy(origin.root / "data.dvc", clone.root)
     object_of(remote, origin, path).unlink()
-    with pytest.raises(DataVersionError, match=r"expected md5 .*, got nothing[\s\S]*--push"):
+    with pytest.raises(DataVersionError, match=r"expected md5 .*, got nothing[\s\S]*make push"):
         dvc_data.pull(clone, silent)
     assert contents(clone.data_dir) == held
 

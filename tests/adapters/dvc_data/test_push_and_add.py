@@ -8,7 +8,15 @@ import pytest
 from flightline.adapters import dvc_data
 from flightline.errors import DataVersionError, RemoteError
 from flightline.settings import Settings
-from tests.adapters.dvc_data.damage import MONTH, edit_same_size_and_time, halve, object_of, silent
+from tests.adapters.dvc_data.damage import (
+    MONTH,
+    add_changed_month,
+    edit_same_size_and_time,
+    halve,
+    object_of,
+    silent,
+    stage_changed_month,
+)
 from tests.clones import contents
 
 # --- push -----------------------------------------------------------------------------
@@ -24,7 +32,7 @@ def test_push_mends_a_damaged_remote(
     broken.chmod(mode)
     said: list[str] = []
     dvc_data.push(origin, said.append)
-    assert "1 object_of(s) were missing or damaged" in said[0]
+    assert "1 object(s) were missing or damaged" in said[0]
     dvc_data.pull(clone, silent)
     assert contents(clone.data_dir) == contents(small)
 
@@ -40,22 +48,10 @@ def test_push_refuses_altered_data(origin: Settings, remote: Path) -> None:
 # --- add_version ----------------------------------------------------------------------
 
 
-def _stage_changed_month(settings: Settings, tmp_path: Path) -> Path:
-    staged = tmp_path / "next"
-    shutil.copytree(settings.data_dir, staged)
-    with (staged / MONTH).open("a") as file:
-        file.write("one more row\n")
-    return staged
-
-
-def _add_changed_month(settings: Settings, tmp_path: Path) -> dvc_data.DataVersion:
-    return dvc_data.add_version(settings, _stage_changed_month(settings, tmp_path), silent)
-
-
 def test_a_new_version_reaches_another_clone(clone: Settings, origin: Settings, tmp_path: Path, remote: Path) -> None:
     former = dvc_data.read_data_version(origin)
     objects = len(contents(remote))
-    version = _add_changed_month(origin, tmp_path)
+    version = add_changed_month(origin, tmp_path)
     assert version == dvc_data.read_data_version(origin) != former
     assert len(contents(remote)) == objects + 2  # the month and the list of files
     shutil.copy(origin.root / "data.dvc", clone.root)
@@ -66,7 +62,7 @@ def test_a_new_version_reaches_another_clone(clone: Settings, origin: Settings, 
 
 def test_adding_puts_back_what_the_remote_lost(clone: Settings, origin: Settings, tmp_path: Path, remote: Path) -> None:
     object_of(remote, origin, "planes.csv").unlink()
-    _add_changed_month(origin, tmp_path)
+    add_changed_month(origin, tmp_path)
     shutil.copy(origin.root / "data.dvc", clone.root)
     dvc_data.pull(clone, silent)
     assert contents(clone.data_dir) == contents(origin.data_dir)
@@ -92,7 +88,7 @@ def _break_data(origin: Settings, remote: Path) -> None:
 def test_a_failed_addition_leaves_data_and_data_dvc(
     break_it, error: type[DataVersionError], origin: Settings, remote: Path, tmp_path: Path
 ) -> None:
-    staged = _stage_changed_month(origin, tmp_path)
+    staged = stage_changed_month(origin, tmp_path)
     break_it(origin, remote)
     data, pointer = contents(origin.data_dir), (origin.root / "data.dvc").read_bytes()
     with pytest.raises(error):
@@ -105,7 +101,7 @@ def test_killed_between_data_and_data_dvc_goes_back(
     clone: Settings, origin: Settings, tmp_path: Path, small: Path
 ) -> None:
     former = (origin.root / "data.dvc").read_bytes()
-    _add_changed_month(origin, tmp_path)
+    add_changed_month(origin, tmp_path)
     (origin.root / "data.dvc").write_bytes(former)  # data/ was switched, data.dvc not yet written
     dvc_data.pull(origin, silent)
     assert contents(origin.data_dir) == contents(small)

@@ -1,4 +1,4 @@
-"""The proof itself: every fault can be planted, and what is not stopped makes it fail. The whole of it is `make prove`."""
+"""The proof itself, without running it: faults can be planted, and what is not stopped makes it fail."""
 
 import json
 import shutil
@@ -80,7 +80,7 @@ def test_a_month_is_delivered_with_its_rows_twice(tmp_path):
 # The evidence
 
 SPOKEN = {
-    "contract": (1, "ContractError: 2 violation(s); nothing downstream was changed.\n  flights/2013-02.csv:7: key=1 breaks: unique\n"),
+    "contract": (1, "ContractError: 2 violation(s); nothing was changed.\n  flights/2013-02.csv:7: key=1 breaks: unique\n"),
     "version": (1, "DataVersionError: version x cannot be had"),
     "leak": (1, CAUGHT.output),
     "rows": (1, "FeatureError: the point-in-time join was given 9 rows and gave 8: 1 example(s) missing"),

@@ -1,6 +1,6 @@
 """Fitting: choose on the validation window, then refit on everything before the test window."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,7 +123,14 @@ def _check_labels(label: pd.Series, window: str) -> None:
         )
 
 
-def _try_settings(parameters, build, columns, features, label, masks) -> list[tuple[dict[str, float], float]]:
+def _try_settings(
+    parameters: TrainingParameters,
+    build: Callable[..., Pipeline],
+    columns: Columns,
+    features: pd.DataFrame,
+    label: pd.Series,
+    masks: Mapping[str, pd.Series],
+) -> list[tuple[dict[str, float], float]]:
     fit_rows = features[masks["fit"]], label[masks["fit"]].astype(int)
     later, truth = features[masks["validation"]], label[masks["validation"]].astype(int)
     if parameters.model == "hist_gradient_boosting":

@@ -80,7 +80,7 @@ def test_a_month_is_delivered_with_its_rows_twice(tmp_path):
 # The evidence
 
 SPOKEN = {
-    "contract": (1, "ContractError: 2 violation(s); nothing was changed.\n  flights/2013-02.csv:7: key=1 breaks: unique\n"),
+    "contract": (1, "ContractError: 2 violation(s); no change.\n  flights/2013-02.csv:7: key=1 breaks: unique\n"),
     "version": (1, "DataVersionError: version x cannot be had"),
     "leak": (1, CAUGHT.output),
     "rows": (1, "FeatureError: the point-in-time join was given 9 rows and gave 8: 1 example(s) missing"),
@@ -123,7 +123,7 @@ def test_a_fault_that_is_stopped_passes():
         (run_of(Result(TRAIN, 1, "KeyError: 'x'", 1.0)), "not stopped by leak"),
         (run_of(Result(TRAIN, TIMED_OUT, CAUGHT.output, 1.0)), "not stopped by leak"),
         (run_of(Result(TRAIN, 1, CAUGHT.output.replace("weather", "delays"), 1.0)), "did not say 'origin_weather: '"),
-        (run_of(CAUGHT, after=State("1", 0, "one", None)), "let champion change: None to '1'"),
+        (run_of(CAUGHT, after=State("1", 0, "one", None)), "let champion change: None to 1"),
         (run_of(CAUGHT, after=State(None, 1, "one", None)), "let versions change"),
         (run_of(CAUGHT, after=State(None, 0, "two", None)), "let data_version change"),
         (run_of(preparation=(Result(TRAIN, 1, "", 1.0),)), "failed before the fault was planted"),

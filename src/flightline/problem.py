@@ -35,5 +35,5 @@ PROBLEM = Problem(
     ),
     decision_threshold=0.5,
     first_clock=_day(12, 31, hour=12),
-    leak_test_moments=(_day(3, 10, hour=7), _day(7, 1, hour=22), _day(11, 3, hour=6)),
+    leak_test_moments=(_day(3, 10, hour=22), _day(7, 1, hour=22), _day(11, 3, hour=22)),
 )

@@ -121,8 +121,8 @@ FAULTS = (
         says="roc_auc",
     ),
     Fault(
-        "balanced_classes",
-        "Late flights are weighted up 'for balance', so the probabilities are no longer probabilities.",
+        "weighted_classes",
+        "Late flights count ten times in the fit 'to catch more', so probabilities are none any more.",
         safeguard="baseline",
         says="log_loss",
     ),

@@ -92,10 +92,15 @@ def _missed(fault: Fault, safeguard: Safeguard, run: Run, fired: frozenset[str])
 
 def _changed(safeguard: Safeguard, before: State, after: State) -> list[str]:
     return [
-        f"{safeguard.name} let {name} change: {getattr(before, name)!r} to {getattr(after, name)!r}"
+        f"{safeguard.name} let {name} change: {_short(getattr(before, name))} to {_short(getattr(after, name))}"
         for name in safeguard.keeps
         if getattr(before, name) != getattr(after, name)
     ]
+
+
+def _short(value: object, width: int = 50) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def judge_control(run: Run) -> Outcome:

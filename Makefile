@@ -21,6 +21,7 @@ INSTALLED := $(VENV)/.installed
 
 MODEL ?= hist_gradient_boosting
 SEED ?= 0
+TRIALS ?= 20
 
 ##@ Set-up
 .PHONY: install
@@ -67,8 +68,13 @@ ingest: $(INSTALLED)  ## Take new or corrected files as a new data version: make
 
 ##@ Model
 .PHONY: train
-train: $(INSTALLED)  ## Train, evaluate, register and judge a model: make train MODEL=logistic_regression SEED=1
-	@$(RUN) -m pipelines.training --model $(MODEL) --seed $(SEED)
+train: $(INSTALLED)  ## Train, evaluate, register and judge a model, or the best of all: make train MODEL=all SEED=1
+	@$(RUN) -m pipelines.training --model $(MODEL) --seed $(SEED) $(if $(PARAMETERS),--parameters "$(PARAMETERS)") \
+		$(if $(PCA),--pca-components $(PCA)) $(if $(SEGMENTS),--kmeans-segments $(SEGMENTS))
+
+.PHONY: tune
+tune: $(INSTALLED)  ## Search settings before the test window, and go on where the last search ended: make tune TRIALS=20
+	@$(RUN) -m pipelines.tuning --model $(MODEL) --seed $(SEED) --trials $(TRIALS)
 
 .PHONY: status
 status: $(INSTALLED)  ## Print what is live, as one JSON object
@@ -91,6 +97,15 @@ serve: $(INSTALLED)  ## Serve the champion on http://127.0.0.1:8000
 .PHONY: predict
 predict: $(INSTALLED)  ## Send a real request to the running service and print the answer
 	@$(RUN) -m pipelines.request
+
+##@ Start your own
+.PHONY: example
+example: $(INSTALLED)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
+	@$(RUN) -m tools.example --name "$(NAME)" --to "$(TO)"
+
+.PHONY: rename
+rename: $(INSTALLED)  ## Name the project, its package, model and service, on a clean git tree: make rename NAME=churn
+	@$(RUN) -m tools.rename --name "$(NAME)"
 
 ##@ Checks
 .PHONY: lint
@@ -120,6 +135,10 @@ prove: $(INSTALLED)  ## Plant faults and demand that their safeguards stop them
 .PHONY: bench-join
 bench-join: $(INSTALLED)  ## Compare the point-in-time join with a plain ASOF JOIN in the same run
 	@$(RUN) benchmarks/bench_join.py
+
+.PHONY: bench-gate
+bench-gate: $(INSTALLED)  ## Measure how often the gate errs, on the training set of `make train`
+	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_gate.py
 
 ##@ Help
 .PHONY: help

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -15,10 +15,10 @@ from flightline.adapters import engine, feast_store, raw_files
 from flightline.adapters.provenance import source_text
 from flightline.contract import check_dataset
 from flightline.dataset import CONTRACTS
-from flightline.errors import LeakError
+from flightline.errors import FeatureError, LeakError
 from flightline.features import FEATURE_TABLES, examples
 from flightline.lineage import digest_of, features_digest
-from flightline.request_features import request_features
+from flightline.request_features import request_features, request_keys
 from flightline.settings import Settings
 from flightline.specification import Problem
 from pipelines.progress import Stage
@@ -43,9 +43,11 @@ def validation_key(data_md5: str) -> str:
     return digest_of(data_md5, source_text(CONTRACT_CODE))
 
 
-def features_key(data_md5: str, clock: datetime) -> str:
-    """Name what the feature tables depend on."""
-    return digest_of(data_md5, clock, source_text(FEATURE_CODE))
+def features_key(data_md5: str, clock: datetime, problem: Problem) -> str:
+    """Name what the feature tables and the examples depend on."""
+    columns = (problem.label, problem.entity_keys, problem.request_columns, problem.slices)
+    times = (problem.prediction_horizon, problem.leak_test_moments)
+    return digest_of(data_md5, clock, columns, times, source_text(FEATURE_CODE))
 
 
 def training_set_key(settings: Settings, problem: Problem, tables: FeatureTables) -> str:
@@ -74,6 +76,7 @@ def build_features(key: str, settings: Settings, problem: Problem, clock: dateti
     with engine.connect(settings.threads) as connection:
         groups = engine.build_groups(connection, engine.load_raw(connection, settings.data_dir, CONTRACTS), clock)
         progress.note("raw tables read and put in UTC")
+        check_examples(examples(groups).columns, problem)
         check_leaks(groups, problem)
         progress.note("leak test passed")
         rows = engine.write_feature_tables(
@@ -83,6 +86,23 @@ def build_features(key: str, settings: Settings, problem: Problem, clock: dateti
     (folder / "examples").mkdir()
     known.to_parquet(folder / "examples" / "examples.parquet")
     return FeatureTables(key, folder, rows, len(known))
+
+
+def check_examples(columns: Iterable[str], problem: Problem) -> None:
+    """Demand the columns of the examples that the problem names, or every problem has.
+
+    Raises
+    ------
+    FeatureError
+        Naming those that are not there.
+    """
+    of_any_problem = ("example_id", "event_timestamp", "outcome", "label_known_at")
+    named = (*problem.entity_keys, *problem.request_columns, *problem.slices, problem.label)
+    if absent := [name for name in dict.fromkeys((*of_any_problem, *named)) if name not in set(columns)]:
+        raise FeatureError(
+            f"the examples lack {', '.join(absent)}; every problem has {', '.join(of_any_problem)}, and the others are "
+            "named in src/flightline/problem.py: give them in features.examples, or correct the name"
+        )
 
 
 def check_leaks(groups: Mapping[str, ibis.Table], problem: Problem) -> None:
@@ -118,7 +138,7 @@ def join_training_set(key: str, settings: Settings, problem: Problem, tables: Fe
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
     # Request features see what a request holds, and so never the label.
     requests = labelled[[*problem.entity_keys, *problem.request_columns]]
-    joined = feast_store.join_features(settings, problem.feature_service, labelled)
+    joined = feast_store.join_features(settings, problem.feature_service, request_keys(labelled))
     features = pd.concat([joined, request_features(requests)], axis=1)
     folder = settings.state_dir / "training_sets" / key[:16]
     write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})

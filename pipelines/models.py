@@ -1,40 +1,58 @@
 """Tasks from a training set to a model version: fit, evaluate, register."""
 
 import json
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from joblib import parallel_config
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.explanation_figures import draw_dependence, draw_importance
 from flightline.adapters.figures import draw_evaluation
 from flightline.adapters.model_files import MODEL_FILE, load_model, save_model
 from flightline.adapters.provenance import source_text
-from flightline.errors import FlightlineError
-from flightline.evaluation import Evaluation, evaluate
-from flightline.gates import Evidence
+from flightline.evaluation import Evaluation, evaluate, primary_loss
+from flightline.evidence import Judgement, collect_judgement
+from flightline.explanation import partial_dependence, permutation_importance, sample_positions
 from flightline.lineage import Lineage, canonical_json, digest_of
-from flightline.models import base_rate
+from flightline.losses import row_losses
+from flightline.models import baseline_of
+from flightline.prediction import METHODS, predict
 from flightline.settings import Settings
 from flightline.specification import Problem
-from flightline.training import TrainingParameters, feature_columns, fit
+from flightline.training import TrainingParameters, as_target, feature_columns, fit, fit_pipeline
 from flightline.windows import split
 from pipelines.references import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.reuse import by_key
 
-TRAINING_CODE = ("models.py", "training.py", "windows.py", "adapters/model_files.py")
-EVALUATION_CODE = ("evaluation.py", "windows.py", "adapters/figures.py")
+TRAINING_CODE = (
+    "models.py", "preprocessing.py", "training.py", "calibration.py", "prediction.py", "evaluation.py", "windows.py",
+    "adapters/model_files.py",
+)  # fmt: skip
+EVALUATION_CODE = (
+    "evaluation.py", "prediction.py", "windows.py", "losses.py", "evidence.py", "bootstrap.py", "explanation.py",
+    "adapters/figures.py", "adapters/explanation_figures.py",
+)  # fmt: skip
+EXPLAINED_FEATURES = 6
+JUDGEMENT_FILE, BASELINE_FILE = "judgement.json", "baseline_judgement.json"
 
 
 def model_key(training_set: TrainingSet, parameters: TrainingParameters, problem: Problem) -> str:
     """Name what a fitted model depends on."""
-    return digest_of(training_set.key, parameters, problem.windows, source_text(TRAINING_CODE))
+    told = (problem.task, problem.primary_metric, problem.windows)
+    return digest_of(training_set.key, parameters, told, source_text(TRAINING_CODE))
 
 
 def evaluation_key(model: FittedFile, problem: Problem) -> str:
     """Name what an evaluation depends on."""
-    return digest_of(model.key, problem.slices, source_text(EVALUATION_CODE))
+    return digest_of(model.key, problem.slices, problem.task, problem.primary_metric, source_text(EVALUATION_CODE))
 
 
 def _read(training_set: TrainingSet) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -48,28 +66,75 @@ def fit_model(
     """Choose settings on the validation window, refit on all before the test, write the file."""
     examples, features = _read(training_set)
     masks = split(examples, problem.windows)
-    fitted = fit(parameters, features, examples[problem.label], masks)
+    start = time.perf_counter()
+    label = examples[problem.label]
+    with parallel_config(backend="threading", n_jobs=settings.threads):
+        fitted = fit(parameters, features, label, masks, task=problem.task, metric=problem.primary_metric)
+    seconds = time.perf_counter() - start
     file = settings.state_dir / "models" / key[:16] / MODEL_FILE
     digest = save_model(fitted.pipeline, file)
     rows = {name: int(mask.sum()) for name, mask in masks.items()}
-    return FittedFile(key, file, digest, rows, dict(fitted.chosen), dict(fitted.validation_log_loss))
+    learned_until = examples.loc[masks["refit"], "event_timestamp"].max().isoformat()
+    return FittedFile(
+        key=key,
+        file=file,
+        sha256=digest,
+        rows=rows,
+        chosen=dict(fitted.chosen),
+        validation_losses=dict(fitted.validation_losses),
+        validation_loss=fitted.validation_loss,
+        calibration=fitted.calibration,
+        calibration_losses=dict(fitted.calibration_losses),
+        learned_until=learned_until,
+        seconds=seconds,
+    )
 
 
-def judge(problem: Problem, model: Pipeline, training_set: TrainingSet) -> tuple[Evaluation, pd.Series, pd.Series]:
-    """Evaluate a model on the test window.
+@dataclass(frozen=True)
+class HeldOut:
+    """The test rows: their examples, and their features row by row."""
 
-    Returns
-    -------
-    tuple
-        The evaluation, and the test rows' labels and probabilities.
-    """
+    examples: pd.DataFrame
+    features: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model's predictions of the test rows, and what they came to."""
+
+    evaluation: Evaluation
+    judgement: Judgement
+    label: pd.Series
+    prediction: np.ndarray
+
+
+def read_held_out(problem: Problem, training_set: TrainingSet) -> HeldOut:
+    """Read the rows of the test window."""
     examples, features = _read(training_set)
     test = split(examples, problem.windows)["test"]
-    rows = examples[test]
-    probability = model.predict_proba(features.loc[test, list(model.feature_names_in_)])[:, 1]
-    label = rows[problem.label].astype(int)
-    evaluation = evaluate(rows["example_id"], label, probability, rows[list(problem.slices)])
-    return evaluation, label, pd.Series(probability, index=rows.index)
+    return HeldOut(examples[test], features[test])
+
+
+def predict_with(model: Pipeline, problem: Problem, features: pd.DataFrame) -> np.ndarray:
+    """Predict with the columns the model takes, whatever else the frame holds."""
+    return predict(problem.task, model, features[list(model.feature_names_in_)])
+
+
+def judge(problem: Problem, model: Pipeline, rows: HeldOut) -> Judged:
+    """Evaluate a model on rows it has not seen."""
+    examples, slice_by = rows.examples, rows.examples[list(problem.slices)]
+    prediction = predict_with(model, problem, rows.features)
+    label = examples[problem.label].astype(float)
+    evaluation = evaluate(problem.task, examples["example_id"], label, prediction, slice_by)
+    judgement = collect_judgement(
+        evaluation.metrics,
+        evaluation.rows_digest,
+        row_losses(problem.task, problem.primary_metric, label.to_numpy(), prediction),
+        prediction,
+        examples["event_timestamp"],
+        slice_by,
+    )
+    return Judged(evaluation, judgement, label, prediction)
 
 
 @task(cache_key_fn=by_key, persist_result=True)
@@ -77,23 +142,54 @@ def evaluate_model(
     key: str, settings: Settings, problem: Problem, model: FittedFile, training_set: TrainingSet
 ) -> EvaluationFile:
     """Judge the model and the baseline on the test window, and draw what a person should see."""
-    evaluation, label, probability = judge(problem, load_model(model.file, model.sha256), training_set)
-    baseline, _, _ = judge(problem, _baseline(problem, training_set), training_set)
+    rows = read_held_out(problem, training_set)
+    judged = judge(problem, load_model(model.file, model.sha256), rows)
+    baseline = judge(problem, _baseline(problem, training_set), rows)
+    evaluation = judged.evaluation
     folder = settings.state_dir / "evaluations" / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    draw_evaluation(folder, label.to_numpy(), probability.to_numpy(), evaluation.calibration, evaluation.slices)
+    draw_evaluation(
+        problem.task,
+        folder,
+        judged.label.to_numpy(),
+        judged.prediction,
+        evaluation.calibration,
+        evaluation.slices,
+        problem.primary_metric,
+    )
     evaluation.calibration.to_csv(folder / "calibration.csv", index=False)
     evaluation.slices.to_csv(folder / "slices.csv", index=False)
-    (folder / "validation.json").write_text(json.dumps(dict(model.validation_log_loss), indent=2), encoding="utf-8")
-    return EvaluationFile(key, folder, evaluation.metrics, baseline.metrics, evaluation.rows, evaluation.rows_digest)
+    for name, judgement in ((JUDGEMENT_FILE, judged.judgement), (BASELINE_FILE, baseline.judgement)):
+        (folder / name).write_text(json.dumps(asdict(judgement), default=str), encoding="utf-8")
+    explain(problem, model, rows, folder)
+    tried = {"settings": dict(model.validation_losses), "calibration": dict(model.calibration_losses)}
+    (folder / "validation.json").write_text(json.dumps(tried, indent=2), encoding="utf-8")
+    base = baseline.evaluation.metrics
+    return EvaluationFile(key, folder, evaluation.metrics, base, evaluation.rows, evaluation.rows_digest)
+
+
+def explain(problem: Problem, model: FittedFile, rows: HeldOut, folder: Path) -> None:
+    """Write what the model goes by: permutation importance and partial dependence on a sample of test rows."""
+    pipeline = load_model(model.file, model.sha256)
+    names = list(pipeline.feature_names_in_)
+    chosen = sample_positions(len(rows.features), len(names))
+    sample = rows.features.iloc[chosen][names].reset_index(drop=True)
+    label = rows.examples[problem.label].iloc[chosen].to_numpy(dtype=float)
+    ask = partial(predict, problem.task, pipeline)
+    importance = permutation_importance(ask, sample, label, primary_loss(problem.task, problem.primary_metric))
+    dependence = partial_dependence(ask, sample, importance["feature"].head(EXPLAINED_FEATURES).tolist())
+    importance.to_csv(folder / "importance.csv", index=False)
+    dependence.to_csv(folder / "partial_dependence.csv", index=False)
+    draw_importance(folder / "importance.png", importance, problem.primary_metric, len(sample))
+    if len(dependence):
+        draw_dependence(folder / "partial_dependence.png", dependence)
 
 
 def _baseline(problem: Problem, training_set: TrainingSet) -> Pipeline:
     examples, features = _read(training_set)
     before = split(examples, problem.windows)["refit"]
-    return base_rate(feature_columns(features), seed=0).fit(
-        features[before], examples.loc[before, problem.label].astype(int)
-    )
+    target = as_target(problem.task, examples.loc[before, problem.label])
+    return fit_pipeline(baseline_of(problem.task), feature_columns(features), 0, {}, features[before], target)
 
 
 @task(cache_policy=NO_CACHE)
@@ -123,8 +219,29 @@ def register_model(
         _contents(problem, parameters, tags, training_set, model, evaluation),
     )
     tags |= {"identity": identity, "model_sha256": digest, "feature_service": problem.feature_service}
+    tags |= {"learned_until": model.learned_until}
     version = registry.register(settings, problem.model_name, run_id, model_id, tags)
     return Registered(version, run_id, digest)
+
+
+def logged_parameters(problem: Problem, parameters: TrainingParameters, model: FittedFile) -> dict[str, object]:
+    """Give what was to be learned and what was chosen, as MLflow shows it."""
+    chosen = {f"chosen.{name}": value for name, value in model.chosen.items()}
+    rows = {f"rows.{name}": count for name, count in model.rows.items()}
+    windows = {f"window.{name}": str(getattr(problem.windows, name)) for name in ("fit", "validation", "test")}
+    learned = {
+        name: canonical_json(value) if isinstance(value, tuple) else value for name, value in vars(parameters).items()
+    }
+    return {**learned, **chosen, "calibration": model.calibration, **rows, **windows}
+
+
+def logged_metrics(problem: Problem, model: FittedFile, evaluation: EvaluationFile) -> dict[str, float]:
+    """Give every metric of a run: on the test window, of the baseline, and on the validation window."""
+    return (
+        {f"test_{name}": value for name, value in evaluation.metrics.items()}
+        | {f"baseline_{name}": value for name, value in evaluation.baseline_metrics.items()}
+        | {f"validation_{problem.primary_metric}": model.validation_loss, "fit_seconds": model.seconds}
+    )
 
 
 def _contents(
@@ -136,19 +253,12 @@ def _contents(
     evaluation: EvaluationFile,
 ) -> registry.RunContents:
     _, features = _read(training_set)
-    chosen = {f"chosen.{name}": value for name, value in model.chosen.items()}
-    rows = {f"rows.{name}": count for name, count in model.rows.items()}
-    windows = {f"window.{name}": str(getattr(problem.windows, name)) for name in ("fit", "validation", "test")}
-    learned = {
-        name: canonical_json(value) if isinstance(value, tuple) else value for name, value in vars(parameters).items()
-    }
     return registry.RunContents(
-        parameters={**learned, **chosen, **rows, **windows},
-        metrics={f"test_{name}": value for name, value in evaluation.metrics.items()}
-        | {f"baseline_{name}": value for name, value in evaluation.baseline_metrics.items()}
-        | {"validation_log_loss": min(model.validation_log_loss.values())},
+        parameters=logged_parameters(problem, parameters, model),
+        metrics=logged_metrics(problem, model, evaluation),
         tags=tags,
         pipeline=load_model(model.file, model.sha256),
+        method=METHODS[problem.task],
         features=_rows_with_missing_values(features),
         data_name=f"{problem.feature_service} training set",
         data_source=f"data.dvc@{tags['lineage.data_md5']}",
@@ -161,22 +271,3 @@ def _rows_with_missing_values(features: pd.DataFrame, rows: int = 200) -> pd.Dat
     # A signature inferred from rows without missing values would refuse them later.
     with_missing = features[features.isna().any(axis=1)]
     return pd.concat([with_missing.head(rows), features.head(rows)])
-
-
-def champion_evidence(settings: Settings, problem: Problem, training_set: TrainingSet) -> tuple[Evidence | None, str]:
-    """Judge the champion on the same test rows as the challenger.
-
-    Returns
-    -------
-    tuple
-        Its evidence, or None and why there is none; the reason is empty if there is no champion.
-    """
-    champion = registry.version_of(settings, problem.model_name, registry.CHAMPION)
-    if champion is None:
-        return None, ""
-    try:
-        model = load_model(registry.download_model(settings, champion), champion.tags.get("model_sha256"))
-        evaluation, _, _ = judge(problem, model, training_set)
-    except (FlightlineError, KeyError, ValueError) as err:
-        return None, f"the champion, version {champion.version}, cannot be judged on these rows: {err}"
-    return Evidence(champion.tags["model_sha256"], evaluation.metrics, evaluation.rows_digest), ""

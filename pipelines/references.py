@@ -43,14 +43,19 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class FittedFile:
-    """A fitted model on disk, and how its settings were chosen."""
+    """A fitted model on disk, how its settings were chosen, and the latest prediction time it learned from."""
 
     key: str
     file: Path
     sha256: str
     rows: Mapping[str, int]
-    chosen: Mapping[str, float]
-    validation_log_loss: Mapping[str, float]
+    chosen: Mapping[str, float | int | str | None]
+    validation_losses: Mapping[str, float]
+    validation_loss: float
+    calibration: str
+    calibration_losses: Mapping[str, float]
+    learned_until: str
+    seconds: float
 
 
 @dataclass(frozen=True)

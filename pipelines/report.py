@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flightline.evaluation import LOWER_IS_BETTER
+from flightline.gates import SLICE
 from flightline.specification import Problem
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def print_result(result: "TrainingResult", problem: Problem) -> None:
     console = Console(highlight=False)
     console.print(_summary(result, problem))
     console.print(_metrics(result))
+    console.print(_checks(result))
     console.print(f"[bold]{result.verdict.decision}[/bold]: {'; '.join(result.verdict.reasons)}", soft_wrap=True)
     console.print(
         "Next: make serve (answer requests), make status (what is live), make ui (runs, curves and slices in MLflow)"
@@ -40,11 +42,26 @@ def _metrics(result: "TrainingResult") -> Table:
     table = Table(title="test window")
     for heading in ("metric", "this model", "baseline", "champion before"):
         table.add_column(heading, justify="left" if heading == "metric" else "right")
-    champion = result.champion.metrics if result.champion else {}
+    champion = result.champion.judgement.metrics if result.champion else {}
     for name, value in result.evaluation.metrics.items():
         better = "lower" if name in LOWER_IS_BETTER else "higher"
         theirs = f"{champion[name]:.4f}" if name in champion else "none"
         table.add_row(
             f"{name} ({better} is better)", f"{value:.4f}", f"{result.evaluation.baseline_metrics[name]:.4f}", theirs
         )
+    return table
+
+
+def _checks(result: "TrainingResult") -> Table:
+    table = Table(title="gate")
+    for heading in ("check", "value", "bound", "passed"):
+        table.add_column(heading, justify="left" if heading == "check" else "right")
+    checks = result.verdict.checks
+    in_slices = [check for check in checks if check.name.startswith(SLICE) and check.is_passed]
+    for check in checks:
+        if check not in in_slices:
+            is_passed = "yes" if check.is_passed else "no"
+            table.add_row(check.name, f"{check.value:.5g}", f"{check.bound:.5g}", is_passed)
+    if in_slices:
+        table.add_row(f"{len(in_slices)} slices not credibly worse", "", "", "yes")
     return table

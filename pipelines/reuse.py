@@ -36,3 +36,8 @@ def reuse_or_run(task: Task, key: str, *, output: Path, **arguments: Any) -> tup
     current = task.with_options(refresh_cache=not output.exists())
     state = current(key=key, **arguments, return_state=True)
     return state.result(), state.name == "Cached"
+
+
+def in_words(reused: bool) -> str:
+    """Say that a result was reused, as the end of a stage's line."""
+    return ", reused: nothing it depends on has changed" if reused else ""

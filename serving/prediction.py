@@ -10,13 +10,14 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from flightline.adapters.feast_online import FeatureRow
 from flightline.adapters.served_model import ServedModel
 from flightline.clock import is_late_request
 from flightline.errors import ModelFileError, RequestError
 from flightline.problem import PROBLEM
-from flightline.request_features import request_features
+from flightline.request_features import request_features, request_keys
 from serving.schemas import EXAMPLE, MOMENT_FIELD, Instance, Prediction, moment_of, prediction_time_of
 
 SHOWN_FAULTS = 20
@@ -65,9 +66,9 @@ class Predictor:
             If the moment of one is not after the clock.
         """
         check_still_to_come(instances, clock)
-        requests = [{name: getattr(instance, name) for name in _REQUEST} for instance in instances]
-        rows = self.features.read(requests, clock)
-        requested = request_features(pd.DataFrame(requests, columns=_REQUEST))
+        requests = pd.DataFrame([[getattr(instance, name) for name in _REQUEST] for instance in instances], columns=_REQUEST)
+        rows = self.features.read(request_keys(requests).to_dict("records"), clock)
+        requested = request_features(requests)
         frame = input_frame(self.model.manifest.columns, rows, requested)
         outcomes = self._outcomes(frame)
         return [
@@ -149,9 +150,15 @@ def rehearse(predictor: Predictor) -> None:
     FeatureError
         If the feature store cannot be read.
     """
-    instance = Instance.model_validate(EXAMPLE)
     try:
+        instance = Instance.model_validate(EXAMPLE)
         predictor.predict([instance], prediction_time_of(instance))
+    except ValidationError as err:
+        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in err.errors()[:3])
+        raise ModelFileError(
+            f"serving/schemas.py does not agree with itself or with problem.py ({wrong}): EXAMPLE must be an Instance, "
+            "and a Prediction must take the label"
+        ) from err
     except (ValueError, TypeError, AttributeError, KeyError, IndexError) as err:
         raise ModelFileError(
             f"version {predictor.model.manifest.version} cannot predict the example of schemas.py "

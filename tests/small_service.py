@@ -10,7 +10,8 @@ from sklearn.pipeline import Pipeline
 
 from flightline.adapters.feast_online import FeatureRow
 from flightline.adapters.served_model import ModelManifest
-from flightline.models import Columns, model_builder
+from flightline.models import find_model
+from flightline.preprocessing import Columns
 from flightline.problem import PROBLEM
 
 NOON = datetime(2013, 12, 31, 12, tzinfo=UTC)
@@ -61,7 +62,7 @@ def fitted(kinds: Mapping[str, str], model: str = "logistic_regression") -> Pipe
     numbers = [name for name, kind in kinds.items() if kind == "float64"]
     told = "delay" if "delay" in kinds else numbers[0]
     columns = Columns(tuple(numbers), tuple(name for name in kinds if name not in numbers))
-    return model_builder(model)(columns, 0).fit(frame, (frame[told] > 20).astype(int))
+    return find_model("classification", model).build(columns, 0).fit(frame, (frame[told] > 20).astype(int))
 
 
 def manifest_of(kinds: Mapping[str, str], sha256: str = "0" * 64, **changes: str) -> ModelManifest:

@@ -177,6 +177,30 @@ def test_many_violations_are_counted_and_the_first_shown() -> None:
     assert "... and 3 more in x.csv" in text
 
 
+def test_many_broken_files_are_counted_and_the_first_shown() -> None:
+    text = describe([Violation(f"{name}.csv", None, None, None, "a file holds rows") for name in "abcdefgh"])
+    assert [line.strip() for line in text.splitlines()[5:7]] == [
+        "e.csv: breaks: a file holds rows",
+        "... and 3 more file(s)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "inside", "outside"),
+    [
+        (pa.Column("object"), "2020-01-31", "2020-02-01"),
+        (pa.Column(pd.DatetimeTZDtype("ns", "UTC"), coerce=True), "2020-01-31T23:59:59Z", "2020-02-01T00:00:00Z"),
+    ],
+    ids=["day", "time"],
+)
+def test_a_month_may_be_that_of_one_column(column: pa.Column, inside: str, outside: str) -> None:
+    schema = pa.DataFrameSchema({"at": column})
+    contract = TableContract(schema, key=("at",), is_monthly=True, month_from=("at",))
+    with pytest.raises(ContractError) as broken:
+        check_dataset({JANUARY: _frame("at", inside, outside)}, {"trips": contract})
+    assert _violations(broken) == [f"{JANUARY}:3: at='2020-02' breaks: rows of this file lie in 2020-01"]
+
+
 @pytest.mark.parametrize(
     ("file", "table"), [("trips/2020-01.csv", "trips"), ("zones.csv", "zones"), ("a/b/c.csv", "a")]
 )

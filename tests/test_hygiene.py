@@ -21,12 +21,18 @@ CLONER_FILES = {
     "src/flightline/request_features.py",
 }
 # Exempt besides those: tests, docs, examples and benchmarks, which speak of the problem by nature.
-CODE = [*ROOT.glob("src/**/*.py"), *ROOT.glob("pipelines/**/*.py"), *ROOT.glob("serving/**/*.py")]
+CODE = [file for folder in ("src", "pipelines", "serving", "tools") for file in ROOT.glob(f"{folder}/**/*.py")]
 OF_THE_PROBLEM = re.compile(
-    r"flight(?!line)|airport|airline|carrier|aircraft|tailnum|departure|landing|landed|\borigin\b|\bdest\b(?!=)|weather"
+    r"flight|airport|airline|carrier|aircraft|tailnum|departure|landing|landed|\borigin\b|\bdest\b(?!=)|weather"
     r"|nycflights|\b(EWR|JFK|LGA)\b",
     re.IGNORECASE,
 )
+
+
+OWN_NAME = re.compile(
+    next(ROOT.glob("src/*/problem.py")).parent.name.replace("_", "[-_ ]?"), re.IGNORECASE
+)  # may hold a word of the problem
+EXAMPLES = sorted(folder for folder in ROOT.glob("examples/*") if folder.is_dir())
 
 
 def relative(path: Path) -> str:
@@ -48,7 +54,7 @@ def words_of_the_problem(text: str) -> list[str]:
     return [
         f"{number}: {line.strip()}"
         for number, line in enumerate(text.splitlines(), start=1)
-        if OF_THE_PROBLEM.search(line)
+        if OF_THE_PROBLEM.search(OWN_NAME.sub("", line))
     ]
 
 
@@ -74,6 +80,18 @@ def test_cloner_files_say_so_in_their_first_line():
         if "CHANGE ME" in file.read_text().split("\n")[0]
     }
     assert said == CLONER_FILES
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=relative)
+def test_an_example_holds_the_cloner_files_and_no_other(example):
+    held = {file.relative_to(example).as_posix() for file in tracked() if file.is_relative_to(example)}
+    assert held == CLONER_FILES | {"README.md", "data.dvc"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=relative)
+def test_an_example_names_nothing_of_the_problem_it_replaces(example):
+    files = [file for file in tracked() if file.is_relative_to(example) and file.suffix == ".py"]
+    assert {relative(file): found for file in files if (found := words_of_the_problem(file.read_text()))} == {}
 
 
 def test_every_core_module_is_held_pure():

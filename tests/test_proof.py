@@ -11,7 +11,7 @@ import pytest
 
 from tests.proof.__main__ import conclude
 from tests.proof.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
-from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, copy_tree, patched_files, project_files
+from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
 from tests.proof.faults import FAULTS, GATE_TESTS, STATUS, TRAIN, TRAIN_ANOTHER, Fault, corrupt_object, deliver_twice
 from tests.proof.harness import Bench
 from tests.proof.judgement import Outcome, Run, judge_control, judge_fault
@@ -88,6 +88,10 @@ SPOKEN = {
     "baseline": (0, "REJECT: not better than the baseline: log_loss 0.6"),
     "plausible": (0, "REJECT: roc_auc 1.0 is implausibly good"),
     "identity": (0, "HOLD: the challenger is the champion: there is nothing to compare"),
+    "roles": (0, "REJECT: the champion's evidence was given as the challenger's: mixed up on the way to the gate"),
+    "pipeline": (0, "REJECT: the champion's evidence was not made by its own registered pipeline on these features"),
+    "later": (0, "REJECT: the challenger was judged on rows from 2013-01-01 on, before the test window began"),
+    "recorded": (1, "RegistryError: champion was not moved: say why, and give the evidence"),
     "tests": (1, "FAILED tests/test_gates.py::test_the_verdict_and_its_reason[a tie]"),
 }  # fmt: skip
 
@@ -212,29 +216,6 @@ def test_a_wrong_outcome_shows_the_last_lines_of_its_output():
 
 
 # Copies and commands
-
-
-def test_a_copy_holds_the_project_and_nothing_ignored(tmp_path):
-    copy_tree(PROJECT, tmp_path / "copy")
-    assert (tmp_path / "copy" / "src" / "flightline" / "gates.py").is_file()
-    assert not [
-        name for name in (".git", ".venv", ".state", "data", ".dvcstore") if (tmp_path / "copy" / name).exists()
-    ]
-
-
-def test_a_tree_without_git_is_walked(tmp_path):
-    for name in (
-        "src/a.py",
-        "tools.env",
-        ".state/x",
-        "data/y.csv",
-        ".dvc/config",
-        ".dvc/cache/z",
-        "src/__pycache__/a.pyc",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("")
-    assert [name.as_posix() for name in project_files(tmp_path)] == [".dvc/config", "src/a.py", "tools.env"]
 
 
 def test_a_copy_gets_no_setting_of_the_developer(tmp_path, monkeypatch):

@@ -34,7 +34,7 @@ def test_windows_in_order_are_taken(fit, validation, test):
     ids=["fit overlaps validation", "validation overlaps test", "validation first", "test in between", "backwards"],
 )
 def test_windows_that_overlap_or_go_back_are_refused(fit, validation, test):
-    with pytest.raises(ValueError, match="windows must follow one another in time"):
+    with pytest.raises(ValueError, match="windows must follow one another in time, got fit 2013-06-"):
         Windows(fit=interval(*fit), validation=interval(*validation), test=interval(*test))
 
 

@@ -4,7 +4,7 @@ The promises themselves are declared in `dataset.py`; this file knows no table b
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -16,6 +16,7 @@ from flightline.errors import ContractError
 HEADER_LINES = 1
 MISSING = "NA"
 SHOWN_VIOLATIONS = 5
+SHOWN_FILES = 5
 
 # What text a cell of a typed column may hold. Checked before pandas converts anything: it
 # takes "5.0" for an integer, reads a time without a zone as UTC, and when it fails on a
@@ -55,16 +56,20 @@ class TableContract:
     key
         Columns that together identify a row; unique over all files of the table.
     is_monthly
-        True for one file a month, ``<table>/YYYY-MM.csv``, whose rows lie in that
-        month by the columns ``year`` and ``month``; False for ``<table>.csv``.
+        True for one file a month, ``<table>/YYYY-MM.csv``, whose rows lie in that month;
+        False for ``<table>.csv``.
     foreign_keys
         By column, where its values must exist.
+    month_from
+        What tells the month of a row of a monthly table: the columns of year and month, or
+        one column of dates (text, YYYY-MM-DD) or times (UTC).
     """
 
     schema: pa.DataFrameSchema
     key: tuple[str, ...]
     is_monthly: bool
     foreign_keys: Mapping[str, ForeignKey] = field(default_factory=dict)
+    month_from: tuple[str] | tuple[str, str] = ("year", "month")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -123,7 +128,7 @@ def check_file(file: str, raw: pd.DataFrame, contract: TableContract) -> tuple[p
         typed = contract.schema.validate(raw, lazy=True)
     except SchemaErrors as err:
         return pd.DataFrame(columns=contract.columns), _violations(file, raw, err.failure_cases)
-    return typed, _rows_outside_month(file, typed) if contract.is_monthly else []
+    return typed, _rows_outside_month(file, typed, contract.month_from) if contract.is_monthly else []
 
 
 def _check_shape(file: str, raw: pd.DataFrame, contract: TableContract) -> list[Violation]:
@@ -187,13 +192,12 @@ def _violations(file: str, raw: pd.DataFrame, cases: pd.DataFrame) -> list[Viola
     return sorted(seen.values(), key=lambda violation: (violation.line or 0, str(violation.column)))
 
 
-def _rows_outside_month(file: str, typed: pd.DataFrame) -> list[Violation]:
-    year, month = (int(part) for part in file.split("/")[-1].removesuffix(".csv").split("-"))
-    outside = typed[(typed["year"] != year) | (typed["month"] != month)]
-    return [
-        Violation(file, _line(row), "year,month", f"{y}-{m:02d}", f"rows of this file lie in {year}-{month:02d}")
-        for row, y, m in zip(outside.index, outside["year"], outside["month"], strict=True)
-    ]
+def _rows_outside_month(file: str, typed: pd.DataFrame, month_from: Sequence[str]) -> list[Violation]:
+    wanted = file.split("/")[-1].removesuffix(".csv")
+    parts = [typed[column].astype(str) for column in month_from]
+    months = parts[0].str[:7] if len(parts) == 1 else parts[0] + "-" + parts[1].str.zfill(2)
+    rule, columns = f"rows of this file lie in {wanted}", ",".join(month_from)
+    return [Violation(file, _line(row), columns, month, rule) for row, month in months[months != wanted].items()]
 
 
 def check_keys(table: str, typed: Mapping[str, pd.DataFrame], contract: TableContract) -> list[Violation]:
@@ -277,15 +281,17 @@ def _check_between_rows(
 
 
 def describe(violations: list[Violation]) -> str:
-    """Put violations into words: the first few of each file, and how many there are."""
+    """Put violations into words: the first few of each of the first few files, and how many there are."""
     by_file: dict[str, list[Violation]] = {}
     for violation in violations:
         by_file.setdefault(violation.file, []).append(violation)
     count = f"{len(violations)} violation(s) of the data contract in {len(by_file)} file(s)"
     lines = [f"{count}; nothing downstream was changed."]
-    for found in by_file.values():
+    for found in list(by_file.values())[:SHOWN_FILES]:
         lines += [f"  {violation}" for violation in found[:SHOWN_VIOLATIONS]]
         if len(found) > SHOWN_VIOLATIONS:
             lines.append(f"  ... and {len(found) - SHOWN_VIOLATIONS} more in {found[0].file}")
+    if len(by_file) > SHOWN_FILES:
+        lines.append(f"  ... and {len(by_file) - SHOWN_FILES} more file(s)")
     lines.append("Correct the file, or the contract in src/flightline/dataset.py if the data is right.")
     return "\n".join(lines)

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow server; empty means the SQLite file .state/mlflow/mlflow.db."
     )
-    threads: int = Field(default=2, ge=1, description="Threads DuckDB may use.")
+    threads: int = Field(default=2, ge=1, description="Threads that DuckDB and the fits may use.")
     serving: ServingSettings = Field(default=ServingSettings(), description="The prediction service.")
 
     @model_validator(mode="after")

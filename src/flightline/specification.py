@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+Task = Literal["classification", "regression"]
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -37,6 +39,9 @@ class Windows:
         if ordered != sorted(ordered):
             raise ValueError(f"windows must follow one another in time, got {self}")
 
+    def __str__(self) -> str:
+        return f"fit {self.fit}, validation {self.validation}, test {self.test}"
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -51,14 +56,46 @@ class Thresholds:
     implausible
         By metric where higher is better, what no honest model of this problem reaches: a
         model above it has seen the answer.
-    tolerance
-        How much worse than the champion, in the primary metric, still counts as not worse.
+    one_row_seconds_ceiling, thousand_rows_seconds_ceiling
+        The most a prediction of one row, and of 1,000 rows, may take, on one core.
+    size_bytes_ceiling
+        The largest model file.
+    confidence
+        Of each statistical statement of the gate, 0..1; that on slices holds for all of them
+        at once.
+    promotion_margin
+        What an improvement must exceed, credibly, to be worth a change of champion: a share
+        of the champion's mean loss by row (for rmse, of the mean squared error), so that it
+        fits any metric. Another seed alone must not reach it; `make bench-gate` measures that.
+    non_inferiority_margin
+        By what share of the champion's mean loss a cheaper model may at most be worse.
+    cheaper_by
+        How many times less a cheaper model must take, in latency or size.
+    cost_noise
+        By what share a cheaper model may be slower or larger elsewhere, because times of the
+        same model differ as much from one measurement to the next.
+    slice_margin
+        By what share of the champion's mean loss in a slice a challenger may be worse there.
+    min_slice_rows
+        A slice with fewer test rows is not judged.
+    min_days
+        With fewer test days, overall or in a slice, nothing is said of a difference.
     """
 
     floors: Mapping[str, float]
     ceilings: Mapping[str, float]
     implausible: Mapping[str, float]
-    tolerance: float = 0.0
+    one_row_seconds_ceiling: float = 0.25
+    thousand_rows_seconds_ceiling: float = 5.0
+    size_bytes_ceiling: int = 300_000_000
+    confidence: float = 0.95
+    promotion_margin: float = 0.001
+    non_inferiority_margin: float = 0.005
+    cheaper_by: float = 2.0
+    cost_noise: float = 0.2
+    slice_margin: float = 0.02
+    min_slice_rows: int = 300
+    min_days: int = 10
 
 
 @dataclass(frozen=True)
@@ -89,16 +126,16 @@ class Problem:
         Learning and test windows by prediction time.
     thresholds
         See `Thresholds`.
-    decision_threshold
-        Probability at and above which the answer is yes.
     first_clock
         Where the event clock stands after the first training.
     leak_test_moments
         Moments of the data, well inside it, at which training runs the leak test.
+    decision_threshold
+        Probability at and above which a classification's answer is yes.
     """
 
     model_name: str
-    task: Literal["classification", "regression"]
+    task: Task
     label: str
     entity_keys: tuple[str, ...]
     request_columns: tuple[str, ...]
@@ -108,6 +145,6 @@ class Problem:
     primary_metric: str
     windows: Windows
     thresholds: Thresholds
-    decision_threshold: float
     first_clock: datetime
     leak_test_moments: tuple[datetime, ...]
+    decision_threshold: float = 0.5

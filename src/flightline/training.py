@@ -1,15 +1,22 @@
 """Fitting: choose on the validation window, then refit on everything before the test window."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline
 
+from flightline.calibration import NONE, check_calibration, fit_map, with_map
 from flightline.errors import TrainingError
-from flightline.models import Columns, model_builder
+from flightline.evaluation import primary_loss
+from flightline.models import FEW_ROWS, Setting, ZooModel, find_model
+from flightline.prediction import METHODS, answer_of, predict
+from flightline.preprocessing import Columns
+from flightline.specification import Task
+
+STAGES_APART = 10
+Loss = Callable[[np.ndarray, np.ndarray], float]
 
 
 @dataclass(frozen=True)
@@ -19,19 +26,38 @@ class TrainingParameters:
     Parameters
     ----------
     model
-        A name of `models.ZOO`.
+        A name of `models.ZOO` for the problem's task.
     seed
         Seeds everything random.
     max_iterations
         The most boosting iterations tried on the validation window.
-    inverse_regularisations
-        The values of C tried on the validation window for logistic regression.
+    patience
+        Boosting goes no further after so many iterations without a better loss on the
+        validation window.
+    settings
+        Name and value of settings that are given, for example by `make tune`; they take the
+        place of those the zoo would try.
+    pca_components
+        Put so many principal components in the place of the scaled numbers; None: off.
+    kmeans_segments
+        Add the distances to so many k-means centres as features; None: off.
+    calibrations
+        Maps of the probabilities to try: sigmoid, isotonic; none is always one of them.
     """
 
     model: str = "hist_gradient_boosting"
     seed: int = 0
     max_iterations: int = 200
-    inverse_regularisations: tuple[float, ...] = (0.003, 0.03, 0.3)
+    patience: int = 40
+    settings: tuple[tuple[str, Setting], ...] = ()
+    pca_components: int | None = None
+    kmeans_segments: int | None = None
+    calibrations: tuple[str, ...] = ("sigmoid", "isotonic")
+
+    def steps(self) -> dict[str, int]:
+        """Give the steps that are switched on, with their sizes."""
+        asked = {"pca_components": self.pca_components, "kmeans_segments": self.kmeans_segments}
+        return {name: size for name, size in asked.items() if size}
 
 
 @dataclass(frozen=True)
@@ -44,13 +70,57 @@ class FittedModel:
         Fitted on everything before the test window.
     chosen
         The settings chosen on the validation window.
-    validation_log_loss
-        By the settings tried, on the validation window; models without a choice have one.
+    validation_losses
+        By the settings tried, the primary metric on the validation window, uncalibrated;
+        models without a choice have one.
+    validation_loss
+        Of what was chosen, calibrated if it is: what models are compared by.
+    calibration
+        none, sigmoid or isotonic.
+    calibration_losses
+        On the later half of the validation window, by calibration learned on the earlier.
     """
 
     pipeline: Pipeline
-    chosen: Mapping[str, float]
-    validation_log_loss: Mapping[str, float]
+    chosen: Mapping[str, Setting]
+    validation_losses: Mapping[str, float]
+    validation_loss: float
+    calibration: str
+    calibration_losses: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    settings: Mapping[str, Setting]
+    loss: float
+    predicted: np.ndarray  # of the validation rows
+
+
+@dataclass(frozen=True)
+class _Window:
+    features: pd.DataFrame
+    target: pd.Series
+
+
+@dataclass(frozen=True)
+class _Plan:
+    task: Task
+    parameters: TrainingParameters
+    model: ZooModel
+    columns: Columns
+    loss: Loss
+
+    def candidates(self, rows: int) -> list[Mapping[str, Setting]]:
+        if self.parameters.settings:
+            return [dict(self.parameters.settings)]
+        return [*self.model.tried, *(self.model.tried_on_few_rows if rows < FEW_ROWS else ())]
+
+    def build(self, settings: Mapping[str, Setting]) -> Pipeline:
+        return self.model.build(self.columns, self.parameters.seed, **settings, **self.parameters.steps())
+
+    def fit(self, settings: Mapping[str, Setting], window: _Window) -> Pipeline:
+        seed, chosen = self.parameters.seed, {**settings, **self.parameters.steps()}
+        return fit_pipeline(self.model, self.columns, seed, chosen, window.features, window.target)
 
 
 def feature_columns(features: pd.DataFrame) -> Columns:
@@ -72,7 +142,13 @@ def feature_columns(features: pd.DataFrame) -> Columns:
 
 
 def fit(
-    parameters: TrainingParameters, features: pd.DataFrame, label: pd.Series, masks: Mapping[str, pd.Series]
+    parameters: TrainingParameters,
+    features: pd.DataFrame,
+    label: pd.Series,
+    masks: Mapping[str, pd.Series],
+    *,
+    task: Task,
+    metric: str,
 ) -> FittedModel:
     """Choose the settings on the validation window and refit with them.
 
@@ -81,28 +157,113 @@ def fit(
     parameters
         What to fit.
     features
-        One row an example, float64 and text columns.
+        One row an example, in the order of their prediction times; float64 and text columns.
     label
-        0 or 1, missing where unknown.
+        0 or 1 in a classification, a number in a regression; missing where unknown.
     masks
         Rows by name, as `windows.split` gives them; the test rows are not looked at.
+    task, metric
+        Of the problem: its kind, and the metric in which settings are compared.
 
     Raises
     ------
     TrainingError
-        If a window to learn from lacks a class, or a feature has no value in it.
+        If the model, a step or the metric is not of the task, a window to learn from has no
+        labels to learn from, or a feature has no value in it.
     """
+    model, loss = find_model(task, parameters.model), primary_loss(task, metric)
+    check_steps(parameters, model)
     columns = feature_columns(features)
     _check_values(features[masks["fit"]])
     for window in ("fit", "refit"):
-        _check_labels(label[masks[window]], window)
-    build = model_builder(parameters.model)
-    tried = _try_settings(parameters, build, columns, features, label, masks)
-    best = min(tried, key=lambda item: item[1])
-    pipeline = build(columns, parameters.seed, **best[0])
-    pipeline.fit(features[masks["refit"]], label[masks["refit"]].astype(int))
-    losses = {", ".join(f"{k}={v}" for k, v in settings.items()) or "default": loss for settings, loss in tried}
-    return FittedModel(pipeline, best[0], losses)
+        check_labels(task, label[masks[window]], window)
+    windows = {name: _window(task, features, label, masks[name]) for name in ("fit", "validation", "refit")}
+    plan = _Plan(task, parameters, model, columns, loss)
+    tried = list(_try_settings(plan, windows["fit"], windows["validation"]))
+    best = min(tried, key=lambda trial: trial.loss)
+    pipeline = plan.fit(best.settings, windows["refit"])
+    losses = {_in_words(trial.settings): trial.loss for trial in tried}
+    if task != "classification" or model.is_baseline:
+        return FittedModel(pipeline, best.settings, losses, best.loss, NONE, {})
+    truth = windows["validation"].target.to_numpy()
+    check = check_calibration(parameters.calibrations, best.predicted, truth, loss)
+    if check.method != NONE:
+        pipeline = with_map(pipeline, fit_map(check.method, best.predicted, truth))
+    calibrated = loss(truth, check.calibrated)
+    return FittedModel(pipeline, best.settings, losses, calibrated, check.method, check.losses)
+
+
+def validation_losses(
+    parameters: TrainingParameters,
+    features: pd.DataFrame,
+    label: pd.Series,
+    before: pd.Series,
+    later: pd.Series,
+    *,
+    task: Task,
+    metric: str,
+) -> list[tuple[Mapping[str, Setting], float]]:
+    """Fit on some rows and give the loss on later ones, for all settings tried, without a refit.
+
+    Parameters
+    ----------
+    parameters, features, label, task, metric
+        As for `fit`.
+    before, later
+        Which rows to fit on, and which to judge on.
+
+    Raises
+    ------
+    TrainingError
+        As `fit`.
+    """
+    model, loss = find_model(task, parameters.model), primary_loss(task, metric)
+    check_steps(parameters, model)
+    check_labels(task, label[before], "earlier")
+    plan = _Plan(task, parameters, model, feature_columns(features), loss)
+    windows = (_window(task, features, label, mask) for mask in (before, later))
+    return [(trial.settings, trial.loss) for trial in _try_settings(plan, *windows)]
+
+
+def fit_pipeline(
+    model: ZooModel,
+    columns: Columns,
+    seed: int,
+    settings: Mapping[str, Setting],
+    features: pd.DataFrame,
+    target: pd.Series,
+) -> Pipeline:
+    """Build a model of the zoo and fit it on rows in the order of time, or on the newest of them."""
+    rows = model.newest_rows or len(target)
+    return model.build(columns, seed, **settings).fit(features.tail(rows), target.tail(rows))
+
+
+def check_steps(parameters: TrainingParameters, model: ZooModel) -> None:
+    """Refuse steps that a model cannot take.
+
+    Raises
+    ------
+    TrainingError
+        Naming them.
+    """
+    wrong = sorted(set(parameters.steps()) - model.steps)
+    if wrong:
+        raise TrainingError(
+            f"{parameters.model} cannot take {', '.join(wrong)}, only: {', '.join(sorted(model.steps)) or 'no step'}"
+        )
+
+
+def as_target(task: Task, label: pd.Series) -> pd.Series:
+    """Give known labels in the type estimators take."""
+    return label.astype("int64" if task == "classification" else "float64")
+
+
+def _window(task: Task, features: pd.DataFrame, label: pd.Series, mask: pd.Series) -> _Window:
+    return _Window(features[mask], as_target(task, label[mask]))
+
+
+def _in_words(settings: Mapping[str, Setting]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items()) or "default"
 
 
 def _check_values(features: pd.DataFrame) -> None:
@@ -114,38 +275,49 @@ def _check_values(features: pd.DataFrame) -> None:
         )
 
 
-def _check_labels(label: pd.Series, window: str) -> None:
-    classes = [float(value) for value in sorted(label.dropna().unique())]
-    if classes != [0.0, 1.0] or label.isna().any():
+def check_labels(task: Task, label: pd.Series, window: str) -> None:
+    """Refuse labels of a window that nothing can be learned from.
+
+    Raises
+    ------
+    TrainingError
+        If one is missing, not of the task, or all are equal.
+    """
+    values = np.sort(label.dropna().to_numpy(dtype=float))
+    wanted = "labels of both classes, 0 and 1," if task == "classification" else "finite labels that differ"
+    if task == "classification":
+        is_fit = np.array_equal(np.unique(values), [0.0, 1.0])
+    else:
+        is_fit = len(values) > 0 and bool(np.isfinite(values).all()) and values[0] < values[-1]
+    if not is_fit or label.isna().any():
+        shown = [float(value) for value in np.unique(values)[:5]]
         raise TrainingError(
-            f"training needs labels of both classes, 0 and 1, in the {window} window, got {classes} "
-            f"and {label.isna().sum()} missing; change the windows in src/flightline/problem.py or add data"
+            f"training needs {wanted} in the {window} window, got {shown} and {label.isna().sum()} missing; "
+            "change the windows in src/flightline/problem.py or add data"
         )
 
 
-def _try_settings(
-    parameters: TrainingParameters,
-    build: Callable[..., Pipeline],
-    columns: Columns,
-    features: pd.DataFrame,
-    label: pd.Series,
-    masks: Mapping[str, pd.Series],
-) -> list[tuple[dict[str, float], float]]:
-    fit_rows = features[masks["fit"]], label[masks["fit"]].astype(int)
-    later, truth = features[masks["validation"]], label[masks["validation"]].astype(int)
-    if parameters.model == "hist_gradient_boosting":
-        pipeline = build(columns, parameters.seed, max_iter=parameters.max_iterations).fit(*fit_rows)
-        stages = enumerate(pipeline[-1].staged_predict_proba(pipeline[:-1].transform(later)), start=1)
-        kept = ((i, stage) for i, stage in stages if i % 10 == 0 or i == parameters.max_iterations)
-        return [({"max_iter": i}, _loss(truth, stage)) for i, stage in kept]
-    settings = (
-        [{"inverse_regularisation": c} for c in parameters.inverse_regularisations]
-        if parameters.model == "logistic_regression"
-        else [{}]
-    )
-    fitted = [(setting, build(columns, parameters.seed, **setting).fit(*fit_rows)) for setting in settings]
-    return [(setting, _loss(truth, pipeline.predict_proba(later))) for setting, pipeline in fitted]
+def _try_settings(plan: _Plan, before: _Window, later: _Window) -> Iterator[_Trial]:
+    truth = later.target.to_numpy()
+    for settings in plan.candidates(len(before.target)):
+        if plan.model.is_staged and "max_iter" not in settings:
+            for iterations, predicted in _stages(plan, settings, before, later):
+                yield _Trial({**settings, "max_iter": iterations}, plan.loss(truth, predicted), predicted)
+        else:
+            predicted = predict(plan.task, plan.fit(settings, before), later.features)
+            yield _Trial(settings, plan.loss(truth, predicted), predicted)
 
 
-def _loss(truth: pd.Series, probabilities: np.ndarray) -> float:
-    return float(log_loss(truth, probabilities[:, 1], labels=[0, 1]))
+def _stages(
+    plan: _Plan, settings: Mapping[str, Setting], before: _Window, later: _Window
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Fit once and give the predictions of the later rows after every tenth iteration."""
+    pipeline = plan.build({**settings, "max_iter": plan.parameters.max_iterations})
+    encode, estimator = pipeline[:-1], pipeline[-1]
+    encoded, later_encoded = encode.fit_transform(before.features, before.target), encode.transform(later.features)
+    estimator.set_params(early_stopping=True, n_iter_no_change=plan.parameters.patience, scoring="loss", tol=0.0)
+    estimator.fit(encoded, before.target, X_val=later_encoded, y_val=later.target.to_numpy())
+    staged = getattr(estimator, f"staged_{METHODS[plan.task]}")(later_encoded)
+    for iteration, stage in enumerate(staged, start=1):
+        if iteration % STAGES_APART == 0 or iteration == estimator.n_iter_:
+            yield iteration, answer_of(plan.task, stage)

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,13 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from flightline.adapters.model_files import MODEL_FILE, digest_of_file, load_model, save_model
+from flightline.adapters.model_files import MODEL_FILE, TRUSTED_TYPES, digest_of_file, load_model, save_model
+from flightline.calibration import fit_map, with_map
 from flightline.errors import ModelFileError
-from flightline.models import ZOO, Columns, model_builder
+from flightline.models import ZOO, find_model
+from flightline.prediction import predict
+from flightline.preprocessing import Columns
+from flightline.specification import Task
 
 
 def _features() -> pd.DataFrame:
@@ -26,26 +31,52 @@ def _features() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("model") / MODEL_FILE
-    save_model(_fitted("hist_gradient_boosting"), file)
+    save_model(_fitted("classification", "hist_gradient_boosting"), file)
     return file
 
 
-def _fitted(name: str) -> Pipeline:
-    columns = Columns(("number",), ("word",))
-    return model_builder(name)(columns, 0).fit(_features(), np.arange(600) % 2)
+EVERY_MODEL = [(task, name) for task, models in ZOO.items() for name in models]
+STEPS = {"pca_components": 1, "kmeans_segments": 3}
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_every_model_of_the_zoo_predicts_the_same_after_loading(name: str, tmp_path: Path) -> None:
-    pipeline = _fitted(name)
-    digest = save_model(pipeline, tmp_path / MODEL_FILE)
-    loaded = load_model(tmp_path / MODEL_FILE, digest)
+@cache
+def _fitted(task: Task, name: str) -> Pipeline:
+    model = find_model(task, name)
+    steps = {step: size for step, size in STEPS.items() if step in model.steps}
+    pipeline = model.build(Columns(("number",), ("word",)), 0, **steps)
+    return pipeline.fit(_features(), np.arange(600) % 2 if task == "classification" else np.arange(600) / 7)
+
+
+def _assert_the_same_after_loading(task: Task, pipeline: Pipeline, file: Path) -> None:
+    loaded = load_model(file, save_model(pipeline, file))
     asked = _features().assign(word=lambda frame: frame["word"].where(frame.index % 3 != 0, None))
-    np.testing.assert_array_equal(loaded.predict_proba(asked), pipeline.predict_proba(asked))
+    np.testing.assert_array_equal(predict(task, loaded, asked), predict(task, pipeline, asked))
+
+
+@pytest.mark.parametrize(("task", "name"), EVERY_MODEL)
+def test_every_model_of_the_zoo_predicts_the_same_after_loading(task: Task, name: str, tmp_path: Path) -> None:
+    _assert_the_same_after_loading(task, _fitted(task, name), tmp_path / MODEL_FILE)
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_a_calibrated_model_predicts_the_same_after_loading(method: str, tmp_path: Path) -> None:
+    probability_map = fit_map(method, np.linspace(0.1, 0.9, 600), np.arange(600) % 2)
+    calibrated = with_map(_fitted("classification", "hist_gradient_boosting"), probability_map)
+    _assert_the_same_after_loading("classification", calibrated, tmp_path / MODEL_FILE)
+
+
+def test_no_type_is_trusted_without_need(tmp_path: Path) -> None:
+    needed = set()
+    fitted = {f"{task} {name}": _fitted(task, name) for task, name in EVERY_MODEL}
+    probability_map = fit_map("sigmoid", np.linspace(0.1, 0.9, 600), np.arange(600) % 2)
+    for name, pipeline in (fitted | {"map": with_map(fitted["classification base_rate"], probability_map)}).items():
+        save_model(pipeline, tmp_path / name)
+        needed |= set(skops.io.get_untrusted_types(file=tmp_path / name))
+    assert set(TRUSTED_TYPES) == needed
 
 
 def test_saving_leaves_nothing_but_the_file(tmp_path: Path) -> None:
-    digest = save_model(_fitted("base_rate"), tmp_path / "new" / MODEL_FILE)
+    digest = save_model(_fitted("classification", "base_rate"), tmp_path / "new" / MODEL_FILE)
     assert [file.name for file in (tmp_path / "new").iterdir()] == [MODEL_FILE]
     assert digest == digest_of_file(tmp_path / "new" / MODEL_FILE)
 

@@ -1,5 +1,6 @@
 """The loop from end to end on two real months: real DVC, Feast, Prefect, MLflow, and the service in-process."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -160,6 +161,22 @@ def test_a_model_no_better_than_the_baseline_is_rejected(trained, settings):
     assert (
         str(registry.version_of(settings, WINTER.model_name, registry.CHAMPION).version) == trained.registered.version
     )
+
+
+def test_another_seed_is_held_and_every_number_is_kept(trained, settings):
+    result = winter_training(settings, replace(PARAMETERS, seed=2))
+    assert result.verdict.decision is Decision.HOLD
+    run_id, folder = result.registered.run_id, f"gate/against_version_{trained.registered.version}"
+    assert {file.path for file in registry.connect(settings).list_artifacts(run_id, folder)} == {
+        f"{folder}/gate.png",
+        f"{folder}/verdict.json",
+    }
+    kept = json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/{folder}/verdict.json"))
+    assert kept["verdict"]["decision"] == "HOLD"
+    assert [check["name"] for check in kept["verdict"]["checks"]] == [check.name for check in result.verdict.checks]
+    assert kept["contest"]["champion"]["version"] == trained.registered.version
+    tags = registry.get_version(settings, WINTER.model_name, result.registered.version).tags
+    assert (tags["verdict"], tags["verdict_reasons"]) == ("HOLD", "; ".join(result.verdict.reasons))
 
 
 def test_a_failed_registration_leaves_no_version(trained, settings, monkeypatch):

@@ -1,53 +1,19 @@
 """Copies of this tree: one clean base with a few months of data, and from it one copy a fault."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from tests.proof.commands import Processes, environment_of
+from tools.tree import copy_tree, git
 
 PROJECT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 OVERLAY = HERE / "problem_overlay.txt"
 PATCHES = HERE / "faults"
-# Where there is no git to say what belongs to the project.
-NOT_OURS = {
-    ".git", ".venv", ".tools", ".state", ".dvcstore", "data", "cache", "tmp", "__pycache__",
-    ".pytest_cache", ".ruff_cache", ".hypothesis",
-}  # fmt: skip
 
 
 class ProofError(Exception):
     """The proof itself cannot be run as it is; says what to mend."""
-
-
-def _git(root: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    # Under a repository further up, `git apply` would skip every file without a word.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment["GIT_CEILING_DIRECTORIES"] = str(root.resolve().parent)
-    command = ["git", *arguments]
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-
-
-def project_files(root: Path) -> list[Path]:
-    """List the files that belong to the project, relative to its root: tracked, or new and not ignored."""
-    try:
-        listed = _git(root, "ls-files", "-z", "-co", "--exclude-standard")
-    except FileNotFoundError:  # no git on this machine
-        listed = None
-    if listed is not None and listed.returncode == 0 and listed.stdout:
-        names = {Path(name) for name in listed.stdout.split("\0") if name}
-        return sorted(name for name in names if (root / name).is_file())
-    walked = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    return sorted(path for path in walked if not NOT_OURS & set(path.parts))
-
-
-def copy_tree(root: Path, target: Path) -> None:
-    """Copy the project's files into a new folder."""
-    for name in project_files(root):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(root / name, target / name, follow_symlinks=False)
 
 
 def make_base(processes: Processes, target: Path, api_url: str) -> None:
@@ -95,7 +61,7 @@ def apply_patch(copy: Path, name: str, *, check_only: bool = False) -> None:
     patch = PATCHES / f"{name}.patch"
     files = patched_files(patch)
     before = {file: (copy / file).read_bytes() if (copy / file).is_file() else b"" for file in files}
-    applied = _git(copy, "apply", *(["--check"] if check_only else []), str(patch))
+    applied = git(copy, "apply", *(["--check"] if check_only else []), str(patch))
     is_changed = check_only or all((copy / file).read_bytes() != content for file, content in before.items())
     if applied.returncode or not files or not is_changed:
         raise ProofError(

@@ -122,7 +122,7 @@ FAULTS = (
     ),
     Fault(
         "weighted_classes",
-        "Late flights count ten times in the fit 'to catch more', so probabilities are none any more.",
+        "Late flights count ten times in the fit 'to catch more', uncalibrated, so probabilities are none any more.",
         safeguard="baseline",
         says="log_loss",
     ),
@@ -146,5 +146,33 @@ FAULTS = (
         safeguard="tests",
         says="worse than the champion",
         commands=(GATE_TESTS,),
+    ),
+    Fault(
+        "champion_and_challenger_swapped",
+        "The gate is handed the champion's evidence as the challenger's, and the other way round.",
+        safeguard="roles",
+        says="the champion's evidence was given as the challenger's",
+        before=(TRAIN,),
+        commands=(TRAIN_ANOTHER,),
+    ),
+    Fault(
+        "foreign_preprocessing",
+        "Missing numbers are filled before the champion sees them, as the challenger needs it.",
+        safeguard="pipeline",
+        says="the champion's evidence was not made by its own registered pipeline",
+        before=(TRAIN,),
+        commands=(TRAIN_ANOTHER,),
+    ),
+    Fault(
+        "evaluation_on_training_rows",
+        "Models are judged on the rows they were fitted on.",
+        safeguard="later",
+        says="the challenger was judged on rows from 2013-01-01",
+    ),
+    Fault(
+        "promotion_without_evidence",
+        "The flow moves champion and leaves out what the move rests on.",
+        safeguard="recorded",
+        says="give the evidence",
     ),
 )

@@ -9,7 +9,7 @@ from tests.proof.observation import State
 
 _ALL = tuple(field.name for field in fields(State))
 _BUT_DATA = ("champion", "versions", "data_version")  # a pull brings data/
-_BUT_VERSIONS = ("champion", "data_version")  # a rejected challenger is registered, with its verdict
+_BUT_VERSIONS = ("champion", "data_version")  # a challenger is registered before it is judged
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,34 @@ _SAFEGUARDS = (
         "gate: champion and challenger are two models",
         0,
         r"^HOLD: .*the challenger is the champion",
+        _BUT_VERSIONS,
+    ),
+    Safeguard(
+        "roles",
+        "gate: evidence is judged as whose it is",
+        0,
+        r"^REJECT: .*evidence was given as the",
+        _BUT_VERSIONS,
+    ),
+    Safeguard(
+        "pipeline",
+        "gate: predictions are those of the model's own registered pipeline",
+        0,
+        r"^REJECT: .*was not made by its own registered pipeline",
+        _BUT_VERSIONS,
+    ),
+    Safeguard(
+        "later",
+        "gate: models are judged on rows later than those they learned from",
+        0,
+        r"^REJECT: .*(before the test window began|learned from rows up to)",
+        _BUT_VERSIONS,
+    ),
+    Safeguard(
+        "recorded",
+        "champion is moved only with its evidence",
+        1,
+        r"^RegistryError: champion was not moved",
         _BUT_VERSIONS,
     ),
     Safeguard("tests", "the gate's truth table, tests/test_gates.py", 1, r"^FAILED tests/test_gates\.py::", _ALL),

@@ -29,7 +29,7 @@ def prefect_server(processes: Processes, folder: Path, root: Path) -> Iterator[s
         PREFECT_API_URL; it need not answer yet, see `wait_until_ready`.
     """
     folder.mkdir()
-    port = _free_port()
+    port = free_port()
     environment = {**clean_environment(), **read_tool_settings(root), "PREFECT_HOME": str(folder)}
     # Its background services schedule and watch deployments; a proof has none.
     command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-services"]
@@ -41,7 +41,8 @@ def prefect_server(processes: Processes, folder: Path, root: Path) -> Iterator[s
             processes.end(process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a TCP port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,14 +14,17 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Metric, Param
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.model_files import MODEL_FILE, TRUSTED_TYPES, digest_of_file
 from flightline.adapters.served_model import ColumnKind
 from flightline.errors import RegistryError
+from flightline.prediction import Method
 from flightline.settings import Settings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -36,8 +40,8 @@ class RunContents:
     ----------
     parameters, metrics, tags
         As MLflow shows them.
-    pipeline, features
-        The fitted model, and rows it takes, for the signature.
+    pipeline, method, features
+        The fitted model, the method it is asked by, and rows it takes, for the signature.
     data_name, data_source, data_digest
         What the run was trained on.
     artifacts
@@ -48,6 +52,7 @@ class RunContents:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     pipeline: Pipeline
+    method: Method
     features: pd.DataFrame
     data_name: str
     data_source: str
@@ -82,6 +87,7 @@ def log_run(settings: Settings, experiment: str, run_name: str, contents: RunCon
     """
     client = connect(settings)
     experiment_id = _experiment(settings, client, experiment)
+    answers = getattr(contents.pipeline, contents.method)(contents.features)
     with mlflow.start_run(experiment_id=experiment_id, run_name=run_name, tags=dict(contents.tags)) as run:
         mlflow.log_params(dict(contents.parameters))
         source = CodeDatasetSource(tags={"source": contents.data_source})
@@ -94,7 +100,8 @@ def log_run(settings: Settings, experiment: str, run_name: str, contents: RunCon
             serialization_format="skops",
             skops_trusted_types=list(TRUSTED_TYPES),
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
-            signature=infer_signature(contents.features, contents.pipeline.predict_proba(contents.features)),
+            pyfunc_predict_fn=contents.method,
+            signature=infer_signature(contents.features, answers),
         )
         mlflow.log_metrics(dict(contents.metrics))
         local = Path(mlflow.artifacts.download_artifacts(info.model_uri))
@@ -141,6 +148,49 @@ def tag_version(settings: Settings, name: str, version_: str, tags: Mapping[str,
     client = connect(settings)
     for key, value in tags.items():
         client.set_model_version_tag(name, version_, key, value)
+
+
+@contextmanager
+def open_run(settings: Settings, experiment: str, run_name: str, parent: str = "") -> Iterator[str]:
+    """Open a run without a model, nested in another if one is given, and give its id; an error marks it FAILED."""
+    client = connect(settings)
+    tags = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
+    run = client.create_run(_experiment(settings, client, experiment), tags=tags, run_name=run_name)
+    try:
+        yield run.info.run_id
+    except BaseException:
+        client.set_terminated(run.info.run_id, "FAILED")
+        raise
+    client.set_terminated(run.info.run_id)
+
+
+def nest_run(settings: Settings, run_id: str, parent: str) -> bool:
+    """Put a run under a parent, unless it has one, and say whether it was done."""
+    client = connect(settings)
+    if MLFLOW_PARENT_RUN_ID in client.get_run(run_id).data.tags:
+        return False
+    client.set_tag(run_id, MLFLOW_PARENT_RUN_ID, parent)
+    return True
+
+
+def log_values(settings: Settings, run_id: str, parameters: Mapping[str, object], metrics: Mapping[str, float]) -> None:
+    """Add parameters and metrics to a run."""
+    client, now = connect(settings), int(datetime.now(UTC).timestamp() * 1000)
+    client.log_batch(
+        run_id,
+        metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
+        params=[Param(name, str(value)) for name, value in parameters.items()],
+    )
+
+
+def log_table(settings: Settings, run_id: str, table: pd.DataFrame, name: str) -> None:
+    """Add a table to the artifacts of a run, as CSV."""
+    connect(settings).log_text(run_id, table.to_csv(index=False), name)
+
+
+def log_folder(settings: Settings, run_id: str, folder: Path, artifact_path: str) -> None:
+    """Add a folder's files to the artifacts of a run, in place of files of the same names."""
+    connect(settings).log_artifacts(run_id, str(folder), artifact_path)
 
 
 def version_of(settings: Settings, name: str, alias: str) -> ModelVersion | None:

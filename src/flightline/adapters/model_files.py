@@ -16,10 +16,14 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from flightline.errors import ModelFileError
 
 MODEL_FILE = "model.skops"
+# What the zoo needs beyond what skops trusts by itself, and nothing else; a test holds that.
 TRUSTED_TYPES = (
+    "flightline.calibration.CalibratedModel",
     "functools.partial",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
 )
 

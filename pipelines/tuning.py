@@ -1,0 +1,149 @@
+"""The tuning flow: a search over settings on time-ordered folds: `python -m pipelines.tuning --trials 20`."""
+
+import argparse
+import inspect
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flightline.adapters.event_clock import ensure_clock
+from flightline.adapters.optuna_study import Report, StudyResult, TrialSummary, run_study
+from flightline.adapters.provenance import source_text
+from flightline.errors import TrainingError
+from flightline.lineage import digest_of
+from flightline.models import Setting, find_model
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from flightline.specification import Problem
+from flightline.training import TrainingParameters
+from flightline.tuning import SPACES, Tried, make_folds, space_of, try_settings
+from pipelines.command import run_command
+from pipelines.models import TRAINING_CODE
+from pipelines.progress import stage
+from pipelines.references import TrainingSet
+from pipelines.training import prepare_features, prepare_training_set, pull
+
+TRIALS = 20
+MAX_ITERATIONS = 300
+BEST_FILE = "best.json"
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """The best settings of a study, and the file that holds them."""
+
+    study: StudyResult
+    file: Path
+
+
+def study_name(problem: Problem, model: str, training_set: TrainingSet) -> str:
+    """Name a study after all that its losses depend on: with other data, another study begins."""
+    told = (problem.task, problem.primary_metric, problem.windows, MAX_ITERATIONS)
+    digest = digest_of(training_set.key, told, source_text((*TRAINING_CODE, "tuning.py")))
+    return f"{problem.model_name} {model} {digest[:12]}"
+
+
+@task(cache_policy=NO_CACHE)
+def search(
+    settings: Settings, problem: Problem, parameters: TrainingParameters, training_set: TrainingSet, trials: int
+) -> TuningResult:
+    """Run the trials, print each, and write the best settings for `make train`."""
+    space = space_of(parameters.model)
+    examples, features = pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
+    folds = make_folds(examples, problem.windows)
+    with stage("tune") as progress:
+        for fold in folds:
+            progress.note(f"fold: fit on {fold.before.sum():,} rows, judge on the {fold.later.sum():,} that follow")
+
+        def objective(chosen: Mapping[str, Setting], report: Report) -> Tried:
+            label, metric = examples[problem.label], problem.primary_metric
+            return try_settings(
+                parameters, chosen, features, label, folds, task=problem.task, metric=metric, report=report
+            )
+
+        def tell(trial: TrialSummary) -> None:
+            best = "none yet" if trial.best_loss is None else f"{trial.best_loss:.5f}"
+            note = " (given up)" if trial.is_pruned else ""
+            progress.note(
+                f"trial {trial.number}: {problem.primary_metric} {trial.loss:.5f}{note}, best {best}, "
+                f"{trial.seconds:.1f} s; in all"
+            )
+
+        study = run_study(
+            settings.state_dir / "optuna" / "studies.db",
+            study_name(problem, parameters.model, training_set),
+            space,
+            objective,
+            trials,
+            tell,
+            seed=parameters.seed,
+            first=settings_in_use(problem, parameters.model),
+        )
+        progress.say(f"{study.trials} trials so far, best {problem.primary_metric} {study.loss:.5f}")
+    return TuningResult(study, write_best(settings, problem, parameters, study))
+
+
+def settings_in_use(problem: Problem, model: str) -> dict[str, float | int]:
+    """Give the zoo's own values of the settings that are searched."""
+    build = inspect.signature(find_model(problem.task, model).build).parameters
+    return {name: build[name].default for name in space_of(model)}
+
+
+def write_best(settings: Settings, problem: Problem, parameters: TrainingParameters, study: StudyResult) -> Path:
+    """Write the best settings to the file that `make train PARAMETERS=...` takes."""
+    file = settings.state_dir / "optuna" / BEST_FILE
+    found = {"model": parameters.model, "settings": dict(study.settings)}
+    how = {"loss": study.loss, "metric": problem.primary_metric, "trials": study.trials}
+    unfinished = file.with_suffix(f".{os.getpid()}.unfinished")
+    unfinished.write_text(json.dumps({**found, **how}, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(file)
+    return file
+
+
+def run_tuning(settings: Settings, problem: Problem, parameters: TrainingParameters, trials: int) -> TuningResult:
+    """Tell the story of a tuning; call it inside a flow."""
+    space_of(parameters.model)
+    if trials < 1:
+        raise TrainingError(f"TRIALS must be 1 or more, got {trials}")
+    clock = ensure_clock(settings, problem.first_clock)
+    tables = prepare_features(settings, problem, pull(settings), clock)
+    training_set = prepare_training_set(settings, problem, tables)
+    return search(settings, problem, parameters, training_set, trials)
+
+
+@flow(name="tuning", validate_parameters=False)
+def tuning(
+    model: str = TrainingParameters.model, trials: int = TRIALS, seed: int = TrainingParameters.seed
+) -> TuningResult:
+    """Search settings on time-ordered folds before the test window; a second call goes on with the study."""
+    parameters = TrainingParameters(model=model, seed=seed, max_iterations=MAX_ITERATIONS)
+    return run_tuning(Settings(), PROBLEM, parameters, trials)
+
+
+def print_best(result: TuningResult) -> None:
+    """Print the best settings and how to train with them."""
+    print(f"best of {result.study.trials} trials: {result.study.loss:.5f}")
+    for name, value in result.study.settings.items():
+        print(f"  {name} = {value:.4g}" if isinstance(value, float) else f"  {name} = {value}")
+    print(f"Next: make train PARAMETERS={os.path.relpath(result.file)} (train with them), make tune (search on)")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and run the flow."""
+    parser = argparse.ArgumentParser(description=tuning.__doc__)
+    parser.add_argument("--model", default=TrainingParameters.model, help=f"one of: {', '.join(SPACES)}")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="how many more")
+    parser.add_argument("--seed", type=int, default=TrainingParameters.seed, help="seed of everything random")
+    options = parser.parse_args(arguments)
+    return run_command(lambda: print_best(tuning(options.model, options.trials, options.seed)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

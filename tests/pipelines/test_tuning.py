@@ -1,0 +1,86 @@
+"""The search on a small made-up training set: kept in a file, gone on with, and of use to a training."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from flightline.errors import TrainingError
+from flightline.settings import Settings
+from flightline.training import TrainingParameters
+from flightline.tuning import SPACES
+from pipelines.parameters import read_settings
+from pipelines.tuning import TuningResult, run_tuning, search, settings_in_use, study_name
+from tests.pipelines.small_training_set import small_problem, write_training_set
+
+PROBLEM = small_problem("classification")
+PARAMETERS = TrainingParameters(max_iterations=20)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> Settings:
+    return Settings(root=tmp_path_factory.mktemp("tuning"))
+
+
+@pytest.fixture(scope="module")
+def training_set(tmp_path_factory):
+    return write_training_set(tmp_path_factory.mktemp("tuning") / "training_set", "classification")
+
+
+@pytest.fixture(scope="module")
+def first(settings, training_set) -> TuningResult:
+    return search.fn(settings, PROBLEM, PARAMETERS, training_set, 2)
+
+
+def test_a_study_begins_with_the_settings_in_use_and_never_ends_worse(first, settings, training_set, capsys):
+    unchanged = replace(first, study=search.fn(settings, PROBLEM, PARAMETERS, training_set, 1).study)
+    assert unchanged.study.loss <= first.study.loss
+    assert settings_in_use(PROBLEM, "hist_gradient_boosting")["learning_rate"] == 0.05
+    assert set(first.study.settings) == {*SPACES["hist_gradient_boosting"], "max_iter"}
+
+
+def test_a_second_call_goes_on_and_prints_each_trial(first, settings, training_set, capsys):
+    before = search.fn(settings, PROBLEM, PARAMETERS, training_set, 1).study.trials
+    capsys.readouterr()
+    again = search.fn(settings, PROBLEM, PARAMETERS, training_set, 2)
+    assert again.study.trials == before + 2
+    printed = capsys.readouterr().out
+    assert f"trial {before}: log_loss " in printed
+    assert f"trial {before + 1}: log_loss " in printed
+    assert printed.count("best 0.") == 2
+
+
+def test_trials_do_not_repeat_those_of_the_last_call(first, settings, training_set):
+    import optuna
+
+    study = optuna.load_study(
+        study_name=study_name(PROBLEM, PARAMETERS.model, training_set),
+        storage=f"sqlite:///{settings.state_dir / 'optuna' / 'studies.db'}",
+    )
+    tried = [tuple(trial.params.values()) for trial in study.trials]
+    assert len(set(tried)) == len(tried)
+    study._storage._backend.engine.dispose()
+
+
+def test_the_best_settings_are_written_for_a_training(first):
+    model, settings = read_settings(first.file)
+    assert model == "hist_gradient_boosting"
+    assert settings == json.loads(first.file.read_text())["settings"]
+    for name, one in SPACES[model].items():
+        assert one.low <= settings[name] <= one.high
+
+
+def test_other_data_is_another_study(training_set):
+    assert study_name(PROBLEM, "m", training_set) != study_name(PROBLEM, "m", replace(training_set, key="other"))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "trials", "message"),
+    [
+        (PARAMETERS, 0, "TRIALS must be 1 or more, got 0"),
+        (TrainingParameters(model="decision_tree"), 1, "no search space for 'decision_tree'"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_before_anything_is_done(settings, parameters, trials, message):
+    with pytest.raises(TrainingError, match=message):
+        run_tuning(settings, PROBLEM, parameters, trials)

@@ -1,0 +1,92 @@
+"""A map of the probabilities is taken only if it helps on later rows, and never looks ahead."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from flightline.calibration import MIN_GAIN, apply_map, check_calibration, fit_map, with_map
+from flightline.evaluation import primary_loss
+
+LOSS = primary_loss("classification", "log_loss")
+METHODS = ("sigmoid", "isotonic")
+
+
+def shares_and_labels(rows: int = 4_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Make true probabilities and labels drawn by them."""
+    random = np.random.default_rng(seed)
+    share = random.beta(1, 3, rows)
+    return share, (random.random(rows) < share).astype(float)
+
+
+def too_sure(share: np.ndarray, times: float = 3.0) -> np.ndarray:
+    """Stretch the log-odds."""
+    return 1 / (1 + ((1 - share) / share) ** times)
+
+
+SHARE, LABEL = shares_and_labels()
+
+
+def test_probabilities_that_are_right_are_left_alone():
+    check = check_calibration(METHODS, SHARE, LABEL, LOSS)
+    assert check.method == "none"
+    assert np.array_equal(check.calibrated, SHARE)
+    assert set(check.losses) == {"none", *METHODS}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_probabilities_that_are_too_sure_are_brought_back(method):
+    check = check_calibration((method,), too_sure(SHARE), LABEL, LOSS)
+    assert check.method == method
+    assert LOSS(LABEL, check.calibrated) == pytest.approx(LOSS(LABEL, SHARE), rel=0.03)
+
+
+def test_a_map_that_helped_only_earlier_is_not_taken():
+    half = len(LABEL) // 2
+    probability = np.concatenate([too_sure(SHARE[:half]), SHARE[half:]])
+    assert check_calibration(METHODS, probability, LABEL, LOSS).method == "none"
+
+
+def test_a_gain_below_the_margin_is_not_taken():
+    nearly = too_sure(SHARE, 1.08)
+    check = check_calibration(METHODS, nearly, LABEL, LOSS)
+    assert check.method == "none"
+    assert min(check.losses.values()) > check.losses["none"] * (1 - MIN_GAIN)
+
+
+def test_the_check_does_not_learn_from_the_later_half():
+    turned = LABEL.copy()
+    turned[len(LABEL) // 2 :] = 1 - turned[len(LABEL) // 2 :]
+    assert check_calibration(METHODS, too_sure(SHARE), turned, LOSS).losses["sigmoid"] > 1
+
+
+@pytest.mark.parametrize("half", [slice(None, 2_000), slice(2_000, None)], ids=["earlier", "later"])
+def test_a_half_of_one_class_is_left_alone(half):
+    label = LABEL.copy()
+    label[half] = 0
+    assert check_calibration(METHODS, too_sure(SHARE), label, LOSS).method == "none"
+
+
+def test_nothing_is_tried_without_methods():
+    assert check_calibration((), too_sure(SHARE), LABEL, LOSS).method == "none"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_map_rises_and_stays_off_the_ends(method):
+    probability = np.array([0.0, 1e-9, 0.1, 0.5, 0.9, 1.0])
+    mapped = apply_map(fit_map(method, SHARE, LABEL), probability)
+    assert np.all(np.diff(mapped) >= 0)
+    assert np.all((mapped > 0) & (mapped < 1))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_pipeline_with_a_map_answers_as_one_without(method):
+    features = SHARE[:, None]
+    pipeline = Pipeline([("model", LogisticRegression().fit(features, LABEL))])
+    plain = pipeline.predict_proba(features)[:, 1]
+    probability_map = fit_map(method, plain, LABEL)
+    mapped = with_map(pipeline, probability_map)
+    assert np.array_equal(mapped.predict_proba(features)[:, 1], apply_map(probability_map, plain))
+    assert np.allclose(mapped.predict_proba(features).sum(axis=1), 1)
+    assert np.array_equal(mapped.predict(features), (mapped.predict_proba(features)[:, 1] >= 0.5).astype(float))
+    assert np.array_equal(mapped.classes_, [0, 1])

@@ -1,0 +1,45 @@
+"""Which files belong to this project, and copies of them."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+# Where there is no git to say what belongs to the project.
+NOT_OURS = {
+    ".git", ".venv", ".tools", ".state", ".dvcstore", "data", "cache", "tmp", "__pycache__",
+    ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis",
+}  # fmt: skip
+
+
+def git(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run git on one repository and no other.
+
+    Parameters
+    ----------
+    root
+        The repository's top folder; one further up is not looked for.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment["GIT_CEILING_DIRECTORIES"] = str(root.resolve().parent)
+    return subprocess.run(["git", *arguments], cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+
+def project_files(root: Path) -> list[Path]:
+    """List the files that belong to the project, relative to its root: tracked, or new and not ignored."""
+    try:
+        listed = git(root, "ls-files", "-z", "-co", "--exclude-standard")
+    except FileNotFoundError:  # no git on this machine
+        listed = None
+    if listed is not None and listed.returncode == 0 and listed.stdout:
+        names = {Path(name) for name in listed.stdout.split("\0") if name}
+        return sorted(name for name in names if (root / name).is_file())
+    walked = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return sorted(path for path in walked if not NOT_OURS & set(path.parts))
+
+
+def copy_tree(root: Path, target: Path) -> None:
+    """Copy the project's files into a new folder."""
+    for name in project_files(root):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, target / name, follow_symlinks=False)

@@ -18,6 +18,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 UV := $(shell command -v uv || echo .tools/bin/uv)
 INSTALLED := $(VENV)/.installed
+READY := $(INSTALLED) .state/prefect
 
 MODEL ?= hist_gradient_boosting
 SEED ?= 0
@@ -40,6 +41,10 @@ $(INSTALLED): locks/all.txt locks/build.txt pyproject.toml | $(UV)
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
 	@touch $@
 
+# Prefect makes its folder, but not the one above it.
+.state/prefect:
+	@mkdir -p $@
+
 .PHONY: lock
 lock: | $(UV)  ## Renew the locks: everything, the service alone, and the build tools
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra pipelines pyproject.toml -o locks/all.txt
@@ -54,71 +59,71 @@ clean:  ## Remove what was made: environment, state, data/ and caches (the DVC r
 
 ##@ Data and features
 .PHONY: data
-data: $(INSTALLED)  ## Bring data/ to the version data.dvc names, verified
+data: $(READY)  ## Bring data/ to the version data.dvc names, verified
 	@$(RUN) -m pipelines.data
 
 .PHONY: push
-push: $(INSTALLED)  ## Push data/ to the remote again, which mends a damaged one
+push: $(READY)  ## Push data/ to the remote again, which mends a damaged one
 	@$(RUN) -m pipelines.data --push
 
 .PHONY: ingest
-ingest: $(INSTALLED)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
+ingest: $(READY)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
 	@$(RUN) -m pipelines.ingest --folder "$(FOLDER)"
 
 ##@ Model
 .PHONY: train
-train: $(INSTALLED)  ## Train, evaluate, register and judge a model: make train MODEL=logistic_regression SEED=1
+train: $(READY)  ## Train, evaluate, register and judge a model: make train MODEL=logistic_regression SEED=1
 	@$(RUN) -m pipelines.training --model $(MODEL) --seed $(SEED)
 
 .PHONY: status
-status: $(INSTALLED)  ## Print what is live, as one JSON object
+status: $(READY)  ## Print what is live, as one JSON object
 	@$(RUN) -m pipelines.champion status
 
 .PHONY: promote
-promote: $(INSTALLED)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="slices look better"
+promote: $(READY)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="slices look better"
 	@$(RUN) -m pipelines.champion promote --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
 
 .PHONY: ui
-ui: $(INSTALLED)  ## Show runs and models in MLflow's pages on http://127.0.0.1:5000
+ui: $(READY)  ## Show runs and models in MLflow's pages on http://127.0.0.1:5000
 	@$(VENV)/bin/mlflow server --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///$(CURDIR)/.state/mlflow/mlflow.db
 
 ##@ Service
 .PHONY: serve
-serve: $(INSTALLED)  ## Serve the champion on http://127.0.0.1:8000
+serve: $(READY)  ## Serve the champion on http://127.0.0.1:8000
 	@$(RUN) -m pipelines.champion fetch
 	@exec $(RUN) -m serving
 
 .PHONY: predict
-predict: $(INSTALLED)  ## Send a real request to the running service and print the answer
+predict: $(READY)  ## Send a real request to the running service and print the answer
 	@$(RUN) -m pipelines.request
 
 ##@ Checks
 .PHONY: lint
-lint: $(INSTALLED)  ## Format, lint, types and layer rules; changes nothing
+lint: $(READY)  ## Format, lint, types and layer rules; changes nothing
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/lint-imports --cache-dir .state/import-linter
 	@$(VENV)/bin/mypy --no-error-summary --cache-dir .state/mypy
 
 .PHONY: format
-format: $(INSTALLED)  ## Format the code
+format: $(READY)  ## Format the code
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
 .PHONY: test
-test: $(INSTALLED)  ## Run every test (doctests too)
+test: $(READY)  ## Run every test (doctests too)
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
 .PHONY: test-fast
-test-fast: $(INSTALLED)  ## Run the tests that need no server and no full year, within a minute
+test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
 .PHONY: prove
-prove: $(INSTALLED)  ## Plant faults and demand that their safeguards stop them
+prove: $(READY)  ## Plant faults and demand that their safeguards stop them
 	@$(RUN) -m tests.proof
 
 .PHONY: bench-join
-bench-join: $(INSTALLED)  ## Compare the point-in-time join with a plain ASOF JOIN in the same run
+bench-join: $(READY)  ## Compare the point-in-time join with a plain ASOF JOIN in the same run
 	@$(RUN) benchmarks/bench_join.py
 
 ##@ Help

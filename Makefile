@@ -8,6 +8,7 @@ include tools.env
 export $(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' tools.env)
 export PREFECT_HOME := $(CURDIR)/.state/prefect
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.state/dvc
+export MPLCONFIGDIR := $(CURDIR)/.state/matplotlib
 export FLIGHTLINE_ROOT := $(CURDIR)
 export UV_COMPILE_BYTECODE := 1
 export UV_PYTHON_DOWNLOADS := never

@@ -28,7 +28,7 @@ SEED ?= 0
 .PHONY: install
 install: $(INSTALLED)  ## Make the environment .venv from the lock (other targets do it by themselves)
 
-$(INSTALLED): locks/all.txt locks/build.txt pyproject.toml | $(UV)
+$(INSTALLED): locks/all.txt locks/build.txt | $(UV)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
 	@echo "install: making $(VENV) from locks/all.txt (once, about a minute)"
 	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)

@@ -17,6 +17,14 @@ CARRIER = Entity(name="carrier", value_type=ValueType.STRING, description="Airli
 AIRCRAFT = Entity(
     name="aircraft", join_keys=["tailnum"], value_type=ValueType.STRING, description="Aircraft, by tail number."
 )
+DESTINATION = Entity(
+    name="destination", join_keys=["dest"], value_type=ValueType.STRING, description="Airport of arrival (IATA code)."
+)
+FLIGHT_NUMBER = Entity(
+    name="flight_number", join_keys=["flight"], value_type=ValueType.INT64, description="Flight number of a carrier."
+)
+AREA = Entity(name="area", value_type=ValueType.STRING, description="All the airports of departure together.")
+SLOT = Entity(name="slot", value_type=ValueType.STRING, description="Scheduled minute of departure, UTC.")
 
 
 def _view(
@@ -71,27 +79,63 @@ ORIGIN_WEATHER = _view(
     "weather",
 )
 
-_ORIGIN_WINDOWS = {"1h": "hour", "3h": "3 hours", "24h": "24 hours"}
-ORIGIN_DEPARTURES = _view(
-    "origin_departures",
-    [ORIGIN],
-    timedelta(hours=24),
-    _delays("origin_departures", _ORIGIN_WINDOWS, "Departures and cancellations")
-    | {
-        f"origin_departures_{window}_share_cancelled": f"Share cancelled in the last {span}."
-        for window, span in _ORIGIN_WINDOWS.items()
-    },
-    "Recent departures, delays and cancellations at the origin.",
-    "congestion",
+
+def _departures(name: str, entities: list[Entity], windows: dict[str, str], ttl: timedelta, where: str) -> FeatureView:
+    features = _delays(name, windows, "Departures and cancellations")
+    for window, span in windows.items():
+        features[f"{name}_{window}_share_cancelled"] = f"Share cancelled in the last {span}."
+    return _view(name, entities, ttl, features, f"Recent departures, delays and cancellations {where}.", "congestion")
+
+
+def _arrivals(name: str, entities: list[Entity], windows: dict[str, str], ttl: timedelta, what: str) -> FeatureView:
+    features = _delays(name, windows, "Landings")
+    return _view(name, entities, ttl, features, f"Recent punctuality of {what}, known at each landing.", "performance")
+
+
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_H1, _H3, _H6, _H12, _H24 = ({f"{n}h": "hour" if n == 1 else f"{n} hours"} for n in (1, 3, 6, 12, 24))
+_D7, _D30, _D90 = ({f"{n}d": f"{n} days"} for n in (7, 30, 90))
+
+ORIGIN_DEPARTURES = _departures("origin_departures", [ORIGIN], _H1 | _H3 | _H24, 24 * _HOUR, "at the origin")
+AREA_DEPARTURES = _departures("area_departures", [AREA], _H1 | _H3, 3 * _HOUR, "at all origins together")
+CARRIER_ORIGIN_DEPARTURES = _departures(
+    "carrier_origin_departures", [CARRIER, ORIGIN], _H3 | _H12, 12 * _HOUR, "of the carrier at the origin"
+)
+ORIGIN_ARRIVALS = _arrivals("origin_arrivals", [ORIGIN], _H3 | _H24, 24 * _HOUR, "flights from the origin")
+CARRIER_ARRIVALS = _arrivals("carrier_arrivals", [CARRIER], _H6 | _D7, 7 * _DAY, "the carrier")
+ROUTE_ARRIVALS = _arrivals("route_arrivals", [ORIGIN, DESTINATION], _H24 | _D30, 30 * _DAY, "the route")
+DESTINATION_ARRIVALS = _arrivals(
+    "destination_arrivals", [DESTINATION], _H6 | _H24 | _D30, 30 * _DAY, "flights to the destination"
+)
+FLIGHT_NUMBER_ARRIVALS = _arrivals(
+    "flight_number_arrivals", [CARRIER, FLIGHT_NUMBER], _D30 | _D90, 90 * _DAY, "the flight number"
 )
 
-CARRIER_ARRIVALS = _view(
-    "carrier_arrivals",
-    [CARRIER],
-    timedelta(days=7),
-    _delays("carrier_arrivals", {"6h": "6 hours", "7d": "7 days"}, "Landings of the carrier"),
-    "Recent punctuality of the carrier, known at each landing.",
-    "performance",
+# Known 28 days ahead, so a flight may be asked about from then until it leaves.
+_SCHEDULE_TTL = timedelta(days=30)
+COMING_SCHEDULE = _view(
+    "coming_schedule",
+    [ORIGIN, SLOT],
+    _SCHEDULE_TTL,
+    {
+        "scheduled_around": "Flights scheduled at the origin within 30 minutes of this one.",
+        "scheduled_3h_before": "Flights scheduled at the origin in the 3 hours up to this one.",
+    },
+    "How busy the origin is scheduled to be around the departure.",
+    "schedule",
+)
+
+SCHEDULED_FLIGHT = _view(
+    "scheduled_flight",
+    [CARRIER, FLIGHT_NUMBER, ORIGIN, SLOT],
+    _SCHEDULE_TTL,
+    {
+        "distance": "Distance, miles.",
+        "scheduled_minutes": "Scheduled time from gate to gate, minutes.",
+        "scheduled_arrival_minute": "Scheduled arrival, local minute of the day at the destination, 0..1440.",
+    },
+    "What the schedule says of the flight itself.",
+    "schedule",
 )
 
 AIRCRAFT_LAST_DEPARTURE = _view(
@@ -114,7 +158,21 @@ AIRCRAFT_LAST_ARRIVAL = _view(
 
 FLIGHT_DELAY_V1 = FeatureService(
     name="flight_delay_v1",
-    features=[ORIGIN_WEATHER, ORIGIN_DEPARTURES, CARRIER_ARRIVALS, AIRCRAFT_LAST_DEPARTURE, AIRCRAFT_LAST_ARRIVAL],
+    features=[
+        ORIGIN_WEATHER,
+        ORIGIN_DEPARTURES,
+        AREA_DEPARTURES,
+        CARRIER_ORIGIN_DEPARTURES,
+        ORIGIN_ARRIVALS,
+        CARRIER_ARRIVALS,
+        ROUTE_ARRIVALS,
+        DESTINATION_ARRIVALS,
+        FLIGHT_NUMBER_ARRIVALS,
+        AIRCRAFT_LAST_DEPARTURE,
+        AIRCRAFT_LAST_ARRIVAL,
+        COMING_SCHEDULE,
+        SCHEDULED_FLIGHT,
+    ],
     description="What the model flight-delay is trained and served on, besides the request itself.",
     owner=OWNER,
     tags={"model": "flight-delay"},

@@ -18,7 +18,7 @@ from flightline.dataset import CONTRACTS
 from flightline.errors import LeakError
 from flightline.features import FEATURE_TABLES, examples
 from flightline.lineage import digest_of, features_digest
-from flightline.request_features import request_features
+from flightline.request_features import request_features, request_keys
 from flightline.settings import Settings
 from flightline.specification import Problem
 from pipelines.progress import Stage
@@ -118,7 +118,7 @@ def join_training_set(key: str, settings: Settings, problem: Problem, tables: Fe
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
     # Request features see what a request holds, and so never the label.
     requests = labelled[[*problem.entity_keys, *problem.request_columns]]
-    joined = feast_store.join_features(settings, problem.feature_service, labelled)
+    joined = feast_store.join_features(settings, problem.feature_service, request_keys(labelled))
     features = pd.concat([joined, request_features(requests)], axis=1)
     folder = settings.state_dir / "training_sets" / key[:16]
     write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})

@@ -16,7 +16,7 @@ from flightline.adapters.served_model import ServedModel
 from flightline.clock import is_late_request
 from flightline.errors import ModelFileError, RequestError
 from flightline.problem import PROBLEM
-from flightline.request_features import request_features
+from flightline.request_features import request_features, request_keys
 from serving.schemas import EXAMPLE, MOMENT_FIELD, Instance, Prediction, moment_of, prediction_time_of
 
 SHOWN_FAULTS = 20
@@ -65,9 +65,11 @@ class Predictor:
             If the moment of one is not after the clock.
         """
         check_still_to_come(instances, clock)
-        requests = [{name: getattr(instance, name) for name in _REQUEST} for instance in instances]
-        rows = self.features.read(requests, clock)
-        requested = request_features(pd.DataFrame(requests, columns=_REQUEST))
+        requests = pd.DataFrame(
+            [[getattr(instance, name) for name in _REQUEST] for instance in instances], columns=_REQUEST
+        )
+        rows = self.features.read(request_keys(requests).to_dict("records"), clock)
+        requested = request_features(requests)
         frame = input_frame(self.model.manifest.columns, rows, requested)
         outcomes = self._outcomes(frame)
         return [

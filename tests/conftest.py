@@ -14,6 +14,7 @@ from flightline.adapters import engine
 from flightline.adapters.seed_data import write_seed
 from flightline.dataset import CONTRACTS
 from flightline.features import FEATURE_TABLES, examples
+from flightline.request_features import request_keys
 from flightline.settings import Settings
 from tests.raw_rows import write_raw
 
@@ -94,8 +95,8 @@ def winter_groups(winter_dir: Path) -> Iterator[dict[str, ibis.Table]]:
 
 @pytest.fixture(scope="session")
 def winter_examples(winter_groups: dict[str, ibis.Table]) -> pd.DataFrame:
-    """The 51,955 flights of the real January and February; not to be changed."""
-    return engine.to_frame(examples(winter_groups).order_by("event_timestamp", "example_id"))
+    """The 51,955 flights of the real January and February, with every entity key; not to be changed."""
+    return request_keys(engine.to_frame(examples(winter_groups).order_by("event_timestamp", "example_id")))
 
 
 @pytest.fixture(scope="session")

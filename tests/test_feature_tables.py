@@ -43,7 +43,7 @@ def test_key_event_and_creation_time_are_unique(winter_tables, name):
 @pytest.mark.parametrize("name", FEATURE_TABLES)
 def test_rows_are_ordered_by_key_and_time(winter_tables, name):
     table = pd.read_parquet(winter_tables / f"{name}.parquet")
-    order = [*table.select_dtypes("object"), "event_timestamp"]
+    order = [*table.select_dtypes(["object", "int64"]), "event_timestamp"]
     assert table[order].equals(table[order].sort_values(order, ignore_index=True))
 
 

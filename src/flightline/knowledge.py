@@ -93,6 +93,7 @@ def _flights_in_utc(flights: ibis.Table, airports: ibis.Table) -> ibis.Table:
         departure_delay=_.dep_delay,
         landed_at=_.scheduled_arrival + _.arr_delay.as_interval("m"),
         arrival_delay=_.arr_delay,
+        scheduled_arrival_minute=_minutes(_.sched_arr_time),
     )
 
 
@@ -107,6 +108,7 @@ def schedule(prepared: Tables) -> ibis.Table:
         "distance",
         "scheduled_departure",
         "scheduled_arrival",
+        "scheduled_arrival_minute",
         known_at=_.scheduled_departure - SCHEDULE_KNOWN_AHEAD,
     )
 

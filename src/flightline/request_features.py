@@ -9,6 +9,26 @@ import numpy as np
 import pandas as pd
 
 LOCAL_TIME_ZONE = "America/New_York"
+AREA = "NYC"
+SLOT_FORMAT = "%Y-%m-%dT%H:%M"
+
+
+def request_keys(requests: pd.DataFrame) -> pd.DataFrame:
+    """Add the entity keys that follow from a request, and are not part of it.
+
+    Parameters
+    ----------
+    requests
+        With scheduled_departure (UTC).
+
+    Returns
+    -------
+    DataFrame
+        The same rows with area (all the airports together) and slot (the scheduled minute in
+        UTC, as text).
+    """
+    departure = pd.DatetimeIndex(requests["scheduled_departure"]).tz_convert("UTC")
+    return requests.assign(area=AREA, slot=np.asarray(departure.strftime(SLOT_FORMAT), dtype=object))
 
 
 def request_features(requests: pd.DataFrame) -> pd.DataFrame:

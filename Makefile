@@ -8,6 +8,7 @@ include tools.env
 export $(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' tools.env)
 export PREFECT_HOME := $(CURDIR)/.state/prefect
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.state/dvc
+export MPLCONFIGDIR := $(CURDIR)/.state/matplotlib
 export FLIGHTLINE_ROOT := $(CURDIR)
 export UV_COMPILE_BYTECODE := 1
 export UV_PYTHON_DOWNLOADS := never
@@ -18,6 +19,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 UV := $(shell command -v uv || echo .tools/bin/uv)
 INSTALLED := $(VENV)/.installed
+READY := $(INSTALLED) .state/prefect
 
 MODEL ?= hist_gradient_boosting
 SEED ?= 0
@@ -27,7 +29,7 @@ TRIALS ?= 20
 .PHONY: install
 install: $(INSTALLED)  ## Make the environment .venv from the lock (other targets do it by themselves)
 
-$(INSTALLED): locks/all.txt locks/build.txt pyproject.toml | $(UV)
+$(INSTALLED): locks/all.txt locks/build.txt | $(UV)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
 	@echo "install: making $(VENV) from locks/all.txt (once, about a minute)"
 	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)
@@ -40,6 +42,10 @@ $(INSTALLED): locks/all.txt locks/build.txt pyproject.toml | $(UV)
 	@$(PYTHON) -m venv .tools || { echo "python3-venv is missing: install it (Debian: apt-get install python3-venv), or install uv"; exit 1; }
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
 	@touch $@
+
+# Prefect makes its folder, but not the one above it.
+.state/prefect:
+	@mkdir -p $@
 
 .PHONY: lock
 lock: | $(UV)  ## Renew the locks: everything, the service alone, and the build tools
@@ -55,89 +61,93 @@ clean:  ## Remove what was made: environment, state, data/ and caches (the DVC r
 
 ##@ Data and features
 .PHONY: data
-data: $(INSTALLED)  ## Bring data/ to the version data.dvc names, verified
+data: $(READY)  ## Bring data/ to the version data.dvc names, verified
 	@$(RUN) -m pipelines.data
 
 .PHONY: push
-push: $(INSTALLED)  ## Push data/ to the remote again, which mends a damaged one
+push: $(READY)  ## Push data/ to the remote again, which mends a damaged one
 	@$(RUN) -m pipelines.data --push
 
 .PHONY: ingest
-ingest: $(INSTALLED)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
+ingest: $(READY)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
 	@$(RUN) -m pipelines.ingest --folder "$(FOLDER)"
 
 ##@ Model
 .PHONY: train
-train: $(INSTALLED)  ## Train, evaluate, register and judge a model, or the best of all: make train MODEL=all SEED=1
+train: $(READY)  ## Train, evaluate, register and judge a model, or the best of all: make train MODEL=all SEED=1
 	@$(RUN) -m pipelines.training --model $(MODEL) --seed $(SEED) $(if $(PARAMETERS),--parameters "$(PARAMETERS)") \
 		$(if $(PCA),--pca-components $(PCA)) $(if $(SEGMENTS),--kmeans-segments $(SEGMENTS))
 
 .PHONY: tune
-tune: $(INSTALLED)  ## Search settings before the test window, and go on where the last search ended: make tune TRIALS=20
+tune: $(READY)  ## Search settings before the test window, and go on where the last search ended: make tune TRIALS=20
 	@$(RUN) -m pipelines.tuning --model $(MODEL) --seed $(SEED) --trials $(TRIALS)
 
 .PHONY: status
-status: $(INSTALLED)  ## Print what is live, as one JSON object
+status: $(READY)  ## Print what is live, as one JSON object
 	@$(RUN) -m pipelines.champion status
 
 .PHONY: promote
-promote: $(INSTALLED)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="slices look better"
+promote: $(READY)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="slices look better"
 	@$(RUN) -m pipelines.champion promote --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
 
 .PHONY: ui
-ui: $(INSTALLED)  ## Show runs and models in MLflow's pages on http://127.0.0.1:5000
+ui: $(READY)  ## Show runs and models in MLflow's pages on http://127.0.0.1:5000
 	@$(VENV)/bin/mlflow server --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///$(CURDIR)/.state/mlflow/mlflow.db
 
 ##@ Service
 .PHONY: serve
-serve: $(INSTALLED)  ## Serve the champion on http://127.0.0.1:8000
+serve: $(READY)  ## Serve the champion on http://127.0.0.1:8000
 	@$(RUN) -m pipelines.champion fetch
 	@exec $(RUN) -m serving
 
 .PHONY: predict
-predict: $(INSTALLED)  ## Send a real request to the running service and print the answer
+predict: $(READY)  ## Send a real request to the running service and print the answer
 	@$(RUN) -m pipelines.request
 
 ##@ Start your own
 .PHONY: example
-example: $(INSTALLED)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
+example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
 	@$(RUN) -m tools.example --name "$(NAME)" --to "$(TO)"
 
 .PHONY: rename
-rename: $(INSTALLED)  ## Name the project, its package, model and service, on a clean git tree: make rename NAME=churn
+rename: $(READY)  ## Name the project, its package, model and service, on a clean git tree: make rename NAME=churn
 	@$(RUN) -m tools.rename --name "$(NAME)"
 
 ##@ Checks
 .PHONY: lint
-lint: $(INSTALLED)  ## Format, lint, types and layer rules; changes nothing
+lint: $(READY)  ## Format, lint, types and layer rules; changes nothing
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/lint-imports --cache-dir .state/import-linter
 	@$(VENV)/bin/mypy --no-error-summary --cache-dir .state/mypy
 
 .PHONY: format
-format: $(INSTALLED)  ## Format the code
+format: $(READY)  ## Format the code
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
 .PHONY: test
-test: $(INSTALLED)  ## Run every test (doctests too)
+test: $(READY)  ## Run every test (doctests too)
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
 .PHONY: test-fast
-test-fast: $(INSTALLED)  ## Run the tests that need no server and no full year, within a minute
+test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
 .PHONY: prove
-prove: $(INSTALLED)  ## Plant faults and demand that their safeguards stop them
+prove: $(READY)  ## Plant faults and demand that their safeguards stop them
 	@$(RUN) -m tests.proof
 
 .PHONY: bench-join
-bench-join: $(INSTALLED)  ## Compare the point-in-time join with a plain ASOF JOIN in the same run
+bench-join: $(READY)  ## Compare the point-in-time join with a plain ASOF JOIN in the same run
 	@$(RUN) benchmarks/bench_join.py
 
+.PHONY: bench-train
+bench-train: $(READY)  ## Compare a training run with the same compute without the frameworks
+	@$(RUN) benchmarks/bench_train.py
+
 .PHONY: bench-gate
-bench-gate: $(INSTALLED)  ## Measure how often the gate errs, on the training set of `make train`
+bench-gate: $(READY)  ## Measure how often the gate errs, on the training set of `make train`
 	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_gate.py
 
 ##@ Help

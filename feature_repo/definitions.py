@@ -80,7 +80,6 @@ ORIGIN_WEATHER = _view(
 )
 
 
-
 def _departures(name: str, entities: list[Entity], windows: dict[str, str], ttl: timedelta, where: str) -> FeatureView:
     features = _delays(name, windows, "Departures and cancellations")
     for window, span in windows.items():

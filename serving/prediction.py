@@ -66,7 +66,9 @@ class Predictor:
             If the moment of one is not after the clock.
         """
         check_still_to_come(instances, clock)
-        requests = pd.DataFrame([[getattr(instance, name) for name in _REQUEST] for instance in instances], columns=_REQUEST)
+        requests = pd.DataFrame(
+            [[getattr(instance, name) for name in _REQUEST] for instance in instances], columns=_REQUEST
+        )
         rows = self.features.read(request_keys(requests).to_dict("records"), clock)
         requested = request_features(requests)
         frame = input_frame(self.model.manifest.columns, rows, requested)

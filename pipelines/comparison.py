@@ -25,7 +25,7 @@ from pipelines.references import EvaluationFile, FittedFile, TrainingSet
 from pipelines.reuse import in_words, reuse_or_run
 
 ALL = "all"
-TABLE_WIDTH = 132
+TABLE_WIDTH = 118
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ def _rows(problem: Problem, ranked: Sequence[Trained]) -> pd.DataFrame:
 
 
 def _as_table(rows: pd.DataFrame, problem: Problem) -> Table:
-    table = Table(title=f"{problem.model_name}: every model, best on the validation window first")
+    table = Table(title=f"{problem.model_name}: every model, best on the validation window first", box=None)
+    rows = rows.drop(columns="settings")  # they stand in the lines above, and in comparison.csv
     for name in rows:
         table.add_column(name, justify="left" if rows[name].dtype == object else "right")
     for row in rows.itertuples(index=False):

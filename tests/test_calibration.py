@@ -25,50 +25,82 @@ def too_sure(share: np.ndarray, times: float = 3.0) -> np.ndarray:
 
 
 SHARE, LABEL = shares_and_labels()
+HALF = len(LABEL) // 2
+
+
+def check(probability: np.ndarray, label: np.ndarray = LABEL, methods: tuple[str, ...] = METHODS, refitted=None):
+    """Check with a refitted model that answers as the first one, unless told otherwise."""
+    again = probability if refitted is None else refitted
+    return check_calibration(methods, probability, label, LOSS, lambda _, later: again[later])
 
 
 def test_probabilities_that_are_right_are_left_alone():
-    check = check_calibration(METHODS, SHARE, LABEL, LOSS)
-    assert check.method == "none"
-    assert np.array_equal(check.calibrated, SHARE)
-    assert set(check.losses) == {"none", *METHODS}
+    checked = check(SHARE)
+    assert checked.method == "none"
+    assert np.array_equal(checked.calibrated, SHARE)
+    assert set(checked.losses) == {"none", *METHODS}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_probabilities_that_are_too_sure_are_brought_back(method):
-    check = check_calibration((method,), too_sure(SHARE), LABEL, LOSS)
-    assert check.method == method
-    assert LOSS(LABEL, check.calibrated) == pytest.approx(LOSS(LABEL, SHARE), rel=0.03)
+    checked = check(too_sure(SHARE), methods=(method,))
+    assert checked.method == method
+    assert LOSS(LABEL, checked.calibrated) == pytest.approx(LOSS(LABEL, SHARE), rel=0.03)
 
 
 def test_a_map_that_helped_only_earlier_is_not_taken():
-    half = len(LABEL) // 2
-    probability = np.concatenate([too_sure(SHARE[:half]), SHARE[half:]])
-    assert check_calibration(METHODS, probability, LABEL, LOSS).method == "none"
+    probability = np.concatenate([too_sure(SHARE[:HALF]), SHARE[HALF:]])
+    assert check(probability).method == "none"
+
+
+def test_a_map_is_not_taken_if_newer_rows_teach_the_model_the_same():
+    low = SHARE / 2
+    assert check(low).method != "none"
+    taught = check(low, refitted=SHARE)
+    assert taught.method == "none"
+    assert taught.losses["none"] == pytest.approx(LOSS(LABEL[HALF:], SHARE[HALF:]))
+
+
+def test_a_model_that_needs_no_map_is_not_fitted_again():
+    def refit(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
+        raise AssertionError("not asked for")
+
+    assert check_calibration(METHODS, SHARE, LABEL, LOSS, refit).method == "none"
+
+
+def test_the_second_model_is_asked_for_the_later_half_and_may_learn_from_the_earlier():
+    asked = []
+
+    def refit(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
+        asked.append((earlier.tolist(), later.tolist()))
+        return too_sure(SHARE)[later]
+
+    check_calibration(METHODS, too_sure(SHARE), LABEL, LOSS, refit)
+    assert asked == [(list(range(HALF)), list(range(HALF, len(LABEL))))]
 
 
 def test_a_gain_below_the_margin_is_not_taken():
     nearly = too_sure(SHARE, 1.08)
-    check = check_calibration(METHODS, nearly, LABEL, LOSS)
-    assert check.method == "none"
-    assert min(check.losses.values()) > check.losses["none"] * (1 - MIN_GAIN)
+    checked = check(nearly)
+    assert checked.method == "none"
+    assert min(checked.losses.values()) > checked.losses["none"] * (1 - MIN_GAIN)
 
 
 def test_the_check_does_not_learn_from_the_later_half():
     turned = LABEL.copy()
-    turned[len(LABEL) // 2 :] = 1 - turned[len(LABEL) // 2 :]
-    assert check_calibration(METHODS, too_sure(SHARE), turned, LOSS).losses["sigmoid"] > 1
+    turned[HALF:] = 1 - turned[HALF:]
+    assert check(too_sure(SHARE), turned).losses["sigmoid"] > 1
 
 
 @pytest.mark.parametrize("half", [slice(None, 2_000), slice(2_000, None)], ids=["earlier", "later"])
 def test_a_half_of_one_class_is_left_alone(half):
     label = LABEL.copy()
     label[half] = 0
-    assert check_calibration(METHODS, too_sure(SHARE), label, LOSS).method == "none"
+    assert check(too_sure(SHARE), label).method == "none"
 
 
 def test_nothing_is_tried_without_methods():
-    assert check_calibration((), too_sure(SHARE), LABEL, LOSS).method == "none"
+    assert check(too_sure(SHARE), methods=()).method == "none"
 
 
 @pytest.mark.parametrize("method", METHODS)

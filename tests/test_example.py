@@ -21,6 +21,11 @@ PACKAGE = next(PROJECT.glob("src/*/problem.py")).parent.name
 NAME = "pageviews"
 TRAIN = ("-m", "pipelines.training", "--model", "ridge_regression")
 READY_SECONDS = 60
+PROBLEM_FILE = f"src/{PACKAGE}/problem.py"
+pytestmark = pytest.mark.skipif(
+    (PROJECT / PROBLEM_FILE).read_bytes() == (PROJECT / "examples" / NAME / PROBLEM_FILE).read_bytes(),
+    reason="this project is the example's copy",
+)
 # Of answering with the count of seven days before, on the same test rows.
 COUNT_OF_A_WEEK_BEFORE_MAE = 0.1549
 

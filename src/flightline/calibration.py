@@ -106,7 +106,8 @@ class CalibrationCheck:
     method
         none, sigmoid or isotonic.
     losses
-        On the later half, by method, with none.
+        On the later half, by method, with none; of the model that learned from the earlier
+        half as well, if it came to that.
     calibrated
         Shape (n,): the given probabilities after the chosen method, each half by a map learned
         on the other, so that their loss is as honest as the uncalibrated one.
@@ -118,9 +119,18 @@ class CalibrationCheck:
 
 
 def check_calibration(
-    methods: tuple[str, ...], probability: np.ndarray, label: np.ndarray, loss: Loss
+    methods: tuple[str, ...],
+    probability: np.ndarray,
+    label: np.ndarray,
+    loss: Loss,
+    refitted: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> CalibrationCheck:
     """Learn each map on the earlier half of the rows and judge it on the later half.
+
+    A map that helps the model it was learned on must then also help the same model fitted on
+    the earlier half as well: for that is how it is going to be used, behind a model that has
+    learned from more and newer rows. A shift that the newer rows teach by themselves would
+    otherwise be made twice.
 
     Parameters
     ----------
@@ -130,21 +140,31 @@ def check_calibration(
         Shape (n,), of rows that the model was not fitted on, in the order of time.
     loss
         From labels and probabilities; lower is better.
+    refitted
+        From the positions of the earlier and the later half to the probabilities of the later
+        one by a model that was fitted on the earlier one too; called only if it decides.
     """
     earlier, later = (half for half in np.array_split(np.arange(len(label)), 2))
-    losses = {NONE: loss(label[later], probability[later])}
     if not all(0 < label[half].sum() < len(half) for half in (earlier, later)):
+        return CalibrationCheck(NONE, {NONE: loss(label[later], probability[later])}, probability)
+    maps = {method: fit_map(method, probability[earlier], label[earlier]) for method in methods}
+    losses = _losses(maps, probability[later], label[later], loss)
+    if _best(losses) != NONE:
+        losses = _losses(maps, refitted(earlier, later), label[later], loss)
+    best = _best(losses)
+    if best == NONE:
         return CalibrationCheck(NONE, losses, probability)
-    for method in methods:
-        losses[method] = loss(label[later], _mapped(method, probability, label, earlier, later))
-    best = min(losses, key=lambda name: losses[name])
-    if not losses[best] < losses[NONE] * (1 - MIN_GAIN):
-        return CalibrationCheck(NONE, losses, probability)
-    halves = [_mapped(best, probability, label, *pair) for pair in ((later, earlier), (earlier, later))]
-    return CalibrationCheck(best, losses, np.concatenate(halves))
+    turned = apply_map(fit_map(best, probability[later], label[later]), probability[earlier])
+    return CalibrationCheck(best, losses, np.concatenate([turned, apply_map(maps[best], probability[later])]))
 
 
-def _mapped(
-    method: str, probability: np.ndarray, label: np.ndarray, learned_on: np.ndarray, applied_to: np.ndarray
-) -> np.ndarray:
-    return apply_map(fit_map(method, probability[learned_on], label[learned_on]), probability[applied_to])
+def _losses(
+    maps: Mapping[str, BaseEstimator], probability: np.ndarray, label: np.ndarray, loss: Loss
+) -> dict[str, float]:
+    mapped = {method: apply_map(one, probability) for method, one in maps.items()}
+    return {NONE: loss(label, probability)} | {method: loss(label, answers) for method, answers in mapped.items()}
+
+
+def _best(losses: Mapping[str, float]) -> str:
+    best = min(losses, key=lambda method: losses[method])
+    return best if losses[best] < losses[NONE] * (1 - MIN_GAIN) else NONE

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,8 @@ class FittedModel:
     calibration
         none, sigmoid or isotonic.
     calibration_losses
-        On the later half of the validation window, by calibration learned on the earlier.
+        On the later half of the validation window, by calibration learned on the earlier; see
+        `calibration.check_calibration`.
     """
 
     pipeline: Pipeline
@@ -186,11 +188,32 @@ def fit(
     if task != "classification" or model.is_baseline:
         return FittedModel(pipeline, best.settings, losses, best.loss, NONE, {})
     truth = windows["validation"].target.to_numpy()
-    check = check_calibration(parameters.calibrations, best.predicted, truth, loss)
+    check = check_calibration(
+        parameters.calibrations,
+        best.predicted,
+        truth,
+        loss,
+        partial(_refitted_on_half, plan, best.settings, windows["fit"], windows["validation"]),
+    )
     if check.method != NONE:
         pipeline = with_map(pipeline, fit_map(check.method, best.predicted, truth))
     calibrated = loss(truth, check.calibrated)
     return FittedModel(pipeline, best.settings, losses, calibrated, check.method, check.losses)
+
+
+def _refitted_on_half(
+    plan: _Plan,
+    settings: Mapping[str, Setting],
+    before: _Window,
+    validation: _Window,
+    earlier: np.ndarray,
+    later: np.ndarray,
+) -> np.ndarray:
+    known = _Window(
+        pd.concat([before.features, validation.features.iloc[earlier]]),
+        pd.concat([before.target, validation.target.iloc[earlier]]),
+    )
+    return predict(plan.task, plan.fit(settings, known), validation.features.iloc[later])
 
 
 def validation_losses(

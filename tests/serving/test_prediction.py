@@ -12,7 +12,7 @@ from flightline.errors import ModelFileError
 from flightline.models import ZOO
 from flightline.problem import PROBLEM
 from serving.prediction import InstanceError, Predictor, check_still_to_come, input_frame, rehearse
-from serving.schemas import Instance, Prediction, moment_of, prediction_time_of
+from serving.schemas import EXAMPLE, Instance, Prediction, moment_of, prediction_time_of
 from tests.small_service import INSTANCE, KINDS, NOON, HandMadeFeatures, fitted, manifest_of
 
 
@@ -36,7 +36,7 @@ def test_a_column_nobody_gives_is_refused_by_name() -> None:
         input_frame([("wind", "float64")], [FeatureRow({"a": 1.0}, {}, {})], pd.DataFrame({"word": ["x"]}))
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", ZOO[PROBLEM.task])
 def test_every_model_of_the_zoo_answers_with_and_without_features(name: str) -> None:
     predictor = Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS, name)), HandMadeFeatures())
     asked = [Instance(**(INSTANCE | {"carrier": carrier})) for carrier in ("B6", "ZZ", None)]
@@ -70,6 +70,12 @@ def test_a_model_whose_manifest_is_wrong_is_found_at_the_start(model: ServedMode
     other = ServedModel(manifest_of({"delay": "float64"}), model.pipeline)
     with pytest.raises(ModelFileError, match=r"cannot predict the example of schemas\.py"):
         rehearse(Predictor(other, HandMadeFeatures()))
+
+
+def test_an_example_that_is_no_instance_is_found_at_the_start(model: ServedModel, monkeypatch) -> None:
+    monkeypatch.setitem(EXAMPLE, "origin", "nowhere")
+    with pytest.raises(ModelFileError, match=r"serving/schemas\.py does not agree .* \(origin: Input should be"):
+        rehearse(Predictor(model, HandMadeFeatures()))
 
 
 def test_of_many_that_are_over_the_first_are_named() -> None:

@@ -29,7 +29,7 @@ from flightline.losses import row_losses
 from flightline.models import find_model
 from flightline.prediction import predict
 from flightline.problem import PROBLEM
-from flightline.training import feature_columns
+from flightline.training_rows import feature_columns
 from flightline.windows import split
 from pipelines.costs import measure_seconds
 

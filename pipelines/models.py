@@ -27,14 +27,15 @@ from flightline.models import baseline_of
 from flightline.prediction import METHODS, predict
 from flightline.settings import Settings
 from flightline.specification import Problem
-from flightline.training import TrainingParameters, as_target, feature_columns, fit, fit_pipeline
+from flightline.training import TrainingParameters, fit, fit_pipeline
+from flightline.training_rows import as_target, feature_columns
 from flightline.windows import split
 from pipelines.references import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.reuse import by_key
 
 TRAINING_CODE = (
-    "models.py", "preprocessing.py", "training.py", "calibration.py", "prediction.py", "evaluation.py", "windows.py",
-    "adapters/model_files.py",
+    "models.py", "preprocessing.py", "training.py", "training_rows.py", "calibration.py", "prediction.py",
+    "evaluation.py", "windows.py", "adapters/model_files.py",
 )  # fmt: skip
 EVALUATION_CODE = (
     "evaluation.py", "prediction.py", "windows.py", "losses.py", "evidence.py", "bootstrap.py", "explanation.py",

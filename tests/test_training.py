@@ -11,7 +11,8 @@ from flightline.errors import TrainingError
 from flightline.evaluation import METRICS
 from flightline.models import ZOO, find_model
 from flightline.prediction import predict
-from flightline.training import FittedModel, TrainingParameters, feature_columns, fit, fit_pipeline
+from flightline.training import FittedModel, TrainingParameters, fit, fit_pipeline
+from flightline.training_rows import feature_columns
 
 ROWS = {"fit": 1_000, "validation": 500, "test": 300}
 PRIMARY = {"classification": "log_loss", "regression": "rmse"}

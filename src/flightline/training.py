@@ -15,6 +15,7 @@ from flightline.models import FEW_ROWS, Setting, ZooModel, find_model
 from flightline.prediction import METHODS, answer_of, predict
 from flightline.preprocessing import Columns
 from flightline.specification import Task
+from flightline.training_rows import as_target, check_labels, check_values, feature_columns
 
 STAGES_APART = 10
 Loss = Callable[[np.ndarray, np.ndarray], float]
@@ -125,24 +126,6 @@ class _Plan:
         return fit_pipeline(self.model, self.columns, seed, chosen, window.features, window.target)
 
 
-def feature_columns(features: pd.DataFrame) -> Columns:
-    """Tell numbers from categories by the frame's types.
-
-    Raises
-    ------
-    TrainingError
-        If a column is neither float64 nor text.
-    """
-    numeric = tuple(name for name in features if features[name].dtype == np.float64)
-    categorical = tuple(name for name in features if features[name].dtype == object)
-    other = {name: str(features[name].dtype) for name in features if name not in (*numeric, *categorical)}
-    if other:
-        raise TrainingError(
-            f"features must be float64 or text, got {other}; cast them in src/flightline/request_features.py"
-        )
-    return Columns(numeric, categorical)
-
-
 def fit(
     parameters: TrainingParameters,
     features: pd.DataFrame,
@@ -176,7 +159,7 @@ def fit(
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
     columns = feature_columns(features)
-    _check_values(features[masks["fit"]])
+    check_values(features[masks["fit"]])
     for window in ("fit", "refit"):
         check_labels(task, label[masks[window]], window)
     windows = {name: _window(task, features, label, masks[name]) for name in ("fit", "validation", "refit")}
@@ -276,48 +259,12 @@ def check_steps(parameters: TrainingParameters, model: ZooModel) -> None:
         )
 
 
-def as_target(task: Task, label: pd.Series) -> pd.Series:
-    """Give known labels in the type estimators take."""
-    return label.astype("int64" if task == "classification" else "float64")
-
-
 def _window(task: Task, features: pd.DataFrame, label: pd.Series, mask: pd.Series) -> _Window:
     return _Window(features[mask], as_target(task, label[mask]))
 
 
 def _in_words(settings: Mapping[str, Setting]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items()) or "default"
-
-
-def _check_values(features: pd.DataFrame) -> None:
-    empty = [name for name in features if features[name].isna().all()]
-    if empty:
-        raise TrainingError(
-            f"no row of the fit window has a value of: {', '.join(empty)}; check the feature's table, its join keys "
-            "and its ttl in feature_repo/, or leave it out of the feature service"
-        )
-
-
-def check_labels(task: Task, label: pd.Series, window: str) -> None:
-    """Refuse labels of a window that nothing can be learned from.
-
-    Raises
-    ------
-    TrainingError
-        If one is missing, not of the task, or all are equal.
-    """
-    values = np.sort(label.dropna().to_numpy(dtype=float))
-    wanted = "labels of both classes, 0 and 1," if task == "classification" else "finite labels that differ"
-    if task == "classification":
-        is_fit = np.array_equal(np.unique(values), [0.0, 1.0])
-    else:
-        is_fit = len(values) > 0 and bool(np.isfinite(values).all()) and values[0] < values[-1]
-    if not is_fit or label.isna().any():
-        shown = [float(value) for value in np.unique(values)[:5]]
-        raise TrainingError(
-            f"training needs {wanted} in the {window} window, got {shown} and {label.isna().sum()} missing; "
-            "change the windows in src/flightline/problem.py or add data"
-        )
 
 
 def _try_settings(plan: _Plan, before: _Window, later: _Window) -> Iterator[_Trial]:

@@ -1,0 +1,69 @@
+"""What rows must be like so that a model can learn from them."""
+
+import numpy as np
+import pandas as pd
+
+from flightline.errors import TrainingError
+from flightline.preprocessing import Columns
+from flightline.specification import Task
+
+
+def feature_columns(features: pd.DataFrame) -> Columns:
+    """Tell numbers from categories by the frame's types.
+
+    Raises
+    ------
+    TrainingError
+        If a column is neither float64 nor text.
+    """
+    numeric = tuple(name for name in features if features[name].dtype == np.float64)
+    categorical = tuple(name for name in features if features[name].dtype == object)
+    other = {name: str(features[name].dtype) for name in features if name not in (*numeric, *categorical)}
+    if other:
+        raise TrainingError(
+            f"features must be float64 or text, got {other}; cast them in src/flightline/request_features.py"
+        )
+    return Columns(numeric, categorical)
+
+
+def check_values(features: pd.DataFrame) -> None:
+    """Refuse features that have no value in any of the rows.
+
+    Raises
+    ------
+    TrainingError
+        Naming them.
+    """
+    empty = [name for name in features if features[name].isna().all()]
+    if empty:
+        raise TrainingError(
+            f"no row of the fit window has a value of: {', '.join(empty)}; check the feature's table, its join keys "
+            "and its ttl in feature_repo/, or leave it out of the feature service"
+        )
+
+
+def check_labels(task: Task, label: pd.Series, window: str) -> None:
+    """Refuse labels of a window that nothing can be learned from.
+
+    Raises
+    ------
+    TrainingError
+        If one is missing, not of the task, or all are equal.
+    """
+    values = np.sort(label.dropna().to_numpy(dtype=float))
+    wanted = "labels of both classes, 0 and 1," if task == "classification" else "finite labels that differ"
+    if task == "classification":
+        is_fit = np.array_equal(np.unique(values), [0.0, 1.0])
+    else:
+        is_fit = len(values) > 0 and bool(np.isfinite(values).all()) and values[0] < values[-1]
+    if not is_fit or label.isna().any():
+        shown = [float(value) for value in np.unique(values)[:5]]
+        raise TrainingError(
+            f"training needs {wanted} in the {window} window, got {shown} and {label.isna().sum()} missing; "
+            "change the windows in src/flightline/problem.py or add data"
+        )
+
+
+def as_target(task: Task, label: pd.Series) -> pd.Series:
+    """Give known labels in the type estimators take."""
+    return label.astype("int64" if task == "classification" else "float64")

@@ -43,9 +43,11 @@ def validation_key(data_md5: str) -> str:
     return digest_of(data_md5, source_text(CONTRACT_CODE))
 
 
-def features_key(data_md5: str, clock: datetime) -> str:
-    """Name what the feature tables depend on."""
-    return digest_of(data_md5, clock, source_text(FEATURE_CODE))
+def features_key(data_md5: str, clock: datetime, problem: Problem) -> str:
+    """Name what the feature tables and the examples depend on."""
+    columns = (problem.label, problem.entity_keys, problem.request_columns, problem.slices)
+    times = (problem.prediction_horizon, problem.leak_test_moments)
+    return digest_of(data_md5, clock, columns, times, source_text(FEATURE_CODE))
 
 
 def training_set_key(settings: Settings, problem: Problem, tables: FeatureTables) -> str:

@@ -80,7 +80,7 @@ def prepare_features(settings: Settings, problem: Problem, data: DataVersion, cl
         rows, reused = reuse_or_run(features.validate, key, output=settings.data_dir, settings=settings)
         progress.say(f"{sum(rows.values()):,} rows keep the contract" + _as(reused))
     with stage("features") as progress:
-        key = features.features_key(data.md5, clock)
+        key = features.features_key(data.md5, clock, problem)
         tables, reused = reuse_or_run(
             features.build_features,
             key,

@@ -25,6 +25,18 @@ _NO_PHONING_HOME = {
 }
 
 
+# What is built from whole real months takes seconds for each worker, so its tests are slow ones.
+_SLOW_FIXTURES = {"real_groups", "winter_groups", "winter_store", "winter_tables", "filled_root"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that stand on such fixtures, before `-m` chooses."""
+    for item in items:
+        if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep fixtures that outlive a test off the developer's own state, settings and servers."""

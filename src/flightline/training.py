@@ -49,8 +49,8 @@ class TrainingParameters:
 
     model: str = "hist_gradient_boosting"
     seed: int = 0
-    max_iterations: int = 200
-    patience: int = 40
+    max_iterations: int = 140
+    patience: int = 30
     settings: tuple[tuple[str, Setting], ...] = ()
     pca_components: int | None = None
     kmeans_segments: int | None = None

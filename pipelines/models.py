@@ -34,8 +34,8 @@ from pipelines.references import EvaluationFile, FittedFile, Registered, Trainin
 from pipelines.reuse import by_key
 
 TRAINING_CODE = (
-    "models.py", "preprocessing.py", "training.py", "training_rows.py", "stopping.py", "calibration.py", "prediction.py",
-    "evaluation.py", "windows.py", "adapters/model_files.py",
+    "models.py", "preprocessing.py", "training.py", "training_rows.py", "stopping.py", "calibration.py",
+    "prediction.py", "evaluation.py", "windows.py", "adapters/model_files.py",
 )  # fmt: skip
 EVALUATION_CODE = (
     "evaluation.py", "prediction.py", "windows.py", "losses.py", "evidence.py", "bootstrap.py", "explanation.py",

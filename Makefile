@@ -90,6 +90,10 @@ status: $(READY)  ## Print what is live, as one JSON object
 promote: $(READY)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="slices look better"
 	@$(RUN) -m pipelines.champion promote --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
 
+.PHONY: rollback
+rollback: $(READY)  ## Move champion back to the version before: make rollback WHY="late flights missed"
+	@$(RUN) -m pipelines.champion rollback --why "$(WHY)"
+
 .PHONY: ui
 ui: $(READY)  ## Show runs and models in MLflow's pages on http://127.0.0.1:5000
 	@$(VENV)/bin/mlflow server --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///$(CURDIR)/.state/mlflow/mlflow.db
@@ -97,7 +101,6 @@ ui: $(READY)  ## Show runs and models in MLflow's pages on http://127.0.0.1:5000
 ##@ Service
 .PHONY: serve
 serve: $(READY)  ## Serve the champion on http://127.0.0.1:8000
-	@$(RUN) -m pipelines.champion fetch
 	@exec $(RUN) -m serving
 
 .PHONY: predict

@@ -1,4 +1,4 @@
-"""What is live and why: `python -m pipelines.champion status | fetch | promote`.
+"""What is live and why: `python -m pipelines.champion status | fetch | promote | rollback`.
 
 None of it is a flow: each is one question to the registry, and answers in a second.
 """
@@ -6,40 +6,65 @@ None of it is a flow: each is one question to the registry, and answers in a sec
 import argparse
 import json
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.dvc_data import read_data_version
 from flightline.adapters.event_clock import read_clock
-from flightline.adapters.served_model import ModelManifest, write_served_model
-from flightline.errors import ClockError
+from flightline.adapters.model_files import load_model
+from flightline.adapters.served_model import ModelManifest, check_problem, write_served_model
+from flightline.errors import ClockError, RegistryError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from flightline.specification import Problem
 from pipelines.command import run_command
+from pipelines.probe import PROBE_FILE, read_probe
 
 
 def fetch_champion(settings: Settings, problem: Problem) -> str | None:
-    """Bring the champion's model file to where the service loads it from.
+    """Bring the champion's model file to where the service loads it from, after checking it.
 
     Returns
     -------
     str or None
         Its version, or None if there is no champion.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is not the registered one, holds an untrusted type, or is of another problem.
+    RegistryError
+        If it was registered without what the service needs.
     """
     champion = registry.version_of(settings, problem.model_name, registry.CHAMPION)
     if champion is None:
         return None
-    manifest = ModelManifest(
+    manifest = _manifest(settings, problem, champion)
+    check_problem(manifest)
+    file = registry.download_model(settings, champion)
+    load_model(file, manifest.sha256)
+    write_served_model(settings.serving_models_dir, manifest, file)
+    return manifest.version
+
+
+def _manifest(settings: Settings, problem: Problem, champion: registry.ModelVersion) -> ModelManifest:
+    absent = [tag for tag in ("model_sha256", "feature_service", "feature_views_sha256") if tag not in champion.tags]
+    if absent:
+        raise RegistryError(
+            f"version {champion.version} was registered without {', '.join(absent)}; train it again with `make train`"
+        )
+    return ModelManifest(
         name=problem.model_name,
         version=str(champion.version),
         run_id=str(champion.run_id),
         sha256=champion.tags["model_sha256"],
         feature_service=champion.tags["feature_service"],
+        feature_views_sha256=champion.tags["feature_views_sha256"],
         columns=registry.input_columns(settings, champion),
+        probe=read_probe(registry.read_text(settings, champion, f"evaluation/{PROBE_FILE}")),
+        registered_at=datetime.fromtimestamp(champion.creation_timestamp / 1000, UTC),
     )
-    write_served_model(settings.serving_models_dir, manifest, registry.download_model(settings, champion))
-    return str(champion.version)
 
 
 def status(settings: Settings, problem: Problem) -> dict[str, Any]:
@@ -87,8 +112,17 @@ def promote(settings: Settings, problem: Problem, version: str, by: str, why: st
     chosen = registry.get_version(settings, problem.model_name, version)
     evidence = {"metrics": registry.metrics_of_version(settings, chosen), "verdict": _verdict(chosen)}
     registry.move_champion(settings, problem.model_name, version, by=f"person:{by}", why=why, evidence=evidence)
-    fetch_champion(settings, problem)
     print(f"champion of {problem.model_name} is now version {version}, moved by {by}: {why}")
+
+
+def roll_back(settings: Settings, problem: Problem, why: str) -> None:
+    """Move `champion` back to the version it was before the last one that was promoted."""
+    to = registry.version_before(settings, problem.model_name)
+    evidence = {
+        "metrics": registry.metrics_of_version(settings, registry.get_version(settings, problem.model_name, to))
+    }
+    registry.move_champion(settings, problem.model_name, to, by="rollback", why=why, evidence=evidence)
+    print(f"champion of {problem.model_name} is version {to} again: {why}; a running service follows within seconds")
 
 
 def _fetch(settings: Settings, problem: Problem) -> None:
@@ -106,8 +140,12 @@ def main(arguments: list[str] | None = None) -> int:
     move.add_argument("--version", required=True)
     move.add_argument("--by", required=True, help="your name")
     move.add_argument("--why", required=True, help="the reason, in words")
+    back = commands.add_parser("rollback", help="move champion back to the version before")
+    back.add_argument("--why", required=True, help="the reason, in words")
     options = parser.parse_args(arguments)
     settings = Settings()
+    if options.command == "rollback":
+        return run_command(lambda: roll_back(settings, PROBLEM, options.why))
     if options.command == "status":
         return run_command(lambda: print(json.dumps(status(settings, PROBLEM), indent=2)))
     if options.command == "fetch":

@@ -63,6 +63,11 @@ def feature_definitions_digest(settings: Settings, problem: Problem) -> str:
     return features_digest(declared, source_text((*FEATURE_CODE, "request_features.py")))
 
 
+def feature_views_digest(settings: Settings, problem: Problem) -> str:
+    """Hash what the feature service means; the running service compares it with what is registered."""
+    return digest_of(feast_store.describe_service(settings, problem.feature_service))
+
+
 @task(cache_key_fn=by_key, persist_result=True)
 def validate(key: str, settings: Settings) -> dict[str, int]:
     """Check every raw table against its contract."""

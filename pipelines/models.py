@@ -30,6 +30,8 @@ from flightline.specification import Problem
 from flightline.training import TrainingParameters, fit, fit_pipeline
 from flightline.training_rows import as_target, check_categories, feature_columns
 from flightline.windows import split
+from pipelines.features import feature_views_digest
+from pipelines.probe import write_probe
 from pipelines.references import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.reuse import by_key
 
@@ -39,7 +41,7 @@ TRAINING_CODE = (
 )  # fmt: skip
 EVALUATION_CODE = (
     "evaluation.py", "prediction.py", "windows.py", "losses.py", "evidence.py", "bootstrap.py", "explanation.py",
-    "adapters/figures.py", "adapters/explanation_figures.py",
+    "adapters/figures.py", "adapters/explanation_figures.py", "adapters/served_model.py",
 )  # fmt: skip
 EXPLAINED_FEATURES = 6
 JUDGEMENT_FILE, BASELINE_FILE = "judgement.json", "baseline_judgement.json"
@@ -163,6 +165,7 @@ def evaluate_model(
     evaluation.slices.to_csv(folder / "slices.csv", index=False)
     for name, judgement in ((JUDGEMENT_FILE, judged.judgement), (BASELINE_FILE, baseline.judgement)):
         (folder / name).write_text(json.dumps(asdict(judgement), default=str), encoding="utf-8")
+    write_probe(problem, folder, rows.examples, rows.features, judged.prediction)
     explain(problem, model, rows, folder)
     tried = {"settings": dict(model.validation_losses), "calibration": dict(model.calibration_losses)}
     (folder / "validation.json").write_text(json.dumps(tried, indent=2), encoding="utf-8")
@@ -221,7 +224,7 @@ def register_model(
         _contents(problem, parameters, tags, training_set, model, evaluation),
     )
     tags |= {"identity": identity, "model_sha256": digest, "feature_service": problem.feature_service}
-    tags |= {"learned_until": model.learned_until}
+    tags |= {"learned_until": model.learned_until, "feature_views_sha256": feature_views_digest(settings, problem)}
     version = registry.register(settings, problem.model_name, run_id, model_id, tags)
     return Registered(version, run_id, digest)
 

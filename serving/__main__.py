@@ -5,7 +5,7 @@ import logging
 import uvicorn
 
 from flightline.settings import Settings
-from serving.app import create_app
+from serving.watcher import watcher_beside
 
 
 def main() -> None:
@@ -13,8 +13,16 @@ def main() -> None:
     settings = Settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("feast").setLevel(logging.WARNING)
-    # The access log costs a fifth of the throughput.
-    uvicorn.run(create_app(settings), host=settings.serving.host, port=settings.serving.port, access_log=False)
+    with watcher_beside(settings):
+        uvicorn.run(
+            "serving.app:create_app",
+            factory=True,
+            workers=settings.serving.workers,
+            host=settings.serving.host,
+            port=settings.serving.port,
+            # The access log costs a fifth of the throughput.
+            access_log=False,
+        )
 
 
 if __name__ == "__main__":

@@ -1,86 +1,167 @@
-"""What the service opens once and keeps: the model and the feature store.
+"""What the service predicts with: a model and a feature store that fit each other, and what is wrong if none does.
 
 Nothing here stops the service from starting: what cannot be opened becomes the reason why it
 is not ready, to be read at the model's route.
 """
 
 import logging
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from flightline.adapters.feast_online import OnlineFeatures
-from flightline.adapters.served_model import ServedModel, load_served_model
-from flightline.errors import FeatureError, ModelFileError
+from flightline.adapters.feast_online import OnlineFeatures, registry_stamp
+from flightline.adapters.served_model import Refusal, ServedModel, folder_stamp, load_served_model, read_refusal
+from flightline.errors import FeatureError, FlightlineError, ModelFileError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
-from serving.prediction import Predictor, rehearse
+from serving.prediction import FeatureReader, Predictor
+from serving.rehearsal import rehearse
 
 LOG = logging.getLogger("serving")
-NO_MODEL = "no model has been promoted yet: run `make train`, then start the service again"
+RETRY_SECONDS = 10.0
+NO_MODEL = "no model has been promoted yet: run `make train`"
 
 
 @dataclass(frozen=True)
 class Assets:
-    """What was opened at the start.
+    """What is predicted with; never changed, but replaced as a whole, so that no request sees half of two.
 
     Parameters
     ----------
     predictor
         None while the service cannot predict.
-    version
-        Of the model loaded, if one was.
     reason
         Why it cannot predict, and what to do; None if it can.
+    refused
+        The version that should be served and is not, with the reason; None if all is well.
+    opened_at
+        When these were opened (UTC).
     """
 
     predictor: Predictor | None = None
-    version: str | None = None
     reason: str | None = None
-    features: OnlineFeatures | None = None
+    refused: Refusal | None = None
+    opened_at: datetime | None = None
+
+    @property
+    def version(self) -> str | None:
+        """The version of the model that answers."""
+        return self.predictor.model.manifest.version if self.predictor else None
+
+
+class AssetKeeper:
+    """Opens what the settings name, and opens it anew when it has changed.
+
+    Parameters
+    ----------
+    settings
+        Where the models' folder and the feature store are.
+    open_features
+        From the settings to a feature store.
+    """
+
+    def __init__(self, settings: Settings, open_features: Callable[[Settings], FeatureReader] | None = None):
+        self._settings = settings
+        self._open_features = open_features or _open_features
+        self._stamps: tuple[object, object] = (None, None)
+        self._retry_at: float | None = None
+        self._closed: list[FeatureReader] = []
+        self.assets = Assets(reason="the service is starting")
+
+    def refresh(self) -> bool:
+        """Open again what has changed since the last call, or has failed; say whether anything is new.
+
+        What is new replaces the old only if it works; otherwise the old stays and the reason is
+        kept beside it.
+        """
+        stamps = (folder_stamp(self._settings.serving_models_dir), registry_stamp(self._settings))
+        is_retry = self._retry_at is not None and time.monotonic() >= self._retry_at
+        if stamps == self._stamps and not is_retry:
+            return False
+        changed = [is_retry or new != known for new, known in zip(stamps, self._stamps, strict=True)]
+        old = self.assets.predictor
+        model, wrong_model = self._new_model(changed[0], old)
+        features, wrong_features = self._new_features(changed[1], old)
+        self._stamps, self._retry_at = stamps, None
+        self.assets = self._pair(old, model, features, [why for why in (wrong_model, wrong_features) if why])
+        self._let_go(old, features)
+        return True
+
+    def _new_model(self, is_changed: bool, old: Predictor | None) -> tuple[ServedModel | None, str | None]:
+        if old is not None and not is_changed:
+            return old.model, None
+        try:
+            model = load_served_model(self._settings.serving_models_dir)
+        except ModelFileError as err:
+            LOG.error("the model cannot be loaded", exc_info=err)
+            return None, str(err)
+        return model, None if model else NO_MODEL
+
+    def _new_features(self, is_changed: bool, old: Predictor | None) -> tuple[FeatureReader | None, str | None]:
+        if old is not None and not is_changed:
+            return old.features, None
+        try:
+            return self._open_features(self._settings), None
+        except FeatureError as err:
+            LOG.error("the feature store cannot be opened", exc_info=err)
+            return None, str(err)
+
+    def _pair(
+        self, old: Predictor | None, model: ServedModel | None, features: FeatureReader | None, wrong: list[str]
+    ) -> Assets:
+        """Take the first pair that works: all new, the old model on new features, all old."""
+        old_model, old_features = (old.model, old.features) if old else (None, None)
+        for one, store in ((model, features), (old_model, features), (model, old_features)):
+            if one is None or store is None:
+                continue
+            try:
+                rehearse(predictor := Predictor(one, store))
+            except FlightlineError as err:
+                LOG.error("version %s cannot serve: %s", one.manifest.version, err)
+                wrong = [*wrong, str(err)]
+                continue
+            return self._opened(predictor, wrong)
+        if old is not None:
+            return replace(self.assets, refused=self._refusal(wrong))
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        reason = "; ".join(dict.fromkeys(wrong))
+        if reason != self.assets.reason:
+            LOG.warning("not ready: %s", reason)
+        return Assets(reason=reason, refused=read_refusal(self._settings.serving_models_dir))
+
+    def _opened(self, predictor: Predictor, wrong: list[str]) -> Assets:
+        version = predictor.model.manifest.version
+        LOG.info("ready: %s version %s on %s", PROBLEM.model_name, version, PROBLEM.feature_service)
+        return Assets(predictor, None, self._refusal(wrong), datetime.now(UTC))
+
+    def _refusal(self, wrong: list[str]) -> Refusal | None:
+        """Say what is not served: what the watcher refused, or what could not be used here."""
+        if not wrong:
+            return read_refusal(self._settings.serving_models_dir)
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        return Refusal(version=_wanted(self._settings), reason="; ".join(dict.fromkeys(wrong)))
+
+    def _let_go(self, old: Predictor | None, opened: FeatureReader | None) -> None:
+        """Close feature stores that are no longer read; one is kept until the next change, for requests under way."""
+        for features in self._closed:
+            features.close()
+        live = self.assets.predictor.features if self.assets.predictor else None
+        seen = (old.features if old else None, opened)
+        given_up = [one for one in seen if one is not None and one is not live]
+        self._closed = list({id(one): one for one in given_up}.values())
 
     def close(self) -> None:
-        """Close the feature store."""
-        if self.features is not None:
-            self.features.close()
+        """Close everything."""
+        live = [self.assets.predictor.features] if self.assets.predictor else []
+        for features in (*self._closed, *live):
+            features.close()
 
 
-def open_assets(settings: Settings) -> Assets:
-    """Open what the settings name, and say in the log what came of it."""
-    model, wrong_model = _open_model(settings)
-    features, wrong_features = _open_features(settings)
-    reasons = [reason for reason in (wrong_model, wrong_features) if reason]
-    predictor = None
-    if model is not None and features is not None:
-        predictor, reason = _rehearsed(Predictor(model, features))
-        reasons += [reason] if reason else []
-    version = model.manifest.version if model else None
-    if reasons:
-        LOG.warning("not ready: %s", "; ".join(reasons))
-    else:
-        LOG.info("ready: %s version %s on %s", PROBLEM.model_name, version, PROBLEM.feature_service)
-    return Assets(predictor, version, "; ".join(reasons) or None, features)
+def _open_features(settings: Settings) -> FeatureReader:
+    return OnlineFeatures.open(settings, PROBLEM.feature_service)
 
 
-def _open_model(settings: Settings) -> tuple[ServedModel | None, str | None]:
-    try:
-        model = load_served_model(settings.serving_models_dir)
-    except ModelFileError as err:
-        LOG.error("the model cannot be loaded", exc_info=err)
-        return None, str(err)
-    return model, None if model else NO_MODEL
-
-
-def _open_features(settings: Settings) -> tuple[OnlineFeatures | None, str | None]:
-    try:
-        return OnlineFeatures.open(settings, PROBLEM.feature_service), None
-    except FeatureError as err:
-        LOG.error("the feature store cannot be opened", exc_info=err)
-        return None, str(err)
-
-
-def _rehearsed(predictor: Predictor) -> tuple[Predictor | None, str | None]:
-    try:
-        rehearse(predictor)
-    except (ModelFileError, FeatureError) as err:
-        LOG.error("the model cannot predict", exc_info=err)
-        return None, str(err)
-    return predictor, None
+def _wanted(settings: Settings) -> str:
+    stamp = folder_stamp(settings.serving_models_dir)
+    return stamp.version or "none"

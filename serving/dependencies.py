@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 
 from flightline.adapters.event_clock import read_clock
-from flightline.errors import ClockError, ModelFileError
+from flightline.errors import ClockError, FeatureError, ModelFileError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from serving.assets import Assets
@@ -23,8 +23,8 @@ async def get_settings(request: Request) -> Settings:
 
 
 async def get_assets(request: Request) -> Assets:
-    """Give what was opened at the start."""
-    return request.app.state.assets
+    """Give what is predicted with now; a request keeps what it was given."""
+    return request.app.state.keeper.assets
 
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]
@@ -73,11 +73,14 @@ async def get_predictor(assets: AssetsDep) -> Predictor:
 
 async def get_reason(assets: AssetsDep, settings: SettingsDep) -> str | None:
     """Say why the service is not ready; None if it is."""
+    reasons = [assets.reason]
     try:
-        read_clock(settings)
-    except ClockError as err:
-        return "; ".join(filter(None, (assets.reason, str(err))))
-    return assets.reason
+        clock = read_clock(settings)
+        if assets.predictor is not None:
+            assets.predictor.features.read([{}], clock)
+    except (ClockError, FeatureError) as err:
+        reasons.append(str(err))
+    return "; ".join(filter(None, reasons)) or None
 
 
 KnownModel = Annotated[str, Depends(known_model)]

@@ -1,8 +1,9 @@
-"""From checked instances to predictions: the service's work, without HTTP.
+"""From checked requests to predictions: the service's work, without HTTP.
 
 Works for any problem: names come from `PROBLEM` and from the model's own columns.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,17 +11,19 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from flightline.adapters.feast_online import FeatureRow
-from flightline.adapters.served_model import ServedModel
+from flightline.adapters.served_model import ServedModel, Value
 from flightline.clock import is_late_request
 from flightline.errors import ModelFileError, RequestError
+from flightline.prediction import predict
 from flightline.problem import PROBLEM
 from flightline.request_features import request_features, request_keys
-from serving.schemas import EXAMPLE, MOMENT_FIELD, Instance, Prediction, moment_of, prediction_time_of
+from serving.schemas import MOMENT_FIELD, Instance, Prediction, moment_of, prediction_time_of
 
 SHOWN_FAULTS = 20
+REQUEST_FIELDS = [*PROBLEM.entity_keys, *PROBLEM.request_columns]
+Columns = Sequence[tuple[str, str]]
 
 
 class FeatureReader(Protocol):
@@ -31,8 +34,22 @@ class FeatureReader(Protocol):
         """Names of the features it gives."""
         ...
 
+    @property
+    def watermarks(self) -> Mapping[str, datetime]:
+        """By view, up to when its values were materialised (UTC)."""
+        ...
+
+    @property
+    def definitions_sha256(self) -> str:
+        """Digest of what its views mean."""
+        ...
+
     def read(self, entity_rows: Sequence[Mapping[str, object]], as_of: datetime) -> list[FeatureRow]:
         """Give the features of each entity row, as of a moment."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
         ...
 
 
@@ -51,13 +68,32 @@ class InstanceError(RequestError):
 
 
 @dataclass(frozen=True)
+class Answered:
+    """One prediction and what it rests on.
+
+    Parameters
+    ----------
+    value
+        The probability of a classification, the number of a regression.
+    inputs
+        The model's input by column; None where it is missing.
+    row
+        What the feature store knew; None if the features came with the request.
+    """
+
+    value: float
+    inputs: Mapping[str, Value]
+    row: FeatureRow | None = None
+
+
+@dataclass(frozen=True)
 class Predictor:
     """A model with the features it needs."""
 
     model: ServedModel
     features: FeatureReader
 
-    def predict(self, instances: Sequence[Instance], clock: datetime) -> list[Prediction]:
+    def predict(self, instances: Sequence[Instance], clock: datetime) -> list[Answered]:
         """Predict for instances with what is known at the event clock.
 
         Raises
@@ -66,26 +102,54 @@ class Predictor:
             If the moment of one is not after the clock.
         """
         check_still_to_come(instances, clock)
-        requests = pd.DataFrame(
-            [[getattr(instance, name) for name in _REQUEST] for instance in instances], columns=_REQUEST
-        )
+        requests = requests_frame(instances)
         rows = self.features.read(request_keys(requests).to_dict("records"), clock)
-        requested = request_features(requests)
-        frame = input_frame(self.model.manifest.columns, rows, requested)
-        outcomes = self._outcomes(frame)
+        columns = self.model.manifest.columns
+        inputs = input_columns(columns, rows, request_features(requests))
         return [
-            Prediction.model_validate({**outcome, **_circumstances(instance, row, clock)})
-            for instance, row, outcome in zip(instances, rows, outcomes, strict=True)
+            Answered(value, dict(zip(inputs, each, strict=True)), row)
+            for value, each, row in zip(self._ask(inputs), _by_row(inputs), rows, strict=True)
         ]
 
-    def _outcomes(self, frame: pd.DataFrame) -> list[dict[str, object]]:
-        if PROBLEM.task == "regression":
-            return [{PROBLEM.label: float(value)} for value in self.model.pipeline.predict(frame)]
-        probabilities = self.model.pipeline.predict_proba(frame)[:, 1]
-        return [{"probability": float(p), PROBLEM.label: bool(p >= PROBLEM.decision_threshold)} for p in probabilities]
+    def score(self, rows: Sequence[Mapping[str, Value]]) -> list[Answered]:
+        """Predict for ready rows of features, without the feature store.
+
+        Parameters
+        ----------
+        rows
+            The model's columns by name; one that is absent is missing.
+
+        Raises
+        ------
+        InstanceError
+            If a row has another column, or a value that is not of its column's kind.
+        """
+        columns = self.model.manifest.columns
+        check_rows(columns, rows)
+        inputs = {name: as_array([row.get(name) for row in rows], kind) for name, kind in columns}
+        return [
+            Answered(value, dict(zip(inputs, each, strict=True)))
+            for value, each in zip(self._ask(inputs), _by_row(inputs), strict=True)
+        ]
+
+    def _ask(self, inputs: Mapping[str, np.ndarray]) -> list[float]:
+        return predict(PROBLEM.task, self.model.pipeline, pd.DataFrame(inputs, copy=False)).tolist()
 
 
-_REQUEST = [*PROBLEM.entity_keys, *PROBLEM.request_columns]
+def requests_frame(instances: Sequence[Instance]) -> pd.DataFrame:
+    """Lay the fields of instances out as a frame, one row each."""
+    rows = [[getattr(instance, name) for name in REQUEST_FIELDS] for instance in instances]
+    return pd.DataFrame(rows, columns=REQUEST_FIELDS)
+
+
+def as_array(values: Sequence[object], kind: str) -> np.ndarray:
+    """Bring a column's values to the type the model was fitted on."""
+    return np.array(values, dtype=np.float64 if kind == "float64" else object)
+
+
+def _by_row(inputs: Mapping[str, np.ndarray]) -> list[tuple[Value, ...]]:
+    plain = [[None if value != value else value for value in column.tolist()] for column in inputs.values()]
+    return list(zip(*plain, strict=True))
 
 
 def check_still_to_come(instances: Sequence[Instance], clock: datetime) -> None:
@@ -109,9 +173,29 @@ def check_count(instances: Sequence[object], most: int) -> None:
         raise InstanceError([("instances", f"got {len(instances)}, expected at most {most}; send them in parts")])
 
 
-def input_frame(
-    columns: Sequence[tuple[str, str]], rows: Sequence[FeatureRow], requested: pd.DataFrame
-) -> pd.DataFrame:
+def check_rows(columns: Columns, rows: Sequence[Mapping[str, Value]]) -> None:
+    """Refuse rows with columns the model does not take, or values of another kind."""
+    kinds = dict(columns)
+    faults = []
+    for index, row in enumerate(rows):
+        for name, value in row.items():
+            if reason := _why_no_value(kinds.get(name), value):
+                faults.append((f"instances[{index}].{name[:80]}", reason))
+    if faults:
+        raise InstanceError(faults)
+
+
+def _why_no_value(kind: str | None, value: Value) -> str | None:
+    if kind is None:
+        return "the model has no such column; GET the model's route for those it takes"
+    if value is None:
+        return None
+    if kind == "str":
+        return None if isinstance(value, str) else "expected text or null"
+    return None if isinstance(value, int | float) and math.isfinite(value) else "expected a finite number or null"
+
+
+def input_columns(columns: Columns, rows: Sequence[FeatureRow], requested: pd.DataFrame) -> dict[str, np.ndarray]:
     """Put features of both kinds into the columns, the order and the types of the model's training.
 
     Parameters
@@ -133,52 +217,40 @@ def input_frame(
         if name in requested:
             given[name] = requested[name].to_numpy(dtype=np.float64 if kind == "float64" else object)
         elif rows and name in rows[0].values:
-            given[name] = np.array([row.values[name] for row in rows], dtype=np.float64)
+            given[name] = as_array([row.values[name] for row in rows], "float64")
         else:
             raise ModelFileError(
                 f"the model takes the column {name!r}, which neither the feature service "
                 f"{PROBLEM.feature_service} nor request_features gives; train a model on today's features"
             )
-    return pd.DataFrame(given, copy=False)
+    return given
 
 
-def rehearse(predictor: Predictor) -> None:
-    """Predict for the example of `schemas.py`, so that a model that cannot is refused at the start.
-
-    Raises
-    ------
-    ModelFileError
-        If it cannot be done.
-    FeatureError
-        If the feature store cannot be read.
-    """
-    try:
-        instance = Instance.model_validate(EXAMPLE)
-        predictor.predict([instance], prediction_time_of(instance))
-    except ValidationError as err:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in err.errors()[:3])
-        raise ModelFileError(
-            f"serving/schemas.py does not agree with itself or with problem.py ({wrong}): EXAMPLE must be an Instance, "
-            "and a Prediction must take the label"
-        ) from err
-    except (ValueError, TypeError, AttributeError, KeyError, IndexError) as err:
-        raise ModelFileError(
-            f"version {predictor.model.manifest.version} cannot predict the example of schemas.py "
-            f"({type(err).__name__}); train a model on today's features"
-        ) from err
+def outcome_of(value: float) -> dict[str, object]:
+    """Say in the words of the problem what a model answered."""
+    if PROBLEM.task == "regression":
+        return {PROBLEM.label: value}
+    return {"probability": value, PROBLEM.label: value >= PROBLEM.decision_threshold}
 
 
-def _circumstances(instance: Instance, row: FeatureRow, clock: datetime) -> dict[str, object]:
-    prediction_time = prediction_time_of(instance)
-    return {
-        "prediction_time": prediction_time,
-        "as_of": clock,
-        "missing_features": row.missing,
-        "feature_ages_seconds": {
-            view: int((clock - stamp).total_seconds()) for view, stamp in row.event_timestamps.items() if stamp <= clock
-        },
-        "notes": _notes(prediction_time, clock),
-    }
+def prediction_of(instance: Instance, answered: Answered, clock: datetime, prediction_id: str) -> Prediction:
+    """Say what was answered, as of when it holds, and what it could not use."""
+    prediction_time, row = prediction_time_of(instance), answered.row or FeatureRow({}, {}, {})
+    return Prediction.model_validate(
+        {
+            **outcome_of(answered.value),
+            "prediction_id": prediction_id,
+            "prediction_time": prediction_time,
+            "as_of": clock,
+            "missing_features": row.missing,
+            "feature_ages_seconds": {
+                view: int((clock - stamp).total_seconds())
+                for view, stamp in row.event_timestamps.items()
+                if stamp <= clock
+            },
+            "notes": _notes(prediction_time, clock),
+        }
+    )
 
 
 def _notes(prediction_time: datetime, clock: datetime) -> list[str]:

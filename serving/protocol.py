@@ -6,7 +6,7 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protoc
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 InstanceT = TypeVar("InstanceT", bound=BaseModel)
 PredictionT = TypeVar("PredictionT", bound=BaseModel)
@@ -15,6 +15,7 @@ PredictionT = TypeVar("PredictionT", bound=BaseModel)
 class Answer(BaseModel):
     """What comes with every prediction: as of when it holds, and what it could not use."""
 
+    prediction_id: str = Field(description="Under which it is logged.")
     prediction_time: datetime = Field(description="The moment the model was trained to predict at (UTC).")
     as_of: datetime = Field(description="Where the event clock stood: nothing known later was used (UTC).")
     missing_features: dict[str, str] = Field(
@@ -34,6 +35,23 @@ class Instances(BaseModel, Generic[InstanceT]):
     instances: list[InstanceT] = Field(min_length=1, description="One or more; the service's settings say how many.")
 
 
+class FeatureRows(BaseModel):
+    """What to score: rows of the model's own columns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    instances: list[dict[str, FiniteFloat | str | None]] = Field(
+        min_length=1, description="By column of the model; one that is absent is missing."
+    )
+
+
+class Score(BaseModel):
+    """What the model answers to ready features."""
+
+    prediction_id: str = Field(description="Under which it is logged.")
+    value: float = Field(description="The probability of 1 in a classification, the number in a regression.")
+
+
 class ModelReference(BaseModel):
     """The model that answered."""
 
@@ -49,6 +67,20 @@ class Predictions(BaseModel, Generic[PredictionT]):
     model: ModelReference
 
 
+class Scores(BaseModel):
+    """One score for each row, in their order."""
+
+    predictions: list[Score]
+    model: ModelReference
+
+
+class RefusedModel(BaseModel):
+    """A version that should be served and is not."""
+
+    version: str
+    reason: str
+
+
 class ModelStatus(BaseModel):
     """What is being served, or why nothing is."""
 
@@ -56,7 +88,11 @@ class ModelStatus(BaseModel):
     ready: bool
     version: str | None
     feature_service: str
+    columns: dict[str, str] = Field(description="What the model takes: by column, float64 or str.")
+    served_since: datetime | None = Field(description="When this version began to answer here (UTC).")
+    watermarks: dict[str, datetime] = Field(description="By feature view, up to when it was materialised (UTC).")
     clock: datetime | None = Field(description="Where the event clock stands (UTC).")
+    refused: RefusedModel | None = Field(description="A version that should be served and is not, and why.")
     reason: str | None = Field(description="Why it is not ready, and what to do.")
 
 

@@ -1,6 +1,7 @@
 """The routes: KServe's V1 protocol, and what an orchestrator asks."""
 
 from typing import Any
+from uuid import uuid4
 
 from fastapi import APIRouter, Response
 
@@ -14,7 +15,19 @@ from serving.dependencies import (
     PredictorDep,
     ReasonDep,
 )
-from serving.protocol import Failure, Health, Instances, ModelReference, ModelStatus, Predictions
+from serving.prediction import Predictor, prediction_of
+from serving.protocol import (
+    Failure,
+    FeatureRows,
+    Health,
+    Instances,
+    ModelReference,
+    ModelStatus,
+    Predictions,
+    RefusedModel,
+    Score,
+    Scores,
+)
 from serving.schemas import Instance, Prediction
 
 router = APIRouter()
@@ -26,23 +39,46 @@ async def predict(
     name: KnownModel, predictor: PredictorDep, clock: ClockDep, body: Instances[Instance]
 ) -> Predictions[Prediction]:
     """Predict for one or more instances with what is known at the event clock."""
-    manifest = predictor.model.manifest
+    # In the event loop: handing it to a thread takes longer than predicting.
+    answered = predictor.predict(body.instances, clock)
+    ids = [uuid4().hex for _ in answered]
     return Predictions[Prediction](
-        # In the event loop: handing it to a thread takes longer than predicting.
-        predictions=predictor.predict(body.instances, clock),
-        model=ModelReference(name=name, version=manifest.version, feature_service=manifest.feature_service),
+        predictions=[
+            prediction_of(*each) for each in zip(body.instances, answered, [clock] * len(ids), ids, strict=True)
+        ],
+        model=_reference(predictor),
     )
+
+
+@router.post("/v1/models/{name}:score", dependencies=[BoundedJson], responses=REFUSALS, tags=["model"])
+async def score(name: KnownModel, predictor: PredictorDep, clock: ClockDep, body: FeatureRows) -> Scores:
+    """Predict for ready rows of features, as batch jobs and what-if questions have them."""
+    answered = predictor.score(body.instances)
+    return Scores(
+        predictions=[Score(prediction_id=uuid4().hex, value=each.value) for each in answered],
+        model=_reference(predictor),
+    )
+
+
+def _reference(predictor: Predictor) -> ModelReference:
+    manifest = predictor.model.manifest
+    return ModelReference(name=manifest.name, version=manifest.version, feature_service=manifest.feature_service)
 
 
 @router.get("/v1/models/{name}", responses={404: {"model": Failure}}, tags=["model"])
 async def model_status(name: KnownModel, assets: AssetsDep, clock: ClockIfSetDep, reason: ReasonDep) -> ModelStatus:
     """Say what is being served, or why nothing is."""
+    predictor, refused = assets.predictor, assets.refused
     return ModelStatus(
         name=name,
         ready=reason is None,
         version=assets.version,
         feature_service=PROBLEM.feature_service,
+        columns=dict(predictor.model.manifest.columns) if predictor else {},
+        served_since=assets.opened_at,
+        watermarks=dict(predictor.features.watermarks) if predictor else {},
         clock=clock,
+        refused=RefusedModel(version=refused.version, reason=refused.reason) if refused else None,
         reason=reason,
     )
 

@@ -16,6 +16,7 @@ from flightline.problem import PROBLEM
 
 NOON = datetime(2013, 12, 31, 12, tzinfo=UTC)
 PREDICT = f"/v1/models/{PROBLEM.model_name}:predict"
+SCORE = f"/v1/models/{PROBLEM.model_name}:score"
 STATUS = f"/v1/models/{PROBLEM.model_name}"
 # Its prediction time is the clock.
 INSTANCE = {
@@ -36,10 +37,16 @@ class HandMadeFeatures:
     names: tuple[str, ...] = ("delay", "gust")
     delays: Mapping[str, float] = field(default_factory=lambda: {"B6": 60.0, "AA": -10.0})
     asked_as_of: list[datetime] = field(default_factory=list)
+    watermarks: Mapping[str, datetime] = field(default_factory=lambda: {"recent": NOON, "weather": NOON})
+    definitions_sha256: str = "d" * 64
+    is_closed: bool = False
+
+    def close(self) -> None:
+        self.is_closed = True
 
     def read(self, entity_rows: Sequence[Mapping[str, object]], as_of: datetime) -> list[FeatureRow]:
         self.asked_as_of.append(as_of)
-        return [self._row(self.delays.get(str(row["carrier"])), as_of) for row in entity_rows]
+        return [self._row(self.delays.get(str(row.get("carrier"))), as_of) for row in entity_rows]
 
     def _row(self, delay: float | None, as_of: datetime) -> FeatureRow:
         if delay is None:

@@ -17,6 +17,10 @@ class ServingSettings(BaseModel, frozen=True):
 
     host: str = Field(default="127.0.0.1", description="Address to bind.")
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port to bind.")
+    workers: int = Field(default=1, ge=1, description="Processes that answer requests.")
+    watch: bool = Field(default=True, description="Start the watcher beside the service; false if it runs elsewhere.")
+    watch_seconds: float = Field(default=2.0, gt=0, description="Between two looks of the watcher at the registry.")
+    poll_seconds: float = Field(default=1.0, gt=0, description="Between two looks of a worker for a new model.")
     max_instances: int = Field(default=1000, ge=1, description="Instances allowed in one request.")
     max_body_bytes: int = Field(
         default=1_000_000, ge=1, description="Size of a request body above which it is refused."

@@ -25,7 +25,7 @@ def small_problem(task: str) -> Problem:
     metric = {"classification": "log_loss", "regression": "rmse"}[task]
     return replace(
         PROBLEM, model_name=f"small-{task}", task=task, label="label", slices=("side",), primary_metric=metric,
-        windows=windows,
+        windows=windows, entity_keys=("side",), request_columns=(),
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def features() -> HandMadeFeatures:
 @pytest.fixture
 def app(settings: Settings, model: ServedModel, features: HandMadeFeatures) -> FastAPI:
     app = create_app(settings)
-    assets = Assets(predictor=Predictor(model, features), version="3")
+    assets = Assets(Predictor(model, features))
     app.dependency_overrides[get_assets] = lambda: assets
     return app
 

@@ -159,11 +159,12 @@ def test_a_ready_service_has_imported_no_training_tool(filled_root: Path) -> Non
     code = (
         "import sys, serving.__main__\n"
         "from flightline.settings import Settings\n"
-        "from serving.assets import open_assets\n"
-        "assets = open_assets(Settings())\n"
-        "assets.close()\n"
+        "from serving.assets import AssetKeeper\n"
+        "keeper = AssetKeeper(Settings())\n"
+        "keeper.refresh()\n"
+        "keeper.close()\n"
         f"found = [name for name in {TRAINING_TOOLS} if name in sys.modules]\n"
-        "sys.exit(assets.reason or ', '.join(found) or 0)"
+        "sys.exit(keeper.assets.reason or ', '.join(found) or 0)"
     )
     environment = {"PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}", "FLIGHTLINE_ROOT": str(filled_root)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)

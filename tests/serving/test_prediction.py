@@ -11,7 +11,8 @@ from flightline.adapters.served_model import ServedModel
 from flightline.errors import ModelFileError
 from flightline.models import ZOO
 from flightline.problem import PROBLEM
-from serving.prediction import InstanceError, Predictor, check_still_to_come, input_frame, rehearse
+from serving.prediction import InstanceError, Predictor, check_still_to_come, input_columns
+from serving.rehearsal import rehearse
 from serving.schemas import EXAMPLE, Instance, Prediction, moment_of, prediction_time_of
 from tests.small_service import INSTANCE, KINDS, NOON, HandMadeFeatures, fitted, manifest_of
 
@@ -19,7 +20,8 @@ from tests.small_service import INSTANCE, KINDS, NOON, HandMadeFeatures, fitted,
 def test_columns_come_in_the_models_order_and_types() -> None:
     rows = [FeatureRow({"b": 1.0, "a": None}, {}, {}), FeatureRow({"b": None, "a": 2.0}, {}, {})]
     requested = pd.DataFrame({"word": ["x", None], "hour": [3, 4]})
-    frame = input_frame([("hour", "float64"), ("a", "float64"), ("word", "str"), ("b", "float64")], rows, requested)
+    columns = [("hour", "float64"), ("a", "float64"), ("word", "str"), ("b", "float64")]
+    frame = pd.DataFrame(input_columns(columns, rows, requested))
     expected = pd.DataFrame(
         {
             "hour": [3.0, 4.0],
@@ -33,14 +35,14 @@ def test_columns_come_in_the_models_order_and_types() -> None:
 
 def test_a_column_nobody_gives_is_refused_by_name() -> None:
     with pytest.raises(ModelFileError, match="takes the column 'wind'"):
-        input_frame([("wind", "float64")], [FeatureRow({"a": 1.0}, {}, {})], pd.DataFrame({"word": ["x"]}))
+        input_columns([("wind", "float64")], [FeatureRow({"a": 1.0}, {}, {})], pd.DataFrame({"word": ["x"]}))
 
 
 @pytest.mark.parametrize("name", ZOO[PROBLEM.task])
 def test_every_model_of_the_zoo_answers_with_and_without_features(name: str) -> None:
     predictor = Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS, name)), HandMadeFeatures())
     asked = [Instance(**(INSTANCE | {"carrier": carrier})) for carrier in ("B6", "ZZ", None)]
-    probabilities = [prediction.probability for prediction in predictor.predict(asked, NOON)]
+    probabilities = [answered.value for answered in predictor.predict(asked, NOON)]
     assert all(0 <= probability <= 1 for probability in probabilities)
 
 
@@ -48,7 +50,7 @@ def test_more_recent_delay_makes_late_more_probable(model: ServedModel) -> None:
     delays = {"AA": -10.0, "B6": 60.0, "UA": 10.0}
     asked = [Instance(**(INSTANCE | {"carrier": carrier})) for carrier in ("AA", "UA", "B6")]
     predictions = Predictor(model, HandMadeFeatures(delays=delays)).predict(asked, NOON)
-    probabilities = [prediction.probability for prediction in predictions]
+    probabilities = [answered.value for answered in predictions]
     assert probabilities == sorted(probabilities)
 
 
@@ -57,7 +59,27 @@ def test_what_the_model_does_not_take_changes_nothing(model: ServedModel) -> Non
     first, second = predictor.predict(
         [Instance(**INSTANCE), Instance(**(INSTANCE | {"flight": 9, "dest": "BOS"}))], NOON
     )
-    assert first == second
+    assert first.value == second.value
+
+
+def test_what_was_answered_names_what_it_rests_on(model: ServedModel) -> None:
+    (answered,) = Predictor(model, HandMadeFeatures()).predict([Instance(**INSTANCE)], NOON)
+    assert answered.inputs == {"delay": 60.0, "carrier": "B6", "gust": None, "scheduled_minute": 9 * 60.0}
+    assert answered.row is not None
+    assert answered.row.missing == {"weather": "after the clock"}
+
+
+def test_scoring_what_a_prediction_rests_on_gives_it_again(model: ServedModel) -> None:
+    predictor = Predictor(model, HandMadeFeatures())
+    answered = predictor.predict([Instance(**(INSTANCE | {"carrier": c})) for c in ("B6", None)], NOON)
+    scored = predictor.score([one.inputs for one in answered])
+    assert [(one.value, one.inputs) for one in scored] == [(one.value, one.inputs) for one in answered]
+
+
+def test_a_column_left_out_of_a_row_is_missing(model: ServedModel) -> None:
+    predictor = Predictor(model, HandMadeFeatures())
+    without, with_none = predictor.score([{"delay": 60.0}, dict.fromkeys(KINDS) | {"delay": 60.0}])
+    assert without == with_none
 
 
 def test_a_model_that_cannot_take_todays_features_is_found_at_the_start(model: ServedModel) -> None:

@@ -1,5 +1,6 @@
 """The routes, on hand-made features and a tiny model."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +15,7 @@ from flightline.settings import Settings
 from serving.assets import NO_MODEL, Assets
 from serving.dependencies import get_assets
 from serving.prediction import Predictor
-from tests.small_service import INSTANCE, NOON, PREDICT, STATUS, HandMadeFeatures
+from tests.small_service import INSTANCE, KINDS, NOON, PREDICT, STATUS, HandMadeFeatures
 
 
 def test_answers_in_the_protocols_shape(client: TestClient) -> None:
@@ -28,6 +29,7 @@ def test_answers_in_the_protocols_shape(client: TestClient) -> None:
     }
     (prediction,) = body["predictions"]
     assert 0.9 < prediction.pop("probability") < 1
+    assert re.fullmatch("[0-9a-f]{32}", prediction.pop("prediction_id"))
     assert prediction == {
         PROBLEM.label: True,
         "prediction_time": "2013-12-31T12:00:00Z",
@@ -46,7 +48,9 @@ def test_many_instances_are_answered_in_their_order(client: TestClient) -> None:
 
 def test_a_prediction_does_not_depend_on_its_neighbours(client: TestClient, ask: Callable[..., dict]) -> None:
     others = [INSTANCE | {"carrier": "ZZ"}, INSTANCE | {"carrier": "AA"}, INSTANCE]
-    assert client.post(PREDICT, json={"instances": others}).json()["predictions"][2] == ask()
+    among, alone = client.post(PREDICT, json={"instances": others}).json()["predictions"][2], ask()
+    assert among.pop("prediction_id") != alone.pop("prediction_id")
+    assert among == alone
 
 
 @pytest.mark.parametrize("changes", [{"carrier": "ZZ"}, {"carrier": None}, {"carrier": None, "tailnum": None}])
@@ -129,7 +133,11 @@ def test_the_status_of_a_ready_service(client: TestClient) -> None:
         "ready": True,
         "version": "3",
         "feature_service": PROBLEM.feature_service,
+        "columns": KINDS,
+        "served_since": None,
+        "watermarks": {"recent": "2013-12-31T12:00:00Z", "weather": "2013-12-31T12:00:00Z"},
         "clock": "2013-12-31T12:00:00Z",
+        "refused": None,
         "reason": None,
     }
     assert client.get("/health/ready").json() == {"status": "ready", "reason": None}
@@ -151,7 +159,7 @@ def test_a_feature_store_that_fails_is_503(app: FastAPI, client: TestClient, mod
         def read(self, entity_rows, as_of):
             raise FeatureError("the online store cannot be read (OperationalError)")
 
-    app.dependency_overrides[get_assets] = lambda: Assets(predictor=Predictor(model, Failing()), version="3")
+    app.dependency_overrides[get_assets] = lambda: Assets(Predictor(model, Failing()))
     answer = client.post(PREDICT, json={"instances": [INSTANCE]})
     assert (answer.status_code, answer.json()["error"]) == (503, "the online store cannot be read (OperationalError)")
 
@@ -161,7 +169,7 @@ def test_a_bug_is_500_without_its_message(app: FastAPI, client: TestClient, mode
         def read(self, entity_rows, as_of):
             raise RuntimeError("the secret is in secrets.txt")
 
-    app.dependency_overrides[get_assets] = lambda: Assets(predictor=Predictor(model, Broken()), version="3")
+    app.dependency_overrides[get_assets] = lambda: Assets(Predictor(model, Broken()))
     answer = client.post(PREDICT, json={"instances": [INSTANCE]})
     assert answer.status_code == 500
     assert answer.json() == {"error": "the service failed on this request; the reason is in its log"}

@@ -5,15 +5,17 @@ joins and materialisation are in `feast_store.py`.
 """
 
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flightline.adapters.feast_store import open_store
+from flightline.adapters.feast_store import STORE_FILES, describe_registered, open_store
 from flightline.clock import is_stale
 from flightline.errors import FeatureError
+from flightline.lineage import digest_of
 from flightline.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,8 +60,15 @@ class OnlineFeatures:
     """A feature service, opened once for many reads.
 
     It works on a snapshot of the registry: Feast refuses reads of a view that is being
-    materialised (feast issue 6780), and rewrites a registry file in place. Declarations
-    applied later are seen after the next start.
+    materialised (feast issue 6780), and rewrites a registry file in place. What is applied or
+    materialised later is seen by the next one that is opened.
+
+    Attributes
+    ----------
+    definitions_sha256
+        Digest of what the service and its views mean (`feast_store.describe`).
+    watermarks
+        By view, up to when its values were materialised (UTC).
     """
 
     def __init__(self, store: "FeatureStore", service: "FeatureService", snapshot: tempfile.TemporaryDirectory[str]):
@@ -67,6 +76,8 @@ class OnlineFeatures:
         self._service = service
         self._snapshot = snapshot
         self._views = _views(store, service)
+        self.definitions_sha256 = digest_of(describe_registered(store, service.name))
+        self.watermarks = _watermarks(store, self._views)
         self._absent = _absent_keys(store, {key for view in self._views for key in view.keys})
 
     @classmethod
@@ -173,6 +184,21 @@ def _or(key: object, absent: object) -> object:
     return absent if key is None else key
 
 
+def registry_stamp(settings: Settings) -> tuple[object, ...]:
+    """Look cheaply whether the registry has changed: another stamp means that it may have.
+
+    A registry that is no file of this machine counts as changed once a minute.
+    """
+    import yaml
+
+    try:
+        declared = yaml.safe_load((settings.feature_repo / STORE_FILES[settings.profile]).read_text(encoding="utf-8"))
+        found = (settings.feature_repo / declared["registry"]).stat()
+    except (OSError, KeyError, TypeError):
+        return (int(time.time() // 60),)
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
 def _open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
     """Open the store of the settings on a copy of its registry that nothing changes."""
     from feast import FeatureStore
@@ -212,6 +238,13 @@ def _views(store: "FeatureStore", service: "FeatureService") -> list[_View]:
         features = tuple(field.name for field in projection.features)
         views.append(_View(view.name, view.ttl or timedelta(0), keys, features))
     return views
+
+
+def _watermarks(store: "FeatureStore", views: Sequence[_View]) -> dict[str, datetime]:
+    ends = {
+        view.name: max(end for _, end in store.get_feature_view(view.name).materialization_intervals) for view in views
+    }
+    return {name: end if end.tzinfo else end.replace(tzinfo=UTC) for name, end in ends.items()}
 
 
 def _absent_keys(store: "FeatureStore", keys: set[str]) -> dict[str, object]:

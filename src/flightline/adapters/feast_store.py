@@ -71,7 +71,18 @@ def _service(declarations: list[Any], name: str) -> "FeatureService":
 
 
 def describe_service(settings: Settings, name: str) -> dict[str, object]:
-    """Describe a feature service in plain values that change only when a meaning changes.
+    """Describe a feature service, as it is declared, in plain values that change only when a meaning changes.
+
+    Returns
+    -------
+    dict
+        See `describe`.
+    """
+    return describe(load_declarations(settings), name)
+
+
+def describe(declarations: list[Any], name: str) -> dict[str, object]:
+    """Describe a feature service among Feast objects, declared or registered.
 
     Returns
     -------
@@ -79,7 +90,6 @@ def describe_service(settings: Settings, name: str) -> dict[str, object]:
         By view: join keys, ttl in seconds, timestamp columns, and the type of each feature
         the service takes.
     """
-    declarations = load_declarations(settings)
     views = {view.name: view for view in _views(declarations)}
     entities = {item.name: item.join_key for item in declarations if hasattr(item, "join_key")}
     described: dict[str, object] = {}
@@ -92,6 +102,12 @@ def describe_service(settings: Settings, name: str) -> dict[str, object]:
             "features": {field.name: str(field.dtype) for field in projection.features},
         }
     return {"service": name, "views": described}
+
+
+def describe_registered(store: "FeatureStore", name: str) -> dict[str, object]:
+    """Describe a feature service as it is registered; equal to `describe_service` if the two agree."""
+    registered: list[Any] = [*store.list_entities(), *store.list_feature_views(), store.get_feature_service(name)]
+    return describe(registered, name)
 
 
 def _timestamp_columns(view: "FeatureView") -> list[str]:

@@ -29,6 +29,7 @@ from flightline.settings import Settings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas")
+MOST_MOVES = 1_000
 MOVERS = ("gate", "canary", "rollback")
 
 
@@ -231,6 +232,23 @@ def download_model(settings: Settings, model_version: ModelVersion) -> Path:
     return Path(mlflow.artifacts.download_artifacts(uri)) / MODEL_FILE
 
 
+def read_text(settings: Settings, model_version: ModelVersion, name: str) -> str:
+    """Give a text artifact of the run that made a version.
+
+    Raises
+    ------
+    RegistryError
+        If the run has no such artifact.
+    """
+    connect(settings)
+    try:
+        return mlflow.artifacts.load_text(f"runs:/{model_version.run_id}/{name}")
+    except (MlflowException, OSError) as err:
+        raise RegistryError(
+            f"version {model_version.version} was registered without {name}; train it again with `make train`"
+        ) from err
+
+
 def input_columns(settings: Settings, model_version: ModelVersion) -> tuple[tuple[str, ColumnKind], ...]:
     """Give the columns a version takes, in order, as (name, "float64" or "str")."""
     connect(settings)
@@ -283,14 +301,40 @@ def move_champion(
 
 def last_move(settings: Settings, name: str) -> dict[str, str] | None:
     """Give who moved `champion` last, from which version to which, and why."""
+    moves = _moves(settings, name)
+    return moves[-1] if moves else None
+
+
+def version_before(settings: Settings, name: str) -> str:
+    """Give the version that `champion` stood at before the one it stands at now; a rollback undoes a move.
+
+    Raises
+    ------
+    RegistryError
+        If there is none.
+    """
+    stood_at: list[str] = []
+    for move in _moves(settings, name):
+        if move["by"] == "rollback":
+            while stood_at and stood_at[-1] != move["to_version"]:
+                stood_at.pop()
+        else:
+            stood_at.append(move["to_version"])
+    if len(stood_at) < 2:
+        raise RegistryError(f"champion of {name} has stood at no other version before, so there is none to go back to")
+    return stood_at[-2]
+
+
+def _moves(settings: Settings, name: str) -> list[dict[str, str]]:
+    """Give the moves of `champion`, the oldest first."""
     client = connect(settings)
     experiment = client.get_experiment_by_name(f"{name}-champion-moves")
     if experiment is None:
-        return None
+        return []
     runs = client.search_runs(
         [experiment.experiment_id],
         "attributes.status = 'FINISHED'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
+        order_by=["attributes.start_time ASC"],
+        max_results=MOST_MOVES,
     )
-    return dict(runs[0].data.params) if runs else None
+    return [dict(run.data.params) for run in runs]

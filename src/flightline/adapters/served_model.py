@@ -1,6 +1,7 @@
 """The folder that the service loads its model from; whoever has the registry fills it.
 
     <folder>/current.json          {"version": "3"}: which one is served
+    <folder>/refused.json          a `Refusal`: which one should be, and why it is not; absent if all is well
     <folder>/<version>/model.skops
     <folder>/<version>/model.json  a `ModelManifest`
 
@@ -15,18 +16,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.model_files import MODEL_FILE, digest_of_file, load_model
 from flightline.errors import ModelFileError
 from flightline.problem import PROBLEM
 
-MANIFEST_FILE = "model.json"
-CURRENT_FILE = "current.json"
+MANIFEST_FILE, CURRENT_FILE, REFUSED_FILE = "model.json", "current.json", "refused.json"
+KEPT_VERSIONS = 3
 
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,63}$")]
 ColumnKind = Literal["float64", "str"]
+
+
+Value = float | str | None
+
+
+class ProbeRow(BaseModel):
+    """A row of the test window with what the model answered when it was registered.
+
+    Whoever loads the model asks it again: another library, processor or feature code must not
+    change the answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    request: dict[str, int | float | str | None] = Field(description="Entity keys and request columns.")
+    features: dict[str, Value] = Field(description="The model's input.")
+    prediction: float
 
 
 class ModelManifest(BaseModel):
@@ -42,6 +60,20 @@ class ModelManifest(BaseModel):
     columns: tuple[tuple[str, ColumnKind], ...] = Field(
         min_length=1, description="Name and kind of each column of its input, in order."
     )
+    feature_views_sha256: str = Field(
+        default="", description="Digest of the feature service's meaning in training; empty: not known, not checked."
+    )
+    probe: tuple[ProbeRow, ...] = Field(default=(), description="Answers that it must give again.")
+    registered_at: AwareDatetime | None = Field(default=None, description="When it was registered (UTC).")
+
+
+class Refusal(BaseModel):
+    """A version that should be served and is not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    reason: str
 
 
 class _Current(BaseModel):
@@ -66,6 +98,9 @@ def write_served_model(folder: Path, manifest: ModelManifest, model_file: Path) 
     ModelFileError
         If the file is not the one the manifest speaks of; the folder is then as before.
     """
+    if _is_whole(folder, manifest):
+        switch_served_model(folder, manifest.version)
+        return
     unfinished = folder / f".{manifest.version}.{os.getpid()}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -78,7 +113,7 @@ def write_served_model(folder: Path, manifest: ModelManifest, model_file: Path) 
                 f"version {manifest.version}; fetch it again from the registry"
             )
         (unfinished / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        # A version never changes in the registry, so what is replaced is a broken copy or the same.
+        # A version never changes in the registry, so what is replaced is a broken copy.
         shutil.rmtree(folder / manifest.version, ignore_errors=True)
         unfinished.rename(folder / manifest.version)
     finally:
@@ -86,8 +121,16 @@ def write_served_model(folder: Path, manifest: ModelManifest, model_file: Path) 
     switch_served_model(folder, manifest.version)
 
 
+def _is_whole(folder: Path, manifest: ModelManifest) -> bool:
+    try:
+        known = _read_manifest(folder, manifest.version)
+        return known == manifest and digest_of_file(folder / known.version / MODEL_FILE) == known.sha256
+    except (OSError, ModelFileError):
+        return False
+
+
 def switch_served_model(folder: Path, version: str) -> None:
-    """Make a version that is in the folder the current one.
+    """Make a version that is in the folder the current one; older ones but a few are removed.
 
     Raises
     ------
@@ -95,9 +138,66 @@ def switch_served_model(folder: Path, version: str) -> None:
         If the folder has no such version.
     """
     _read_manifest(folder, version)
-    unfinished = folder / f".{CURRENT_FILE}.{os.getpid()}.unfinished"
-    unfinished.write_text(json.dumps({"version": version}) + "\n", encoding="utf-8")
-    unfinished.replace(folder / CURRENT_FILE)
+    _write(folder / CURRENT_FILE, json.dumps({"version": version}))
+    (folder / REFUSED_FILE).unlink(missing_ok=True)
+    others = [entry for entry in folder.iterdir() if (entry / MANIFEST_FILE).is_file() and entry.name != version]
+    for old in sorted(others, key=lambda entry: entry.stat().st_mtime)[: -KEPT_VERSIONS + 1]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def current_manifest(folder: Path) -> ModelManifest | None:
+    """Give the manifest of the current version, or None if there is none that can be read."""
+    try:
+        current = _read_current(folder)
+        return _read_manifest(folder, current) if current else None
+    except ModelFileError:
+        return None
+
+
+@dataclass(frozen=True)
+class FolderStamp:
+    """What the folder asks for; another stamp means that something has changed in it."""
+
+    version: str | None
+    current: tuple[int, int] | None
+    refused: tuple[int, int] | None
+
+
+def folder_stamp(folder: Path) -> FolderStamp:
+    """Look cheaply whether the folder asks for another model than before."""
+    try:
+        version = _read_current(folder)
+    except ModelFileError:
+        version = None
+    return FolderStamp(version, _file_stamp(folder / CURRENT_FILE), _file_stamp(folder / REFUSED_FILE))
+
+
+def _file_stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
+
+
+def write_refusal(folder: Path, refusal: Refusal) -> None:
+    """Leave word of why a version is not served; what is current stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / REFUSED_FILE, refusal.model_dump_json())
+
+
+def read_refusal(folder: Path) -> Refusal | None:
+    """Give the word left by `write_refusal`, or None."""
+    try:
+        return Refusal.model_validate_json((folder / REFUSED_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _write(file: Path, text: str) -> None:
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}.unfinished")
+    unfinished.write_text(text + "\n", encoding="utf-8")
+    unfinished.replace(file)
 
 
 def load_served_model(folder: Path) -> ServedModel | None:
@@ -113,15 +213,21 @@ def load_served_model(folder: Path) -> ServedModel | None:
     ModelFileError
         If it is incomplete, altered, untrusted, or made for another problem.
     """
+    version = _read_current(folder)
+    if version is None:
+        return None
+    manifest = _read_manifest(folder, version)
+    check_problem(manifest)
+    return ServedModel(manifest=manifest, pipeline=load_model(folder / manifest.version / MODEL_FILE, manifest.sha256))
+
+
+def _read_current(folder: Path) -> str | None:
     try:
-        current = _Current.model_validate_json((folder / CURRENT_FILE).read_bytes())
+        return _Current.model_validate_json((folder / CURRENT_FILE).read_bytes()).version
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as err:
         raise ModelFileError(f"{CURRENT_FILE} does not name a model version; promote a model again") from err
-    manifest = _read_manifest(folder, current.version)
-    _check_problem(manifest)
-    return ServedModel(manifest=manifest, pipeline=load_model(folder / manifest.version / MODEL_FILE, manifest.sha256))
 
 
 def _read_manifest(folder: Path, version: str) -> ModelManifest:
@@ -141,7 +247,14 @@ def _read_manifest(folder: Path, version: str) -> ModelManifest:
     return manifest
 
 
-def _check_problem(manifest: ModelManifest) -> None:
+def check_problem(manifest: ModelManifest) -> None:
+    """Refuse a model of another problem, or with a column twice.
+
+    Raises
+    ------
+    ModelFileError
+        Saying which.
+    """
     got, expected = (manifest.name, manifest.feature_service), (PROBLEM.model_name, PROBLEM.feature_service)
     if got != expected:
         raise ModelFileError(

@@ -1,0 +1,93 @@
+"""Brings every new champion to where the service loads it from: `python -m pipelines.watcher`.
+
+The one process of the service that talks to the registry. A champion that fails a check never
+enters the folder; the last good one stays there, so that the service needs no registry to go on
+or to start again.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.served_model import Refusal, current_manifest, read_refusal, switch_served_model, write_refusal
+from flightline.errors import FlightlineError
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from flightline.specification import Problem
+from pipelines.champion import fetch_champion
+
+LOG = logging.getLogger("watcher")
+# A registry that does not answer is asked again at the next look, not for minutes.
+IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+
+
+class Watcher:
+    """Looks at the registry's `champion`, and keeps the service's folder at that version."""
+
+    def __init__(self, settings: Settings, problem: Problem):
+        self._settings, self._problem = settings, problem
+        self._said = ""
+
+    def look(self) -> None:
+        """Look once; whatever fails is logged once, and the folder stays as it is."""
+        folder = self._settings.serving_models_dir
+        try:
+            champion = registry.version_of(self._settings, self._problem.model_name, registry.CHAMPION)
+        except Exception as err:  # noqa: BLE001  # MLflow passes on what its store raises: requests, sqlalchemy, its own
+            self._say(logging.WARNING, f"the registry does not answer ({type(err).__name__}); what is served stays")
+            return
+        if champion is None:
+            self._say(logging.INFO, "there is no champion yet")
+            return
+        version = str(champion.version)
+        served, refused = current_manifest(folder), read_refusal(folder)
+        if served is not None and (served.version, served.sha256) == (version, champion.tags.get("model_sha256")):
+            if refused is not None:
+                switch_served_model(folder, version)  # back on what is served: nothing is refused any more
+            self._say(logging.INFO, f"version {version} is champion and is in place")
+            return
+        try:
+            fetch_champion(self._settings, self._problem)
+            self._say(logging.INFO, f"version {version} is champion and is in place")
+        except (FlightlineError, KeyError, OSError, ValueError) as err:
+            reason = str(err) if isinstance(err, FlightlineError) else f"{type(err).__name__}: {err}"
+            if refused is None or (refused.version, refused.reason) != (version, reason):
+                write_refusal(folder, Refusal(version=version, reason=reason))
+            self._say(logging.ERROR, f"version {version} is refused: {reason}")
+
+    def _say(self, level: int, what: str) -> None:
+        if what != self._said:
+            LOG.log(level, what)
+        self._said = what
+
+
+def watch(settings: Settings, is_over: threading.Event, is_orphan: Callable[[], bool] = lambda: False) -> None:
+    """Look again and again, until told to end or left alone by the service that started it."""
+    watcher = Watcher(settings, PROBLEM)
+    while not is_over.is_set() and not is_orphan():
+        watcher.look()
+        is_over.wait(settings.serving.watch_seconds)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and watch until stopped."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
+    parent = parser.parse_args(arguments).parent
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name, value in IMPATIENCE.items():
+        os.environ.setdefault(name, value)
+    is_over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: is_over.set())
+    watch(Settings(), is_over, lambda: parent is not None and os.getppid() != parent)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""The watcher on a real registry: it brings the champion, refuses what it must, and leaves what is good."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.model_files import digest_of_file
+from flightline.adapters.served_model import current_manifest, read_refusal
+from flightline.errors import RegistryError
+from flightline.problem import PROBLEM
+from flightline.settings import ServingSettings, Settings
+from pipelines.champion import roll_back
+from pipelines.probe import write_probe
+from pipelines.watcher import IMPATIENCE, Watcher, watch
+from tests.small_service import INSTANCE, KINDS, fitted
+
+ROOT = Path(__file__).parents[2]
+EVIDENCE = {"test": "the watcher"}
+Register = Callable[..., str]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(root=tmp_path, serving=ServingSettings(watch_seconds=0.05))
+
+
+@pytest.fixture
+def register(settings: Settings) -> Register:
+    """Register a small model as training does, with changes to its tags, and make it champion."""
+
+    def register(model: str = "logistic_regression", *, with_probe: bool = True, **tags: str) -> str:
+        pipeline = fitted(KINDS, model)
+        features = pd.DataFrame([dict.fromkeys(KINDS), {"delay": 1.0, "carrier": "B6", "gust": 2.0}], columns=[*KINDS])
+        features = features.astype({name: "float64" if kind == "float64" else object for name, kind in KINDS.items()})
+        folder = settings.root / "evaluation"
+        folder.mkdir(exist_ok=True)
+        if with_probe:
+            write_probe(PROBLEM, folder, pd.DataFrame([INSTANCE] * 2), features, pipeline.predict_proba(features)[:, 1])
+        contents = registry.RunContents({}, {}, {}, pipeline, "predict_proba", features, "d", "s", "0" * 32, folder)
+        run_id, model_id, digest = registry.log_run(settings, PROBLEM.model_name, model, contents)
+        told = {"model_sha256": digest, "feature_service": PROBLEM.feature_service, "feature_views_sha256": "d" * 64}
+        version = registry.register(settings, PROBLEM.model_name, run_id, model_id, told | tags)
+        crown(settings, version)
+        return version
+
+    return register
+
+
+def crown(settings: Settings, version: str) -> None:
+    registry.move_champion(settings, PROBLEM.model_name, version, by="gate", why="a test", evidence=EVIDENCE)
+
+
+def served(settings: Settings) -> str | None:
+    manifest = current_manifest(settings.serving_models_dir)
+    return manifest.version if manifest else None
+
+
+def test_without_a_champion_nothing_is_done(settings: Settings) -> None:
+    Watcher(settings, PROBLEM).look()
+    assert served(settings) is None
+
+
+def test_the_champion_is_followed_forth_and_back(settings: Settings, register: Register) -> None:
+    watcher = Watcher(settings, PROBLEM)
+    for _ in range(2):
+        version = register()
+        watcher.look()
+        assert served(settings) == version
+    roll_back(settings, PROBLEM, "a test")
+    watcher.look()
+    assert served(settings) == "1"
+    manifest = current_manifest(settings.serving_models_dir)
+    assert manifest is not None
+    assert len(manifest.probe) == 2
+
+
+def test_rolling_back_goes_further_back_each_time(settings: Settings, register: Register) -> None:
+    for _ in range(3):
+        register()
+    roll_back(settings, PROBLEM, "a test")
+    roll_back(settings, PROBLEM, "a test")
+    assert registry.version_of(settings, PROBLEM.model_name, registry.CHAMPION).version in (1, "1")
+    with pytest.raises(RegistryError, match="has stood at no other version before"):
+        roll_back(settings, PROBLEM, "a test")
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ({"model_sha256": "0" * 64}, r"model\.skops has sha256 .*, expected 0000"),
+        ({"feature_service": "other_v1"}, "on feature service 'other_v1', expected"),
+    ],
+)
+def test_what_does_not_fit_never_enters_the_folder(settings, register: Register, tags: dict, reason: str) -> None:
+    watcher = Watcher(settings, PROBLEM)
+    register()
+    watcher.look()
+    bad = register("decision_tree", **tags)
+    watcher.look()
+    refusal = read_refusal(settings.serving_models_dir)
+    assert served(settings) == "1"
+    assert refusal is not None
+    assert refusal.version == bad
+    assert pd.Series([refusal.reason]).str.contains(reason).all()
+    crown(settings, "1")
+    watcher.look()
+    assert read_refusal(settings.serving_models_dir) is None
+
+
+def test_a_model_with_an_untrusted_type_is_refused(settings: Settings, register: Register, monkeypatch) -> None:
+    version = register()
+    evil = settings.root / "evil.skops"
+    skops.io.dump(Pipeline([("call", FunctionTransformer(eval))]), evil)
+    registry.tag_version(settings, PROBLEM.model_name, version, {"model_sha256": digest_of_file(evil)})
+    monkeypatch.setattr(registry, "download_model", lambda *_: evil)
+    Watcher(settings, PROBLEM).look()
+    refusal = read_refusal(settings.serving_models_dir)
+    assert refusal is not None
+    assert "outside the allow-list" in refusal.reason
+    assert served(settings) is None
+
+
+def test_a_registry_that_does_not_answer_changes_nothing(settings, register: Register, caplog, monkeypatch) -> None:
+    for name, value in IMPATIENCE.items():
+        monkeypatch.setenv(name, value)
+    register()
+    Watcher(settings, PROBLEM).look()
+    away = Settings(root=settings.root, mlflow_tracking_uri="http://127.0.0.1:9")
+    watcher = Watcher(away, PROBLEM)
+    watcher.look()
+    watcher.look()
+    assert served(settings) == "1"
+    assert caplog.text.count("the registry does not answer") == 1
+
+
+def test_a_version_registered_without_a_probe_is_refused(settings: Settings, register: Register) -> None:
+    register(with_probe=False)
+    Watcher(settings, PROBLEM).look()
+    refusal = read_refusal(settings.serving_models_dir)
+    assert refusal is not None
+    assert "was registered without evaluation/probe.json" in refusal.reason
+
+
+def test_it_watches_until_it_is_told_to_end(settings: Settings, register: Register) -> None:
+    is_over = threading.Event()
+    thread = threading.Thread(target=watch, args=(settings, is_over))
+    thread.start()
+    register()
+    deadline = time.monotonic() + 30
+    while served(settings) != "1" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    is_over.set()
+    thread.join(10)
+    assert served(settings) == "1"
+    assert not thread.is_alive()
+
+
+STARTER = """
+import os, subprocess, sys
+command = [sys.executable, "-m", "pipelines.watcher", "--parent", str(os.getpid())]
+print(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)
+"""
+
+
+def test_it_ends_when_the_service_that_started_it_is_gone(settings: Settings) -> None:
+    environment = os.environ | {"FLIGHTLINE_ROOT": str(settings.root), "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    started = subprocess.run(
+        [sys.executable, "-c", STARTER], env=environment, capture_output=True, text=True, check=True
+    )
+    pid, deadline = int(started.stdout), time.monotonic() + 60
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not Path(f"/proc/{pid}").exists()

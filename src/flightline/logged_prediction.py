@@ -112,10 +112,12 @@ def plain_keys(keys: Mapping[str, object]) -> dict[str, Plain]:
     >>> plain_keys({"at": datetime(2026, 1, 1, tzinfo=UTC), "item": 7.0, "size": float("nan")})
     {'at': '2026-01-01T00:00:00+00:00', 'item': 7, 'size': None}
     """
-    return {name: value if type(value) in (str, int) else _plain(name, value) for name, value in keys.items()}
+    return {name: _plain(name, value) for name, value in keys.items()}
 
 
 def _plain(name: str, value: object) -> Plain:
+    if type(value) is str or type(value) is int:  # most are, and this is done for every answer
+        return value
     if isinstance(value, np.generic):
         value = pd.Timestamp(value, tz="UTC") if isinstance(value, np.datetime64) else value.item()
     if value is None or value is pd.NaT or value is pd.NA or value != value:

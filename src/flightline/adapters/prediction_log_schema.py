@@ -66,6 +66,12 @@ _CHECKPOINT_PAGES = 4000
 _MIGRATION_LOCK = 0x666C_6967  # any constant: which advisory lock of PostgreSQL is held while migrating
 
 
+def as_text(name: str) -> sa.ColumnElement[Any]:
+    """Select a column of PREDICTIONS, JSON as the text that was written."""
+    column = PREDICTIONS.c[name]
+    return sa.cast(column, sa.Text).label(name) if name in DOCUMENTS else column
+
+
 def log_url(settings: Settings) -> sa.URL:
     """Say which database the settings name, with a driver this project has.
 
@@ -123,7 +129,8 @@ def make_engine(settings: Settings, is_bounded: bool = True) -> sa.Engine:
     Parameters
     ----------
     is_bounded
-        Whether PostgreSQL ends a statement after `busy_timeout_seconds`; not for migrations and exports.
+        Whether PostgreSQL ends a statement after `busy_timeout_seconds`, and connections are kept for the next:
+        for writing predictions, not for what is rare and may take its time.
     """
     url = log_url(settings)
     if url.drivername == "sqlite":
@@ -149,9 +156,8 @@ def _postgres_engine(settings: Settings, url: sa.URL, is_bounded: bool) -> sa.En
     milliseconds = int(patience * 1000)
     # A peer that went away without a word is given up too, not only one that refuses.
     wait = {"connect_timeout": max(2, round(patience)), "tcp_user_timeout": milliseconds, "keepalives_idle": 30}
-    engine = sa.create_engine(
-        url, connect_args=wait, pool_size=2, max_overflow=8, pool_timeout=patience, hide_parameters=True
-    )
+    pool = {"pool_size": 2, "max_overflow": 8, "pool_timeout": patience} if is_bounded else {"poolclass": sa.NullPool}
+    engine = sa.create_engine(url, connect_args=wait, hide_parameters=True, **pool)
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:

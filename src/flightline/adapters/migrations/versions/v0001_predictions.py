@@ -14,18 +14,28 @@ TABLE = "predictions"
 
 def upgrade() -> None:
     """Make the table and its indexes."""
-    text, number = sa.Text(), sa.Double()
     moment = sa.String(32).with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
     document = sa.Text().with_variant(postgresql.JSON(), "postgresql")
-    columns = [("request_id", text), ("logged_at", moment), ("clock", moment), ("prediction_time", moment)]
-    columns += [("moment", moment), ("instance_key", sa.String(64)), ("keys", document), ("features", document)]
-    columns += [("event_timestamps", document), ("watermarks", document), ("missing", document), ("prediction", number)]
-    columns += [("model_name", text), ("model_version", text), ("feature_service", text), ("role", sa.String(16))]
-    columns += [("door", sa.String(16))]
     op.create_table(
         TABLE,
         sa.Column("prediction_id", sa.String(32), nullable=False),
-        *[sa.Column(name, kind, nullable=False) for name, kind in columns],
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("logged_at", moment, nullable=False),
+        sa.Column("clock", moment, nullable=False),
+        sa.Column("prediction_time", moment, nullable=False),
+        sa.Column("moment", moment, nullable=False),
+        sa.Column("instance_key", sa.String(64), nullable=False),
+        sa.Column("keys", document, nullable=False),
+        sa.Column("features", document, nullable=False),
+        sa.Column("event_timestamps", document, nullable=False),
+        sa.Column("watermarks", document, nullable=False),
+        sa.Column("missing", document, nullable=False),
+        sa.Column("prediction", sa.Double(), nullable=False),
+        sa.Column("model_name", sa.Text(), nullable=False),
+        sa.Column("model_version", sa.Text(), nullable=False),
+        sa.Column("feature_service", sa.Text(), nullable=False),
+        sa.Column("role", sa.String(16), nullable=False),
+        sa.Column("door", sa.String(16), nullable=False),
         sa.PrimaryKeyConstraint("prediction_id", name="pk_predictions"),
     )
     for column in ("logged_at", "clock", "instance_key"):

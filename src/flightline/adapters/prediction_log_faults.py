@@ -15,6 +15,7 @@ _LOCKED = "was locked by another process for longer than busy_timeout_seconds; f
 _NO_TABLE = "lacks a table or column this code needs; run `make migrate`"
 _TAKEN = "holds one of these prediction ids already; each prediction needs a new one, and none of these was written"
 _NOT_SOUND = "is damaged or is no SQLite database; move it away, and restore it from a copy if there is one"
+_NO_TEXT = "refuses a value that its text cannot hold; leave out NUL characters and half surrogate pairs"
 _GONE = "cannot be reached; check that it is up and that prediction_log.url is right"
 
 _OF_SQLITE = {
@@ -82,5 +83,5 @@ def _meaning(err: BaseException) -> str:
         return _OF_SYSTEM.get(err.errno or 0, _NO_FOLDER)
     state = getattr(err, "sqlstate", None)
     if state is None:
-        return _GONE
+        return _NO_TEXT if isinstance(err, ValueError) or type(err).__name__ == "DataError" else _GONE
     return _OF_POSTGRES.get(state) or f"refuses it (PostgreSQL error {state}); look at its log"

@@ -36,9 +36,10 @@ from flightline.adapters.prediction_log_schema import (
 from flightline.errors import LogError
 from flightline.settings import Settings
 
-# Rows read, written and deleted at a time: a delete holds SQLite's one write lock for some milliseconds.
-_BATCH = 500
-_ROWS_IN_GROUP = 10_000
+# Rows written to a file at a time, which bounds memory; reading holds up no writer.
+_ROWS_AT_ONCE = 5_000
+# Rows deleted at a time: it holds SQLite's one write lock for some milliseconds.
+_ROWS_IN_DELETE = 250
 # SQLite's lock is not handed over in turn; who waits for it looks again after some milliseconds.
 _PAUSE_SECONDS = 0.02
 _TYPES = {"prediction": pa.float64(), **dict.fromkeys(MOMENTS, pa.timestamp("us", tz="UTC"))}
@@ -147,8 +148,9 @@ def _days(engine: sa.Engine, before: datetime) -> Iterator[date]:
 
 def _export(engine: sa.Engine, day: date, file: Path) -> int:
     """Put what the log holds of a day into its file, beside what is there; return how many rows were added."""
+    if not any(_rows_of_day(engine, day)):
+        return 0
     unfinished = file.with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
     try:
         digest, kept, added = hashlib.sha256(), 0, 0
         with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
@@ -156,9 +158,8 @@ def _export(engine: sa.Engine, day: date, file: Path) -> int:
                 kept += _add(writer, rows, digest)
             for rows in _rows_of_day(engine, day):
                 added += _add(writer, rows, digest)
-        if added:
-            _demand_equal(unfinished, kept + added, digest.hexdigest())
-            _put_in_place(unfinished, file)
+        _demand_equal(unfinished, kept + added, digest.hexdigest())
+        _put_in_place(unfinished, file)
         return added
     finally:
         unfinished.unlink(missing_ok=True)
@@ -201,7 +202,7 @@ def _put_in_place(unfinished: Path, file: Path) -> None:
 def _delete_what_is_in(engine: sa.Engine, file: Path) -> int:
     """Delete the rows that a file holds, comparing each with it; return how many were deleted."""
     deleted = 0
-    for rows in _rows_of_file(file):
+    for rows in _rows_of_file(file, _ROWS_IN_DELETE):
         in_file = {row[0]: row for row in rows}
         found = _rows_by_id(engine, list(in_file))
         if differing := [row[0] for row in found if _canonical([row]) != _canonical([in_file[row[0]]])]:
@@ -217,29 +218,28 @@ def _delete_what_is_in(engine: sa.Engine, file: Path) -> int:
     return deleted
 
 
-def _rows_of_file(file: Path) -> Iterator[list[Row]]:
+def _rows_of_file(file: Path, at_once: int = _ROWS_AT_ONCE) -> Iterator[list[Row]]:
     with pq.ParquetFile(file) as opened:
         if not opened.schema_arrow.equals(SCHEMA):
             raise LogError(f"{file.name} is no export of this schema; move it away, and run it again")
-        for batch in opened.iter_batches(batch_size=_BATCH):
+        for batch in opened.iter_batches(batch_size=at_once):
             yield [tuple(row.values()) for row in batch.to_pylist()]
 
 
 def _rows_of_day(engine: sa.Engine, day: date) -> Iterator[list[Row]]:
     """Give a day's rows in their order, some at a time, so that no read lasts long."""
     start = datetime.combine(day, datetime.min.time(), UTC)
-    first, end = (moment_value(moment, engine.dialect.name) for moment in (start, start + timedelta(days=1)))
-    order = (PREDICTIONS.c.logged_at, PREDICTIONS.c.prediction_id)
-    last: tuple[Any, str] = (first, "")
+    since, end = (moment_value(moment, engine.dialect.name) for moment in (start, start + timedelta(days=1)))
+    logged_at, prediction_id, last_id = PREDICTIONS.c.logged_at, PREDICTIONS.c.prediction_id, ""
     while True:
-        later = sa.and_(sa.tuple_(*order) > sa.tuple_(*last), order[0] < end)
-        statement = sa.select(*map(as_text, COLUMNS)).where(later).order_by(*order).limit(_BATCH)
-        rows = _fetch(engine, statement)
+        later = sa.or_(logged_at > since, prediction_id > last_id)
+        statement = sa.select(*map(as_text, COLUMNS)).where(logged_at >= since, logged_at < end, later)
+        rows = _fetch(engine, statement.order_by(logged_at, prediction_id).limit(_ROWS_AT_ONCE))
         if rows:
             yield rows
-        if len(rows) < _BATCH:
+        if len(rows) < _ROWS_AT_ONCE:
             return
-        last = (moment_value(rows[-1][COLUMNS.index("logged_at")], engine.dialect.name), rows[-1][0])
+        since, last_id = moment_value(rows[-1][COLUMNS.index("logged_at")], engine.dialect.name), rows[-1][0]
 
 
 def _rows_by_id(engine: sa.Engine, ids: list[str]) -> list[Row]:
@@ -249,11 +249,8 @@ def _rows_by_id(engine: sa.Engine, ids: list[str]) -> list[Row]:
 def _fetch(engine: sa.Engine, statement: sa.Select[Any]) -> list[Row]:
     with engine.connect() as connection:
         return [
-            tuple(
-                _moment(value) if name in MOMENTS else value
-                for name, value in zip(COLUMNS, connection_row, strict=True)
-            )
-            for connection_row in connection.execute(statement)
+            tuple(_moment(value) if name in MOMENTS else value for name, value in zip(COLUMNS, row, strict=True))
+            for row in connection.execute(statement)
         ]
 
 

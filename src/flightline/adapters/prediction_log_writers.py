@@ -173,7 +173,7 @@ class PostgresWriter:
                 self._engine.dispose()
                 # The first try may have been committed before the connection died.
                 self._execute(statement_again, rows)
-        except sa.exc.SQLAlchemyError as err:
+        except (sa.exc.SQLAlchemyError, ValueError) as err:
             raise LogError(fault_of(err, self._place)) from err
 
     def _execute(self, statement: str, rows: Sequence[Row]) -> None:

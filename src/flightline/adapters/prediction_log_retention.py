@@ -100,11 +100,18 @@ def retire(settings: Settings, before: datetime, now: datetime) -> Iterator[Reti
         with _alone_in(folder):
             for day in _days(engine, before):
                 yield _retire_day(engine, day, folder / f"{day.isoformat()}.parquet")
-    except (sa.exc.SQLAlchemyError, pa.ArrowException) as err:
+    except sa.exc.SQLAlchemyError as err:
         raise LogError(fault_of(err, place)) from err
-    except OSError as err:
+    except pa.ArrowException as err:
         raise LogError(
-            f"an export of the prediction log cannot be written ({err.strerror}); nothing was deleted that is not in "
+            f"an export of the prediction log is not readable as parquet ({type(err).__name__}); no more was deleted: "
+            "move the day's file away, and run `make retention` again"
+        ) from err
+    except OSError as err:
+        # Arrow's own text holds the path.
+        reason = os.strerror(err.errno) if err.errno else type(err).__name__
+        raise LogError(
+            f"an export of the prediction log cannot be written ({reason}); nothing was deleted that is not in "
             "a file: make room or a folder, and run `make retention` again"
         ) from err
     finally:
@@ -189,14 +196,17 @@ def _demand_equal(file: Path, expected_rows: int, expected_digest: str) -> None:
 
 def _put_in_place(unfinished: Path, file: Path) -> None:
     """Rename a file after its bytes are on the disk: a power cut must not undo what rows were deleted for."""
-    for path, flags in ((unfinished, os.O_RDONLY), (file.parent, os.O_RDONLY | os.O_DIRECTORY)):
-        if path is file.parent:
-            unfinished.replace(file)
-        descriptor = os.open(path, flags)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    _sync(unfinished)
+    unfinished.replace(file)
+    _sync(file.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _delete_what_is_in(engine: sa.Engine, file: Path) -> int:

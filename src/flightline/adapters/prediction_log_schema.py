@@ -191,7 +191,7 @@ def migrate(settings: Settings, revision: str = "head") -> str | None:
     with _migration(settings) as (connection, config):
         current = _revision_of(connection)
         # alembic cannot go up to what lies below.
-        is_down = current is not None and revision != "head" and revision < current
+        is_down = current is not None and revision != "head" and (revision == "base" or revision < current)
         (command.downgrade if is_down else command.upgrade)(config, revision)
         return _revision_of(connection)
 

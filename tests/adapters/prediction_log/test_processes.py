@@ -16,6 +16,8 @@ from flightline.settings import Settings
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 
 PROJECT = Path(__file__).parents[3]
+pytestmark = pytest.mark.slow
+
 KILLS = 6
 ROWS_BEFORE_KILL = 40
 

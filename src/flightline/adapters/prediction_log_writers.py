@@ -72,7 +72,7 @@ class SqliteWriter:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Insert the rows in one transaction."""
-        self._do(_INSERT_SQLITE, rows)
+        self._do(INSERT_SQLITE, rows)
 
     def probe(self) -> None:
         """Write the probe row, and see that the disk has room for more."""
@@ -135,7 +135,7 @@ class SqliteWriter:
             connection.close()
 
 
-_INSERT_SQLITE = _insert("?")
+INSERT_SQLITE = _insert("?")
 
 
 class PostgresWriter:
@@ -153,7 +153,7 @@ class PostgresWriter:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Insert the rows in one transaction."""
-        self._do(_INSERT_POSTGRES, _INSERT_POSTGRES + _UNLESS_THERE, rows)
+        self._do(INSERT_POSTGRES, INSERT_POSTGRES + UNLESS_THERE, rows)
 
     def probe(self) -> None:
         """Write the probe row."""
@@ -189,5 +189,5 @@ class PostgresWriter:
         self._engine.dispose()
 
 
-_INSERT_POSTGRES = _insert("%s")
-_UNLESS_THERE = " ON CONFLICT (prediction_id) DO NOTHING"
+INSERT_POSTGRES = _insert("%s")
+UNLESS_THERE = " ON CONFLICT (prediction_id) DO NOTHING"

@@ -73,7 +73,7 @@ def test_a_retry_after_a_commit_whose_answer_was_lost_writes_nothing_twice(log):
     from flightline.adapters.prediction_log_rows import encode
 
     rows = encode([prediction(), prediction()], "postgresql")
-    again = writers._INSERT_POSTGRES + writers._UNLESS_THERE
+    again = writers.INSERT_POSTGRES + writers.UNLESS_THERE
     log._writer.write(rows[:1])
     log._writer._execute(again, rows)
     log._writer._execute(again, rows[:1])

@@ -1,5 +1,6 @@
 """Old predictions move to parquet: all of them, once, and none is deleted that is not in a file."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -166,6 +167,22 @@ def test_a_file_that_reads_back_otherwise_is_not_put_in_place(log, settings, tmp
     for rows, wanted in ((3, digest), (4, digest)):
         with pytest.raises(LogError, match=f"reads back as 3 rows .* expected {rows}"):
             retention._demand_equal(day.file, rows, wanted)
+
+
+def test_an_export_that_drops_a_row_deletes_nothing(log, settings, monkeypatch):
+    # The fault is planted: rows are counted and hashed as they should be, but one is not written.
+    add = retention._add
+
+    def add_too_little(writer, rows, digest):
+        digest.update(retention._canonical(rows))
+        return add(writer, rows[1:], hashlib.sha256()) + 1
+
+    monkeypatch.setattr(retention, "_add", add_too_little)
+    fill(log, 3)
+    with pytest.raises(LogError, match=r"reads back as 2 rows .* expected 3 .* nothing was deleted"):
+        move(settings)
+    assert log.count() == 3
+    assert not list(settings.prediction_exports_dir.glob("*.parquet"))
 
 
 def test_a_file_of_something_else_is_not_added_to(log, settings):

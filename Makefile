@@ -107,6 +107,14 @@ serve: $(READY)  ## Serve the champion on http://127.0.0.1:8000
 predict: $(READY)  ## Send a real request to the running service and print the answer
 	@$(RUN) -m pipelines.request
 
+.PHONY: migrate
+migrate: $(READY)  ## Bring the schema of the prediction log to the one of this code
+	@$(RUN) -m pipelines.prediction_log migrate
+
+.PHONY: retention
+retention: $(READY)  ## Move predictions older than so many days into parquet files: make retention DAYS=90
+	@$(RUN) -m pipelines.prediction_log export $(if $(DAYS),--days "$(DAYS)")
+
 ##@ Start your own
 .PHONY: example
 example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
@@ -152,6 +160,10 @@ bench-train: $(READY)  ## Compare a training run with the same compute without t
 .PHONY: bench-gate
 bench-gate: $(READY)  ## Measure how often the gate errs, on the training set of `make train`
 	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_gate.py
+
+.PHONY: bench-log
+bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed
+	@$(RUN) benchmarks/bench_log.py
 
 ##@ Help
 .PHONY: help

@@ -16,6 +16,7 @@ from flightline.dataset import CONTRACTS
 from flightline.features import FEATURE_TABLES, examples
 from flightline.request_features import request_keys
 from flightline.settings import Settings
+from tests.postgres import postgres_server  # noqa: F401 a fixture, for tests of every folder
 
 _NO_PHONING_HOME = {
     "DO_NOT_TRACK": "true",

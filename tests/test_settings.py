@@ -30,6 +30,9 @@ def test_what_is_passed_goes_before_the_environment(monkeypatch, tmp_path):
         {"serving": {"port": 0}},
         {"serving": {"port": 65536}},
         {"serving": {"max_instances": 0}},
+        {"prediction_log": {"synchronous": "OFF"}},
+        {"prediction_log": {"busy_timeout_seconds": 0}},
+        {"prediction_log": {"retention_days": 0}},
         {"thread": 2},
     ],
     ids=str,
@@ -67,6 +70,23 @@ def test_the_tracking_uri_is_a_local_file_unless_set(tmp_path, given, expected):
 def test_building_settings_makes_no_folder(tmp_path):
     assert Settings(root=tmp_path).state_dir.exists() is False
     assert list(tmp_path.iterdir()) == []
+
+
+URL = "postgresql://me:hunter2@db/log"
+
+
+@pytest.mark.parametrize("changes", [{"root": "relative/path"}, {"prediction_log": {"url": URL, "synchronous": "OFF"}}])
+def test_a_password_is_in_no_error(tmp_path, monkeypatch, changes):
+    monkeypatch.setenv("FLIGHTLINE_PREDICTION_LOG__URL", URL)
+    with pytest.raises(ValidationError) as caught:
+        Settings(**{"root": tmp_path, **changes})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_is_in_no_repr(tmp_path):
+    settings = Settings(root=tmp_path, prediction_log={"url": URL})
+    assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    assert settings.prediction_log.url.get_secret_value() == URL
 
 
 def described(model: type[BaseModel]) -> dict[str, str | None]:

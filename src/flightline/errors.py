@@ -10,6 +10,7 @@
     |-- TrainingError        a model cannot be fitted or evaluated honestly
     |-- RegistryError        the model registry refuses or lacks something
     |-- ModelFileError       a model file cannot be trusted or loaded
+    |-- LogError             the prediction log cannot be opened, written or thinned out
     |-- ClockError           the event clock is missing or would go wrong
     `-- RequestError         a prediction cannot be made for this request
 
@@ -55,6 +56,10 @@ class RegistryError(FlightlineError):
 
 class ModelFileError(FlightlineError):
     """A model file is missing, altered, or holds types outside the allow-list."""
+
+
+class LogError(FlightlineError):
+    """The prediction log cannot be opened, written, read or thinned out."""
 
 
 class ClockError(FlightlineError):

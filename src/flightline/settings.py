@@ -8,7 +8,7 @@ FLIGHTLINE_ROOT, FLIGHTLINE_SERVING__PORT, and so on.
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -27,6 +27,31 @@ class ServingSettings(BaseModel, frozen=True):
     )
 
 
+class PredictionLogSettings(BaseModel, frozen=True, hide_input_in_errors=True):
+    """Where every answered prediction is kept, and for how long."""
+
+    url: SecretStr = Field(
+        default=SecretStr(""),
+        description="SQLite or PostgreSQL, as sqlite:///file or postgresql://user:password@host/database; empty means "
+        "the SQLite file .state/prediction_log/predictions.db, which makes itself.",
+    )
+    synchronous: Literal["NORMAL", "FULL"] = Field(
+        default="NORMAL",
+        description="What SQLite waits for. NORMAL: a row survives the end of any process. FULL: a power cut too. "
+        "PostgreSQL always waits for its disk.",
+    )
+    required: bool = Field(
+        default=True, description="Whether the service refuses to answer while a prediction cannot be written."
+    )
+    busy_timeout_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="How long to wait for a locked or silent database before giving up."
+    )
+    retention_days: int = Field(default=90, ge=1, description="Days after which `make retention` moves rows out.")
+    export_dir: Path | None = Field(
+        default=None, description="Folder for the parquet files; none means .state/prediction_log/exported."
+    )
+
+
 class Settings(BaseSettings):
     """Where the project runs.
 
@@ -36,7 +61,13 @@ class Settings(BaseSettings):
     '/srv/project/.state'
     """
 
-    model_config = SettingsConfigDict(env_prefix="FLIGHTLINE_", env_nested_delimiter="__", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="FLIGHTLINE_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # it may hold a password
+    )
 
     root: Path = Field(default_factory=Path.cwd, description="The clone: holds data.dvc and feature_repo/.")
     profile: Literal["local", "stack", "aws"] = Field(
@@ -52,6 +83,7 @@ class Settings(BaseSettings):
     )
     threads: int = Field(default=2, ge=1, description="Threads that DuckDB and the fits may use.")
     serving: ServingSettings = Field(default=ServingSettings(), description="The prediction service.")
+    prediction_log: PredictionLogSettings = Field(default=PredictionLogSettings(), description="The prediction log.")
 
     @model_validator(mode="after")
     def _refuse_relative_root(self) -> "Settings":
@@ -88,6 +120,16 @@ class Settings(BaseSettings):
     def serving_models_dir(self) -> Path:
         """Where the service finds its model."""
         return self.state_dir / "serving"
+
+    @property
+    def prediction_log_file(self) -> Path:
+        """The SQLite file of predictions, where no other database is named."""
+        return self.state_dir / "prediction_log" / "predictions.db"
+
+    @property
+    def prediction_exports_dir(self) -> Path:
+        """Where rows go that the prediction log no longer keeps."""
+        return self.prediction_log.export_dir or self.state_dir / "prediction_log" / "exported"
 
     @property
     def tracking_uri(self) -> str:

@@ -1,0 +1,41 @@
+"""Hand-made predictions, and the settings of each database they go to."""
+
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flightline.adapters.prediction_log import LoggedPrediction, instance_key
+from flightline.settings import PredictionLogSettings, Settings
+
+LOGGED = datetime(2026, 3, 1, 9, 30, 15, 123456, tzinfo=UTC)
+CLOCK = datetime(2013, 12, 31, 12, tzinfo=UTC)
+KEYS = {"shop": "Zürich 東京", "item": 23, "size": None, "opens": datetime(2013, 12, 31, 14, tzinfo=UTC)}
+
+
+def prediction(**changes: object) -> LoggedPrediction:
+    """Make a prediction that differs from all others by its id."""
+    given = {
+        "prediction_id": uuid.uuid4().hex,
+        "request_id": "request-1",
+        "logged_at": LOGGED,
+        "clock": CLOCK,
+        "prediction_time": datetime(2013, 12, 31, 12, tzinfo=UTC),
+        "moment": datetime(2013, 12, 31, 14, tzinfo=UTC),
+        "keys": KEYS,
+        "features": {"mean": 12.25, "share": None, "kind": "größer", "count": 3.0},
+        "event_timestamps": {"recent": datetime(2013, 12, 31, 11, 59, 59, 999999, tzinfo=UTC)},
+        "watermarks": {"recent": CLOCK, "daily": datetime(2013, 12, 31, tzinfo=UTC)},
+        "missing": {"daily": "no value"},
+        "prediction": 0.1 + 0.2,
+        "model_name": "model",
+        "model_version": "7",
+        "feature_service": "service_v1",
+        "role": "champion",
+        "door": "predict",
+    } | changes
+    given.setdefault("instance_key", instance_key(given["keys"]))
+    return LoggedPrediction(**given)
+
+
+def settings_of(root: Path, **log: object) -> Settings:
+    return Settings(root=root, prediction_log=PredictionLogSettings(**log))

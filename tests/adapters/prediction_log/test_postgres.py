@@ -1,0 +1,165 @@
+"""PostgreSQL that is stopped, killed, wrong or slow: refused within a bound, and met again when it is back."""
+
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from flightline.adapters.prediction_log import PredictionLog
+from flightline.adapters.prediction_log_schema import migrate
+from flightline.errors import LogError
+from flightline.settings import Settings
+from tests.adapters.prediction_log.predictions import prediction, settings_of
+from tests.postgres import PASSWORD, PostgresServer, find_postgres, run_postgres
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
+    """A server of this file's own, since it is stopped; the other one says whether it can be had."""
+    assert find_postgres()
+    yield from run_postgres()
+
+
+@pytest.fixture
+def settings(server: PostgresServer, tmp_path) -> Settings:
+    settings = settings_of(tmp_path, url=server.new_database(), busy_timeout_seconds=2)
+    migrate(settings)
+    return settings
+
+
+@pytest.fixture
+def log(settings: Settings) -> Iterator[PredictionLog]:
+    opened = PredictionLog.open(settings)
+    yield opened
+    opened.close()
+
+
+def admin(server: PostgresServer, settings: Settings) -> psycopg.Connection:
+    return psycopg.connect(settings.prediction_log.url.get_secret_value(), autocommit=True)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "killed"])
+def test_a_server_that_went_away_and_came_back(log, server, how):
+    log.write([prediction()])
+    server.stop(how)
+    began = time.monotonic()
+    for refused in (log.check, lambda: log.write([prediction()]), lambda: log.write([prediction()] * 2), log.count):
+        with pytest.raises(LogError, match="cannot be reached; check that it is up"):
+            refused()
+    assert time.monotonic() - began < 5
+    server.start()
+    log.check()
+    log.write([prediction()])
+    assert log.count() == 2
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_server_that_was_started_again_between_two_writes_is_not_noticed(log, server, rows):
+    log.write([prediction()])
+    server.stop(signal.SIGQUIT)
+    server.start()
+    log.write([prediction() for _ in range(rows)])
+    assert log.count() == 1 + rows
+
+
+def test_a_retry_after_a_commit_whose_answer_was_lost_writes_nothing_twice(log):
+    # The second statement is what is sent when the first one's fate is unknown.
+    from flightline.adapters import prediction_log_writers as writers
+    from flightline.adapters.prediction_log_rows import encode
+
+    rows = encode([prediction(), prediction()], "postgresql")
+    again = writers.INSERT_POSTGRES + writers.UNLESS_THERE
+    log._writer.write(rows[:1])
+    log._writer._execute(again, rows)
+    log._writer._execute(again, rows[:1])
+    assert log.count() == 2
+
+
+def test_a_connection_that_was_ended_is_made_again(log, server, settings):
+    log.write([prediction()])
+    with admin(server, settings) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid()"
+        )
+    log.write([prediction()])
+    assert log.count() == 2
+
+
+def test_a_locked_table_is_waited_for_no_longer_than_the_bound(log, server, settings):
+    log.write([prediction()])
+    with admin(server, settings) as connection, connection.transaction():
+        connection.execute("LOCK TABLE predictions IN EXCLUSIVE MODE")
+        began = time.monotonic()
+        with pytest.raises(LogError, match="locked by another process for longer than busy_timeout_seconds"):
+            log.write([prediction()])
+        assert 1.5 < time.monotonic() - began < 4
+    log.write([prediction()])
+    assert log.count() == 2
+
+
+def test_a_server_that_says_nothing_is_given_up(log, server):
+    log.write([prediction()])
+    server._process.send_signal(signal.SIGSTOP)  # accepts connections, and answers none
+    try:
+        other = PredictionLog(log._writer._settings)
+        began = time.monotonic()
+        with pytest.raises(LogError, match="cannot be reached"):
+            other.check()
+        assert time.monotonic() - began < 6
+        other.close()
+    finally:
+        server._process.send_signal(signal.SIGCONT)
+
+
+def test_a_database_that_takes_no_writes(log, server, settings):
+    name = settings.prediction_log.url.get_secret_value().rsplit("/", 1)[-1]
+    with admin(server, settings) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        fresh = PredictionLog(settings)
+        with pytest.raises(LogError, match="takes no writes"):
+            fresh.check()
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    fresh.check()
+    fresh.close()
+
+
+def test_a_server_that_forgets_is_made_to_remember(log, server, settings):
+    name = settings.prediction_log.url.get_secret_value().rsplit("/", 1)[-1]
+    with admin(server, settings) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    fresh = PredictionLog(settings)
+    with fresh._writer._engine.connect() as writer:
+        assert writer.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+    fresh.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda url: url.replace(PASSWORD, "not-" + PASSWORD), "cannot be reached|refuses the user or the password"),
+        (lambda url: url.rsplit("/", 1)[0] + "/absent", "cannot be reached|does not exist"),
+        (lambda url: url.replace("127.0.0.1:", "127.0.0.1:1"), "cannot be reached|not one this project can use"),
+    ],
+    ids=["password", "database", "port"],
+)
+def test_no_error_shows_the_password(settings, tmp_path, wrong, words):
+    url = wrong(settings.prediction_log.url.get_secret_value())
+    with pytest.raises(LogError, match=words) as caught:
+        PredictionLog.open(settings_of(tmp_path, url=url))
+    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_row_shows_in_no_error(log):
+    row = prediction(request_id="a-secret-of-somebody")
+    log.write([row])
+    with pytest.raises(LogError) as caught:
+        log.write([row])
+    assert "holds one of these prediction ids already" in str(caught.value)
+    assert "a-secret-of-somebody" not in str(caught.value)

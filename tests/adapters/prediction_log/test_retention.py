@@ -1,0 +1,243 @@
+"""Old predictions move to parquet: all of them, once, and none is deleted that is not in a file."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flightline.adapters import prediction_log_retention as retention
+from flightline.adapters.prediction_log_retention import RetiredDay, read_export, retire
+from flightline.errors import LogError
+from tests.adapters.prediction_log.predictions import LOGGED, prediction
+
+PROJECT = Path(__file__).parents[3]
+DAY = timedelta(days=1)
+MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
+NOW = LOGGED + 10 * DAY
+
+
+def move(settings, before: datetime = MIDNIGHT + 2 * DAY, now: datetime = NOW) -> list[RetiredDay]:
+    return list(retire(settings, before, now))
+
+
+def exported(settings) -> pd.DataFrame:
+    files = sorted(settings.prediction_exports_dir.glob("*.parquet"))
+    return pd.concat([read_export(file) for file in files], ignore_index=True)
+
+
+def fill(log, rows: int, start: datetime = MIDNIGHT) -> pd.DataFrame:
+    """Write rows, one a second, and give them as they are read."""
+    made = [prediction(logged_at=start + timedelta(seconds=n), prediction=n / 7) for n in range(rows)]
+    log.write(made)
+    return log.read()
+
+
+def test_whole_days_move_and_the_rest_stays(log, settings):
+    edges = [MIDNIGHT - timedelta(microseconds=1), MIDNIGHT, MIDNIGHT + DAY, MIDNIGHT + 2 * DAY]
+    log.write([prediction(logged_at=moment) for moment in edges])
+    before = log.read()
+    days = move(settings)
+    assert [(day.file.name, day.rows, day.exported, day.deleted) for day in days] == [
+        ("2026-02-28.parquet", 1, 1, 1),
+        ("2026-03-01.parquet", 1, 1, 1),
+        ("2026-03-02.parquet", 1, 1, 1),
+    ]
+    assert exported(settings).equals(before[:3])
+    assert log.read()["prediction_id"].tolist() == before["prediction_id"].tolist()[3:]
+
+
+def test_every_field_comes_back_from_the_file(log, settings):
+    log.write([prediction(features={"a": float("nan"), "b": float("inf"), "c": "größer"})])
+    before = log.read()
+    move(settings)
+    assert exported(settings).to_dict("records") == before.to_dict("records")
+
+
+def test_a_second_run_does_nothing(log, settings):
+    fill(log, 3)
+    move(settings)
+    file = settings.prediction_exports_dir / "2026-03-01.parquet"
+    content = file.read_bytes()
+    assert move(settings) == []
+    assert file.read_bytes() == content
+    assert [path.name for path in file.parent.iterdir() if path.suffix] == [file.name]
+
+
+def test_a_late_row_joins_the_file_of_its_day(log, settings):
+    fill(log, 3)
+    before = log.read()
+    move(settings)
+    fill(log, 1, MIDNIGHT + timedelta(hours=5))
+    late = log.read()
+    (day,) = move(settings)
+    assert (day.rows, day.exported, day.deleted) == (4, 1, 1)
+    assert exported(settings).equals(pd.concat([before, late], ignore_index=True))
+    assert log.count() == 0
+
+
+def test_today_is_refused(log, settings):
+    fill(log, 1, NOW - timedelta(hours=1))
+    with pytest.raises(LogError, match="today's predictions are still being written"):
+        move(settings, before=NOW)
+    assert log.count() == 1
+
+
+def test_more_rows_than_are_held_at_once(log, settings, monkeypatch):
+    monkeypatch.setattr(retention, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(retention, "_ROWS_IN_DELETE", 3)
+    # Ties: many rows of one moment lie across the edges of what is read at once.
+    log.write([prediction(logged_at=MIDNIGHT, prediction=n) for n in range(20)])
+    before = fill(log, 20)
+    (day,) = move(settings)
+    assert (day.rows, day.exported, day.deleted) == (40, 40, 40)
+    assert exported(settings).equals(before)
+
+
+def test_an_interruption_between_export_and_deletion_loses_and_doubles_nothing(log, settings):
+    before = fill(log, 5)
+    running = retention.make_engine(settings, is_bounded=False)
+    file = settings.prediction_exports_dir / "2026-03-01.parquet"
+    file.parent.mkdir(parents=True)
+    assert retention._export(running, MIDNIGHT.date(), file) == 5  # and here it ends
+    assert log.count() == 5
+    (day,) = move(settings)
+    assert (day.rows, day.exported, day.deleted) == (5, 0, 5)
+    assert exported(settings).equals(before)
+    assert log.count() == 0
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_moment_loses_and_doubles_nothing(log, settings):
+    before = fill(log, 4000)
+    environment = os.environ | {"LOG_URL": settings.prediction_log.url.get_secret_value()}
+    command = [sys.executable, "-m", "tests.adapters.prediction_log.retire_child", str(settings.root), str(NOW.date())]
+    command[-1] += "T00:00:00+00:00"
+    file, sizes = settings.prediction_exports_dir / "2026-03-01.parquet", [4000]
+    for _ in range(4):
+        child = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE)
+        # First when the file appears, then when some rows were deleted.
+        while child.poll() is None and not (file.exists() and (len(sizes) == 1 or log.count() < sizes[-1])):
+            time.sleep(0.002)
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        left = log.read()
+        sizes.append(len(left))
+        assert set(left["prediction_id"]) | set(read_export(file)["prediction_id"]) == set(before["prediction_id"])
+    assert 0 < sizes[2] < 4000
+    move(settings, before=MIDNIGHT + DAY)
+    assert log.count() == 0
+    assert exported(settings).equals(before)
+
+
+def alter(file: Path, column: str, value: object) -> None:
+    table = pq.read_table(file)
+    values = [value, *table.column(column).to_pylist()[1:]]
+    index = table.schema.get_field_index(column)
+    pq.write_table(
+        table.set_column(index, table.schema.field(column), pa.array(values, table.schema[index].type)), file
+    )
+
+
+@pytest.mark.parametrize(("column", "value"), [("prediction", 0.5), ("features", "{}"), ("logged_at", LOGGED)])
+def test_rows_that_differ_from_the_file_are_not_deleted(log, settings, column, value):
+    fill(log, 3)
+    file = settings.prediction_exports_dir / "2026-03-01.parquet"
+    file.parent.mkdir(parents=True)
+    retention._export(retention.make_engine(settings, is_bounded=False), MIDNIGHT.date(), file)
+    alter(file, column, value)
+    with pytest.raises(LogError, match="hold 1 predictions that differ"):
+        move(settings)
+    assert log.count() == 3
+
+
+def test_a_file_that_reads_back_otherwise_is_not_put_in_place(log, settings, tmp_path):
+    fill(log, 3)
+    (day,) = move(settings)
+    digest = "0" * 64
+    for rows, wanted in ((3, digest), (4, digest)):
+        with pytest.raises(LogError, match=f"reads back as 3 rows .* expected {rows}"):
+            retention._demand_equal(day.file, rows, wanted)
+
+
+def test_an_export_that_drops_a_row_deletes_nothing(log, settings, monkeypatch):
+    # The fault is planted: rows are counted and hashed as they should be, but one is not written.
+    add = retention._add
+
+    def add_too_little(writer, rows, digest):
+        digest.update(retention._canonical(rows))
+        return add(writer, rows[1:], hashlib.sha256()) + 1
+
+    monkeypatch.setattr(retention, "_add", add_too_little)
+    fill(log, 3)
+    with pytest.raises(LogError, match=r"reads back as 2 rows .* expected 3 .* nothing was deleted"):
+        move(settings)
+    assert log.count() == 3
+    assert not list(settings.prediction_exports_dir.glob("*.parquet"))
+
+
+def test_a_file_of_something_else_is_not_added_to(log, settings):
+    fill(log, 1)
+    settings.prediction_exports_dir.mkdir(parents=True)
+    pd.DataFrame({"a": [1]}).to_parquet(settings.prediction_exports_dir / "2026-03-01.parquet")
+    with pytest.raises(LogError, match="is no export of this schema; move it away"):
+        move(settings)
+    assert log.count() == 1
+
+
+def test_a_file_that_is_cut_short_is_refused(log, settings):
+    fill(log, 1)
+    settings.prediction_exports_dir.mkdir(parents=True)
+    (settings.prediction_exports_dir / "2026-03-01.parquet").write_bytes(b"PAR1")
+    with pytest.raises(LogError, match="is not readable as parquet"):
+        move(settings)
+    assert log.count() == 1
+
+
+def test_a_folder_that_cannot_be_made_deletes_nothing(log, settings):
+    fill(log, 1)
+    settings.prediction_exports_dir.parent.mkdir(parents=True, exist_ok=True)
+    settings.prediction_exports_dir.write_text("in the way")
+    with pytest.raises(LogError, match=r"cannot be written .* nothing was deleted"):
+        move(settings)
+    assert log.count() == 1
+
+
+def test_two_runs_at_once_are_refused(log, settings):
+    fill(log, 1)
+    fill(log, 1, MIDNIGHT + DAY)
+    first = retire(settings, MIDNIGHT + 2 * DAY, NOW)
+    next(first)
+    with pytest.raises(LogError, match="another export of the prediction log is under way"):
+        move(settings)
+    assert len(list(first)) == 1
+
+
+@pytest.mark.slow
+def test_writers_are_not_held_up_for_long(log, settings):
+    fill(log, 6000)
+    slowest, ended = [0.0], threading.Event()
+
+    def write_on() -> None:
+        while not ended.is_set():
+            began = time.perf_counter()
+            log.write([prediction(logged_at=NOW)])
+            slowest[0] = max(slowest[0], time.perf_counter() - began)
+            time.sleep(0.002)
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    (day,) = move(settings)
+    ended.set()
+    writer.join()
+    assert day.deleted == 6000
+    assert slowest[0] < 1.0

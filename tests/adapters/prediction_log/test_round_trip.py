@@ -1,0 +1,141 @@
+"""What is written is what is read, to the microsecond and the last bit."""
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.adapters.prediction_log import LoggedPrediction, PredictionLog, instance_key
+from flightline.adapters.prediction_log_schema import COLUMNS
+from flightline.errors import LogError
+from tests.adapters.prediction_log.predictions import CLOCK, KEYS, LOGGED, prediction
+
+DAY = timedelta(days=1)
+
+
+def read_one(log: PredictionLog) -> dict:
+    (row,) = log.read().to_dict("records")
+    return row
+
+
+def test_the_table_has_a_column_for_each_field():
+    assert tuple(field.name for field in fields(LoggedPrediction)) == COLUMNS
+
+
+def test_every_field_comes_back(log):
+    written = prediction()
+    log.write([written])
+    expected = {field.name: getattr(written, field.name) for field in fields(written)}
+    assert read_one(log) == expected | {"keys": KEYS | {"opens": "2013-12-31T14:00:00+00:00"}}
+
+
+def test_moments_come_back_in_utc(log):
+    paris = timezone(timedelta(hours=1))
+    log.write([prediction(logged_at=LOGGED.astimezone(paris), event_timestamps={"recent": LOGGED.astimezone(paris)})])
+    frame = log.read()
+    assert str(frame["logged_at"].dtype) == "datetime64[us, UTC]"
+    assert frame["logged_at"][0] == LOGGED
+    assert frame["event_timestamps"][0]["recent"].isoformat() == LOGGED.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (float("nan"), None),
+        (np.float64("nan"), None),
+        (np.float64(0.1), 0.1),
+        (np.int64(3), 3),
+        (float("inf"), float("inf")),
+        (-np.inf, float("-inf")),
+        (5e-324, 5e-324),
+        ('a "quote", a line\nand a \x00', 'a "quote", a line\nand a \x00'),
+        ("", ""),
+    ],
+)
+def test_a_feature_comes_back(log, given, expected):
+    log.write([prediction(features={"x": given, "y": 1.0})])
+    assert read_one(log)["features"] == {"x": expected, "y": 1.0}
+
+
+def test_features_keep_their_order(log):
+    log.write([prediction(features=MappingProxyType({"b": 1.0, "a": 2.0}))])
+    assert list(read_one(log)["features"]) == ["b", "a"]
+
+
+def test_pandas_moments_are_taken(log):
+    log.write([prediction(event_timestamps={"recent": pd.Timestamp(CLOCK)}, keys={"opens": pd.Timestamp(CLOCK)})])
+    assert read_one(log)["event_timestamps"] == {"recent": CLOCK}
+
+
+def test_an_instance_is_found_by_the_key_of_what_was_read(log):
+    log.write([prediction(), prediction(keys={"shop": "B"})])
+    (keys,) = log.read(instance_keys=[instance_key(KEYS)])["keys"]
+    assert instance_key(keys) == instance_key(KEYS)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"logged_at": datetime(2026, 3, 1)},  # noqa: DTZ001 on purpose
+        {"prediction": float("nan")},
+        {"prediction": float("inf")},
+        {"features": {"x": object()}},
+        {"keys": {"x": object()}},
+        {"keys": {"x": datetime(2026, 3, 1)}},  # noqa: DTZ001 on purpose
+        {"missing": {"x": "\ud800"}},
+        {"request_id": "\ud800"},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(log, changes):
+    good = prediction()
+    with pytest.raises(LogError):
+        log.write([good, replace(prediction(), **changes)])
+    assert log.count() == 0
+    log.write([good])
+    assert log.count() == 1
+
+
+def test_a_request_of_none_is_nothing(log):
+    log.write([])
+    assert log.count() == 0
+    assert log.read().empty
+    assert list(log.read().columns) == list(COLUMNS)
+
+
+def test_an_id_twice_is_refused_and_nothing_of_its_request_is_written(log):
+    first = prediction()
+    log.write([first])
+    with pytest.raises(LogError, match="holds one of these prediction ids already"):
+        log.write([prediction(), replace(first, prediction=0.9)])
+    assert log.read()["prediction"].tolist() == [first.prediction]
+
+
+@pytest.mark.parametrize("axis", ["logged_at", "clock"])
+def test_a_range_holds_its_start_and_not_its_end(log, axis):
+    log.write([prediction(**{axis: LOGGED + n * DAY}, request_id=str(n)) for n in (3, 0, 2, 1)])
+    chosen = {"start": LOGGED + DAY, "end": LOGGED + 3 * DAY, "by": axis}
+    assert log.read(**chosen)["request_id"].tolist() == ["1", "2"]
+    assert log.count(**chosen) == 2
+    assert log.read(by=axis, columns=["request_id"]).to_dict("list") == {"request_id": ["0", "1", "2", "3"]}
+
+
+def test_many_ids_are_read_at_once(log):
+    rows = [prediction() for _ in range(20)]
+    log.write(rows)
+    asked = [row.prediction_id for row in rows[:7]] + ["absent"] * 3 + [f"{n:032x}" for n in range(12_000)]
+    assert set(log.read(ids=asked)["prediction_id"]) == set(asked[:7])
+    assert log.read(ids=[]).empty
+
+
+def test_a_column_that_is_not_there_is_refused(log):
+    with pytest.raises(LogError, match="got the columns nonsense, expected some of prediction_id"):
+        log.read(columns=["nonsense"])
+
+
+def test_a_bound_without_a_time_zone_is_refused(log):
+    with pytest.raises(LogError, match="without a time zone"):
+        log.read(start=CLOCK.astimezone(UTC).replace(tzinfo=None))

@@ -1,0 +1,162 @@
+"""The migrations make the tables the code declares, keep rows, and no schema but theirs is written to."""
+
+import sqlite3
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from flightline.adapters.prediction_log import PredictionLog
+from flightline.adapters.prediction_log_schema import (
+    METADATA,
+    current_revision,
+    head_revision,
+    log_url,
+    make_engine,
+    migrate,
+    place_of,
+)
+from flightline.errors import LogError
+from tests.adapters.prediction_log.predictions import prediction, settings_of
+
+FIRST = "0001"
+
+
+def differences(settings, metadata: sa.MetaData) -> list:
+    engine = make_engine(settings, is_bounded=False)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return compare_metadata(context, metadata)
+
+
+def test_the_migrations_make_what_is_declared(unmigrated):
+    assert current_revision(unmigrated) is None
+    assert migrate(unmigrated) == head_revision()
+    assert differences(unmigrated, METADATA) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.append_column(sa.Column("new", sa.Text)),
+        lambda table: sa.Index("ix_new", table.c.role),
+        lambda table: setattr(table.c.prediction, "type", sa.Text()),
+        lambda table: setattr(table.c.request_id, "nullable", True),
+    ],
+    ids=["column", "index", "type", "nullable"],
+)
+def test_the_comparison_bites(settings, change):
+    declared = sa.MetaData()
+    for table in METADATA.tables.values():
+        table.to_metadata(declared)
+    change(declared.tables["predictions"])
+    assert differences(settings, declared)
+
+
+def test_a_step_down_and_up_keeps_the_rows(log, settings):
+    log.write([prediction(), prediction()])
+    before = log.read()
+    assert migrate(settings, FIRST) == FIRST
+    with pytest.raises(LogError, match=rf"at schema {FIRST}, expected {head_revision()}; run `make migrate`"):
+        PredictionLog.open(settings)
+    assert migrate(settings) == head_revision()
+    assert log.read().equals(before)
+    log.check()
+
+
+def test_a_step_down_that_would_lose_predictions_is_refused(log, settings):
+    log.write([prediction()])
+    with pytest.raises(LogError, match="holds 1 rows, expected none: export them first"):
+        migrate(settings, "base")
+    # All steps down were one transaction, so none was taken.
+    assert current_revision(settings) == head_revision()
+    log.check()
+    assert log.count() == 1
+
+
+def test_an_empty_log_may_go_all_the_way_down(settings):
+    assert migrate(settings, "base") is None
+    assert migrate(settings) == head_revision()
+
+
+def test_migrating_twice_changes_nothing(settings):
+    assert migrate(settings) == head_revision()
+
+
+def test_a_database_without_a_schema_is_refused(unmigrated):
+    with pytest.raises(LogError, match=r"make it with `make migrate`|at schema none, expected .* run `make migrate`"):
+        PredictionLog.open(unmigrated)
+
+
+def test_the_default_file_makes_itself(tmp_path):
+    settings = settings_of(tmp_path)
+    PredictionLog.open(settings).close()
+    assert current_revision(settings) == head_revision()
+    assert settings.prediction_log_file.is_file()
+
+
+def test_a_default_file_of_an_older_schema_waits_for_a_person(tmp_path):
+    settings = settings_of(tmp_path)
+    migrate(settings, FIRST)
+    with pytest.raises(LogError, match="run `make migrate`"):
+        PredictionLog.open(settings)
+
+
+def test_a_schema_of_newer_code_is_refused(settings):
+    engine = make_engine(settings)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(LogError, match=r"at schema 9999, expected .*deploy the code"):
+        PredictionLog.open(settings)
+
+
+def test_a_table_that_went_missing_is_named_in_words(log, settings):
+    engine = make_engine(settings)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE predictions"))
+    engine.dispose()
+    with pytest.raises(LogError, match=r"lacks a table or column .* run `make migrate`"):
+        log.write([prediction()])
+
+
+def test_a_migration_of_a_locked_file_gives_up(tmp_path):
+    settings = settings_of(tmp_path, busy_timeout_seconds=0.2)
+    migrate(settings)
+    with sqlite3.connect(settings.prediction_log_file, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LogError, match="locked by another process"):
+            migrate(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://me:hunter2@db/x",
+        "postgresql://me:hunter2@db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///x.db?password=hunter2",
+        "://me:hunter2@db/x",
+        "postgresql://me:hunter2@db:port/x",
+    ],
+)
+def test_a_url_that_will_not_do_is_refused_and_not_shown(tmp_path, url):
+    with pytest.raises(LogError, match="expected sqlite:///file or postgresql://") as caught:
+        PredictionLog.open(settings_of(tmp_path, url=url))
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("", "SQLite file predictions.db"),
+        ("sqlite:///folder/mine.db", "SQLite file mine.db"),
+        ("postgresql://me:hunter2@db.inside:5432/log?password=hunter2", "PostgreSQL database log"),
+        ("postgres://me:hunter2@db.inside/log", "PostgreSQL database log"),
+    ],
+)
+def test_a_place_is_named_without_path_host_and_password(tmp_path, url, place):
+    assert place_of(log_url(settings_of(tmp_path, url=url))) == place

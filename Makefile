@@ -104,6 +104,10 @@ serve: $(READY)  ## Serve the champion on http://127.0.0.1:8000
 predict: $(READY)  ## Send a real request to the running service and print the answer
 	@$(RUN) -m pipelines.request
 
+.PHONY: api-key
+api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or REVOKE=team, or neither
+	@$(RUN) -m serving.issue_key --name "$(NAME)" --revoke "$(REVOKE)"
+
 ##@ Start your own
 .PHONY: example
 example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine

@@ -1,7 +1,7 @@
 """From errors to HTTP, in one place. An answer holds no path, no stack trace and nothing of the input."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,12 +19,20 @@ STATUS_OF_ERROR: dict[type[Exception], int] = {
     ClockError: 503,
 }
 LONGEST_NAME = 100
+UNEXPECTED = "the service failed on this request; the reason is in its log"
 LOG = logging.getLogger("serving")
 
 
 def _answer(status: int, error: str, faults: Sequence[tuple[str, str]] = ()) -> Response:
     failure = Failure(error=error, fields=[FieldFault(field=field, reason=reason) for field, reason in faults])
     return JSONResponse(failure.model_dump(exclude_defaults=True), status)
+
+
+def refusal(status: int, error: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Make the answer of a middleware that lets a request go no further."""
+    response = _answer(status, error)
+    response.headers.update(headers or {})
+    return response
 
 
 def _field(location: Sequence[object]) -> str:
@@ -58,16 +66,10 @@ async def _http(_: Request, err: HTTPException) -> Response:
     return response
 
 
-async def _unexpected(_: Request, __: Exception) -> Response:
-    # The server logs the trace; the caller has no use for it.
-    return _answer(500, "the service failed on this request; the reason is in its log")
-
-
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every error an answer of the shape of `protocol.Failure`."""
+    """Make every error an answer of the shape of `protocol.Failure`; unexpected ones are `envelope`'s."""
     for error in STATUS_OF_ERROR:
         app.exception_handler(error)(_refused)
     app.exception_handler(InstanceError)(_not_predictable)
     app.exception_handler(RequestValidationError)(_not_valid)
     app.exception_handler(HTTPException)(_http)
-    app.exception_handler(Exception)(_unexpected)

@@ -19,6 +19,7 @@ from flightline.errors import ModelFileError, RequestError
 from flightline.problem import PROBLEM
 from flightline.request_features import request_features, request_keys
 from serving.schemas import EXAMPLE, MOMENT_FIELD, Instance, Prediction, moment_of, prediction_time_of
+from serving.tracing import span
 
 SHOWN_FAULTS = 20
 
@@ -69,10 +70,12 @@ class Predictor:
         requests = pd.DataFrame(
             [[getattr(instance, name) for name in _REQUEST] for instance in instances], columns=_REQUEST
         )
-        rows = self.features.read(request_keys(requests).to_dict("records"), clock)
+        with span("features", rows=len(instances)):
+            rows = self.features.read(request_keys(requests).to_dict("records"), clock)
         requested = request_features(requests)
         frame = input_frame(self.model.manifest.columns, rows, requested)
-        outcomes = self._outcomes(frame)
+        with span("predict", rows=len(instances)):
+            outcomes = self._outcomes(frame)
         return [
             Prediction.model_validate({**outcome, **_circumstances(instance, row, clock)})
             for instance, row, outcome in zip(instances, rows, outcomes, strict=True)

@@ -14,11 +14,14 @@ from serving.dependencies import (
     PredictorDep,
     ReasonDep,
 )
+from serving.metrics import CONTENT_TYPE, record_features, record_rows, render
 from serving.protocol import Failure, Health, Instances, ModelReference, ModelStatus, Predictions
 from serving.schemas import Instance, Prediction
 
 router = APIRouter()
-REFUSALS: dict[int | str, dict[str, Any]] = {code: {"model": Failure} for code in (400, 404, 413, 415, 422, 503)}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Failure} for code in (400, 401, 404, 408, 413, 415, 422, 429, 503)
+}
 
 
 @router.post("/v1/models/{name}:predict", dependencies=[BoundedJson], responses=REFUSALS, tags=["model"])
@@ -27,9 +30,15 @@ async def predict(
 ) -> Predictions[Prediction]:
     """Predict for one or more instances with what is known at the event clock."""
     manifest = predictor.model.manifest
+    # In the event loop: handing it to a thread takes longer than predicting.
+    predictions = predictor.predict(body.instances, clock)
+    record_rows("predict", len(predictions), manifest.version, "champion")
+    record_features(
+        (prediction.missing_features for prediction in predictions),
+        (prediction.feature_ages_seconds for prediction in predictions),
+    )
     return Predictions[Prediction](
-        # In the event loop: handing it to a thread takes longer than predicting.
-        predictions=predictor.predict(body.instances, clock),
+        predictions=predictions,
         model=ModelReference(name=name, version=manifest.version, feature_service=manifest.feature_service),
     )
 
@@ -60,6 +69,12 @@ async def ready(response: Response, reason: ReasonDep) -> Health:
         return Health(status="ready")
     response.status_code = 503
     return Health(status="not ready", reason=reason)
+
+
+@router.get("/metrics", include_in_schema=False)
+def metrics() -> Response:
+    """Tell Prometheus what was counted; in a thread, because it reads the files of all workers."""
+    return Response(render(), media_type=CONTENT_TYPE)
 
 
 @router.get("/", include_in_schema=False)

@@ -11,7 +11,8 @@
     |-- RegistryError        the model registry refuses or lacks something
     |-- ModelFileError       a model file cannot be trusted or loaded
     |-- ClockError           the event clock is missing or would go wrong
-    `-- RequestError         a prediction cannot be made for this request
+    |-- RequestError         a prediction cannot be made for this request
+    `-- StartError           the service may not start like this, or a key cannot be issued
 
 A message says what was got, what was expected and what to do.
 """
@@ -63,3 +64,7 @@ class ClockError(FlightlineError):
 
 class RequestError(FlightlineError):
     """A prediction cannot be made for this request."""
+
+
+class StartError(FlightlineError):
+    """The service may not start like this, or one of its keys cannot be issued or revoked."""

@@ -15,8 +15,9 @@ def main() -> int:
     # First, because it decides for whatever imports prometheus_client: so the imports below wait for it.
     with shared_metrics(settings.metrics_root):
         from serving.access import check_start
-        from serving.start import prepare_worker, server_options
+        from serving.start import end_cleanly_on_sigterm, prepare_worker, server_options
 
+        end_cleanly_on_sigterm()
         prepare_worker(settings)
         try:
             check_start(settings)

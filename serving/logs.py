@@ -13,7 +13,7 @@ from flightline.settings import Settings
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TEXT = "%(asctime)s %(levelname)s %(name)s [%(request_id)s]: %(message)s"
-_FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s"
+_FIELDS = "%(levelname)s %(name)s %(message)s %(request_id)s"
 
 
 class _WithRequestId(logging.Filter):
@@ -47,10 +47,12 @@ def is_json(settings: Settings, stream: TextIO) -> bool:
 def _formatter(settings: Settings, stream: TextIO) -> logging.Formatter:
     if not is_json(settings, stream):
         return logging.Formatter(_TEXT)
+    from pythonjsonlogger.core import RESERVED_ATTRS
     from pythonjsonlogger.json import JsonFormatter
 
-    renamed = {"asctime": "time", "levelname": "level", "name": "logger"}
-    return JsonFormatter(_FIELDS, rename_fields=renamed, datefmt="%Y-%m-%dT%H:%M:%S%z")
+    renamed = {"levelname": "level", "name": "logger"}
+    dropped = [*RESERVED_ATTRS, "color_message"]  # uvicorn's message again, coloured
+    return JsonFormatter(_FIELDS, rename_fields=renamed, reserved_attrs=dropped, timestamp="time")
 
 
 def configure_logs(settings: Settings) -> None:

@@ -48,7 +48,11 @@ FEATURE_AGE = Histogram(
     registry=_OWN,
     buckets=_AGES,
 )
-READY = Gauge("flightline_ready", "1 if every worker can predict.", registry=_OWN, multiprocess_mode="livemin")
+# Sums, because every process that imports this, one that never predicts too, adds a zero.
+WORKERS = Gauge("flightline_workers", "Workers that run.", registry=_OWN, multiprocess_mode="livesum")
+WORKERS_READY = Gauge(
+    "flightline_workers_ready", "Workers that can predict.", registry=_OWN, multiprocess_mode="livesum"
+)
 MODEL_WORKERS = Gauge(
     "flightline_model_workers",
     "Workers that hold this version.",
@@ -192,8 +196,9 @@ def set_served(role: str, version: str | None, since: datetime | None = None) ->
 
 
 def set_ready(is_ready: bool) -> None:
-    """Say whether this worker can predict; for processes that never do: do not call it."""
-    READY.set(is_ready)
+    """Say whether this worker can predict; a process that is no worker does not call it."""
+    WORKERS.set(1)
+    WORKERS_READY.set(is_ready)
 
 
 def record_refused_model() -> None:

@@ -14,7 +14,7 @@ from serving.dependencies import (
     PredictorDep,
     ReasonDep,
 )
-from serving.metrics import CONTENT_TYPE, record_features, record_rows, render
+from serving.metrics import CONTENT_TYPE, record_features, record_rows, render, set_ready
 from serving.protocol import Failure, Health, Instances, ModelReference, ModelStatus, Predictions
 from serving.schemas import Instance, Prediction
 
@@ -65,6 +65,7 @@ async def live() -> Health:
 @router.get("/health/ready", responses={503: {"model": Health}}, tags=["health"])
 async def ready(response: Response, reason: ReasonDep) -> Health:
     """Say whether predictions can be had."""
+    set_ready(reason is None)
     if reason is None:
         return Health(status="ready")
     response.status_code = 503

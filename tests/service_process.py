@@ -1,6 +1,6 @@
 """Real uvicorn processes of the service, on hand-made features and a tiny model, and a client that sees all bytes.
 
-    python -m tests.service_process     serves where the environment says, as `python -m serving` does
+python -m tests.service_process     serves where the environment says, as `python -m serving` does
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from flightline.adapters.event_clock import set_clock
+from flightline.settings import Settings
 from tests.small_service import NOON
 
 REPOSITORY = Path(__file__).parents[1]
@@ -29,23 +31,24 @@ def main() -> None:
     """Do what serving/__main__.py does, but for the application."""
     import uvicorn
 
-    from flightline.settings import Settings
     from serving.metrics_folder import shared_metrics
 
     settings = Settings()
     with shared_metrics(settings.metrics_root):
         from serving.access import check_start
-        from serving.start import prepare_worker, server_options
+        from serving.start import end_cleanly_on_sigterm, prepare_worker, server_options
 
+        end_cleanly_on_sigterm()
         prepare_worker(settings)
         check_start(settings)
         uvicorn.run(APP, factory=True, workers=settings.serving.workers, **server_options(settings))
 
 
 def create_small_app():
-    """Make the service without a store; TEST_DELAY makes the clock slow, TEST_BUG makes predicting fail."""
+    """Make the service without a store; a request's x-test-delay slows it, its x-test-bug makes it fail."""
+    from fastapi import Request
+
     from flightline.adapters.served_model import ServedModel
-    from flightline.settings import Settings
     from serving import app as service
     from serving.assets import Assets
     from serving.dependencies import get_clock
@@ -55,17 +58,17 @@ def create_small_app():
 
     settings = Settings()
     prepare_worker(settings)
-    features = None if os.environ.get("TEST_BUG") else HandMadeFeatures()
-    assets = Assets(Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS)), features), "3")
+    assets = Assets(Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS)), HandMadeFeatures()), "3")
     service.open_assets = lambda _: assets
     app = service.create_app(settings)
-    delay = float(os.environ.get("TEST_DELAY", "0"))
 
-    async def slow_clock() -> datetime:
-        await asyncio.sleep(delay)
+    async def hindered_clock(request: Request) -> datetime:
+        await asyncio.sleep(float(request.headers.get("x-test-delay", "0")))
+        if "x-test-bug" in request.headers:
+            raise RuntimeError("the password is in /srv/flightline/secret.txt")
         return NOON
 
-    app.dependency_overrides[get_clock] = slow_clock
+    app.dependency_overrides[get_clock] = hindered_clock
     return app
 
 
@@ -156,11 +159,16 @@ def environment_of(root: Path, **settings: object) -> dict[str, str]:
 @contextmanager
 def running(root: Path, key: str | None = None, **settings: object) -> Iterator[Service]:
     """Run the service until the block ends; yields when each worker answers."""
+    set_clock(Settings(root=root), NOON)
     port, log = free_port(), root / "service.log"
     environment = environment_of(root, port=port, **settings)
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.service_process"], cwd=REPOSITORY, env=environment, stdout=stream, stderr=stream
+            [sys.executable, "-m", "tests.service_process"],
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=stream,
+            stderr=stream,
         )
     service = Service(port, process, log, key)
     try:

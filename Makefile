@@ -138,6 +138,12 @@ test: $(READY)  ## Run every test (doctests too)
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
+.PHONY: check-rules
+check-rules: $(READY)  ## Check and test the alert rules, and parse every query of the dashboards, with promtool
+	@if command -v promtool > /dev/null; then $(RUN) -m tools.check_rules; \
+	elif [ "$${CI:-}" = true ]; then echo "check-rules: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
+	else echo "check-rules: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
+
 .PHONY: prove
 prove: $(READY)  ## Plant faults and demand that their safeguards stop them
 	@$(RUN) -m tests.proof

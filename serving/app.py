@@ -11,7 +11,7 @@ from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from serving.assets import open_assets
 from serving.errors import add_error_handlers
-from serving.metrics import set_ready, set_served
+from serving.metrics import begin_at_zero, set_ready, set_served
 from serving.routes import router
 from serving.start import add_safeguards, prepare_worker
 from serving.tracing import start_tracing, stop_tracing
@@ -22,6 +22,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     start_tracing(app.state.settings)
     assets = open_assets(app.state.settings)
     app.state.assets = assets
+    begin_at_zero()
     set_ready(assets.reason is None)
     set_served("champion", assets.version, datetime.now(UTC))
     # One thread for each prediction: on a busy machine more of them wait for one another.

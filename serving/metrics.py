@@ -23,6 +23,8 @@ _FOLDER = os.environ.get(VARIABLES[0])
 _OWN = CollectorRegistry()
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 AGES_EVERY_SECONDS = 0.1
+BOUNDS = ("in_flight", "body", "time")
+LIMITS = ("requests", "wrong_keys")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _AGES = (_MINUTE, 10 * _MINUTE, _HOUR, 3 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY)
@@ -105,12 +107,12 @@ def record_request(route: str, status: int, seconds: float) -> None:
 
 
 def record_busy(bound: str) -> None:
-    """Count a request refused because a bound was reached: in_flight, body, time."""
+    """Count a request refused because a bound was reached: one of `BOUNDS`."""
     _child(BUSY, bound).inc()
 
 
 def record_rate_limited(why: str) -> None:
-    """Count a 429: for too many requests of a key, or too many wrong keys."""
+    """Count a 429, for one of `LIMITS`."""
     _child(RATE_LIMITED, why).inc()
 
 
@@ -169,6 +171,14 @@ def record_features(missing: Iterable[Mapping[str, str]], ages: Iterable[Mapping
                 oldest[view] = max(age, oldest.get(view, 0))
         for view, age in oldest.items():
             _age(view).observe(age)
+
+
+def begin_at_zero() -> None:
+    """Show counts whose labels are known before anything is counted: a rate needs a first value."""
+    for bound in BOUNDS:
+        _child(BUSY, bound).inc(0)
+    for why in LIMITS:
+        _child(RATE_LIMITED, why).inc(0)
 
 
 _held: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What is around every answer of a real process: headers, a request id, a line in the log, and nothing of the inside."""
+"""What is around every answer of a real process: headers, a request id, a log line, and nothing of the inside."""
 
 import base64
 import hashlib

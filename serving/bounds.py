@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flightline.settings import Settings
 from serving.errors import refusal
-from serving.metrics import IN_FLIGHT, record_busy
+from serving.metrics import ACTIVE, record_busy
 
 # To be answered by a worker that has no room left, too.
 UNBOUNDED = frozenset({"/health/live", "/health/ready", "/metrics"})
@@ -26,10 +26,10 @@ class Bounds:
 
     def __init__(self, app: ASGIApp, settings: Settings):
         self.app = app
-        self._most = settings.serving.max_in_flight
+        self._most = settings.serving.max_concurrent
         self._body_seconds = settings.serving.body_seconds
         self._request_seconds = settings.serving.request_seconds
-        self._in_flight = 0
+        self._active = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on if there is room."""
@@ -37,19 +37,19 @@ class Bounds:
             await self.app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send)
-        if self._in_flight >= self._most and scope["path"] not in UNBOUNDED:
-            record_busy("in_flight")
+        if self._active >= self._most and scope["path"] not in UNBOUNDED:
+            record_busy("concurrent")
             await _refuse(exchange, 503, f"{self._most} requests are being answered; try again")
             return
-        self._in_flight += 1
-        IN_FLIGHT.set(self._in_flight)
+        self._active += 1
+        ACTIVE.set(self._active)
         try:
             # Lets all that arrived meanwhile be counted: predicting does not give the event loop away.
             await asyncio.sleep(0)
             await self._answer_in_time(exchange)
         finally:
-            self._in_flight -= 1
-            IN_FLIGHT.set(self._in_flight)
+            self._active -= 1
+            ACTIVE.set(self._active)
 
     async def _answer_in_time(self, exchange: "_Exchange") -> None:
         loop = asyncio.get_running_loop()

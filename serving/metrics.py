@@ -23,7 +23,7 @@ _FOLDER = os.environ.get(VARIABLES[0])
 _OWN = CollectorRegistry()
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 AGES_EVERY_SECONDS = 0.1
-BOUNDS = ("in_flight", "body", "time")
+BOUNDS = ("concurrent", "body", "time")
 LIMITS = ("requests", "wrong_keys")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -32,9 +32,7 @@ _AGES = (_MINUTE, 10 * _MINUTE, _HOUR, 3 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 7 
 REQUEST_SECONDS = Histogram(
     "flightline_request_seconds", "Time to answer.", ["route", "status"], registry=_OWN, buckets=_SECONDS
 )
-IN_FLIGHT = Gauge(
-    "flightline_requests_in_flight", "Requests being answered.", registry=_OWN, multiprocess_mode="livesum"
-)
+ACTIVE = Gauge("flightline_requests_active", "Requests being answered.", registry=_OWN, multiprocess_mode="livesum")
 BUSY = Counter("flightline_busy", "Requests refused with 503 for want of room or time.", ["bound"], registry=_OWN)
 RATE_LIMITED = Counter("flightline_rate_limited", "Requests refused with 429.", ["why"], registry=_OWN)
 UNAUTHORISED = Counter("flightline_unauthorised", "Requests without a valid key.", registry=_OWN)
@@ -45,7 +43,7 @@ MISSING = Counter(
 )
 FEATURE_AGE = Histogram(
     "flightline_feature_age_seconds",
-    "Age of the oldest value used of a view, of at most ten requests a second and worker.",
+    "Greatest age of a view among the rows of a request, of at most ten requests a second and worker.",
     ["view"],
     registry=_OWN,
     buckets=_AGES,
@@ -64,7 +62,7 @@ MODEL_WORKERS = Gauge(
 )
 MODEL_TIMESTAMP = Gauge(
     "flightline_model_timestamp_seconds",
-    "When the oldest model that a worker holds was registered.",
+    "When the model was registered; of workers that differ, the earlier.",
     ["role"],
     registry=_OWN,
     multiprocess_mode="livemin",
@@ -80,7 +78,7 @@ LOG_ROWS = Counter("flightline_log_rows", "Predictions written to the log.", reg
 LOG_FAILURES = Counter("flightline_log_failures", "Writes to the prediction log that failed.", registry=_OWN)
 LOG_LAG = Gauge(
     "flightline_log_lag_seconds",
-    "Age of the oldest prediction that is not in the log yet.",
+    "How long a prediction has waited for the log.",
     registry=_OWN,
     multiprocess_mode="livemax",
 )
@@ -165,11 +163,11 @@ def record_features(missing: Iterable[Mapping[str, str]], ages: Iterable[Mapping
         _child(MISSING, feature, reason).inc(count)
     # A view costs two microseconds, so under load not every request is measured.
     if _ages_due.is_due():
-        oldest: dict[str, float] = {}
+        greatest: dict[str, float] = {}
         for row in ages:
             for view, age in row.items():
-                oldest[view] = max(age, oldest.get(view, 0))
-        for view, age in oldest.items():
+                greatest[view] = max(age, greatest.get(view, 0))
+        for view, age in greatest.items():
             _age(view).observe(age)
 
 
@@ -234,7 +232,7 @@ def record_log_failure() -> None:
 
 
 def set_log_lag(seconds: float) -> None:
-    """Say how old the oldest prediction is that this process has not yet written; 0 if none."""
+    """Say how long the first prediction that this process has not yet written has waited; 0 if none."""
     LOG_LAG.set(seconds)
 
 

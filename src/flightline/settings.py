@@ -24,7 +24,7 @@ class ServingSettings(BaseModel, frozen=True):
         default=1_000_000, ge=1, description="Size of a request body above which it is refused."
     )
     workers: int = Field(default=1, ge=1, le=64, description="Processes that answer requests.")
-    max_in_flight: int = Field(default=64, ge=1, description="Requests one worker takes at a time; more get 503.")
+    max_concurrent: int = Field(default=64, ge=1, description="Requests one worker takes at a time; more get 503.")
     max_connections: int = Field(default=1000, ge=1, description="Connections one worker holds; more get 503.")
     max_header_bytes: int = Field(
         default=16_384, ge=256, description="Size of a request's head; a larger one gets 431."

@@ -20,7 +20,7 @@ HEAD = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    bounds = {"max_in_flight": 4, "head_seconds": 1, "body_seconds": 1, "request_seconds": 2, "max_connections": 60}
+    bounds = {"max_concurrent": 4, "head_seconds": 1, "body_seconds": 1, "request_seconds": 2, "max_connections": 60}
     with running(tmp_path_factory.mktemp("bounded"), max_header_bytes=2000, **bounds) as up:
         yield up
 
@@ -36,7 +36,7 @@ def test_more_at_a_time_than_the_bound_are_told_to_come_again(service: Service) 
     assert {answer.status for answer in answers} == {200, 503}
     assert len(answers) - len(refused) >= 4
     assert {answer.headers["retry-after"] for answer in refused} == {"1"}
-    assert service.metrics()['flightline_busy_total{bound="in_flight"}'] >= len(refused)
+    assert service.metrics()['flightline_busy_total{bound="concurrent"}'] >= len(refused)
     assert service.ask(PREDICT, BODY).status == 200
 
 
@@ -60,9 +60,9 @@ def test_health_and_metrics_are_answered_while_there_is_no_room(service: Service
         time.sleep(0.5)
         assert service.ask(STATUS).status == 503
         assert service.ask("/health/live").status == 200
-        assert service.metrics()["flightline_requests_in_flight"] >= 4
+        assert service.metrics()["flightline_requests_active"] >= 4
         assert {future.result().status for future in waiting} == {200}
-    assert service.metrics()["flightline_requests_in_flight"] == 1
+    assert service.metrics()["flightline_requests_active"] == 1
 
 
 def test_an_answer_that_takes_too_long_is_503(service: Service) -> None:
@@ -150,7 +150,7 @@ def test_told_to_stop_it_finishes_what_it_took(tmp_path: Path, workers: int) -> 
     with running(tmp_path, workers=workers) as service, concurrent.futures.ThreadPoolExecutor(30) as pool:
         waiting = [pool.submit(service.ask, PREDICT, BODY, x_test_delay="1.5") for _ in range(30)]
         deadline = time.monotonic() + 5
-        while service.metrics()["flightline_requests_in_flight"] < 31 and time.monotonic() < deadline:
+        while service.metrics()["flightline_requests_active"] < 31 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert service.stop() == 0
         assert [future.result().status for future in waiting] == [200] * 30

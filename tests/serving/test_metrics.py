@@ -86,7 +86,7 @@ def test_a_killed_worker_is_dropped_from_gauges_and_kept_in_counts(service: Serv
     assert killed not in _pids(service)
     assert metrics["flightline_workers"] == metrics["flightline_workers_ready"] == WORKERS
     assert metrics['flightline_model_workers{role="champion",version="3"}'] == WORKERS
-    assert metrics["flightline_requests_in_flight"] == 1
+    assert metrics["flightline_requests_active"] == 1
     rows = 'flightline_rows_total{door="predict"}'
     assert metrics[rows] >= before[rows]
 

@@ -141,7 +141,7 @@ FAULTS = (
         "all_null_column",
         "A key is spelled otherwise in requests than in the feature table, so that nothing joins.",
         safeguard="values",
-        says="no row of the fit window has a value of: area_departures_count_1h",
+        says="no row of the fit window has a value of: area_departures_1h_count",
     ),
     Fault(
         "constant_column",

@@ -115,6 +115,10 @@ migrate: $(READY)  ## Bring the schema of the prediction log to the one of this 
 retention: $(READY)  ## Move predictions older than so many days into parquet files: make retention DAYS=90
 	@$(RUN) -m pipelines.prediction_log export $(if $(DAYS),--days "$(DAYS)")
 
+.PHONY: api-key
+api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or REVOKE=team, or neither
+	@$(RUN) -m serving.issue_key --name "$(NAME)" --revoke "$(REVOKE)"
+
 ##@ Start your own
 .PHONY: example
 example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
@@ -144,6 +148,12 @@ test: $(READY)  ## Run every test (doctests too)
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+
+.PHONY: check-rules
+check-rules: $(READY)  ## Check and test the alert rules, and parse every query of the dashboards, with promtool
+	@if command -v promtool > /dev/null; then $(RUN) -m tools.check_rules; \
+	elif [ "$${CI:-}" = true ]; then echo "check-rules: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
+	else echo "check-rules: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
 
 .PHONY: prove
 prove: $(READY)  ## Plant faults and demand that their safeguards stop them

@@ -1,29 +1,35 @@
 """Run the service: ``python -m serving``."""
 
-import logging
+import sys
 
 import uvicorn
 
+from flightline.errors import StartError
 from flightline.settings import Settings
+from serving.metrics_folder import shared_metrics
 from serving.watcher import watcher_beside
 
 
-def main() -> None:
-    """Serve where the settings say, until stopped."""
+def main() -> int:
+    """Serve where the settings say, until stopped; 1 if the service may not start like that."""
     settings = Settings()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("feast").setLevel(logging.WARNING)
-    with watcher_beside(settings):
-        uvicorn.run(
-            "serving.app:create_app",
-            factory=True,
-            workers=settings.serving.workers,
-            host=settings.serving.host,
-            port=settings.serving.port,
-            # The access log costs a fifth of the throughput.
-            access_log=False,
-        )
+    # First, because it decides for whatever imports prometheus_client: so the imports below wait for it.
+    with shared_metrics(settings.metrics_root):
+        from serving.access import check_start
+        from serving.start import end_cleanly_on_sigterm, prepare_worker, server_options
+
+        end_cleanly_on_sigterm()
+        prepare_worker(settings)
+        try:
+            check_start(settings)
+        except StartError as err:
+            sys.stderr.write(f"{type(err).__name__}: {err}\n")
+            return 1
+        workers = settings.serving.workers
+        with watcher_beside(settings):
+            uvicorn.run("serving.app:create_worker_app", factory=True, workers=workers, **server_options(settings))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

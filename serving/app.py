@@ -12,18 +12,23 @@ from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from serving.assets import AssetKeeper
 from serving.errors import add_error_handlers
-from serving.limits import BodyLimit
+from serving.metrics import begin_at_zero
+from serving.recorder import Recorder
 from serving.routes import router
+from serving.start import add_safeguards, prepare_worker
+from serving.tracing import start_tracing, stop_tracing
 
 LOG = logging.getLogger("serving")
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    keeper = AssetKeeper(app.state.settings)
+    settings = app.state.settings
+    start_tracing(settings)
+    begin_at_zero()
+    app.state.keeper, app.state.recorder = keeper, recorder = AssetKeeper(settings), Recorder(settings)
     keeper.refresh()
-    app.state.keeper = keeper
-    fresh = asyncio.create_task(_keep_fresh(keeper, app.state.settings.serving.poll_seconds))
+    fresh = asyncio.create_task(_keep_fresh(keeper, settings.serving.poll_seconds))
     # One thread for each prediction: on a busy machine more of them wait for one another.
     with threadpool_limits(1):
         yield
@@ -31,6 +36,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with suppress(asyncio.CancelledError):
         await fresh
     keeper.close()
+    recorder.close()
+    stop_tracing()
 
 
 async def _keep_fresh(keeper: AssetKeeper, seconds: float) -> None:
@@ -44,19 +51,31 @@ async def _keep_fresh(keeper: AssetKeeper, seconds: float) -> None:
             LOG.exception("looking for a new model failed; the one that is served stays")
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings) -> FastAPI:
     """Make the service.
 
     Parameters
     ----------
     settings
-        Where it runs; by default as the environment says, which is how workers are made. The
-        model and the feature store are opened when it starts, not here.
+        Where it runs; the model, the feature store and the log are opened when it starts, not here.
     """
-    settings = settings or Settings()
-    app = FastAPI(title=f"Predictions of {PROBLEM.model_name}", version="1", lifespan=_lifespan)
+    app = FastAPI(
+        title=f"Predictions of {PROBLEM.model_name}",
+        version="1",
+        lifespan=_lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,  # it would send clients where their own Host header says
+    )
     app.state.settings = settings
-    app.add_middleware(BodyLimit, max_bytes=settings.serving.max_body_bytes)
+    add_safeguards(app, settings)
     app.include_router(router)
     add_error_handlers(app)
     return app
+
+
+def create_worker_app() -> FastAPI:
+    """Make the service in a process of its own, where the environment says; uvicorn calls it by name."""
+    settings = Settings()
+    prepare_worker(settings)
+    return create_app(settings)

@@ -15,6 +15,7 @@ from flightline.adapters.served_model import Refusal, ServedModel, folder_stamp,
 from flightline.errors import FeatureError, FlightlineError, ModelFileError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
+from serving.metrics import clear_refused_model, record_refused_model, set_ready, set_served
 from serving.prediction import FeatureReader, Predictor
 from serving.rehearsal import rehearse
 
@@ -86,6 +87,7 @@ class AssetKeeper:
         self._stamps, self._retry_at = stamps, None
         self.assets = self._pair(old, model, features, [why for why in (wrong_model, wrong_features) if why])
         self._let_go(old, features)
+        _tell(self.assets)
         return True
 
     def _new_model(self, is_changed: bool, old: Predictor | None) -> tuple[ServedModel | None, str | None]:
@@ -160,6 +162,17 @@ class AssetKeeper:
 
 def _open_features(settings: Settings) -> FeatureReader:
     return OnlineFeatures.open(settings, PROBLEM.feature_service)
+
+
+def _tell(assets: Assets) -> None:
+    """Let the metrics show what is served and what is refused."""
+    set_ready(assets.predictor is not None)
+    registered = assets.predictor.model.manifest.registered_at if assets.predictor else None
+    set_served("champion", assets.version, registered or assets.opened_at)
+    if assets.refused is None:
+        clear_refused_model()
+    else:
+        record_refused_model()
 
 
 def _wanted(settings: Settings) -> str:

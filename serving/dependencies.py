@@ -14,6 +14,7 @@ from flightline.errors import ClockError, FeatureError, ModelFileError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from serving.assets import Assets
+from serving.recorder import Recorder
 from serving.prediction import Predictor, check_count
 
 
@@ -71,9 +72,17 @@ async def get_predictor(assets: AssetsDep) -> Predictor:
     return assets.predictor
 
 
-async def get_reason(assets: AssetsDep, settings: SettingsDep) -> str | None:
+async def get_recorder(request: Request) -> Recorder:
+    """Give the prediction log of this worker."""
+    return request.app.state.recorder
+
+
+RecorderDep = Annotated[Recorder, Depends(get_recorder)]
+
+
+async def get_reason(assets: AssetsDep, settings: SettingsDep, recorder: RecorderDep) -> str | None:
     """Say why the service is not ready; None if it is."""
-    reasons = [assets.reason]
+    reasons = [assets.reason, await recorder.why_not()]
     try:
         clock = read_clock(settings)
         if assets.predictor is not None:

@@ -1,14 +1,14 @@
 """From errors to HTTP, in one place. An answer holds no path, no stack trace and nothing of the input."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from flightline.errors import ClockError, FeatureError, ModelFileError, RequestError
+from flightline.errors import ClockError, FeatureError, LogError, ModelFileError, RequestError
 from serving.prediction import SHOWN_FAULTS, InstanceError
 from serving.protocol import Failure, FieldFault
 
@@ -17,14 +17,24 @@ STATUS_OF_ERROR: dict[type[Exception], int] = {
     ModelFileError: 503,
     FeatureError: 503,
     ClockError: 503,
+    LogError: 503,
 }
+RETRY_SECONDS = 5
 LONGEST_NAME = 100
+UNEXPECTED = "the service failed on this request; the reason is in its log"
 LOG = logging.getLogger("serving")
 
 
 def _answer(status: int, error: str, faults: Sequence[tuple[str, str]] = ()) -> Response:
     failure = Failure(error=error, fields=[FieldFault(field=field, reason=reason) for field, reason in faults])
     return JSONResponse(failure.model_dump(exclude_defaults=True), status)
+
+
+def refusal(status: int, error: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Make the answer of a middleware that lets a request go no further."""
+    response = _answer(status, error)
+    response.headers.update(headers or {})
+    return response
 
 
 def _field(location: Sequence[object]) -> str:
@@ -49,6 +59,7 @@ async def _refused(_: Request, err: Exception) -> Response:
     status = next(code for kind, code in STATUS_OF_ERROR.items() if isinstance(err, kind))
     if status >= 500:
         LOG.warning("answered %s: %s", status, err)
+        return refusal(status, str(err), {"Retry-After": str(RETRY_SECONDS)})
     return _answer(status, str(err))
 
 
@@ -58,16 +69,10 @@ async def _http(_: Request, err: HTTPException) -> Response:
     return response
 
 
-async def _unexpected(_: Request, __: Exception) -> Response:
-    # The server logs the trace; the caller has no use for it.
-    return _answer(500, "the service failed on this request; the reason is in its log")
-
-
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every error an answer of the shape of `protocol.Failure`."""
+    """Make every error an answer of the shape of `protocol.Failure`; unexpected ones are `envelope`'s."""
     for error in STATUS_OF_ERROR:
         app.exception_handler(error)(_refused)
     app.exception_handler(InstanceError)(_not_predictable)
     app.exception_handler(RequestValidationError)(_not_valid)
     app.exception_handler(HTTPException)(_http)
-    app.exception_handler(Exception)(_unexpected)

@@ -20,6 +20,7 @@ from flightline.prediction import predict
 from flightline.problem import PROBLEM
 from flightline.request_features import request_features, request_keys
 from serving.schemas import MOMENT_FIELD, Instance, Prediction, moment_of, prediction_time_of
+from serving.tracing import span
 
 SHOWN_FAULTS = 20
 REQUEST_FIELDS = [*PROBLEM.entity_keys, *PROBLEM.request_columns]
@@ -103,7 +104,8 @@ class Predictor:
         """
         check_still_to_come(instances, clock)
         requests = requests_frame(instances)
-        rows = self.features.read(request_keys(requests).to_dict("records"), clock)
+        with span("features", rows=len(instances)):
+            rows = self.features.read(request_keys(requests).to_dict("records"), clock)
         columns = self.model.manifest.columns
         inputs = input_columns(columns, rows, request_features(requests))
         return [
@@ -133,7 +135,9 @@ class Predictor:
         ]
 
     def _ask(self, inputs: Mapping[str, np.ndarray]) -> list[float]:
-        return predict(PROBLEM.task, self.model.pipeline, pd.DataFrame(inputs, copy=False)).tolist()
+        frame = pd.DataFrame(inputs, copy=False)
+        with span("predict", rows=len(frame)):
+            return predict(PROBLEM.task, self.model.pipeline, frame).tolist()
 
 
 def requests_frame(instances: Sequence[Instance]) -> pd.DataFrame:

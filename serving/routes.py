@@ -1,7 +1,6 @@
 """The routes: KServe's V1 protocol, and what an orchestrator asks."""
 
 from typing import Any
-from uuid import uuid4
 
 from fastapi import APIRouter, Response
 
@@ -14,7 +13,9 @@ from serving.dependencies import (
     KnownModel,
     PredictorDep,
     ReasonDep,
+    RecorderDep,
 )
+from serving.metrics import CONTENT_TYPE, render, set_ready
 from serving.prediction import Predictor, prediction_of
 from serving.protocol import (
     Failure,
@@ -31,31 +32,40 @@ from serving.protocol import (
 from serving.schemas import Instance, Prediction
 
 router = APIRouter()
-REFUSALS: dict[int | str, dict[str, Any]] = {code: {"model": Failure} for code in (400, 404, 413, 415, 422, 503)}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Failure} for code in (400, 401, 404, 408, 413, 415, 422, 429, 503)
+}
 
 
 @router.post("/v1/models/{name}:predict", dependencies=[BoundedJson], responses=REFUSALS, tags=["model"])
 async def predict(
-    name: KnownModel, predictor: PredictorDep, clock: ClockDep, body: Instances[Instance]
+    name: KnownModel, predictor: PredictorDep, clock: ClockDep, recorder: RecorderDep, body: Instances[Instance]
 ) -> Predictions[Prediction]:
     """Predict for one or more instances with what is known at the event clock."""
     # In the event loop: handing it to a thread takes longer than predicting.
     answered = predictor.predict(body.instances, clock)
-    ids = [uuid4().hex for _ in answered]
+    ids = await recorder.record("predict", predictor, clock, answered, body.instances)
     return Predictions[Prediction](
         predictions=[
-            prediction_of(*each) for each in zip(body.instances, answered, [clock] * len(ids), ids, strict=True)
+            prediction_of(instance, one, clock, prediction_id)
+            for instance, one, prediction_id in zip(body.instances, answered, ids, strict=True)
         ],
         model=_reference(predictor),
     )
 
 
 @router.post("/v1/models/{name}:score", dependencies=[BoundedJson], responses=REFUSALS, tags=["model"])
-async def score(name: KnownModel, predictor: PredictorDep, clock: ClockDep, body: FeatureRows) -> Scores:
+async def score(
+    name: KnownModel, predictor: PredictorDep, clock: ClockDep, recorder: RecorderDep, body: FeatureRows
+) -> Scores:
     """Predict for ready rows of features, as batch jobs and what-if questions have them."""
     answered = predictor.score(body.instances)
+    ids = await recorder.record("score", predictor, clock, answered, [None] * len(answered))
     return Scores(
-        predictions=[Score(prediction_id=uuid4().hex, value=each.value) for each in answered],
+        predictions=[
+            Score(prediction_id=prediction_id, value=one.value)
+            for prediction_id, one in zip(ids, answered, strict=True)
+        ],
         model=_reference(predictor),
     )
 
@@ -92,10 +102,17 @@ async def live() -> Health:
 @router.get("/health/ready", responses={503: {"model": Health}}, tags=["health"])
 async def ready(response: Response, reason: ReasonDep) -> Health:
     """Say whether predictions can be had."""
+    set_ready(reason is None)
     if reason is None:
         return Health(status="ready")
     response.status_code = 503
     return Health(status="not ready", reason=reason)
+
+
+@router.get("/metrics", include_in_schema=False)
+def metrics() -> Response:
+    """Tell Prometheus what was counted; in a thread, because it reads the files of all workers."""
+    return Response(render(), media_type=CONTENT_TYPE)
 
 
 @router.get("/", include_in_schema=False)

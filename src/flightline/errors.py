@@ -12,7 +12,8 @@
     |-- ModelFileError       a model file cannot be trusted or loaded
     |-- LogError             the prediction log cannot be opened, written or thinned out
     |-- ClockError           the event clock is missing or would go wrong
-    `-- RequestError         a prediction cannot be made for this request
+    |-- RequestError         a prediction cannot be made for this request
+    `-- StartError           the service may not start like this, or a key cannot be issued
 
 A message says what was got, what was expected and what to do.
 """
@@ -68,3 +69,7 @@ class ClockError(FlightlineError):
 
 class RequestError(FlightlineError):
     """A prediction cannot be made for this request."""
+
+
+class StartError(FlightlineError):
+    """The service may not start like this, or one of its keys cannot be issued or revoked."""

@@ -6,18 +6,19 @@ FLIGHTLINE_ROOT, FLIGHTLINE_SERVING__PORT, and so on.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
 class ServingSettings(BaseModel, frozen=True):
-    """How the prediction service listens."""
+    """How the prediction service listens, what it bounds and what it shows of itself."""
 
     host: str = Field(default="127.0.0.1", description="Address to bind.")
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port to bind.")
-    workers: int = Field(default=1, ge=1, description="Processes that answer requests.")
     watch: bool = Field(default=True, description="Start the watcher beside the service; false if it runs elsewhere.")
     watch_seconds: float = Field(default=2.0, gt=0, description="Between two looks of the watcher at the registry.")
     poll_seconds: float = Field(default=1.0, gt=0, description="Between two looks of a worker for a new model.")
@@ -25,6 +26,40 @@ class ServingSettings(BaseModel, frozen=True):
     max_body_bytes: int = Field(
         default=1_000_000, ge=1, description="Size of a request body above which it is refused."
     )
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that answer requests.")
+    max_concurrent: int = Field(default=64, ge=1, description="Requests one worker takes at a time; more get 503.")
+    max_connections: int = Field(default=1000, ge=1, description="Connections one worker holds; more get 503.")
+    max_header_bytes: int = Field(
+        default=16_384, ge=256, description="Size of a request's head; a larger one gets 431."
+    )
+    head_seconds: float = Field(default=10, gt=0, description="Time to send a request's head, then it is cut off.")
+    body_seconds: float = Field(default=10, gt=0, description="Time to send a request's body, then it gets 408.")
+    request_seconds: float = Field(default=20, gt=0, description="Time to answer a request, then it gets 503.")
+    keep_alive_seconds: int = Field(default=15, ge=1, description="Time an idle connection is kept.")
+    api_keys: dict[str, Sha256] = Field(
+        default={}, description="Keys valid besides those of `make api-key`: name to sha256 (hex), as JSON."
+    )
+    requests_per_minute: int | None = Field(
+        default=None,
+        ge=0,
+        description="Per key and worker; 0: no limit. Unset: 6000 where keys are needed, else none.",
+    )
+    failed_keys_per_minute: int = Field(default=30, ge=1, description="Wrong keys per client address and worker.")
+    trusted_proxies: str = Field(
+        default="", description="Addresses, with commas, whose X-Forwarded-For is believed; empty: nobody's."
+    )
+    hsts: bool = Field(default=False, description="Tell browsers to come by HTTPS only; for a service behind TLS.")
+    metrics_dir: Path | None = Field(
+        default=None, description="Where workers share their metrics, on a local disk; unset: .state/metrics."
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="'auto': text on a terminal in the profile local, else JSON lines."
+    )
+    slow_request_seconds: float = Field(default=1, gt=0, description="A request that takes longer is logged.")
+    otlp_endpoint: str = Field(
+        default="", description="Where traces go by OTLP/HTTP, such as http://collector:4318; empty: none are made."
+    )
+    trace_share: float = Field(default=1, ge=0, le=1, description="Share of requests that are traced.")
 
 
 class PredictionLogSettings(BaseModel, frozen=True, hide_input_in_errors=True):
@@ -130,6 +165,16 @@ class Settings(BaseSettings):
     def prediction_exports_dir(self) -> Path:
         """Where rows go that the prediction log no longer keeps."""
         return self.prediction_log.export_dir or self.state_dir / "prediction_log" / "exported"
+
+    @property
+    def api_keys_file(self) -> Path:
+        """Digests of the service's API keys."""
+        return self.state_dir / "api_keys.json"
+
+    @property
+    def metrics_root(self) -> Path:
+        """Where each running service has a folder of its metrics."""
+        return self.serving.metrics_dir or self.state_dir / "metrics"
 
     @property
     def tracking_uri(self) -> str:

@@ -1,0 +1,147 @@
+"""Puts each prediction on disk before its answer leaves, and counts it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from flightline.adapters.feast_online import FeatureRow
+from flightline.adapters.prediction_log import LoggedPrediction, PredictionLog, instance_key
+from flightline.errors import LogError
+from flightline.logged_prediction import Door
+from flightline.settings import Settings
+from serving.logs import request_id
+from serving.metrics import record_features, record_log_failure, record_log_write, record_rows
+from serving.prediction import REQUEST_FIELDS, Answered, Predictor
+from serving.schemas import Instance, moment_of, prediction_time_of
+from serving.tracing import span
+
+LOG = logging.getLogger("serving")
+NOTHING_KNOWN = FeatureRow({}, {}, {})
+
+
+class Recorder:
+    """The prediction log of one worker, opened when it is first needed and again whenever that has failed.
+
+    Parameters
+    ----------
+    settings
+        Where the log is, and whether answers may leave without it.
+    """
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._is_required = settings.prediction_log.required
+        # A file's lock is short, a server's round trip is not: it must not hold up other requests.
+        url = settings.prediction_log.url.get_secret_value()
+        self._is_file = not url or url.startswith("sqlite")
+        self._log: PredictionLog | None = None
+
+    async def record(
+        self,
+        door: Door,
+        predictor: Predictor,
+        clock: datetime,
+        answered: Sequence[Answered],
+        instances: Sequence[Instance | None],
+    ) -> list[str]:
+        """Write what was answered, and give the predictions' ids; they are on disk when this returns.
+
+        Raises
+        ------
+        LogError
+            If they cannot be written, unless the settings allow answers without the log.
+        """
+        rows = _rows(door, predictor, clock, answered, instances)
+        with span("log", rows=len(rows)):
+            started = time.perf_counter()
+            try:
+                if self._is_file:
+                    self._write(rows)
+                else:
+                    await asyncio.to_thread(self._write, rows)
+            except LogError as err:
+                record_log_failure()
+                if self._is_required:
+                    raise
+                LOG.warning("answered without the prediction log: %s", err)
+            else:
+                record_log_write(time.perf_counter() - started, len(rows))
+        _count(door, predictor, clock, answered)
+        return [row.prediction_id for row in rows]
+
+    def _write(self, rows: Sequence[LoggedPrediction]) -> None:
+        if self._log is None:
+            self._log = PredictionLog.open(self._settings)
+        self._log.write(rows)
+
+    async def why_not(self) -> str | None:
+        """Say why predictions cannot be written, if they must be; None if all is well."""
+        if not self._is_required:
+            return None
+        try:
+            await asyncio.to_thread(self._check)
+        except LogError as err:
+            return str(err)
+        return None
+
+    def _check(self) -> None:
+        if self._log is None:
+            self._log = PredictionLog.open(self._settings)
+        self._log.check()
+
+    def close(self) -> None:
+        """Let go of the log."""
+        if self._log is not None:
+            self._log.close()
+
+
+def _rows(
+    door: Door,
+    predictor: Predictor,
+    clock: datetime,
+    answered: Sequence[Answered],
+    instances: Sequence[Instance | None],
+) -> list[LoggedPrediction]:
+    manifest, now, request = predictor.model.manifest, datetime.now(UTC), request_id.get()
+    watermarks = predictor.features.watermarks if door == "predict" else {}
+    rows = []
+    for one, instance in zip(answered, instances, strict=True):
+        keys = {name: getattr(instance, name) for name in REQUEST_FIELDS} if instance else {}
+        known = one.row or NOTHING_KNOWN
+        rows.append(
+            LoggedPrediction(
+                prediction_id=uuid4().hex,
+                request_id=request,
+                logged_at=now,
+                clock=clock,
+                # Ready features do not say what moment they are about.
+                prediction_time=prediction_time_of(instance) if instance else clock,
+                moment=moment_of(instance) if instance else clock,
+                instance_key=instance_key(keys),
+                keys=keys,
+                features=one.inputs,
+                event_timestamps=known.event_timestamps,
+                watermarks=watermarks,
+                missing=known.missing,
+                prediction=one.value,
+                model_name=manifest.name,
+                model_version=manifest.version,
+                feature_service=manifest.feature_service,
+                role="champion",
+                door=door,
+            )
+        )
+    return rows
+
+
+def _count(door: Door, predictor: Predictor, clock: datetime, answered: Sequence[Answered]) -> None:
+    record_rows(door, len(answered), predictor.model.manifest.version, "champion")
+    rows = [one.row for one in answered if one.row is not None]
+    if rows:
+        record_features(
+            (row.missing for row in rows),
+            ({view: (clock - stamp).total_seconds() for view, stamp in row.event_timestamps.items()} for row in rows),
+        )

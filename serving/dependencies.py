@@ -14,8 +14,8 @@ from flightline.errors import ClockError, FeatureError, ModelFileError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from serving.assets import Assets
-from serving.recorder import Recorder
 from serving.prediction import Predictor, check_count
+from serving.recorder import Recorder
 
 
 async def get_settings(request: Request) -> Settings:

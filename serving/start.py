@@ -15,6 +15,8 @@ from serving.envelope import Envelope
 from serving.limits import BodyLimit
 from serving.logs import configure_logs
 
+WORKER_START_SECONDS = 60
+
 
 def end_cleanly_on_sigterm() -> None:
     """Make SIGTERM an ordinary end of this process, with exit code 0 and all that comes after `with`.
@@ -55,6 +57,8 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "server_header": False,
         "proxy_headers": bool(serving.trusted_proxies),
         "forwarded_allow_ips": serving.trusted_proxies,
+        # Until a worker has imported what it needs it answers no ping, and a busy machine is slow at that.
+        "timeout_worker_healthcheck": WORKER_START_SECONDS,
         "timeout_keep_alive": serving.keep_alive_seconds,
         "timeout_graceful_shutdown": math.ceil(serving.body_seconds + serving.request_seconds) + 1,
     }

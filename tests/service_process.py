@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from flightline.adapters.event_clock import set_clock
 from flightline.settings import Settings
-from tests.small_service import NOON
+from tests.small_service import NOON, put_model
 
 REPOSITORY = Path(__file__).parents[1]
 START_SECONDS = 60
@@ -48,18 +49,15 @@ def create_small_app():
     """Make the service without a store; a request's x-test-delay slows it, its x-test-bug makes it fail."""
     from fastapi import Request
 
-    from flightline.adapters.served_model import ServedModel
     from serving import app as service
-    from serving.assets import Assets
+    from serving.assets import AssetKeeper
     from serving.dependencies import get_clock
-    from serving.prediction import Predictor
     from serving.start import prepare_worker
-    from tests.small_service import KINDS, HandMadeFeatures, fitted, manifest_of
+    from tests.small_service import HandMadeFeatures
 
     settings = Settings()
     prepare_worker(settings)
-    assets = Assets(Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS)), HandMadeFeatures()), "3")
-    service.open_assets = lambda _: assets
+    service.AssetKeeper = partial(AssetKeeper, open_features=lambda _: HandMadeFeatures())
     app = service.create_app(settings)
 
     async def hindered_clock(request: Request) -> datetime:
@@ -160,6 +158,8 @@ def environment_of(root: Path, **settings: object) -> dict[str, str]:
 def running(root: Path, key: str | None = None, **settings: object) -> Iterator[Service]:
     """Run the service until the block ends; yields when each worker answers."""
     set_clock(Settings(root=root), NOON)
+    if not Settings(root=root).serving_models_dir.exists():
+        put_model(Settings(root=root), "3")
     port, log = free_port(), root / "service.log"
     environment = environment_of(root, port=port, **settings)
     with log.open("wb") as stream:

@@ -9,10 +9,12 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.feast_online import FeatureRow
-from flightline.adapters.served_model import ModelManifest
+from flightline.adapters.model_files import save_model
+from flightline.adapters.served_model import ModelManifest, write_served_model
 from flightline.models import find_model
 from flightline.preprocessing import Columns
 from flightline.problem import PROBLEM
+from flightline.settings import Settings
 
 NOON = datetime(2013, 12, 31, 12, tzinfo=UTC)
 PREDICT = f"/v1/models/{PROBLEM.model_name}:predict"
@@ -75,3 +77,10 @@ def fitted(kinds: Mapping[str, str], model: str = "logistic_regression") -> Pipe
 def manifest_of(kinds: Mapping[str, str], sha256: str = "0" * 64, **changes: str) -> ModelManifest:
     named = {"name": PROBLEM.model_name, "version": "3", "run_id": "r", "feature_service": PROBLEM.feature_service}
     return ModelManifest(**(named | changes), sha256=sha256, columns=tuple(kinds.items()))
+
+
+def put_model(settings: Settings, version: str, kinds: Mapping[str, str] = KINDS, **changes: str) -> None:
+    """Put a fitted model into the folder that a service loads from, and make it the current one."""
+    file = settings.root / f"{version}.skops"
+    digest = save_model(fitted(kinds), file)
+    write_served_model(settings.serving_models_dir, manifest_of(kinds, digest, version=version, **changes), file)

@@ -6,20 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from flightline.adapters.model_files import digest_of_file, save_model
+from flightline.adapters.model_files import digest_of_file
 from flightline.adapters.served_model import Refusal, switch_served_model, write_refusal, write_served_model
 from flightline.errors import FeatureError
 from flightline.settings import Settings
 from serving import assets
 from serving.assets import AssetKeeper
-from tests.small_service import KINDS, HandMadeFeatures, fitted, manifest_of
-
-
-def put(settings: Settings, version: str, kinds: dict[str, str] = KINDS, **changes: str) -> None:
-    """Put a fitted model into the folder and make it the current one."""
-    file = settings.root / f"{version}.skops"
-    digest = save_model(fitted(kinds), file)
-    write_served_model(settings.serving_models_dir, manifest_of(kinds, digest, version=version, **changes), file)
+from tests.small_service import KINDS, HandMadeFeatures, manifest_of, put_model
 
 
 class Store:
@@ -53,7 +46,7 @@ def store() -> Store:
 
 @pytest.fixture
 def keeper(settings: Settings, registry: Path, store: Store) -> AssetKeeper:
-    put(settings, "3")
+    put_model(settings, "3")
     keeper = AssetKeeper(settings, store.open)
     assert keeper.refresh()
     return keeper
@@ -68,14 +61,14 @@ def test_what_has_not_changed_is_not_opened_again(keeper: AssetKeeper, store: St
 
 def test_a_new_champion_is_served_and_the_features_stay_open(settings, keeper: AssetKeeper, store: Store) -> None:
     before = keeper.assets
-    put(settings, "4")
+    put_model(settings, "4")
     assert keeper.refresh()
     assert (before.version, keeper.assets.version, len(store.opened)) == ("3", "4", 1)
     assert keeper.assets.refused is None
 
 
 def test_moving_back_is_the_rollback(settings, keeper: AssetKeeper) -> None:
-    put(settings, "4")
+    put_model(settings, "4")
     keeper.refresh()
     switch_served_model(settings.serving_models_dir, "3")
     keeper.refresh()
@@ -85,15 +78,15 @@ def test_moving_back_is_the_rollback(settings, keeper: AssetKeeper) -> None:
 @pytest.mark.parametrize("broken", ["flipped byte", "other columns", "other feature views", "other problem"])
 def test_what_cannot_serve_does_not_replace_what_does(settings, keeper: AssetKeeper, broken: str) -> None:
     if broken == "flipped byte":
-        put(settings, "4")
+        put_model(settings, "4")
         file = settings.serving_models_dir / "4" / "model.skops"
         file.write_bytes(file.read_bytes()[:-1] + b"x")
     elif broken == "other columns":
-        put(settings, "4", {"moon": "float64"})
+        put_model(settings, "4", {"moon": "float64"})
     elif broken == "other feature views":
-        put(settings, "4", feature_views_sha256="a" * 64)
+        put_model(settings, "4", feature_views_sha256="a" * 64)
     else:
-        put(settings, "4", feature_service="other_v1")
+        put_model(settings, "4", feature_service="other_v1")
     predictor = keeper.assets.predictor
     keeper.refresh()
     assert keeper.assets.predictor is predictor or keeper.assets.version == "3"
@@ -104,7 +97,7 @@ def test_what_cannot_serve_does_not_replace_what_does(settings, keeper: AssetKee
 
 
 def test_what_was_refused_is_tried_again(settings, keeper: AssetKeeper, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(settings, "4")
+    put_model(settings, "4")
     file = settings.serving_models_dir / "4" / "model.skops"
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + b"x")
@@ -148,7 +141,7 @@ def test_a_registry_that_cannot_be_opened_leaves_the_old_features(keeper, store:
 
 
 def test_new_definitions_wait_for_the_model_that_was_trained_on_them(settings, registry: Path, store: Store) -> None:
-    put(settings, "3", feature_views_sha256="d" * 64)
+    put_model(settings, "3", feature_views_sha256="d" * 64)
     keeper = AssetKeeper(settings, store.open)
     keeper.refresh()
     store.definitions = "e" * 64
@@ -156,7 +149,7 @@ def test_new_definitions_wait_for_the_model_that_was_trained_on_them(settings, r
     keeper.refresh()
     assert keeper.assets.predictor.features.definitions_sha256 == "d" * 64
     assert "mean something else" in keeper.assets.refused.reason
-    put(settings, "4", feature_views_sha256="e" * 64)
+    put_model(settings, "4", feature_views_sha256="e" * 64)
     registry.write_text("three, longer still")
     keeper.refresh()
     assert (keeper.assets.version, keeper.assets.refused) == ("4", None)
@@ -166,14 +159,14 @@ def test_without_any_model_the_reason_is_told_until_one_comes(settings, registry
     keeper = AssetKeeper(settings, store.open)
     keeper.refresh()
     assert keeper.assets.reason == assets.NO_MODEL
-    put(settings, "1")
+    put_model(settings, "1")
     keeper.refresh()
     assert (keeper.assets.reason, keeper.assets.version) == (None, "1")
 
 
 def test_the_folder_keeps_the_last_good_ones_only(settings, keeper: AssetKeeper) -> None:
     for version in ("4", "5", "6", "7"):
-        put(settings, version)
+        put_model(settings, version)
     kept = sorted(entry.name for entry in settings.serving_models_dir.iterdir() if entry.is_dir())
     assert kept == ["5", "6", "7"]
 

@@ -59,7 +59,7 @@ def test_a_request_is_one_trace_with_its_parts(tmp_path: Path, collector: Collec
         service.ask(PREDICT, {"instances": [INSTANCE] * 3}, traceparent=traceparent, x_request_id="traced")
         assert service.stop() == 0  # stopping sends what is left
     spans = {span.name: span for span in collector.spans() if span.trace_id.hex() == PARENT}
-    assert set(spans) == {"request", "features", "predict"}
+    assert set(spans) == {"request", "features", "predict", "log"}
     request = spans["request"]
     assert request.parent_span_id.hex() == "00f067aa0ba902b7"
     assert {spans[part].parent_span_id for part in ("features", "predict")} == {request.span_id}

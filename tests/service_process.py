@@ -157,14 +157,16 @@ def environment_of(root: Path, **settings: object) -> dict[str, str]:
 
 
 @contextmanager
-def running(root: Path, key: str | None = None, **settings: object) -> Iterator[Service]:
-    """Run the service until the block ends; yields when each worker answers."""
+def running(
+    root: Path, key: str | None = None, module: str = "tests.service_process", **settings: object
+) -> Iterator[Service]:
+    """Run the service until the block ends; yields when each worker answers. `module="serving"` is the real one."""
     set_clock(Settings(root=root), NOON)
     port, log = free_port(), root / "service.log"
     environment = environment_of(root, port=port, **settings)
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.service_process"],
+            [sys.executable, "-m", module],
             cwd=REPOSITORY,
             env=environment,
             stdout=stream,

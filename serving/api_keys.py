@@ -51,7 +51,7 @@ def digest_of(key: str) -> str:
     Examples
     --------
     >>> digest_of("fl_x")[:8]
-    'a00a0e2d'
+    '6e07c352'
     """
     return hashlib.sha256(key.encode()).hexdigest()
 

@@ -155,8 +155,10 @@ def environment_of(root: Path, **settings: object) -> dict[str, str]:
 
 
 @contextmanager
-def running(root: Path, key: str | None = None, **settings: object) -> Iterator[Service]:
-    """Run the service until the block ends; yields when each worker answers."""
+def running(
+    root: Path, key: str | None = None, module: str = "tests.service_process", **settings: object
+) -> Iterator[Service]:
+    """Run the service until the block ends; yields when each worker answers. `module="serving"` is the real one."""
     set_clock(Settings(root=root), NOON)
     if not Settings(root=root).serving_models_dir.exists():
         put_model(Settings(root=root), "3")
@@ -164,7 +166,7 @@ def running(root: Path, key: str | None = None, **settings: object) -> Iterator[
     environment = environment_of(root, port=port, **settings)
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.service_process"],
+            [sys.executable, "-m", module],
             cwd=REPOSITORY,
             env=environment,
             stdout=stream,

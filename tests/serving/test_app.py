@@ -22,6 +22,7 @@ from flightline.request_features import request_features, request_keys
 from flightline.settings import Settings
 from serving.app import create_app
 from serving.schemas import Instance
+from tests.service_process import running
 from tests.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -169,3 +170,16 @@ def test_a_ready_service_has_imported_no_training_tool(filled_root: Path) -> Non
     environment = {"PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}", "FLIGHTLINE_ROOT": str(filled_root)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_two_workers_on_real_feast_count_together(settings: Settings) -> None:
+    with running(settings.root, module="serving", workers=2) as service:
+        for _ in range(12):
+            assert service.ask(PREDICT, {"instances": [INSTANCE] * 2}).status == 200
+        metrics = service.metrics()
+        assert metrics['flightline_rows_total{door="predict"}'] == 24
+        assert metrics["flightline_workers_ready"] == 2
+        ages = [value for name, value in metrics.items() if name.startswith("flightline_feature_age_seconds_count")]
+        assert len(ages) > 1
+        assert min(ages) >= 1
+        assert service.stop() == 0

@@ -112,6 +112,9 @@ def test_an_id_twice_is_refused_and_nothing_of_its_request_is_written(log):
     with pytest.raises(LogError, match="holds one of these prediction ids already"):
         log.write([prediction(), replace(first, prediction=0.9)])
     assert log.read()["prediction"].tolist() == [first.prediction]
+    # An open transaction would swallow this row.
+    log.write([prediction()])
+    assert log.count() == 2
 
 
 @pytest.mark.parametrize("axis", ["logged_at", "clock"])

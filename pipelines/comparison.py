@@ -125,7 +125,9 @@ def _as_table(rows: pd.DataFrame, problem: Problem) -> Table:
     table = Table(title=f"{problem.model_name}: every model, best on the validation window first", box=None)
     rows = rows.drop(columns="settings")  # they stand in the lines above, and in comparison.csv
     for name in rows:
-        table.add_column(name, justify="left" if rows[name].dtype == object else "right")
+        is_text = rows[name].dtype == object
+        width = int(rows[name].str.len().max()) if is_text else None
+        table.add_column(name, justify="left" if is_text else "right", min_width=width)
     for row in rows.itertuples(index=False):
         table.add_row(
             *(

@@ -28,14 +28,14 @@ from flightline.prediction import METHODS, predict
 from flightline.settings import Settings
 from flightline.specification import Problem
 from flightline.training import TrainingParameters, fit, fit_pipeline
-from flightline.training_rows import as_target, feature_columns
+from flightline.training_rows import as_target, check_categories, feature_columns
 from flightline.windows import split
 from pipelines.references import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.reuse import by_key
 
 TRAINING_CODE = (
-    "models.py", "preprocessing.py", "training.py", "training_rows.py", "calibration.py", "prediction.py",
-    "evaluation.py", "windows.py", "adapters/model_files.py",
+    "models.py", "preprocessing.py", "training.py", "training_rows.py", "stopping.py", "calibration.py",
+    "prediction.py", "evaluation.py", "windows.py", "adapters/model_files.py",
 )  # fmt: skip
 EVALUATION_CODE = (
     "evaluation.py", "prediction.py", "windows.py", "losses.py", "evidence.py", "bootstrap.py", "explanation.py",
@@ -47,7 +47,7 @@ JUDGEMENT_FILE, BASELINE_FILE = "judgement.json", "baseline_judgement.json"
 
 def model_key(training_set: TrainingSet, parameters: TrainingParameters, problem: Problem) -> str:
     """Name what a fitted model depends on."""
-    told = (problem.task, problem.primary_metric, problem.windows)
+    told = (problem.task, problem.primary_metric, problem.windows, problem.thresholds.unseen_ceiling)
     return digest_of(training_set.key, parameters, told, source_text(TRAINING_CODE))
 
 
@@ -67,6 +67,7 @@ def fit_model(
     """Choose settings on the validation window, refit on all before the test, write the file."""
     examples, features = _read(training_set)
     masks = split(examples, problem.windows)
+    check_categories(features[masks["refit"]], features[masks["test"]], problem.thresholds.unseen_ceiling)
     start = time.perf_counter()
     label = examples[problem.label]
     with parallel_config(backend="threading", n_jobs=settings.threads):

@@ -12,7 +12,17 @@ import pytest
 from tests.proof.__main__ import conclude
 from tests.proof.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
 from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
-from tests.proof.faults import FAULTS, GATE_TESTS, STATUS, TRAIN, TRAIN_ANOTHER, Fault, corrupt_object, deliver_twice
+from tests.proof.faults import (
+    FAULTS,
+    GATE_TESTS,
+    STATUS,
+    TRAIN,
+    TRAIN_ANOTHER,
+    Fault,
+    corrupt_object,
+    deliver_twice,
+    recode_carriers,
+)
 from tests.proof.harness import Bench
 from tests.proof.judgement import Outcome, Run, judge_control, judge_fault
 from tests.proof.matrix import cell, explanation, matrix, progress_line
@@ -77,6 +87,16 @@ def test_a_month_is_delivered_with_its_rows_twice(tmp_path):
     assert (tmp_path / "incoming" / month).read_text() == "a,b\n1,2\n1,2\n"
 
 
+def test_a_month_comes_with_carriers_under_other_codes(tmp_path):
+    (tmp_path / "data/flights").mkdir(parents=True)
+    (tmp_path / "data/airlines.csv").write_text("carrier,name\nAA,American\nUA,United\n")
+    (tmp_path / "data/flights/2013-03.csv").write_text("carrier,flight\nUA,1\nAA,2\n")
+    recode_carriers(tmp_path)
+    airlines = "carrier,name\nAA,American\nUA,United\nZA,American\nZB,United\n"
+    assert (tmp_path / "incoming/airlines.csv").read_text() == airlines
+    assert (tmp_path / "incoming/flights/2013-03.csv").read_text() == "carrier,flight\nZB,1\nZA,2\n"
+
+
 # The evidence
 
 SPOKEN = {
@@ -84,6 +104,9 @@ SPOKEN = {
     "version": (1, "DataVersionError: version x cannot be had"),
     "leak": (1, CAUGHT.output),
     "rows": (1, "FeatureError: the point-in-time join was given 9 rows and gave 8: 1 example(s) missing"),
+    "values": (1, "TrainingError: all rows of the fit window have the same value: hour = 0.0; check how it is made"),
+    "stopping": (1, "TrainingError: step 'model' (Boosting) has early_stopping=True and would stop by a random split"),
+    "categories": (1, "TrainingError: 90% of the rows to be judged have a carrier that was never seen before them"),
     "bounds": (0, "REJECT: brier 0.2 is above its ceiling 0.1"),
     "baseline": (0, "REJECT: not better than the baseline: log_loss 0.6"),
     "plausible": (0, "REJECT: roc_auc 1.0 is implausibly good"),

@@ -131,7 +131,7 @@ def test_the_model_is_fitted_on_all_before_the_test(task, name):
 def test_the_base_rate_is_that_of_fit_and_validation_together():
     label = pd.Series([0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0])
     masks = {"fit": label.index < 2, "validation": (label.index >= 2) & (label.index < 4), "refit": label.index < 4}
-    frame = pd.DataFrame({"delay": np.zeros(7)})
+    frame = pd.DataFrame({"delay": np.arange(7.0)})
     model = fit(small("base_rate"), frame, label, masks, task="classification", metric="log_loss")
     assert predict("classification", model.pipeline, frame.head(1))[0] == 0.75
 

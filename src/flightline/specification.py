@@ -78,6 +78,8 @@ class Thresholds:
         By what share of the champion's mean loss in a slice a challenger may be worse there.
     min_slice_rows
         A slice with fewer test rows is not judged.
+    unseen_ceiling
+        The share of the test rows, 0..1, that may have a category that no earlier row has.
     min_days
         With fewer test days, overall or in a slice, nothing is said of a difference.
     """
@@ -95,6 +97,7 @@ class Thresholds:
     cost_noise: float = 0.2
     slice_margin: float = 0.02
     min_slice_rows: int = 300
+    unseen_ceiling: float = 0.1
     min_days: int = 10
 
 

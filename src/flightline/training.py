@@ -15,6 +15,7 @@ from flightline.models import FEW_ROWS, Setting, ZooModel, find_model
 from flightline.prediction import METHODS, answer_of, predict
 from flightline.preprocessing import Columns
 from flightline.specification import Task
+from flightline.stopping import check_stopping
 from flightline.training_rows import as_target, check_labels, check_values, feature_columns
 
 STAGES_APART = 10
@@ -119,11 +120,14 @@ class _Plan:
         return [*self.model.tried, *(self.model.tried_on_few_rows if rows < FEW_ROWS else ())]
 
     def build(self, settings: Mapping[str, Setting]) -> Pipeline:
-        return self.model.build(self.columns, self.parameters.seed, **settings, **self.parameters.steps())
+        return _build(self.model, self.columns, self.parameters.seed, self._all(settings))
 
     def fit(self, settings: Mapping[str, Setting], window: _Window) -> Pipeline:
-        seed, chosen = self.parameters.seed, {**settings, **self.parameters.steps()}
-        return fit_pipeline(self.model, self.columns, seed, chosen, window.features, window.target)
+        seed = self.parameters.seed
+        return fit_pipeline(self.model, self.columns, seed, self._all(settings), window.features, window.target)
+
+    def _all(self, settings: Mapping[str, Setting]) -> Mapping[str, Setting]:
+        return {**settings, **self.parameters.steps()}
 
 
 def fit(
@@ -239,9 +243,21 @@ def fit_pipeline(
     features: pd.DataFrame,
     target: pd.Series,
 ) -> Pipeline:
-    """Build a model of the zoo and fit it on rows in the order of time, or on the newest of them."""
+    """Build a model of the zoo and fit it on rows in the order of time, or on the newest of them.
+
+    Raises
+    ------
+    TrainingError
+        If it would stop early by a random split of them.
+    """
     rows = model.newest_rows or len(target)
-    return model.build(columns, seed, **settings).fit(features.tail(rows), target.tail(rows))
+    return _build(model, columns, seed, settings).fit(features.tail(rows), target.tail(rows))
+
+
+def _build(model: ZooModel, columns: Columns, seed: int, settings: Mapping[str, Setting]) -> Pipeline:
+    pipeline = model.build(columns, seed, **settings)
+    check_stopping(pipeline)
+    return pipeline
 
 
 def check_steps(parameters: TrainingParameters, model: ZooModel) -> None:

@@ -27,19 +27,54 @@ def feature_columns(features: pd.DataFrame) -> Columns:
 
 
 def check_values(features: pd.DataFrame) -> None:
-    """Refuse features that have no value in any of the rows.
+    """Refuse features that nothing can be learned from: without a value, or with the same one in all of the rows.
 
     Raises
     ------
     TrainingError
         Naming them.
     """
-    empty = [name for name in features if features[name].isna().all()]
+    distinct = features.nunique(dropna=False)
+    flat = distinct.index[distinct <= 1]
+    empty = [name for name in flat if features[name].isna().all()]
+    constant = [f"{name} = {features[name].iloc[0]}" for name in flat if name not in empty]
+    remedy = "in feature_repo/ or src/flightline/request_features.py, or leave it out of what is trained on"
     if empty:
         raise TrainingError(
-            f"no row of the fit window has a value of: {', '.join(empty)}; check the feature's table, its join keys "
-            "and its ttl in feature_repo/, or leave it out of the feature service"
+            f"no row of the fit window has a value of: {', '.join(empty)}; "
+            f"check the feature's table, its join keys and its ttl {remedy}"
         )
+    if constant:
+        raise TrainingError(
+            f"all rows of the fit window have the same value: {', '.join(constant)}; check how it is made {remedy}"
+        )
+
+
+def check_categories(before: pd.DataFrame, later: pd.DataFrame, ceiling: float) -> None:
+    """Refuse to judge a model on rows most of whose categories it could never have learned.
+
+    Parameters
+    ----------
+    before, later
+        Features of the rows that are learned from, and of those it is judged on; only text
+        columns are looked at. A missing category is none.
+    ceiling
+        The share of the later rows, 0..1, that may have a category unknown before.
+
+    Raises
+    ------
+    TrainingError
+        Naming the column, the share and some of the categories.
+    """
+    for name in feature_columns(later).categorical:
+        unseen = later.loc[later[name].notna() & ~later[name].isin(before[name].unique()), name]
+        if len(unseen) > ceiling * len(later):
+            shown = ", ".join(map(repr, unseen.value_counts().index[:5]))
+            raise TrainingError(
+                f"{len(unseen) / len(later):.0%} of the rows to be judged have a {name} that was never seen before "
+                f"them (at most {ceiling:.0%} may), such as {shown}: look whether its spelling has changed; if these "
+                "are new in truth, move the windows or raise unseen_ceiling in src/flightline/problem.py"
+            )
 
 
 def check_labels(task: Task, label: pd.Series, window: str) -> None:

@@ -1,11 +1,13 @@
 """The search on a small made-up training set: kept in a file, gone on with, and of use to a training."""
 
+import inspect
 import json
 from dataclasses import replace
 
 import pytest
 
 from flightline.errors import TrainingError
+from flightline.models import hist_gradient_boosting
 from flightline.settings import Settings
 from flightline.training import TrainingParameters
 from flightline.tuning import SPACES
@@ -35,7 +37,8 @@ def first(settings, training_set) -> TuningResult:
 def test_a_study_begins_with_the_settings_in_use_and_never_ends_worse(first, settings, training_set, capsys):
     unchanged = replace(first, study=search.fn(settings, PROBLEM, PARAMETERS, training_set, 1).study)
     assert unchanged.study.loss <= first.study.loss
-    assert settings_in_use(PROBLEM, "hist_gradient_boosting")["learning_rate"] == 0.05
+    in_use = inspect.signature(hist_gradient_boosting).parameters
+    assert settings_in_use(PROBLEM, "hist_gradient_boosting")["learning_rate"] == in_use["learning_rate"].default
     assert set(first.study.settings) == {*SPACES["hist_gradient_boosting"], "max_iter"}
 
 

@@ -3,7 +3,9 @@
 A change of code is a patch in tests/proof/faults; a change of data is a function here.
 """
 
-from collections.abc import Callable
+import csv
+import string
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ INGEST: Command = ("-m", "pipelines.ingest", "--folder", "incoming")
 STATUS: Command = ("-m", "pipelines.champion", "status")
 GATE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/test_gates.py")
 RESENT = "flights/2013-02.csv"
+TEST_MONTH = "flights/2013-03.csv"
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,26 @@ def deliver_twice(copy: Path) -> None:
     target.write_text(f"{header}\n{rows}{rows}", encoding="utf-8", newline="")
 
 
+def recode_carriers(copy: Path) -> None:
+    """Put the test month into the folder to be ingested, each carrier under a code of the sender's own."""
+    with (copy / "data/airlines.csv").open(encoding="utf-8", newline="") as file:
+        header, *airlines = csv.reader(file)
+    codes = {carrier: f"Z{letter}" for (carrier, _), letter in zip(airlines, string.ascii_uppercase, strict=False)}
+    write_rows(copy / "incoming/airlines.csv", header, [*airlines, *((codes[c], name) for c, name in airlines)])
+    with (copy / "data" / TEST_MONTH).open(encoding="utf-8", newline="") as file:
+        header, *flights = csv.reader(file)
+    place = header.index("carrier")
+    recoded = [[*row[:place], codes[row[place]], *row[place + 1 :]] for row in flights]
+    write_rows(copy / "incoming" / TEST_MONTH, header, recoded)
+
+
+def write_rows(file: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a CSV file as the raw tables are written."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        csv.writer(opened, lineterminator="\n").writerows([header, *rows])
+
+
 FAULTS = (
     Fault(
         "month_delivered_twice",
@@ -113,6 +136,33 @@ FAULTS = (
         "The join keeps one row for each key and time, as Feast's default store does.",
         safeguard="rows",
         says="no model was trained on it",
+    ),
+    Fault(
+        "all_null_column",
+        "A key is spelled otherwise in requests than in the feature table, so that nothing joins.",
+        safeguard="values",
+        says="no row of the fit window has a value of: area_departures_1h_count",
+    ),
+    Fault(
+        "constant_column",
+        "The time of day is read from a time that was cut to its day.",
+        safeguard="values",
+        says="scheduled_minute = 0.0",
+    ),
+    Fault(
+        "early_stopping_on_random_split",
+        "The boosted trees stop by scikit-learn's own early stopping, which holds back random rows.",
+        safeguard="stopping",
+        says="early_stopping=True",
+    ),
+    Fault(
+        "flood_of_unseen_carriers",
+        "A month is delivered with carrier codes that no earlier month knows.",
+        safeguard="categories",
+        says="have a carrier that was never seen before",
+        before=(DATA,),
+        commands=(INGEST, TRAIN),
+        plant=recode_carriers,
     ),
     Fault(
         "shuffled_labels",

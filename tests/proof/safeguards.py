@@ -64,6 +64,27 @@ _SAFEGUARDS = (
         _BUT_DATA,
     ),
     Safeguard(
+        "values",
+        "a feature holds something to learn from",
+        1,
+        r"^TrainingError: .*(has a value of|have the same value)",
+        _BUT_DATA,
+    ),
+    Safeguard(
+        "stopping",
+        "no fit decides on random rows when to stop",
+        1,
+        r"^TrainingError: .*would stop by a random split",
+        _BUT_DATA,
+    ),
+    Safeguard(
+        "categories",
+        "the rows to be judged have categories that were there before",
+        1,
+        r"^TrainingError: .*never seen before",
+        ("champion", "versions"),
+    ),
+    Safeguard(
         "bounds",
         "gate: a floor or ceiling of a metric",
         0,

@@ -26,7 +26,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings = app.state.settings
     start_tracing(settings)
     begin_at_zero()
-    app.state.keeper, app.state.recorder = keeper, recorder = AssetKeeper(settings), Recorder(settings)
+    app.state.keeper = keeper = AssetKeeper(settings)
     keeper.refresh()
     fresh = asyncio.create_task(_keep_fresh(keeper, settings.serving.poll_seconds))
     # One thread for each prediction: on a busy machine more of them wait for one another.
@@ -36,7 +36,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with suppress(asyncio.CancelledError):
         await fresh
     keeper.close()
-    recorder.close()
+    app.state.recorder.close()
     stop_tracing()
 
 
@@ -68,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,  # it would send clients where their own Host header says
     )
     app.state.settings = settings
+    app.state.recorder = Recorder(settings)  # opens the log when it is first needed
     add_safeguards(app, settings)
     app.include_router(router)
     add_error_handlers(app)

@@ -28,6 +28,12 @@ def test_migrate_makes_a_database_and_says_so(capsys, monkeypatch, tmp_path):
     PredictionLog.open(Settings()).close()
 
 
+def test_migrate_makes_the_default_file_where_there_is_nothing(capsys):
+    assert main(["migrate"]) == 0
+    assert capsys.readouterr().out.startswith("prediction log: SQLite file predictions.db, schema")
+    assert Settings().prediction_log_file.is_file()
+
+
 def test_a_url_that_will_not_do_ends_in_words(capsys, monkeypatch):
     monkeypatch.setenv("FLIGHTLINE_PREDICTION_LOG__URL", "mysql://me:hunter2@db/log")
     assert main(["migrate"]) == 1

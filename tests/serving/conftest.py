@@ -13,9 +13,8 @@ from flightline.adapters.served_model import ServedModel
 from flightline.settings import ServingSettings, Settings
 from serving.app import create_app
 from serving.assets import Assets
-from serving.dependencies import get_assets, get_recorder
+from serving.dependencies import get_assets
 from serving.prediction import Predictor
-from serving.recorder import Recorder
 from tests.small_service import INSTANCE, KINDS, NOON, PREDICT, HandMadeFeatures, fitted, manifest_of
 
 with warnings.catch_warnings():
@@ -46,8 +45,6 @@ def app(settings: Settings, model: ServedModel, features: HandMadeFeatures) -> F
     app = create_app(settings)
     assets = Assets(Predictor(model, features))
     app.dependency_overrides[get_assets] = lambda: assets
-    recorder = Recorder(settings)
-    app.dependency_overrides[get_recorder] = lambda: recorder
     return app
 
 

@@ -187,7 +187,6 @@ def migrate(settings: Settings, revision: str = "head") -> str | None:
     """
     from alembic import command
 
-    make_folder(settings)
     with _migration(settings) as (connection, config):
         current = _revision_of(connection)
         # alembic cannot go up to what lies below.
@@ -219,9 +218,7 @@ def ensure_schema(settings: Settings) -> None:
     """
     url = log_url(settings)
     is_default = not settings.prediction_log.url.get_secret_value()
-    if is_default:
-        make_folder(settings)
-    elif url.drivername == "sqlite" and not Path(str(url.database)).is_file():
+    if not is_default and url.drivername == "sqlite" and not Path(str(url.database)).is_file():
         raise LogError(f"the {place_of(url)} of the prediction log is not there; make it with `make migrate`")
     current, head = current_revision(settings), head_revision()
     if current is None and is_default:
@@ -255,6 +252,7 @@ def _config() -> Any:
 
 @contextmanager
 def _migration(settings: Settings) -> Iterator[tuple[sa.Connection, Any]]:
+    make_folder(settings)
     engine = make_engine(settings, is_bounded=False)
     try:
         with engine.connect().execution_options(is_writer=True) as connection, connection.begin():

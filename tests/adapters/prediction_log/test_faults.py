@@ -89,6 +89,15 @@ def test_a_file_that_was_removed_is_not_written_to(log, file):
     assert file.exists()
 
 
+def test_a_file_that_was_replaced_is_written_to(log, file, tmp_path):
+    works(log, 1)
+    shutil.rmtree(file.parent)
+    other = PredictionLog.open(settings_of(tmp_path))
+    works(log, 1)
+    assert other.count() == 1
+    other.close()
+
+
 def test_a_given_file_that_was_removed_is_not_made_in_silence(tmp_path):
     with pytest.raises(LogError, match="is not there; make it with `make migrate`"):
         PredictionLog.open(settings_of(tmp_path, url="sqlite:///mine.db"))
@@ -161,6 +170,21 @@ def test_a_full_disk(small_disk):
     log.close()
     with sqlite3.connect(settings_of(small_disk).prediction_log_file) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_disk_whose_last_room_is_the_write_ahead_log_is_not_ready(small_disk):
+    log = PredictionLog.open(settings_of(small_disk))
+    for _ in range(8):
+        log.write([prediction(features=BIG)])
+    # What the checkpoint freed inside that file would take another probe, and then nothing.
+    log._writer._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    fill(small_disk / "ballast")
+    log.write([prediction()])
+    with pytest.raises(LogError, match="has no room left on its disk"):
+        log.check()
+    (small_disk / "ballast").unlink()
+    works(log, 10)
+    log.close()
 
 
 @pytest.fixture

@@ -96,10 +96,21 @@ def write_in_fork(log: PredictionLog, rows: int) -> None:
         log.write([prediction()])
 
 
+def held_by(log: PredictionLog) -> object:
+    return getattr(log._writer, "_connection", None) or log._writer._engine
+
+
+def write_over_another(log: PredictionLog, rows: int) -> None:
+    inherited = held_by(log)
+    write_in_fork(log, rows)
+    if held_by(log) is inherited:
+        os._exit(3)
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_worker_writes_over_a_connection_of_its_own(log):
     write_in_fork(log, 20)
-    forked = [multiprocessing.get_context("fork").Process(target=write_in_fork, args=(log, 50)) for _ in range(2)]
+    forked = [multiprocessing.get_context("fork").Process(target=write_over_another, args=(log, 50)) for _ in range(2)]
     for process in forked:
         process.start()
     write_in_fork(log, 50)

@@ -16,7 +16,7 @@ from flightline.adapters.feast_online import FeatureRow
 from flightline.adapters.served_model import ServedModel, Value
 from flightline.clock import is_late_request
 from flightline.errors import ModelFileError, RequestError
-from flightline.prediction import predict
+from flightline.prediction import predict_columns
 from flightline.problem import PROBLEM
 from flightline.request_features import request_features, request_keys
 from serving.schemas import MOMENT_FIELD, Instance, Prediction, moment_of, prediction_time_of
@@ -135,9 +135,8 @@ class Predictor:
         ]
 
     def _ask(self, inputs: Mapping[str, np.ndarray]) -> list[float]:
-        frame = pd.DataFrame(inputs, copy=False)
-        with span("predict", rows=len(frame)):
-            return predict(PROBLEM.task, self.model.pipeline, frame).tolist()
+        with span("predict"):
+            return predict_columns(PROBLEM.task, self.model.pipeline, self.model.quick, inputs).tolist()
 
 
 def requests_frame(instances: Sequence[Instance]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +23,7 @@ from sklearn.pipeline import Pipeline
 from flightline.adapters.model_files import MODEL_FILE, digest_of_file, load_model
 from flightline.errors import ModelFileError
 from flightline.problem import PROBLEM
+from flightline.quick_encoding import QuickEncoder
 
 MANIFEST_FILE, CURRENT_FILE, REFUSED_FILE = "model.json", "current.json", "refused.json"
 KEPT_VERSIONS = 3
@@ -88,6 +90,11 @@ class ServedModel:
 
     manifest: ModelManifest
     pipeline: Pipeline
+
+    @cached_property
+    def quick(self) -> QuickEncoder | None:
+        """The pipeline's encoding without a frame, if it has one."""
+        return QuickEncoder.of(self.pipeline)
 
 
 def write_served_model(folder: Path, manifest: ModelManifest, model_file: Path) -> None:

@@ -1,0 +1,74 @@
+"""The quick encoding is the fitted one to the bit, or is not used."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.models import ZOO, find_model
+from flightline.prediction import predict, predict_columns
+from flightline.preprocessing import Columns
+from flightline.quick_encoding import QuickEncoder
+
+COLUMNS = Columns(("delay", "wind"), ("carrier", "dest"))
+TREES = ("decision_tree", "random_forest", "hist_gradient_boosting")
+
+
+def frame_of(rows: int, seed: int, dests: int = 40) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "dest": random.choice([f"D{i:03}" for i in range(dests)], rows).astype(object),
+            "delay": random.normal(10, 30, rows),
+            "carrier": random.choice(["AA", "DL", None], rows),
+            "wind": np.where(random.random(rows) < 0.2, np.nan, random.uniform(0, 40, rows)),
+        }
+    )
+    return frame.astype({"carrier": object})
+
+
+def fitted(name: str, task: str = "classification", dests: int = 40):
+    frame = frame_of(1_500, 0, dests)
+    return find_model(task, name).build(COLUMNS, 0).fit(frame, (frame["delay"] > 20).astype(int))
+
+
+@pytest.mark.parametrize("task", ZOO)
+@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("dests", [40, 400])
+def test_answers_are_equal_to_the_bit(task: str, name: str, dests: int) -> None:
+    pipeline = fitted(name, task, dests)
+    quick = QuickEncoder.of(pipeline)
+    assert quick is not None
+    asked = pd.concat([frame_of(200, 1, dests), frame_of(50, 2, 450), frame_of(1, 3).assign(dest=None)])
+    columns = {column: asked[column].to_numpy() for column in asked}
+    assert np.array_equal(predict_columns(task, pipeline, quick, columns), predict(task, pipeline, asked))
+
+
+@pytest.mark.parametrize("name", sorted(set(ZOO["classification"]) - set(TREES)))
+def test_models_of_another_encoding_go_their_own_way(name: str) -> None:
+    pipeline = fitted(name)
+    assert QuickEncoder.of(pipeline) is None
+    asked = frame_of(20, 1)
+    columns = {column: asked[column].to_numpy() for column in asked}
+    assert np.array_equal(
+        predict_columns("classification", pipeline, None, columns), predict("classification", pipeline, asked)
+    )
+
+
+def test_an_encoding_with_a_step_more_is_not_taken_over() -> None:
+    frame = frame_of(1_500, 0)
+    model = find_model("classification", "hist_gradient_boosting")
+    pipeline = model.build(COLUMNS, 0, kmeans_segments=4).fit(frame, (frame["delay"] > 20).astype(int))
+    assert QuickEncoder.of(pipeline) is None
+
+
+def test_one_that_differs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = fitted("hist_gradient_boosting")
+    encode = QuickEncoder.encode
+
+    def one_code_off(self: QuickEncoder, inputs):
+        return encode(replace(self, codes={**self.codes, "carrier": {**self.codes["carrier"], "AA": 1.0}}), inputs)
+
+    monkeypatch.setattr(QuickEncoder, "encode", one_code_off)
+    assert QuickEncoder.of(pipeline) is None

@@ -171,6 +171,10 @@ bench-train: $(READY)  ## Compare a training run with the same compute without t
 bench-gate: $(READY)  ## Measure how often the gate errs, on the training set of `make train`
 	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_gate.py
 
+.PHONY: bench-serve
+bench-serve: $(READY)  ## Compare the service with `mlflow models serve` and `feast serve`, on what `make train` made; needs wrk
+	@UV="$(UV)" $(RUN) benchmarks/bench_serve.py
+
 .PHONY: bench-log
 bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed
 	@$(RUN) benchmarks/bench_log.py

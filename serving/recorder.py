@@ -33,7 +33,8 @@ class Recorder:
 
     def __init__(self, settings: Settings):
         self._settings = settings
-        self._is_required = settings.prediction_log.required
+        self._is_enabled = settings.prediction_log.enabled
+        self._is_required = self._is_enabled and settings.prediction_log.required
         # A file's lock is short, a server's round trip is not: it must not hold up other requests.
         url = settings.prediction_log.url.get_secret_value()
         self._is_file = not url or url.startswith("sqlite")
@@ -54,7 +55,14 @@ class Recorder:
         LogError
             If they cannot be written, unless the settings allow answers without the log.
         """
+        _count(door, predictor, clock, answered)
+        if not self._is_enabled:
+            return [uuid4().hex for _ in answered]
         rows = _rows(door, predictor, clock, answered, instances)
+        await self._put(rows)
+        return [row.prediction_id for row in rows]
+
+    async def _put(self, rows: Sequence[LoggedPrediction]) -> None:
         with span("log", rows=len(rows)):
             started = time.perf_counter()
             try:
@@ -69,8 +77,6 @@ class Recorder:
                 LOG.warning("answered without the prediction log: %s", err)
             else:
                 record_log_write(time.perf_counter() - started, len(rows))
-        _count(door, predictor, clock, answered)
-        return [row.prediction_id for row in rows]
 
     def _write(self, rows: Sequence[LoggedPrediction]) -> None:
         if self._log is None:

@@ -3,14 +3,14 @@
 Training, evaluation, tuning, explanations and the service all ask here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from flightline.quick_encoding import QuickEncoder
+from flightline.quick_model import QuickModel, Row
 from flightline.specification import Task
 
 Method = Literal["predict_proba", "predict"]
@@ -28,26 +28,31 @@ def predict(task: Task, pipeline: Pipeline, features: pd.DataFrame) -> np.ndarra
     return answer_of(task, getattr(pipeline, METHODS[task])(features))
 
 
-def predict_columns(
-    task: Task, pipeline: Pipeline, quick: QuickEncoder | None, columns: Mapping[str, np.ndarray]
+def predict_rows(
+    task: Task, pipeline: Pipeline, quick: QuickModel | None, kinds: Mapping[str, str], rows: Sequence[Row]
 ) -> np.ndarray:
-    """Predict for rows given by column, past the frame where the pipeline allows it.
+    """Predict for rows in plain values, past frames where the pipeline allows it.
 
     Parameters
     ----------
     quick
         Of this pipeline, or None.
-    columns
-        The columns of the pipeline in their order, each of shape (n,): float64, or object for text.
+    kinds
+        By column of the pipeline, in their order: float64 or str.
+    rows
+        Each with all columns; None is missing.
 
     Returns
     -------
     ndarray of float64, shape (n,)
         As `predict` gives it for the same rows in a frame.
     """
-    if quick is None:
-        return predict(task, pipeline, pd.DataFrame(columns, copy=False))
-    return answer_of(task, getattr(pipeline[-1], METHODS[task])(quick.encode(columns)))
+    if quick is not None:
+        return answer_of(task, quick.ask(METHODS[task], rows))
+    columns = {name: [row[name] for row in rows] for name in kinds}
+    types = {name: np.float64 if kind == "float64" else object for name, kind in kinds.items()}
+    arrays = {name: np.array(values, dtype=types[name]) for name, values in columns.items()}
+    return predict(task, pipeline, pd.DataFrame(arrays, copy=False))
 
 
 def answer_of(task: Task, given: np.ndarray) -> np.ndarray:

@@ -46,8 +46,11 @@ def request_features(requests: pd.DataFrame) -> pd.DataFrame:
         day, 0..1439) and day_of_week (local, Monday is 0) as float64.
     """
     local = pd.DatetimeIndex(requests["scheduled_departure"]).tz_convert(LOCAL_TIME_ZONE)
-    features = requests[["origin", "dest", "carrier"]].astype(object)
-    return features.assign(
-        scheduled_minute=np.asarray(local.hour * 60 + local.minute, dtype="float64"),
-        day_of_week=np.asarray(local.dayofweek, dtype="float64"),
+    return pd.DataFrame(
+        {
+            **{name: requests[name].to_numpy(dtype=object) for name in ("origin", "dest", "carrier")},
+            "scheduled_minute": np.asarray(local.hour * 60 + local.minute, dtype="float64"),
+            "day_of_week": np.asarray(local.dayofweek, dtype="float64"),
+        },
+        index=requests.index,
     )

@@ -75,6 +75,7 @@ class PredictionLogSettings(BaseModel, frozen=True, hide_input_in_errors=True):
         description="What SQLite waits for. NORMAL: a row survives the end of any process. FULL: a power cut too. "
         "PostgreSQL always waits for its disk.",
     )
+    enabled: bool = Field(default=True, description="Whether predictions are logged at all.")
     required: bool = Field(
         default=True, description="Whether the service refuses to answer while a prediction cannot be written."
     )

@@ -22,17 +22,15 @@ from sklearn.pipeline import Pipeline
 
 from flightline.adapters.model_files import MODEL_FILE, digest_of_file, load_model
 from flightline.errors import ModelFileError
+from flightline.prediction import METHODS
 from flightline.problem import PROBLEM
-from flightline.quick_encoding import QuickEncoder
+from flightline.quick_model import QuickModel, Value
 
 MANIFEST_FILE, CURRENT_FILE, REFUSED_FILE = "model.json", "current.json", "refused.json"
 KEPT_VERSIONS = 3
 
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,63}$")]
 ColumnKind = Literal["float64", "str"]
-
-
-Value = float | str | None
 
 
 class ProbeRow(BaseModel):
@@ -92,9 +90,14 @@ class ServedModel:
     pipeline: Pipeline
 
     @cached_property
-    def quick(self) -> QuickEncoder | None:
-        """The pipeline's encoding without a frame, if it has one."""
-        return QuickEncoder.of(self.pipeline)
+    def kinds(self) -> dict[str, str]:
+        """The columns of its input, in order: float64 or str."""
+        return dict(self.manifest.columns)
+
+    @cached_property
+    def quick(self) -> QuickModel | None:
+        """The pipeline without frames, if it has such a form."""
+        return QuickModel.of(METHODS[PROBLEM.task], self.pipeline)
 
 
 def write_served_model(folder: Path, manifest: ModelManifest, model_file: Path) -> None:

@@ -1,4 +1,4 @@
-"""The quick encoding is the fitted one to the bit, or is not used."""
+"""The quick model is the fitted one to the bit, or is not used."""
 
 from dataclasses import replace
 
@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from flightline.models import ZOO, find_model
-from flightline.prediction import predict, predict_columns
+from flightline.prediction import METHODS, predict, predict_rows
 from flightline.preprocessing import Columns
-from flightline.quick_encoding import QuickEncoder
+from flightline.quick_model import QuickModel
 
 COLUMNS = Columns(("delay", "wind"), ("carrier", "dest"))
+KINDS = {"dest": "str", "delay": "float64", "carrier": "str", "wind": "float64"}
 TREES = ("decision_tree", "random_forest", "hist_gradient_boosting")
 
 
@@ -28,6 +29,10 @@ def frame_of(rows: int, seed: int, dests: int = 40) -> pd.DataFrame:
     return frame.astype({"carrier": object})
 
 
+def rows_of(frame: pd.DataFrame) -> list[dict]:
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
 def fitted(name: str, task: str = "classification", dests: int = 40):
     frame = frame_of(1_500, 0, dests)
     return find_model(task, name).build(COLUMNS, 0).fit(frame, (frame["delay"] > 20).astype(int))
@@ -38,37 +43,43 @@ def fitted(name: str, task: str = "classification", dests: int = 40):
 @pytest.mark.parametrize("dests", [40, 400])
 def test_answers_are_equal_to_the_bit(task: str, name: str, dests: int) -> None:
     pipeline = fitted(name, task, dests)
-    quick = QuickEncoder.of(pipeline)
+    quick = QuickModel.of(METHODS[task], pipeline)
     assert quick is not None
     asked = pd.concat([frame_of(200, 1, dests), frame_of(50, 2, 450), frame_of(1, 3).assign(dest=None)])
-    columns = {column: asked[column].to_numpy() for column in asked}
-    assert np.array_equal(predict_columns(task, pipeline, quick, columns), predict(task, pipeline, asked))
+    assert np.array_equal(predict_rows(task, pipeline, quick, KINDS, rows_of(asked)), predict(task, pipeline, asked))
 
 
 @pytest.mark.parametrize("name", sorted(set(ZOO["classification"]) - set(TREES)))
 def test_models_of_another_encoding_go_their_own_way(name: str) -> None:
     pipeline = fitted(name)
-    assert QuickEncoder.of(pipeline) is None
+    assert QuickModel.of("predict_proba", pipeline) is None
     asked = frame_of(20, 1)
-    columns = {column: asked[column].to_numpy() for column in asked}
-    assert np.array_equal(
-        predict_columns("classification", pipeline, None, columns), predict("classification", pipeline, asked)
-    )
+    expected = predict("classification", pipeline, asked)
+    assert np.array_equal(predict_rows("classification", pipeline, None, KINDS, rows_of(asked)), expected)
 
 
 def test_an_encoding_with_a_step_more_is_not_taken_over() -> None:
     frame = frame_of(1_500, 0)
     model = find_model("classification", "hist_gradient_boosting")
     pipeline = model.build(COLUMNS, 0, kmeans_segments=4).fit(frame, (frame["delay"] > 20).astype(int))
-    assert QuickEncoder.of(pipeline) is None
+    assert QuickModel.of("predict_proba", pipeline) is None
 
 
 def test_one_that_differs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = fitted("hist_gradient_boosting")
-    encode = QuickEncoder.encode
+    ask = QuickModel.ask
 
-    def one_code_off(self: QuickEncoder, inputs):
-        return encode(replace(self, codes={**self.codes, "carrier": {**self.codes["carrier"], "AA": 1.0}}), inputs)
+    def one_code_off(self: QuickModel, method, rows):
+        codes = {**self.codes, "dest": {**self.codes["dest"], "D000": 1.0}}
+        return ask(replace(self, codes=codes), method, rows)
 
-    monkeypatch.setattr(QuickEncoder, "encode", one_code_off)
-    assert QuickEncoder.of(pipeline) is None
+    monkeypatch.setattr(QuickModel, "ask", one_code_off)
+    assert QuickModel.of("predict_proba", pipeline) is None
+
+
+def test_what_boosting_does_to_its_categories_once_more_is_taken_over() -> None:
+    pipeline = fitted("hist_gradient_boosting")
+    quick = QuickModel.of("predict_proba", pipeline)
+    assert quick is not None
+    assert quick.estimator is not pipeline[-1]
+    assert pipeline[-1]._preprocessor is not None

@@ -29,7 +29,7 @@ from flightline.adapters.feast_online import OnlineFeatures
 from flightline.problem import PROBLEM
 from flightline.request_features import request_features, request_keys
 from flightline.settings import Settings
-from serving.prediction import requests_frame
+from serving.prediction import as_rows, columns_of
 from serving.schemas import EXAMPLE, Instance, prediction_time_of
 
 CONNECTIONS = (1, 16)
@@ -71,11 +71,11 @@ class Asked:
 def example_row(settings: Settings) -> dict[str, object]:
     """Give the features of the example as the service would use them."""
     instance = Instance.model_validate(EXAMPLE)
-    requests = requests_frame([instance])
+    requests = columns_of([instance])
     store = OnlineFeatures.open(settings, PROBLEM.feature_service)
-    (known,) = store.read(request_keys(requests).to_dict("records"), prediction_time_of(instance))
+    (known,) = store.read(as_rows({**requests, **request_keys(requests)}), prediction_time_of(instance))
     store.close()
-    return {**known.values, **request_features(requests).iloc[0].to_dict()}
+    return {**known.values, **as_rows(request_features(requests))[0]}
 
 
 def start_ours(stack: ExitStack, settings: Settings, row: dict[str, object]) -> list[Asked]:
@@ -118,12 +118,13 @@ def start_feast(stack: ExitStack, settings: Settings, folder: Path) -> Asked:
         f"project: {project[1]}\nprovider: local\nregistry: registry.db\n"
         "online_store: {type: sqlite, path: online.db}\nentity_key_serialization_version: 3\n"
     )
-    keys = request_keys(requests_frame([Instance.model_validate(EXAMPLE)])).drop(columns=[*PROBLEM.request_columns])
-    joined = {name: [value] for name, value in keys.iloc[0].to_dict().items()}
+    requests = columns_of([Instance.model_validate(EXAMPLE)])
+    keys = {name: requests[name] for name in PROBLEM.entity_keys} | request_keys(requests)
+    joined = {name: list(values) for name, values in keys.items()}
     body = {"feature_service": PROBLEM.feature_service, "entities": joined}
     command = [str(python.parent / "feast"), "-c", str(repo), "serve", "--no-access-log", "-p", "{port}"]
     server = stack.enter_context(started(command, {}, None, "/health"))
-    return Asked("feast serve (features only)", server, "/get-online-features", json.dumps(body, default=int))
+    return Asked("feast serve (features only)", server, "/get-online-features", json.dumps(body))
 
 
 def show(asked: list[Asked]) -> None:

@@ -71,8 +71,8 @@ def train(data: Path, target: Path, views: dict[str, dict], model: str) -> dict[
         known = engine.to_frame(examples(groups).order_by("event_timestamp", "example_id"))
     lap("features")
     rows = known[known[PROBLEM.label].notna()].reset_index(drop=True)
-    joined = join(target / "features", request_keys(rows), views)
-    features = pd.concat([joined, request_features(rows)], axis=1)
+    joined = join(target / "features", rows.assign(**request_keys(rows)), views)
+    features = joined.assign(**request_features(rows))
     lap("training set")
     masks = split(rows, PROBLEM.windows)
     parameters, label = TrainingParameters(model=model), rows[PROBLEM.label]

@@ -143,8 +143,9 @@ def join_training_set(key: str, settings: Settings, problem: Problem, tables: Fe
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
     # Request features see what a request holds, and so never the label.
     requests = labelled[[*problem.entity_keys, *problem.request_columns]]
-    joined = feast_store.join_features(settings, problem.feature_service, request_keys(labelled))
-    features = pd.concat([joined, request_features(requests)], axis=1)
+    keyed = labelled.assign(**request_keys(requests))
+    joined = feast_store.join_features(settings, problem.feature_service, keyed)
+    features = joined.assign(**request_features(requests))
     folder = settings.state_dir / "training_sets" / key[:16]
     write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})
     return TrainingSet(key, folder, len(labelled), features.shape[1], {str(k): int(v) for k, v in outcomes.items()})

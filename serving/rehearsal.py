@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from flightline.adapters.served_model import ModelManifest, ProbeRow
 from flightline.errors import ModelFileError
 from flightline.request_features import request_features
-from serving.prediction import Predictor, prediction_of, requests_frame
+from serving.prediction import Predictor, columns_of, prediction_of
 from serving.schemas import EXAMPLE, Instance, prediction_time_of
 
 TOLERANCE = 1e-9  # a sum in another order, on another processor
@@ -77,9 +77,9 @@ def _answer_probe(predictor: Predictor) -> None:
 def _check_request_features(manifest: ModelManifest) -> None:
     """Compute the request features of the probe again: training and service must not differ."""
     instances = [_instance_of(manifest, row) for row in manifest.probe]
-    computed = request_features(requests_frame(instances))
-    for name in computed.columns.intersection([name for name, _ in manifest.columns]):
-        for row, value in zip(manifest.probe, computed[name], strict=True):
+    computed = request_features(columns_of(instances))
+    for name in (name for name, _ in manifest.columns if name in computed):
+        for row, value in zip(manifest.probe, computed[name].tolist(), strict=True):
             if not _is_same(row.features.get(name), value):
                 raise ModelFileError(
                     f"version {manifest.version} was trained with {name} = {row.features.get(name)!r} where "

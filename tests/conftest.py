@@ -108,7 +108,8 @@ def winter_groups(winter_dir: Path) -> Iterator[dict[str, ibis.Table]]:
 @pytest.fixture(scope="session")
 def winter_examples(winter_groups: dict[str, ibis.Table]) -> pd.DataFrame:
     """The 51,955 flights of the real January and February, with every entity key; not to be changed."""
-    return request_keys(engine.to_frame(examples(winter_groups).order_by("event_timestamp", "example_id")))
+    known = engine.to_frame(examples(winter_groups).order_by("event_timestamp", "example_id"))
+    return known.assign(**request_keys(known))
 
 
 @pytest.fixture(scope="session")

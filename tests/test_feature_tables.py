@@ -74,7 +74,7 @@ with engine.connect(2) as connection:
     groups = engine.build_groups(connection, engine.load_raw(connection, Path(sys.argv[1]), CONTRACTS))
     engine.write_feature_tables(groups, FEATURE_TABLES, Path(sys.argv[2]))
     rows = engine.to_frame(examples(groups)).sort_values("example_id", ignore_index=True)
-text = rows.to_csv() + request_features(rows).to_csv()
+text = rows.to_csv() + pd.DataFrame(request_features(rows)).to_csv()
 print(engine.tables_digest(Path(sys.argv[2])), hashlib.sha256(text.encode()).hexdigest())
 """
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from flightline.request_features import request_features
+from flightline.request_features import request_features, request_keys
 
 
 def at(text: str) -> pd.Timestamp:
@@ -30,7 +30,7 @@ def test_minute_and_day_are_those_of_new_yorks_clock(scheduled_departure, minute
         {"origin": "EWR", "dest": "BOS", "carrier": "UA", "scheduled_departure": [at(scheduled_departure)]}
     )
     features = request_features(requests)
-    assert features[["scheduled_minute", "day_of_week"]].to_numpy().tolist() == [[minute, day_of_week]]
+    assert [features["scheduled_minute"].tolist(), features["day_of_week"].tolist()] == [[minute], [day_of_week]]
 
 
 def test_categories_of_a_request_are_passed_on():
@@ -43,8 +43,7 @@ def test_categories_of_a_request_are_passed_on():
         },
         index=[7, 3],
     )
-    features = request_features(requests)
-    assert list(features.index) == [7, 3]
+    features = pd.DataFrame(request_features(requests))
     assert features[["origin", "dest", "carrier"]].to_numpy().tolist() == [["EWR", "BOS", None], ["XXX", "BQN", "ZZ"]]
     assert features.dtypes.astype(str).to_dict() == {
         "origin": "object",
@@ -55,9 +54,18 @@ def test_categories_of_a_request_are_passed_on():
     }
 
 
+def test_plain_lists_give_what_a_frame_gives():
+    moments = [at("2013-06-03 16:00"), at("2013-11-03 05:30")]
+    requests = {"origin": ["EWR", "JFK"], "dest": ["BOS", "BQN"], "carrier": [None, "ZZ"]}
+    lists = {**requests, "scheduled_departure": [moment.to_pydatetime() for moment in moments]}
+    frame = pd.DataFrame({**requests, "scheduled_departure": moments}, index=[7, 3])
+    for compute in (request_features, request_keys):
+        pd.testing.assert_frame_equal(pd.DataFrame(compute(lists)), pd.DataFrame(compute(frame)))
+
+
 def test_a_request_in_another_time_zone_is_the_same_request():
     requests = pd.DataFrame(
         {"origin": ["EWR"], "dest": ["BOS"], "carrier": ["UA"], "scheduled_departure": [at("2013-06-03 16:00")]}
     )
     elsewhere = requests.assign(scheduled_departure=requests["scheduled_departure"].dt.tz_convert("Asia/Tokyo"))
-    pd.testing.assert_frame_equal(request_features(requests), request_features(elsewhere))
+    pd.testing.assert_frame_equal(pd.DataFrame(request_features(requests)), pd.DataFrame(request_features(elsewhere)))

@@ -1,9 +1,12 @@
 """CHANGE ME for your own problem: the features that need nothing but the request itself.
 
-Training and the service both call `request_features`, so the two cannot differ. It is apart
-from `features.py` because the service has no use for that file's engine and contracts, and
-imports neither.
+Training and the service both call these functions, so the two cannot differ. They take columns
+and give columns: training passes a frame, the service plain lists, because for one row a frame
+takes longer than the model. The file is apart from `features.py` because the service has no use
+for that file's engine and contracts, and imports neither.
 """
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,45 +15,48 @@ LOCAL_TIME_ZONE = "America/New_York"
 AREA = "NYC"
 SLOT_FORMAT = "%Y-%m-%dT%H:%M"
 
+Requests = pd.DataFrame | Mapping[str, Sequence[object]]
 
-def request_keys(requests: pd.DataFrame) -> pd.DataFrame:
-    """Add the entity keys that follow from a request, and are not part of it.
+
+def request_keys(requests: Requests) -> dict[str, np.ndarray]:
+    """Compute the entity keys that follow from a request, and are not part of it.
 
     Parameters
     ----------
     requests
-        With scheduled_departure (UTC).
+        Column scheduled_departure (UTC), of length n.
 
     Returns
     -------
-    DataFrame
-        The same rows with area (all the airports together) and slot (the scheduled minute in
-        UTC, as text).
+    dict
+        Of shape (n,): area (all the airports together) and slot (the scheduled minute in UTC,
+        as text).
     """
     departure = pd.DatetimeIndex(requests["scheduled_departure"]).tz_convert("UTC")
-    return requests.assign(area=AREA, slot=np.asarray(departure.strftime(SLOT_FORMAT), dtype=object))
+    return {
+        "area": np.full(len(departure), AREA, dtype=object),
+        "slot": np.asarray(departure.strftime(SLOT_FORMAT), dtype=object),
+    }
 
 
-def request_features(requests: pd.DataFrame) -> pd.DataFrame:
+def request_features(requests: Requests) -> dict[str, np.ndarray]:
     """Compute the features that need nothing but the request itself.
 
     Parameters
     ----------
     requests
-        Columns origin, dest, carrier (text, None if missing) and scheduled_departure (UTC).
+        Columns origin, dest, carrier (text, None if missing) and scheduled_departure (UTC), of
+        length n.
 
     Returns
     -------
-    DataFrame
-        Same index. origin, dest and carrier as text; scheduled_minute (local minute of the
+    dict
+        Of shape (n,): origin, dest and carrier as text; scheduled_minute (local minute of the
         day, 0..1439) and day_of_week (local, Monday is 0) as float64.
     """
     local = pd.DatetimeIndex(requests["scheduled_departure"]).tz_convert(LOCAL_TIME_ZONE)
-    return pd.DataFrame(
-        {
-            **{name: requests[name].to_numpy(dtype=object) for name in ("origin", "dest", "carrier")},
-            "scheduled_minute": np.asarray(local.hour * 60 + local.minute, dtype="float64"),
-            "day_of_week": np.asarray(local.dayofweek, dtype="float64"),
-        },
-        index=requests.index,
-    )
+    return {
+        **{name: np.asarray(requests[name], dtype=object) for name in ("origin", "dest", "carrier")},
+        "scheduled_minute": np.asarray(local.hour * 60 + local.minute, dtype="float64"),
+        "day_of_week": np.asarray(local.dayofweek, dtype="float64"),
+    }

@@ -21,6 +21,7 @@ from flightline.adapters.served_model import write_served_model
 from flightline.request_features import request_features, request_keys
 from flightline.settings import Settings
 from serving.app import create_app
+from serving.prediction import as_rows, columns_of
 from serving.schemas import Instance
 from tests.service_process import running
 from tests.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of
@@ -34,7 +35,7 @@ def _write_tables(settings: Settings) -> list[str]:
     """Write for every declared view one row, of the keys of INSTANCE, with 1.0 in every feature."""
     declarations = feast_store.load_declarations(settings)
     join_keys = {entity.name: entity.join_key for entity in declarations if hasattr(entity, "join_key")}
-    asked = request_keys(pd.DataFrame([Instance(**INSTANCE).model_dump()])).iloc[0].to_dict()
+    (asked,) = as_rows({**(requests := columns_of([Instance(**INSTANCE)])), **request_keys(requests)})
     names = []
     tables = settings.features_dir / "current"
     tables.mkdir(parents=True)
@@ -56,7 +57,7 @@ def filled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     feast_store.apply(settings)
     feast_store.materialise(settings, NOON)
     set_clock(settings, NOON)
-    requested = request_features(pd.DataFrame([Instance(**INSTANCE).model_dump()]))
+    requested = pd.DataFrame(request_features(columns_of([Instance(**INSTANCE)])))
     kinds = dict.fromkeys(names, "float64") | {
         name: "float64" if dtype == np.float64 else "str" for name, dtype in requested.dtypes.items()
     }

@@ -61,7 +61,8 @@ def test_feature_views_that_mean_something_else_are_refused(model: ServedModel) 
 
 def test_request_features_that_come_out_otherwise_are_refused(model: ServedModel, monkeypatch) -> None:
     def an_hour_later(requests):
-        return computed(requests).assign(scheduled_minute=lambda rows: rows["scheduled_minute"] + 60)
+        columns = computed(requests)
+        return columns | {"scheduled_minute": columns["scheduled_minute"] + 60}
 
     computed = rehearsal.request_features
     monkeypatch.setattr(rehearsal, "request_features", an_hour_later)

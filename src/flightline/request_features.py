@@ -7,6 +7,7 @@ for that file's engine and contracts, and imports neither.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ LOCAL_TIME_ZONE = "America/New_York"
 AREA = "NYC"
 SLOT_FORMAT = "%Y-%m-%dT%H:%M"
 
-Requests = pd.DataFrame | Mapping[str, Sequence[object]]
+Requests: TypeAlias = pd.DataFrame | Mapping[str, Sequence[object]]
 
 
 def request_keys(requests: Requests) -> dict[str, np.ndarray]:

@@ -7,11 +7,12 @@ for that file's engine and contracts, and imports neither.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-Requests = pd.DataFrame | Mapping[str, Sequence[object]]
+Requests: TypeAlias = pd.DataFrame | Mapping[str, Sequence[object]]
 
 
 def request_keys(requests: Requests) -> dict[str, np.ndarray]:

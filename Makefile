@@ -90,6 +90,10 @@ status: $(READY)  ## Print what is live, as one JSON object
 promote: $(READY)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="slices look better"
 	@$(RUN) -m pipelines.champion promote --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
 
+.PHONY: batch
+batch: $(READY)  ## Score a file or a time range into parquet: make batch FILE=requests.csv, or START=2013-12-01T00:00:00Z END=...
+	@$(RUN) -m pipelines.batch $(if $(FILE),--file "$(FILE)") $(if $(START),--start "$(START)" --end "$(END)")
+
 .PHONY: rollback
 rollback: $(READY)  ## Move champion back to the version before: make rollback WHY="late flights missed"
 	@$(RUN) -m pipelines.champion rollback --why "$(WHY)"

@@ -135,17 +135,22 @@ def apply_features(settings: Settings, tables: FeatureTables) -> list[str]:
     return feast_store.apply(settings)
 
 
+def features_as_of(settings: Settings, problem: Problem, examples: pd.DataFrame) -> pd.DataFrame:
+    """Give the model's input for each example as of its `event_timestamp`, in their order and with their index."""
+    # Request features see what a request holds, and so never the label.
+    requests = examples[[*problem.entity_keys, *problem.request_columns]]
+    keyed = examples.assign(**request_keys(requests))
+    joined = feast_store.join_features(settings, problem.feature_service, keyed)
+    return joined.assign(**request_features(requests))
+
+
 @task(cache_key_fn=by_key, persist_result=True)
 def join_training_set(key: str, settings: Settings, problem: Problem, tables: FeatureTables) -> TrainingSet:
     """Join every labelled example with its features as of its prediction time."""
     known = pd.read_parquet(tables.examples_file)
     labelled = known[known[problem.label].notna()].reset_index(drop=True)
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
-    # Request features see what a request holds, and so never the label.
-    requests = labelled[[*problem.entity_keys, *problem.request_columns]]
-    keyed = labelled.assign(**request_keys(requests))
-    joined = feast_store.join_features(settings, problem.feature_service, keyed)
-    features = joined.assign(**request_features(requests))
+    features = features_as_of(settings, problem, labelled)
     folder = settings.state_dir / "training_sets" / key[:16]
     write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})
     return TrainingSet(key, folder, len(labelled), features.shape[1], {str(k): int(v) for k, v in outcomes.items()})

@@ -1,0 +1,182 @@
+"""Scores many requests at once with the champion: `python -m pipelines.batch --file ... | --start ... --end ...`.
+
+Features come from the offline store by a point-in-time join, answers from the model file and
+the code that the service uses; a row is answered as the service's `:score` would answer it.
+"""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pandas as pd
+from prefect import flow
+
+from flightline.adapters.event_clock import read_clock
+from flightline.adapters.served_model import ServedModel, load_served_model
+from flightline.clock import parse_moment
+from flightline.errors import ModelFileError, RequestError
+from flightline.prediction import predict_rows
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from flightline.specification import Problem
+from pipelines.champion import fetch_champion
+from pipelines.command import run_command
+from pipelines.features import features_as_of
+from pipelines.progress import Stage, stage
+
+ROWS_AT_ONCE = 50_000
+PREDICTION_TIME = "prediction_time"
+
+
+def _known_examples(settings: Settings) -> pd.DataFrame:
+    file = settings.features_dir / "current" / "examples" / "examples.parquet"
+    if not file.is_file():
+        raise RequestError("there are no feature tables yet; run `make train` first")
+    return pd.read_parquet(file)
+
+
+def examples_between(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
+    """Give the known examples with a prediction time from `start` on and before `end`, up to the event clock.
+
+    Raises
+    ------
+    RequestError
+        If there is none, or there are no feature tables.
+    """
+    examples, clock = _known_examples(settings), read_clock(settings)
+    moments = examples["event_timestamp"]
+    chosen = examples[(moments >= start) & (moments < end) & (moments <= clock)]
+    if chosen.empty:
+        raise RequestError(
+            f"no example has a prediction time from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC that is not after "
+            f"the event clock; they run from {moments.min():%Y-%m-%d %H:%M} to {min(moments.max(), clock):%Y-%m-%d %H:%M}"
+        )
+    return chosen.sort_values(["event_timestamp", "example_id"]).reset_index(drop=True)
+
+
+def requests_of(settings: Settings, problem: Problem, file: Path) -> pd.DataFrame:
+    """Read requests from a CSV or parquet file, in the types of the project's own examples.
+
+    Parameters
+    ----------
+    file
+        With a column for each entity key and request column. A column `prediction_time` (UTC)
+        says as of when a row is answered; without it, all are answered as of the event clock.
+
+    Raises
+    ------
+    RequestError
+        If the file cannot be read, lacks a column, holds no row or a value of another type, or
+        asks about a time after the event clock.
+    """
+    wanted = [*problem.entity_keys, *problem.request_columns]
+    given = _read(file)
+    if absent := [name for name in wanted if name not in given]:
+        raise RequestError(f"{file.name} lacks the columns {', '.join(absent)}; expected {', '.join(wanted)}")
+    if given.empty:
+        raise RequestError(f"{file.name} holds no row")
+    types, clock = _known_examples(settings).dtypes, read_clock(settings)
+    rows = pd.DataFrame({name: _as_type(file, given[name], types[name]) for name in wanted})
+    moments = given.get(PREDICTION_TIME, pd.Series(clock, index=given.index))
+    rows["event_timestamp"] = _as_type(file, moments, types["event_timestamp"])
+    if (rows["event_timestamp"] > clock).any():
+        raise RequestError(f"{file.name} has a {PREDICTION_TIME} after the event clock, {clock.isoformat()}")
+    return rows.assign(example_id=[f"{file.stem}-{row}" for row in range(len(rows))])
+
+
+def _read(file: Path) -> pd.DataFrame:
+    try:
+        if file.suffix == ".parquet":
+            return pd.read_parquet(file)
+        return pd.read_csv(file, dtype=str, keep_default_na=False, na_values=["", "NA"])
+    except (OSError, ValueError) as err:
+        raise RequestError(f"{file} cannot be read as .csv or .parquet: {err}") from err
+
+
+def _as_type(file: Path, values: pd.Series, kind: object) -> pd.Series:
+    try:
+        if isinstance(kind, pd.DatetimeTZDtype):
+            return pd.to_datetime(values, utc=True, format="ISO8601").astype(kind)
+        if pd.api.types.is_object_dtype(kind):
+            return values.astype(object).where(values.notna(), None)
+        return pd.to_numeric(values).astype(kind)
+    except (ValueError, TypeError) as err:
+        raise RequestError(f"{file.name}: the column {values.name} is not all {kind}: {err}") from err
+
+
+def score(
+    settings: Settings, problem: Problem, model: ServedModel, examples: pd.DataFrame, said: Stage
+) -> pd.DataFrame:
+    """Answer each example as of its `event_timestamp`, some at a time.
+
+    Returns
+    -------
+    DataFrame
+        prediction_id, example_id, the entity keys and request columns, prediction_time,
+        prediction, model_name, model_version, feature_service, clock and scored_at.
+    """
+    answers: list[float] = []
+    for first in range(0, len(examples), ROWS_AT_ONCE):
+        part = examples.iloc[first : first + ROWS_AT_ONCE]
+        features = features_as_of(settings, problem, part)[list(model.kinds)]
+        rows = features.astype(object).where(features.notna(), None).to_dict("records")
+        answers += predict_rows(problem.task, model.pipeline, model.quick, model.kinds, rows).tolist()
+        said.note(f"{len(answers):,} of {len(examples):,} rows")
+    manifest = model.manifest
+    asked = examples[["example_id", *problem.entity_keys, *problem.request_columns]]
+    return asked.assign(
+        prediction_time=examples["event_timestamp"],
+        prediction=answers,
+        prediction_id=[uuid4().hex for _ in answers],
+        model_name=manifest.name,
+        model_version=manifest.version,
+        model_sha256=manifest.sha256,
+        feature_service=manifest.feature_service,
+        clock=read_clock(settings),
+        scored_at=datetime.now(UTC),
+    )
+
+
+@flow(name="batch", validate_parameters=False)
+def batch(file: Path | None = None, start: datetime | None = None, end: datetime | None = None) -> Path:
+    """Score a file of requests, or the known examples of a time range, and write a parquet file."""
+    settings = Settings()
+    with stage("model") as said:
+        fetch_champion(settings, PROBLEM)
+        model = load_served_model(settings.serving_models_dir)
+        if model is None:
+            raise ModelFileError("no model has been promoted yet; run `make train`")
+        said.say(f"{model.manifest.name} version {model.manifest.version}")
+    with stage("score") as said:
+        if file is not None:
+            examples, name = requests_of(settings, PROBLEM, file), file.stem
+        elif start is not None and end is not None:
+            examples, name = examples_between(settings, start, end), f"{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}"
+        else:
+            raise RequestError("say what to score: --file, or --start and --end")
+        scored = score(settings, PROBLEM, model, examples, said)
+        target = settings.state_dir / "batch" / f"{name}-v{model.manifest.version}.parquet"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_suffix(".unfinished")
+        scored.to_parquet(unfinished, index=False)
+        unfinished.replace(target)
+        said.say(
+            f"{len(scored):,} rows, mean {scored['prediction'].mean():.4f}, in {target.relative_to(settings.root)}"
+        )
+    return target
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and run the flow."""
+    parser = argparse.ArgumentParser(description=batch.__doc__)
+    parser.add_argument("--file", type=Path, help=".csv or .parquet with a column for each key")
+    parser.add_argument("--start", type=parse_moment, help="first prediction time, such as 2013-12-01T00:00:00Z")
+    parser.add_argument("--end", type=parse_moment, help="the prediction time before which to stop")
+    options = parser.parse_args(arguments)
+    return run_command(lambda: batch(options.file, options.start, options.end))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -49,9 +49,10 @@ def examples_between(settings: Settings, start: datetime, end: datetime) -> pd.D
     moments = examples["event_timestamp"]
     chosen = examples[(moments >= start) & (moments < end) & (moments <= clock)]
     if chosen.empty:
+        first, last = moments.min(), min(moments.max(), clock)
         raise RequestError(
-            f"no example has a prediction time from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC that is not after "
-            f"the event clock; they run from {moments.min():%Y-%m-%d %H:%M} to {min(moments.max(), clock):%Y-%m-%d %H:%M}"
+            f"no example up to the event clock has a prediction time from {start:%Y-%m-%d %H:%M} to "
+            f"{end:%Y-%m-%d %H:%M} UTC; they run from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
         )
     return chosen.sort_values(["event_timestamp", "example_id"]).reset_index(drop=True)
 

@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_meant_is_refused(settings: Settings, row: dict, s
 def test_a_file_that_is_none_is_refused(settings: Settings, name: str) -> None:
     if name.startswith("asked"):
         (settings.root / name).write_bytes(b"\x00\xff")
-    with pytest.raises(RequestError, match="cannot be read|lacks the columns"):
+    with pytest.raises(RequestError, match=r"cannot be read|lacks the columns"):
         batch.requests_of(settings, PROBLEM, settings.root / name)
 
 

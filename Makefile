@@ -24,6 +24,7 @@ READY := $(INSTALLED) .state/prefect
 MODEL ?= hist_gradient_boosting
 SEED ?= 0
 TRIALS ?= 20
+TIMES ?= 20
 
 ##@ Set-up
 .PHONY: install
@@ -174,6 +175,10 @@ bench-gate: $(READY)  ## Measure how often the gate errs, on the training set of
 .PHONY: bench-log
 bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed
 	@$(RUN) benchmarks/bench_log.py
+
+.PHONY: reliability
+reliability: $(READY)  ## Kill the service and change its model under load, 20 times each: make reliability TIMES=20
+	@OMP_NUM_THREADS=1 $(RUN) benchmarks/reliability.py --times $(TIMES)
 
 ##@ Help
 .PHONY: help

@@ -1,4 +1,4 @@
-"""Clients that ask a service without a pause and keep account of every answer."""
+"""Clients that ask a service again and again, and keep account of every answer."""
 
 import http.client
 import json
@@ -15,6 +15,7 @@ from tests.small_service import INSTANCE, PREDICT
 
 CLIENTS = 4
 REQUESTS_A_CONNECTION = 20  # a new connection may come to another worker
+PAUSE_SECONDS = 0.005  # leaves the machine room to start a process
 # Hand-made features give the first a delay above every model's bound, the second one below it.
 LATE, EARLY = INSTANCE, INSTANCE | {"carrier": "AA"}
 
@@ -94,6 +95,7 @@ class Load:
                     if self._is_over.is_set():
                         break
                     self._ask(connection)
+                    time.sleep(PAUSE_SECONDS)
             except (OSError, http.client.HTTPException) as err:
                 with self._lock:
                     self.account.failed[type(err).__name__] += 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from flightline.adapters import feast_store
+from flightline.adapters.feast_online import OnlineFeatures
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from tests.small_service import NOON
@@ -59,3 +60,10 @@ def write_tables(settings: Settings, delay: float, known: datetime = NOON - time
         feature = "delay" if name == "recent" else "gust"
         frame = pd.DataFrame({key: list(values), feature: list(values.values()), "event_timestamp": known})
         frame.assign(created_timestamp=frame["event_timestamp"]).to_parquet(tables / f"{name}.parquet")
+
+
+def definitions_digest(settings: Settings) -> str:
+    """Give the digest of what the registered views mean, as training records it."""
+    features = OnlineFeatures.open(settings, PROBLEM.feature_service)
+    features.close()
+    return features.definitions_sha256

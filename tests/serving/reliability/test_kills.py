@@ -1,0 +1,26 @@
+"""A prediction that was acknowledged is in the log, whatever is killed, and the service comes back."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.service_scenarios import kill_service, kill_workers
+
+pytestmark = pytest.mark.slow
+TIMES = 2
+
+
+def test_a_killed_worker_takes_no_acknowledged_prediction_with_it_and_is_replaced(tmp_path: Path) -> None:
+    figures = kill_workers(tmp_path, TIMES)
+    assert figures.lost == 0
+    assert figures.acknowledged > 0
+    # Those at work in the worker, and those on connections it had taken.
+    assert sum(figures.failed.values()) <= 2 * 4 * TIMES
+    assert not [why for why in figures.failed if why[:1].isdigit()]
+
+
+def test_a_killed_service_takes_no_acknowledged_prediction_with_it(tmp_path: Path) -> None:
+    figures = kill_service(tmp_path, TIMES)
+    assert figures.lost == 0
+    assert figures.acknowledged > 0
+    assert figures.times == len(figures.seconds) == TIMES

@@ -38,9 +38,11 @@ def main() -> None:
     with shared_metrics(settings.metrics_root):
         from serving.access import check_start
         from serving.start import end_cleanly_on_sigterm, prepare_worker, server_options
+        from serving.supervisor import replace_killed_workers_at_once
         from serving.watcher import watcher_beside
 
         end_cleanly_on_sigterm()
+        replace_killed_workers_at_once()
         prepare_worker(settings)
         check_start(settings)
         with watcher_beside(settings):

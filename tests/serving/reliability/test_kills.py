@@ -1,10 +1,16 @@
 """A prediction that was acknowledged is in the log, whatever is killed, and the service comes back."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.service_scenarios import kill_service, kill_workers
+from serving.start import WORKER_START_SECONDS
+from tests.service_load import wait_until
+from tests.service_process import running
+from tests.service_scenarios import WORKERS, all_ready, kill_service, kill_workers
 
 pytestmark = pytest.mark.slow
 TIMES = 2
@@ -24,3 +30,13 @@ def test_a_killed_service_takes_no_acknowledged_prediction_with_it(tmp_path: Pat
     assert figures.lost == 0
     assert figures.acknowledged > 0
     assert figures.times == len(figures.seconds) == TIMES
+
+
+def test_a_worker_killed_before_it_answers_its_supervisor_is_replaced_at_once(tmp_path: Path) -> None:
+    with running(tmp_path, workers=WORKERS) as service:
+        killed = min(service.workers())
+        os.kill(killed, signal.SIGSTOP)
+        time.sleep(2)  # uvicorn asks twice a second whether it lives, and now waits for it
+        os.kill(killed, signal.SIGKILL)
+        seconds = wait_until(lambda: all_ready(service) and killed not in service.workers(), 40, "it is replaced")
+        assert seconds < WORKER_START_SECONDS / 2

@@ -56,9 +56,7 @@ def row(name: str, figures: Figures) -> str:
     """Write a row of the table."""
     seconds = f"{statistics.median(figures.seconds):.1f} ({min(figures.seconds):.1f} to {max(figures.seconds):.1f})"
     failed = sum(figures.failed.values())
-    counts = " | ".join(
-        f"{n:,}" for n in (figures.times, figures.sent, failed, figures.acknowledged, figures.lost)
-    )
+    counts = " | ".join(f"{n:,}" for n in (figures.times, figures.sent, failed, figures.acknowledged, figures.lost))
     return f"| {name} | {counts} | {seconds} |"
 
 

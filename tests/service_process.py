@@ -127,7 +127,9 @@ class Service:
     def workers(self) -> set[int]:
         """Give the process ids of the workers that have written a metric."""
         folders = list((self.log.parent / ".state" / "metrics").iterdir())
-        found = {int(file.stem.rsplit("_", 1)[1]) for file in folders[0].glob("gauge_livesum_*.db")} if folders else set()
+        found = (
+            {int(file.stem.rsplit("_", 1)[1]) for file in folders[0].glob("gauge_livesum_*.db")} if folders else set()
+        )
         return found - {self.process.pid}
 
     def kill(self) -> None:

@@ -141,7 +141,9 @@ def check_answers(account: Account, contrary: dict[str, bool]) -> None:
 
 
 @contextmanager
-def registry_with_two(root: Path, views_sha256: str = "d" * 64) -> Iterator[tuple[dict[str, bool], Callable[[str], None]]]:
+def registry_with_two(
+    root: Path, views_sha256: str = "d" * 64
+) -> Iterator[tuple[dict[str, bool], Callable[[str], None]]]:
     """Make a real registry with two models that contradict each other, and give how to crown each.
 
     Parameters

@@ -76,7 +76,11 @@ def fitted(
     numbers = [name for name, kind in kinds.items() if kind == "float64"]
     told = "delay" if "delay" in kinds else numbers[0]
     columns = Columns(tuple(numbers), tuple(name for name in kinds if name not in numbers))
-    return find_model("classification", model).build(columns, 0).fit(frame, ((frame[told] > 20) != is_contrary).astype(int))
+    return (
+        find_model("classification", model)
+        .build(columns, 0)
+        .fit(frame, ((frame[told] > 20) != is_contrary).astype(int))
+    )
 
 
 def manifest_of(kinds: Mapping[str, str], sha256: str = "0" * 64, **changes: str) -> ModelManifest:

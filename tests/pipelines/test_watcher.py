@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.model_files import digest_of_file
-from flightline.adapters.served_model import current_manifest, read_refusal
+from flightline.adapters.served_model import current_manifest, folder_stamp, read_refusal
 from flightline.errors import RegistryError
 from flightline.problem import PROBLEM
 from flightline.settings import ServingSettings, Settings
@@ -115,6 +115,18 @@ def test_a_model_with_an_untrusted_type_is_refused(settings: Settings, register:
     assert refusal is not None
     assert "outside the allow-list" in refusal.reason
     assert served(settings) is None
+
+
+def test_a_served_file_that_was_damaged_is_brought_again(settings: Settings, register: Register) -> None:
+    watcher = Watcher(settings, PROBLEM)
+    register()
+    watcher.look()
+    file = settings.serving_models_dir / "1" / "model.skops"
+    whole, before = file.read_bytes(), folder_stamp(settings.serving_models_dir)
+    file.write_bytes(whole[:-1])
+    watcher.look()
+    assert file.read_bytes() == whole
+    assert folder_stamp(settings.serving_models_dir) != before
 
 
 def test_a_registry_that_does_not_answer_changes_nothing(settings, register: Register, caplog, monkeypatch) -> None:

@@ -72,7 +72,7 @@ def wait_for_status(process: "subprocess.Popen[bytes]", address: str, log: Path)
     while time.monotonic() < deadline and process.poll() is None:
         _, status = ask(address + MODEL)
         # The watcher comes after the service: only then is it known whether the champion is in place.
-        if status and (status["refused"] or "is champion and is in place" in log.read_text(errors="replace")):
+        if status.get("refused") or (status and "is champion and is in place" in log.read_text(errors="replace")):
             return status
         time.sleep(0.2)
     raise SystemExit(f"the service did not come up:\n{log.read_text(errors='replace')[-3000:]}")

@@ -120,7 +120,9 @@ class Service:
 
     def metrics(self) -> dict[str, float]:
         """Give every sample of /metrics, by name and labels as they are written there."""
-        text = self.ask("/metrics").body.decode()
+        answer = self.ask("/metrics")
+        text = answer.body.decode()
+        assert answer.status == 200, text
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, value in samples}
 

@@ -8,7 +8,7 @@ from serving.protocol import Failure
 
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}}
 CHALLENGE = {"WWW-Authenticate": {"description": "How to send a key.", "schema": {"type": "string"}}}
-HEADERS: dict[int, dict[str, Any]] = {401: CHALLENGE, 429: RETRY_AFTER}
+HEADERS: dict[int, dict[str, Any]] = {401: CHALLENGE, 408: RETRY_AFTER, 429: RETRY_AFTER, 503: RETRY_AFTER}
 KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `make api-key`."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},

@@ -24,6 +24,7 @@ READY := $(INSTALLED) .state/prefect
 MODEL ?= hist_gradient_boosting
 SEED ?= 0
 TRIALS ?= 20
+TIMES ?= 20
 
 ##@ Set-up
 .PHONY: install
@@ -182,6 +183,10 @@ bench-serve: $(READY)  ## Compare the service with `mlflow models serve` and `fe
 .PHONY: bench-log
 bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed
 	@$(RUN) benchmarks/bench_log.py
+
+.PHONY: reliability
+reliability: $(READY)  ## Kill the service and change its model under load, 20 times each: make reliability TIMES=20
+	@OMP_NUM_THREADS=1 $(RUN) benchmarks/reliability.py --times $(TIMES)
 
 ##@ Help
 .PHONY: help

@@ -14,7 +14,16 @@ import threading
 from collections.abc import Callable
 
 from flightline.adapters import mlflow_registry as registry
-from flightline.adapters.served_model import Refusal, current_manifest, read_refusal, switch_served_model, write_refusal
+from flightline.adapters.served_model import (
+    ModelManifest,
+    Refusal,
+    current_manifest,
+    is_whole,
+    model_stamp,
+    read_refusal,
+    switch_served_model,
+    write_refusal,
+)
 from flightline.errors import FlightlineError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
@@ -32,6 +41,7 @@ class Watcher:
     def __init__(self, settings: Settings, problem: Problem):
         self._settings, self._problem = settings, problem
         self._said = ""
+        self._whole: tuple[str, object] | None = None
 
     def look(self) -> None:
         """Look once; whatever fails is logged once, and the folder stays as it is."""
@@ -46,7 +56,11 @@ class Watcher:
             return
         version = str(champion.version)
         served, refused = current_manifest(folder), read_refusal(folder)
-        if served is not None and (served.version, served.sha256) == (version, champion.tags.get("model_sha256")):
+        if (
+            served is not None
+            and (served.version, served.sha256) == (version, champion.tags.get("model_sha256"))
+            and self._is_whole(served)
+        ):
             if refused is not None:
                 switch_served_model(folder, version)  # back on what is served: nothing is refused any more
             self._say(logging.INFO, f"version {version} is champion and is in place")
@@ -59,6 +73,14 @@ class Watcher:
             if refused is None or (refused.version, refused.reason) != (version, reason):
                 write_refusal(folder, Refusal(version=version, reason=reason))
             self._say(logging.ERROR, f"version {version} is refused: {reason}")
+
+    def _is_whole(self, served: ModelManifest) -> bool:
+        """Say whether the served file is the registered one; its bytes are read again only if it has changed."""
+        folder = self._settings.serving_models_dir
+        seen = (served.version, model_stamp(folder, served.version))
+        if seen != self._whole:
+            self._whole = seen if is_whole(folder, served) else None
+        return self._whole is not None
 
     def _say(self, level: int, what: str) -> None:
         if what != self._said:

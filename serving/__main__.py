@@ -17,8 +17,10 @@ def main() -> int:
     with shared_metrics(settings.metrics_root):
         from serving.access import check_start
         from serving.start import end_cleanly_on_sigterm, prepare_worker, server_options
+        from serving.supervisor import replace_killed_workers_at_once
 
         end_cleanly_on_sigterm()
+        replace_killed_workers_at_once()
         prepare_worker(settings)
         try:
             check_start(settings)

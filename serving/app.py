@@ -10,7 +10,9 @@ from threadpoolctl import threadpool_limits
 
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
+from serving.access import needs_key
 from serving.assets import AssetKeeper
+from serving.documentation import require_keys
 from serving.errors import add_error_handlers
 from serving.metrics import begin_at_zero
 from serving.recorder import Recorder
@@ -72,6 +74,8 @@ def create_app(settings: Settings) -> FastAPI:
     add_safeguards(app, settings)
     app.include_router(router)
     add_error_handlers(app)
+    if needs_key(settings):
+        require_keys(app)
     return app
 
 

@@ -7,7 +7,7 @@ than what they do.
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Path, Request
 
 from flightline.adapters.event_clock import read_clock
 from flightline.errors import ClockError, FeatureError, ModelFileError
@@ -32,7 +32,10 @@ SettingsDep = Annotated[Settings, Depends(get_settings)]
 AssetsDep = Annotated[Assets, Depends(get_assets)]
 
 
-async def known_model(name: str) -> str:
+ModelName = Annotated[str, Path(json_schema_extra={"enum": [PROBLEM.model_name]})]
+
+
+async def known_model(name: ModelName) -> str:
     """Answer 404 for a model of another name."""
     if name != PROBLEM.model_name:
         raise HTTPException(404, f"got model {name[:80]!r}, expected {PROBLEM.model_name!r}")

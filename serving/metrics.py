@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from serving.metrics_folder import VARIABLES, is_running
@@ -242,8 +243,23 @@ def render() -> bytes:
         return generate_latest(_OWN)
     _drop_ended(Path(_FOLDER))
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=_FOLDER)
+    _WholeFiles(registry, path=_FOLDER)
     return generate_latest(registry)
+
+
+class _WholeFiles(MultiProcessCollector):
+    """Leaves out files that a worker has just made, or was killed while making: they are empty, and cannot be read."""
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(file) for file in Path(self._path).glob("*.db") if _is_begun(file)]
+        return self.merge(files, accumulate=True)
+
+
+def _is_begun(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _drop_ended(folder: Path) -> None:

@@ -15,6 +15,7 @@ from serving.dependencies import (
     ReasonDep,
     RecorderDep,
 )
+from serving.documentation import documented
 from serving.metrics import CONTENT_TYPE, render, set_ready
 from serving.prediction import Predictor, prediction_of
 from serving.protocol import (
@@ -32,9 +33,10 @@ from serving.protocol import (
 from serving.schemas import Instance, Prediction
 
 router = APIRouter()
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Failure} for code in (400, 401, 404, 408, 413, 415, 422, 429, 503)
-}
+# Every answer that a route may give besides its own. 431 and a 400 for what is no HTTP come before there is a route.
+ALWAYS = documented(401, 403, 429, 431, 500, 503)
+REFUSALS = documented(400, 404, 408, 413, 415, 422) | ALWAYS
+HEALTH: dict[int | str, dict[str, Any]] = documented(431, 500) | {503: {"model": Health | Failure}}
 
 
 @router.post("/v1/models/{name}:predict", dependencies=[BoundedJson], responses=REFUSALS, tags=["model"])
@@ -75,7 +77,7 @@ def _reference(predictor: Predictor) -> ModelReference:
     return ModelReference(name=manifest.name, version=manifest.version, feature_service=manifest.feature_service)
 
 
-@router.get("/v1/models/{name}", responses={404: {"model": Failure}}, tags=["model"])
+@router.get("/v1/models/{name}", responses=documented(404) | ALWAYS, tags=["model"])
 async def model_status(name: KnownModel, assets: AssetsDep, clock: ClockIfSetDep, reason: ReasonDep) -> ModelStatus:
     """Say what is being served, or why nothing is."""
     predictor, refused = assets.predictor, assets.refused
@@ -93,13 +95,13 @@ async def model_status(name: KnownModel, assets: AssetsDep, clock: ClockIfSetDep
     )
 
 
-@router.get("/health/live", tags=["health"])
+@router.get("/health/live", responses=HEALTH, tags=["health"])
 async def live() -> Health:
     """Say that the process answers."""
     return Health(status="live")
 
 
-@router.get("/health/ready", responses={503: {"model": Health}}, tags=["health"])
+@router.get("/health/ready", responses=HEALTH, tags=["health"])
 async def ready(response: Response, reason: ReasonDep) -> Health:
     """Say whether predictions can be had."""
     set_ready(reason is None)

@@ -38,11 +38,15 @@ def main() -> None:
     with shared_metrics(settings.metrics_root):
         from serving.access import check_start
         from serving.start import end_cleanly_on_sigterm, prepare_worker, server_options
+        from serving.supervisor import replace_killed_workers_at_once
+        from serving.watcher import watcher_beside
 
         end_cleanly_on_sigterm()
+        replace_killed_workers_at_once()
         prepare_worker(settings)
         check_start(settings)
-        uvicorn.run(APP, factory=True, workers=settings.serving.workers, **server_options(settings))
+        with watcher_beside(settings):
+            uvicorn.run(APP, factory=True, workers=settings.serving.workers, **server_options(settings))
 
 
 def create_small_app():
@@ -116,9 +120,24 @@ class Service:
 
     def metrics(self) -> dict[str, float]:
         """Give every sample of /metrics, by name and labels as they are written there."""
-        text = self.ask("/metrics").body.decode()
+        answer = self.ask("/metrics")
+        text = answer.body.decode()
+        assert answer.status == 200, text
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, value in samples}
+
+    def workers(self) -> set[int]:
+        """Give the process ids of the workers that have written a metric."""
+        folders = list((self.log.parent / ".state" / "metrics").iterdir())
+        found = (
+            {int(file.stem.rsplit("_", 1)[1]) for file in folders[0].glob("gauge_livesum_*.db")} if folders else set()
+        )
+        return found - {self.process.pid}
+
+    def kill(self) -> None:
+        """Kill all of its processes at once, as a machine that dies does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=30)
 
     def stop(self) -> int:
         """Tell it to stop as an orchestrator does, and give its exit code."""
@@ -163,7 +182,8 @@ def running(
     if not Settings(root=root).serving_models_dir.exists():
         put_model(Settings(root=root), "3")
     port, log = free_port(), root / "service.log"
-    environment = environment_of(root, port=port, **settings)
+    # The registry's watcher takes seconds to start; the real service has one unless it is told otherwise.
+    environment = environment_of(root, **({"port": port, "watch": module == "serving"} | settings))
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -171,6 +191,7 @@ def running(
             env=environment,
             stdout=stream,
             stderr=stream,
+            start_new_session=True,  # so that `kill` reaches all of it and nothing else
         )
     service = Service(port, process, log, key)
     try:
@@ -182,8 +203,7 @@ def running(
             try:
                 process.wait(timeout=40)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                service.kill()
 
 
 def _wait_until_up(service: Service, workers: int) -> None:

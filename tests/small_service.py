@@ -57,8 +57,13 @@ class HandMadeFeatures:
         return FeatureRow({"delay": delay, "gust": None}, timestamps, {"weather": "after the clock"})
 
 
-def fitted(kinds: Mapping[str, str], model: str = "logistic_regression") -> Pipeline:
-    """Fit a model of the zoo on 600 made-up rows: late when the delay, or the first number, is above 20."""
+def fitted(
+    kinds: Mapping[str, str] = KINDS, model: str = "logistic_regression", *, is_contrary: bool = False
+) -> Pipeline:
+    """Fit a model of the zoo on 600 made-up rows: late when the delay, or the first number, is above 20.
+
+    A contrary one holds the opposite, so that an answer tells which of the two gave it.
+    """
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -71,7 +76,11 @@ def fitted(kinds: Mapping[str, str], model: str = "logistic_regression") -> Pipe
     numbers = [name for name, kind in kinds.items() if kind == "float64"]
     told = "delay" if "delay" in kinds else numbers[0]
     columns = Columns(tuple(numbers), tuple(name for name in kinds if name not in numbers))
-    return find_model("classification", model).build(columns, 0).fit(frame, (frame[told] > 20).astype(int))
+    return (
+        find_model("classification", model)
+        .build(columns, 0)
+        .fit(frame, ((frame[told] > 20) != is_contrary).astype(int))
+    )
 
 
 def manifest_of(kinds: Mapping[str, str], sha256: str = "0" * 64, **changes: str) -> ModelManifest:
@@ -79,8 +88,15 @@ def manifest_of(kinds: Mapping[str, str], sha256: str = "0" * 64, **changes: str
     return ModelManifest(**(named | changes), sha256=sha256, columns=tuple(kinds.items()))
 
 
-def put_model(settings: Settings, version: str, kinds: Mapping[str, str] = KINDS, **changes: str) -> None:
+def put_model(
+    settings: Settings,
+    version: str,
+    kinds: Mapping[str, str] = KINDS,
+    *,
+    pipeline: Pipeline | None = None,
+    **changes: str,
+) -> None:
     """Put a fitted model into the folder that a service loads from, and make it the current one."""
     file = settings.root / f"{version}.skops"
-    digest = save_model(fitted(kinds), file)
+    digest = save_model(pipeline or fitted(kinds), file)
     write_served_model(settings.serving_models_dir, manifest_of(kinds, digest, version=version, **changes), file)

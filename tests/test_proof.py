@@ -12,17 +12,8 @@ import pytest
 from tests.proof.__main__ import conclude
 from tests.proof.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
 from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
-from tests.proof.faults import (
-    FAULTS,
-    GATE_TESTS,
-    STATUS,
-    TRAIN,
-    TRAIN_ANOTHER,
-    Fault,
-    corrupt_object,
-    deliver_twice,
-    recode_carriers,
-)
+from tests.proof.fault import ASK, GATE_TESTS, STATUS, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.faults import FAULTS, corrupt_object, deliver_twice, recode_carriers
 from tests.proof.harness import Bench
 from tests.proof.judgement import Outcome, Run, judge_control, judge_fault
 from tests.proof.matrix import cell, explanation, matrix, progress_line
@@ -115,6 +106,12 @@ SPOKEN = {
     "pipeline": (0, "REJECT: the champion's evidence was not made by its own registered pipeline on these features"),
     "later": (0, "REJECT: the challenger was judged on rows from 2013-01-01 on, before the test window began"),
     "recorded": (1, "RegistryError: champion was not moved: say why, and give the evidence"),
+    "digest": (1, "REFUSED: version 1: model.skops has sha256 12..., expected 34...: it was altered"),
+    "trust": (1, "REFUSED: version 1: model.skops holds types outside the allow-list of model_files.py: eval"),
+    "ttl": (0, "READY\nANSWERED: version 1, logged; 0 value(s) of the online store used, 11 view(s) named stale"),
+    "meaning": (1, "NOT ANSWERED 503: version 1 was trained on feature views that mean something else than those"),
+    "log": (1, "NOT ANSWERED 503: the SQLite file predictions.db of the prediction log cannot be opened"),
+    "keys": (1, "StartError: got host 0.0.0.0 in the profile local and no API key; expected one there"),
     "tests": (1, "FAILED tests/test_gates.py::test_the_verdict_and_its_reason[a tie]"),
 }  # fmt: skip
 
@@ -168,11 +165,13 @@ AGAIN = "".join(
     f"{stage}   1 row, reused: nothing it depends on has changed\n"
     for stage in ("validate", "features", "training set")
 )
+SERVED = "READY\nANSWERED: version 1, logged; 72 value(s) of the online store used, 0 view(s) named stale\n"
 CLEAN = (
     Result(TRAIN, 0, "PROMOTE: there is no champion yet\n", 1.0),
     Result(TRAIN_ANOTHER, 0, f"{AGAIN}HOLD: worse than the champion: log_loss 0.5\n", 1.0),
     Result(STATUS, 0, json.dumps({"champion": {"version": "1"}}), 1.0),
     Result(GATE_TESTS, 0, "50 passed", 1.0),
+    Result(ASK, 0, SERVED, 1.0),
 )
 TRAINED = State("1", 2, "one", "bytes")
 
@@ -196,6 +195,8 @@ def test_a_clean_control_passes(capsys):
         (altered(2, 0, json.dumps({"champion": None})), TRAINED, "names no champion"),
         (altered(2, 0, json.dumps({"champion": {"version": "2"}})), TRAINED, "names 2, the registry 1"),
         (altered(3, 1, "FAILED tests/test_gates.py::test_a"), TRAINED, "tests fired"),
+        (altered(4, 0, SERVED.replace("72", "0")), TRAINED, "gave no logged prediction"),
+        (altered(4, 1, "NOT ANSWERED 503: no model"), TRAINED, "gave no logged prediction"),
         (CLEAN[:1], State("1", 1, "one", "bytes"), "expected version 1 of 2"),
         (CLEAN, State(None, 2, "one", "bytes"), "expected version 1 of 2"),
         (CLEAN, State("1", 2, "two", "bytes"), "data.dvc changed"),

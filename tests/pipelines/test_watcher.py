@@ -16,17 +16,17 @@ from sklearn.preprocessing import FunctionTransformer
 
 from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.model_files import digest_of_file
-from flightline.adapters.served_model import current_manifest, read_refusal
+from flightline.adapters.served_model import current_manifest, folder_stamp, read_refusal
 from flightline.errors import RegistryError
 from flightline.problem import PROBLEM
 from flightline.settings import ServingSettings, Settings
 from pipelines.champion import roll_back
-from pipelines.probe import write_probe
 from pipelines.watcher import IMPATIENCE, Watcher, watch
-from tests.small_service import INSTANCE, KINDS, fitted
+from tests.small_registry import crown
+from tests.small_registry import register as register_model
+from tests.small_service import KINDS, fitted
 
 ROOT = Path(__file__).parents[2]
-EVIDENCE = {"test": "the watcher"}
 Register = Callable[..., str]
 
 
@@ -40,25 +40,11 @@ def register(settings: Settings) -> Register:
     """Register a small model as training does, with changes to its tags, and make it champion."""
 
     def register(model: str = "logistic_regression", *, with_probe: bool = True, **tags: str) -> str:
-        pipeline = fitted(KINDS, model)
-        features = pd.DataFrame([dict.fromkeys(KINDS), {"delay": 1.0, "carrier": "B6", "gust": 2.0}], columns=[*KINDS])
-        features = features.astype({name: "float64" if kind == "float64" else object for name, kind in KINDS.items()})
-        folder = settings.root / "evaluation"
-        folder.mkdir(exist_ok=True)
-        if with_probe:
-            write_probe(PROBLEM, folder, pd.DataFrame([INSTANCE] * 2), features, pipeline.predict_proba(features)[:, 1])
-        contents = registry.RunContents({}, {}, {}, pipeline, "predict_proba", features, "d", "s", "0" * 32, folder)
-        run_id, model_id, digest = registry.log_run(settings, PROBLEM.model_name, model, contents)
-        told = {"model_sha256": digest, "feature_service": PROBLEM.feature_service, "feature_views_sha256": "d" * 64}
-        version = registry.register(settings, PROBLEM.model_name, run_id, model_id, told | tags)
+        version = register_model(settings, fitted(KINDS, model), with_probe=with_probe, **tags)
         crown(settings, version)
         return version
 
     return register
-
-
-def crown(settings: Settings, version: str) -> None:
-    registry.move_champion(settings, PROBLEM.model_name, version, by="gate", why="a test", evidence=EVIDENCE)
 
 
 def served(settings: Settings) -> str | None:
@@ -129,6 +115,18 @@ def test_a_model_with_an_untrusted_type_is_refused(settings: Settings, register:
     assert refusal is not None
     assert "outside the allow-list" in refusal.reason
     assert served(settings) is None
+
+
+def test_a_served_file_that_was_damaged_is_brought_again(settings: Settings, register: Register) -> None:
+    watcher = Watcher(settings, PROBLEM)
+    register()
+    watcher.look()
+    file = settings.serving_models_dir / "1" / "model.skops"
+    whole, before = file.read_bytes(), folder_stamp(settings.serving_models_dir)
+    file.write_bytes(whole[:-1])
+    watcher.look()
+    assert file.read_bytes() == whole
+    assert folder_stamp(settings.serving_models_dir) != before
 
 
 def test_a_registry_that_does_not_answer_changes_nothing(settings, register: Register, caplog, monkeypatch) -> None:

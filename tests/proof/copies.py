@@ -1,6 +1,8 @@
 """Copies of this tree: one clean base with a few months of data, and from it one copy a fault."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.proof.commands import Processes, environment_of
@@ -33,6 +35,20 @@ def make_base(processes: Processes, target: Path, api_url: str) -> None:
         raise ProofError(f"the data of the copies could not be made:\n{result.output}")
     for left in ("data", ".state", ".dvc/cache", ".dvc/tmp"):
         shutil.rmtree(target / left, ignore_errors=True)
+
+
+def copy_copy(source: Path, target: Path) -> None:
+    """Copy a copy with its state, and let its registry point at the new one's own files."""
+    shutil.copytree(source, target, symlinks=True)
+    (target / ".state").mkdir(exist_ok=True)
+    database = target / ".state" / "mlflow" / "mlflow.db"
+    if not database.is_file():
+        return
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            for column in connection.execute(f'PRAGMA table_info("{table}")').fetchall():
+                place = f'"{table}" SET "{column[1]}" = replace("{column[1]}", ?1, ?2) WHERE instr("{column[1]}", ?1)'
+                connection.execute(f"UPDATE {place}", (f"{source}/", f"{target}/"))
 
 
 def check_own_code(processes: Processes, copy: Path, api_url: str) -> None:

@@ -5,57 +5,14 @@ A change of code is a patch in tests/proof/faults; a change of data is a functio
 
 import csv
 import string
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.proof.commands import Command
-from tests.proof.copies import apply_patch
+from tests.proof.fault import DATA, GATE_TESTS, INGEST, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.service_faults import SERVICE_FAULTS
 
-TRAIN: Command = ("-m", "pipelines.training", "--model", "hist_gradient_boosting", "--seed", "0")
-TRAIN_ANOTHER: Command = ("-m", "pipelines.training", "--model", "logistic_regression", "--seed", "0")
-DATA: Command = ("-m", "pipelines.data")
-INGEST: Command = ("-m", "pipelines.ingest", "--folder", "incoming")
-STATUS: Command = ("-m", "pipelines.champion", "status")
-GATE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/test_gates.py")
 RESENT = "flights/2013-02.csv"
 TEST_MONTH = "flights/2013-03.csv"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something done wrong, and what must stop it.
-
-    Parameters
-    ----------
-    name
-        Of its row, and of its patch if it is one.
-    mistake
-        What a person would have done, in one sentence.
-    safeguard
-        Name of the safeguard that must stop it.
-    says
-        Words that the safeguard must use: it has to point at the culprit.
-    commands
-        What is run with the fault in place, up to the first that fails.
-    before
-        What is run in the clean copy first; must succeed.
-    plant
-        Puts the fault into a copy; None applies the patch of this name.
-    """
-
-    name: str
-    mistake: str
-    safeguard: str
-    says: str
-    commands: tuple[Command, ...] = (TRAIN,)
-    before: tuple[Command, ...] = ()
-    plant: Callable[[Path], None] | None = None
-
-    def put_into(self, copy: Path) -> None:
-        """Plant it."""
-        (self.plant or partial(apply_patch, name=self.name))(copy)
 
 
 def corrupt_object(copy: Path) -> None:
@@ -225,4 +182,5 @@ FAULTS = (
         safeguard="recorded",
         says="give the evidence",
     ),
+    *SERVICE_FAULTS,
 )

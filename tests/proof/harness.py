@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -9,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.proof.commands import Command, Processes, Result, StoppedError, environment_of
-from tests.proof.copies import ProofError, check_own_code, make_base
-from tests.proof.faults import GATE_TESTS, STATUS, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.copies import ProofError, check_own_code, copy_copy, make_base
+from tests.proof.fault import ASK, GATE_TESTS, STATUS, TRAIN, TRAIN_ANOTHER, Fault
 from tests.proof.judgement import CONTROL, Outcome, Run, judge_control, judge_fault
 from tests.proof.observation import observe
 from tests.proof.server import prefect_server, wait_until_ready
 
-CONTROL_COMMANDS = (TRAIN, TRAIN_ANOTHER, STATUS, GATE_TESTS)
+CONTROL_COMMANDS = (TRAIN, TRAIN_ANOTHER, STATUS, GATE_TESTS, ASK)
 AT_A_TIME = 2
 
 
@@ -24,17 +25,36 @@ class Bench:
 
     def __init__(self, processes: Processes, folder: Path, api_url: str) -> None:
         self._processes, self._folder, self._api_url = processes, folder, api_url
+        self._training = threading.Lock()
 
     @property
     def base(self) -> Path:
         """The clean copy."""
         return self._folder / "base"
 
+    def make_trained(self) -> Path:
+        """Give the copy of the base in which a model was trained and promoted; it is made once.
+
+        Raises
+        ------
+        ProofError
+            If the training fails.
+        """
+        trained = self._folder / "trained"
+        with self._training:
+            if not trained.exists():
+                copy_copy(self.base, trained)
+                for result in self._run_commands(trained, (TRAIN,)):
+                    if result.exit_code:
+                        raise ProofError(f"the training of the clean copy failed:\n{result.output}")
+        return trained
+
     def try_fault(self, fault: Fault) -> Outcome:
         """Plant a fault in a copy of the base, run its commands, judge what came of it."""
         start = time.perf_counter()
         try:
-            run = self._run(fault.name, fault.before, fault.put_into, fault.commands)
+            source = self.make_trained() if fault.is_trained else self.base
+            run = self._run(fault.name, fault.before, fault.put_into, fault.commands, source)
         except (ProofError, OSError) as err:
             seconds = time.perf_counter() - start
             return Outcome(fault.name, fault.safeguard, frozenset(), (str(err),), seconds, is_run=False)
@@ -42,15 +62,19 @@ class Bench:
 
     def try_control(self) -> Outcome:
         """Run the loop in an unaltered copy."""
-        return judge_control(self._run(CONTROL, (), lambda copy: None, CONTROL_COMMANDS))
+        return judge_control(self._run(CONTROL, (), lambda copy: None, CONTROL_COMMANDS, self.base))
 
     def _run(
-        self, name: str, before: Sequence[Command], plant: Callable[[Path], None], commands: Sequence[Command]
+        self,
+        name: str,
+        before: Sequence[Command],
+        plant: Callable[[Path], None],
+        commands: Sequence[Command],
+        source: Path,
     ) -> Run:
         start = time.perf_counter()
         copy = self._folder / name
-        shutil.copytree(self.base, copy, symlinks=True)
-        (copy / ".state").mkdir()
+        copy_copy(source, copy)
         check_own_code(self._processes, copy, self._api_url)
         preparation = self._run_commands(copy, before)
         plant(copy)
@@ -96,6 +120,8 @@ def run_all(
     longest_first = sorted(faults, key=lambda fault: -len(fault.before) - len(fault.commands))
     pool = ThreadPoolExecutor(max_workers=AT_A_TIME)
     try:
+        if any(fault.is_trained for fault in faults):
+            pool.submit(bench.make_trained)  # first, so that nobody has to wait for it
         control: list[Future[Outcome]] = [pool.submit(bench.try_control)] if with_control else []
         tried = {fault.name: pool.submit(bench.try_fault, fault) for fault in longest_first}
         for future in as_completed([*control, *tried.values()]):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.proof.commands import Result
-from tests.proof.faults import STATUS, TRAIN_ANOTHER, Fault
+from tests.proof.fault import ASK, STATUS, TRAIN_ANOTHER, Fault
 from tests.proof.observation import State
 from tests.proof.safeguards import SAFEGUARDS, Safeguard
 
@@ -104,7 +104,7 @@ def _short(value: object, width: int = 50) -> str:
 
 
 def judge_control(run: Run) -> Outcome:
-    """Demand that the clean tree trains, promotes, says so, reuses, and that no safeguard fires."""
+    """Demand that the clean tree trains, promotes, says so, reuses, serves, and that no safeguard fires."""
     fired = fired_in(run.results)
     problems = [
         f"`{_shown(result)}` ended with exit code {result.exit_code}" for result in run.results if result.exit_code
@@ -116,6 +116,7 @@ def judge_control(run: Run) -> Outcome:
         problems.append(f"expected version 1 of 2 to be champion, got {run.after.champion} of {run.after.versions}")
     problems += _not_reused(run.results)
     problems += _wrong_status(run)
+    problems += _not_served(run.results)
     return Outcome(CONTROL, None, fired, tuple(problems), run.seconds, _transcript(run))
 
 
@@ -137,6 +138,13 @@ def _wrong_status(run: Run) -> list[str]:
     return (
         [] if champion == run.after.champion else [f"`make status` names {champion}, the registry {run.after.champion}"]
     )
+
+
+def _not_served(results: Sequence[Result]) -> list[str]:
+    said = "\n".join(result.output for result in results if result.command == ASK)
+    if re.search(r"^ANSWERED: version 1, logged; [1-9]\d* value\(s\) of the online store used", said, re.MULTILINE):
+        return []
+    return ["the service gave no logged prediction of version 1 with values of the online store"]
 
 
 def _shown(result: Result) -> str:

@@ -132,6 +132,38 @@ _SAFEGUARDS = (
         r"^RegistryError: champion was not moved",
         _BUT_VERSIONS,
     ),
+    Safeguard(
+        "digest",
+        "service: a model file whose bytes are not the registered ones is not loaded",
+        1,
+        r"^REFUSED: .*model\.skops has sha256",
+        _ALL,
+    ),
+    Safeguard(
+        "trust",
+        "service: a model file with a type outside the allow-list is not loaded",
+        1,
+        r"^REFUSED: .*holds types outside the allow-list",
+        _ALL,
+    ),
+    Safeguard(
+        "ttl",
+        "service: a value older than its ttl is not used, and the answer names it",
+        0,
+        r"^ANSWERED: .* [1-9]\d* view\(s\) named stale",
+        _ALL,
+    ),
+    Safeguard(
+        "meaning",
+        "service: features must mean what they meant in training",
+        1,
+        r"^NOT ANSWERED 503: .*feature views that mean something else",
+        _ALL,
+    ),
+    Safeguard(
+        "log", "service: no answer without a logged prediction", 1, r"^NOT ANSWERED 503: .*of the prediction log", _ALL
+    ),
+    Safeguard("keys", "service: off loopback it starts only with keys", 1, r"^StartError: .*and no API key", _ALL),
     Safeguard("tests", "the gate's truth table, tests/test_gates.py", 1, r"^FAILED tests/test_gates\.py::", _ALL),
 )
 SAFEGUARDS = {safeguard.name: safeguard for safeguard in _SAFEGUARDS}

@@ -92,6 +92,16 @@ def test_a_killed_worker_is_dropped_from_gauges_and_kept_in_counts(service: Serv
 
 
 @pytest.mark.slow
+def test_a_file_that_a_killed_worker_had_only_begun_hides_nothing(service: Service) -> None:
+    (folder,) = _folders(service)
+    for name in ("counter_1.db", "gauge_livesum_999999999.db", "histogram_1.db"):
+        (folder / name).touch()
+    assert service.metrics()["flightline_workers"] == WORKERS
+    for name in ("counter_1.db", "histogram_1.db"):
+        (folder / name).unlink()
+
+
+@pytest.mark.slow
 def test_another_process_of_the_service_adds_to_them(service: Service) -> None:
     (folder,), before = _folders(service), service.metrics()
     environment = environment_of(service.log.parent) | dict.fromkeys(VARIABLES, str(folder))

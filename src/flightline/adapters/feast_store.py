@@ -6,9 +6,10 @@ What the running service reads is in `feast_online.py`.
 import importlib.util
 import io
 import os
+import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,7 +174,20 @@ def apply(settings: Settings) -> list[str]:
     gone = [item for item in registered if (type(item).__name__, item.name) not in names]
     (settings.state_dir / "feast").mkdir(parents=True, exist_ok=True)
     store.apply(declarations, objects_to_delete=gone, partial=not gone)
+    _let_readers_pass(store)
     return [view.name for view in _views(declarations)]
+
+
+def _let_readers_pass(store: "FeatureStore") -> None:
+    """Bring an online store that is a SQLite file to WAL mode, in which nobody who writes holds up a read.
+
+    The file keeps it. In its default mode a service waits for seconds, and then fails, while a
+    large view is written or somebody locks the file.
+    """
+    online = store.config.online_store
+    if online.type == "sqlite":
+        with closing(sqlite3.connect(store.repo_path / online.path)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
 
 
 def join_features(settings: Settings, service: str, examples: pd.DataFrame) -> pd.DataFrame:

@@ -108,7 +108,7 @@ def write_served_model(folder: Path, manifest: ModelManifest, model_file: Path) 
     ModelFileError
         If the file is not the one the manifest speaks of; the folder is then as before.
     """
-    if _is_whole(folder, manifest):
+    if is_whole(folder, manifest):
         switch_served_model(folder, manifest.version)
         return
     unfinished = folder / f".{manifest.version}.{os.getpid()}.unfinished"
@@ -131,7 +131,8 @@ def write_served_model(folder: Path, manifest: ModelManifest, model_file: Path) 
     switch_served_model(folder, manifest.version)
 
 
-def _is_whole(folder: Path, manifest: ModelManifest) -> bool:
+def is_whole(folder: Path, manifest: ModelManifest) -> bool:
+    """Say whether the folder has this version, with the bytes that were registered."""
     try:
         known = _read_manifest(folder, manifest.version)
         return known == manifest and digest_of_file(folder / known.version / MODEL_FILE) == known.sha256
@@ -180,6 +181,11 @@ def folder_stamp(folder: Path) -> FolderStamp:
     except ModelFileError:
         version = None
     return FolderStamp(version, _file_stamp(folder / CURRENT_FILE), _file_stamp(folder / REFUSED_FILE))
+
+
+def model_stamp(folder: Path, version: str) -> tuple[int, int] | None:
+    """Look cheaply at a version's model file: another stamp means that it may be another; None if it is not there."""
+    return _file_stamp(folder / version / MODEL_FILE)
 
 
 def _file_stamp(file: Path) -> tuple[int, int] | None:

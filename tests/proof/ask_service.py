@@ -1,0 +1,155 @@
+"""Runs inside a copy: starts its service, asks it, and says in one line each what it found.
+
+    python -m tests.proof.ask_service [--host HOST]
+
+With a host it only starts the service there, without keys, and says what came of that. Asks
+about the last example of the data, moved to where its prediction time is the event clock.
+Exits with 1 if the service did not answer the prediction.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from flightline.adapters.event_clock import read_clock
+from flightline.adapters.prediction_log import PredictionLog
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from serving.schemas import MOMENT_FIELD
+from tests.proof.server import free_port
+
+START_SECONDS = 120
+STALE = "stale"
+MODEL = f"/v1/models/{PROBLEM.model_name}"
+
+
+@contextmanager
+def service(settings: Settings, log: Path, **changes: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Run the service of this tree with its watcher, and give it with its address."""
+    port = str(free_port())
+    given = {"FLIGHTLINE_SERVING__PORT": port, **changes}
+    with log.open("wb") as stream:
+        command = [sys.executable, "-m", "serving"]
+        process = subprocess.Popen(command, env=os.environ | given, cwd=settings.root, stdout=stream, stderr=stream)
+    try:
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def ask(url: str, body: Mapping[str, object] | None = None) -> tuple[int, dict]:
+    """Ask, and give status and answer; 0 if nobody answers."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, content, {"Content-Type": "application/json"})
+    try:
+        with direct.open(request, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as err:
+        return err.code, json.load(err)
+    except OSError:
+        return 0, {}
+
+
+def wait_for_status(process: "subprocess.Popen[bytes]", address: str, log: Path) -> dict:
+    """Wait until the service can predict, or says which model it refuses, or why nothing is written."""
+    deadline, status = time.monotonic() + START_SECONDS, {}
+    while time.monotonic() < deadline and process.poll() is None:
+        _, status = ask(address + MODEL)
+        # The watcher comes after the service: only then is it known whether the champion is in place.
+        if status.get("refused") or (status and "is champion and is in place" in log.read_text(errors="replace")):
+            return status
+        time.sleep(0.2)
+    raise SystemExit(f"the service did not come up:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def last_instance(settings: Settings) -> dict[str, object]:
+    """Give the last example as a request whose prediction time is the event clock."""
+    examples = pd.read_parquet(settings.features_dir / "current" / "examples" / "examples.parquet")
+    last = examples.sort_values(["event_timestamp", "example_id"]).tail(1)
+    (instance,) = json.loads(last[[*PROBLEM.entity_keys, *PROBLEM.request_columns]].to_json(orient="records"))
+    return instance | {MOMENT_FIELD: (read_clock(settings) + PROBLEM.prediction_horizon).isoformat()}
+
+
+def describe_answer(settings: Settings, answer: Mapping[str, dict]) -> str:
+    """Say what a prediction rests on, by the answer and by what was logged with it."""
+    (prediction,) = answer["predictions"]
+    log = PredictionLog(settings)
+    rows = log.read(ids=[prediction["prediction_id"]])
+    log.close()
+    (row,) = rows.to_dict("records")
+    requested = set(PROBLEM.request_columns) | set(PROBLEM.entity_keys)
+    of_store = [name for name in store_features(settings) if name not in requested]
+    used = sum(row["features"].get(name) is not None for name in of_store)
+    stale = sum(reason == STALE for reason in prediction["missing_features"].values())
+    return (
+        f"ANSWERED: version {answer['model']['version']}, logged; {used} value(s) of the online store used, "
+        f"{stale} view(s) named stale"
+    )
+
+
+def store_features(settings: Settings) -> list[str]:
+    """Name the features that the online store gives."""
+    from flightline.adapters.feast_online import OnlineFeatures
+
+    features = OnlineFeatures.open(settings, PROBLEM.feature_service)
+    features.close()
+    return list(features.names)
+
+
+def ask_about_a_prediction(settings: Settings, log: Path) -> int:
+    """Start the service, say which model it refuses if it does, and ask it for one prediction."""
+    with service(settings, log) as (process, address):
+        status = wait_for_status(process, address, log)
+        if status["refused"]:
+            print(f"REFUSED: version {status['refused']['version']}: {status['refused']['reason']}")
+        ready, health = ask(f"{address}/health/ready")
+        print("READY" if ready == 200 else f"NOT READY {ready}: {health.get('reason')}")
+        code, answer = ask(f"{address}{MODEL}:predict", {"instances": [last_instance(settings)]})
+        if code != 200:
+            print(f"NOT ANSWERED {code}: {answer.get('error')}")
+            return 1
+        print(describe_answer(settings, answer))
+    return 0
+
+
+def start_at(settings: Settings, log: Path, host: str) -> int:
+    """Start the service at an address without keys; say why it did not, or that it did."""
+    changes = {"FLIGHTLINE_SERVING__HOST": host, "FLIGHTLINE_SERVING__WATCH": "false"}
+    with service(settings, log, **changes) as (process, _):
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            if "Uvicorn running" in log.read_text(errors="replace"):
+                print(f"STARTED: at {host} without a key")
+                return 0
+            time.sleep(0.05)
+    print(log.read_text(errors="replace"))
+    return 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", help="only start there")
+    host = parser.parse_args().host
+    settings = Settings()
+    log = settings.state_dir / "service.log"
+    return start_at(settings, log, host) if host else ask_about_a_prediction(settings, log)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Faults that the running service must stop, each planted into a copy in which a model was trained."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tests.proof.fault import APPLY, ASK, START_OPEN, Fault
+
+LONG = timedelta(days=300)
+
+
+def flip_model_byte(copy: Path) -> None:
+    """Flip one bit of the registered model file, and of the copy of it that the service has."""
+    for file in _model_files(copy):
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+
+
+def register_untrusted_type(copy: Path) -> None:
+    """Put a file that names a function of its own into the place of the registered one, with its digest."""
+    import skops.io
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    from flightline.adapters.model_files import digest_of_file
+
+    shutil.rmtree(copy / ".state" / "serving")
+    (file,) = _model_files(copy)
+    skops.io.dump(Pipeline([("call", FunctionTransformer(eval))]), file)
+    with closing(sqlite3.connect(copy / ".state" / "mlflow" / "mlflow.db")) as database, database:
+        database.execute("UPDATE model_version_tags SET value = ? WHERE key = 'model_sha256'", [digest_of_file(file)])
+
+
+def let_the_store_age(copy: Path) -> None:
+    """Let the clock go on for months, with no new data and no materialisation."""
+    clock = copy / ".state" / "clock.json"
+    now = datetime.fromisoformat(json.loads(clock.read_text(encoding="utf-8"))["now"])
+    clock.write_text(json.dumps({"now": (now + LONG).isoformat()}), encoding="utf-8")
+
+
+def block_the_log(copy: Path) -> None:
+    """Put a file where the folder of the prediction log should be; permissions would not stop root."""
+    folder = copy / ".state" / "prediction_log"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("in the way", encoding="utf-8")
+
+
+def do_nothing(copy: Path) -> None:
+    """Alter nothing: the fault lies in the command."""
+
+
+def _model_files(copy: Path) -> list[Path]:
+    return sorted(file for folder in ("mlflow", "serving") for file in (copy / ".state" / folder).rglob("model.skops"))
+
+
+SERVICE_FAULTS = (
+    Fault(
+        "flipped_model_byte",
+        "A disk flips one bit of the registered model file and of the served copy.",
+        safeguard="digest",
+        says="it was altered or cut short after registration and is not loaded",
+        commands=(ASK,),
+        plant=flip_model_byte,
+        is_trained=True,
+    ),
+    Fault(
+        "untrusted_type",
+        "A model file that runs code of its own is registered, under its right digest.",
+        safeguard="trust",
+        says="version 1: model.skops holds types outside the allow-list",
+        commands=(ASK,),
+        plant=register_untrusted_type,
+        is_trained=True,
+    ),
+    Fault(
+        "stale_online_store",
+        "Months go by without a materialisation.",
+        safeguard="ttl",
+        says="0 value(s) of the online store used",
+        commands=(ASK,),
+        plant=let_the_store_age,
+        is_trained=True,
+    ),
+    Fault(
+        "definitions_differ",
+        "A ttl is changed and applied after the training, so that offline and online features differ.",
+        safeguard="meaning",
+        says="version 1 was trained on feature views that mean something else",
+        commands=(APPLY, ASK),
+        is_trained=True,
+    ),
+    Fault(
+        "log_unwritable",
+        "The folder of the prediction log cannot be written.",
+        safeguard="log",
+        says="NOT ANSWERED 503: the SQLite file predictions.db of the prediction log cannot be opened",
+        commands=(ASK,),
+        plant=block_the_log,
+        is_trained=True,
+    ),
+    Fault(
+        "start_without_keys",
+        "The service is started for the whole network, with no API key issued.",
+        safeguard="keys",
+        says="got host 0.0.0.0 in the profile local and no API key",
+        commands=(START_OPEN,),
+        plant=do_nothing,
+        is_trained=True,
+    ),
+)

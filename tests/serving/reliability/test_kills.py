@@ -1,0 +1,42 @@
+"""A prediction that was acknowledged is in the log, whatever is killed, and the service comes back."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from serving.start import WORKER_START_SECONDS
+from tests.service_load import wait_until
+from tests.service_process import running
+from tests.service_scenarios import WORKERS, all_ready, kill_service, kill_workers
+
+pytestmark = pytest.mark.slow
+TIMES = 2
+
+
+def test_a_killed_worker_takes_no_acknowledged_prediction_with_it_and_is_replaced(tmp_path: Path) -> None:
+    figures = kill_workers(tmp_path, TIMES)
+    assert figures.lost == 0
+    assert figures.acknowledged > 0
+    # Those at work in the worker, and those on connections it had taken.
+    assert sum(figures.failed.values()) <= 2 * 4 * TIMES
+    assert not [why for why in figures.failed if why[:1].isdigit()]
+
+
+def test_a_killed_service_takes_no_acknowledged_prediction_with_it(tmp_path: Path) -> None:
+    figures = kill_service(tmp_path, TIMES)
+    assert figures.lost == 0
+    assert figures.acknowledged > 0
+    assert figures.times == len(figures.seconds) == TIMES
+
+
+def test_a_worker_killed_before_it_answers_its_supervisor_is_replaced_at_once(tmp_path: Path) -> None:
+    with running(tmp_path, workers=WORKERS) as service:
+        killed = min(service.workers())
+        os.kill(killed, signal.SIGSTOP)
+        time.sleep(2)  # uvicorn asks twice a second whether it lives, and now waits for it
+        os.kill(killed, signal.SIGKILL)
+        seconds = wait_until(lambda: all_ready(service) and killed not in service.workers(), 40, "it is replaced")
+        assert seconds < WORKER_START_SECONDS / 2

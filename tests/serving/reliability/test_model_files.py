@@ -1,0 +1,71 @@
+"""A model that must not be loaded is delivered while another one is served: that one stays, and the reason is told."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import skops.io
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from flightline.adapters.model_files import digest_of_file
+from flightline.adapters.served_model import switch_served_model, write_served_model
+from flightline.settings import Settings
+from tests.service_load import Load, wait_until
+from tests.service_process import Service
+from tests.small_service import KINDS, STATUS, manifest_of, put_model
+
+pytestmark = pytest.mark.slow
+REFUSED = "flightline_model_refused"
+
+
+def deliver_corrupt(settings: Settings) -> None:
+    put_model(settings, "4")
+    switch_served_model(settings.serving_models_dir, "3")
+    file = settings.serving_models_dir / "4" / "model.skops"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    switch_served_model(settings.serving_models_dir, "4")
+
+
+def deliver_truncated(settings: Settings) -> None:
+    put_model(settings, "3")
+    content = (settings.root / "3.skops").read_bytes()[:-100]
+    (settings.root / "4.skops").write_bytes(content)
+    manifest = manifest_of(KINDS, digest_of_file(settings.root / "4.skops"), version="4")
+    write_served_model(settings.serving_models_dir, manifest, settings.root / "4.skops")
+
+
+def deliver_untrusted(settings: Settings) -> None:
+    evil = settings.root / "4.skops"
+    skops.io.dump(Pipeline([("call", FunctionTransformer(eval))]), evil)
+    write_served_model(settings.serving_models_dir, manifest_of(KINDS, digest_of_file(evil), version="4"), evil)
+
+
+@pytest.mark.parametrize(
+    ("deliver", "reason"),
+    [
+        (deliver_corrupt, "it was altered or cut short after registration and is not loaded"),
+        (deliver_truncated, "model.skops is not a readable skops file"),
+        (deliver_untrusted, "model.skops holds types outside the allow-list"),
+    ],
+)
+def test_the_old_model_stays_and_the_reason_is_told(
+    stored_service: Service, stored_root: Path, deliver: Callable[[Settings], None], reason: str
+) -> None:
+    settings = Settings(root=stored_root)
+    with Load(stored_service) as load:
+        deliver(settings)
+        wait_until(lambda: stored_service.ask(STATUS).json()["refused"], 10, "it is refused")
+        load.wait_for(20)
+    status = stored_service.ask(STATUS).json()
+    assert (status["version"], status["ready"], status["refused"]["version"]) == ("3", True, "4")
+    assert reason in status["refused"]["reason"]
+    assert load.account.failed == {}
+    assert load.account.versions == {"3"}
+    metrics = stored_service.metrics()
+    assert metrics[REFUSED] == 1
+    assert metrics["flightline_models_refused_total"] >= 1
+    switch_served_model(settings.serving_models_dir, "3")
+    wait_until(lambda: stored_service.metrics()[REFUSED] == 0, 10, "nothing is refused any more")

@@ -1,0 +1,66 @@
+"""Another model under load: nobody notices but by the version in the answer."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flightline.adapters.served_model import switch_served_model
+from flightline.settings import Settings
+from tests.service_process import running
+from tests.service_scenarios import SERVED_WITHIN_SECONDS, flip_model, registry_with_two
+from tests.small_service import INSTANCE, PREDICT, STATUS, fitted, put_model
+
+pytestmark = pytest.mark.slow
+TIMES = 3
+POLLS = {"poll_seconds": 0.5, "watch_seconds": 0.5}
+NOWHERE = "http://127.0.0.1:9"
+
+
+def test_the_model_in_the_folder_changes_and_no_request_fails(tmp_path: Path) -> None:
+    settings, contrary = Settings(root=tmp_path), {"1": False, "2": True}
+    for version in ("2", "1"):
+        put_model(settings, version, pipeline=fitted(is_contrary=contrary[version]))
+    figures = flip_model(
+        tmp_path, TIMES, lambda version: switch_served_model(settings.serving_models_dir, version), contrary, **POLLS
+    )
+    assert figures.failed == {}
+    assert figures.lost == 0
+    assert max(figures.seconds) < SERVED_WITHIN_SECONDS
+
+
+@pytest.fixture(scope="module")
+def registry_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("registry")
+
+
+def test_the_alias_moves_in_a_real_registry_and_no_request_fails(registry_root: Path) -> None:
+    with registry_with_two(registry_root) as (contrary, crown):
+        figures = flip_model(registry_root, TIMES, crown, contrary, watch=True, **POLLS)
+    assert figures.failed == {}
+    assert figures.lost == 0
+    assert max(figures.seconds) < SERVED_WITHIN_SECONDS
+
+
+@pytest.mark.parametrize("is_removed", [True, False], ids=["files removed", "server gone"])
+def test_without_the_registry_a_service_starts_on_the_last_good_model(registry_root: Path, is_removed: bool) -> None:
+    if is_removed:
+        shutil.rmtree(registry_root / ".state" / "mlflow")
+    elsewhere = {} if is_removed else {"FLIGHTLINE_MLFLOW_TRACKING_URI": NOWHERE}
+    with running(registry_root, watch=True, **elsewhere, **POLLS) as service:
+        answer = service.ask(PREDICT, {"instances": [INSTANCE]})
+        assert answer.status == 200
+        assert answer.json()["model"]["version"] in ("1", "2")
+        _wait_for_word(service.log, "there is no champion yet" if is_removed else "the registry does not answer")
+        status = service.ask(STATUS).json()
+        assert (status["ready"], status["version"], status["refused"]) == (
+            True,
+            answer.json()["model"]["version"],
+            None,
+        )
+
+
+def _wait_for_word(log: Path, word: str) -> None:
+    from tests.service_load import wait_until
+
+    wait_until(lambda: word in log.read_text(errors="replace"), 60, f"the watcher says: {word}")

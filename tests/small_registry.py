@@ -1,0 +1,42 @@
+"""A real MLflow registry with tiny models in it, registered as training does."""
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from flightline.adapters import mlflow_registry as registry
+from flightline.problem import PROBLEM
+from flightline.request_features import request_features
+from flightline.settings import Settings
+from pipelines.probe import write_probe
+from serving.prediction import requests_frame
+from serving.schemas import Instance
+from tests.small_service import INSTANCE, KINDS
+
+EVIDENCE = {"test": "a tiny model"}
+
+
+def probe_features() -> pd.DataFrame:
+    """Give two rows of features that agree with what INSTANCE says of itself."""
+    frame = pd.DataFrame([dict.fromkeys(KINDS), {"delay": 1.0, "carrier": "B6", "gust": 2.0}], columns=[*KINDS])
+    computed = request_features(requests_frame([Instance.model_validate(INSTANCE)] * 2))
+    for name in computed.columns.intersection(frame.columns):
+        frame[name] = computed[name]
+    return frame.astype({name: "float64" if kind == "float64" else object for name, kind in KINDS.items()})
+
+
+def register(settings: Settings, pipeline: Pipeline, *, with_probe: bool = True, **tags: str) -> str:
+    """Register a model and give its version; nobody is made champion."""
+    features = probe_features()
+    folder = settings.root / "evaluation"
+    folder.mkdir(exist_ok=True)
+    if with_probe:
+        write_probe(PROBLEM, folder, pd.DataFrame([INSTANCE] * 2), features, pipeline.predict_proba(features)[:, 1])
+    contents = registry.RunContents({}, {}, {}, pipeline, "predict_proba", features, "d", "s", "0" * 32, folder)
+    run_id, model_id, digest = registry.log_run(settings, PROBLEM.model_name, "small", contents)
+    told = {"model_sha256": digest, "feature_service": PROBLEM.feature_service, "feature_views_sha256": "d" * 64}
+    return registry.register(settings, PROBLEM.model_name, run_id, model_id, told | tags)
+
+
+def crown(settings: Settings, version: str) -> None:
+    """Move the alias `champion`, as the gate does."""
+    registry.move_champion(settings, PROBLEM.model_name, version, by="gate", why="a test", evidence=EVIDENCE)

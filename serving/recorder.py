@@ -19,6 +19,7 @@ from serving.schemas import Instance, moment_of, prediction_time_of
 from serving.tracing import span
 
 LOG = logging.getLogger("serving")
+PAUSE_SECONDS = 1.0
 NOTHING_KNOWN = FeatureRow({}, {}, {})
 
 
@@ -39,6 +40,7 @@ class Recorder:
         url = settings.prediction_log.url.get_secret_value()
         self._is_file = not url or url.startswith("sqlite")
         self._log: PredictionLog | None = None
+        self._broken: tuple[float, str] = (0.0, "")
 
     async def record(
         self,
@@ -79,9 +81,17 @@ class Recorder:
                 record_log_write(time.perf_counter() - started, len(rows))
 
     def _write(self, rows: Sequence[LoggedPrediction]) -> None:
-        if self._log is None:
-            self._log = PredictionLog.open(self._settings)
-        self._log.write(rows)
+        until, reason = self._broken
+        if time.monotonic() < until:
+            raise LogError(reason)
+        try:
+            if self._log is None:
+                self._log = PredictionLog.open(self._settings)
+            self._log.write(rows)
+        except LogError as err:
+            # A locked log takes its whole timeout to say so: those that come meanwhile are told at once.
+            self._broken = (time.monotonic() + PAUSE_SECONDS, str(err))
+            raise
 
     async def why_not(self) -> str | None:
         """Say why predictions cannot be written, if they must be; None if all is well."""

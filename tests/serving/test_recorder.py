@@ -1,4 +1,4 @@
-"""What a worker does with its prediction log: each row before its answer, a broken log told at once, and tried again."""
+"""What a worker does with its prediction log: each row before its answer; a broken log is told at once."""
 
 import asyncio
 import time

@@ -15,7 +15,7 @@ from tests.service_load import Account, Load, lost_predictions, wait_until
 from tests.service_process import Service, running
 
 WORKERS = 2
-BACK_WITHIN_SECONDS = 60
+BACK_WITHIN_SECONDS = 120  # on a machine with other work
 SERVED_WITHIN_SECONDS = 10
 # Of the two instances a client asks about, which one the model of a version holds to be late.
 EXPECTED = {False: (True, False), True: (False, True)}

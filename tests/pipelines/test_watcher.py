@@ -1,6 +1,7 @@
 """The watcher on a real registry: it brings the champion, refuses what it must, and leaves what is good."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -140,6 +141,14 @@ def test_a_registry_that_does_not_answer_changes_nothing(settings, register: Reg
     watcher.look()
     assert served(settings) == "1"
     assert caplog.text.count("the registry does not answer") == 1
+
+
+def test_a_registry_whose_files_were_removed_changes_nothing(settings: Settings, register: Register) -> None:
+    register()
+    Watcher(settings, PROBLEM).look()
+    shutil.rmtree(settings.state_dir / "mlflow")
+    Watcher(settings, PROBLEM).look()
+    assert served(settings) == "1"
 
 
 def test_a_version_registered_without_a_probe_is_refused(settings: Settings, register: Register) -> None:

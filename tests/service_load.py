@@ -138,7 +138,7 @@ def lost_predictions(settings: Settings, ids: Sequence[str]) -> int:
     return len(set(ids) - set(held))
 
 
-def wait_until(is_so, seconds: float, what: str, pause: float = 0.05) -> float:
+def wait_until(is_so, seconds: float, what: str, pause: float = 0.3) -> float:
     """Ask again and again until the answer is yes; give the seconds it took. A service that is away is asked on."""
     began = time.monotonic()
     while True:

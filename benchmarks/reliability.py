@@ -26,7 +26,10 @@ from tests.service_scenarios import Figures, flip_model, kill_service, kill_work
 from tests.small_service import NOON
 from tests.small_store import definitions_digest, make_store
 
-HEADING = "| what was done | times | requests sent | failed | predictions acknowledged | lost | seconds until back, median (range) |"
+HEADING = (
+    "| what was done | times | requests sent | failed | predictions acknowledged | lost "
+    "| seconds until back, median (range) |"
+)
 REAL = {"module": "serving"}
 
 

@@ -15,7 +15,7 @@ from tests.small_service import INSTANCE, PREDICT
 
 CLIENTS = 4
 REQUESTS_A_CONNECTION = 20  # a new connection may come to another worker
-PAUSE_SECONDS = 0.005  # leaves the machine room to start a process
+PAUSE_SECONDS = 0.02  # leaves the machine room to start a process
 # Hand-made features give the first a delay above every model's bound, the second one below it.
 LATE, EARLY = INSTANCE, INSTANCE | {"carrier": "AA"}
 
@@ -138,7 +138,7 @@ def lost_predictions(settings: Settings, ids: Sequence[str]) -> int:
     return len(set(ids) - set(held))
 
 
-def wait_until(is_so, seconds: float, what: str, pause: float = 0.05) -> float:
+def wait_until(is_so, seconds: float, what: str, pause: float = 0.3) -> float:
     """Ask again and again until the answer is yes; give the seconds it took. A service that is away is asked on."""
     began = time.monotonic()
     while True:

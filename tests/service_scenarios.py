@@ -58,7 +58,7 @@ def kill_workers(root: Path, times: int, **how: object) -> Figures:
     figures = Figures()
     with running(root, workers=WORKERS, **how) as service, Load(service) as load:
         for _ in range(times):
-            load.wait_for(random.randint(5, 100))
+            load.wait_for(random.randint(5, 50))
             killed = random.choice(sorted(service.workers()))
             os.kill(killed, signal.SIGKILL)
             is_back = _is_replaced(service, killed)
@@ -80,7 +80,7 @@ def kill_service(root: Path, times: int, **how: object) -> Figures:
     dead_since: float | None = None
     for number in range(times + 1):
         with running(root, workers=WORKERS, **how) as service, Load(service) as load:
-            load.wait_for(random.randint(20, 200))
+            load.wait_for(random.randint(20, 100))
             if dead_since is not None:
                 figures.seconds.append(load.account.answers[0].at - dead_since)
             if number < times:

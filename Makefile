@@ -154,6 +154,10 @@ test: $(READY)  ## Run every test (doctests too)
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
+.PHONY: packages
+packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing
+	@.ci/packages
+
 .PHONY: check-rules
 check-rules: $(READY)  ## Check and test the alert rules, and parse every query of the dashboards, with promtool
 	@if command -v promtool > /dev/null; then $(RUN) -m tools.check_rules; \

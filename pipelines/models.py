@@ -30,7 +30,6 @@ from flightline.specification import Problem
 from flightline.training import TrainingParameters, fit, fit_pipeline
 from flightline.training_rows import as_target, check_categories, feature_columns
 from flightline.windows import split
-from pipelines.features import feature_views_digest
 from pipelines.probe import write_probe
 from pipelines.references import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.reuse import by_key
@@ -224,7 +223,7 @@ def register_model(
         _contents(problem, parameters, tags, training_set, model, evaluation),
     )
     tags |= {"identity": identity, "model_sha256": digest, "feature_service": problem.feature_service}
-    tags |= {"learned_until": model.learned_until, "feature_views_sha256": feature_views_digest(settings, problem)}
+    tags |= {"learned_until": model.learned_until, "feature_views_sha256": lineage.feature_views_sha256}
     version = registry.register(settings, problem.model_name, run_id, model_id, tags)
     return Registered(version, run_id, digest)
 

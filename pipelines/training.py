@@ -108,6 +108,7 @@ def lineage_of(settings: Settings, problem: Problem, data: DataVersion, seed: in
         features_sha256=features.feature_definitions_digest(settings, problem),
         lock_sha256=provenance.lock_digest(settings),
         seed=seed,
+        feature_views_sha256=features.feature_views_digest(settings, problem),
     )
 
 

@@ -128,7 +128,7 @@ class Predictor:
 
     def _ask(self, inputs: Sequence[Mapping[str, Value]]) -> list[float]:
         model = self.model
-        with span("predict"):
+        with span("predict", rows=len(inputs)):
             return predict_rows(PROBLEM.task, model.pipeline, model.quick, model.kinds, inputs).tolist()
 
 

@@ -107,6 +107,7 @@ class Recorder:
         if self._log is None:
             self._log = PredictionLog.open(self._settings)
         self._log.check()
+        self._broken = (0.0, "")
 
     def close(self) -> None:
         """Let go of the log."""

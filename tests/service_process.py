@@ -24,7 +24,7 @@ from flightline.settings import Settings
 from tests.small_service import NOON, put_model
 
 REPOSITORY = Path(__file__).parents[1]
-START_SECONDS = 60
+START_SECONDS = 150
 APP = "tests.service_process:create_small_app"
 
 

@@ -8,7 +8,7 @@ from flightline.problem import PROBLEM
 from flightline.request_features import request_features
 from flightline.settings import Settings
 from pipelines.probe import write_probe
-from serving.prediction import requests_frame
+from serving.prediction import columns_of
 from serving.schemas import Instance
 from tests.small_service import INSTANCE, KINDS
 
@@ -18,8 +18,8 @@ EVIDENCE = {"test": "a tiny model"}
 def probe_features() -> pd.DataFrame:
     """Give two rows of features that agree with what INSTANCE says of itself."""
     frame = pd.DataFrame([dict.fromkeys(KINDS), {"delay": 1.0, "carrier": "B6", "gust": 2.0}], columns=[*KINDS])
-    computed = request_features(requests_frame([Instance.model_validate(INSTANCE)] * 2))
-    for name in computed.columns.intersection(frame.columns):
+    computed = request_features(columns_of([Instance.model_validate(INSTANCE)] * 2))
+    for name in computed.keys() & set(frame.columns):
         frame[name] = computed[name]
     return frame.astype({name: "float64" if kind == "float64" else object for name, kind in KINDS.items()})
 

@@ -65,6 +65,7 @@ def test_the_tables_do_not_depend_on_the_order_of_raw_rows(winter_dir, winter_ta
 _BUILD = """
 import hashlib, sys
 from pathlib import Path
+import pandas as pd
 from flightline.adapters import engine
 from flightline.dataset import CONTRACTS
 from flightline.features import FEATURE_TABLES, examples

@@ -26,6 +26,9 @@ class Lineage:
         Hash of the lock file of the environment.
     seed
         Seed of everything random.
+    feature_views_sha256
+        Hash of what the feature service's views mean; the running service compares it with
+        those registered where it runs.
     """
 
     git_commit: str
@@ -35,6 +38,7 @@ class Lineage:
     features_sha256: str
     lock_sha256: str
     seed: int
+    feature_views_sha256: str = ""
 
     def as_tags(self) -> dict[str, str]:
         """Give it as tags, prefixed ``lineage.``."""

@@ -107,8 +107,9 @@ def write_over_another(log: PredictionLog, rows: int) -> None:
         os._exit(3)
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_worker_writes_over_a_connection_of_its_own(log):
+def fork_and_write(settings: Settings) -> None:
+    """Write to a log from its own process and, at the same time, from two that were forked with it open."""
+    log = PredictionLog.open(settings)
     write_in_fork(log, 20)
     forked = [multiprocessing.get_context("fork").Process(target=write_over_another, args=(log, 50)) for _ in range(2)]
     for process in forked:
@@ -118,7 +119,19 @@ def test_a_forked_worker_writes_over_a_connection_of_its_own(log):
         process.join()
     assert [process.exitcode for process in forked] == [0, 0]
     write_in_fork(log, 1)
+    log.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_worker_writes_over_a_connection_of_its_own(settings):
+    # In a process of its own: what other tests have imported must not be forked along.
+    fresh = multiprocessing.get_context("spawn").Process(target=fork_and_write, args=(settings,))
+    fresh.start()
+    fresh.join()
+    assert fresh.exitcode == 0
+    log = PredictionLog.open(settings)
     assert log.count() == 171
+    log.close()
 
 
 def test_threads_may_share_a_log(log):

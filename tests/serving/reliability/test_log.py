@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flightline.settings import Settings
+from serving.recorder import PAUSE_SECONDS
 from tests.service_load import EARLY, LATE, lost_predictions, wait_until
 from tests.service_process import Answer, Service, running
 from tests.small_service import PREDICT
@@ -114,5 +116,6 @@ def test_where_it_is_not_required_answers_leave_without_it(tmp_path: Path) -> No
             assert service.ask("/health/ready").status == 200
             assert service.metrics()["flightline_log_failures_total"] == 1
             unlock()
+        time.sleep(1.5 * PAUSE_SECONDS)
         logged = acknowledged(ask(service))
     assert lost_predictions(Settings(root=tmp_path), logged) == 0

@@ -1,11 +1,14 @@
 """The quick model is the fitted one to the bit, or is not used."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
+from flightline.merged_trees import FEW_ROWS, MergedTrees, with_merged_trees
 from flightline.models import ZOO, find_model
 from flightline.prediction import METHODS, predict, predict_rows
 from flightline.preprocessing import Columns
@@ -47,6 +50,56 @@ def test_answers_are_equal_to_the_bit(task: str, name: str, dests: int) -> None:
     assert quick is not None
     asked = pd.concat([frame_of(200, 1, dests), frame_of(50, 2, 450), frame_of(1, 3).assign(dest=None)])
     assert np.array_equal(predict_rows(task, pipeline, quick, KINDS, rows_of(asked)), predict(task, pipeline, asked))
+
+
+@pytest.mark.parametrize("task", ZOO)
+def test_merged_trees_are_equal_to_the_bit_on_few_rows(task: str) -> None:
+    pipeline = fitted("hist_gradient_boosting", task)
+    quick = QuickModel.of(METHODS[task], pipeline)
+    assert quick is not None
+    assert "_raw_predict" in vars(quick.estimator)
+    asked = frame_of(20_000, 5, 450)
+    rows = rows_of(asked)
+    sizes = itertools.cycle([1, 2, 7, FEW_ROWS, FEW_ROWS + 1])
+    answers, start = [], 0
+    while start < len(rows):
+        size = next(sizes)
+        answers.append(predict_rows(task, pipeline, quick, KINDS, rows[start : start + size]))
+        start += size
+    assert np.array_equal(np.concatenate(answers), predict(task, pipeline, asked))
+
+
+def test_a_model_of_one_tree_and_one_of_three_are_merged() -> None:
+    frame = frame_of(1_500, 0)
+    for trees in (1, 3):
+        pipeline = find_model("classification", "hist_gradient_boosting").build(COLUMNS, 0, max_iter=trees)
+        quick = QuickModel.of("predict_proba", pipeline.fit(frame, (frame["delay"] > 20).astype(int)))
+        assert quick is not None
+        assert "_raw_predict" in vars(quick.estimator)
+
+
+def test_several_trees_an_iteration_are_not_merged() -> None:
+    frame = frame_of(1_500, 0)
+    encoded = frame[["delay", "wind"]].to_numpy()
+    estimator = HistGradientBoostingClassifier(max_iter=3).fit(encoded, np.arange(len(frame)) % 3)
+    assert with_merged_trees(estimator) is None
+
+
+def test_merged_trees_that_differ_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = fitted("hist_gradient_boosting")
+    sums = MergedTrees.sums
+    monkeypatch.setattr(MergedTrees, "sums", lambda self, encoded: np.nextafter(sums(self, encoded), np.inf))
+    quick = QuickModel.of("predict_proba", pipeline)
+    assert quick is not None
+    assert "_raw_predict" not in vars(quick.estimator)
+
+
+def test_a_scikit_learn_without_the_private_parts_is_served_by_its_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = fitted("hist_gradient_boosting")
+    monkeypatch.delattr("sklearn.ensemble._hist_gradient_boosting._predictor._predict_from_raw_data")
+    quick = QuickModel.of("predict_proba", pipeline)
+    assert quick is not None
+    assert "_raw_predict" not in vars(quick.estimator)
 
 
 @pytest.mark.parametrize("name", sorted(set(ZOO["classification"]) - set(TREES)))

@@ -49,16 +49,21 @@ class Asked:
     server: Server
     path: str
     body: str
+    is_peer: bool = False
     rates: dict[int, list[float]] = field(default_factory=dict)
 
     def ask(self, connections: int, seconds: float, folder: Path) -> None:
-        """Ask for some seconds; any answer but 200 ends the benchmark."""
+        """Ask for some seconds; any answer but 200 ends the benchmark, and so does a connection that ours drops."""
         script = folder / "ask.lua"
         script.write_text(WRK.format(body=self.body))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), self.server.url + self.path]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        if "Non-2xx" in said or "Socket errors" in said:
+        dropped = re.search(r"Socket errors.*", said)
+        if "Non-2xx" in said or (dropped and not self.is_peer):
             raise SystemExit(f"{self.name}: not every request was answered\n{said}")
+        if dropped:
+            # Feast's workers are renewed after some requests, which their clients notice.
+            print(f"{self.name}, {connections} connection(s): {dropped[0]}")
         rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
         assert rate
         self.rates.setdefault(connections, []).append(float(rate[1]))
@@ -102,7 +107,7 @@ def start_mlflow(stack: ExitStack, settings: Settings, folder: Path, row: dict[s
     command = [str(python.parent / "mlflow"), "models", "serve", "-m", str(model), "--env-manager", "local", "-w", "1"]
     variables = {"PATH": f"{python.parent}:{os.environ['PATH']}", "MLFLOW_DISABLE_TELEMETRY": "true"}
     server = stack.enter_context(started([*command, "-p", "{port}"], variables, None, "/ping"))
-    return Asked("mlflow models serve", server, "/invocations", json.dumps({"dataframe_split": split}))
+    return Asked("mlflow models serve", server, "/invocations", json.dumps({"dataframe_split": split}), is_peer=True)
 
 
 def start_feast(stack: ExitStack, settings: Settings, folder: Path) -> Asked:
@@ -124,7 +129,7 @@ def start_feast(stack: ExitStack, settings: Settings, folder: Path) -> Asked:
     body = {"feature_service": PROBLEM.feature_service, "entities": joined}
     command = [str(python.parent / "feast"), "-c", str(repo), "serve", "--no-access-log", "-p", "{port}"]
     server = stack.enter_context(started(command, {}, None, "/health"))
-    return Asked("feast serve (features only)", server, "/get-online-features", json.dumps(body))
+    return Asked("feast serve (features only)", server, "/get-online-features", json.dumps(body), is_peer=True)
 
 
 def show(asked: list[Asked]) -> None:

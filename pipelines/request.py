@@ -1,6 +1,10 @@
-"""Sends the running service a real request: `python -m pipelines.request`."""
+"""Sends the running service a real request: `python -m pipelines.request`.
+
+A service that wants an API key is given the one in FLIGHTLINE_API_KEY.
+"""
 
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -15,6 +19,8 @@ from flightline.specification import Problem
 from pipelines.command import run_command
 
 TIMEOUT_SECONDS = 30
+KEY_VARIABLE = "FLIGHTLINE_API_KEY"
+UNAUTHORISED = 401
 
 
 def next_instance(settings: Settings, problem: Problem) -> dict[str, object]:
@@ -49,12 +55,15 @@ def predict(settings: Settings, problem: Problem, instance: dict[str, object]) -
     """
     url = f"http://{settings.serving.host}:{settings.serving.port}/v1/models/{problem.model_name}:predict"
     body = json.dumps({"instances": [instance]}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    key = os.environ.get(KEY_VARIABLE, "")
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    request = urllib.request.Request(url, body, headers)
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             return json.load(answer)
     except urllib.error.HTTPError as err:
-        raise RequestError(f"the service refused with {err.code}: {err.read().decode()}") from err
+        remedy = f"; set {KEY_VARIABLE} to a key that `make api-key` issued" if err.code == UNAUTHORISED else ""
+        raise RequestError(f"the service refused with {err.code}: {err.read().decode()}{remedy}") from err
     except OSError as err:
         raise RequestError(f"no service answers on {url} ({err}); start it in another terminal: make serve") from err
 

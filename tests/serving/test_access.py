@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from flightline.errors import StartError
+from flightline.errors import RequestError, StartError
+from flightline.problem import PROBLEM
 from flightline.settings import ServingSettings, Settings
+from pipelines.request import predict
 from serving.access import RateLimit, check_start, needs_key
 from serving.api_keys import digest_of, issue_key, revoke_key
 from serving.app import create_app
@@ -64,6 +66,14 @@ def test_another_credential_is_refused(service: Service, given: str) -> None:
 def test_a_key_of_the_settings_is_taken(service: Service, headers: dict[str, str]) -> None:
     service = Service(service.port, service.process, service.log)
     assert service.ask(PREDICT, BODY, **headers).status == 200
+
+
+def test_make_predict_sends_the_key_it_is_given(service: Service, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(root=root, serving=ServingSettings(port=service.port))
+    with pytest.raises(RequestError, match=r"401.*set FLIGHTLINE_API_KEY to a key that `make api-key` issued"):
+        predict(settings, PROBLEM, INSTANCE)
+    monkeypatch.setenv("FLIGHTLINE_API_KEY", "fl_fixed")
+    assert predict(settings, PROBLEM, INSTANCE)["predictions"]
 
 
 def _within(seconds: float, is_so: Callable[[], bool]) -> bool:

@@ -144,8 +144,8 @@ FAULTS = (
         "The gate looks up the newest version where it should look up the champion.",
         safeguard="identity",
         says="there is nothing to compare",
-        before=(TRAIN,),
         commands=(TRAIN_ANOTHER,),
+        is_trained=True,
     ),
     Fault(
         "inverted_comparison",
@@ -159,16 +159,16 @@ FAULTS = (
         "The gate is handed the champion's evidence as the challenger's, and the other way round.",
         safeguard="roles",
         says="the champion's evidence was given as the challenger's",
-        before=(TRAIN,),
         commands=(TRAIN_ANOTHER,),
+        is_trained=True,
     ),
     Fault(
         "foreign_preprocessing",
         "Missing numbers are filled before the champion sees them, as the challenger needs it.",
         safeguard="pipeline",
         says="the champion's evidence was not made by its own registered pipeline",
-        before=(TRAIN,),
         commands=(TRAIN_ANOTHER,),
+        is_trained=True,
     ),
     Fault(
         "evaluation_on_training_rows",

@@ -30,7 +30,7 @@ class Criterion:
     Parameters
     ----------
     name
-        promise, calibration, discrimination or loss.
+        promise, calibration, slope, discrimination or loss.
     estimate
         What was measured.
     bounds
@@ -176,7 +176,8 @@ def _why_unjudged(seen: WindowEvidence, rows: DailyRows | None, reference: Refer
     if not seen.predictions:
         return "no prediction"
     if seen.coverage < rule.min_coverage:
-        return f"the outcome of {seen.coverage:.0%} of the predictions is known, at least {rule.min_coverage:.0%} are asked"
+        known, asked = f"{seen.coverage:.0%}", f"{rule.min_coverage:.0%}"
+        return f"the outcome of {known} of the predictions is known, at least {asked} is asked"
     if seen.labelled < rule.min_labels:
         return f"{seen.labelled:,} labels, at least {rule.min_labels:,} are asked"
     if days < rule.min_days:
@@ -186,7 +187,7 @@ def _why_unjudged(seen: WindowEvidence, rows: DailyRows | None, reference: Refer
 
 def judge_metrics(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> tuple[Criterion, ...]:
     """Ask every question that the task has."""
-    asked = [_calibration(metrics, reference, rule), _loss(metrics, reference, rule)]
+    asked = [_calibration(metrics, reference, rule), _slope(metrics, reference, rule), _loss(metrics, reference, rule)]
     if "excess" in metrics:
         asked.insert(0, _promise(metrics, reference, rule))
     if "roc_auc" in metrics:
@@ -215,6 +216,18 @@ def _calibration(metrics: Mapping[str, Estimate], reference: Reference, rule: Mo
         f"{least:+.4f} to {most:+.4f} is allowed"
     )
     return Criterion("calibration", found, (least, most), is_breached, True, words)
+
+
+def _slope(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> Criterion:
+    found, middle = metrics["slope"], reference.metrics["slope"].value
+    least, most = middle - rule.slope_margin, middle + rule.slope_margin
+    is_breached = found.lower > most or found.upper < least
+    said = "too bold" if found.value < middle else "too timid"
+    words = (
+        f"calibration slope {found.value:.2f} ({found.lower:.2f} to {found.upper:.2f}; predictions are {said} where it "
+        f"is far from {middle:.2f}); {least:.2f} to {most:.2f} is allowed"
+    )
+    return Criterion("slope", found, (least, most), is_breached, True, words)
 
 
 def _discrimination(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> Criterion:

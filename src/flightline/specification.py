@@ -124,6 +124,8 @@ class Monitoring:
     calibration_margin
         By how much the mean label may differ from the mean prediction, in standard deviations of the
         label, beyond the reference's difference.
+    slope_margin
+        By how much the calibration slope may differ from the reference's.
     skill_margin
         What share of the reference's ROC AUC above 0.5 may be lost.
     loss_margin
@@ -153,7 +155,8 @@ class Monitoring:
     confidence: float = 0.95
     promise_margin: float = 0.02
     calibration_margin: float = 0.05
-    skill_margin: float = 0.25
+    slope_margin: float = 0.2
+    skill_margin: float = 0.3
     loss_margin: float = 0.25
     min_coverage: float = 0.8
     min_labels: int = 300

@@ -40,7 +40,8 @@ class DailyRows:
     days
         ISO dates (UTC) of the prediction times, ascending.
     sums
-        By name, shape (days,): rows, predicted, observed, squared_label, each loss, and promised.
+        By name, shape (days,): rows, predicted, observed, squared_label, each loss, promised, and
+        the sums behind the calibration slope.
     bins
         Shape (days, bins, 3): rows, and sums of predictions and labels, by bin of the prediction.
     concordant
@@ -106,12 +107,31 @@ def sum_by_day(
     promised = promised_losses(task, metric, predicted)
     if promised is not None:
         given["promised"] = promised
+    given |= _slope_terms(task, label, predicted)
     sums = {name: np.bincount(codes, weights=values, minlength=count) for name, values in given.items()}
     cell, cells = codes * (len(edges) + 1) + np.searchsorted(edges, predicted), count * (len(edges) + 1)
     bins = [np.bincount(cell, weights=given[name], minlength=cells) for name in ("rows", "predicted", "observed")]
     shaped = np.stack(bins, axis=-1).reshape(count, len(edges) + 1, 3)
     concordant = _concordant(codes, count, label, predicted) if task == "classification" else np.empty((0, 0))
     return DailyRows(task, metric, tuple(day.date().isoformat() for day in days), sums, shaped, concordant)
+
+
+def _slope_terms(task: Task, label: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    if task == "classification":
+        kept = np.clip(predicted, 1e-12, 1 - 1e-12)
+        score, weight = np.log(kept / (1 - kept)), kept * (1 - kept)
+    else:
+        score, weight = predicted, np.ones(len(predicted))
+    terms = {"residual_score": (label - predicted) * score, "weight": weight}
+    return terms | {"weight_score": weight * score, "weight_score_squared": weight * score**2}
+
+
+def _slope(total: Mapping[str, np.ndarray]) -> np.ndarray:
+    middle = total["weight_score"] / total["weight"]
+    residual = total["observed"] - total["predicted"]
+    spread = total["weight_score_squared"] - middle * total["weight_score"]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 1 + (total["residual_score"] - middle * residual) / spread
 
 
 def _concordant(codes: np.ndarray, count: int, label: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -137,7 +157,10 @@ def metrics_of_days(rows: DailyRows, times: np.ndarray) -> dict[str, np.ndarray]
     -------
     dict of ndarray, shape (resamples,)
         The losses of the task; ``gap``, mean label minus mean prediction; ``ece``; in a
-        classification ``excess``, the mean loss above the promised one, and ``roc_auc``.
+        classification ``excess``, the mean loss above the promised one, and ``roc_auc``;
+        ``slope``, by what predictions' distances from their middle (of log-odds, in a
+        classification) would have to be multiplied: below 1 they are too bold. One Newton step
+        from 1 towards the slope of Cox (Biometrika, 1958); the exact slope in a regression.
     """
     total = {name: times @ values for name, values in rows.sums.items()}
     count = total["rows"]
@@ -145,6 +168,7 @@ def metrics_of_days(rows: DailyRows, times: np.ndarray) -> dict[str, np.ndarray]
     if "rmse" in found:
         found["rmse"] = np.sqrt(found["rmse"])
     found["gap"] = (total["observed"] - total["predicted"]) / count
+    found["slope"] = _slope(total)
     in_bins = np.tensordot(times, rows.bins, axes=1)
     found["ece"] = np.abs(in_bins[..., 1] - in_bins[..., 2]).sum(axis=1) / count
     if "promised" in total:

@@ -11,15 +11,25 @@ healthy windows ask for a retraining.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from flightline.adapters.evidently_reports import drift_scores
 from flightline.adapters.model_files import load_model
+from flightline.drift import (
+    PREDICTION,
+    ColumnDrift,
+    drift_warnings,
+    missing_warnings,
+    month_thresholds,
+    months_of,
+    sample_places,
+)
 from flightline.monitoring import (
     Action,
     Reference,
@@ -52,6 +62,8 @@ class Rows:
     label: np.ndarray
     predicted: np.ndarray
     pipeline: Pipeline
+    training_features: pd.DataFrame
+    training_times: pd.Series
 
     def ask(self, features: pd.DataFrame) -> np.ndarray:
         """Predict rows anew."""
@@ -65,11 +77,13 @@ def read(root: Path) -> Rows:
     models = sorted((settings.state_dir / "models").glob("*/model.skops"), key=lambda f: f.stat().st_mtime)
     if not sets or not models:
         sys.exit(f"{root} holds no training set or no model; run `make train` there first")
-    examples = pd.read_parquet(sets[-1].parent / "examples.parquet")
-    test = split(examples, PROBLEM.windows)["test"]
-    features, pipeline = pd.read_parquet(sets[-1])[test], load_model(models[-1])
-    rows = Rows(examples[test], features, examples.loc[test, PROBLEM.label].to_numpy(float), np.empty(0), pipeline)
-    return Rows(rows.examples, rows.features, rows.label, rows.ask(features), pipeline)
+    examples, features = pd.read_parquet(sets[-1].parent / "examples.parquet"), pd.read_parquet(sets[-1])
+    masks, pipeline = split(examples, PROBLEM.windows), load_model(models[-1])
+    test, training = masks["test"], masks["refit"]
+    label = examples.loc[test, PROBLEM.label].to_numpy(float)
+    learned = features[training], examples.loc[training, "event_timestamp"]
+    rows = Rows(examples[test], features[test], label, np.empty(0), pipeline, *learned)
+    return replace(rows, predicted=rows.ask(rows.features))
 
 
 Shift = Callable[[Rows, np.random.Generator], tuple[np.ndarray, np.ndarray]]
@@ -114,6 +128,15 @@ def _set(names: tuple[str, ...], change: Callable[[pd.Series], object]) -> Calla
 
 
 RECENT = ("origin_", "area_", "carrier_", "aircraft_", "last_")
+FAULTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "delays delivered in hours, not minutes": lambda f: f.assign(
+        **{name: f[name] / 60 for name in f if "delay" in name}
+    ),
+    "temperatures in Celsius, not Fahrenheit": _set(("temp", "dewp"), lambda v: (v - 32) / 1.8),
+    "recent features frozen at their third quartile": _set(RECENT, lambda v: v.quantile(0.75)),
+    "recent features frozen at their medians": _set(RECENT, lambda v: v.median()),
+    "every number missing": _set(("",), lambda _: np.nan),
+}
 SHIFTS: dict[str, Shift] = {
     "base rate up by 5 points": more_labels(0.05),
     "base rate up by 10 points": more_labels(0.10),
@@ -121,13 +144,7 @@ SHIFTS: dict[str, Shift] = {
     "probabilities too bold: log-odds times 2": scaled(2.0),
     "probabilities too timid: log-odds times 0.5": scaled(0.5),
     "probabilities too low: log-odds minus 0.5": scaled(1.0, -0.5),
-    "delays delivered in hours, not minutes": with_features(
-        lambda f: f.assign(**{name: f[name] / 60 for name in f if "delay" in name})
-    ),
-    "temperatures in Celsius, not Fahrenheit": with_features(_set(("temp", "dewp"), lambda v: (v - 32) / 1.8)),
-    "recent features frozen at one busy day's means": with_features(_set(RECENT, lambda v: v.quantile(0.75))),
-    "recent features frozen at their medians": with_features(_set(RECENT, lambda v: v.median())),
-    "every number missing": with_features(_set(("",), lambda _: np.nan)),
+    **{name: with_features(change) for name, change in FAULTS.items()},
 }
 
 
@@ -246,6 +263,42 @@ def show_in_order(daily: DailyRows, reference: Reference) -> None:
         print(f"| {daily.days[first]} | {shown} | {named} | {decide_monitoring(judged, RULE).action} |")
 
 
+def score_inputs(
+    rows: Rows, usual: pd.DataFrame, thresholds: Mapping[str, float], features: pd.DataFrame, places: np.ndarray
+) -> tuple[int, float, int]:
+    """Give how many columns are above their own threshold, the farthest multiple, and how many ask to watch."""
+    chosen = places[sample_places(len(places), RULE.drift_rows)]
+    current = features.iloc[chosen].assign(**{PREDICTION: rows.ask(features.iloc[chosen])})
+    scores = drift_scores(usual, current)
+    missing, usually = current.isna().mean(), usual.isna().mean()
+    columns = [ColumnDrift(name, scores[name], thresholds[name], missing[name], usually[name]) for name in thresholds]
+    told = {*missing_warnings(columns, RULE.missing_margin), *drift_warnings(columns, RULE.drift_alarm)}
+    excess = [one.excess for one in columns if np.isfinite(one.excess)]
+    return sum(one.is_drifted for one in columns), max(excess, default=float("nan")), len(told)
+
+
+def learn_inputs(rows: Rows) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Give a sample of the training window, and each column's threshold as the flow learns it."""
+    frame = rows.training_features.assign(**{PREDICTION: rows.ask(rows.training_features)})
+    thresholds = month_thresholds(frame, rows.training_times, RULE, drift_scores)
+    return frame.iloc[sample_places(len(frame), RULE.drift_rows)], thresholds
+
+
+def show_inputs(rows: Rows) -> None:
+    """Print what the inputs alone tell, of healthy months and of faults in the last four weeks."""
+    usual, thresholds = learn_inputs(rows)
+    times = rows.examples["event_timestamp"].reset_index(drop=True)
+    print(f"\n{len(thresholds)} columns, each with a threshold of its own\n")
+    print("| inputs of a month | columns above their threshold | farthest, in thresholds | columns that ask to watch |")
+    print("|---|---|---|---|")
+    for place, month in enumerate(months_of(times, 1_000)):
+        drifted, farthest, told = score_inputs(rows, usual, thresholds, rows.features, month)
+        print(f"| healthy: month {place + 1} of the test window | {drifted} | {farthest:.1f} | {told} |", flush=True)
+    for name, change in FAULTS.items():
+        drifted, farthest, told = score_inputs(rows, usual, thresholds, change(rows.features.copy()), month)
+        print(f"| {name}, in the last month | {drifted} | {farthest:.1f} | {told} |", flush=True)
+
+
 def main() -> int:
     """Judge, resample, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -273,6 +326,7 @@ def main() -> int:
         options.sequences,
         options.weeks,
     )
+    show_inputs(rows)
     print(
         f"\nfalse alarms: {false:.1%} of healthy weeks, allowed {ALLOWED_FALSE:.0%}; "
         f"{time.perf_counter() - start:.0f} s"

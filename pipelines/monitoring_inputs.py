@@ -16,9 +16,9 @@ from flightline.adapters.prediction_log import PredictionLog
 from flightline.drift import (
     PREDICTION,
     ColumnDrift,
-    learn_thresholds,
+    drift_warnings,
     missing_warnings,
-    months_of,
+    month_thresholds,
     sample_places,
 )
 from flightline.settings import Settings
@@ -99,18 +99,11 @@ class Inputs:
 def learn_drift_thresholds(key: str, settings: Settings, champion: ChampionRows, rule: Monitoring) -> dict[str, float]:
     """Score each month of the training window against the rest of it, and give each column its threshold."""
     frame, times = training_frame(champion)
-    months = months_of(times, least_rows=rule.min_labels)
-    scores = []
-    for seed, month in enumerate(months):
-        rest = np.setdiff1d(np.arange(len(frame)), month, assume_unique=True)
-        one = frame.iloc[month[sample_places(len(month), rule.drift_rows, seed)]]
-        others = frame.iloc[rest[sample_places(len(rest), rule.drift_rows, seed)]]
-        scores.append(evidently_reports.drift_scores(others, one))
-    thresholds = learn_thresholds(scores, rule.drift_slack) if len(months) > 1 else {}
+    thresholds = month_thresholds(frame, times, rule, evidently_reports.drift_scores)
     folder = references_dir(settings) / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "thresholds.json").write_text(json.dumps(thresholds, indent=2), encoding="utf-8")
-    return {name: value for name, value in thresholds.items() if np.isfinite(value) and value > 0}
+    return thresholds
 
 
 def training_frame(champion: ChampionRows) -> tuple[pd.DataFrame, pd.Series]:
@@ -154,9 +147,12 @@ def examine_inputs(
     reports = evidently_reports.run_reports(usual, current, thresholds, windows[-1].end)
     name = str(Interval(windows[-rule.windows].start, windows[-1].end))
     workspace = evidently_reports.save_reports(settings, problem.model_name, name, reports)
-    return Inputs(
-        columns, views, len(made), (*missing_warnings(columns, rule.missing_margin), *lags(views, rule)), workspace
+    warnings = (
+        *missing_warnings(columns, rule.missing_margin),
+        *drift_warnings(columns, rule.drift_alarm),
+        *lags(views, rule),
     )
+    return Inputs(columns, views, len(made), warnings, workspace)
 
 
 def _read_features(settings: Settings, ids: list[str]) -> pd.DataFrame:

@@ -18,20 +18,20 @@ COLOURS = {Action.OK: "#2b8a3e", Action.WATCH: "#d9730d", Action.RETRAIN: "#c92a
 NEXT = {
     Action.OK: "Nothing is to be done.",
     Action.WATCH: "Look at what is named below; the next window will tell more. Nothing is retrained for this.",
-    Action.RETRAIN: "Train again on newer data (<code>make train</code>); the gate decides whether the result is better.",
+    Action.RETRAIN: "Train again on newer data (<code>make train</code>); the gate decides if the result is better.",
 }
 STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;color:#1f2328;max-width:1120px;margin:0 auto;padding:24px}
+body{font:16px/1.5 system-ui,sans-serif;color:#1f2328;max-width:1240px;margin:0 auto;padding:24px}
 header{border-left:8px solid var(--c);padding:4px 20px;margin-bottom:24px}
 h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:32px 0 8px}
 .action{display:inline-block;background:var(--c);color:#fff;border-radius:6px;padding:0 12px;margin-right:10px}
 .facts{color:#57606a;margin:4px 0}.grid{display:grid;grid-template-columns:1fr 1fr;gap:8px 32px;align-items:start}
 .wide{grid-column:1/-1}figure{margin:0}figure h2{margin-top:20px}img{max-width:100%}
 figcaption{color:#57606a;font-size:14px;max-width:75ch}
-table{border-collapse:collapse;font-size:14px;width:100%}th{text-align:left;border-bottom:2px solid #d0d7de}
+table{border-collapse:collapse;font-size:13px;width:100%}th{text-align:left;border-bottom:2px solid #d0d7de}
 td,th{padding:4px 10px 4px 0;vertical-align:top}td{border-bottom:1px solid #eaeef2}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}.bad{color:#c92a2a;font-weight:600}
-.scroll{overflow-x:auto}@media(max-width:760px){.grid{grid-template-columns:1fr}}
+small{color:#57606a}td:first-child{white-space:nowrap}.scroll{overflow-x:auto}@media(max-width:760px){.grid{grid-template-columns:1fr}}
 """
 
 
@@ -78,7 +78,8 @@ def page(
     title = f"{problem.model_name}: {decision.action}"
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>"
-        f"<meta name=viewport content='width=device-width'><style>:root{{--c:{COLOURS[decision.action]}}}{STYLE}</style>"
+        "<meta name=viewport content='width=device-width'>"
+        f"<style>:root{{--c:{COLOURS[decision.action]}}}{STYLE}</style>"
         f"<body>{''.join(parts)}</body></html>\n"
     )
 
@@ -131,7 +132,7 @@ def _number(one: Estimate | None, digits: int = 3) -> str:
         return ""
     if not (math.isfinite(one.lower) and math.isfinite(one.upper)):
         return f"{one.value:.{digits}f}"
-    return f"{one.value:.{digits}f} <small>({one.lower:.{digits}f} to {one.upper:.{digits}f})</small>"
+    return f"{one.value:.{digits}f}<br><small>({one.lower:.{digits}f} to {one.upper:.{digits}f})</small>"
 
 
 def _said(one: WindowEvidence) -> str:
@@ -141,7 +142,7 @@ def _said(one: WindowEvidence) -> str:
 
 def _windows(problem: Problem, judged: Judged, shown: Sequence[WindowEvidence]) -> str:
     metrics = list(judged.reference.metrics)
-    heads = ["window", "predictions", "outcome known", *metrics, "in breach"]
+    heads = ["window", "rows", "known", *metrics, "in breach"]
     rows = [
         [
             str(one.window),

@@ -105,10 +105,13 @@ def draw(problem: Problem, judged: Judged, inputs: Inputs, folder: Path) -> list
         file = folder / "performance.png"
         figures.draw_performance(file, shown, judged.reference, rule.windows, problem.primary_metric)
         words = (
-            "How the served predictions did, week by week if a window is a week. Each dot is a window with its bounds; "
-            "red is a breach. The green band is what is allowed, the dashed line what the model reached on its own "
-            "held-out rows. A window's loss may be high merely because its days were hard: so what decides is the loss "
+            "How the served predictions did, window by window. Each dot is a window with its bounds; red is a breach "
+            "that decides. The green band is what is allowed, the dashed line what the model reached on its own "
+            "held-out rows. A window's loss may be high merely because its days were hard: what decides is the loss "
             "above what the probabilities promise, calibration and discrimination."
+            if "excess" in judged.reference.metrics
+            else "How the served predictions did, window by window. Each dot is a window with its bounds; red is a "
+            "breach. The green band is what is allowed, the dashed line what the model reached on held-out rows."
         )
         pictures.append(Picture("Performance", file, words, is_wide=True))
     if judged.latest is not None:

@@ -5,12 +5,15 @@ So each column is held against its own months: how far each was from the rest of
 window. Drift explains a decision, it makes none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from flightline.specification import Monitoring
+
+Score = Callable[[pd.DataFrame, pd.DataFrame], Mapping[str, float]]
 MOST_PERIODS = 12
 PREDICTION = "prediction"
 
@@ -78,7 +81,37 @@ def learn_thresholds(scores: Sequence[Mapping[str, float]], slack: float) -> dic
     0.3
     """
     columns = scores[0] if scores else {}
-    return {name: slack * float(np.nanmax([one[name] for one in scores])) for name in columns}
+    found = {name: [one[name] for one in scores if np.isfinite(one[name])] for name in columns}
+    return {name: slack * float(max(values)) for name, values in found.items() if values}
+
+
+def month_thresholds(
+    frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitoring, score: Score
+) -> dict[str, float]:
+    """Score each month of the training window against the rest of it, and give each column its threshold.
+
+    Parameters
+    ----------
+    frame
+        Features and `PREDICTION` of the training window.
+    prediction_time
+        UTC, of the same rows.
+    score
+        From reference and current rows to a score of each column.
+
+    Returns
+    -------
+    dict
+        Columns that never moved have no threshold; with fewer than two months there is none at all.
+    """
+    months = months_of(prediction_time, rule.min_labels)
+    scores = []
+    for seed, month in enumerate(months if len(months) > 1 else []):
+        rest = np.setdiff1d(np.arange(len(frame)), month, assume_unique=True)
+        one, others = (part[sample_places(len(part), rule.drift_rows, seed)] for part in (month, rest))
+        scores.append(score(frame.iloc[others], frame.iloc[one]))
+    learned = learn_thresholds(scores, rule.drift_slack)
+    return {name: value for name, value in learned.items() if value > 0}
 
 
 def sample_places(count: int, size: int, seed: int = 0) -> np.ndarray:
@@ -94,4 +127,20 @@ def missing_warnings(columns: Sequence[ColumnDrift], margin: float) -> list[str]
     return [
         f"{one.column} is missing in {one.missing:.0%} of the predictions, {one.usual_missing:.0%} in the training set"
         for one in sorted(told, key=lambda one: one.usual_missing - one.missing)
+    ]
+
+
+def drift_warnings(columns: Sequence[ColumnDrift], alarm: float) -> list[str]:
+    """Say which columns have moved so far that a fault is likelier than a season.
+
+    Parameters
+    ----------
+    alarm
+        The multiple of a column's own threshold above which it is told.
+    """
+    told = sorted((one for one in columns if one.excess > alarm), key=lambda one: -one.excess)
+    return [
+        f"{one.column} has moved {one.excess:.1f} times as far as its threshold; look whether its unit, its source or "
+        "its spelling has changed, or whether it no longer moves"
+        for one in told
     ]

@@ -222,10 +222,9 @@ def _slope(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitori
     found, middle = metrics["slope"], reference.metrics["slope"].value
     least, most = middle - rule.slope_margin, middle + rule.slope_margin
     is_breached = found.lower > most or found.upper < least
-    said = "too bold" if found.value < middle else "too timid"
     words = (
-        f"calibration slope {found.value:.2f} ({found.lower:.2f} to {found.upper:.2f}; predictions are {said} where it "
-        f"is far from {middle:.2f}); {least:.2f} to {most:.2f} is allowed"
+        f"calibration slope is {found.value:.2f} ({found.lower:.2f} to {found.upper:.2f}; smaller means predictions "
+        f"too bold, larger too timid); {least:.2f} to {most:.2f} is allowed"
     )
     return Criterion("slope", found, (least, most), is_breached, True, words)
 

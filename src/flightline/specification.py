@@ -145,6 +145,9 @@ class Monitoring:
     drift_slack
         A column drifts if its score exceeds the highest of its months against the rest of the
         training window that many times.
+    drift_alarm
+        A column whose score exceeds its threshold that many times asks to watch: a fault is likelier
+        than a season.
     """
 
     window: timedelta = timedelta(days=7)
@@ -166,6 +169,7 @@ class Monitoring:
     lag_share: float = 0.05
     drift_rows: int = 5_000
     drift_slack: float = 1.25
+    drift_alarm: float = 2.5
 
     def __post_init__(self) -> None:
         if self.window < timedelta(days=1) or self.window % timedelta(days=1):

@@ -54,7 +54,8 @@ def draw_performance(
 def _legend(axes: Axes | None, figure: plt.Figure) -> None:
     marks = [
         plt.Line2D([], [], color=BLUE, marker="o", label="window, with its bounds"),
-        plt.Line2D([], [], color=RED, marker="o", label="window in breach"),
+        plt.Line2D([], [], color=RED, marker="o", label="in breach"),
+        plt.Line2D([], [], color=ORANGE, marker="o", label="above what is usual, which does not decide"),
         plt.Line2D([], [], color=GREY, marker="o", label="window not judged"),
         plt.Line2D([], [], color=GREEN, linestyle="--", label="reference: held-out rows of the champion"),
         plt.Rectangle((0, 0), 1, 1, color=GREEN, alpha=0.12, label="allowed"),
@@ -67,7 +68,7 @@ def _over_windows(axes: Axes, name: str, windows: Sequence[WindowEvidence], refe
     places = np.arange(len(windows))
     axes.axvspan(len(windows) - judged - 0.5, len(windows) - 0.5, color=GREY, alpha=0.15, zorder=0)
     axes.axhline(reference.metrics[name].value, color=GREEN, linestyle="--", linewidth=1)
-    for place, one in zip(places, windows, strict=True):
+    for place, one in enumerate(windows):
         if name in one.metrics:
             _window(axes, place, name, one)
     allowed = [each for one in windows for each in one.criteria if each.estimate is one.metrics.get(name)]
@@ -84,8 +85,11 @@ def _over_windows(axes: Axes, name: str, windows: Sequence[WindowEvidence], refe
 
 def _window(axes: Axes, place: float, name: str, one: WindowEvidence) -> None:
     found = one.metrics[name]
-    is_breached = any(each.is_breached and each.estimate is found for each in one.criteria)
-    colour = RED if is_breached else GREY if one.unjudged else BLUE
+    breaches = [each for each in one.criteria if each.is_breached and each.estimate is found]
+    if breaches:
+        colour = RED if any(each.is_deciding for each in breaches) else ORANGE
+    else:
+        colour = GREY if one.unjudged else BLUE
     reach = [[max(found.value - found.lower, 0)], [max(found.upper - found.value, 0)]]
     if np.isfinite(reach).all():
         axes.errorbar(place, found.value, yerr=reach, color=colour, capsize=3)
@@ -159,6 +163,6 @@ def draw_coverage(file: Path, windows: Sequence[WindowEvidence]) -> Path:
     axes.bar(places, waiting, bottom=bottom, color=ORANGE, label="no outcome known yet")
     axes.set_xticks(places, [f"{one.window.start:%d %b}" for one in windows], fontsize=8, rotation=45, ha="right")
     axes.set(ylabel="predicted instances")
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     axes.spines[["top", "right"]].set_visible(False)
     return save(figure, file)

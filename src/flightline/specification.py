@@ -169,7 +169,7 @@ class Monitoring:
     lag_share: float = 0.05
     drift_rows: int = 5_000
     drift_slack: float = 1.25
-    drift_alarm: float = 2.5
+    drift_alarm: float = 2.0
 
     def __post_init__(self) -> None:
         if self.window < timedelta(days=1) or self.window % timedelta(days=1):

@@ -51,6 +51,7 @@ BLOCKS = (1, 3, 7)
 WINDOW = windows_until(PROBLEM.first_clock, RULE)[-1]
 DAYS = RULE.window.days
 NORMAL_WEEKS = RULE.windows - 1
+SEASON_DAYS = 31
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,6 @@ SHIFTS: dict[str, Shift] = {
     "probabilities too low: log-odds minus 0.5": scaled(1.0, -0.5),
     **{name: with_features(change) for name, change in FAULTS.items()},
 }
-
-
-def other_season(rows: Rows) -> np.ndarray:
-    """Mark the days of the last month."""
-    times = rows.examples["event_timestamp"]
-    return (times >= times.max() - pd.Timedelta(days=30)).to_numpy()
 
 
 def draw(rng: np.random.Generator, days: int, block: int) -> np.ndarray:
@@ -315,27 +310,17 @@ def main() -> int:
     show_in_order(daily, reference)
     false, healthy = show_false(daily, reference, options.healthy)
     show_delays(shifted_days(rows, edges), healthy, reference, options.sequences, options.weeks)
-    is_last = other_season(rows)
-    earlier = daily.take(np.flatnonzero([day < _first_day(rows, is_last) for day in daily.days]))
-    later = daily.take(np.flatnonzero([day >= _first_day(rows, is_last) for day in daily.days]))
-    print("\nThe same, held against the days before the last 30 only, which are another season:")
-    show_delays(
-        iter([("labels of another season", later)]),
-        healthy,
-        make_reference(earlier, RULE),
-        options.sequences,
-        options.weeks,
-    )
+    places = np.arange(len(daily.days))
+    earlier, later = daily.take(places[:-SEASON_DAYS]), daily.take(places[-SEASON_DAYS:])
+    print(f"\nThe same for the last {SEASON_DAYS} days, another season, held against the days before them only:")
+    season = iter([("labels of another season", later)])
+    show_delays(season, healthy, make_reference(earlier, RULE), options.sequences, options.weeks)
     show_inputs(rows)
     print(
         f"\nfalse alarms: {false:.1%} of healthy weeks, allowed {ALLOWED_FALSE:.0%}; "
         f"{time.perf_counter() - start:.0f} s"
     )
     return 0 if false <= ALLOWED_FALSE else 1
-
-
-def _first_day(rows: Rows, is_last: np.ndarray) -> str:
-    return rows.examples.loc[is_last, "event_timestamp"].min().date().isoformat()
 
 
 if __name__ == "__main__":

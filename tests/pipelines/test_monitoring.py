@@ -94,7 +94,9 @@ def trained(request, server: None, repository: Path, tmp_path_factory: pytest.Te
         made = models.register_model(
             settings, problem, best.parameters, lineage, training_set, best.model, best.evaluation
         )
-        registry.move_champion(settings, problem.model_name, made.version, by="person:test", why="test", evidence={})
+        registry.move_champion(
+            settings, problem.model_name, made.version, by="person:test", why="test", evidence={"by": "hand"}
+        )
         return made.version
 
     version = run_in_flow(story)

@@ -136,7 +136,7 @@ def breached(evidence: WindowEvidence) -> set[str]:
         ({"slope": 0.4}, {"slope"}),
         ({"noise": 6.0}, {"discrimination", "slope", "promise"}),
     ],
-    ids=str,
+    ids=["none", "too low", "too high", "too bold", "too timid", "noise"],
 )
 def test_each_kind_of_damage_is_seen_by_its_criterion(shift, named):
     assert breached(judge(rows_of(**shift))) >= named

@@ -224,7 +224,8 @@ def register_model(
         _contents(problem, parameters, tags, training_set, model, evaluation),
     )
     tags |= {"identity": identity, "model_sha256": digest, "feature_service": problem.feature_service}
-    tags |= {"learned_until": model.learned_until, "feature_views_sha256": feature_views_digest(settings, problem)}
+    tags |= {"learned_until": model.learned_until, "training_set": training_set.key}
+    tags |= {"feature_views_sha256": feature_views_digest(settings, problem)}
     version = registry.register(settings, problem.model_name, run_id, model_id, tags)
     return Registered(version, run_id, digest)
 

@@ -212,7 +212,11 @@ def compare_states(logged: pd.DataFrame, views: Sequence[RebuiltView]) -> list[M
         for name in one.view.features:
             is_null = one.values[name].isna().to_numpy() & (one.reasons == None)  # noqa: E711  # element by element
             wrong.append(
-                (f"reason of {name}", [row.get(name) for row in missing], [NO_VALUE if null else None for null in is_null])
+                (
+                    f"reason of {name}",
+                    [row.get(name) for row in missing],
+                    [NO_VALUE if null else None for null in is_null],
+                )
             )
         for what, before, again in wrong:
             for row in np.flatnonzero([a != b for a, b in zip(before, again, strict=True)]):

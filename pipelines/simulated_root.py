@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
+
 from flightline.adapters import feast_store
 from flightline.adapters.event_clock import read_clock, set_clock
 from flightline.errors import ClockError, FeatureError, ModelFileError
@@ -44,6 +46,7 @@ def make_root(
         If there is no champion.
     """
     tables = current_tables(settings, plan.end)
+    check_known_when_stamped(tables)
     root = settings.state_dir / "simulations" / plan.name
     shutil.rmtree(root, ignore_errors=True)
     simulated = simulated_settings(settings, root, port)
@@ -73,6 +76,27 @@ def current_tables(settings: Settings, end: datetime) -> Path:
             f"are known, stands at {clock.isoformat()}; let it end there at the latest"
         )
     return current.resolve()
+
+
+def check_known_when_stamped(tables: Path) -> None:
+    """Demand that each row was known at its event timestamp, by which alone the store is filled.
+
+    Raises
+    ------
+    FeatureError
+        Naming the tables with rows that were made later.
+    """
+    late = {}
+    for file in sorted(tables.glob("*.parquet")):
+        rows = pd.read_parquet(file, columns=["event_timestamp", "created_timestamp"])
+        if count := int((rows["created_timestamp"] > rows["event_timestamp"]).sum()):
+            late[file.stem] = count
+    if late:
+        found = ", ".join(f"{name} ({count:,})" for name, count in late.items())
+        raise FeatureError(
+            f"feature tables hold rows created after their event timestamp: {found}; materialised by the event "
+            "timestamp they would be used before they were known. Stamp a row with when its last input became known"
+        )
 
 
 def simulated_settings(settings: Settings, root: Path, port: int) -> Settings:

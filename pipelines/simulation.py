@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -94,7 +95,8 @@ def live_through(simulated: Settings, problem: Problem, plan: Plan, client: Clie
 def record_labels(simulated: Settings, problem: Problem, data: DataVersion, clock: datetime) -> LabelCounts:
     """Let the labels arrive that are known by the clock."""
     set_clock(simulated, clock)
-    with redirect_stdout(io.StringIO()):  # a line a day says enough
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # a line a day says enough
+        warnings.simplefilter("ignore", DeprecationWarning)  # Feast shows those of other packages
         file = labels.find_examples(simulated, problem, data, clock)
     return labels.join_labels(simulated, problem, file, clock, data.md5)
 

@@ -35,5 +35,7 @@ def test_a_plan_that_goes_nowhere_is_refused(hours, step):
 def test_examples_come_by_moment_in_order():
     moments = [MIDNIGHT + HOUR, MIDNIGHT, MIDNIGHT, MIDNIGHT + 2 * HOUR]
     examples = pd.DataFrame({"event_timestamp": moments, "example_id": ["c", "b", "a", "d"]})
-    came = [(moment, rows["example_id"].tolist()) for moment, rows in arrivals_between(examples, *(moments[1], moments[3]))]
+    came = [
+        (moment, rows["example_id"].tolist()) for moment, rows in arrivals_between(examples, *(moments[1], moments[3]))
+    ]
     assert came == [(MIDNIGHT, ["a", "b"]), (MIDNIGHT + HOUR, ["c"])]

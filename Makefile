@@ -128,6 +128,17 @@ labels: $(READY)  ## Join outcomes that are known by the event clock to logged p
 monitor: $(READY)  ## Judge the logged predictions by their labels: decision, reasons, and a page
 	@$(RUN) -m pipelines.monitoring
 
+# Prefect's own state is apart too: what it caches lies in the simulations' folders.
+.PHONY: simulate
+simulate: $(READY)  ## Live through real days: make simulate FROM=2013-12-27T00:00:00Z TO=2013-12-30T00:00:00Z STEP=60
+	@mkdir -p .state/simulations/prefect
+	@PREFECT_HOME=$(CURDIR)/.state/simulations/prefect $(RUN) -m pipelines.simulation --from "$(FROM)" --to "$(TO)" \
+		$(if $(STEP),--step "$(STEP)")
+
+.PHONY: parity
+parity: $(READY)  ## Rebuild logged predictions from the feature tables and compare: make parity, or SIMULATION=folder
+	@$(RUN) -m pipelines.parity $(if $(SIMULATION),--root "$(SIMULATION)")
+
 .PHONY: api-key
 api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or REVOKE=team, or neither
 	@$(RUN) -m serving.issue_key --name "$(NAME)" --revoke "$(REVOKE)"

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flightline.adapters import feast_store
-from flightline.adapters.dvc_data import DataVersion, read_data_version
+from flightline.adapters.dvc_data import DataVersion
 from flightline.adapters.event_clock import set_clock
 from flightline.clock import parse_moment
 from flightline.labels import LABELLED, LabelCounts
@@ -35,10 +35,12 @@ from pipelines import labels
 from pipelines.command import run_command
 from pipelines.freshness import print_freshness
 from pipelines.monitoring import run_monitoring
+from pipelines.monitoring_rows import champion_key
 from pipelines.parity import print_parity
 from pipelines.progress import stage
 from pipelines.simulated_root import BringModel, fetch_champion, make_root
 from pipelines.simulated_service import Client, free_port, running_service
+from pipelines.training import pull
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,13 @@ def run_days(
 
 
 def run_simulation(
-    settings: Settings, problem: Problem, plan: Plan, bring_model: BringModel = fetch_champion
+    settings: Settings, problem: Problem, plan: Plan, data: DataVersion, bring_model: BringModel = fetch_champion
 ) -> tuple[Settings, list[SimulatedDay]]:
     """Tell the story of a simulation up to its last label; call it inside a flow."""
     with stage("root") as said:
         simulated = make_root(settings, problem, plan, free_port(), bring_model)
         said.say(f"{simulated.root.relative_to(settings.root)}, materialised as of {plan.start:%Y-%m-%d %H:%M} UTC")
-    data, days = read_data_version(settings), []
+    days = []
     with running_service(simulated, problem.model_name) as client:
         for day in run_days(simulated, problem, plan, client, data):
             print(day, flush=True)
@@ -132,7 +134,10 @@ def run_simulation(
 @flow(name="simulation", validate_parameters=False)
 def simulation(plan: Plan) -> list[SimulatedDay]:
     """Live through real days with the champion, judge them, and rebuild every prediction."""
-    simulated, days = run_simulation(Settings(), PROBLEM, plan)
+    settings = Settings()
+    data = pull(settings)
+    champion_key(settings, PROBLEM)  # or the monitor would find out at the very end that it has no reference
+    simulated, days = run_simulation(settings, PROBLEM, plan, data)
     decision = run_monitoring(simulated, PROBLEM).decision
     print_days(days, decision.summary)
     print_parity(simulated, PROBLEM)

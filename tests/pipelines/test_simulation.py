@@ -14,6 +14,7 @@ import pytest
 from prefect.testing.utilities import prefect_test_harness
 
 from flightline.adapters import feast_store
+from flightline.adapters.dvc_data import read_data_version
 from flightline.adapters.event_clock import read_clock, set_clock
 from flightline.adapters.feast_online import OnlineFeatures
 from flightline.adapters.prediction_log import PredictionLog
@@ -79,7 +80,8 @@ def simulated(project: Settings, tmp_path_factory: pytest.TempPathFactory) -> Si
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         with prefect_test_harness(server_startup_timeout=120):
-            settings, days = run_in_flow(lambda: run_simulation(project, PROBLEM, PLAN, put_small_model))
+            data = read_data_version(project)
+            settings, days = run_in_flow(lambda: run_simulation(project, PROBLEM, PLAN, data, put_small_model))
     return Simulated(project, before, settings, days)
 
 

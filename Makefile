@@ -120,6 +120,25 @@ migrate: $(READY)  ## Bring the schema of the prediction log to the one of this 
 retention: $(READY)  ## Move predictions older than so many days into parquet files: make retention DAYS=90
 	@$(RUN) -m pipelines.prediction_log export $(if $(DAYS),--days "$(DAYS)")
 
+.PHONY: labels
+labels: $(READY)  ## Join outcomes that are known by the event clock to logged predictions
+	@$(RUN) -m pipelines.labels
+
+.PHONY: monitor
+monitor: $(READY)  ## Judge the logged predictions by their labels: decision, reasons, and a page
+	@$(RUN) -m pipelines.monitoring
+
+# Prefect's own state is apart too: what it caches lies in the simulations' folders.
+.PHONY: simulate
+simulate: $(READY)  ## Live through real days: make simulate FROM=2013-12-27 TO=2013-12-30 STEP=60 (minutes)
+	@mkdir -p .state/simulations/prefect
+	@PREFECT_HOME=$(CURDIR)/.state/simulations/prefect $(RUN) -m pipelines.simulation --from "$(FROM)" --to "$(TO)" \
+		$(if $(STEP),--step "$(STEP)")
+
+.PHONY: parity
+parity: $(READY)  ## Rebuild logged predictions from the feature tables and compare: make parity, or SIMULATION=.state/simulations/...
+	@$(RUN) -m pipelines.parity $(if $(SIMULATION),--root "$(SIMULATION)")
+
 .PHONY: api-key
 api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or REVOKE=team, or neither
 	@$(RUN) -m serving.issue_key --name "$(NAME)" --revoke "$(REVOKE)"
@@ -183,6 +202,10 @@ bench-gate: $(READY)  ## Measure how often the gate errs, on the training set of
 .PHONY: bench-serve
 bench-serve: $(READY)  ## Compare the service with `mlflow models serve` and `feast serve`, on what `make train` made; needs wrk
 	@UV="$(UV)" $(RUN) benchmarks/bench_serve.py
+
+.PHONY: bench-monitor
+bench-monitor: $(READY)  ## Measure monitoring's false alarms and delays, on the training set of `make train`
+	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_monitor.py
 
 .PHONY: bench-log
 bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed

@@ -13,7 +13,13 @@ from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.dvc_data import read_data_version
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.model_files import load_model
-from flightline.adapters.served_model import ModelManifest, check_problem, write_served_model
+from flightline.adapters.served_model import (
+    ModelManifest,
+    ServedModel,
+    check_problem,
+    load_served_version,
+    write_served_model,
+)
 from flightline.errors import ClockError, RegistryError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
@@ -46,6 +52,16 @@ def fetch_champion(settings: Settings, problem: Problem) -> str | None:
     load_model(file, manifest.sha256)
     write_served_model(settings.serving_models_dir, manifest, file)
     return manifest.version
+
+
+def load_version(settings: Settings, problem: Problem, version: str) -> ServedModel:
+    """Load any version, checked: the service's own copy if it keeps one, else from the registry."""
+    if (settings.serving_models_dir / version).is_dir():
+        return load_served_version(settings.serving_models_dir, version)
+    found = registry.get_version(settings, problem.model_name, version)
+    manifest = _manifest(settings, problem, found)
+    check_problem(manifest)
+    return ServedModel(manifest, load_model(registry.download_model(settings, found), manifest.sha256))
 
 
 def _manifest(settings: Settings, problem: Problem, champion: registry.ModelVersion) -> ModelManifest:

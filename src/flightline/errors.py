@@ -11,6 +11,7 @@
     |-- RegistryError        the model registry refuses or lacks something
     |-- ModelFileError       a model file cannot be trusted or loaded
     |-- LogError             the prediction log cannot be opened, written or thinned out
+    |-- ParityError          a served prediction cannot be rebuilt as it was
     |-- ClockError           the event clock is missing or would go wrong
     |-- RequestError         a prediction cannot be made for this request
     `-- StartError           the service may not start like this, or a key cannot be issued
@@ -61,6 +62,10 @@ class ModelFileError(FlightlineError):
 
 class LogError(FlightlineError):
     """The prediction log cannot be opened, written, read or thinned out."""
+
+
+class ParityError(FlightlineError):
+    """Logged predictions are not what the feature tables and their model give."""
 
 
 class ClockError(FlightlineError):

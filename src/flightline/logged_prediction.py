@@ -16,6 +16,10 @@ from flightline.lineage import digest_of
 
 Role = Literal["champion", "challenger", "shadow"]
 Door = Literal["predict", "score"]
+# Why a feature has no value.
+NO_VALUE = "no value"
+STALE = "stale"
+AFTER_THE_CLOCK = "after the clock"
 Plain = str | int | float | bool | None
 
 

@@ -68,3 +68,26 @@ def row_losses(task: str, metric: str, truth: np.ndarray, prediction: np.ndarray
             f"{', '.join(known)}"
         )
     return known[metric](np.asarray(truth, dtype=float), np.asarray(prediction, dtype=float))
+
+
+def promised_losses(task: str, metric: str, prediction: np.ndarray) -> np.ndarray | None:
+    """Compute the loss that each prediction promises: its mean if the probabilities are right.
+
+    Loss above it is the model's fault; loss below it that of easy days is not its merit
+    (Spiegelhalter, Statistics in Medicine, 1986, tests the same difference of the Brier score).
+
+    Returns
+    -------
+    ndarray or None
+        None where a prediction says nothing of its own error.
+
+    Examples
+    --------
+    >>> promised_losses("classification", "brier", np.array([0.5, 1.0])).tolist()
+    [0.25, 0.0]
+    """
+    if task != "classification":
+        return None
+    given = np.asarray(prediction, dtype=float)
+    by_outcome = [row_losses(task, metric, np.full(len(given), outcome), given) for outcome in (0.0, 1.0)]
+    return (1 - given) * by_outcome[0] + given * by_outcome[1]

@@ -102,6 +102,86 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Monitoring:
+    """When the predictions that were served are no longer good enough; `make bench-monitor` measures what it costs.
+
+    Parameters
+    ----------
+    window
+        How long a window is, in whole days; the windows follow one another by prediction time.
+    label_delay
+        After a window's end, how long until most of its labels are known: the last window ends
+        that long before the clock, so that early labels do not speak for the rest.
+    windows, breaches
+        A retraining is asked for if the last window is in breach, and `breaches` of the last `windows`.
+    shown_windows
+        How many windows are measured and drawn.
+    confidence
+        Of each bound of an interval, 0..1.
+    promise_margin
+        By what share of the reference's mean loss the mean loss may exceed what the probabilities
+        themselves promise. Only for classification; it does not rise merely because days are hard.
+    calibration_margin
+        By how much the mean label may differ from the mean prediction, in standard deviations of the
+        label, beyond the reference's difference.
+    slope_margin
+        By how much the calibration slope may differ from the reference's.
+    skill_margin
+        What share of the reference's ROC AUC above 0.5 may be lost.
+    loss_margin
+        By what share the mean loss may exceed the reference's. It decides where nothing is promised
+        (regression); elsewhere it only asks to watch.
+    min_coverage
+        The share of a window's predictions whose outcome must be known, 0..1.
+    min_labels, min_days
+        A window with fewer labels, or labels of fewer days, is not judged.
+    missing_margin
+        By how much the share of missing values of a feature may exceed the training set's, 0..1.
+    max_lag, lag_share
+        The share of predictions, 0..1, that may be made from a feature view materialised longer ago
+        than `max_lag`.
+    drift_rows
+        Rows drawn from each side when drift is scored.
+    drift_slack
+        A column drifts if its score exceeds the highest of its months against the rest of the
+        training window that many times.
+    drift_alarm
+        A column whose score exceeds its threshold that many times asks to watch: a fault is likelier
+        than a season.
+    """
+
+    window: timedelta = timedelta(days=7)
+    label_delay: timedelta = timedelta(days=2)
+    windows: int = 4
+    breaches: int = 2
+    shown_windows: int = 12
+    confidence: float = 0.95
+    promise_margin: float = 0.02
+    calibration_margin: float = 0.05
+    slope_margin: float = 0.2
+    skill_margin: float = 0.3
+    loss_margin: float = 0.25
+    min_coverage: float = 0.8
+    min_labels: int = 300
+    min_days: int = 4
+    missing_margin: float = 0.1
+    max_lag: timedelta = timedelta(hours=24)
+    lag_share: float = 0.05
+    drift_rows: int = 5_000
+    drift_slack: float = 1.25
+    drift_alarm: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.window < timedelta(days=1) or self.window % timedelta(days=1):
+            raise ValueError(f"monitoring.window must be whole days, got {self.window}")
+        if not 1 <= self.breaches <= self.windows <= self.shown_windows:
+            raise ValueError(
+                "monitoring needs 1 <= breaches <= windows <= shown_windows, got "
+                f"{self.breaches}, {self.windows}, {self.shown_windows}"
+            )
+
+
+@dataclass(frozen=True)
 class Problem:
     """Everything that the rest of the code must know about the problem, and nothing of the tools.
 
@@ -135,6 +215,8 @@ class Problem:
         Moments of the data, well inside it, at which training runs the leak test.
     decision_threshold
         Probability at and above which a classification's answer is yes.
+    monitoring
+        See `Monitoring`.
     """
 
     model_name: str
@@ -151,3 +233,4 @@ class Problem:
     first_clock: datetime
     leak_test_moments: tuple[datetime, ...]
     decision_threshold: float = 0.5
+    monitoring: Monitoring = Monitoring()

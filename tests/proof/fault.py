@@ -19,6 +19,7 @@ APPLY: Command = (
     "from flightline.adapters.feast_store import apply; from flightline.settings import Settings; apply(Settings())",
 )
 ASK: Command = ("-m", "tests.proof.ask_service")
+SIMULATE: Command = ("-m", "pipelines.simulation", "--from", "2013-03-28T20:00:00Z", "--to", "2013-03-29")
 START_OPEN: Command = ("-m", "tests.proof.ask_service", "--host", "0.0.0.0")
 
 

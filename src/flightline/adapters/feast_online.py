@@ -17,6 +17,7 @@ from flightline.adapters.feast_store import STORE_FILES, describe_registered, op
 from flightline.clock import is_stale
 from flightline.errors import FeatureError
 from flightline.lineage import digest_of
+from flightline.logged_prediction import AFTER_THE_CLOCK, NO_VALUE, STALE
 from flightline.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey as EntityKeyProto
     from feast.protos.feast.types.Value_pb2 import Value as ValueProto
     from feast.repo_config import RegistryConfig
-
-NO_VALUE = "no value"
-STALE = "stale"
-AFTER_THE_CLOCK = "after the clock"
 
 
 @dataclass(frozen=True)

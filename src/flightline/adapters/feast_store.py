@@ -10,7 +10,7 @@ import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, redirect_stdout
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from flightline.errors import FeatureError
+from flightline.parity import StoredView, union_of
 from flightline.settings import Settings
 
 if TYPE_CHECKING:
@@ -272,3 +273,31 @@ def materialise(
             store.materialize(clock - ttl, clock, feature_views=[name])
         report(name)
     return {name: int(ttl.total_seconds() // 3600) for name, ttl in spans.items()}
+
+
+def materialise_since(settings: Settings, start: datetime, clock: datetime) -> None:
+    """Load what became known from `start` to the clock, both included, over what was loaded before.
+
+    Only for an online store that holds everything up to `start` and nothing later: some stores
+    let an older value take the place of a newer one.
+    """
+    store = open_store(settings)
+    with _without_feast_talking():
+        store.materialize(start, clock, feature_views=[view.name for view in store.list_feature_views()])
+
+
+def stored_views(settings: Settings, service: str) -> list[StoredView]:
+    """Describe, in the service's order, its views and what of them was materialised."""
+    store = open_store(settings)
+    views = []
+    for projection in store.get_feature_service(service).feature_view_projections:
+        view = store.get_feature_view(projection.name)
+        keys = tuple(column.name for column in view.entity_columns)
+        features = tuple(field.name for field in projection.features)
+        spans = union_of((_in_utc(start), _in_utc(end)) for start, end in view.materialization_intervals)
+        views.append(StoredView(view.name, keys, features, view.ttl or timedelta(0), spans))
+    return views
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -3,7 +3,8 @@
 A SQLite file by default, PostgreSQL by URL (docs/decisions/0009-prediction-log.md). This
 family of files is the only one that imports SQLAlchemy, alembic and their drivers:
 `prediction_log_schema.py` has the tables, `_rows` what is in them, `_writers` how rows get
-in, `_retention` how they get out, `_faults` what goes wrong.
+in, `_retention` how they get out, `_labels` what became of each instance, `_faults` what goes
+wrong.
 """
 
 import sqlite3

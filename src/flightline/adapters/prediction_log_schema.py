@@ -55,6 +55,20 @@ PROBES = sa.Table(
     sa.Column("filler", sa.Text, nullable=False),
     sa.PrimaryKeyConstraint("probe_id", name="pk_log_probes"),
 )
+LABELS = sa.Table(
+    "labels",
+    METADATA,
+    sa.Column("instance_key", sa.String(64), nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("label", sa.Double, nullable=True),
+    sa.Column("known_at", _MOMENT, nullable=False),
+    sa.Column("recorded_at", _MOMENT, nullable=False),
+    sa.Column("clock", _MOMENT, nullable=False),
+    sa.Column("data_md5", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("instance_key", "revision", name="pk_labels"),
+    sa.Index("ix_labels_known_at", "known_at"),
+)
 COLUMNS = tuple(column.name for column in PREDICTIONS.columns)
 MOMENTS = tuple(column.name for column in PREDICTIONS.columns if column.type is _MOMENT)
 DOCUMENTS = tuple(column.name for column in PREDICTIONS.columns if column.type is _DOCUMENT)

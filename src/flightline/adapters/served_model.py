@@ -230,8 +230,17 @@ def load_served_model(folder: Path) -> ServedModel | None:
         If it is incomplete, altered, untrusted, or made for another problem.
     """
     version = _read_current(folder)
-    if version is None:
-        return None
+    return None if version is None else load_served_version(folder, version)
+
+
+def load_served_version(folder: Path, version: str) -> ServedModel:
+    """Load a version that is in the folder, current or not, after checking that it is what it should be.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not there, incomplete, altered, untrusted, or made for another problem.
+    """
     manifest = _read_manifest(folder, version)
     check_problem(manifest)
     return ServedModel(manifest=manifest, pipeline=load_model(folder / manifest.version / MODEL_FILE, manifest.sha256))

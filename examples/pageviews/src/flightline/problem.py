@@ -6,7 +6,7 @@ natural logarithm of its views, so that an error of 0.1 is about a tenth on a pa
 
 from datetime import UTC, datetime, timedelta
 
-from flightline.specification import Interval, Problem, Thresholds, Windows
+from flightline.specification import Interval, Monitoring, Problem, Thresholds, Windows
 
 
 def _day(year: int, month: int = 1, day: int = 1, hour: int = 0) -> datetime:
@@ -28,6 +28,7 @@ PROBLEM = Problem(
         validation=Interval(_day(2022, 7), _day(2023, 7)),
         test=Interval(_day(2023, 7), _day(2025)),
     ),
+    monitoring=Monitoring(window=timedelta(days=28)),  # 20 pages a day: a week has too few labels to say anything
     thresholds=Thresholds(floors={"r2": 0.95}, ceilings={"mae": 0.15}, implausible={"r2": 0.995}),
     first_clock=_day(2024, 11, 1, hour=12),
     leak_test_moments=(_day(2019, 6, 12, hour=18), _day(2022, 9, 9, hour=12), _day(2023, 3, 14)),

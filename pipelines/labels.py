@@ -1,0 +1,121 @@
+"""The label flow, from examples known by the clock to the prediction log: `python -m pipelines.labels`."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flightline.adapters import engine
+from flightline.adapters.dvc_data import DataVersion
+from flightline.adapters.event_clock import read_clock
+from flightline.adapters.prediction_log import PredictionLog, instance_key
+from flightline.adapters.prediction_log_labels import read_labels, record_labels
+from flightline.dataset import CONTRACTS
+from flightline.features import examples
+from flightline.labels import LabelCounts, count_labels, known_labels
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from flightline.specification import Problem
+from pipelines import features
+from pipelines.command import run_command
+from pipelines.features import write_folder
+from pipelines.progress import stage
+from pipelines.retries import is_log_error
+from pipelines.reuse import by_key, in_words, reuse_or_run
+from pipelines.training import pull
+
+WITHOUT_KEYS = instance_key({})  # of ready features that were sent in: they do not say what they are about
+
+
+@task(cache_key_fn=by_key, persist_result=True)
+def build_examples(key: str, settings: Settings, clock: datetime) -> Path:
+    """Build the examples alone, with outcomes as they were known by the clock."""
+    with engine.connect(settings.threads) as connection:
+        groups = engine.build_groups(connection, engine.load_raw(connection, settings.data_dir, CONTRACTS), clock)
+        known = engine.to_frame(examples(groups))
+    folder = examples_folder(settings, key)
+    write_folder(folder, {"examples.parquet": known})
+    return folder / "examples.parquet"
+
+
+def examples_folder(settings: Settings, key: str) -> Path:
+    """Say where examples that were built without features lie."""
+    return settings.state_dir / "labels" / key[:16]
+
+
+def find_examples(settings: Settings, problem: Problem, data: DataVersion, clock: datetime) -> Path:
+    """Give the examples as of the clock: those of the feature tables if they are of this clock, else new ones."""
+    with stage("examples") as progress:
+        key = features.features_key(data.md5, clock, problem)
+        of_features = settings.features_dir / key[:16] / "examples" / "examples.parquet"
+        if of_features.is_file():
+            progress.say(f"those of the feature tables, as of {clock:%Y-%m-%d %H:%M} UTC")
+            return of_features
+        output = examples_folder(settings, key)
+        file, reused = reuse_or_run(build_examples, key, output=output, settings=settings, clock=clock)
+        progress.say(f"as of {clock:%Y-%m-%d %H:%M} UTC" + in_words(reused))
+    return file
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
+def join_labels(settings: Settings, problem: Problem, file: Path, clock: datetime, data_md5: str) -> LabelCounts:
+    """Record what is known by the clock of each instance that has a logged prediction."""
+    logged = _logged(settings)
+    asked = set(logged["instance_key"])
+    if not asked:
+        return LabelCounts(0, {}, 0, 0, 0)
+    known = pd.read_parquet(file)
+    span = known["event_timestamp"].between(logged["prediction_time"].min(), logged["prediction_time"].max())
+    found = known_labels(known[span], problem, clock, datetime.now(UTC), data_md5)
+    added = record_labels(settings, [one for one in found if one.instance_key in asked])
+    current = read_labels(settings, as_of=clock, keys=asked)
+    return count_labels(asked, dict(zip(current["instance_key"], current["outcome"], strict=True)), added)
+
+
+def _logged(settings: Settings) -> pd.DataFrame:
+    log = PredictionLog.open(settings)
+    try:
+        logged = log.read(columns=("instance_key", "prediction_time"))
+    finally:
+        log.close()
+    return logged[logged["instance_key"] != WITHOUT_KEYS]
+
+
+def run_labels(settings: Settings, problem: Problem) -> LabelCounts:
+    """Tell the story of a run of labels; call it inside a flow."""
+    clock = read_clock(settings)
+    data = pull(settings)
+    file = find_examples(settings, problem, data, clock)
+    with stage("labels") as progress:
+        counts = join_labels(settings, problem, file, clock, data.md5)
+        progress.say(in_figures(counts))
+    return counts
+
+
+def in_figures(counts: LabelCounts) -> str:
+    """Tell in one line what is known and what a run added."""
+    if not counts.instances:
+        return "no prediction is logged yet: start the service with `make serve`, and ask it (`make predict`)"
+    outcomes = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(counts.outcomes.items()))
+    return (
+        f"{counts.instances:,} instances predicted: {outcomes or 'no outcome'} by the clock, {counts.waiting:,} still "
+        f"wait; {counts.first:,} new, {counts.corrected:,} corrected"
+    )
+
+
+@flow(name="labels", validate_parameters=False)
+def labels() -> LabelCounts:
+    """Join outcomes that are known by the event clock to logged predictions."""
+    return run_labels(Settings(), PROBLEM)
+
+
+def main() -> int:
+    """Run the flow."""
+    return run_command(labels)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""The monitoring flow, from logged predictions and labels to a decision: `python -m pipelines.monitoring`."""
+
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flightline.adapters.event_clock import read_clock
+from flightline.adapters.provenance import source_text
+from flightline.lineage import digest_of
+from flightline.monitoring import MonitoringDecision, decide_monitoring, windows_until
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from flightline.specification import Interval, Problem
+from pipelines.command import run_command
+from pipelines.monitoring_inputs import Inputs, examine_inputs, learn_drift_thresholds
+from pipelines.monitoring_report import as_markdown, write_report
+from pipelines.monitoring_rows import (
+    ChampionRows,
+    Judged,
+    ServedRows,
+    champion_key,
+    collect_served_rows,
+    judge_windows,
+    predict_champion_rows,
+    references_dir,
+)
+from pipelines.progress import stage
+from pipelines.reuse import in_words, reuse_or_run
+
+DRIFT_CODE = ("drift.py", "adapters/evidently_reports.py")
+
+
+@dataclass(frozen=True)
+class MonitoringResult:
+    """What a run of monitoring came to, and where it is written down."""
+
+    decision: MonitoringDecision
+    window: Interval
+    folder: Path
+
+    @property
+    def page(self) -> Path:
+        """The page for a person."""
+        return self.folder / "page.html"
+
+
+def prepare_champion(settings: Settings, problem: Problem) -> tuple[ChampionRows, dict[str, float]]:
+    """Give the champion's own rows and the drift thresholds, reusing what is unchanged."""
+    with stage("champion") as progress:
+        key, found, folder = champion_key(settings, problem)
+        champion, reused = reuse_or_run(
+            predict_champion_rows,
+            key,
+            output=references_dir(settings) / key[:16],
+            settings=settings,
+            problem=problem,
+            version=str(found.version),
+            folder=folder,
+        )
+        progress.say(f"version {found.version}, its training and test rows predicted" + in_words(reused))
+    with stage("thresholds") as progress:
+        rule = problem.monitoring
+        key = digest_of(champion.key, rule.drift_rows, rule.drift_slack, rule.min_labels, source_text(DRIFT_CODE))
+        thresholds, reused = reuse_or_run(
+            learn_drift_thresholds,
+            key,
+            output=references_dir(settings) / key[:16],
+            settings=settings,
+            champion=champion,
+            rule=rule,
+        )
+        progress.say(f"{len(thresholds)} columns, each month against the rest" + in_words(reused))
+    return champion, thresholds
+
+
+@task(cache_policy=NO_CACHE)
+def report(
+    settings: Settings,
+    problem: Problem,
+    clock: datetime,
+    champion: ChampionRows,
+    judged: Judged,
+    inputs: Inputs,
+    decision: MonitoringDecision,
+    folder: Path,
+) -> None:
+    """Write the decision record, the page, the gauges and Prefect's artifact."""
+    write_report(settings, problem, clock, champion, judged, inputs, decision, folder)
+    create_markdown_artifact(
+        key=f"{problem.model_name}-monitoring",
+        markdown=as_markdown(problem, champion, judged, inputs, decision),
+        description=decision.summary,
+    )
+
+
+def run_monitoring(settings: Settings, problem: Problem) -> MonitoringResult:
+    """Tell the story of a run of monitoring; call it inside a flow."""
+    clock = read_clock(settings)
+    windows = windows_until(clock, problem.monitoring)
+    champion, thresholds = prepare_champion(settings, problem)
+    folder = settings.state_dir / "monitoring" / str(windows[-1]).replace(" ", "_")
+    with stage("predictions") as progress:
+        served = collect_served_rows(settings, problem, windows, champion.version, clock, folder)
+        progress.say(f"{served.rows:,} instances predicted by version {champion.version} in {len(windows)} windows")
+    with stage("windows") as progress:
+        judged = judge_windows(problem, champion, served, windows)
+        labelled = sum(one.labelled for one in judged.windows)
+        progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
+    inputs = examine(settings, problem, champion, served, windows, thresholds)
+    decision = decide_monitoring(judged.windows, problem.monitoring, inputs.warnings)
+    with stage("report") as progress:
+        report(settings, problem, clock, champion, judged, inputs, decision, folder)
+        progress.say(f"{decision.action}: page, decision and gauges written")
+    return MonitoringResult(decision, windows[-1], folder)
+
+
+def examine(
+    settings: Settings,
+    problem: Problem,
+    champion: ChampionRows,
+    served: ServedRows,
+    windows: list[Interval],
+    thresholds: dict[str, float],
+) -> Inputs:
+    """Look at the inputs, if there are any."""
+    with stage("inputs") as progress:
+        if not served.rows:
+            progress.say("no prediction to look at")
+            return Inputs()
+        inputs = examine_inputs(settings, problem, champion, served, windows, thresholds)
+        progress.say(
+            f"{inputs.rows:,} predictions against the training window: {len(inputs.drifted)} of {len(inputs.columns)} "
+            "columns above their own threshold"
+        )
+    return inputs
+
+
+@flow(name="monitoring", validate_parameters=False)
+def monitoring() -> MonitoringResult:
+    """Judge the champion's logged predictions by what became of them, up to the event clock."""
+    return run_monitoring(Settings(), PROBLEM)
+
+
+def print_result(result: MonitoringResult) -> None:
+    """Print the decision, its reasons and where the page is."""
+    print(result.decision.summary)
+    for reason in result.decision.reasons:
+        print(f"  - {reason}")
+    print(f"page: {result.page}")
+
+
+def main() -> int:
+    """Run the flow."""
+    return run_command(lambda: print_result(monitoring()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""Lives through real days: `python -m pipelines.simulation --from ... --to ...`.
+
+The clock moves, features are materialised into an online store of the simulation's own, a real
+service is asked over HTTP at each prediction time, labels arrive, and at the end the monitor
+runs and every prediction is rebuilt (`pipelines/parity.py`).
+"""
+
+import argparse
+import io
+import json
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+from prefect import flow
+
+from flightline.adapters import feast_store
+from flightline.adapters.dvc_data import DataVersion
+from flightline.adapters.event_clock import set_clock
+from flightline.clock import parse_moment
+from flightline.labels import LABELLED, LabelCounts
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from flightline.simulation import Plan, arrivals_between
+from flightline.specification import Problem
+from pipelines import labels
+from pipelines.command import run_command
+from pipelines.freshness import print_freshness
+from pipelines.monitoring import MonitoringResult, run_monitoring
+from pipelines.monitoring_rows import champion_key
+from pipelines.parity import print_parity
+from pipelines.progress import stage
+from pipelines.simulated_root import BringModel, fetch_champion, make_root
+from pipelines.simulated_service import Client, free_port, running_service
+from pipelines.training import pull
+
+DAY_LETTERS = len("2013-12-27")
+
+
+@dataclass(frozen=True)
+class SimulatedDay:
+    """What a day came to.
+
+    Parameters
+    ----------
+    start, end
+        By the event clock.
+    predictions
+        Answered in it.
+    labels
+        What is known by its end of every instance asked about since the simulation began.
+    seconds
+        It took, by the time of day.
+    """
+
+    start: datetime
+    end: datetime
+    predictions: int
+    labels: LabelCounts
+    seconds: float
+
+    @property
+    def labelled(self) -> int:
+        """Instances with a label by its end."""
+        return self.labels.outcomes.get(LABELLED, 0)
+
+    def __str__(self) -> str:
+        told = f"{self.predictions:,} predictions, {self.labelled:,} labels so far ({self.seconds:.1f} s)"
+        return f"{self.start:%Y-%m-%d}      {told}"
+
+
+def live_through(simulated: Settings, problem: Problem, plan: Plan, client: Client) -> Iterator[tuple[datetime, int]]:
+    """Move the clock to the plan's end; after each step give where it stands and how many were answered."""
+    names = [*problem.entity_keys, *problem.request_columns]
+    examples = pd.read_parquet(
+        simulated.features_dir / "current" / "examples" / "examples.parquet",
+        columns=[*names, "event_timestamp", "example_id"],
+    )
+    known_until = plan.start
+    for start, end in plan.steps():
+        set_clock(simulated, start)
+        if start > known_until:
+            client.close()  # it may take longer than an idle connection is kept
+            feast_store.materialise_since(simulated, known_until, start)
+            known_until = start
+        client.wait_until_materialised(start)
+        answered = 0
+        for moment, asked in arrivals_between(examples, start, end):
+            set_clock(simulated, moment)
+            answered += client.predict(json.loads(asked[names].to_json(orient="records", date_format="iso")))
+        yield end, answered
+
+
+def record_labels(simulated: Settings, problem: Problem, data: DataVersion, clock: datetime) -> LabelCounts:
+    """Let the labels arrive that are known by the clock."""
+    set_clock(simulated, clock)
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # a line a day says enough
+        warnings.simplefilter("ignore", DeprecationWarning)  # Feast shows those of other packages
+        file = labels.find_examples(simulated, problem, data, clock)
+    return labels.join_labels(simulated, problem, file, clock, data.md5)
+
+
+def run_days(
+    simulated: Settings, problem: Problem, plan: Plan, client: Client, data: DataVersion
+) -> Iterator[SimulatedDay]:
+    """Live through the plan, and give each day as it ends."""
+    day, answered, began = plan.start, 0, time.perf_counter()
+    for clock, count in live_through(simulated, problem, plan, client):
+        answered += count
+        if clock == plan.day_end(day):
+            counts = record_labels(simulated, problem, data, clock)
+            yield SimulatedDay(day, clock, answered, counts, time.perf_counter() - began)
+            day, answered, began = clock, 0, time.perf_counter()
+
+
+def run_simulation(
+    settings: Settings, problem: Problem, plan: Plan, data: DataVersion, bring_model: BringModel = fetch_champion
+) -> tuple[Settings, list[SimulatedDay]]:
+    """Tell the story of a simulation up to its last label; call it inside a flow."""
+    with stage("root") as said:
+        simulated = make_root(settings, problem, plan, free_port(), bring_model)
+        said.say(f"{simulated.root.relative_to(settings.root)}, materialised as of {plan.start:%Y-%m-%d %H:%M} UTC")
+    days = []
+    with running_service(simulated, problem.model_name) as client:
+        for day in run_days(simulated, problem, plan, client, data):
+            print(day, flush=True)
+            days.append(day)
+    return simulated, days
+
+
+@flow(name="simulation", validate_parameters=False)
+def simulation(plan: Plan) -> list[SimulatedDay]:
+    """Live through real days with the champion, judge them, and rebuild every prediction."""
+    settings = Settings()
+    data = pull(settings)
+    champion_key(settings, PROBLEM)  # or the monitor would find out at the very end that it has no reference
+    simulated, days = run_simulation(settings, PROBLEM, plan, data)
+    print_days(days)
+    monitored = run_monitoring(simulated, PROBLEM)
+    print_monitoring(monitored)
+    print_freshness(simulated, PROBLEM)
+    print_parity(simulated, PROBLEM)
+    return days
+
+
+def print_days(days: list[SimulatedDay]) -> None:
+    """Print what all days came to."""
+    asked, seconds, labels = sum(day.predictions for day in days), sum(day.seconds for day in days), days[-1].labels
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(labels.outcomes.items()))
+    known = f"{outcomes or 'no outcome'} by the clock, {labels.waiting:,} not known yet"
+    print(f"{'all':14}  {asked:,} predictions over HTTP: {known} ({seconds:.1f} s)")
+
+
+def print_monitoring(result: MonitoringResult) -> None:
+    """Print what the monitor decided at the end, and why."""
+    print(f"{'monitor':14}  {result.decision.summary}")
+    for reason in result.decision.reasons:
+        print(f"  - {reason}")
+    print(f"  page: {result.page}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and run the flow."""
+    parser = argparse.ArgumentParser(description=simulation.__doc__)
+    parser.add_argument("--from", dest="start", required=True, help="a day, or a moment such as 2013-12-27T06:00:00Z")
+    parser.add_argument("--to", dest="end", required=True, help="the day or moment before which to stop")
+    parser.add_argument("--step", type=float, default=60, help="minutes between two materialisations")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the service is stopped
+    return run_command(lambda: simulation(plan_of(options.start, options.end, options.step)))
+
+
+def plan_of(start: str, end: str, step_minutes: float) -> Plan:
+    """Read a plan from the command line; a day stands for its midnight, UTC."""
+    begin, stop = (parse_moment(f"{text}T00:00:00Z" if len(text) == DAY_LETTERS else text) for text in (start, end))
+    return Plan(begin, stop, timedelta(minutes=step_minutes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

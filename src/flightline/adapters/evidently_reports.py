@@ -1,0 +1,147 @@
+"""Evidently: drift scores, reports, and the workspace that `evidently ui` opens.
+
+Imported lazily, for it takes seconds. Scores are those that Evidently's own reports show: the
+normed Wasserstein distance of numbers and the Jensen-Shannon distance of categories.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flightline.drift import PREDICTION
+from flightline.settings import Settings
+
+NUMERIC_METHOD, CATEGORICAL_METHOD = "wasserstein", "jensenshannon"
+
+
+def workspace_dir(settings: Settings) -> Path:
+    """Say where the workspace lies: `evidently ui --workspace` opens it."""
+    return settings.state_dir / "evidently"
+
+
+def drift_scores(reference: pd.DataFrame, current: pd.DataFrame) -> dict[str, float]:
+    """Score every column as Evidently's reports do, without making a report.
+
+    Parameters
+    ----------
+    reference, current
+        The same columns, float64 or text.
+
+    Returns
+    -------
+    dict
+        By column; 0 is no drift. NaN where one side has no value.
+    """
+    with _quiet():
+        from evidently.legacy.calculations.stattests import jensenshannon_stat_test, wasserstein_stat_test
+        from evidently.legacy.core import ColumnType
+
+        scores = {}
+        for name in reference:
+            is_number = reference[name].dtype == float
+            test = wasserstein_stat_test if is_number else jensenshannon_stat_test
+            kind = ColumnType.Numerical if is_number else ColumnType.Categorical
+            one, other = reference[name].dropna(), current[name].dropna()
+            whole = len(one) and len(other)
+            scores[name] = float(test(one, other, kind, 0.1).drift_score) if whole else float("nan")
+        return scores
+
+
+def run_reports(
+    reference: pd.DataFrame, current: pd.DataFrame, thresholds: Mapping[str, float], at: datetime
+) -> dict[str, Any]:
+    """Make the reports on data drift, prediction drift and data quality.
+
+    Parameters
+    ----------
+    reference, current
+        The same columns; `drift.PREDICTION` is one of them.
+    thresholds
+        By column; columns without one (constant in training) are left out of the drift reports.
+    at
+        What the reports are about, on the time axis of `evidently ui`: the window's end.
+
+    Returns
+    -------
+    dict
+        By name, snapshots of Evidently.
+    """
+    with _quiet():
+        from evidently import DataDefinition, Dataset, Report
+        from evidently.metrics import ValueDrift
+        from evidently.presets import DataDriftPreset, DataSummaryPreset
+
+        kept = [name for name in reference if current[name].notna().any() and reference[name].notna().any()]
+        numbers = [name for name in kept if reference[name].dtype == float]
+        definition = DataDefinition(
+            numerical_columns=numbers, categorical_columns=[name for name in kept if name not in numbers]
+        )
+        sides = {
+            "current_data": Dataset.from_pandas(current[kept], definition),
+            "reference_data": Dataset.from_pandas(reference[kept], definition),
+        }
+        columns = [name for name in kept if name in thresholds and name != PREDICTION]
+        drift = DataDriftPreset(
+            columns=columns,
+            num_method=NUMERIC_METHOD,
+            cat_method=CATEGORICAL_METHOD,
+            per_column_threshold={name: thresholds[name] for name in columns},
+        )
+        prediction = ValueDrift(column=PREDICTION, method=NUMERIC_METHOD, threshold=thresholds[PREDICTION])
+        asked = {"data drift": [drift], "prediction drift": [prediction], "data quality": [DataSummaryPreset()]}
+        return {
+            name: Report(metrics, include_tests=name != "data quality", tags=[name]).run(**sides, timestamp=at)
+            for name, metrics in asked.items()
+        }
+
+
+def save_reports(settings: Settings, project: str, name: str, reports: Mapping[str, Any]) -> Path:
+    """Put reports into the workspace, in place of those of the same name.
+
+    Parameters
+    ----------
+    project
+        Made if it is not there.
+    name
+        Of the window.
+    reports
+        Of `run_reports`.
+
+    Returns
+    -------
+    Path
+        The workspace.
+    """
+    folder = workspace_dir(settings)
+    with _quiet():
+        from evidently.ui.workspace import Workspace
+
+        workspace = Workspace.create(str(folder))
+        found = [one for one in workspace.list_projects() if one.name == project]
+        home = found[0] if found else workspace.create_project(project)
+        titles = {f"{name}: {kind}": report for kind, report in reports.items()}
+        for run_id in list(workspace.list_runs(home.id)):
+            if _title(workspace, home.id, run_id) in titles:
+                workspace.delete_run(home.id, run_id)
+        for title, report in titles.items():
+            report.set_name(title)
+            workspace.add_run(home.id, report)
+    return folder
+
+
+def _title(workspace: Any, project: Any, run_id: Any) -> str:
+    run = workspace.get_run(project, run_id)
+    return str(run.name) if run is not None and run.name else ""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # It warns about its own dependencies, and about numbers that are all equal.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,130 @@
+"""Labels in the prediction log's database: appended, never changed, so that a correction keeps its history."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from flightline.adapters.prediction_log_faults import fault_of
+from flightline.adapters.prediction_log_rows import moment_value
+from flightline.adapters.prediction_log_schema import LABELS, ensure_schema, log_url, make_engine, place_of
+from flightline.errors import LogError
+from flightline.labels import Label, new_revisions, refuse_early
+from flightline.settings import Settings
+
+_NAMES = tuple(column.name for column in LABELS.columns)
+_MOMENTS = ("known_at", "recorded_at", "clock")
+_KEYS_AT_ONCE = 5_000  # both databases bound how many values one statement takes
+_LOCK = 0x6C61_6265  # any constant: which advisory lock of PostgreSQL is held while labels are added
+
+
+def record_labels(settings: Settings, found: Sequence[Label]) -> list[Label]:
+    """Add what is not recorded yet, in one transaction; several may try at once.
+
+    Parameters
+    ----------
+    found
+        Of `labels.known_labels`. What says the same as the newest record of its instance is
+        left out, so that doing it twice changes nothing.
+
+    Returns
+    -------
+    list of Label
+        What was added.
+
+    Raises
+    ------
+    LogError
+        If a label would be recorded before it is known, the database cannot be written to, or
+        its schema is another; then nothing was added.
+    """
+    refuse_early(found)
+    with _connected(settings, is_writer=True) as connection:
+        current = _newest(_select(connection, [one.instance_key for one in found]))
+        fresh = new_revisions(found, current)
+        if fresh:
+            connection.execute(LABELS.insert(), [_row(one, connection.dialect.name) for one in fresh])
+    return fresh
+
+
+def read_labels(settings: Settings, as_of: datetime | None = None, keys: Iterable[str] | None = None) -> pd.DataFrame:
+    """Read the newest record of each instance.
+
+    Parameters
+    ----------
+    as_of
+        Leave out what became known after this moment of the event clock (UTC-aware).
+    keys
+        Only these instances.
+
+    Returns
+    -------
+    DataFrame
+        The fields of `Label`, one row an instance; moments are datetime64[us, UTC].
+    """
+    with _connected(settings) as connection:
+        return _frame(_newest(_select(connection, keys, as_of)).values())
+
+
+def read_history(settings: Settings, key: str) -> list[Label]:
+    """Read every record of an instance, the oldest first."""
+    with _connected(settings) as connection:
+        return _select(connection, [key])
+
+
+@contextmanager
+def _connected(settings: Settings, is_writer: bool = False) -> Iterator[sa.Connection]:
+    ensure_schema(settings)
+    engine = make_engine(settings, is_bounded=False)
+    try:
+        with engine.connect().execution_options(is_writer=is_writer) as connection, connection.begin():
+            if is_writer and engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            yield connection
+    except (sa.exc.SQLAlchemyError, sqlite3.Error) as err:
+        raise LogError(fault_of(err, place_of(log_url(settings)))) from err
+    finally:
+        engine.dispose()
+
+
+def _select(connection: sa.Connection, keys: Iterable[str] | None = None, as_of: datetime | None = None) -> list[Label]:
+    statement = sa.select(*LABELS.columns).order_by(LABELS.c.instance_key, LABELS.c.revision)
+    if as_of is not None:
+        statement = statement.where(LABELS.c.known_at <= moment_value(as_of, connection.dialect.name))
+    if keys is None:
+        return [_label(row) for row in connection.execute(statement)]
+    unique = list(dict.fromkeys(keys))
+    parts = [unique[first : first + _KEYS_AT_ONCE] for first in range(0, len(unique), _KEYS_AT_ONCE)]
+    return [
+        _label(row) for part in parts for row in connection.execute(statement.where(LABELS.c.instance_key.in_(part)))
+    ]
+
+
+def _newest(records: Iterable[Label]) -> dict[str, Label]:
+    return {one.instance_key: one for one in records}  # revisions ascend, so the last one stays
+
+
+def _row(one: Label, dialect: str) -> Mapping[str, object]:
+    return asdict(one) | {name: moment_value(getattr(one, name), dialect) for name in _MOMENTS}
+
+
+def _label(row: Sequence[Any]) -> Label:
+    given = dict(zip(_NAMES, row, strict=True))
+    return Label(**given | {name: _READ[type(given[name]) is str](given[name]) for name in _MOMENTS})
+
+
+_READ: Mapping[bool, Callable[[Any], datetime]] = {
+    True: lambda text: datetime.fromisoformat(text).astimezone(UTC),
+    False: lambda moment: moment.astimezone(UTC),
+}
+
+
+def _frame(records: Iterable[Label]) -> pd.DataFrame:
+    frame = pd.DataFrame([asdict(one) for one in records], columns=list(_NAMES))
+    moments = {name: pd.to_datetime(frame[name], utc=True).astype("datetime64[us, UTC]") for name in _MOMENTS}
+    return frame.assign(**moments, label=frame["label"].astype("float64"))

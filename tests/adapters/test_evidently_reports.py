@@ -1,0 +1,80 @@
+"""Evidently on small data: the scores are those its reports show, with our thresholds, in a workspace that opens."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.adapters import evidently_reports
+from flightline.drift import PREDICTION
+from flightline.settings import Settings
+
+pytestmark = pytest.mark.slow
+AT = datetime(2026, 1, 8, tzinfo=UTC)
+THRESHOLDS = {"temperature": 0.5, "shop": 0.2, PREDICTION: 0.3}
+
+
+def frame(seed: int, warmer: float = 0.0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "temperature": np.where(rng.random(400) < 0.1, np.nan, rng.normal(10 + warmer, 3, 400)),
+            "shop": rng.choice(["a", "b", "c"], 400).astype(object),
+            "empty": np.full(400, np.nan),
+            PREDICTION: rng.random(400),
+        }
+    )
+
+
+def values(snapshot) -> dict[str, float]:
+    return {
+        metric["config"]["column"]: float(metric["value"])
+        for metric in snapshot.dict()["metrics"]
+        if metric["config"]["type"].endswith("ValueDrift")
+    }
+
+
+def verdicts(snapshot) -> dict[str, str]:
+    return {
+        test["metric_config"]["params"]["column"]: test["status"].value
+        for test in snapshot.dict()["tests"]
+        if "column" in test["metric_config"]["params"]
+    }
+
+
+@pytest.fixture(scope="module")
+def reports():
+    return evidently_reports.run_reports(frame(0), frame(1, warmer=9), THRESHOLDS, AT)
+
+
+def test_scores_are_those_of_the_reports(reports):
+    scores = evidently_reports.drift_scores(frame(0), frame(1, warmer=9))
+    shown = values(reports["data drift"]) | values(reports["prediction drift"])
+    assert shown == pytest.approx({name: scores[name] for name in ("temperature", "shop", PREDICTION)})
+    assert scores["temperature"] == pytest.approx(3, abs=0.3)  # in standard deviations
+    assert np.isnan(scores["empty"])
+
+
+def test_each_column_is_held_against_its_own_threshold(reports):
+    assert verdicts(reports["data drift"]) == {"temperature": "FAIL", "shop": "SUCCESS"}
+    lax = evidently_reports.run_reports(frame(0), frame(1, warmer=9), THRESHOLDS | {"temperature": 99.0}, AT)
+    assert verdicts(lax["data drift"]) == {"temperature": "SUCCESS", "shop": "SUCCESS"}
+
+
+def test_equal_samples_do_not_drift():
+    scores = evidently_reports.drift_scores(frame(0), frame(0))
+    assert [scores[name] for name in THRESHOLDS] == pytest.approx([0, 0, 0])
+
+
+def test_the_workspace_holds_each_window_once(reports, tmp_path):
+    from evidently.ui.workspace import Workspace
+
+    settings = Settings(root=tmp_path)
+    for window in ("week 1", "week 2", "week 2"):
+        folder = evidently_reports.save_reports(settings, "shops", window, reports)
+    workspace = Workspace(str(folder))
+    (project,) = workspace.list_projects()
+    names = sorted(workspace.get_run(project.id, run).name for run in workspace.list_runs(project.id))
+    kinds = ("data drift", "data quality", "prediction drift")
+    assert names == [f"week {number}: {kind}" for number in (1, 2) for kind in kinds]

@@ -1,0 +1,29 @@
+"""Gauges as Prometheus reads them."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from flightline.adapters.prometheus_textfile import Measured, write_gauges
+
+
+def test_what_is_written_is_what_prometheus_reads(tmp_path):
+    file = write_gauges(
+        tmp_path / "new" / "gauges.prom",
+        [
+            Measured("monitor_loss", "Loss.", 0.5, {"bound": "value"}),
+            Measured("monitor_loss", "Loss.", 0.4, {"bound": "lower"}),
+            Measured("monitor_rows", "Rows.", 7),
+        ],
+    )
+    read = {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(file.read_text())
+        for sample in family.samples
+    }
+    assert read == {("monitor_loss", ("value",)): 0.5, ("monitor_loss", ("lower",)): 0.4, ("monitor_rows", ()): 7.0}
+
+
+def test_writing_again_replaces_the_file(tmp_path):
+    for value in (1, 2):
+        file = write_gauges(tmp_path / "gauges.prom", [Measured("monitor_rows", "Rows.", value)])
+    assert "monitor_rows 2.0" in file.read_text()
+    assert [one.name for one in tmp_path.iterdir()] == ["gauges.prom"]

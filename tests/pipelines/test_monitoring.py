@@ -1,0 +1,204 @@
+"""The flows of labels and monitoring from end to end on a small log: real Prefect, MLflow, SQLite and Evidently."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.event_clock import set_clock
+from flightline.adapters.model_files import load_model
+from flightline.adapters.prediction_log_labels import record_labels
+from flightline.errors import RegistryError
+from flightline.labels import known_labels
+from flightline.lineage import Lineage
+from flightline.monitoring import Action
+from flightline.settings import Settings
+from flightline.specification import Monitoring, Problem
+from flightline.training import TrainingParameters
+from flightline.windows import split
+from pipelines import comparison, models
+from pipelines.models import predict_with
+from pipelines.monitoring import MonitoringResult, run_monitoring
+from tests.filled_log import fill, logged_rows
+from tests.pipelines.small_training_set import START, run_in_flow, small_problem, write_training_set
+
+pytestmark = pytest.mark.slow
+RULE = Monitoring(
+    windows=2, breaches=2, shown_windows=4, min_labels=50, min_days=3, drift_rows=400, label_delay=timedelta(days=1),
+    promise_margin=0.1, calibration_margin=0.2, slope_margin=0.4, loss_margin=0.5,
+)  # fmt: skip
+CLOCK = START + timedelta(days=118, hours=5)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A small problem with a champion, and what the champion says of its test rows."""
+
+    settings: Settings
+    problem: Problem
+    examples: pd.DataFrame
+    features: pd.DataFrame
+    predictions: np.ndarray
+    version: str
+
+    def log(self, predictions: np.ndarray | None = None, features: pd.DataFrame | None = None) -> "Served":
+        given = self.features if features is None else features
+        made = self.predictions if predictions is None else predictions
+        fill(self.settings, logged_rows(self.problem, self.examples, given, made, self.version))
+        return self
+
+    def label(self, examples: pd.DataFrame | None = None) -> "Served":
+        known = self.examples if examples is None else examples
+        record_labels(self.settings, known_labels(known, self.problem, CLOCK, datetime.now(UTC), "data"))
+        return self
+
+    def monitor(self) -> MonitoringResult:
+        set_clock(self.settings, CLOCK)
+        return run_in_flow(lambda: run_monitoring(self.settings, self.problem))
+
+    def record(self) -> dict:
+        return json.loads((self.settings.state_dir / "monitoring" / "latest_decision.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        with prefect_test_harness(server_startup_timeout=120):
+            yield
+
+
+@pytest.fixture(scope="module", params=["classification", "regression"])
+def trained(request, server: None, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """A champion of either task."""
+    task, folder = request.param, tmp_path_factory.mktemp("monitored")
+    settings = Settings(root=folder)
+    shutil.copytree(repository / "feature_repo", settings.feature_repo, ignore=shutil.ignore_patterns("__pycache__"))
+    problem = replace(small_problem(task), entity_keys=("example_id",), monitoring=RULE)
+    key = f"key of {task}"
+    training_set = write_training_set(settings.state_dir / "training_sets" / key[:16], task)
+    name = {"classification": "logistic_regression", "regression": "ridge_regression"}[task]
+    asked = comparison.models_asked(problem, TrainingParameters(model=name, max_iterations=20))
+
+    def story() -> str:
+        best = comparison.train_each(settings, problem, asked, training_set)[0]
+        lineage = Lineage("commit", False, "data", "service", "features", "lock", 0)
+        made = models.register_model(
+            settings, problem, best.parameters, lineage, training_set, best.model, best.evaluation
+        )
+        registry.move_champion(
+            settings, problem.model_name, made.version, by="person:test", why="test", evidence={"by": "hand"}
+        )
+        return made.version
+
+    version = run_in_flow(story)
+    examples, features = pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
+    test = split(examples, problem.windows)["test"]
+    found = registry.get_version(settings, problem.model_name, version)
+    model = load_model(registry.download_model(settings, found))
+    examples = examples[test].assign(outcome="landed")
+    return Served(settings, problem, examples, features[test], predict_with(model, problem, features[test]), version)
+
+
+@pytest.fixture
+def served(trained: Served) -> Served:
+    """The same, with an empty log."""
+    file = trained.settings.prediction_log_file
+    for name in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+        name.unlink(missing_ok=True)
+    return trained
+
+
+def test_a_healthy_model_is_ok_and_all_is_written(served):
+    result = served.log().label().monitor()
+    assert result.decision.action is Action.OK, result.decision
+    page = result.page.read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert "<h1><span class=action>ok</span>The latest window keeps all bounds" in page
+    assert page.index("Performance") < page.index("<h2>Why") < page.index("<h2>Windows")
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    record = served.record()
+    assert record["decision"]["action"] == "ok"
+    assert len(record["windows"]) == RULE.shown_windows
+    assert {one["column"] for one in record["inputs"]["columns"]} == {"first", "second", "side", "prediction"}
+    gauges = (served.settings.state_dir / "monitoring" / "flightline_monitor.prom").read_text()
+    assert 'flightline_monitor_decision{decision="ok"} 1.0' in gauges
+    assert 'flightline_monitor_decision{decision="retrain"} 0.0' in gauges
+
+
+def test_monitoring_again_changes_nothing_but_reuses(served):
+    first = served.log().label().monitor()
+    kept = served.record()
+    again = served.monitor()
+    assert again.decision == first.decision
+    assert served.record() == kept
+
+
+def test_labels_that_differ_from_the_predictions_ask_for_a_retraining(served):
+    moved = (
+        served.predictions + 3 if served.problem.task == "regression" else np.clip(served.predictions * 0.2, 0.01, 1)
+    )
+    result = served.log(predictions=moved).label().monitor()
+    assert result.decision.action is Action.RETRAIN
+    assert any("calibration BREACHED" in reason for reason in result.decision.reasons)
+    assert "<span class=bad>breached</span>" in result.page.read_text()
+
+
+def test_without_a_prediction_it_says_so(served):
+    result = served.monitor()
+    assert result.decision.action is Action.WATCH
+    assert "no prediction was logged" in result.decision.summary
+    assert "No prediction was logged" in result.page.read_text()
+
+
+def test_without_labels_it_says_so_and_is_not_ok(served):
+    result = served.log().monitor()
+    assert result.decision.action is Action.WATCH
+    assert "the outcome of 0% of the predictions is known" in result.decision.summary
+
+
+def test_a_feature_that_went_missing_asks_to_watch_and_is_named(served):
+    gone = served.features.assign(first=np.nan)
+    result = served.log(features=gone).label().monitor()
+    assert result.decision.action is Action.WATCH
+    assert any(reason.startswith("first is missing in 100% of the predictions") for reason in result.decision.reasons)
+
+
+def test_labels_known_after_the_clock_are_not_used(served):
+    """The same labels, all known a day after the clock: as good as none."""
+    late = served.examples.assign(label_known_at=pd.Timestamp(CLOCK + timedelta(days=1)))
+    result = served.log().label(late).monitor()
+    assert result.decision.action is Action.WATCH
+    assert sum(one["labelled"] for one in served.record()["windows"]) == 0
+
+
+def test_answers_of_another_version_are_not_the_champions(served):
+    other = replace(served, version="99")
+    other.log()
+    assert "no prediction was logged" in served.monitor().decision.summary
+
+
+def test_reports_lie_in_a_workspace_once_for_each_window(served):
+    from evidently.ui.workspace import Workspace
+
+    served.log().label().monitor()
+    served.monitor()
+    workspace = Workspace(str(served.settings.state_dir / "evidently"))
+    (project,) = workspace.list_projects()
+    names = [workspace.get_run(project.id, run).name for run in workspace.list_runs(project.id)]
+    assert sorted(name.split(": ")[1] for name in names) == ["data drift", "data quality", "prediction drift"]
+
+
+def test_without_a_champion_it_says_what_to_do(server, tmp_path: Path):
+    settings = Settings(root=tmp_path)
+    set_clock(settings, CLOCK)
+    with pytest.raises(RegistryError, match="has no champion to monitor; run `make train`"):
+        run_in_flow(lambda: run_monitoring(settings, small_problem("classification")))

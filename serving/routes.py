@@ -8,6 +8,7 @@ from flightline.problem import PROBLEM
 from serving.dependencies import (
     AssetsDep,
     BoundedJson,
+    CanaryDep,
     ClockDep,
     ClockIfSetDep,
     KnownModel,
@@ -41,11 +42,18 @@ HEALTH: dict[int | str, dict[str, Any]] = documented(431, 500) | {503: {"model":
 
 @router.post("/v1/models/{name}:predict", dependencies=[BoundedJson], responses=REFUSALS, tags=["model"])
 async def predict(
-    name: KnownModel, predictor: PredictorDep, clock: ClockDep, recorder: RecorderDep, body: Instances[Instance]
+    name: KnownModel,
+    predictor: PredictorDep,
+    canary: CanaryDep,
+    clock: ClockDep,
+    recorder: RecorderDep,
+    body: Instances[Instance],
 ) -> Predictions[Prediction]:
     """Predict for one or more instances with what is known at the event clock."""
     # In the event loop: handing it to a thread takes longer than predicting.
     answered = predictor.predict(body.instances, clock)
+    if canary.challenger is not None:
+        answered = await canary.answer(predictor, answered, body.instances, clock)
     ids = await recorder.record("predict", predictor, clock, answered, body.instances)
     return Predictions[Prediction](
         predictions=[

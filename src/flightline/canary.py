@@ -132,7 +132,7 @@ def is_chosen(instance_key: str, version: str, share: float) -> bool:
     Examples
     --------
     >>> sum(is_chosen(str(key), "4", 0.1) for key in range(10_000))
-    1022
+    973
     """
     digest = hashlib.sha256(f"{version}:{instance_key}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64

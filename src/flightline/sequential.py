@@ -58,7 +58,7 @@ def confidence_sequence(gains: np.ndarray, alpha: float, spread: float) -> tuple
     --------
     >>> lower, upper = confidence_sequence(np.array([1.0, 2.0, 1.5, 1.2, 1.8, 1.4, 1.6, 1.3]), 0.05, 0.5)
     >>> lower.round(2).tolist()[-2:], upper.round(2).tolist()[-2:]
-    ([0.65, 0.77], [2.32, 2.18])
+    ([0.95, 1.04], [2.05, 1.91])
     """
     values = np.asarray(gains, dtype=float)
     counts = np.arange(1, values.shape[-1] + 1)
@@ -90,7 +90,7 @@ def first_crossing(gains: np.ndarray, alpha: float, spread: float) -> Crossing |
     Examples
     --------
     >>> first_crossing(np.array([1.0, 2.0, 1.5, 1.2, 1.8, 1.4, 1.6, 1.3]), 0.05, 0.5)
-    Crossing(values=4, side='better')
+    Crossing(values=6, side='better')
     """
     if not len(gains):
         return None

@@ -154,9 +154,7 @@ def _ask(
     return given, took
 
 
-def _inputs(
-    model: ServedModel, answered: Sequence[Answered], instances: Sequence[Instance]
-) -> list[dict[str, Value]]:
+def _inputs(model: ServedModel, answered: Sequence[Answered], instances: Sequence[Instance]) -> list[dict[str, Value]]:
     """Give the challenger its own columns of what was read for the champion: the store is not asked again."""
     known = [{**(one.row.values if one.row else {}), **one.inputs} for one in answered]
     if all(name in known[0] for name in model.kinds):

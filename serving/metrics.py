@@ -74,7 +74,10 @@ MODEL_REFUSED = Gauge(
     "flightline_model_refused", "1 while the newest model is refused.", registry=_OWN, multiprocess_mode="livemax"
 )
 CANARY_FAULTS_COUNTED = Counter(
-    "flightline_canary_faults", "Rows a challenger failed or was slow for, or was not asked for.", ["reason"], registry=_OWN
+    "flightline_canary_faults",
+    "Rows a challenger failed or was slow for, or was not asked for.",
+    ["reason"],
+    registry=_OWN,
 )
 CANARY_SECONDS = Histogram(
     "flightline_canary_seconds", "Time of a challenger to predict, by request.", registry=_OWN, buckets=_SECONDS

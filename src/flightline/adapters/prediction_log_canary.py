@@ -44,7 +44,8 @@ def read_counts(settings: Settings, setting: CanarySetting) -> ChallengerCounts:
     sums = [sa.func.coalesce(sa.func.sum(CANARY_COUNTS.c[name]), 0) for name in _NAMES]
     with _connected(settings) as connection:
         *whole, seconds = connection.execute(sa.select(*sums).where(CANARY_COUNTS.c.canary == name_of(setting))).one()
-    return ChallengerCounts(*(int(one) for one in whole), seconds=float(seconds))
+    asked, failed, slow, dropped = (int(one) for one in whole)
+    return ChallengerCounts(asked, failed, slow, dropped, float(seconds))
 
 
 @contextmanager

@@ -74,7 +74,7 @@ class Challenger:
     model: ServedModel
     thread: ChallengerThread
     slow_seconds: float
-    counts: ChallengerCounts = ChallengerCounts()
+    counts: ChallengerCounts = field(default_factory=ChallengerCounts)
     _in_a_row: int = 0
     _paused_until: float = 0.0
     _stuck: "asyncio.Future[Any] | None" = field(default=None, repr=False)

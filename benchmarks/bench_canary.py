@@ -1,4 +1,4 @@
-"""How often the canary errs: promotions of what is no better, looked at every day, and days until what is better is seen.
+"""How often the canary errs: promotions of what is no better, looked at daily, and days until what is better is seen.
 
     python benchmarks/bench_canary.py [--root PATH] [--draws 4000] [--iterations 60]
 
@@ -154,7 +154,7 @@ def show_false(rows: Rows, draws: int) -> float:
 def show_power(rows: Rows, draws: int) -> None:
     """Print how often, and after how many days, what is better is promoted."""
     rng, shape = np.random.default_rng(11), (draws, RULE.max_days)
-    print(f"\n| champion: the same setting, but | true gain | mean by deviation of a day | promoted | days, median |")
+    print("\n| champion: the same setting, but | true gain | mean by deviation of a day | promoted | days, median |")
     print("|---|---|---|---|---|")
     for name, gains in real_gains(rows):
         is_promoted, days = judge(rng.choice(gains, shape))

@@ -1,4 +1,4 @@
-"""A challenger beside the champion: in shadow it changes nothing, with a share it answers its own, broken it harms nobody."""
+"""A challenger in shadow changes no answer, with a share it answers its own instances, broken it harms nobody."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -83,7 +83,7 @@ def live(
         labels.append(
             Label(
                 instance_key=instance_key(keys), revision=1, outcome=LABELLED, label=label,
-                known_at=at + timedelta(hours=5), recorded_at=at, clock=at, data_md5="d",
+                known_at=at + timedelta(hours=5), recorded_at=at, clock=at + timedelta(hours=5), data_md5="d",
             )
         )  # fmt: skip
     fill(settings, rows)

@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
@@ -114,6 +115,7 @@ def act(settings: Settings, problem: Problem, evidence: CanaryEvidence, decision
         mode="shadow",
         purpose="rollback",
         since=evidence.clock,
+        begun=uuid4().hex,
     )
     write_canary(settings, name, guard)
     return (
@@ -185,6 +187,7 @@ def start_canary(settings: Settings, problem: Problem, version: str, mode: Mode,
         share=share,
         purpose=_purpose(settings, name, str(found.version)),
         since=read_clock(settings),
+        begun=uuid4().hex,
     )
     write_canary(settings, name, setting)
     return setting

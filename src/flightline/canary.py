@@ -33,6 +33,7 @@ class CanarySetting(BaseModel):
     share: float = Field(default=0.0, ge=0, le=MOST_SHARE, description="Of the instances it answers, in mode share.")
     purpose: Purpose = "promotion"
     since: AwareDatetime = Field(description="Where the event clock stood when it began.")
+    begun: str = Field(default="", description="Tells it from others that began at the same event clock.")
 
 
 class Action(StrEnum):

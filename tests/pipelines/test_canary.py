@@ -197,6 +197,13 @@ def test_errors_and_latency_drop_it_at_once(settings: Settings, counts: dict) ->
     assert read_canary(settings, PROBLEM.model_name) is None
 
 
+def test_begun_again_it_is_counted_anew(settings: Settings) -> None:
+    start(settings)
+    add_counts(settings, read_canary(settings, PROBLEM.model_name), ChallengerCounts(asked=100, failed=100))
+    start(settings)
+    assert judge(settings).action is Action.WATCH
+
+
 def test_a_canary_beside_another_champion_ends(settings: Settings) -> None:
     start(settings)
     crown(settings, register(settings, fitted(KINDS)))

@@ -21,7 +21,8 @@ _NAMES = ("asked", "failed", "slow", "dropped", "seconds")
 
 def name_of(setting: CanarySetting) -> str:
     """Name a canary: the same versions started again, or in another mode, are counted anew."""
-    return f"{setting.champion}:{setting.version}:{setting.mode}:{setting.since.astimezone(UTC).isoformat()}"
+    since = setting.since.astimezone(UTC).isoformat()
+    return f"{setting.champion}:{setting.version}:{setting.mode}:{since}:{setting.begun}"
 
 
 def add_counts(settings: Settings, setting: CanarySetting, counts: ChallengerCounts) -> None:

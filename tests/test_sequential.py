@@ -8,7 +8,7 @@ from scipy import stats
 
 from flightline.sequential import confidence_sequence, first_crossing
 
-ALPHA, SPREAD, SEQUENCES, LOOKS = 0.05, 0.06, 4000, 28
+ALPHA, SPREAD, SEQUENCES, LOOKS = 0.05, 0.05, 4000, 28
 
 
 def nothing(kind: str) -> np.ndarray:

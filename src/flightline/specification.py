@@ -209,7 +209,7 @@ class Canary:
 
     block_days: int = 3
     alpha: float = 0.05
-    spread: float = 0.06
+    spread: float = 0.05
     max_days: int = 84
     min_rows: int = 20
     min_coverage: float = 0.8

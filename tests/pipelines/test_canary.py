@@ -199,6 +199,7 @@ def test_errors_and_latency_drop_it_at_once(settings: Settings, counts: dict) ->
 
 def test_begun_again_it_is_counted_anew(settings: Settings) -> None:
     start(settings)
+    live(settings, 1, {"1": 1.5, "2": 0.1})
     add_counts(settings, read_canary(settings, PROBLEM.model_name), ChallengerCounts(asked=100, failed=100))
     start(settings)
     assert judge(settings).action is Action.WATCH

@@ -14,7 +14,6 @@ from flightline.errors import ClockError, FeatureError, ModelFileError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from serving.assets import Assets
-from serving.canary import Canary
 from serving.prediction import Predictor, check_count
 from serving.recorder import Recorder
 
@@ -82,14 +81,6 @@ async def get_recorder(request: Request) -> Recorder:
 
 
 RecorderDep = Annotated[Recorder, Depends(get_recorder)]
-
-
-async def get_canary(request: Request) -> Canary:
-    """Give the canary of this worker."""
-    return request.app.state.canary
-
-
-CanaryDep = Annotated[Canary, Depends(get_canary)]
 
 
 async def get_reason(assets: AssetsDep, settings: SettingsDep, recorder: RecorderDep) -> str | None:

@@ -244,3 +244,26 @@ def test_the_folder_of_the_champion_is_left_alone(client, settings: Settings, tm
     put_challenger(settings, setting_of())
     put_model(settings, "5")
     assert (canary_folder(settings) / "4" / "model.skops").is_file()
+
+
+def test_a_challenger_may_take_columns_that_the_champion_does_not(client, settings: Settings) -> None:
+    put_model(settings, "5", {"delay": "float64"})
+    setting = setting_of("share", 0.5, champion="5")
+    put_challenger(settings, setting)
+    wait_for_challenger(client, setting)
+    answer = client.post(PREDICT, json={"instances": [INSTANCE | {"flight": number} for number in range(1, 41)]}).json()
+    ids = [one["prediction_id"] for one in answer["predictions"] if one["answered_by"] == "4"]
+    rows = logged(settings).set_index("prediction_id")
+    assert answer["model"]["version"] == "5"
+    assert {tuple(rows.loc[one, "features"]) for one in ids} == {tuple(KINDS)}
+    assert rows.loc[ids[0], "features"]["scheduled_minute"] == 9 * 60
+
+
+def test_when_the_champion_moves_the_challenger_stops(client, settings: Settings) -> None:
+    put_challenger(settings, setting_of("share", 0.5))
+    wait_for_challenger(client, setting_of("share", 0.5))
+    put_model(settings, "5")
+    wait_for_challenger(client, None)
+    answer = client.post(PREDICT, json={"instances": [INSTANCE | {"flight": number} for number in range(1, 41)]}).json()
+    assert answer["model"]["version"] == "5"
+    assert {one["answered_by"] for one in answer["predictions"]} == {None}

@@ -128,6 +128,18 @@ labels: $(READY)  ## Join outcomes that are known by the event clock to logged p
 monitor: $(READY)  ## Judge the logged predictions by their labels: decision, reasons, and a page
 	@$(RUN) -m pipelines.monitoring
 
+.PHONY: canary
+canary: $(READY)  ## Judge what runs beside the champion: promote, keep watching, drop, or roll back
+	@$(RUN) -m pipelines.canary judge
+
+.PHONY: canary-start
+canary-start: $(READY)  ## Let a version run beside the champion: make canary-start VERSION=4, and MODE=share SHARE=.1 to let it answer
+	@$(RUN) -m pipelines.canary start --version "$(VERSION)" $(if $(MODE),--mode $(MODE)) $(if $(SHARE),--share $(SHARE))
+
+.PHONY: canary-stop
+canary-stop: $(READY)  ## End what runs beside the champion, which stays
+	@$(RUN) -m pipelines.canary stop
+
 # Prefect's own state is apart too: what it caches lies in the simulations' folders.
 .PHONY: simulate
 simulate: $(READY)  ## Live through real days: make simulate FROM=2013-12-27 TO=2013-12-30 STEP=60 (minutes)
@@ -206,6 +218,10 @@ bench-serve: $(READY)  ## Compare the service with `mlflow models serve` and `fe
 .PHONY: bench-monitor
 bench-monitor: $(READY)  ## Measure monitoring's false alarms and delays, on the training set of `make train`
 	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_monitor.py
+
+.PHONY: bench-canary
+bench-canary: $(READY)  ## Measure how often the canary errs under daily looks, on the training set of `make train`
+	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_canary.py
 
 .PHONY: bench-log
 bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed

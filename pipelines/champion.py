@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flightline.adapters import mlflow_registry as registry
@@ -46,12 +47,17 @@ def fetch_champion(settings: Settings, problem: Problem) -> str | None:
     champion = registry.version_of(settings, problem.model_name, registry.CHAMPION)
     if champion is None:
         return None
-    manifest = _manifest(settings, problem, champion)
+    fetch_version(settings, problem, champion, settings.serving_models_dir)
+    return str(champion.version)
+
+
+def fetch_version(settings: Settings, problem: Problem, found: registry.ModelVersion, folder: Path) -> None:
+    """Bring a version's model file into a folder of served models, after checking it; raises as `fetch_champion`."""
+    manifest = _manifest(settings, problem, found)
     check_problem(manifest)
-    file = registry.download_model(settings, champion)
+    file = registry.download_model(settings, found)
     load_model(file, manifest.sha256)
-    write_served_model(settings.serving_models_dir, manifest, file)
-    return manifest.version
+    write_served_model(folder, manifest, file)
 
 
 def load_version(settings: Settings, problem: Problem, version: str) -> ServedModel:

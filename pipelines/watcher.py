@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable
 
 from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.canary_registry import read_canary
+from flightline.adapters.canary_setting import canary_folder, read_setting, write_setting
 from flightline.adapters.served_model import (
     ModelManifest,
     Refusal,
@@ -28,7 +30,7 @@ from flightline.errors import FlightlineError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from flightline.specification import Problem
-from pipelines.champion import fetch_champion
+from pipelines.champion import fetch_champion, fetch_version
 
 LOG = logging.getLogger("watcher")
 # A registry that does not answer is asked again at the next look, not for minutes.
@@ -42,8 +44,33 @@ class Watcher:
         self._settings, self._problem = settings, problem
         self._said = ""
         self._whole: tuple[str, object] | None = None
+        self._said_of_canary = ""
 
     def look(self) -> None:
+        """Look once at the champion, and at what runs beside it."""
+        self.look_at_champion()
+        self.look_at_canary()
+
+    def look_at_canary(self) -> None:
+        """Bring the challenger of the canary's setting and then the setting, or take the setting away."""
+        folder = canary_folder(self._settings)
+        try:
+            setting = read_canary(self._settings, self._problem.model_name)
+            if setting is not None:
+                found = registry.get_version(self._settings, self._problem.model_name, setting.version)
+                held = current_manifest(folder)
+                if held is None or held.version != setting.version or not is_whole(folder, held):
+                    fetch_version(self._settings, self._problem, found, folder)
+            if setting != read_setting(folder):
+                write_setting(folder, setting)
+            said = f"version {setting.version} runs beside the champion ({setting.mode})" if setting else ""
+        except Exception as err:  # noqa: BLE001  # as above; and a challenger that cannot be brought does not run
+            said = f"no challenger is brought: {type(err).__name__}: {err}"
+        if said != self._said_of_canary:
+            LOG.info(said or "no challenger runs beside the champion")
+        self._said_of_canary = said
+
+    def look_at_champion(self) -> None:
         """Look once; whatever fails is logged once, and the folder stays as it is."""
         folder = self._settings.serving_models_dir
         try:

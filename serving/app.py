@@ -12,6 +12,7 @@ from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from serving.access import needs_key
 from serving.assets import AssetKeeper
+from serving.canary import Canary
 from serving.documentation import require_keys
 from serving.errors import add_error_handlers
 from serving.metrics import begin_at_zero
@@ -30,24 +31,33 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     begin_at_zero()
     app.state.keeper = keeper = AssetKeeper(settings)
     keeper.refresh()
-    fresh = asyncio.create_task(_keep_fresh(keeper, settings.serving.poll_seconds))
+    canary = app.state.canary
+    canary.refresh(keeper.assets)
+    beside = [
+        asyncio.create_task(task)
+        for task in (_keep_fresh(keeper, canary, settings.serving.poll_seconds), canary.run(), canary.keep_counts())
+    ]
     # One thread for each prediction: on a busy machine more of them wait for one another.
     with threadpool_limits(1):
         yield
-    fresh.cancel()
-    with suppress(asyncio.CancelledError):
-        await fresh
+    for task in beside:
+        task.cancel()
+    for task in beside:
+        with suppress(asyncio.CancelledError):
+            await task
+    await canary.close()
     keeper.close()
     app.state.recorder.close()
     stop_tracing()
 
 
-async def _keep_fresh(keeper: AssetKeeper, seconds: float) -> None:
+async def _keep_fresh(keeper: AssetKeeper, canary: Canary, seconds: float) -> None:
     """Look for a new model or new features again and again, beside the requests."""
     while True:
         await asyncio.sleep(seconds)
         try:
             await asyncio.to_thread(keeper.refresh)
+            await asyncio.to_thread(canary.refresh, keeper.assets)
         except Exception:
             # Whatever it is, what is served now is whole and goes on.
             LOG.exception("looking for a new model failed; the one that is served stays")
@@ -70,7 +80,8 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,  # it would send clients where their own Host header says
     )
     app.state.settings = settings
-    app.state.recorder = Recorder(settings)  # opens the log when it is first needed
+    app.state.recorder = recorder = Recorder(settings)  # opens the log when it is first needed
+    app.state.canary = Canary(settings, recorder)
     add_safeguards(app, settings)
     app.include_router(router)
     add_error_handlers(app)

@@ -26,6 +26,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 AGES_EVERY_SECONDS = 0.1
 BOUNDS = ("concurrent", "body", "time")
 LIMITS = ("requests", "wrong_keys")
+CANARY_FAULTS = ("failed", "slow", "dropped", "refused")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _AGES = (_MINUTE, 10 * _MINUTE, _HOUR, 3 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY)
@@ -72,6 +73,15 @@ MODELS_REFUSED = Counter("flightline_models_refused", "Delivered models that wer
 MODEL_REFUSED = Gauge(
     "flightline_model_refused", "1 while the newest model is refused.", registry=_OWN, multiprocess_mode="livemax"
 )
+CANARY_FAULTS_COUNTED = Counter(
+    "flightline_canary_faults",
+    "Rows a challenger failed or was slow for, or was not asked for.",
+    ["reason"],
+    registry=_OWN,
+)
+CANARY_SECONDS = Histogram(
+    "flightline_canary_seconds", "Time of a challenger to predict, by request.", registry=_OWN, buckets=_SECONDS
+)
 LOG_SECONDS = Histogram(
     "flightline_log_write_seconds", "Time to write predictions to the log.", registry=_OWN, buckets=_SECONDS
 )
@@ -116,7 +126,7 @@ def record_rate_limited(why: str) -> None:
 
 
 def record_rows(door: str, count: int, version: str, role: str) -> None:
-    """Count predictions.
+    """Count predictions that are answers.
 
     Parameters
     ----------
@@ -128,7 +138,28 @@ def record_rows(door: str, count: int, version: str, role: str) -> None:
         Of the model that made them.
     """
     _child(ROWS, door).inc(count)
+    record_prediction(version, role, count)
+
+
+def record_prediction(version: str, role: str, count: int = 1) -> None:
+    """Count predictions by the version that made them, and its role: champion, challenger or shadow."""
     _child(PREDICTIONS, version, role).inc(count)
+
+
+def record_canary(reason: str, rows: int, seconds: float | None = None) -> None:
+    """Count what a challenger was asked.
+
+    Parameters
+    ----------
+    reason
+        What was wrong, one of `CANARY_FAULTS`; empty if nothing was.
+    seconds
+        It took, if it was asked.
+    """
+    if reason:
+        _child(CANARY_FAULTS_COUNTED, reason).inc(rows)
+    if seconds is not None:
+        CANARY_SECONDS.observe(seconds)
 
 
 class _Sampler:
@@ -178,6 +209,8 @@ def begin_at_zero() -> None:
         _child(BUSY, bound).inc(0)
     for why in LIMITS:
         _child(RATE_LIMITED, why).inc(0)
+    for reason in CANARY_FAULTS:
+        _child(CANARY_FAULTS_COUNTED, reason).inc(0)
 
 
 _held: dict[str, str] = {}
@@ -189,7 +222,7 @@ def set_served(role: str, version: str | None, since: datetime | None = None) ->
     Parameters
     ----------
     role
-        champion, shadow or canary.
+        champion, shadow or challenger.
     version
         None if it holds none any more.
     since

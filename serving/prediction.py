@@ -15,6 +15,7 @@ from flightline.adapters.feast_online import FeatureRow
 from flightline.adapters.served_model import ServedModel
 from flightline.clock import is_late_request
 from flightline.errors import ModelFileError, RequestError
+from flightline.logged_prediction import Role
 from flightline.prediction import predict_rows
 from flightline.problem import PROBLEM
 from flightline.quick_model import Value
@@ -79,11 +80,17 @@ class Answered:
         The model's input by column; None where it is missing.
     row
         What the feature store knew; None if the features came with the request.
+    by
+        The model that gave it, if it was not the one that was asked first.
+    role
+        Whether it is the answer (champion, challenger) or made beside it (shadow).
     """
 
     value: float
     inputs: Mapping[str, Value]
     row: FeatureRow | None = None
+    by: ServedModel | None = None
+    role: Role = "champion"
 
 
 @dataclass(frozen=True)
@@ -239,6 +246,7 @@ def prediction_of(instance: Instance, answered: Answered, clock: datetime, predi
                 for view, stamp in row.event_timestamps.items()
                 if stamp <= clock
             },
+            "answered_by": answered.by.manifest.version if answered.by else None,
             "notes": _notes(prediction_time, clock),
         }
     )

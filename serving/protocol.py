@@ -24,6 +24,9 @@ class Answer(BaseModel):
     feature_ages_seconds: dict[str, int] = Field(
         description="By feature view, from when its values became known to as_of; also of stale ones."
     )
+    answered_by: str | None = Field(
+        default=None, description="The version that answered in place of `model`'s, while a challenger takes a share."
+    )
     notes: list[str] = Field(description="What to know before relying on it.")
 
 

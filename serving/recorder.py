@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter as Tally
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -13,7 +14,7 @@ from flightline.errors import LogError
 from flightline.logged_prediction import Door
 from flightline.settings import Settings
 from serving.logs import request_id
-from serving.metrics import record_features, record_log_failure, record_log_write, record_rows
+from serving.metrics import record_features, record_log_failure, record_log_write, record_prediction, record_rows
 from serving.prediction import REQUEST_FIELDS, Answered, Predictor
 from serving.schemas import Instance, moment_of, prediction_time_of
 from serving.tracing import span
@@ -60,9 +61,33 @@ class Recorder:
         _count(door, predictor, clock, answered)
         if not self._is_enabled:
             return [uuid4().hex for _ in answered]
-        rows = _rows(door, predictor, clock, answered, instances)
+        rows = _rows(door, predictor, clock, answered, instances, request_id.get())
         await self._put(rows)
         return [row.prediction_id for row in rows]
+
+    def rows_beside(
+        self,
+        predictor: Predictor,
+        clock: datetime,
+        answered: Sequence[Answered],
+        instances: Sequence[Instance | None],
+        request: str,
+    ) -> list[LoggedPrediction]:
+        """Make the rows of predictions that were made beside an answer, and count them."""
+        for one in answered:
+            record_prediction(*_maker(one, predictor))
+        return _rows("predict", predictor, clock, answered, instances, request)
+
+    async def put_beside(self, rows: Sequence[LoggedPrediction]) -> None:
+        """Write such rows; no answer waits for them.
+
+        Raises
+        ------
+        LogError
+            If they cannot be written.
+        """
+        if rows and self._is_enabled:
+            await self._put(rows)
 
     async def _put(self, rows: Sequence[LoggedPrediction]) -> None:
         with span("log", rows=len(rows)):
@@ -121,13 +146,15 @@ def _rows(
     clock: datetime,
     answered: Sequence[Answered],
     instances: Sequence[Instance | None],
+    request: str,
 ) -> list[LoggedPrediction]:
-    manifest, now, request = predictor.model.manifest, datetime.now(UTC), request_id.get()
+    now = datetime.now(UTC)
     watermarks = predictor.features.watermarks if door == "predict" else {}
     rows = []
     for one, instance in zip(answered, instances, strict=True):
         keys = {name: getattr(instance, name) for name in REQUEST_FIELDS} if instance else {}
         known = one.row or NOTHING_KNOWN
+        manifest = (one.by or predictor.model).manifest
         rows.append(
             LoggedPrediction(
                 prediction_id=uuid4().hex,
@@ -147,15 +174,21 @@ def _rows(
                 model_name=manifest.name,
                 model_version=manifest.version,
                 feature_service=manifest.feature_service,
-                role="champion",
+                role=one.role,
                 door=door,
             )
         )
     return rows
 
 
+def _maker(one: Answered, predictor: Predictor) -> tuple[str, str]:
+    """Say which version gave an answer, and in which role."""
+    return (one.by or predictor.model).manifest.version, one.role
+
+
 def _count(door: Door, predictor: Predictor, clock: datetime, answered: Sequence[Answered]) -> None:
-    record_rows(door, len(answered), predictor.model.manifest.version, "champion")
+    for maker, count in Tally(_maker(one, predictor) for one in answered).items():
+        record_rows(door, count, *maker)
     rows = [one.row for one in answered if one.row is not None]
     if rows:
         record_features(

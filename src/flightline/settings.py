@@ -55,6 +55,15 @@ class ServingSettings(BaseModel, frozen=True):
     log_format: Literal["auto", "text", "json"] = Field(
         default="auto", description="'auto': text on a terminal in the profile local, else JSON lines."
     )
+    canary_seconds: float = Field(
+        default=0.1,
+        gt=0,
+        le=5,
+        description="How long a challenger may take; an answer waits so long for one that takes a share, no longer.",
+    )
+    canary_rows: int = Field(
+        default=2000, ge=1, description="Rows that may wait for a shadow in a worker; what comes beyond is not asked."
+    )
     slow_request_seconds: float = Field(default=1, gt=0, description="A request that takes longer is logged.")
     otlp_endpoint: str = Field(
         default="", description="Where traces go by OTLP/HTTP, such as http://collector:4318; empty: none are made."

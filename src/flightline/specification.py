@@ -182,6 +182,50 @@ class Monitoring:
 
 
 @dataclass(frozen=True)
+class Canary:
+    """When a challenger is promoted or dropped by live labels; `make bench-canary` measures how often it errs.
+
+    Parameters
+    ----------
+    block_days
+        Days that are judged as one value: days beside each other hang together, and single days are skewed.
+    alpha
+        How often a challenger that is no better may be promoted, however often one looks; and how
+        often one that is no worse may be dropped for its losses.
+    spread
+        See `sequential.confidence_sequence`, for blocks. A smaller one waits longer and bears more skew.
+    max_days
+        After so many judged days a challenger that is not credibly better is dropped.
+    min_rows
+        Labelled pairs that a day needs to be judged.
+    min_coverage
+        The share of a day's pairs whose outcome must be known, 0..1, for the day to be judged.
+    error_share, slow_share
+        The share of the challenger's rows that may fail, and that may take longer than
+        `serving.canary_seconds`, 0..1.
+    min_faults
+        Fewer failures, or slow rows, than this decide nothing.
+    """
+
+    block_days: int = 3
+    alpha: float = 0.05
+    spread: float = 0.05
+    max_days: int = 84
+    min_rows: int = 20
+    min_coverage: float = 0.8
+    error_share: float = 0.01
+    slow_share: float = 0.05
+    min_faults: int = 5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.block_days <= self.max_days or not 0 < self.alpha < 0.5 or self.spread <= 0:
+            raise ValueError(
+                "canary needs 1 <= block_days <= max_days, 0 < alpha < 0.5 and spread > 0, got "
+                f"{self.block_days}, {self.max_days}, {self.alpha}, {self.spread}"
+            )
+
+
+@dataclass(frozen=True)
 class Problem:
     """Everything that the rest of the code must know about the problem, and nothing of the tools.
 
@@ -217,6 +261,8 @@ class Problem:
         Probability at and above which a classification's answer is yes.
     monitoring
         See `Monitoring`.
+    canary
+        See `Canary`.
     """
 
     model_name: str
@@ -234,3 +280,4 @@ class Problem:
     leak_test_moments: tuple[datetime, ...]
     decision_threshold: float = 0.5
     monitoring: Monitoring = Monitoring()
+    canary: Canary = Canary()

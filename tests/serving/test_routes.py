@@ -36,6 +36,7 @@ def test_answers_in_the_protocols_shape(client: TestClient) -> None:
         "as_of": "2013-12-31T12:00:00Z",
         "missing_features": {"weather": "after the clock"},
         "feature_ages_seconds": {"recent": 300},
+        "answered_by": None,
         "notes": [],
     }
 

@@ -69,6 +69,20 @@ LABELS = sa.Table(
     sa.PrimaryKeyConstraint("instance_key", "revision", name="pk_labels"),
     sa.Index("ix_labels_known_at", "known_at"),
 )
+CANARY_COUNTS = sa.Table(
+    "canary_counts",
+    METADATA,
+    sa.Column("count_id", sa.String(32), nullable=False),
+    sa.Column("recorded_at", _MOMENT, nullable=False),
+    sa.Column("canary", sa.Text, nullable=False),
+    sa.Column("asked", sa.Integer, nullable=False),
+    sa.Column("failed", sa.Integer, nullable=False),
+    sa.Column("slow", sa.Integer, nullable=False),
+    sa.Column("dropped", sa.Integer, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.PrimaryKeyConstraint("count_id", name="pk_canary_counts"),
+    sa.Index("ix_canary_counts_canary", "canary"),
+)
 COLUMNS = tuple(column.name for column in PREDICTIONS.columns)
 MOMENTS = tuple(column.name for column in PREDICTIONS.columns if column.type is _MOMENT)
 DOCUMENTS = tuple(column.name for column in PREDICTIONS.columns if column.type is _DOCUMENT)

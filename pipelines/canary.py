@@ -1,0 +1,260 @@
+"""The canary: `python -m pipelines.canary judge | start | stop`.
+
+`judge` is a flow: it reads what champion and challenger said of the same instances, and
+promotes, keeps watching or drops; after a promotion the old champion goes on in shadow and
+comes back by the same rule. `start` and `stop` change a setting that services follow.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.canary_registry import read_canary, record_decision, write_canary
+from flightline.adapters.event_clock import read_clock
+from flightline.adapters.prediction_log_canary import read_counts
+from flightline.canary import (
+    MOST_SHARE,
+    Action,
+    CanaryDecision,
+    CanarySetting,
+    ChallengerCounts,
+    JudgedDay,
+    Mode,
+    Purpose,
+    decide_canary,
+)
+from flightline.errors import RegistryError
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from flightline.specification import Problem
+from pipelines.canary_rows import collect_days
+from pipelines.command import run_command
+from pipelines.progress import stage
+from pipelines.retries import is_log_error
+
+
+@dataclass(frozen=True)
+class CanaryEvidence:
+    """What a decision rests on."""
+
+    setting: CanarySetting
+    clock: datetime
+    days: tuple[JudgedDay, ...]
+    counts: ChallengerCounts
+
+    def as_record(self, problem: Problem, decision: CanaryDecision) -> dict[str, object]:
+        """Write it down in plain values, with the decision and the rule it follows."""
+        return {
+            "action": str(decision.action),
+            "summary": decision.summary,
+            "version": self.setting.version,
+            "champion": self.setting.champion,
+            "purpose": self.setting.purpose,
+            "judged_days": len(self.days),
+            "clock": self.clock.isoformat(),
+            "decision": asdict(decision),
+            "setting": self.setting.model_dump(mode="json"),
+            "counts": asdict(self.counts),
+            "rule": asdict(problem.canary),
+            "metric": problem.primary_metric,
+            "days": [asdict(day) for day in self.days],
+        }
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
+def gather(settings: Settings, problem: Problem, setting: CanarySetting, clock: datetime) -> CanaryEvidence:
+    """Read what was logged, labelled and counted since the canary began."""
+    days = collect_days(settings, problem, setting, clock)
+    return CanaryEvidence(setting, clock, tuple(days), read_counts(settings, setting))
+
+
+@task(cache_policy=NO_CACHE)
+def keep(settings: Settings, problem: Problem, evidence: CanaryEvidence, decision: CanaryDecision) -> Path:
+    """Write a decision down: as JSON, in MLflow, and as Prefect's artifact."""
+    setting, record = evidence.setting, evidence.as_record(problem, decision)
+    folder = settings.state_dir / "canary" / f"version_{setting.version}_beside_{setting.champion}"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{evidence.clock:%Y%m%dT%H%M%S}.json"
+    file.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
+    record_decision(settings, problem.model_name, f"version {setting.version}: {decision.action}", record)
+    tags = {"canary": str(decision.action), "canary_summary": decision.summary}
+    registry.tag_version(settings, problem.model_name, setting.version, tags)
+    create_markdown_artifact(
+        key=f"{problem.model_name}-canary", markdown=_as_markdown(evidence, decision), description=decision.summary
+    )
+    return file
+
+
+@task(cache_policy=NO_CACHE)
+def act(settings: Settings, problem: Problem, evidence: CanaryEvidence, decision: CanaryDecision) -> str:
+    """Move `champion` if the decision says so, and set what runs beside it from now on; say what was done."""
+    setting, name = evidence.setting, problem.model_name
+    if decision.action is Action.WATCH:
+        return "nothing changes"
+    if decision.action is Action.DROP:
+        write_canary(settings, name, None)
+        return f"version {setting.version} runs no more, champion stays version {setting.champion}"
+    mover = "canary" if setting.purpose == "promotion" else "rollback"
+    record = evidence.as_record(problem, decision)
+    registry.move_champion(settings, name, setting.version, by=mover, why=decision.summary, evidence=record)
+    if setting.purpose == "rollback":
+        write_canary(settings, name, None)
+        return f"champion is version {setting.version} again"
+    guard = CanarySetting(
+        version=setting.champion,
+        champion=setting.version,
+        mode="shadow",
+        purpose="rollback",
+        since=evidence.clock,
+        begun=uuid4().hex,
+    )
+    write_canary(settings, name, guard)
+    return (
+        f"champion is version {setting.version}; version {setting.champion} goes on in shadow, to come back if better"
+    )
+
+
+def judge_canary(settings: Settings, problem: Problem) -> CanaryDecision | None:
+    """Tell the story of a judgement; call it inside a flow. None if no canary runs."""
+    setting = read_canary(settings, problem.model_name) if _has_model(settings, problem) else None
+    if setting is None:
+        print("no canary runs; begin one with `make canary-start VERSION=...`")
+        return None
+    champion = registry.version_of(settings, problem.model_name, registry.CHAMPION)
+    if champion is None or str(champion.version) != setting.champion:
+        write_canary(settings, problem.model_name, None)
+        print(
+            f"version {setting.version} was compared with version {setting.champion}, which is no longer champion: "
+            "its canary ends; begin it again with `make canary-start`"
+        )
+        return None
+    with stage("evidence") as progress:
+        evidence = gather(settings, problem, setting, read_clock(settings))
+        pairs = sum(day.pairs for day in evidence.days)
+        progress.say(f"{pairs:,} labelled pairs on {len(evidence.days)} days, {evidence.counts.asked:,} rows asked")
+    with stage("decision") as progress:
+        decision = decide_canary(evidence.days, evidence.counts, problem.canary)
+        keep(settings, problem, evidence, decision)
+        progress.say(act(settings, problem, evidence, decision))
+    print(decision.summary)
+    return decision
+
+
+def start_canary(settings: Settings, problem: Problem, version: str, mode: Mode, share: float) -> CanarySetting:
+    """Let a version run beside the champion from now on; services follow within seconds.
+
+    Parameters
+    ----------
+    version
+        Empty for the one that the alias `challenger` points at now.
+    share
+        Of the instances it answers, in mode share: above 0, at most 0.5.
+
+    Raises
+    ------
+    RegistryError
+        If there is no champion, no such version, it is the champion itself, or the share does not fit the mode.
+    """
+    name = problem.model_name
+    champion = registry.version_of(settings, name, registry.CHAMPION)
+    if champion is None:
+        raise RegistryError(f"{name} has no champion to run beside; run `make train`")
+    found = (
+        registry.get_version(settings, name, version)
+        if version
+        else registry.version_of(settings, name, registry.CHALLENGER)
+    )
+    if found is None or str(found.version) == str(champion.version):
+        raise RegistryError(
+            f"version {champion.version} is the champion itself, or there is no other; expected another version: "
+            "make canary-start VERSION=..."
+        )
+    if (mode == "share") != (share > 0) or share > MOST_SHARE:
+        raise RegistryError(f"got mode {mode} and share {share}, expected shadow without a share, or 0 < share <= 0.5")
+    setting = CanarySetting(
+        version=str(found.version),
+        champion=str(champion.version),
+        mode=mode,
+        share=share,
+        purpose=_purpose(settings, name, str(found.version)),
+        since=read_clock(settings),
+        begun=uuid4().hex,
+    )
+    write_canary(settings, name, setting)
+    return setting
+
+
+def _purpose(settings: Settings, name: str, version: str) -> Purpose:
+    """Say whether a version would come back, or be new: the one before may, by the same rule, be rolled back to."""
+    try:
+        return "rollback" if registry.version_before(settings, name) == version else "promotion"
+    except RegistryError:
+        return "promotion"
+
+
+def _has_model(settings: Settings, problem: Problem) -> bool:
+    return registry.version_of(settings, problem.model_name, registry.CHAMPION) is not None
+
+
+def _as_markdown(evidence: CanaryEvidence, decision: CanaryDecision) -> str:
+    setting, counts = evidence.setting, evidence.counts
+    lines = [
+        f"**{decision.summary}**",
+        "",
+        f"Version {setting.version} beside version {setting.champion} since {setting.since:%Y-%m-%d %H:%M} UTC "
+        f"({setting.mode}, {setting.purpose}); asked for {counts.asked:,} rows, failed {counts.failed:,}, slow "
+        f"{counts.slow:,}, not asked {counts.dropped:,}.",
+        "",
+        "| day (UTC) | pairs | champion's loss | gain |",
+        "|---|---|---|---|",
+        *(f"| {day.day} | {day.pairs:,} | {day.champion_loss:.5f} | {day.gain:+.5f} |" for day in evidence.days),
+    ]
+    return "\n".join(lines)
+
+
+@flow(name="canary", validate_parameters=False)
+def canary() -> CanaryDecision | None:
+    """Judge what runs beside the champion by labels, errors and latency, up to the event clock."""
+    return judge_canary(Settings(), PROBLEM)
+
+
+def _start(version: str, mode: Mode, share: float) -> None:
+    setting = start_canary(Settings(), PROBLEM, version, mode, share)
+    print(
+        f"version {setting.version} runs beside champion version {setting.champion} ({setting.mode}"
+        f"{f', {setting.share:.0%} of the instances' if setting.share else ''}); judge it with `make canary`"
+    )
+
+
+def _stop() -> None:
+    write_canary(Settings(), PROBLEM.model_name, None)
+    print("no canary runs any more")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("judge", help="promote, keep watching or drop")
+    start = commands.add_parser("start", help="let a version run beside the champion")
+    start.add_argument("--version", default="", help="empty: the one with the alias challenger")
+    start.add_argument("--mode", choices=["shadow", "share"], default="shadow")
+    start.add_argument("--share", type=float, default=0.0, help="of the instances it answers, up to 0.5")
+    commands.add_parser("stop", help="end it; the champion stays")
+    options = parser.parse_args(arguments)
+    if options.command == "start":
+        return run_command(lambda: _start(options.version, options.mode, options.share))
+    return run_command(canary if options.command == "judge" else _stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,260 @@
+"""The canary from log to decision, on a real registry, log and flow: it promotes, watches, drops and rolls back."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.canary_registry import TAG, read_canary, write_canary
+from flightline.adapters.canary_setting import SETTING_FILE, canary_folder, read_setting
+from flightline.adapters.event_clock import set_clock
+from flightline.adapters.prediction_log import LoggedPrediction, instance_key
+from flightline.adapters.prediction_log_canary import add_counts
+from flightline.adapters.prediction_log_labels import record_labels
+from flightline.adapters.served_model import current_manifest
+from flightline.canary import Action, CanaryDecision, ChallengerCounts
+from flightline.errors import RegistryError
+from flightline.labels import LABELLED, Label
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from flightline.specification import Canary
+from pipelines import canary
+from pipelines.canary import judge_canary, start_canary
+from pipelines.watcher import Watcher
+from tests.filled_log import fill
+from tests.pipelines.small_training_set import run_in_flow
+from tests.small_registry import crown, register
+from tests.small_service import INSTANCE, KINDS, fitted
+
+pytestmark = pytest.mark.slow
+SMALL = replace(PROBLEM, canary=Canary(max_days=60))
+START = datetime(2013, 10, 1, tzinfo=UTC)
+DELAY = timedelta(days=4)  # of labels, and of the day's own end
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        with prefect_test_harness(server_startup_timeout=120):
+            yield
+
+
+@pytest.fixture
+def settings(server: None, tmp_path: Path) -> Settings:
+    """A registry with a champion, version 1, and another version, 2."""
+    settings = Settings(root=tmp_path)
+    set_clock(settings, START)
+    crown(settings, register(settings, fitted(KINDS)))
+    register(settings, fitted(KINDS, is_contrary=True))
+    return settings
+
+
+def live(
+    settings: Settings, days: int, noise: dict[str, float], first: datetime = START, with_labels: bool = True
+) -> None:
+    """Log what versions said of the same forty instances a day, each with noise of its own, and what became of them."""
+    random = np.random.default_rng(days)
+    rows, labels = [], []
+    for number in range(days * 40):
+        at = first + timedelta(days=number // 40, minutes=10 * (number % 40))
+        keys = INSTANCE | {"flight": number, "scheduled_departure": at.isoformat()}
+        odds = random.normal(-1, 1.5)
+        label = float(random.random() < 1 / (1 + np.exp(-odds)))
+        request = uuid.uuid4().hex
+        for version, size in noise.items():
+            said = 1 / (1 + np.exp(-odds - random.normal(0, size)))
+            rows.append(
+                LoggedPrediction(
+                    prediction_id=uuid.uuid4().hex, request_id=request, logged_at=at, clock=at, prediction_time=at,
+                    moment=at + timedelta(hours=2), instance_key=instance_key(keys), keys=keys, features={},
+                    event_timestamps={}, watermarks={}, missing={}, prediction=float(said),
+                    model_name=PROBLEM.model_name, model_version=version, feature_service=PROBLEM.feature_service,
+                    role="champion" if version == next(iter(noise)) else "shadow", door="predict",
+                )
+            )  # fmt: skip
+        labels.append(
+            Label(
+                instance_key=instance_key(keys), revision=1, outcome=LABELLED, label=label,
+                known_at=at + timedelta(hours=5), recorded_at=at, clock=at + timedelta(hours=5), data_md5="d",
+            )
+        )  # fmt: skip
+    fill(settings, rows)
+    if with_labels:
+        record_labels(settings, labels)
+    set_clock(settings, first + timedelta(days=days) + DELAY)
+
+
+def judge(settings: Settings) -> CanaryDecision | None:
+    return run_in_flow(lambda: judge_canary(settings, SMALL))
+
+
+def champion(settings: Settings) -> str:
+    return str(registry.version_of(settings, PROBLEM.model_name, registry.CHAMPION).version)
+
+
+def start(settings: Settings, version: str = "2") -> None:
+    start_canary(settings, SMALL, version, "shadow", 0.0)
+
+
+def test_a_better_challenger_is_promoted_and_the_old_champion_goes_on_in_shadow(settings: Settings) -> None:
+    start(settings)
+    live(settings, 45, {"1": 1.5, "2": 0.1})
+    decision = judge(settings)
+    assert decision.action is Action.PROMOTE, decision
+    assert champion(settings) == "2"
+    move = registry.last_move(settings, PROBLEM.model_name)
+    assert (move["by"], move["from_version"], move["to_version"]) == ("canary", "1", "2")
+    assert "credibly better" in move["why"]
+    guard = read_canary(settings, PROBLEM.model_name)
+    assert (guard.version, guard.champion, guard.mode, guard.purpose) == ("1", "2", "shadow", "rollback")
+    (file,) = (settings.state_dir / "canary").rglob("*.json")
+    record = json.loads(file.read_text())
+    assert len(record["days"]) == record["judged_days"] == 45
+    assert record["decision"]["lower"] > 0
+    assert registry.get_version(settings, PROBLEM.model_name, "2").tags["canary"] == "promote"
+    client = registry.connect(settings)
+    (run,) = client.search_runs([client.get_experiment_by_name(f"{PROBLEM.model_name}-canary").experiment_id])
+    assert run.data.params["action"] == "promote"
+    assert [one.path for one in client.list_artifacts(run.info.run_id)] == ["decision.json"]
+
+
+def test_a_champion_that_turns_out_worse_is_rolled_back_by_the_same_rule(settings: Settings) -> None:
+    start(settings)
+    live(settings, 45, {"1": 1.5, "2": 0.1})
+    judge(settings)
+    later = read_canary(settings, PROBLEM.model_name).since
+    live(settings, 45, {"2": 1.5, "1": 0.1}, first=later + timedelta(days=1))
+    decision = judge(settings)
+    assert decision.action is Action.PROMOTE, decision
+    assert champion(settings) == "1"
+    assert registry.last_move(settings, PROBLEM.model_name)["by"] == "rollback"
+    assert read_canary(settings, PROBLEM.model_name) is None
+
+
+def test_a_new_champion_that_holds_is_left_alone(settings: Settings) -> None:
+    crown(settings, "2")
+    start(settings, "1")
+    assert read_canary(settings, PROBLEM.model_name).purpose == "rollback"
+    live(settings, 45, {"2": 0.1, "1": 1.5})
+    assert judge(settings).action is Action.DROP
+    assert champion(settings) == "2"
+    assert read_canary(settings, PROBLEM.model_name) is None
+
+
+def test_a_worse_challenger_is_dropped(settings: Settings) -> None:
+    start(settings)
+    live(settings, 45, {"1": 0.1, "2": 1.5})
+    decision = judge(settings)
+    assert decision.action is Action.DROP
+    assert "credibly worse" in decision.summary
+    assert champion(settings) == "1"
+    assert read_canary(settings, PROBLEM.model_name) is None
+
+
+@pytest.mark.parametrize("with_labels", [True, False])
+def test_too_few_labels_decide_nothing(settings: Settings, with_labels: bool) -> None:
+    start(settings)
+    live(settings, 45 if not with_labels else 4, {"1": 1.5, "2": 0.1}, with_labels=with_labels)
+    decision = judge(settings)
+    assert decision.action is Action.WATCH
+    assert decision.judged_days == (4 if with_labels else 0)
+    assert (champion(settings), read_canary(settings, PROBLEM.model_name).version) == ("1", "2")
+
+
+def test_labels_after_the_clock_are_not_used(settings: Settings) -> None:
+    start(settings)
+    live(settings, 45, {"1": 1.5, "2": 0.1})
+    set_clock(settings, START + timedelta(days=5))
+    assert judge(settings).judged_days <= 2
+
+
+def test_one_that_is_no_better_is_dropped_in_the_end(settings: Settings) -> None:
+    start(settings)
+    live(settings, 60, {"1": 0.3, "2": 0.3})
+    decision = judge(settings)
+    assert decision.action is Action.DROP
+    assert "not credibly better after 60 days" in decision.summary
+
+
+@pytest.mark.parametrize("counts", [{"failed": 30}, {"slow": 100}])
+def test_errors_and_latency_drop_it_at_once(settings: Settings, counts: dict) -> None:
+    start(settings)
+    setting = read_canary(settings, PROBLEM.model_name)
+    live(settings, 1, {"1": 1.5, "2": 0.1})
+    for _ in range(2):
+        add_counts(settings, setting, ChallengerCounts(asked=500, **{name: n // 2 for name, n in counts.items()}))
+    decision = judge(settings)
+    assert decision.action is Action.DROP
+    assert "of 1,000 rows" in decision.summary
+    assert read_canary(settings, PROBLEM.model_name) is None
+
+
+def test_begun_again_it_is_counted_anew(settings: Settings) -> None:
+    start(settings)
+    live(settings, 1, {"1": 1.5, "2": 0.1})
+    add_counts(settings, read_canary(settings, PROBLEM.model_name), ChallengerCounts(asked=100, failed=100))
+    start(settings)
+    assert judge(settings).action is Action.WATCH
+
+
+def test_a_canary_beside_another_champion_ends(settings: Settings) -> None:
+    start(settings)
+    crown(settings, register(settings, fitted(KINDS)))
+    assert judge(settings) is None
+    assert read_canary(settings, PROBLEM.model_name) is None
+    assert judge(settings) is None, "and there is none to judge"
+
+
+def test_the_watcher_brings_the_challenger_and_takes_it_away(settings: Settings) -> None:
+    watcher, folder = Watcher(settings, PROBLEM), canary_folder(settings)
+    start(settings, "")
+    setting = read_canary(settings, PROBLEM.model_name)
+    assert setting.version == "2", "the one with the alias challenger"
+    register(settings, fitted(KINDS))  # a training goes on, and moves the alias
+    watcher.look()
+    assert read_setting(folder) == setting
+    assert current_manifest(folder).version == "2"
+    assert current_manifest(settings.serving_models_dir).version == "1"
+    write_canary(settings, PROBLEM.model_name, None)
+    watcher.look()
+    assert read_setting(folder) is None
+
+
+def test_a_challenger_with_another_digest_is_not_brought(settings: Settings) -> None:
+    registry.tag_version(settings, PROBLEM.model_name, "2", {"model_sha256": "0" * 64})
+    start(settings)
+    Watcher(settings, PROBLEM).look()
+    assert not (canary_folder(settings) / SETTING_FILE).exists()
+    assert current_manifest(settings.serving_models_dir).version == "1"
+
+
+@pytest.mark.parametrize(
+    ("version", "mode", "share", "reason"),
+    [("1", "shadow", 0, "the champion itself"), ("9", "shadow", 0, "no version 9"), ("2", "share", 0.6, "got mode")],
+)
+def test_what_cannot_be_started_says_why(settings: Settings, version: str, mode: str, share: float, reason: str):
+    with pytest.raises(RegistryError, match=reason):
+        start_canary(settings, SMALL, version, mode, share)
+
+
+def test_a_tag_that_is_no_setting_says_what_to_do(settings: Settings) -> None:
+    registry.connect(settings).set_registered_model_tag(PROBLEM.model_name, TAG, "shadow please")
+    with pytest.raises(RegistryError, match="make canary-stop"):
+        read_canary(settings, PROBLEM.model_name)
+
+
+def test_the_command_line_starts_and_stops(settings: Settings, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("FLIGHTLINE_ROOT", str(settings.root))
+    assert canary.main(["start", "--version", "2", "--mode", "share", "--share", "0.1"]) == 0
+    assert "share, 10% of the instances" in capsys.readouterr().out
+    assert read_canary(settings, PROBLEM.model_name).share == 0.1
+    assert canary.main(["stop"]) == 0
+    assert read_canary(settings, PROBLEM.model_name) is None

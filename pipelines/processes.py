@@ -193,8 +193,8 @@ def ending_on_signals() -> Iterator[None]:
 
 
 def _start(program: Program, logs: Path) -> Running:
-    log = logs / f"{program.name.lower().replace(' ', '_')}.log"
-    with log.open("wb") as stream:
+    log = logs / f"{program.name.lower()}.log"
+    with Path(os.devnull if program.is_shown else log).open("wb") as stream:
         process = subprocess.Popen(
             program.command,
             cwd=program.folder,

@@ -20,6 +20,8 @@ FOUND_THERE = {
     "Evidently": "reports on data drift, prediction drift and data quality, one set for each window",
     "Feast": "entities, feature views, their sources and the feature service, as registered",
 }
+# MLflow's first page is about language models.
+FIRST_PAGES = {"MLflow": "/#/experiments"}
 PAGE_PORT = "FLIGHTLINE_PAGES__PORT"
 
 
@@ -66,7 +68,7 @@ def show(settings: Settings) -> int:
     with ending_on_signals():
         try:
             with _started(settings, wanted) as started:
-                entries = [*others, *(Entry(one.name, one.url, FOUND_THERE[one.name], one.path) for one in wanted)]
+                entries = [*others, *(_entry(one.name, one.url, one.path) for one in wanted)]
                 entries.sort(key=lambda entry: list(FOUND_THERE).index(entry.name))
                 with serving_page(settings, entries) as url:
                     for entry in entries:
@@ -78,14 +80,18 @@ def show(settings: Settings) -> int:
     return 1 if ended else 0
 
 
+def _entry(name: str, url: str, path: str) -> Entry:
+    return Entry(name, url, FOUND_THERE[name], path, FIRST_PAGES.get(name, ""))
+
+
 def _elsewhere(settings: Settings) -> list[Entry]:
     """Give the pages that are there already: Prefect's of a running worker, and those of servers named by settings."""
     found = []
     if settings.tracking_uri.startswith("http"):
-        found.append(Entry("MLflow", settings.tracking_uri, FOUND_THERE["MLflow"], "/health"))
+        found.append(_entry("MLflow", settings.tracking_uri, "/health"))
     server = find_server(settings)
     if server is not None:
-        found.append(Entry(SERVER, server.api_url.removesuffix("/api"), FOUND_THERE[SERVER], HEALTH))
+        found.append(_entry(SERVER, server.api_url.removesuffix("/api"), HEALTH))
     return found
 
 

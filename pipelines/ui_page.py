@@ -49,17 +49,20 @@ class Entry:
     Parameters
     ----------
     name, url
-        Of the link.
+        Of the server.
     found_there
         What a person finds there.
     path
         What answers without an error while it is up; below `url`.
+    first_page
+        Where the link leads; below `url`.
     """
 
     name: str
     url: str
     found_there: str
     path: str = "/"
+    first_page: str = ""
 
     @property
     def is_up(self) -> bool:
@@ -79,7 +82,9 @@ def write_page(title: str, entries: Sequence[Entry], monitoring: Path) -> str:
     monitoring
         The newest page of `make monitor`, which need not be there.
     """
-    rows = [_row(one.name, one.url, one.found_there, *(_UP if one.is_up else _DOWN)) for one in entries]
+    rows = [
+        _row(one.name, one.url + one.first_page, one.found_there, *(_UP if one.is_up else _DOWN)) for one in entries
+    ]
     told = "the newest page of monitoring: decision, reasons, pictures"
     if monitoring.is_file():
         rows.append(_row("Monitoring", MONITORING, told, "up", "written"))
@@ -120,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._settings, self._entries = settings, entries
         super().__init__(*arguments)  # type: ignore[arg-type]  # what ThreadingHTTPServer gives every handler
 
-    def do_GET(self) -> None:  # noqa: N802  # the name http.server looks for
+    def do_GET(self) -> None:
         """Answer a browser."""
         monitoring = self._settings.state_dir / "monitoring" / "latest_page.html"
         if self.path == "/":

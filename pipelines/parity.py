@@ -199,8 +199,8 @@ def _run(root: Path | None) -> None:
     settings = Settings()
     if root is not None:
         settings = simulated_settings(settings, root.resolve(), settings.serving.port)
-    print_parity(settings, PROBLEM)
     print_freshness(settings, PROBLEM)
+    print_parity(settings, PROBLEM)
 
 
 if __name__ == "__main__":

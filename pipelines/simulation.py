@@ -19,11 +19,9 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 from prefect import flow
-from rich.console import Console
-from rich.table import Table
 
 from flightline.adapters import feast_store
-from flightline.adapters.dvc_data import DataVersion, read_data_version
+from flightline.adapters.dvc_data import DataVersion
 from flightline.adapters.event_clock import set_clock
 from flightline.clock import parse_moment
 from flightline.labels import LABELLED, LabelCounts
@@ -34,11 +32,13 @@ from flightline.specification import Problem
 from pipelines import labels
 from pipelines.command import run_command
 from pipelines.freshness import print_freshness
-from pipelines.monitoring import run_monitoring
+from pipelines.monitoring import MonitoringResult, run_monitoring
+from pipelines.monitoring_rows import champion_key
 from pipelines.parity import print_parity
 from pipelines.progress import stage
 from pipelines.simulated_root import BringModel, fetch_champion, make_root
 from pipelines.simulated_service import Client, free_port, running_service
+from pipelines.training import pull
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class SimulatedDay:
         By the event clock.
     predictions
         Answered in it.
-    labelled
-        Instances with a label by its end, since the simulation began.
+    labels
+        What is known by its end of every instance asked about since the simulation began.
     seconds
         It took, by the time of day.
     """
@@ -60,14 +60,17 @@ class SimulatedDay:
     start: datetime
     end: datetime
     predictions: int
-    labelled: int
+    labels: LabelCounts
     seconds: float
 
+    @property
+    def labelled(self) -> int:
+        """Instances with a label by its end."""
+        return self.labels.outcomes.get(LABELLED, 0)
+
     def __str__(self) -> str:
-        return (
-            f"{self.start:%Y-%m-%d %H:%M}  {self.predictions:,} predictions, {self.labelled:,} labels so far "
-            f"({self.seconds:.1f} s)"
-        )
+        told = f"{self.predictions:,} predictions, {self.labelled:,} labels so far ({self.seconds:.1f} s)"
+        return f"{self.start:%Y-%m-%d}      {told}"
 
 
 def live_through(simulated: Settings, problem: Problem, plan: Plan, client: Client) -> Iterator[tuple[datetime, int]]:
@@ -110,18 +113,18 @@ def run_days(
         answered += count
         if clock == plan.day_end(day):
             counts = record_labels(simulated, problem, data, clock)
-            yield SimulatedDay(day, clock, answered, counts.outcomes.get(LABELLED, 0), time.perf_counter() - began)
+            yield SimulatedDay(day, clock, answered, counts, time.perf_counter() - began)
             day, answered, began = clock, 0, time.perf_counter()
 
 
 def run_simulation(
-    settings: Settings, problem: Problem, plan: Plan, bring_model: BringModel = fetch_champion
+    settings: Settings, problem: Problem, plan: Plan, data: DataVersion, bring_model: BringModel = fetch_champion
 ) -> tuple[Settings, list[SimulatedDay]]:
     """Tell the story of a simulation up to its last label; call it inside a flow."""
     with stage("root") as said:
         simulated = make_root(settings, problem, plan, free_port(), bring_model)
         said.say(f"{simulated.root.relative_to(settings.root)}, materialised as of {plan.start:%Y-%m-%d %H:%M} UTC")
-    data, days = read_data_version(settings), []
+    days = []
     with running_service(simulated, problem.model_name) as client:
         for day in run_days(simulated, problem, plan, client, data):
             print(day, flush=True)
@@ -132,24 +135,32 @@ def run_simulation(
 @flow(name="simulation", validate_parameters=False)
 def simulation(plan: Plan) -> list[SimulatedDay]:
     """Live through real days with the champion, judge them, and rebuild every prediction."""
-    simulated, days = run_simulation(Settings(), PROBLEM, plan)
-    decision = run_monitoring(simulated, PROBLEM).decision
-    print_days(days, decision.summary)
-    print_parity(simulated, PROBLEM)
+    settings = Settings()
+    data = pull(settings)
+    champion_key(settings, PROBLEM)  # or the monitor would find out at the very end that it has no reference
+    simulated, days = run_simulation(settings, PROBLEM, plan, data)
+    print_days(days)
+    monitored = run_monitoring(simulated, PROBLEM)
+    print_monitoring(monitored)
     print_freshness(simulated, PROBLEM)
+    print_parity(simulated, PROBLEM)
     return days
 
 
-def print_days(days: list[SimulatedDay], decision: str) -> None:
-    """Print the days as a table, and what the monitor decided."""
-    table = Table("day (UTC)", "predictions", "labels so far", "seconds")
-    for day in days:
-        table.add_row(f"{day.start:%Y-%m-%d %H:%M}", f"{day.predictions:,}", f"{day.labelled:,}", f"{day.seconds:.1f}")
-    table.add_section()
-    predictions, seconds = sum(day.predictions for day in days), sum(day.seconds for day in days)
-    table.add_row("all", f"{predictions:,}", f"{days[-1].labelled:,}", f"{seconds:.1f}")
-    Console(highlight=False).print(table)
-    print(f"monitor: {decision}")
+def print_days(days: list[SimulatedDay]) -> None:
+    """Print what all days came to."""
+    asked, seconds, labels = sum(day.predictions for day in days), sum(day.seconds for day in days), days[-1].labels
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(labels.outcomes.items()))
+    known = f"{outcomes or 'no outcome'} by the clock, {labels.waiting:,} not known yet"
+    print(f"{'all':14}  {asked:,} predictions over HTTP: {known} ({seconds:.1f} s)")
+
+
+def print_monitoring(result: MonitoringResult) -> None:
+    """Print what the monitor decided at the end, and why."""
+    print(f"{'monitor':14}  {result.decision.summary}")
+    for reason in result.decision.reasons:
+        print(f"  - {reason}")
+    print(f"  page: {result.page}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -109,6 +109,24 @@ def known_labels(
     return list(found.values())
 
 
+def refuse_early(found: Sequence[Label]) -> None:
+    """Demand that nothing is recorded before it is known: a label from the future makes every judgement too good.
+
+    Raises
+    ------
+    LogError
+        With how many labels, and the earliest clock among them.
+    """
+    early = [one for one in found if one.known_at > one.clock]
+    if early:
+        first = min(early, key=lambda one: (one.clock, one.known_at))
+        raise LogError(
+            f"{len(early):,} of {len(found):,} labels would be recorded before they are known, the first at "
+            f"{first.clock.isoformat()} though known only at {first.known_at.isoformat()}; nothing was recorded. "
+            "Leave out what becomes known after the event clock (src/flightline/labels.py, known_labels)"
+        )
+
+
 def new_revisions(found: Sequence[Label], current: Mapping[str, Label]) -> list[Label]:
     """Keep what is not recorded yet, numbered after what is.
 

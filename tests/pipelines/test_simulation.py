@@ -3,7 +3,7 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from prefect.testing.utilities import prefect_test_harness
 
 from flightline.adapters import feast_store
+from flightline.adapters.dvc_data import read_data_version
 from flightline.adapters.event_clock import read_clock, set_clock
 from flightline.adapters.feast_online import OnlineFeatures
 from flightline.adapters.prediction_log import PredictionLog
@@ -73,14 +74,15 @@ def project(
 
 
 @pytest.fixture(scope="module")
-def simulated(project: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
+def simulated(project: Settings, tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     """Three hours, lived through once."""
     before = own_state(project)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         with prefect_test_harness(server_startup_timeout=120):
-            settings, days = run_in_flow(lambda: run_simulation(project, PROBLEM, PLAN, put_small_model))
-    yield Simulated(project, before, settings, days)
+            data = read_data_version(project)
+            settings, days = run_in_flow(lambda: run_simulation(project, PROBLEM, PLAN, data, put_small_model))
+    return Simulated(project, before, settings, days)
 
 
 def own_state(settings: Settings) -> dict[str, bytes]:
@@ -146,10 +148,10 @@ def copy(simulated: Simulated, tmp_path: Path) -> Settings:
 def alter_one(settings: Settings, column: str, change: Callable[[dict], dict]) -> str:
     """Alter a mapping of one logged prediction behind the log's back, and give its id."""
     with sqlite3.connect(settings.prediction_log_file) as connection:
-        found = f"SELECT prediction_id, {column} FROM predictions ORDER BY clock DESC, prediction_id"  # noqa: S608  # ours
+        found = f"SELECT prediction_id, {column} FROM predictions ORDER BY clock DESC, prediction_id"
         name, text = connection.execute(found).fetchone()
         altered = json.dumps(change(json.loads(text)))
-        connection.execute(f"UPDATE predictions SET {column} = ? WHERE prediction_id = ?", (altered, name))  # noqa: S608
+        connection.execute(f"UPDATE predictions SET {column} = ? WHERE prediction_id = ?", (altered, name))
     connection.close()
     return str(name)
 
@@ -191,9 +193,9 @@ def test_an_altered_value_of_the_online_store_is_found(copy: Settings) -> None:
     with sqlite3.connect(copy.state_dir / "feast" / "online.db") as connection:
         found = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%_area_departures'"
         ((view,),) = connection.execute(found).fetchall()
-        query = f"SELECT max(value) FROM {view}"  # noqa: S608  # a table of the store
+        query = f"SELECT max(value) FROM {view}"
         ((value,),) = connection.execute(query).fetchall()
-        connection.execute(f"UPDATE {view} SET value = ?", (value,))  # noqa: S608
+        connection.execute(f"UPDATE {view} SET value = ?", (value,))
     connection.close()
     before = len(check_parity(copy, PROBLEM).mismatches)
     with TestClient(create_app(copy)) as client:

@@ -14,7 +14,7 @@ from flightline.adapters.prediction_log_faults import fault_of
 from flightline.adapters.prediction_log_rows import moment_value
 from flightline.adapters.prediction_log_schema import LABELS, ensure_schema, log_url, make_engine, place_of
 from flightline.errors import LogError
-from flightline.labels import Label, new_revisions
+from flightline.labels import Label, new_revisions, refuse_early
 from flightline.settings import Settings
 
 _NAMES = tuple(column.name for column in LABELS.columns)
@@ -40,8 +40,10 @@ def record_labels(settings: Settings, found: Sequence[Label]) -> list[Label]:
     Raises
     ------
     LogError
-        If the database cannot be written to, or its schema is another; then nothing was added.
+        If a label would be recorded before it is known, the database cannot be written to, or
+        its schema is another; then nothing was added.
     """
+    refuse_early(found)
     with _connected(settings, is_writer=True) as connection:
         current = _newest(_select(connection, [one.instance_key for one in found]))
         fresh = new_revisions(found, current)

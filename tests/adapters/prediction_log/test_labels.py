@@ -45,9 +45,15 @@ def test_a_correction_keeps_what_was_there(settings):
 
 
 def test_a_label_is_not_read_before_it_is_known(settings):
-    record_labels(settings, [label(known_at=CLOCK + HOUR), label("b" * 64)])
+    record_labels(settings, [label(known_at=CLOCK + HOUR, clock=CLOCK + HOUR), label("b" * 64)])
     assert read_labels(settings, as_of=CLOCK)["instance_key"].tolist() == ["b" * 64]
     assert len(read_labels(settings, as_of=CLOCK + HOUR)) == 2
+
+
+def test_a_label_is_not_recorded_before_it_is_known(settings):
+    with pytest.raises(LogError, match=r"^1 of 2 labels would be recorded before they are known"):
+        record_labels(settings, [label(known_at=CLOCK + HOUR), label("b" * 64)])
+    assert read_labels(settings).empty
 
 
 def test_only_the_asked_instances_are_read(settings):

@@ -18,7 +18,8 @@ from flightline.settings import Settings
 from flightline.specification import Thresholds
 from flightline.training import TrainingParameters
 from pipelines import comparison, deployments, models, worker
-from pipelines.announcements import announce_decision, announce_verdict
+from pipelines.announcements import announce_decision, announce_new_data, announce_verdict
+from pipelines.command import run_command
 from pipelines.gate import gate
 from pipelines.references import TrainingSet
 from tests.pipelines.small_training_set import small_problem, write_training_set
@@ -73,8 +74,20 @@ def labels() -> None:
 
 FLOWS = {"training": training, "monitoring": monitoring, "labels": labels}
 
+
+def tell(event: str, model: str) -> None:
+    """Tell of an event, as a flow does at its end: `python -m tests.pipelines.small_worker tell retrain MODEL`."""
+    about = replace(PROBLEM, model_name=model)
+    if event == "new-data":
+        announce_new_data(about, "first.dir", "second.dir")
+    else:
+        announce_decision(about, MonitoringDecision(Action(event), f"{event}: told", ("the loss rose",), 2))
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["work"]:
-        worker.work(Settings(), module=MODULE)
+    if sys.argv[1:2] == ["tell"]:
+        tell(*sys.argv[2:])
+    elif sys.argv[1:] == ["work"]:
+        sys.exit(run_command(lambda: worker.work(Settings(), module=MODULE)))
     else:
         deployments.serve(Settings(), PROBLEM, FLOWS)

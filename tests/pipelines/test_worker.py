@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,17 +16,15 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, FlowRun
 from prefect.deployments import run_deployment
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from flightline.adapters import mlflow_registry as registry
 from flightline.errors import StartError
-from flightline.monitoring import Action, MonitoringDecision
 from flightline.settings import AlertSettings, PageSettings, ScheduleSettings, Settings
-from flightline.specification import Problem
 from pipelines.alerts import NO_TARGET, keep_alerts
-from pipelines.announcements import announce_decision, announce_new_data
 from pipelines.deployments import FLOWS, describe, make_deployments
-from pipelines.prefect_server import find_server
+from pipelines.prefect_server import find_server, noted, server_program
+from pipelines.processes import running
 from pipelines.simulated_service import free_port
 from pipelines.trigger import trigger
 from tests.pipelines.small_worker import MODULE, PROBLEM, root_of
@@ -75,6 +73,13 @@ class Working:
     @property
     def hold(self) -> Path:
         return root_of(self.settings) / "hold"
+
+    def tell(self, event: str, model: str = PROBLEM.model_name) -> None:
+        """Tell of an event in a process of its own, which ends when the server has it."""
+        subprocess.run(
+            [sys.executable, "-m", MODULE, "tell", event, model], cwd=REPOSITORY, check=True, timeout=120,
+            env=os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url), "NO_PROXY": "127.0.0.1"},
+        )  # fmt: skip
 
     def trainings(self) -> list[FlowRun]:
         """Runs that were started by something, not those a schedule has ahead."""
@@ -141,21 +146,21 @@ def stop_worker(process: subprocess.Popen) -> None:
 
 
 @pytest.fixture(scope="module")
-def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Working]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Working]:
     root, receiver = tmp_path_factory.mktemp("worker"), Receiver()
     process, output = start_worker(root, free_port(), receiver.url)
-    settings = Settings(root=root)
     try:
-        with temporary_settings({PREFECT_API_URL: find_server(settings).api_url}):
-            yield Working(settings, process, output, receiver)
+        yield Working(Settings(root=root), process, output, receiver)
     finally:
         stop_worker(process)
         receiver.close()
         assert processes_of(root) == []
 
 
-def decide(action: Action, problem: Problem = PROBLEM) -> None:
-    announce_decision(problem, MonitoringDecision(action, f"{action}: planted", ("the loss rose",), 2))
+@pytest.fixture
+def working(started: Working) -> Iterator[Working]:
+    with temporary_settings({PREFECT_API_URL: find_server(started.settings).api_url}):
+        yield started
 
 
 @slow
@@ -181,7 +186,7 @@ def test_a_decision_to_retrain_starts_one_training_and_a_second_trigger_no_other
     trigger(working.settings, PROBLEM, "monitoring")  # a deployed flow tells of the decision
     wait_until(lambda: list(root_of(working.settings).glob("run-*")), RUN_SECONDS, working.output.read_text)
     assert working.states() == ["RUNNING"]
-    announce_new_data(PROBLEM, "first.dir", "second.dir")
+    working.tell("new-data")
     wait_until(lambda: working.states() == ["CANCELLED", "RUNNING"], RUN_SECONDS, working.states)
     working.hold.unlink()
     wait_until(lambda: working.states() == ["CANCELLED", "COMPLETED"], RUN_SECONDS, working.states)
@@ -201,19 +206,18 @@ def test_the_decision_reached_the_webhook_once(working: Working) -> None:
 @slow
 def test_a_new_data_version_starts_a_training_when_none_runs(working: Working) -> None:
     before = len(working.trainings())
-    announce_new_data(PROBLEM, "first.dir", "second.dir")
+    working.tell("new-data")
     wait_until(lambda: working.states().count("COMPLETED") == 2, RUN_SECONDS, working.states)
     assert len(working.trainings()) == before + 1
 
 
 @slow
 @pytest.mark.parametrize(
-    ("action", "problem"),
-    [(Action.WATCH, PROBLEM), (Action.OK, PROBLEM), (Action.RETRAIN, replace(PROBLEM, model_name="another"))],
+    ("event", "model"), [("watch", PROBLEM.model_name), ("ok", PROBLEM.model_name), ("retrain", "another-model")]
 )
-def test_another_decision_or_another_model_starts_nothing(working: Working, action: Action, problem: Problem) -> None:
+def test_another_decision_or_another_model_starts_nothing(working: Working, event: str, model: str) -> None:
     before = len(working.trainings())
-    decide(action, problem)
+    working.tell(event, model)
     time.sleep(NOTHING_SECONDS / 2)
     assert len(working.trainings()) == before
 
@@ -258,7 +262,8 @@ def test_registering_again_makes_nothing_twice(working: Working) -> None:
 def test_without_a_target_the_alerts_go_away(working: Working) -> None:
     assert keep_alerts(working.settings, PROBLEM) == NO_TARGET
     before = len(working.receiver.received)
-    decide(Action.WATCH)
+    working.tell("retrain")
+    time.sleep(NOTHING_SECONDS)
     with get_client(sync_client=True) as client:
         left = [found.name for found in client.read_automations()]
     assert [name for name in left if "starts training" not in name] == []
@@ -272,33 +277,51 @@ def test_without_the_automation_nothing_starts(working: Working) -> None:
         for found in client.read_automations():
             client.delete_automation(found.id)
     before = len(working.trainings())
-    decide(Action.RETRAIN)
+    working.tell("retrain")
     time.sleep(NOTHING_SECONDS)
     assert len(working.trainings()) == before
 
 
 @slow
-def test_stopping_the_worker_leaves_no_process_and_pauses_the_schedules(tmp_path: Path) -> None:
-    """With a training under way. A server of another process keeps the record."""
-    port = free_port()
-    first, _ = start_worker(tmp_path, port, "")
-    server = find_server(Settings(root=tmp_path))
-    try:
-        with temporary_settings({PREFECT_API_URL: server.api_url}):
-            working = Working(Settings(root=tmp_path), first, tmp_path / "worker.txt", Receiver())
-            working.hold.touch()
-            second, output = start_worker(tmp_path, port, "")
-            assert f"uses the Prefect server at {server.api_url}" in output.read_text()
-            decide(Action.RETRAIN)
-            wait_until(lambda: "RUNNING" in working.states(), RUN_SECONDS, output.read_text)
-            stop_worker(second)
-            with get_client(sync_client=True) as client:
-                assert client.read_deployment_by_name(f"training/{PROBLEM.model_name}").paused
-            working.receiver.close()
-    finally:
-        stop_worker(first)
+def test_stopping_a_worker_ends_its_runs_and_pauses_its_schedules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a training under way, on a server of another process, which keeps the record."""
+    settings = Settings(root=tmp_path, pages=PageSettings(prefect_port=free_port()))
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    with (
+        running([server_program(settings)], tmp_path / "logs", START_SECONDS) as (own,),
+        noted(settings, own) as server,
+        temporary_settings({PREFECT_API_URL: server.api_url}),
+    ):
+        process, output = start_worker(tmp_path, settings.pages.prefect_port, "")
+        working = Working(settings, process, output, Receiver())
+        assert f"uses the Prefect server at {server.api_url}" in output.read_text()
+        working.hold.touch()
+        trigger(settings, PROBLEM, "training")
+        wait_until(lambda: list(root_of(settings).glob("run-*")), RUN_SECONDS, output.read_text)
+        assert len(processes_of(tmp_path)) >= 3  # the worker, what serves, and the run
+        stop_worker(process)
+        assert processes_of(tmp_path) == []
+        with get_client(sync_client=True) as client:
+            assert client.read_deployment_by_name(f"training/{PROBLEM.model_name}").paused
+        assert working.states() != ["COMPLETED"]
+        working.receiver.close()
+
+
+@slow
+def test_a_worker_ends_when_a_server_it_did_not_start_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(root=tmp_path, pages=PageSettings(prefect_port=free_port()))
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    with running([server_program(settings)], tmp_path / "logs", START_SECONDS) as (own,), noted(settings, own):
+        process, output = start_worker(tmp_path, settings.pages.prefect_port, "")
+        own.process.kill()
+        own.process.wait()
+        assert process.wait(timeout=90) == 1
+    assert "which something else started, has ended" in output.read_text()
     assert processes_of(tmp_path) == []
-    assert find_server(Settings(root=tmp_path)) is None
 
 
 def test_without_a_worker_a_trigger_says_what_to_start(tmp_path: Path) -> None:

@@ -4,17 +4,19 @@
 `alerts.py`; when each flow starts is in the settings.
 """
 
+import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-import prefect
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.flows import EntrypointType
+from prefect.runner import Runner
 from pydantic import ValidationError
 
 from flightline.errors import StartError
@@ -118,10 +120,14 @@ def serve(settings: Settings, problem: Problem, flows: Mapping[str, Flow] = FLOW
     """Register deployments, automations and alerts, and run flows when they are due, until stopped."""
     deployments = make_deployments(settings, problem, flows)
     alerts = keep_alerts(settings, problem)
+    runner = Runner()  # as `prefect.serve` does, but what is printed is registered by then
+    for one in deployments:
+        runner.add_deployment(one)
     print(f"worker: the flows of {problem.model_name}, in five fields of cron\n{describe(deployments)}")
     print(f"alerts: {alerts}")
     print("start one now: make trigger FLOW=training (or another of them)", flush=True)
-    prefect.serve(*deployments, print_starting_message=False)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(runner.start())
 
 
 def main() -> int:

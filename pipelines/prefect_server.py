@@ -42,7 +42,9 @@ def server_program(settings: Settings) -> Program:
     """Describe the server of this clone, on loopback, with the database in PREFECT_HOME."""
     port = settings.pages.prefect_port
     command = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    return Program(SERVER, command, port, "FLIGHTLINE_PAGES__PREFECT_PORT", HEALTH)
+    # What it writes into messages to people.
+    links = {"PREFECT_UI_URL": f"http://127.0.0.1:{port}"}
+    return Program(SERVER, command, port, "FLIGHTLINE_PAGES__PREFECT_PORT", HEALTH, environment=links)
 
 
 def find_server(settings: Settings) -> Server | None:

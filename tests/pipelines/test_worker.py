@@ -235,7 +235,9 @@ def test_what_the_gate_refuses_is_told(working: Working) -> None:
 def test_a_failed_run_is_told(working: Working) -> None:
     trigger(working.settings, PROBLEM, "labels")
     wait_until(lambda: "flow run failed" in str(working.receiver.titles()), RUN_SECONDS, working.receiver.titles)
-    assert "the labels cannot be had" in working.receiver.received[-1]["message"]
+    message = working.receiver.received[-1]["message"]
+    assert "the labels cannot be had" in message
+    assert f"{str(get_current_settings().api.url).removesuffix('/api')}/runs/flow-run/" in message
 
 
 @slow

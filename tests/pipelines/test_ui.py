@@ -17,7 +17,7 @@ from pipelines.processes import answers
 from pipelines.simulated_service import free_port
 from pipelines.ui import FOUND_THERE
 from pipelines.ui_page import Entry, serving_page, write_page
-from tests.pipelines.test_worker import environment_of, processes_of, wait_until
+from tests.pipelines.running_worker import environment_of, processes_of, wait_until
 from tests.small_store import make_store
 
 REPOSITORY = Path(__file__).parents[2]

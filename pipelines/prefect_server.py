@@ -42,8 +42,9 @@ def server_program(settings: Settings) -> Program:
     """Describe the server of this clone, on loopback, with the database in PREFECT_HOME."""
     port = settings.pages.prefect_port
     command = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    # What it writes into messages to people.
-    links = {"PREFECT_UI_URL": f"http://127.0.0.1:{port}"}
+    url = f"http://127.0.0.1:{port}"
+    # Where messages to people link to, and whom its pages ask: by default those of port 4200, whatever the port.
+    links = {"PREFECT_UI_URL": url, "PREFECT_SERVER_UI_API_URL": f"{url}/api"}
     return Program(SERVER, command, port, "FLIGHTLINE_PAGES__PREFECT_PORT", HEALTH, environment=links)
 
 

@@ -41,6 +41,7 @@ def work(settings: Settings, module: str = SERVE) -> None:
                     (sys.executable, "-m", module),
                     environment={"PREFECT_API_URL": server.api_url},
                     is_shown=True,
+                    ends_its_own=True,
                 )
                 with running([program], settings.state_dir / "logs", settings.pages.start_seconds) as served:
                     _wait_for_end(server, [*own, *served])

@@ -1,5 +1,6 @@
 """`make ui` for real, on free ports: every page answers, one links them, and Ctrl-C leaves no process."""
 
+import json
 import os
 import signal
 import subprocess
@@ -86,6 +87,8 @@ def test_every_page_answers_and_is_linked(shown: Shown) -> None:
         assert f'<a href="http://127.0.0.1:{port}' in page
         assert "<html" in read(f"http://127.0.0.1:{port}/").lower()
     assert page.count(">answers<") == len(FOUND_THERE)
+    prefect = f"http://127.0.0.1:{pages.prefect_port}"
+    assert json.loads(read(f"{prefect}/ui-settings"))["api_url"] == f"{prefect}/api"  # not that of another port
     assert "not written yet: make monitor" in page
 
 

@@ -17,7 +17,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 
 from flightline.settings import Settings
-from tests.pipelines.small_worker import MODULE, PROBLEM, root_of
+from tests.pipelines.small_flows import PROBLEM, root_of
+from tests.pipelines.small_worker import MODULE
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 180

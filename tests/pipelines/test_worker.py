@@ -28,7 +28,7 @@ from tests.pipelines.running_worker import (
     stop_worker,
     wait_until,
 )
-from tests.pipelines.small_worker import PROBLEM, root_of
+from tests.pipelines.small_flows import PROBLEM, root_of
 
 RUN_SECONDS, NOTHING_SECONDS = 180, 20
 slow = pytest.mark.slow

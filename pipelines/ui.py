@@ -60,7 +60,7 @@ def show(settings: Settings) -> int:
     StartError
         If a port is taken or a server does not come up; then none is left.
     """
-    others = _elsewhere(settings)
+    others = pages_elsewhere(settings)
     wanted = [one for one in programs(settings) if one.name not in {entry.name for entry in others}]
     check_port("the page", settings.pages.port, PAGE_PORT)
     print(f"ui: starting {', '.join(one.name for one in wanted)}", flush=True)
@@ -84,7 +84,7 @@ def _entry(name: str, url: str, path: str) -> Entry:
     return Entry(name, url, FOUND_THERE[name], path, FIRST_PAGES.get(name, ""))
 
 
-def _elsewhere(settings: Settings) -> list[Entry]:
+def pages_elsewhere(settings: Settings) -> list[Entry]:
     """Give the pages that are there already: Prefect's of a running worker, and those of servers named by settings."""
     found = []
     if settings.tracking_uri.startswith("http"):

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.settings import PageSettings, Settings
 from pipelines.prefect_server import find_server
 from pipelines.processes import answers
 from pipelines.simulated_service import free_port
-from pipelines.ui import FOUND_THERE
+from pipelines.ui import FOUND_THERE, pages_elsewhere
 from pipelines.ui_page import Entry, serving_page, write_page
 from tests.pipelines.running_worker import environment_of, processes_of, wait_until
 from tests.small_store import make_store
@@ -149,3 +150,14 @@ def test_the_page_answers_its_own_addresses_only(tmp_path: Path) -> None:
         assert not answers(f"{url}/monitoring")
         assert not answers(f"{url}/../data.dvc")
     assert not answers(url)
+
+
+def test_servers_that_settings_name_are_linked_and_not_started(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path, mlflow_tracking_uri="http://127.0.0.1:9")
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        found = pages_elsewhere(settings)
+    assert [(one.name, one.url, one.is_up) for one in found] == [
+        ("MLflow", "http://127.0.0.1:9", False),
+        ("Prefect", "http://127.0.0.1:9", False),
+    ]
+    assert pages_elsewhere(Settings(root=tmp_path)) == []

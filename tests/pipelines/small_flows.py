@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from prefect import flow
 
+from flightline import problem
 from flightline.lineage import Lineage
 from flightline.monitoring import Action, MonitoringDecision
 from flightline.settings import Settings
@@ -24,6 +25,7 @@ from tests.pipelines.small_training_set import small_problem, write_training_set
 
 PROBLEM = replace(
     small_problem("classification"),
+    model_name=problem.PROBLEM.model_name,  # only a model of this name may be served
     thresholds=Thresholds(floors={"roc_auc": 0.6}, ceilings={"brier": 0.3}, implausible={"roc_auc": 0.999}),
 )
 LINEAGE = Lineage("c0ffee", False, "first.dir", "service", "features", "lock", 0)

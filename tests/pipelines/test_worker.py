@@ -14,7 +14,7 @@ from flightline.adapters import mlflow_registry as registry
 from flightline.errors import StartError
 from flightline.settings import AlertSettings, PageSettings, ScheduleSettings, Settings
 from pipelines.alerts import NO_TARGET, keep_alerts
-from pipelines.deployments import FLOWS, describe, make_deployments
+from pipelines.deployments import describe, make_deployments
 from pipelines.prefect_server import find_server, noted, server_program
 from pipelines.processes import running
 from pipelines.simulated_service import free_port
@@ -28,7 +28,7 @@ from tests.pipelines.running_worker import (
     stop_worker,
     wait_until,
 )
-from tests.pipelines.small_flows import PROBLEM, root_of
+from tests.pipelines.small_flows import FLOWS, PROBLEM, root_of
 
 RUN_SECONDS, NOTHING_SECONDS = 180, 20
 slow = pytest.mark.slow
@@ -143,7 +143,7 @@ def test_registering_again_makes_nothing_twice(working: Working) -> None:
 
     before = names()
     keep_alerts(Settings(root=working.settings.root, alerts=AlertSettings(url=working.receiver.url)), PROBLEM)
-    for one in make_deployments(working.settings, PROBLEM, {"training": FLOWS["training"]}):
+    for one in make_deployments(working.settings, PROBLEM, FLOWS):
         one.apply()
     assert names() == before
     assert len(before) == 5

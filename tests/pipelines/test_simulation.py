@@ -128,6 +128,16 @@ def test_labels_arrive_as_they_become_known(simulated: Simulated) -> None:
     assert 0 < simulated.days[0].labelled < simulated.days[0].predictions
 
 
+def test_what_all_days_came_to_is_told_in_a_line(simulated: Simulated, capsys: pytest.CaptureFixture[str]) -> None:
+    (day,) = simulated.days
+    assert str(day).startswith(f"2013-02-11      {day.predictions} predictions, {day.labelled} labels so far (")
+    simulation.print_days(simulated.days)
+    cancelled = day.labels.outcomes["cancelled"]
+    waiting = day.predictions - cancelled - day.labelled
+    known = f"{cancelled} cancelled, {day.labelled} labelled by the clock, {waiting} not known yet"
+    assert capsys.readouterr().out.startswith(f"all             {day.predictions} predictions over HTTP: {known} (")
+
+
 def test_nothing_of_the_projects_own_state_is_touched(simulated: Simulated) -> None:
     assert own_state(simulated.project) == simulated.before
     assert read_clock(simulated.settings) == PLAN.end

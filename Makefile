@@ -100,8 +100,8 @@ rollback: $(READY)  ## Move champion back to the version before: make rollback W
 	@$(RUN) -m pipelines.champion rollback --why "$(WHY)"
 
 .PHONY: ui
-ui: $(READY)  ## Show runs and models in MLflow's pages on http://127.0.0.1:5000
-	@$(VENV)/bin/mlflow server --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///$(CURDIR)/.state/mlflow/mlflow.db
+ui: $(READY)  ## Show the pages of MLflow, Prefect, Evidently and Feast, linked on http://127.0.0.1:8900
+	@exec $(RUN) -m pipelines.ui
 
 ##@ Service
 .PHONY: serve
@@ -139,6 +139,14 @@ canary-start: $(READY)  ## Let a version run beside the champion: make canary-st
 .PHONY: canary-stop
 canary-stop: $(READY)  ## End what runs beside the champion, which stays
 	@$(RUN) -m pipelines.canary stop
+
+.PHONY: worker
+worker: $(READY)  ## Run labels, monitoring, data check and training when they are due, or asked for by an event
+	@exec $(RUN) -m pipelines.worker
+
+.PHONY: trigger
+trigger: $(READY)  ## Start a flow of the running worker now: make trigger FLOW=training
+	@$(RUN) -m pipelines.trigger --flow "$(FLOW)"
 
 # Prefect's own state is apart too: what it caches lies in the simulations' folders.
 .PHONY: simulate

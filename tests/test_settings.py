@@ -33,6 +33,8 @@ def test_what_is_passed_goes_before_the_environment(monkeypatch, tmp_path):
         {"prediction_log": {"synchronous": "OFF"}},
         {"prediction_log": {"busy_timeout_seconds": 0}},
         {"prediction_log": {"retention_days": 0}},
+        {"pages": {"mlflow_port": 0}},
+        {"pages": {"start_seconds": 0}},
         {"thread": 2},
     ],
     ids=str,

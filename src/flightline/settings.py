@@ -97,6 +97,37 @@ class PredictionLogSettings(BaseModel, frozen=True, hide_input_in_errors=True):
     )
 
 
+class ScheduleSettings(BaseModel, frozen=True):
+    """When Prefect starts each flow by itself: five fields of cron; empty means never."""
+
+    timezone: str = Field(default="UTC", description="Time zone of the schedules, such as Europe/Berlin.")
+    labels: str = Field(default="10 * * * *", description="Join what became known to the logged predictions.")
+    monitoring: str = Field(default="30 5 * * *", description="Judge the logged predictions and decide.")
+    data_check: str = Field(default="40 * * * *", description="Look whether data.dvc names what was not yet learned.")
+    training: str = Field(default="0 4 * * 1", description="Train, whatever monitoring says.")
+
+
+class AlertSettings(BaseModel, frozen=True, hide_input_in_errors=True):
+    """Where a message goes when monitoring asks for a retraining, a run fails or the gate refuses."""
+
+    url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Of Apprise: jsons://host/path for a webhook, mailtos://user:password@host for mail; "
+        "empty: no alert is sent.",
+    )
+
+
+class PageSettings(BaseModel, frozen=True):
+    """Where the tools' own pages listen, all of them on 127.0.0.1 alone: `make ui`, and the server of `make worker`."""
+
+    port: int = Field(default=8900, ge=1, le=65535, description="The page that links the others.")
+    mlflow_port: int = Field(default=5000, ge=1, le=65535, description="MLflow.")
+    prefect_port: int = Field(default=4200, ge=1, le=65535, description="Prefect's server, with its API.")
+    evidently_port: int = Field(default=8001, ge=1, le=65535, description="Evidently.")
+    feast_port: int = Field(default=8888, ge=1, le=65535, description="Feast.")
+    start_seconds: float = Field(default=180, gt=0, description="Time for all of them to answer.")
+
+
 class Settings(BaseSettings):
     """Where the project runs.
 
@@ -129,6 +160,9 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1, description="Threads that DuckDB and the fits may use.")
     serving: ServingSettings = Field(default=ServingSettings(), description="The prediction service.")
     prediction_log: PredictionLogSettings = Field(default=PredictionLogSettings(), description="The prediction log.")
+    schedules: ScheduleSettings = Field(default=ScheduleSettings(), description="When Prefect starts what.")
+    alerts: AlertSettings = Field(default=AlertSettings(), description="Messages to people.")
+    pages: PageSettings = Field(default=PageSettings(), description="The tools' own pages.")
 
     @model_validator(mode="after")
     def _refuse_relative_root(self) -> "Settings":

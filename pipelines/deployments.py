@@ -32,6 +32,7 @@ from pipelines.command import run_command
 FLOWS: Mapping[str, Flow] = {
     "labels": scheduled.labels,
     "monitoring": scheduled.monitoring,
+    "canary": scheduled.canary,
     "data_check": scheduled.data_check,
     "training": scheduled.training,
 }

@@ -10,6 +10,7 @@ from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from flightline.training import TrainingParameters
 from pipelines.announcements import announce_decision, announce_new_data, announce_verdict
+from pipelines.canary import judge_canary
 from pipelines.data_check import check_data_version
 from pipelines.labels import run_labels
 from pipelines.monitoring import print_result, run_monitoring
@@ -30,6 +31,12 @@ def monitoring() -> None:
     result = run_monitoring(Settings(), PROBLEM)
     print_result(result)
     announce_decision(PROBLEM, result.decision)
+
+
+@flow(name="canary", log_prints=True, retries=2, retry_delay_seconds=RETRY_SECONDS)
+def canary() -> None:
+    """Judge what runs beside the champion, if something does: promote, keep watching, drop, or roll back."""
+    judge_canary(Settings(), PROBLEM)
 
 
 @flow(name="data-check", log_prints=True, retries=2, retry_delay_seconds=RETRY_SECONDS)

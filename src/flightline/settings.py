@@ -103,6 +103,7 @@ class ScheduleSettings(BaseModel, frozen=True):
     timezone: str = Field(default="UTC", description="Time zone of the schedules, such as Europe/Berlin.")
     labels: str = Field(default="10 * * * *", description="Join what became known to the logged predictions.")
     monitoring: str = Field(default="30 5 * * *", description="Judge the logged predictions and decide.")
+    canary: str = Field(default="20 * * * *", description="Judge what runs beside the champion.")
     data_check: str = Field(default="40 * * * *", description="Look whether data.dvc names what was not yet learned.")
     training: str = Field(default="0 4 * * 1", description="Train, whatever monitoring says.")
 

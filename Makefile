@@ -205,7 +205,7 @@ bench-serve: $(READY)  ## Compare the service with `mlflow models serve` and `fe
 
 .PHONY: bench-monitor
 bench-monitor: $(READY)  ## Measure monitoring's false alarms and delays, on the training set of `make train`
-	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_monitor.py
+	@OMP_NUM_THREADS=1 $(RUN) -m benchmarks.bench_monitor
 
 .PHONY: bench-log
 bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed

@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import evidently_reports
 from flightline.adapters.prediction_log import PredictionLog
+from flightline.data_faults import DataFault
 from flightline.drift import (
     PREDICTION,
     ColumnDrift,
@@ -81,6 +82,8 @@ class Inputs:
         What asks to watch.
     workspace
         Where Evidently's reports are; None if none was made.
+    faults
+        Of the data, on days of the latest window or later.
     """
 
     columns: tuple[ColumnDrift, ...] = ()
@@ -88,6 +91,7 @@ class Inputs:
     rows: int = 0
     warnings: tuple[str, ...] = ()
     workspace: Path | None = None
+    faults: tuple[DataFault, ...] = ()
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
@@ -126,11 +130,12 @@ def examine_inputs(
     """Hold the features and predictions of the windows that decide against the training window."""
     rule = problem.monitoring
     rows = pd.read_parquet(served.file, columns=["prediction_id", "prediction_time"])
-    rows = rows[rows["prediction_time"] >= windows[-rule.windows].start]
+    times = rows["prediction_time"]
+    rows = rows[(times >= windows[-rule.windows].start) & (times < windows[-1].end)]
     if rows.empty:
         return Inputs()
     chosen = rows["prediction_id"].to_numpy()[sample_places(len(rows), rule.drift_rows)]
-    made = _read_features(settings, list(chosen))
+    made = read_features(settings, list(chosen))
     usual, _ = training_frame(champion)
     missing_usually = usual.isna().mean()
     usual = usual.iloc[sample_places(len(usual), rule.drift_rows)].reset_index(drop=True)
@@ -155,7 +160,8 @@ def examine_inputs(
     return Inputs(columns, views, len(made), warnings, workspace)
 
 
-def _read_features(settings: Settings, ids: list[str]) -> pd.DataFrame:
+def read_features(settings: Settings, ids: list[str]) -> pd.DataFrame:
+    """Read what predictions were made of, and when."""
     log = PredictionLog.open(settings)
     try:
         return log.read(ids=ids, columns=_HEAVY)

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from flightline.data_faults import DataFault, fault_warnings
 from flightline.specification import Interval, Monitoring
 from flightline.window_metrics import DailyRows, Estimate, measure
 
 DAY = timedelta(days=1)
+MOST_NAMED = 3
 
 
 class Action(StrEnum):
@@ -113,12 +115,15 @@ class MonitoringDecision:
         What it rests on, one sentence each.
     breached
         How many of the last windows are in breach.
+    faults
+        What is broken in the data: to be mended before anything learns from it.
     """
 
     action: Action
     summary: str
     reasons: tuple[str, ...]
     breached: int
+    faults: tuple[DataFault, ...] = ()
 
 
 def windows_until(clock: datetime, rule: Monitoring) -> list[Interval]:
@@ -248,7 +253,10 @@ def _loss(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitorin
 
 
 def decide_monitoring(
-    windows: Sequence[WindowEvidence], rule: Monitoring, warnings: Sequence[str] = ()
+    windows: Sequence[WindowEvidence],
+    rule: Monitoring,
+    warnings: Sequence[str] = (),
+    faults: Sequence[DataFault] = (),
 ) -> MonitoringDecision:
     """Decide by the rule: `breaches` of the last `windows`, and the latest.
 
@@ -258,33 +266,49 @@ def decide_monitoring(
         The oldest first, the latest last.
     warnings
         What is wrong with the inputs (missing, stale): it asks to watch, never to retrain.
+    faults
+        What is broken in the data; the same holds for it.
 
     Returns
     -------
     MonitoringDecision
         RETRAIN if the latest window is in breach and enough of the last ones are. WATCH if the
         latest is in breach alone, is not judged, enough earlier ones are in breach, its loss
-        is high though the promise is kept, or there are warnings. OK otherwise.
+        is high though the promise is kept, or there are faults or warnings. OK otherwise.
     """
     last = list(windows[-rule.windows :])
     breached = sum(one.is_breached for one in last)
+    told = [*fault_warnings(faults), *warnings]
     if not any(one.predictions for one in windows):
-        return MonitoringDecision(
-            Action.WATCH, "watch: no prediction was logged in any window, so nothing can be said", tuple(warnings), 0
-        )
+        summary = "watch: no prediction was logged in any window, so nothing can be said"
+        return MonitoringDecision(Action.WATCH, summary, tuple(told), 0, tuple(faults))
     latest = last[-1]
-    is_enough = breached >= rule.breaches
-    counted = f"{breached} of the last {len(last)} windows {'is' if breached == 1 else 'are'} in breach"
+    action, summary = _judge(latest, breached, len(last), rule, told)
+    broken = "; first mend the data: " if action is Action.RETRAIN else "; the data is broken: "
+    named = f"{broken}{_named(faults)}" if faults else ""
+    # What is broken is told first: it may be why the labels differ.
+    return MonitoringDecision(action, summary + named, (*told, *_reasons(latest)), breached, tuple(faults))
+
+
+def _judge(
+    latest: WindowEvidence, breached: int, last: int, rule: Monitoring, told: Sequence[str]
+) -> tuple[Action, str]:
+    counted = f"{breached} of the last {last} windows {'is' if breached == 1 else 'are'} in breach"
     asked = f"{rule.breaches} and the latest ask for a retraining"
-    reasons = tuple(_reasons(latest))
+    is_enough = breached >= rule.breaches
     if latest.is_breached and is_enough:
-        return MonitoringDecision(
-            Action.RETRAIN, f"retrain: {counted}, the latest among them ({asked})", (*reasons, *warnings), breached
-        )
-    why = _why_watch(latest, is_enough, counted, asked, warnings)
-    if why:
-        return MonitoringDecision(Action.WATCH, f"watch: {why}", (*reasons, *warnings), breached)
-    return MonitoringDecision(Action.OK, f"ok: the latest window keeps all bounds, and {counted}", reasons, breached)
+        return Action.RETRAIN, f"retrain: {counted}, the latest among them ({asked})"
+    why = _why_watch(latest, is_enough, counted, asked, told)
+    return (
+        (Action.WATCH, f"watch: {why}")
+        if why
+        else (Action.OK, f"ok: the latest window keeps all bounds, and {counted}")
+    )
+
+
+def _named(faults: Sequence[DataFault]) -> str:
+    named = ", ".join(f"{one.column} {one.kind} since {one.since}" for one in faults[:MOST_NAMED])
+    return named + (f" and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else "")
 
 
 def _why_watch(latest: WindowEvidence, is_enough: bool, counted: str, asked: str, warnings: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ class Planted:
     Parameters
     ----------
     columns
-        It is found if one of these is named; the names may be beginnings.
+        It is found if one of these is named.
     """
 
     name: str
@@ -86,6 +86,7 @@ def _in_hours(features: pd.DataFrame, *_: pd.DataFrame) -> pd.DataFrame:
     return features.assign(**{name: features[name] / 60 for name in features if name.endswith("delay")})
 
 
+DELAYS = ("origin_departures_3h_mean_delay", "carrier_arrivals_6h_mean_delay", "last_departure_delay")
 ORIGINS = ("EWR", "JFK", "LGA")
 STUCK, GONE, NEW = frozenset({Kind.STUCK}), frozenset({Kind.MISSING}), frozenset({Kind.UNSEEN})
 PLANTED = (
@@ -95,7 +96,15 @@ PLANTED = (
         frozenset(UNIT),
         _mapped(("temp", "dewp"), _celsius),
     ),
-    Planted("delays in hours, not minutes", ("origin_departures_3h_mean_delay",), frozenset(UNIT), _in_hours),
+    Planted(
+        "temperature in Celsius at EWR alone",
+        ("temp",),
+        frozenset(UNIT),
+        lambda features, *_: features.assign(
+            temp=features["temp"].where(features["origin"] != "EWR", _celsius(features["temp"]))
+        ),
+    ),
+    Planted("delays in hours, not minutes", DELAYS, frozenset(UNIT), _in_hours),
     Planted("thermometers stuck at all origins", ("temp",), STUCK, _stuck("temp", ORIGINS)),
     Planted("thermometer stuck at EWR alone", ("temp",), STUCK, _stuck("temp", ORIGINS[:1])),
     Planted("delays of the origin frozen", ("origin_departures_3h_mean_delay",), STUCK, _frozen),
@@ -152,7 +161,7 @@ def show_false(rows: Rows, limits: Limits) -> float:
 def _row(name: str, weeks: list[list[DataFault]]) -> None:
     count = sum(map(bool, weeks))
     bounds = binomtest(count, len(weeks)).proportion_ci(0.95)
-    told = "; ".join(f"{ones[0].column} {ones[0].kind} {ones[0].since}" for ones in weeks if ones) or "none"
+    told = "; ".join(f"{ones[0].name} {ones[0].kind} {ones[0].since}" for ones in weeks if ones) or "none"
     share = f"{count / len(weeks):.1%} ({bounds.low:.1%} to {bounds.high:.1%})"
     print(f"| {name} | {len(weeks)} | {count} | {share} | {told} |", flush=True)
 
@@ -173,14 +182,14 @@ def _delay(
     rows: Rows, limits: Limits, planted: Planted, day: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> float:
     healthy, hit = np.isin(day, before), np.isin(day, after)
-    known = rows.features[healthy].assign(origin=rows.examples.loc[healthy, "origin"])
+    known = rows.features[healthy]
     changed = planted.change(rows.features[hit], rows.examples[hit], known)
-    frame = pd.concat([rows.features[healthy], changed], ignore_index=True)[list(planted.columns)]
+    frame = pd.concat([rows.features[healthy], changed], ignore_index=True)[list({*planted.columns, "origin"})]
     times = pd.concat([rows.times[healthy], rows.times[hit]], ignore_index=True)
     measured = measure_days(frame, times, limits.supports, RULE)
     for number in range(1, len(after) + 1):
         found = find_faults(part_of(measured, 0, len(before) + number), limits, RULE, after[0])
-        if any(one.kind in planted.kinds for one in found):
+        if any(one.kind in planted.kinds and one.column in planted.columns for one in found):
             return number
     return np.inf
 
@@ -217,6 +226,7 @@ def measured_ages(rows: Rows, late_hours: int) -> Days:
         given = rows.examples[keys].assign(asked=asked, place=np.arange(len(asked))).dropna().sort_values("asked")
         given = given.astype({name: table[name].dtype for name in keys})
         known = table[[*keys, "event_timestamp"]].sort_values("event_timestamp")
+        known = known.astype({"event_timestamp": given["asked"].dtype})
         found = pd.merge_asof(given, known, left_on="asked", right_on="event_timestamp", by=keys).set_index("place")
         ages[file.stem] = (rows.times - found["event_timestamp"]).dt.total_seconds() / 3600
     fresh = pd.DataFrame(ages).groupby(day).quantile(FRESH)

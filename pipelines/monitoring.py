@@ -123,7 +123,9 @@ def run_monitoring(settings: Settings, problem: Problem) -> MonitoringResult:
         labelled = sum(one.labelled for one in judged.windows)
         progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
     inputs = examine(settings, problem, champion, served, windows, clock, usual)
-    decision = decide_monitoring(judged.windows, problem.monitoring, inputs.warnings, inputs.faults)
+    decision = decide_monitoring(
+        judged.windows, problem.monitoring, inputs.warnings, inputs.faults, inputs.incomparable
+    )
     with stage("report") as progress:
         report(settings, problem, clock, champion, judged, inputs, decision, folder)
         progress.say(f"{decision.action}: page, decision and gauges written")

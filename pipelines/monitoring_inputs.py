@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -84,6 +85,8 @@ class Inputs:
         Where Evidently's reports are; None if none was made.
     faults
         Of the data, on days of the latest window or later.
+    incomparable
+        Why what was logged are not this model's inputs; empty if they are.
     """
 
     columns: tuple[ColumnDrift, ...] = ()
@@ -92,6 +95,7 @@ class Inputs:
     warnings: tuple[str, ...] = ()
     workspace: Path | None = None
     faults: tuple[DataFault, ...] = ()
+    incomparable: str = ""
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
@@ -157,7 +161,8 @@ def examine_inputs(
         *drift_warnings(columns, rule.drift_alarm),
         *lags(views, rule),
     )
-    return Inputs(columns, views, len(made), warnings, workspace)
+    names = [name for name in usual if name != PREDICTION]
+    return Inputs(columns, views, len(made), warnings, workspace, incomparable=compare_columns(made["features"], names))
 
 
 def read_features(settings: Settings, ids: list[str]) -> pd.DataFrame:
@@ -167,6 +172,16 @@ def read_features(settings: Settings, ids: list[str]) -> pd.DataFrame:
         return log.read(ids=ids, columns=_HEAVY)
     finally:
         log.close()
+
+
+def compare_columns(logged: pd.Series, names: Sequence[str]) -> str:
+    """Say which logged features the training set does not have, and which of its features were not logged."""
+    sets = Counter(frozenset(given) for given in logged)
+    new = sorted(set().union(*sets) - set(names))
+    gone = sorted(set(names) - frozenset.intersection(*sets))
+    told = [f"{', '.join(new)} not in the training set"] if new else []
+    told += [f"{', '.join(gone)} of the training set not logged"] if gone else []
+    return f"the logged features are not those of this model: {'; '.join(told)}" if told else ""
 
 
 def as_training(made: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:

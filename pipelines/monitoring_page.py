@@ -26,6 +26,7 @@ BROKEN = {
     Action.RETRAIN: "Mend the data that is named here first: a model that learns from broken data learns the fault. "
     "Then train again (<code>make train</code>); the gate decides if the result is better.",
 }
+UNJUDGED = "Too little is known to say whether the model is good enough. See that predictions and labels arrive."
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1f2328;max-width:1240px;margin:0 auto;padding:24px}
 header{border-left:8px solid var(--c);padding:4px 20px;margin-bottom:24px}
@@ -92,7 +93,7 @@ def page(
 
 
 def _head(problem: Problem, clock: datetime, version: str, latest: WindowEvidence, decision: MonitoringDecision) -> str:
-    told = (BROKEN if decision.faults else NEXT)[decision.action]
+    told = (BROKEN if decision.faults else NEXT)[decision.action] if decision.is_judged else UNJUDGED
     sentence = decision.summary.removeprefix(f"{decision.action}: ")
     sentence = sentence[:1].upper() + sentence[1:]
     return (
@@ -194,7 +195,7 @@ def _drift(inputs: Inputs) -> str:
 
 def _faults(inputs: Inputs) -> str:
     heads = ["column or view", "what", "since", "until", "seen", "likely cause"]
-    rows = [[*map(escape, (one.column, one.kind, one.since, one.until, one.words, one.cause))] for one in inputs.faults]
+    rows = [[*map(escape, (one.name, one.kind, one.since, one.until, one.words, one.cause))] for one in inputs.faults]
     return _table(heads, rows, words=len(heads))
 
 

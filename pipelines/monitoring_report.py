@@ -171,6 +171,7 @@ def gauges(
     told += [
         Measured("flightline_monitor_info", "The champion that was monitored.", 1, {"version": version}),
         Measured("flightline_monitor_clock_seconds", "Event clock of the run.", clock.timestamp()),
+        Measured("flightline_monitor_judged", "1 if enough was known to decide anything.", decision.is_judged),
         Measured("flightline_monitor_breached_windows", "Of the last windows, those in breach.", decision.breached),
         Measured("flightline_monitor_predictions", "Predicted instances of the latest window.", latest.predictions),
         Measured("flightline_monitor_label_coverage", "Share of them whose outcome is known.", latest.coverage),
@@ -213,5 +214,5 @@ def as_markdown(
     drifted = ", ".join(one.column for one in inputs.drifted) or "none"
     if inputs.faults:
         lines += ["", "| data fault | kind | since | until | likely cause |", "|---|---|---|---|---|"]
-        lines += [f"| {one.column} | {one.kind} | {one.since} | {one.until} | {one.cause} |" for one in inputs.faults]
+        lines += [f"| {one.name} | {one.kind} | {one.since} | {one.until} | {one.cause} |" for one in inputs.faults]
     return "\n".join([*lines, "", f"Columns above their own drift threshold: {drifted}."])

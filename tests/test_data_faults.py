@@ -31,6 +31,7 @@ def made(first: str, days: int, seed: int, rows: int = 100) -> tuple[pd.DataFram
 
 
 TRAINING = made("2025-01-01", 365, seed=0)
+GROUPED = Monitoring(fault_rows=100, min_fault_rows=20)
 LIMITS = learn_limits(*TRAINING, RULE)
 
 
@@ -40,8 +41,9 @@ def find(change=None, first: str = FIRST, days: int = DAYS, hit: int = START, un
     if change:
         is_hit = np.repeat((np.arange(days) >= hit) & (np.arange(days) < (until or days)), 100)
         frame = pd.concat([frame[~is_hit], change(frame[is_hit].copy())]).sort_index()
-    measured = measure_days(frame, times, LIMITS.supports, rule)
-    return find_faults(measured, LIMITS, rule, measured.days[-7])
+    limits = LIMITS if rule is RULE else learn_limits(*TRAINING, rule)
+    measured = measure_days(frame, times, limits.supports, rule)
+    return find_faults(measured, limits, rule, measured.days[-7])
 
 
 PLANTED = [
@@ -93,6 +95,12 @@ def test_a_fault_does_not_become_what_is_usual():
     assert fault.until == "2026-01-28"
 
 
+def test_a_sensor_that_is_broken_in_one_place_alone_is_named_with_the_place():
+    (fault,) = find(lambda rows: rows.assign(temp=rows["temp"].where(rows["carrier"] != "AA", 55.0)), rule=GROUPED)
+    assert (fault.column, fault.kind, fault.where) == ("temp", Kind.STUCK, "carrier=AA")
+    assert "temp where carrier=AA stuck from 2026-01-22" in fault_warnings([fault])[0]
+
+
 def test_rain_that_does_not_fall_for_a_week_is_not_stuck():
     assert find(lambda rows: rows.assign(rain=0.0)) == []
 
@@ -105,7 +113,7 @@ def test_days_with_few_rows_are_not_looked_at():
 def test_a_column_that_came_new_or_went_is_no_error():
     frame, times = made(FIRST, DAYS, seed=1)
     measured = measure_days(frame.drop(columns="gust").assign(new=1.0), times, LIMITS.supports, RULE)
-    assert measured.columns == ("temp", "delay", "rain", "carrier")
+    assert measured.columns[:4] == ("temp", "delay", "rain", "carrier")
     assert find_faults(measured, LIMITS, RULE, FIRST) == []
 
 

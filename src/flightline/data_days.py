@@ -16,8 +16,9 @@ from flightline.drift import months_of, sample_places
 from flightline.specification import Monitoring
 
 BASELINE_DAYS = 7  # a whole week, or Sundays would be changes
-LEAST_SHARE = 0.05  # of a day's predictions: less is an odd value, not a fault
+LEAST_SHARE = 0.02  # of a day's predictions: less is an odd value, not a fault
 COMMON = 0.2  # a value with this share in training (no rain, nothing cancelled) may well fill a day
+MOST_GROUPS = 5  # a text with no more categories splits the rows: one of its sensors may be broken alone
 TINY = 1e-3  # of a column's usual deviation: a spread below it counts as none
 
 
@@ -67,7 +68,7 @@ class Days:
     days
         ISO dates (UTC), ascending; only days with enough rows.
     columns
-        Names.
+        Names; of a group of rows as `name_in` gives them.
     measures
         By kind, shape (days, columns), NaN where nothing can be said: shares 0..1 of missing values, unseen
         categories and values outside the range; of STUCK the chance that two values are the same; of
@@ -99,10 +100,21 @@ def support_of(values: pd.Series) -> Support:
     return Support(float(known.min()), float(known.max()), float(known.std(ddof=0)), common)
 
 
+def name_in(column: str, group: str) -> str:
+    """Name a column of a group of rows.
+
+    Examples
+    --------
+    >>> name_in("temp", "origin=JFK")
+    'temp where origin=JFK'
+    """
+    return f"{column} where {group}" if group else column
+
+
 def measure_days(
     frame: pd.DataFrame, prediction_time: pd.Series, supports: Mapping[str, Support], rule: Monitoring
 ) -> Days:
-    """Measure every column by day, on at most `rule.fault_rows` rows of each.
+    """Measure every column by day, on at most `rule.fault_rows` rows of each; numbers in groups of rows as well.
 
     Parameters
     ----------
@@ -110,6 +122,8 @@ def measure_days(
         Features, float64 or text.
     prediction_time
         UTC, of the same rows.
+    supports
+        By column; a text with at most `MOST_GROUPS` categories makes groups.
     """
     names = pd.DatetimeIndex(prediction_time).strftime("%Y-%m-%d")
     by_day = pd.Series(np.arange(len(frame))).groupby(np.asarray(names)).indices
@@ -118,15 +132,26 @@ def measure_days(
         for name in sorted(by_day)
         if len(by_day[name]) >= rule.min_fault_rows
     }
-    columns = tuple(name for name in frame if name in supports)
-    measures: dict[Kind, np.ndarray] = {kind: np.full((len(chosen), len(columns)), np.nan) for kind in MEASURED}
-    for place, name in enumerate(columns):
-        values, support = frame[name].to_numpy(), supports[name]
-        known = set(support.categories)
-        for row, part in enumerate(chosen.values()):
-            for kind, value in _measure(values[part], support, known, rule).items():
-                measures[kind][row, place] = value
-    return Days(tuple(chosen), columns, measures)
+    parts = {"": list(chosen.values())} | {
+        f"{name}={value}": [part[frame[name].to_numpy()[part] == value] for part in chosen.values()]
+        for name in frame
+        if name in supports and len(supports[name].categories) <= MOST_GROUPS
+        for value in supports[name].categories
+    }
+    asked = [
+        (group, name)
+        for group in parts
+        for name in frame
+        if name in supports and not (group and supports[name].categories)
+    ]
+    measures: dict[Kind, np.ndarray] = {kind: np.full((len(chosen), len(asked)), np.nan) for kind in MEASURED}
+    for place, (group, name) in enumerate(asked):
+        values, support, categories = frame[name].to_numpy(), supports[name], set(supports[name].categories)
+        for row, part in enumerate(parts[group]):
+            if len(part) >= rule.min_fault_rows:
+                for kind, value in _measure(values[part], support, categories, rule).items():
+                    measures[kind][row, place] = value
+    return Days(tuple(chosen), tuple(name_in(name, group) for group, name in asked), measures)
 
 
 def _measure(values: np.ndarray, support: Support, categories: set[str], rule: Monitoring) -> dict[Kind, float]:
@@ -192,25 +217,28 @@ def learn_limits(frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitori
     reach = {kind: np.abs(changes(days.measures[kind])) for kind in CHANGES}
     reach |= {kind: days.measures[kind] for kind in (Kind.MISSING, Kind.STUCK)}
     against = _month_against_rest(frame, prediction_time, rule)
-    reach |= {kind: against[kind] for kind in (Kind.UNSEEN, Kind.OUTSIDE)}
-    most = {
-        kind: dict(zip(days.columns, _limit(kind, _highest(values), rule), strict=True))
-        for kind, values in reach.items()
+    highest = {kind: dict(zip(days.columns, _highest(values), strict=True)) for kind, values in reach.items()}
+    highest |= {
+        kind: {name: against[kind].get(name, np.nan) for name in days.columns} for kind in (Kind.UNSEEN, Kind.OUTSIDE)
     }
+    most = {kind: {name: _limit(kind, value, rule) for name, value in found.items()} for kind, found in highest.items()}
     return Limits(supports, most)
 
 
-def _month_against_rest(frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitoring) -> Mapping[Kind, np.ndarray]:
+def _month_against_rest(
+    frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitoring
+) -> Mapping[Kind, Mapping[str, float]]:
     months = months_of(prediction_time, rule.min_labels)
     parts = [{str(name): support_of(frame[name].iloc[month]) for name in frame} for month in months]
-    measured: dict[Kind, list[np.ndarray]] = {Kind.UNSEEN: [], Kind.OUTSIDE: []}
+    highest: dict[Kind, dict[str, float]] = {Kind.UNSEEN: {}, Kind.OUTSIDE: {}}
     for number, month in enumerate(months if len(months) > 1 else []):
         rest = [part for place, part in enumerate(parts) if place != number]
         supports = {str(name): _joined([part[str(name)] for part in rest]) for name in frame}
         days = measure_days(frame.iloc[month], prediction_time.iloc[month], supports, rule)
-        for kind, found in measured.items():
-            found.append(days.measures[kind])
-    return {kind: np.concatenate([np.full((1, frame.shape[1]), np.nan), *found]) for kind, found in measured.items()}
+        for kind, found in highest.items():
+            for name, value in zip(days.columns, _highest(days.measures[kind]), strict=True):
+                found[name] = float(np.fmax(found.get(name, np.nan), value))
+    return highest
 
 
 def _joined(parts: Sequence[Support]) -> Support:
@@ -223,10 +251,12 @@ def _highest(values: np.ndarray) -> np.ndarray:
     return np.fmax.reduce(values, axis=0, initial=np.nan)
 
 
-def _limit(kind: Kind, most: np.ndarray, rule: Monitoring) -> np.ndarray:
+def _limit(kind: Kind, most: float, rule: Monitoring) -> float:
     """Widen what was most by the slack: changes by themselves, shares by their odds, so that they stay below 1."""
     if kind in CHANGES:
         return rule.change_slack * most
-    known = np.nan_to_num(most)
-    odds = rule.share_slack * known / np.where(known < 1, 1 - known, np.nan)
-    return np.where(known < 1, np.maximum(odds / (1 + odds), LEAST_SHARE), 1.0)
+    known = 0.0 if np.isnan(most) else most
+    if known >= 1:
+        return 1.0
+    odds = rule.share_slack * known / (1 - known)
+    return max(odds / (1 + odds), LEAST_SHARE)

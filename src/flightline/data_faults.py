@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flightline.data_days import CHANGES, MEASURED, Days, Kind, Limits, Support, changes
+from flightline.data_days import CHANGES, MEASURED, Days, Kind, Limits, Support, changes, name_in
 from flightline.specification import Monitoring
 
 UNIT = "its unit, its scale or its source has changed"
@@ -24,6 +24,7 @@ CAUSES = {
     Kind.JUMPED: UNIT,
     Kind.LATE: "what fills it runs late",
 }
+WHERE = name_in("", "-")[:-1]
 MOST_NAMED = 4
 LEAST_FRESH_DAYS = 3  # before a view can be said to have become late
 
@@ -46,6 +47,8 @@ class DataFault:
         What was seen, and what is usual.
     history
         Of each day looked at, its ISO date and what was measured: a share, a mean, a spread, an age in hours.
+    where
+        The group of rows in which it is so, such as ``origin=JFK``; empty if it is so in all.
     """
 
     column: str
@@ -56,6 +59,12 @@ class DataFault:
     limit: float
     words: str
     history: tuple[tuple[str, float], ...] = ()
+    where: str = ""
+
+    @property
+    def name(self) -> str:
+        """The column, and where."""
+        return name_in(self.column, self.where)
 
     @property
     def cause(self) -> str:
@@ -76,7 +85,7 @@ def find_faults(days: Days, limits: Limits, rule: Monitoring, since: str) -> lis
     Returns
     -------
     list of DataFault
-        One for each column at most: that of the first kind.
+        One for each column at most: the first kind, and of that all rows rather than a group of them.
     """
     found: dict[str, DataFault] = {}
     for kind in MEASURED:
@@ -84,7 +93,7 @@ def find_faults(days: Days, limits: Limits, rule: Monitoring, since: str) -> lis
         levels = days.measures[kind]
         values = changes(levels, usual) if kind in CHANGES else levels
         for place in np.flatnonzero((np.abs(values) > usual).any(axis=0)):
-            name = days.columns[place]
+            name, _, group = days.columns[place].partition(WHERE)
             if name in found:
                 continue
             run = last_run(values[:, place], float(usual[place]), rule.fault_days)
@@ -93,7 +102,7 @@ def find_faults(days: Days, limits: Limits, rule: Monitoring, since: str) -> lis
                 told = float(values[run[1], place]), float(usual[place])
                 seen = np.exp(levels[:, place]) if kind is Kind.RESCALED else levels[:, place]
                 history = tuple(zip(days.days, map(float, seen), strict=True))
-                found[name] = DataFault(name, kind, days.days[run[0]], days.days[run[1]], *told, words, history)
+                found[name] = DataFault(name, kind, days.days[run[0]], days.days[run[1]], *told, words, history, group)
     return sorted(found.values(), key=lambda one: (one.since, list(Kind).index(one.kind), one.column))
 
 
@@ -171,10 +180,10 @@ def fault_warnings(faults: Sequence[DataFault]) -> list[str]:
 def _group(kind: Kind, since: str, ones: Sequence[DataFault]) -> str:
     until = max(one.until for one in ones)
     if len(ones) == 1:
-        return f"data fault, {ones[0].column} {kind} from {since} to {until}: {ones[0].words}; {CAUSES[kind]}"
-    named = ", ".join(one.column for one in ones[:MOST_NAMED])
+        return f"data fault, {ones[0].name} {kind} from {since} to {until}: {ones[0].words}; {CAUSES[kind]}"
+    named = ", ".join(one.name for one in ones[:MOST_NAMED])
     more = f" and {len(ones) - MOST_NAMED} more" if len(ones) > MOST_NAMED else ""
     return (
-        f"data fault, {len(ones)} columns {kind} from {since} to {until} ({named}{more}): of {ones[0].column}, "
+        f"data fault, {len(ones)} columns {kind} from {since} to {until} ({named}{more}): of {ones[0].name}, "
         f"{ones[0].words}; {CAUSES[kind]}"
     )

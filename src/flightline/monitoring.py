@@ -117,6 +117,8 @@ class MonitoringDecision:
         How many of the last windows are in breach.
     faults
         What is broken in the data: to be mended before anything learns from it.
+    is_judged
+        False if too little is known, or what was logged cannot be compared: then WATCH means that nothing is decided.
     """
 
     action: Action
@@ -124,6 +126,7 @@ class MonitoringDecision:
     reasons: tuple[str, ...]
     breached: int
     faults: tuple[DataFault, ...] = ()
+    is_judged: bool = True
 
 
 def windows_until(clock: datetime, rule: Monitoring) -> list[Interval]:
@@ -187,6 +190,9 @@ def _why_unjudged(seen: WindowEvidence, rows: DailyRows | None, reference: Refer
         return f"{seen.labelled:,} labels, at least {rule.min_labels:,} are asked"
     if days < rule.min_days:
         return f"labels of {days} days, at least {rule.min_days} are asked"
+    if rows and rows.task == "classification" and rows.sums["observed"].sum() in (0, rows.rows):
+        only = int(rows.sums["observed"].sum() > 0)
+        return f"all {rows.rows:,} labels are the same, {only}; look at their source"
     return "" if reference else "nothing to compare with: the champion has no held-out rows"
 
 
@@ -257,6 +263,7 @@ def decide_monitoring(
     rule: Monitoring,
     warnings: Sequence[str] = (),
     faults: Sequence[DataFault] = (),
+    incomparable: str = "",
 ) -> MonitoringDecision:
     """Decide by the rule: `breaches` of the last `windows`, and the latest.
 
@@ -268,6 +275,8 @@ def decide_monitoring(
         What is wrong with the inputs (missing, stale): it asks to watch, never to retrain.
     faults
         What is broken in the data; the same holds for it.
+    incomparable
+        Why the logged predictions are not those of this model, if they are not: then nothing is decided.
 
     Returns
     -------
@@ -279,15 +288,23 @@ def decide_monitoring(
     last = list(windows[-rule.windows :])
     breached = sum(one.is_breached for one in last)
     told = [*fault_warnings(faults), *warnings]
-    if not any(one.predictions for one in windows):
-        summary = "watch: no prediction was logged in any window, so nothing can be said"
-        return MonitoringDecision(Action.WATCH, summary, tuple(told), 0, tuple(faults))
     latest = last[-1]
-    action, summary = _judge(latest, breached, len(last), rule, told)
+    unjudged = incomparable or _why_nothing(windows, latest)
+    if unjudged:
+        action, summary = Action.WATCH, f"watch: nothing is decided, {unjudged}"
+    else:
+        action, summary = _judge(latest, breached, len(last), rule, told)
     broken = "; first mend the data: " if action is Action.RETRAIN else "; the data is broken: "
     named = f"{broken}{_named(faults)}" if faults else ""
     # What is broken is told first: it may be why the labels differ.
-    return MonitoringDecision(action, summary + named, (*told, *_reasons(latest)), breached, tuple(faults))
+    reasons = (*([incomparable] if incomparable else []), *told, *_reasons(latest))
+    return MonitoringDecision(action, summary + named, reasons, breached, tuple(faults), not unjudged)
+
+
+def _why_nothing(windows: Sequence[WindowEvidence], latest: WindowEvidence) -> str:
+    if not any(one.predictions for one in windows):
+        return "no prediction was logged in any window"
+    return f"the latest window cannot be judged: {latest.unjudged}" if latest.unjudged else ""
 
 
 def _judge(
@@ -299,21 +316,17 @@ def _judge(
     if latest.is_breached and is_enough:
         return Action.RETRAIN, f"retrain: {counted}, the latest among them ({asked})"
     why = _why_watch(latest, is_enough, counted, asked, told)
-    return (
-        (Action.WATCH, f"watch: {why}")
-        if why
-        else (Action.OK, f"ok: the latest window keeps all bounds, and {counted}")
-    )
+    if why:
+        return Action.WATCH, f"watch: {why}"
+    return Action.OK, f"ok: the latest window keeps all bounds, and {counted}"
 
 
 def _named(faults: Sequence[DataFault]) -> str:
-    named = ", ".join(f"{one.column} {one.kind} since {one.since}" for one in faults[:MOST_NAMED])
+    named = ", ".join(f"{one.name} {one.kind} since {one.since}" for one in faults[:MOST_NAMED])
     return named + (f" and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else "")
 
 
 def _why_watch(latest: WindowEvidence, is_enough: bool, counted: str, asked: str, warnings: Sequence[str]) -> str:
-    if latest.unjudged:
-        return f"the latest window cannot be judged: {latest.unjudged}"
     if latest.is_breached:
         return f"the latest window is in breach, but only {counted} ({asked})"
     if is_enough:

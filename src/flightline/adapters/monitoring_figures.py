@@ -174,7 +174,7 @@ def draw_faults(file: Path, faults: Sequence[DataFault]) -> Path:
         axes.plot(days, values, color=GREY, linewidth=1)
         for chosen, colour in ((~is_fault, BLUE), (is_fault, RED)):
             axes.plot(np.array(days)[chosen], values[chosen], "o", color=colour, markersize=4)
-        axes.set_title(f"{one.column}: {one.kind}", fontsize=11, loc="left")
+        axes.set_title(f"{one.name}: {one.kind}", fontsize=11, loc="left")
         axes.set_ylabel(MEASURES[one.kind], fontsize=8)
         axes.xaxis.set_major_locator(matplotlib.dates.AutoDateLocator(maxticks=6))
         axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%d %b"))

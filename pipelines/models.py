@@ -208,23 +208,26 @@ def register_model(
 ) -> Registered:
     """Log the run, make a model version of it and point `challenger` at it.
 
-    The same model on the same data, evaluation and lineage is not registered twice.
+    The same model on the same data, evaluation and lineage is not registered twice; a version
+    from before a tag was introduced is given it.
     """
     identity = digest_of(evaluation.key, lineage)
+    tags = lineage.as_tags() | {"feature_service": problem.feature_service}
+    tags |= {"learned_until": model.learned_until, "training_set": training_set.key}
+    tags |= {"feature_views_sha256": lineage.feature_views_sha256}
     existing = registry.find_version(settings, problem.model_name, {"identity": identity})
     if existing is not None:
+        missing = {name: value for name, value in tags.items() if name not in existing.tags}
+        registry.tag_version(settings, problem.model_name, existing.version, missing)
         registry.set_challenger(settings, problem.model_name, existing.version)
         return Registered(str(existing.version), str(existing.run_id), existing.tags["model_sha256"])
-    tags = lineage.as_tags()
     run_id, model_id, digest = registry.log_run(
         settings,
         problem.model_name,
         parameters.model,
-        _contents(problem, parameters, tags, training_set, model, evaluation),
+        _contents(problem, parameters, lineage.as_tags(), training_set, model, evaluation),
     )
-    tags |= {"identity": identity, "model_sha256": digest, "feature_service": problem.feature_service}
-    tags |= {"learned_until": model.learned_until, "training_set": training_set.key}
-    tags |= {"feature_views_sha256": lineage.feature_views_sha256}
+    tags |= {"identity": identity, "model_sha256": digest}
     version = registry.register(settings, problem.model_name, run_id, model_id, tags)
     return Registered(version, run_id, digest)
 

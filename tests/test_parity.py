@@ -1,5 +1,6 @@
 """Parity by hand: what a store held at a watermark, how it is judged at a clock, and every kind of difference."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -70,6 +71,19 @@ def test_a_missing_or_unknown_key_finds_nothing(stop):
 def test_what_was_never_loaded_was_never_there():
     assert only(rebuild(table(("north", -25, 1.0, 1.0)))) == (None, "no value")
     assert only(rebuild(table(("north", -24, 1.0, 1.0)))) == (None, "stale")
+
+
+def test_what_a_load_left_out_is_missed_as_long_as_it_would_be_used():
+    view = replace(VIEW, loaded=((NOON - 24 * HOUR, NOON - 4 * HOUR), (NOON - 2 * HOUR, NOON)))
+    rows = table(("north", -5, 1.0, 1.0), ("north", -3, 2.0, 1.0))
+
+    def found(clock: float) -> tuple[float | None, str | None, datetime]:
+        asked = pd.DataFrame([{"stop": "north", "watermark": NOON, "clock": NOON + clock * HOUR}])
+        rebuilt = rebuild_view(view, rows, asked)
+        return *only(rebuilt), rebuilt.stamps.iloc[0]
+
+    assert found(0) == (2.0, None, NOON - 3 * HOUR)
+    assert found(4) == (None, "stale", NOON - 5 * HOUR)
 
 
 def test_of_equal_event_timestamps_the_last_created_counts():

@@ -12,7 +12,7 @@ import pytest
 from tests.proof.__main__ import conclude
 from tests.proof.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
 from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
-from tests.proof.fault import ASK, GATE_TESTS, STATUS, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.fault import ASK, GATE_TESTS, SIMULATE_HOURS, STATUS, TRAIN, TRAIN_ANOTHER, Fault
 from tests.proof.faults import FAULTS, corrupt_object, deliver_twice, recode_carriers
 from tests.proof.harness import Bench
 from tests.proof.judgement import Outcome, Run, judge_control, judge_fault
@@ -112,6 +112,9 @@ SPOKEN = {
     "meaning": (1, "NOT ANSWERED 503: version 1 was trained on feature views that mean something else than those"),
     "log": (1, "NOT ANSWERED 503: the SQLite file predictions.db of the prediction log cannot be opened"),
     "keys": (1, "StartError: got host 0.0.0.0 in the profile local and no API key; expected one there"),
+    "early": (1, "LogError: 126 of 131 labels would be recorded before they are known, the first at 2013-03-28"),
+    "parity": (1, "ParityError: 12 mismatches, 31 values, in 181 predictions (14,661 features)"),
+    "lag": (0, "  - origin_departures was materialised more than 24 h before 44% of the predictions"),
     "tests": (1, "FAILED tests/test_gates.py::test_the_verdict_and_its_reason[a tie]"),
 }  # fmt: skip
 
@@ -166,12 +169,14 @@ AGAIN = "".join(
     for stage in ("validate", "features", "training set")
 )
 SERVED = "READY\nANSWERED: version 1, logged; 72 value(s) of the online store used, 0 view(s) named stale\n"
+REBUILT = "parity          0 mismatches in 181 predictions (14,661 features) (1.1 s)\n"
 CLEAN = (
     Result(TRAIN, 0, "PROMOTE: there is no champion yet\n", 1.0),
     Result(TRAIN_ANOTHER, 0, f"{AGAIN}HOLD: worse than the champion: log_loss 0.5\n", 1.0),
     Result(STATUS, 0, json.dumps({"champion": {"version": "1"}}), 1.0),
     Result(GATE_TESTS, 0, "50 passed", 1.0),
     Result(ASK, 0, SERVED, 1.0),
+    Result(SIMULATE_HOURS, 0, REBUILT, 1.0),
 )
 TRAINED = State("1", 2, "one", "bytes")
 
@@ -197,6 +202,8 @@ def test_a_clean_control_passes(capsys):
         (altered(3, 1, "FAILED tests/test_gates.py::test_a"), TRAINED, "tests fired"),
         (altered(4, 0, SERVED.replace("72", "0")), TRAINED, "gave no logged prediction"),
         (altered(4, 1, "NOT ANSWERED 503: no model"), TRAINED, "gave no logged prediction"),
+        (altered(5, 1, REBUILT.replace("0 mism", "2 mism")), TRAINED, "was rebuilt as it was made"),
+        (altered(5, 1, "ParityError: 2 mismatches in 181"), TRAINED, "parity fired"),
         (CLEAN[:1], State("1", 1, "one", "bytes"), "expected version 1 of 2"),
         (CLEAN, State(None, 2, "one", "bytes"), "expected version 1 of 2"),
         (CLEAN, State("1", 2, "two", "bytes"), "data.dvc changed"),

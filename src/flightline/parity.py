@@ -111,7 +111,10 @@ def union_of(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def rebuild_view(view: StoredView, table: pd.DataFrame, asked: pd.DataFrame) -> RebuiltView:
-    """Find what the online store held at each prediction's watermark, and judge it at its clock.
+    """Find what the online store had to hold at each prediction's watermark, and judge it at its clock.
+
+    That is the newest row known by then. Where it is of no use (too old, or none), what was
+    really loaded says which event timestamp the store gave.
 
     Parameters
     ----------
@@ -127,18 +130,27 @@ def rebuild_view(view: StoredView, table: pd.DataFrame, asked: pd.DataFrame) -> 
     RebuiltView
         With the index of `asked`.
     """
-    rows = _loaded_rows(view, _of_keys(view, table, asked))
+    rows = _in_order(_of_keys(view, table, asked))
+    held = _newest(view, rows[_is_loaded(view, rows["event_timestamp"])], asked)
+    reasons = _why_unusable(held["event_timestamp"], view.ttl, asked["clock"])
+    # A row that lay between two loads would have been used, had it not been left out: that is a fault, not an excuse.
+    known = _newest(view, rows, asked)
+    known_reasons = _why_unusable(known["event_timestamp"], view.ttl, asked["clock"])
+    is_usable = pd.Series(known_reasons == None, index=asked.index)  # noqa: E711  # element by element
+    reasons[is_usable] = None
+    found = known.where(is_usable, held)
+    return RebuiltView(view, found["event_timestamp"], reasons, known[list(view.features)].where(is_usable, axis=0))
+
+
+def _newest(view: StoredView, rows: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
+    """Find the newest row of each prediction's keys at its watermark."""
     has_keys = asked[[*view.keys, "watermark"]].notna().all(axis=1)
     left = asked.loc[has_keys, [*view.keys, "watermark"]].astype({key: rows[key].dtype for key in view.keys})
     left = left.assign(watermark=_moments(left["watermark"]), _row=np.flatnonzero(has_keys)).sort_values(
         "watermark", kind="stable"
     )
     found = pd.merge_asof(left, rows, left_on="watermark", right_on="event_timestamp", by=list(view.keys))
-    found = found.set_index("_row").reindex(range(len(asked))).set_axis(asked.index)
-    stamps = found["event_timestamp"]
-    reasons = _why_unusable(stamps, view.ttl, _moments(asked["clock"]))
-    is_usable = pd.Series([reason is None for reason in reasons], index=asked.index)
-    return RebuiltView(view, stamps, reasons, found[list(view.features)].where(is_usable, axis=0))
+    return found.set_index("_row").reindex(range(len(asked))).set_axis(asked.index)
 
 
 def _of_keys(view: StoredView, table: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
@@ -149,17 +161,19 @@ def _of_keys(view: StoredView, table: pd.DataFrame, asked: pd.DataFrame) -> pd.D
     return table[wanted]
 
 
-def _loaded_rows(view: StoredView, table: pd.DataFrame) -> pd.DataFrame:
-    """Give the rows that were materialised, so that the last of equal event timestamps is the one that stayed."""
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Order rows so that of equal event timestamps the one that stays in a store is the last."""
     rows = table.assign(
         event_timestamp=_moments(table["event_timestamp"]), created_timestamp=_moments(table["created_timestamp"])
     )
-    stamps = rows["event_timestamp"]
-    is_loaded = np.zeros(len(rows), dtype=bool)
+    return rows.sort_values(["event_timestamp", "created_timestamp"], kind="stable").drop(columns="created_timestamp")
+
+
+def _is_loaded(view: StoredView, stamps: pd.Series) -> np.ndarray:
+    is_loaded = np.zeros(len(stamps), dtype=bool)
     for start, end in view.loaded:
         is_loaded |= stamps.between(pd.Timestamp(start), pd.Timestamp(end)).to_numpy()
-    rows = rows.loc[is_loaded].sort_values(["event_timestamp", "created_timestamp"], kind="stable")
-    return rows[[*view.keys, "event_timestamp", *view.features]]
+    return is_loaded
 
 
 def _moments(values: pd.Series) -> pd.Series:
@@ -167,6 +181,7 @@ def _moments(values: pd.Series) -> pd.Series:
 
 
 def _why_unusable(stamps: pd.Series, ttl: timedelta, clocks: pd.Series) -> np.ndarray:
+    clocks = _moments(clocks)
     is_stale = (clocks - stamps > ttl) if ttl else pd.Series(False, index=stamps.index)
     reasons = np.full(len(stamps), None, dtype=object)
     reasons[is_stale.to_numpy()] = STALE

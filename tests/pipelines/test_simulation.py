@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from flightline.errors import ClockError, FeatureError, ModelFileError, ParityEr
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from flightline.simulation import Plan
+from pipelines import parity
 from pipelines.freshness import measure_freshness
 from pipelines.parity import check_parity, demand_parity
 from pipelines.simulated_root import current_tables, make_root
@@ -31,7 +33,7 @@ from tests.pipelines.small_training_set import run_in_flow
 from tests.small_service import put_model
 
 START = datetime(2013, 2, 11, 12, tzinfo=UTC)
-PLAN = Plan(START, START + timedelta(hours=3), timedelta(hours=1))
+PLAN = Plan(START, START + timedelta(hours=6), timedelta(hours=1))  # the first of them land within it
 CATEGORIES = {"origin": "str", "dest": "str", "carrier": "str"}
 
 
@@ -47,7 +49,7 @@ def put_small_model(settings: Settings, problem: object, version: str = "3") -> 
 @dataclass
 class Simulated:
     project: Settings
-    before: dict[str, bytes]
+    before: dict[str, object]
     settings: Settings
     days: list[SimulatedDay]
 
@@ -75,7 +77,7 @@ def project(
 
 @pytest.fixture(scope="module")
 def simulated(project: Settings, tmp_path_factory: pytest.TempPathFactory) -> Simulated:
-    """Three hours, lived through once."""
+    """Six hours, lived through once."""
     before = own_state(project)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
@@ -85,9 +87,17 @@ def simulated(project: Settings, tmp_path_factory: pytest.TempPathFactory) -> Si
     return Simulated(project, before, settings, days)
 
 
-def own_state(settings: Settings) -> dict[str, bytes]:
-    held = contents(settings.state_dir)
-    return {name: content for name, content in held.items() if not name.startswith("simulations/")}
+def own_state(settings: Settings) -> dict[str, object]:
+    """Give all that is under .state but the simulations; of a database what is in it, wherever it lies as yet."""
+    held: dict[str, object] = {}
+    for name, content in contents(settings.state_dir).items():
+        if name.startswith("simulations/") or name.endswith(("-wal", "-shm")):
+            continue
+        held[name] = content
+        if content.startswith(b"SQLite format 3"):
+            with closing(sqlite3.connect(settings.state_dir / name)) as connection:
+                held[name] = "\n".join(connection.iterdump())
+    return held
 
 
 def test_every_flight_is_asked_at_its_prediction_time_on_features_of_the_last_hour(
@@ -181,30 +191,50 @@ def test_another_model_under_the_same_version_is_found(copy: Settings) -> None:
     assert {one.what for one in check_parity(copy, PROBLEM).mismatches} == {"prediction"}
 
 
-def test_an_altered_value_of_the_online_store_is_found(copy: Settings) -> None:
-    """One carrier's view is filled with another hour's rows, under the watermark of today."""
+ALTERED = "area_departures_1h_count"
+
+
+def alter_online_value(settings: Settings, feature: str, value: float) -> None:
+    """Write a value into the online store under the feature's every key, past Feast."""
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    with closing(sqlite3.connect(settings.state_dir / "feast" / "online.db")) as connection, connection:
+        found = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%_area_departures'"
+        ((view,),) = connection.execute(found).fetchall()
+        content = Value(double_val=value).SerializeToString()
+        update = f"UPDATE {view} SET value = ? WHERE feature_name = ?"
+        assert connection.execute(update, (content, feature)).rowcount > 0
+
+
+def ask_in_process(settings: Settings, rows: int) -> None:
+    """Ask a service in this process about what comes next."""
     from serving.app import create_app
     from tests.serving.conftest import TestClient
 
-    examples = pd.read_parquet(current_tables(copy, PLAN.end) / "examples" / "examples.parquet")
+    examples = pd.read_parquet(current_tables(settings, PLAN.end) / "examples" / "examples.parquet")
     names = [*PROBLEM.entity_keys, *PROBLEM.request_columns]
-    coming = examples[examples["event_timestamp"] >= PLAN.end].sort_values("event_timestamp").head(20)[names]
+    coming = examples[examples["event_timestamp"] >= PLAN.end].sort_values("event_timestamp").head(rows)[names]
     body = {"instances": json.loads(coming.to_json(orient="records", date_format="iso"))}
-    with sqlite3.connect(copy.state_dir / "feast" / "online.db") as connection:
-        found = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%_area_departures'"
-        ((view,),) = connection.execute(found).fetchall()
-        query = f"SELECT max(value) FROM {view}"
-        ((value,),) = connection.execute(query).fetchall()
-        connection.execute(f"UPDATE {view} SET value = ?", (value,))
-    connection.close()
-    before = len(check_parity(copy, PROBLEM).mismatches)
-    with TestClient(create_app(copy)) as client:
+    with TestClient(create_app(settings)) as client:
         answer = client.post(f"/v1/models/{PROBLEM.model_name}:predict", json=body)
         assert answer.status_code == 200, answer.text
-    wrong = check_parity(copy, PROBLEM).mismatches
-    assert before == 0
-    assert {one.what.rpartition(" of ")[2] for one in wrong} - {"prediction"}
-    assert all("area_departures" in one.what or one.what == "prediction" for one in wrong)
+
+
+def test_an_altered_value_of_the_online_store_is_found(copy: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    alter_online_value(copy, ALTERED, 1234.5)
+    assert check_parity(copy, PROBLEM).mismatches == ()
+    ask_in_process(copy, 20)
+    wrong = [one for one in check_parity(copy, PROBLEM).mismatches if one.what != "prediction"]
+    assert [(one.what, one.logged) for one in wrong] == [(ALTERED, 1234.5)] * 20
+    assert parity.main(["--root", str(copy.root)]) == 1
+    told = capsys.readouterr().err
+    first = wrong[0]
+    stamp, watermark = f"{first.rebuilt_stamp:%Y-%m-%d %H:%M}", PLAN.end - PLAN.step
+    assert told.startswith("ParityError: 20 mismatches")
+    assert f"{first.prediction_id}  {ALTERED}: logged 1234.5, rebuilt {first.rebuilt!r} (logged event" in told
+    assert f"timestamp {stamp}" in told
+    assert f"watermark {watermark:%Y-%m-%d %H:%M}" in told
+    assert f"clock {PLAN.end:%Y-%m-%d %H:%M}" in told
 
 
 def test_what_is_stamped_after_the_clock_is_never_loaded(copy: Settings) -> None:

@@ -148,6 +148,21 @@ def test_a_rerun_reuses_what_it_can_and_keeps_the_champion(trained, settings, ca
     assert again.verdict.reasons == ("the challenger is the champion: there is nothing to compare",)
 
 
+def test_a_version_from_before_a_tag_was_introduced_is_given_it(trained, settings):
+    version = trained.registered.version
+    before = registry.get_version(settings, WINTER.model_name, version).tags
+    for tag in ("training_set", "feature_views_sha256"):
+        registry.connect(settings).delete_model_version_tag(WINTER.model_name, version, tag)
+    registry.tag_version(settings, WINTER.model_name, version, {"lineage.lock_sha256": "kept"})
+    again = winter_training(settings, PARAMETERS)
+    after = registry.get_version(settings, WINTER.model_name, version).tags
+    registry.tag_version(settings, WINTER.model_name, version, {"lineage.lock_sha256": before["lineage.lock_sha256"]})
+    assert again.registered == trained.registered
+    assert after["training_set"] == trained.training_set.key == before["training_set"]
+    assert after["feature_views_sha256"] == before["feature_views_sha256"]
+    assert after["lineage.lock_sha256"] == "kept"
+
+
 def test_a_lost_result_is_made_again(trained, settings, capsys):
     shutil.rmtree(trained.training_set.folder)
     again = winter_training(settings, PARAMETERS)

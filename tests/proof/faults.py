@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.proof.fault import DATA, GATE_TESTS, INGEST, TRAIN, TRAIN_ANOTHER, Fault
 from tests.proof.service_faults import SERVICE_FAULTS
+from tests.proof.simulation_faults import SIMULATION_FAULTS
 
 RESENT = "flights/2013-02.csv"
 TEST_MONTH = "flights/2013-03.csv"
@@ -183,4 +184,5 @@ FAULTS = (
         says="give the evidence",
     ),
     *SERVICE_FAULTS,
+    *SIMULATION_FAULTS,
 )

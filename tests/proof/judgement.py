@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.proof.commands import Result
-from tests.proof.fault import ASK, STATUS, TRAIN_ANOTHER, Fault
+from tests.proof.fault import ASK, SIMULATE_HOURS, STATUS, TRAIN_ANOTHER, Fault
 from tests.proof.observation import State
 from tests.proof.safeguards import SAFEGUARDS, Safeguard
 
@@ -104,7 +104,7 @@ def _short(value: object, width: int = 50) -> str:
 
 
 def judge_control(run: Run) -> Outcome:
-    """Demand that the clean tree trains, promotes, says so, reuses, serves, and that no safeguard fires."""
+    """Demand that the clean tree trains, promotes, says so, reuses, serves, is rebuilt, and that no safeguard fires."""
     fired = fired_in(run.results)
     problems = [
         f"`{_shown(result)}` ended with exit code {result.exit_code}" for result in run.results if result.exit_code
@@ -117,6 +117,7 @@ def judge_control(run: Run) -> Outcome:
     problems += _not_reused(run.results)
     problems += _wrong_status(run)
     problems += _not_served(run.results)
+    problems += _not_rebuilt(run.results)
     return Outcome(CONTROL, None, fired, tuple(problems), run.seconds, _transcript(run))
 
 
@@ -145,6 +146,13 @@ def _not_served(results: Sequence[Result]) -> list[str]:
     if re.search(r"^ANSWERED: version 1, logged; [1-9]\d* value\(s\) of the online store used", said, re.MULTILINE):
         return []
     return ["the service gave no logged prediction of version 1 with values of the online store"]
+
+
+def _not_rebuilt(results: Sequence[Result]) -> list[str]:
+    said = "\n".join(result.output for result in results if result.command == SIMULATE_HOURS)
+    if re.search(r"^parity +0 mismatches in [1-9]", said, re.MULTILINE):
+        return []
+    return ["no prediction of the simulation was rebuilt as it was made"]
 
 
 def _shown(result: Result) -> str:

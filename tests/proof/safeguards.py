@@ -164,6 +164,27 @@ _SAFEGUARDS = (
         "log", "service: no answer without a logged prediction", 1, r"^NOT ANSWERED 503: .*of the prediction log", _ALL
     ),
     Safeguard("keys", "service: off loopback it starts only with keys", 1, r"^StartError: .*and no API key", _ALL),
+    Safeguard(
+        "early",
+        "labels: none is recorded before it is known",
+        1,
+        r"^LogError: [\d,]+ of [\d,]+ labels would be recorded before they are known",
+        _ALL,
+    ),
+    Safeguard(
+        "parity",
+        "parity: logged features and answers are those of the feature tables",
+        1,
+        r"^ParityError: [\d,]+ mismatches",
+        _ALL,
+    ),
+    Safeguard(
+        "lag",
+        "monitor: a feature view was materialised too long ago",
+        0,
+        r"^  - \S+ was materialised more than \d+ h before",
+        _ALL,
+    ),
     Safeguard("tests", "the gate's truth table, tests/test_gates.py", 1, r"^FAILED tests/test_gates\.py::", _ALL),
 )
 SAFEGUARDS = {safeguard.name: safeguard for safeguard in _SAFEGUARDS}

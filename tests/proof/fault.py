@@ -26,6 +26,9 @@ SIMULATE_HOURS: Command = (
 SIMULATE_DAYS: Command = (
     "-m", "pipelines.simulation", "--from", "2013-03-27T12:00:00Z", "--to", "2013-03-29T00:00:00Z", "--step", "1440",
 )  # fmt: skip
+FILL_LOG: Command = ("-m", "tests.proof.fill_log")
+FILL_BROKEN: Command = (*FILL_LOG, "--broken")
+MONITOR: Command = ("-m", "pipelines.monitoring")
 START_OPEN: Command = ("-m", "tests.proof.ask_service", "--host", "0.0.0.0")
 
 

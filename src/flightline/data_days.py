@@ -105,8 +105,8 @@ def name_in(column: str, group: str) -> str:
 
     Examples
     --------
-    >>> name_in("temp", "origin=JFK")
-    'temp where origin=JFK'
+    >>> name_in("price", "shop=A")
+    'price where shop=A'
     """
     return f"{column} where {group}" if group else column
 

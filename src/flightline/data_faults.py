@@ -48,7 +48,7 @@ class DataFault:
     history
         Of each day looked at, its ISO date and what was measured: a share, a mean, a spread, an age in hours.
     where
-        The group of rows in which it is so, such as ``origin=JFK``; empty if it is so in all.
+        The group of rows in which it is so, such as ``shop=A``; empty if it is so in all.
     """
 
     column: str
@@ -167,6 +167,12 @@ def _say(kind: Kind, levels: np.ndarray, value: float, day: int, support: Suppor
         Kind.OUTSIDE: f"is outside the range of the training window, {support.low:.4g} to {support.high:.4g}",
     }[kind]
     return f"in {level:.0%} of the predictions it {what}; up to {limit:.0%} is usual"
+
+
+def name_faults(faults: Sequence[DataFault]) -> str:
+    """Name the first faults in a line."""
+    named = ", ".join(f"{one.name} {one.kind} since {one.since}" for one in faults[:MOST_NAMED])
+    return named + (f" and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else "")
 
 
 def fault_warnings(faults: Sequence[DataFault]) -> list[str]:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from flightline.data_faults import DataFault, fault_warnings
+from flightline.data_faults import DataFault, fault_warnings, name_faults
 from flightline.specification import Interval, Monitoring
 from flightline.window_metrics import DailyRows, Estimate, measure
 
 DAY = timedelta(days=1)
-MOST_NAMED = 3
 
 
 class Action(StrEnum):
@@ -295,7 +294,7 @@ def decide_monitoring(
     else:
         action, summary = _judge(latest, breached, len(last), rule, told)
     broken = "; first mend the data: " if action is Action.RETRAIN else "; the data is broken: "
-    named = f"{broken}{_named(faults)}" if faults else ""
+    named = f"{broken}{name_faults(faults)}" if faults else ""
     # What is broken is told first: it may be why the labels differ.
     reasons = (*([incomparable] if incomparable else []), *told, *_reasons(latest))
     return MonitoringDecision(action, summary + named, reasons, breached, tuple(faults), not unjudged)
@@ -319,11 +318,6 @@ def _judge(
     if why:
         return Action.WATCH, f"watch: {why}"
     return Action.OK, f"ok: the latest window keeps all bounds, and {counted}"
-
-
-def _named(faults: Sequence[DataFault]) -> str:
-    named = ", ".join(f"{one.name} {one.kind} since {one.since}" for one in faults[:MOST_NAMED])
-    return named + (f" and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else "")
 
 
 def _why_watch(latest: WindowEvidence, is_enough: bool, counted: str, asked: str, warnings: Sequence[str]) -> str:

@@ -130,13 +130,13 @@ monitor: $(READY)  ## Judge the logged predictions by their labels: decision, re
 
 # Prefect's own state is apart too: what it caches lies in the simulations' folders.
 .PHONY: simulate
-simulate: $(READY)  ## Live through real days: make simulate FROM=2013-12-27T00:00:00Z TO=2013-12-30T00:00:00Z STEP=60
+simulate: $(READY)  ## Live through real days: make simulate FROM=2013-12-27 TO=2013-12-30 STEP=60 (minutes)
 	@mkdir -p .state/simulations/prefect
 	@PREFECT_HOME=$(CURDIR)/.state/simulations/prefect $(RUN) -m pipelines.simulation --from "$(FROM)" --to "$(TO)" \
 		$(if $(STEP),--step "$(STEP)")
 
 .PHONY: parity
-parity: $(READY)  ## Rebuild logged predictions from the feature tables and compare: make parity, or SIMULATION=folder
+parity: $(READY)  ## Rebuild logged predictions from the feature tables and compare: make parity, or SIMULATION=.state/simulations/...
 	@$(RUN) -m pipelines.parity $(if $(SIMULATION),--root "$(SIMULATION)")
 
 .PHONY: api-key

@@ -198,6 +198,8 @@ def _run(root: Path | None) -> None:
 
     settings = Settings()
     if root is not None:
+        if not (root / ".state").is_dir():
+            raise LogError(f"{root} holds no simulation; those of `make simulate` are folders of .state/simulations")
         settings = simulated_settings(settings, root.resolve(), settings.serving.port)
     print_freshness(settings, PROBLEM)
     print_parity(settings, PROBLEM)

@@ -40,6 +40,8 @@ from pipelines.simulated_root import BringModel, fetch_champion, make_root
 from pipelines.simulated_service import Client, free_port, running_service
 from pipelines.training import pull
 
+DAY_LETTERS = len("2013-12-27")
+
 
 @dataclass(frozen=True)
 class SimulatedDay:
@@ -166,12 +168,18 @@ def print_monitoring(result: MonitoringResult) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
     parser = argparse.ArgumentParser(description=simulation.__doc__)
-    parser.add_argument("--from", dest="start", type=parse_moment, required=True, help="such as 2013-12-27T00:00:00Z")
-    parser.add_argument("--to", dest="end", type=parse_moment, required=True, help="the moment before which to stop")
+    parser.add_argument("--from", dest="start", required=True, help="a day, or a moment such as 2013-12-27T06:00:00Z")
+    parser.add_argument("--to", dest="end", required=True, help="the day or moment before which to stop")
     parser.add_argument("--step", type=float, default=60, help="minutes between two materialisations")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the service is stopped
-    return run_command(lambda: simulation(Plan(options.start, options.end, timedelta(minutes=options.step))))
+    return run_command(lambda: simulation(plan_of(options.start, options.end, options.step)))
+
+
+def plan_of(start: str, end: str, step_minutes: float) -> Plan:
+    """Read a plan from the command line; a day stands for its midnight, UTC."""
+    begin, stop = (parse_moment(f"{text}T00:00:00Z" if len(text) == DAY_LETTERS else text) for text in (start, end))
+    return Plan(begin, stop, timedelta(minutes=step_minutes))
 
 
 if __name__ == "__main__":

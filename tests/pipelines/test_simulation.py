@@ -23,7 +23,7 @@ from flightline.errors import ClockError, FeatureError, ModelFileError, ParityEr
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from flightline.simulation import Plan
-from pipelines import parity
+from pipelines import parity, simulation
 from pipelines.freshness import measure_freshness
 from pipelines.parity import check_parity, demand_parity
 from pipelines.simulated_root import current_tables, make_root
@@ -271,3 +271,28 @@ def test_rows_known_later_than_they_are_stamped_are_refused(project: Settings, t
     rows.to_parquet(file)
     with pytest.raises(FeatureError, match=r"origin_weather \(2\)"):
         make_root(settings, PROBLEM, PLAN, 1, put_small_model)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "says"),
+    [
+        ("", "2013-02-12", "got ''; expected an ISO 8601 moment"),
+        ("2013-02-11T12:00:00", "2013-02-12", "without a time zone"),
+        ("2013-02-12", "2013-02-12", "expected a start before the end"),
+    ],
+)
+def test_a_plan_that_cannot_be_read_is_refused_in_one_line(start, end, says, capsys):
+    assert simulation.main(["--from", start, "--to", end]) == 1
+    told = capsys.readouterr().err
+    assert says in told
+    assert [line.partition(":")[0] for line in told.splitlines()] == ["ClockError"]
+
+
+def test_a_day_stands_for_its_midnight():
+    assert simulation.plan_of("2013-02-11T12:00:00Z", "2013-02-12", 60) == Plan(START, START + timedelta(hours=12))
+
+
+def test_a_folder_that_is_no_simulation_is_refused(tmp_path, capsys):
+    assert parity.main(["--root", str(tmp_path / "none")]) == 1
+    assert "holds no simulation" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()

@@ -16,7 +16,6 @@ from flightline.drift import months_of, sample_places
 from flightline.specification import Monitoring
 
 BASELINE_DAYS = 7  # a whole week, or Sundays would be changes
-LEAST_SHARE = 0.02  # of a day's predictions: less is an odd value, not a fault
 COMMON = 0.2  # a value with this share in training (no rain, nothing cancelled) may well fill a day
 MOST_GROUPS = 5  # a text with no more categories splits the rows: one of its sensors may be broken alone
 TINY = 1e-3  # of a column's usual deviation: a spread below it counts as none
@@ -36,6 +35,8 @@ class Kind(StrEnum):
 
 CHANGES = (Kind.RESCALED, Kind.JUMPED)  # held against the days before; the others against the training window
 MEASURED = tuple(kind for kind in Kind if kind is not Kind.LATE)
+# Of a day's predictions: less is an odd value, not a fault. What grows is now and then above all it was before.
+LEAST_SHARES = {Kind.MISSING: 0.05, Kind.UNSEEN: 0.02, Kind.OUTSIDE: 0.2, Kind.STUCK: 0.0}
 
 
 @dataclass(frozen=True)
@@ -259,4 +260,4 @@ def _limit(kind: Kind, most: float, rule: Monitoring) -> float:
     if known >= 1:
         return 1.0
     odds = rule.share_slack * known / (1 - known)
-    return max(odds / (1 + odds), LEAST_SHARE)
+    return max(odds / (1 + odds), LEAST_SHARES[kind])

@@ -34,7 +34,7 @@ from tests.pipelines.small_training_set import START, run_in_flow, small_problem
 pytestmark = pytest.mark.slow
 RULE = Monitoring(
     windows=2, breaches=2, shown_windows=4, min_labels=50, min_days=3, drift_rows=400, label_delay=timedelta(days=1),
-    promise_margin=0.1, calibration_margin=0.2, slope_margin=0.4, loss_margin=0.5,
+    min_fault_rows=10, promise_margin=0.1, calibration_margin=0.2, slope_margin=0.4, loss_margin=0.5,
 )  # fmt: skip
 CLOCK = START + timedelta(days=118, hours=5)
 

@@ -16,7 +16,7 @@ from flightline.drift import months_of, sample_places
 from flightline.specification import Monitoring
 
 BASELINE_DAYS = 7  # a whole week, or Sundays would be changes
-COMMON = 0.2  # a value with this share in training (no rain, nothing cancelled) may well fill a day
+COMMON = 0.1  # a value with this share in training (no rain, nothing cancelled) may well fill a day
 MOST_GROUPS = 5  # a text with no more categories splits the rows: one of its sensors may be broken alone
 TINY = 1e-3  # of a column's usual deviation: a spread below it counts as none
 

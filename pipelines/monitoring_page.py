@@ -145,8 +145,10 @@ def _number(one: Estimate | None, digits: int = 3) -> str:
 
 
 def _said(one: WindowEvidence) -> str:
-    named = ", ".join(each.name for each in one.criteria if each.is_breached)
-    return f"<span class=bad>{escape(named)}</span>" if named else escape(one.unjudged or "no")
+    """Name what is in breach, red if it counts."""
+    breached = [each for each in one.criteria if each.is_breached]
+    named = [f"<span class=bad>{each.name}</span>" if each.is_deciding else each.name for each in breached]
+    return ", ".join(named) or escape(one.unjudged or "no")
 
 
 def _windows(problem: Problem, judged: Judged, shown: Sequence[WindowEvidence]) -> str:

@@ -126,7 +126,7 @@ def judge(daily: DailyRows, places: np.ndarray, reference: Reference) -> WindowE
     return judge_window(WINDOW, rows.rows, {"labelled": rows.rows}, rows, reference, RULE)
 
 
-def judged_weeks(daily: DailyRows, reference: Reference, weeks: int, block: int, seed: int) -> list[WindowEvidence]:
+def judged_days(daily: DailyRows, reference: Reference, weeks: int, block: int, seed: int) -> list[WindowEvidence]:
     """Judge weeks drawn at random."""
     rng = np.random.default_rng(seed)
     return [judge(daily, draw(rng, len(daily.days), block), reference) for _ in range(weeks)]
@@ -138,7 +138,7 @@ def show_false(daily: DailyRows, reference: Reference, weeks: int) -> tuple[floa
     print("|---|---|---|---|---|---|")
     worst, kept = 0.0, []
     for block in BLOCKS:
-        judged = judged_weeks(daily, reference, weeks, block, seed=block)
+        judged = judged_days(daily, reference, weeks, block, seed=block)
         actions = [
             decide_monitoring(judged[place - RULE.windows : place], RULE).action
             for place in range(RULE.windows, len(judged) + 1)
@@ -188,23 +188,27 @@ def show_delays(
     weeks: int,
 ) -> None:
     """Print how long each shift goes unseen."""
-    print(f"\n| shift | loss | breached weeks | `retrain` after, weeks: median (90 %) | never in {weeks} | any alarm |")
+    print(
+        "\n| shift, found by labels | loss | breached weeks | days to `retrain`: median (90 %) | "
+        f"never in {weeks} weeks | days to any alarm |"
+    )
     print("|---|---|---|---|---|---|")
     for name, daily in named:
-        shifted = judged_weeks(daily, reference, 200, 1, seed=11)
+        shifted = judged_days(daily, reference, 200, 1, seed=11)
         retrain, alarm = delays(healthy, shifted, sequences, weeks)
         loss = daily.sums[PROBLEM.primary_metric].sum() / daily.rows
-        middle, late = (_weeks(np.quantile(retrain, q, method="higher")) for q in (0.5, 0.9))
+        middle, late = (_days(np.quantile(retrain, q, method="higher")) for q in (0.5, 0.9))
         breached = np.mean([one.is_breached for one in shifted])
         print(
             f"| {name} | {loss:.4f} | {breached:.0%} | {middle} ({late}) | {np.isinf(retrain).mean():.0%} | "
-            f"{_weeks(np.median(alarm))} |",
+            f"{_days(np.median(alarm))} |",
             flush=True,
         )
 
 
-def _weeks(number: float) -> str:
-    return f"{number:.0f}" if np.isfinite(number) else "never"
+def _days(weeks: float) -> str:
+    """Say after how many days the flow can know: whole windows, and the delay of their labels."""
+    return f"{weeks * DAYS + RULE.label_delay.days:.0f}" if np.isfinite(weeks) else "never"
 
 
 def show_in_order(daily: DailyRows, reference: Reference) -> None:

@@ -240,7 +240,10 @@ def late_alarms(rows: Rows) -> int:
 
 def show_delays(rows: Rows, limits: Limits) -> None:
     """Print how many days each fault goes unnamed."""
-    print(f"\n| planted in the data | named as | found within {AFTER} days | delay in days: median (90 %) |")
+    print(
+        "\n| fault, found by the days of the data | named as | "
+        f"found within {AFTER} days | delay in days: median (90 %) |"
+    )
     print("|---|---|---|---|")
     for planted in PLANTED:
         kinds = "/".join(kind for kind in Kind if kind in planted.kinds)

@@ -192,7 +192,7 @@ def as_training(made: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
     for name in usual:
         column = given[name] if name in given else pd.Series(np.nan, given.index)
         is_number = usual[name].dtype == float
-        columns[name] = pd.to_numeric(column).astype(float) if is_number else column.astype(object)
+        columns[name] = pd.to_numeric(column, errors="coerce").astype(float) if is_number else column.astype(object)
     return pd.DataFrame(columns)
 
 

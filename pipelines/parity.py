@@ -112,6 +112,7 @@ def check_parity(settings: Settings, problem: Problem) -> ParityReport:
             mismatches += compare_inputs(chosen, ours, inputs) + compare_states(chosen, ours)
             mismatches += compare_predictions(chosen, answers_of(problem, model, inputs))
             features += len(chosen) * len(inputs)
+    mismatches.sort(key=lambda one: (one.clock, one.prediction_id))  # the first may be the cause of the others
     return ParityReport(len(logged), left_out, features, tuple(mismatches))
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.proof.__main__ import conclude
 from tests.proof.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
 from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
-from tests.proof.fault import ASK, GATE_TESTS, SIMULATE_HOURS, STATUS, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.fault import ASK, GATE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
 from tests.proof.faults import FAULTS, corrupt_object, deliver_twice, recode_carriers
 from tests.proof.harness import Bench
 from tests.proof.judgement import Outcome, Run, judge_control, judge_fault
@@ -116,7 +116,7 @@ SPOKEN = {
     "keys": (1, "StartError: got host 0.0.0.0 in the profile local and no API key; expected one there"),
     "early": (1, "LogError: 126 of 131 labels would be recorded before they are known, the first at 2013-03-28"),
     "parity": (1, "ParityError: 12 mismatches, 31 values, in 181 predictions (14,661 features)"),
-    "lag": (0, "  - origin_departures was materialised more than 24 h before 44% of the predictions"),
+    "lag": (0, "  - origin_departures was materialised more than 2 h before 44% of the predictions"),
     "tests": (1, "FAILED tests/test_gates.py::test_the_verdict_and_its_reason[a tie]"),
 }  # fmt: skip
 
@@ -178,7 +178,7 @@ CLEAN = (
     Result(STATUS, 0, json.dumps({"champion": {"version": "1"}}), 1.0),
     Result(GATE_TESTS, 0, "50 passed", 1.0),
     Result(ASK, 0, SERVED, 1.0),
-    Result(SIMULATE_HOURS, 0, REBUILT, 1.0),
+    Result(SIMULATE, 0, REBUILT, 1.0),
 )
 TRAINED = State("1", 2, "one", "bytes")
 

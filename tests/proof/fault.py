@@ -19,13 +19,7 @@ APPLY: Command = (
     "from flightline.adapters.feast_store import apply; from flightline.settings import Settings; apply(Settings())",
 )
 ASK: Command = ("-m", "tests.proof.ask_service")
-SIMULATE_HOURS: Command = (
-    "-m", "pipelines.simulation", "--from", "2013-03-28T12:00:00Z", "--to", "2013-03-28T15:00:00Z",
-)  # fmt: skip
-# One materialisation a day: its values are at most a day old, and half of the predictions are of the second day.
-SIMULATE_DAYS: Command = (
-    "-m", "pipelines.simulation", "--from", "2013-03-27T12:00:00Z", "--to", "2013-03-29T00:00:00Z", "--step", "1440",
-)  # fmt: skip
+SIMULATE: Command = ("-m", "pipelines.simulation", "--from", "2013-03-28T20:00:00Z", "--to", "2013-03-29")
 FILL_LOG: Command = ("-m", "tests.proof.fill_log")
 FILL_BROKEN: Command = (*FILL_LOG, "--broken")
 MONITOR: Command = ("-m", "pipelines.monitoring")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.proof.commands import Result
-from tests.proof.fault import ASK, SIMULATE_HOURS, STATUS, TRAIN_ANOTHER, Fault
+from tests.proof.fault import ASK, SIMULATE, STATUS, TRAIN_ANOTHER, Fault
 from tests.proof.observation import State
 from tests.proof.safeguards import SAFEGUARDS, Safeguard
 
@@ -149,7 +149,7 @@ def _not_served(results: Sequence[Result]) -> list[str]:
 
 
 def _not_rebuilt(results: Sequence[Result]) -> list[str]:
-    said = "\n".join(result.output for result in results if result.command == SIMULATE_HOURS)
+    said = "\n".join(result.output for result in results if result.command == SIMULATE)
     if re.search(r"^parity +0 mismatches in [1-9]", said, re.MULTILINE):
         return []
     return ["no prediction of the simulation was rebuilt as it was made"]

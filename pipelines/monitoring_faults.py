@@ -10,7 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flightline.data_days import BASELINE_DAYS, Days, Kind, Limits, learn_limits, measure_days
-from flightline.data_faults import DataFault, find_faults, find_late
+from flightline.data_faults import DataFault, find_faults, find_late, spell_unseen
 from flightline.drift import sample_places
 from flightline.settings import Settings
 from flightline.specification import Interval, Monitoring
@@ -55,7 +55,8 @@ def examine_faults(
     since = f"{windows[-1].start:%Y-%m-%d}"
     days = measure_days(given, made["prediction_time"], limits.supports, rule)
     ages = measure_ages(made, rule)
-    return (*find_faults(days, limits, rule, since), *find_late(ages, rule, since))
+    found = spell_unseen(find_faults(days, limits, rule, since), given, limits)
+    return (*found, *find_late(ages, rule, since))
 
 
 def whole_days(clock: datetime) -> datetime:

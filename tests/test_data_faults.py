@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from flightline.data_days import Days, Kind, Limits, changes, learn_limits, measure_days, support_of
-from flightline.data_faults import DataFault, fault_warnings, find_faults, find_late, last_run
+from flightline.data_faults import DataFault, fault_warnings, find_faults, find_late, last_run, spell_unseen
 from flightline.specification import Monitoring
 
 RULE = Monitoring(fault_rows=100)
@@ -123,6 +123,14 @@ def test_columns_that_break_together_are_told_in_one_sentence():
     told = fault_warnings(find_faults(measure_days(frame, times, LIMITS.supports, RULE), LIMITS, RULE, FIRST))
     assert len(told) == 1
     assert told[0].startswith("data fault, 3 columns missing from 2026-01-22 to 2026-01-28 (delay, gust, temp)")
+
+
+def test_unseen_categories_are_spelt():
+    frame, times = made(FIRST, DAYS, seed=1)
+    frame.loc[2100:, "carrier"] = frame.loc[2100:, "carrier"].replace({"B6": "JB"})
+    found = find_faults(measure_days(frame, times, LIMITS.supports, RULE), LIMITS, RULE, FIRST)
+    (fault,) = spell_unseen(found, frame, LIMITS)
+    assert fault.words.endswith("up to 2% is usual (JB)")
 
 
 def test_changes_need_a_week_before_them_and_leave_out_days_in_fault():

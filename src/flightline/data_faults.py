@@ -7,9 +7,10 @@ retrain: a model that learns from broken data learns the fault.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from flightline.data_days import CHANGES, MEASURED, Days, Kind, Limits, Support, changes, name_in
 from flightline.specification import Monitoring
@@ -104,6 +105,25 @@ def find_faults(days: Days, limits: Limits, rule: Monitoring, since: str) -> lis
                 history = tuple(zip(days.days, map(float, seen), strict=True))
                 found[name] = DataFault(name, kind, days.days[run[0]], days.days[run[1]], *told, words, history, group)
     return sorted(found.values(), key=lambda one: (one.since, list(Kind).index(one.kind), one.column))
+
+
+def spell_unseen(faults: Sequence[DataFault], frame: pd.DataFrame, limits: Limits) -> list[DataFault]:
+    """Tell which categories are unseen, the commonest first.
+
+    Parameters
+    ----------
+    frame
+        The features that were measured.
+    """
+    told = []
+    for one in faults:
+        if one.kind is Kind.UNSEEN:
+            values = frame[one.column].dropna().astype(str)
+            found = values[~values.isin(limits.supports[one.column].categories)].value_counts().index
+            more = ", ..." if len(found) > MOST_NAMED else ""
+            one = replace(one, words=f"{one.words} ({', '.join(found[:MOST_NAMED])}{more})")
+        told.append(one)
+    return told
 
 
 def last_run(values: np.ndarray, limit: float, least: int) -> tuple[int, int] | None:

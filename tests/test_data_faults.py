@@ -101,6 +101,12 @@ def test_a_sensor_that_is_broken_in_one_place_alone_is_named_with_the_place():
     assert "temp where carrier=AA stuck from 2026-01-22" in fault_warnings([fault])[0]
 
 
+def test_days_with_fewer_rows_are_not_stuck():
+    """Of 60 rows no more than 60 values can differ; training had 100."""
+    frame, times = made(FIRST, DAYS, seed=1, rows=60)
+    assert find_faults(measure_days(frame, times, LIMITS.supports, RULE), LIMITS, RULE, FIRST) == []
+
+
 def test_rain_that_does_not_fall_for_a_week_is_not_stuck():
     assert find(lambda rows: rows.assign(rain=0.0)) == []
 

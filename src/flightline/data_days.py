@@ -36,7 +36,7 @@ class Kind(StrEnum):
 CHANGES = (Kind.RESCALED, Kind.JUMPED)  # held against the days before; the others against the training window
 MEASURED = tuple(kind for kind in Kind if kind is not Kind.LATE)
 # Of a day's predictions: less is an odd value, not a fault. What grows is now and then above all it was before.
-LEAST_SHARES = {Kind.MISSING: 0.05, Kind.UNSEEN: 0.02, Kind.OUTSIDE: 0.2, Kind.STUCK: 0.0}
+LEAST_SHARES = {Kind.MISSING: 0.05, Kind.UNSEEN: 0.02, Kind.OUTSIDE: 0.2, Kind.STUCK: 0.02}
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ def _measure(values: np.ndarray, support: Support, categories: set[str], rule: M
     found[Kind.JUMPED] = float(numbers.mean())
     told = numbers[numbers != support.common]
     if len(told) >= rule.min_fault_rows / 2 and support.deviation > 0:
-        counts = np.unique(told, return_counts=True)[1]
-        found[Kind.STUCK] = float(np.square(counts / len(told)).sum())
+        counts, size = np.unique(told, return_counts=True)[1], len(told)
+        found[Kind.STUCK] = float((counts * (counts - 1)).sum() / (size * (size - 1)))  # whatever the size
         found[Kind.RESCALED] = float(np.log(told.std() + TINY * support.deviation))
     return found
 

@@ -147,7 +147,7 @@ def examine(
             progress.say("no prediction to look at")
             return Inputs()
         inputs = examine_inputs(settings, problem, champion, served, windows, usual.thresholds)
-        faults = examine_faults(settings, champion, served, windows, clock, usual.limits, problem.monitoring)
+        faults = examine_faults(settings, served, windows, clock, usual.limits, problem.monitoring)
         inputs = replace(inputs, faults=faults)
         progress.say(
             f"{inputs.rows:,} predictions against the training window: {len(inputs.drifted)} of {len(inputs.columns)} "

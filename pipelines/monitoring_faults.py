@@ -36,7 +36,6 @@ def learn_fault_limits(key: str, settings: Settings, champion: ChampionRows, rul
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
 def examine_faults(
     settings: Settings,
-    champion: ChampionRows,
     served: ServedRows,
     windows: list[Interval],
     clock: datetime,
@@ -50,8 +49,8 @@ def examine_faults(
     if rows.empty:
         return ()
     made = read_features(settings, list(rows["prediction_id"].to_numpy()[daily_places(rows, rule)]))
-    usual, _ = training_frame(champion)
-    given = as_training(made, usual)
+    kinds = {name: pd.Series(dtype=object if one.categories else float) for name, one in limits.supports.items()}
+    given = as_training(made, pd.DataFrame(kinds))
     since = f"{windows[-1].start:%Y-%m-%d}"
     days = measure_days(given, made["prediction_time"], limits.supports, rule)
     ages = measure_ages(made, rule)

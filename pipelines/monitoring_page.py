@@ -197,8 +197,15 @@ def _drift(inputs: Inputs) -> str:
 
 def _faults(inputs: Inputs) -> str:
     heads = ["column or view", "what", "since", "until", "seen", "likely cause"]
-    rows = [[*map(escape, (one.name, one.kind, one.since, one.until, one.words, one.cause))] for one in inputs.faults]
+    rows = [
+        [*map(escape, (one.name, one.kind)), *map(_day, (one.since, one.until)), *map(escape, (one.words, one.cause))]
+        for one in inputs.faults
+    ]
     return _table(heads, rows, words=len(heads))
+
+
+def _day(date: str) -> str:
+    return f"<span class=n>{date}</span>"
 
 
 def _views(inputs: Inputs) -> str:

@@ -225,7 +225,7 @@ bench-serve: $(READY)  ## Compare the service with `mlflow models serve` and `fe
 
 .PHONY: bench-monitor
 bench-monitor: $(READY)  ## Measure monitoring's false alarms and delays, on the training set of `make train`
-	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_monitor.py
+	@OMP_NUM_THREADS=1 $(RUN) -m benchmarks.bench_monitor
 
 .PHONY: bench-canary
 bench-canary: $(READY)  ## Measure how often the canary errs under daily looks, on the training set of `make train`

@@ -1,6 +1,6 @@
 """How often monitoring errs: false alarms in healthy weeks, and how many weeks planted shifts take to be seen.
 
-    python benchmarks/bench_monitor.py [--root PATH] [--sequences 400] [--weeks 12]
+    python -m benchmarks.bench_monitor [--root PATH] [--sequences 400] [--weeks 12]
 
 Takes the newest training set and champion of a clone in which `make train` has run. Healthy weeks
 are days of the test window drawn with replacement, in blocks; a shift is planted in the same
@@ -12,15 +12,15 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
+from benchmarks import planted_faults
+from benchmarks.monitored_rows import Rows, read
 from flightline.adapters.evidently_reports import drift_scores
-from flightline.adapters.model_files import load_model
+from flightline.data_days import learn_limits
 from flightline.drift import (
     PREDICTION,
     ColumnDrift,
@@ -39,11 +39,8 @@ from flightline.monitoring import (
     make_reference,
     windows_until,
 )
-from flightline.prediction import predict
 from flightline.problem import PROBLEM
-from flightline.settings import Settings
 from flightline.window_metrics import DailyRows, bin_edges, sum_by_day
-from flightline.windows import split
 
 RULE = PROBLEM.monitoring
 ALLOWED_FALSE = 0.05
@@ -52,39 +49,6 @@ WINDOW = windows_until(PROBLEM.first_clock, RULE)[-1]
 DAYS = RULE.window.days
 NORMAL_WEEKS = RULE.windows - 1
 SEASON_DAYS = 31
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Labelled rows of the test window, and what the champion says of them."""
-
-    examples: pd.DataFrame
-    features: pd.DataFrame
-    label: np.ndarray
-    predicted: np.ndarray
-    pipeline: Pipeline
-    training_features: pd.DataFrame
-    training_times: pd.Series
-
-    def ask(self, features: pd.DataFrame) -> np.ndarray:
-        """Predict rows anew."""
-        return predict(PROBLEM.task, self.pipeline, features[list(self.pipeline.feature_names_in_)])
-
-
-def read(root: Path) -> Rows:
-    """Read the newest training set and the champion of a clone."""
-    settings = Settings(root=root.resolve())
-    sets = sorted((settings.state_dir / "training_sets").glob("*/features.parquet"), key=lambda f: f.stat().st_mtime)
-    models = sorted((settings.state_dir / "models").glob("*/model.skops"), key=lambda f: f.stat().st_mtime)
-    if not sets or not models:
-        sys.exit(f"{root} holds no training set or no model; run `make train` there first")
-    examples, features = pd.read_parquet(sets[-1].parent / "examples.parquet"), pd.read_parquet(sets[-1])
-    masks, pipeline = split(examples, PROBLEM.windows), load_model(models[-1])
-    test, training = masks["test"], masks["refit"]
-    label = examples.loc[test, PROBLEM.label].to_numpy(float)
-    learned = features[training], examples.loc[training, "event_timestamp"]
-    rows = Rows(examples[test], features[test], label, np.empty(0), pipeline, *learned)
-    return replace(rows, predicted=rows.ask(rows.features))
 
 
 Shift = Callable[[Rows, np.random.Generator], tuple[np.ndarray, np.ndarray]]
@@ -139,6 +103,7 @@ FAULTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "every number missing": _set(("",), lambda _: np.nan),
 }
 SHIFTS: dict[str, Shift] = {
+    "label rate doubled": lambda rows, rng: more_labels(rows.label.mean())(rows, rng),
     "base rate up by 5 points": more_labels(0.05),
     "base rate up by 10 points": more_labels(0.10),
     "probabilities too bold: log-odds times 1.5": scaled(1.5),
@@ -161,7 +126,7 @@ def judge(daily: DailyRows, places: np.ndarray, reference: Reference) -> WindowE
     return judge_window(WINDOW, rows.rows, {"labelled": rows.rows}, rows, reference, RULE)
 
 
-def judged_weeks(daily: DailyRows, reference: Reference, weeks: int, block: int, seed: int) -> list[WindowEvidence]:
+def judged_days(daily: DailyRows, reference: Reference, weeks: int, block: int, seed: int) -> list[WindowEvidence]:
     """Judge weeks drawn at random."""
     rng = np.random.default_rng(seed)
     return [judge(daily, draw(rng, len(daily.days), block), reference) for _ in range(weeks)]
@@ -173,7 +138,7 @@ def show_false(daily: DailyRows, reference: Reference, weeks: int) -> tuple[floa
     print("|---|---|---|---|---|---|")
     worst, kept = 0.0, []
     for block in BLOCKS:
-        judged = judged_weeks(daily, reference, weeks, block, seed=block)
+        judged = judged_days(daily, reference, weeks, block, seed=block)
         actions = [
             decide_monitoring(judged[place - RULE.windows : place], RULE).action
             for place in range(RULE.windows, len(judged) + 1)
@@ -223,23 +188,27 @@ def show_delays(
     weeks: int,
 ) -> None:
     """Print how long each shift goes unseen."""
-    print(f"\n| shift | loss | breached weeks | `retrain` after, weeks: median (90 %) | never in {weeks} | any alarm |")
+    print(
+        "\n| shift, found by labels | loss | breached weeks | days to `retrain`: median (90 %) | "
+        f"never in {weeks} weeks | days to any alarm |"
+    )
     print("|---|---|---|---|---|---|")
     for name, daily in named:
-        shifted = judged_weeks(daily, reference, 200, 1, seed=11)
+        shifted = judged_days(daily, reference, 200, 1, seed=11)
         retrain, alarm = delays(healthy, shifted, sequences, weeks)
         loss = daily.sums[PROBLEM.primary_metric].sum() / daily.rows
-        middle, late = (_weeks(np.quantile(retrain, q, method="higher")) for q in (0.5, 0.9))
+        middle, late = (_days(np.quantile(retrain, q, method="higher")) for q in (0.5, 0.9))
         breached = np.mean([one.is_breached for one in shifted])
         print(
             f"| {name} | {loss:.4f} | {breached:.0%} | {middle} ({late}) | {np.isinf(retrain).mean():.0%} | "
-            f"{_weeks(np.median(alarm))} |",
+            f"{_days(np.median(alarm))} |",
             flush=True,
         )
 
 
-def _weeks(number: float) -> str:
-    return f"{number:.0f}" if np.isfinite(number) else "never"
+def _days(weeks: float) -> str:
+    """Say after how many days the flow can know: whole windows, and the delay of their labels."""
+    return f"{weeks * DAYS + RULE.label_delay.days:.0f}" if np.isfinite(weeks) else "never"
 
 
 def show_in_order(daily: DailyRows, reference: Reference) -> None:
@@ -316,11 +285,14 @@ def main() -> int:
     season = iter([("labels of another season", later)])
     show_delays(season, healthy, make_reference(earlier, RULE), options.sequences, options.weeks)
     show_inputs(rows)
+    limits = learn_limits(rows.training_features, rows.training_times, RULE)
+    faults = planted_faults.show_false(rows, limits)
+    planted_faults.show_delays(rows, limits)
     print(
-        f"\nfalse alarms: {false:.1%} of healthy weeks, allowed {ALLOWED_FALSE:.0%}; "
-        f"{time.perf_counter() - start:.0f} s"
+        f"\nfalse alarms: {false:.1%} of healthy weeks ask for a retraining, {faults:.1%} name a data fault; allowed "
+        f"{ALLOWED_FALSE:.0%} each; {time.perf_counter() - start:.0f} s"
     )
-    return 0 if false <= ALLOWED_FALSE else 1
+    return 0 if max(false, faults) <= ALLOWED_FALSE else 1
 
 
 if __name__ == "__main__":

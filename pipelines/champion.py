@@ -21,11 +21,12 @@ from flightline.adapters.served_model import (
     load_served_version,
     write_served_model,
 )
-from flightline.errors import ClockError, RegistryError
+from flightline.errors import ClockError, LogError, RegistryError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from flightline.specification import Problem
 from pipelines.command import run_command
+from pipelines.monitoring_due import monitoring_status
 from pipelines.probe import PROBE_FILE, read_probe
 
 
@@ -90,7 +91,7 @@ def _manifest(settings: Settings, problem: Problem, champion: registry.ModelVers
 
 
 def status(settings: Settings, problem: Problem) -> dict[str, Any]:
-    """Describe data, clock, champion, challenger and the last verdict, in plain values."""
+    """Describe data, clock, champion, challenger, the last verdict and what monitoring said, in plain values."""
     challenger = registry.version_of(settings, problem.model_name, registry.CHALLENGER)
     return {
         "model": problem.model_name,
@@ -100,6 +101,7 @@ def status(settings: Settings, problem: Problem) -> dict[str, Any]:
         "champion": _describe(settings, registry.version_of(settings, problem.model_name, registry.CHAMPION)),
         "challenger": _describe(settings, challenger),
         "last_verdict": _verdict(challenger),
+        "monitoring": _monitoring(settings, problem),
         "last_champion_move": registry.last_move(settings, problem.model_name),
     }
 
@@ -109,6 +111,13 @@ def _clock(settings: Settings) -> str | None:
         return read_clock(settings).isoformat()
     except ClockError:
         return None
+
+
+def _monitoring(settings: Settings, problem: Problem) -> dict[str, Any] | None:
+    try:
+        return monitoring_status(settings, problem)
+    except (ClockError, LogError) as err:
+        return {"overdue": str(err)}
 
 
 def _describe(settings: Settings, version: Any) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """The monitoring flow, from logged predictions and labels to a decision: `python -m pipelines.monitoring`."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,12 +11,14 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.provenance import source_text
+from flightline.data_days import Limits
 from flightline.lineage import digest_of
 from flightline.monitoring import MonitoringDecision, decide_monitoring, windows_until
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from flightline.specification import Interval, Problem
 from pipelines.command import run_command
+from pipelines.monitoring_faults import examine_faults, learn_fault_limits
 from pipelines.monitoring_inputs import Inputs, examine_inputs, learn_drift_thresholds
 from pipelines.monitoring_report import as_markdown, write_report
 from pipelines.monitoring_rows import (
@@ -32,6 +34,7 @@ from pipelines.monitoring_rows import (
 from pipelines.progress import stage
 from pipelines.reuse import in_words, reuse_or_run
 
+FAULT_CODE = ("data_days.py", "drift.py")
 DRIFT_CODE = ("drift.py", "adapters/evidently_reports.py")
 
 
@@ -49,8 +52,17 @@ class MonitoringResult:
         return self.folder / "page.html"
 
 
-def prepare_champion(settings: Settings, problem: Problem) -> tuple[ChampionRows, dict[str, float]]:
-    """Give the champion's own rows and the drift thresholds, reusing what is unchanged."""
+@dataclass(frozen=True)
+class Usual:
+    """What the training window says is usual: drift thresholds by column, and how far a day may go."""
+
+    thresholds: dict[str, float]
+    limits: Limits
+
+
+def prepare_champion(settings: Settings, problem: Problem) -> tuple[ChampionRows, Usual]:
+    """Give the champion's own rows and what is usual, reusing what is unchanged."""
+    rule = problem.monitoring
     with stage("champion") as progress:
         key, found, folder = champion_key(settings, problem)
         champion, reused = reuse_or_run(
@@ -64,18 +76,15 @@ def prepare_champion(settings: Settings, problem: Problem) -> tuple[ChampionRows
         )
         progress.say(f"version {found.version}, its training and test rows predicted" + in_words(reused))
     with stage("thresholds") as progress:
-        rule = problem.monitoring
         key = digest_of(champion.key, rule.drift_rows, rule.drift_slack, rule.min_labels, source_text(DRIFT_CODE))
-        thresholds, reused = reuse_or_run(
-            learn_drift_thresholds,
-            key,
-            output=references_dir(settings) / key[:16],
-            settings=settings,
-            champion=champion,
-            rule=rule,
-        )
-        progress.say(f"{len(thresholds)} columns, each month against the rest" + in_words(reused))
-    return champion, thresholds
+        output = references_dir(settings) / key[:16]
+        given = {"settings": settings, "champion": champion, "rule": rule}
+        thresholds, reused = reuse_or_run(learn_drift_thresholds, key, output=output, **given)
+        numbers = rule.fault_rows, rule.min_fault_rows, rule.share_slack, rule.change_slack, rule.min_labels
+        key = digest_of(champion.key, *numbers, source_text(FAULT_CODE))
+        limits, _ = reuse_or_run(learn_fault_limits, key, output=references_dir(settings) / key[:16], **given)
+        progress.say(f"{len(thresholds)} columns, each month against the rest, and each day" + in_words(reused))
+    return champion, Usual(thresholds, limits)
 
 
 @task(cache_policy=NO_CACHE)
@@ -102,17 +111,21 @@ def run_monitoring(settings: Settings, problem: Problem) -> MonitoringResult:
     """Tell the story of a run of monitoring; call it inside a flow."""
     clock = read_clock(settings)
     windows = windows_until(clock, problem.monitoring)
-    champion, thresholds = prepare_champion(settings, problem)
+    champion, usual = prepare_champion(settings, problem)
     folder = settings.state_dir / "monitoring" / str(windows[-1]).replace(" ", "_")
     with stage("predictions") as progress:
         served = collect_served_rows(settings, problem, windows, champion.version, clock, folder)
-        progress.say(f"{served.rows:,} instances predicted by version {champion.version} in {len(windows)} windows")
+        progress.say(
+            f"{served.rows:,} instances predicted by version {champion.version} since {windows[0].start:%Y-%m-%d}"
+        )
     with stage("windows") as progress:
         judged = judge_windows(problem, champion, served, windows)
         labelled = sum(one.labelled for one in judged.windows)
         progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
-    inputs = examine(settings, problem, champion, served, windows, thresholds)
-    decision = decide_monitoring(judged.windows, problem.monitoring, inputs.warnings)
+    inputs = examine(settings, problem, champion, served, windows, clock, usual)
+    decision = decide_monitoring(
+        judged.windows, problem.monitoring, inputs.warnings, inputs.faults, inputs.incomparable
+    )
     with stage("report") as progress:
         report(settings, problem, clock, champion, judged, inputs, decision, folder)
         progress.say(f"{decision.action}: page, decision and gauges written")
@@ -125,17 +138,20 @@ def examine(
     champion: ChampionRows,
     served: ServedRows,
     windows: list[Interval],
-    thresholds: dict[str, float],
+    clock: datetime,
+    usual: Usual,
 ) -> Inputs:
     """Look at the inputs, if there are any."""
     with stage("inputs") as progress:
         if not served.rows:
             progress.say("no prediction to look at")
             return Inputs()
-        inputs = examine_inputs(settings, problem, champion, served, windows, thresholds)
+        inputs = examine_inputs(settings, problem, champion, served, windows, usual.thresholds)
+        faults = examine_faults(settings, served, windows, clock, usual.limits, problem.monitoring)
+        inputs = replace(inputs, faults=faults)
         progress.say(
             f"{inputs.rows:,} predictions against the training window: {len(inputs.drifted)} of {len(inputs.columns)} "
-            "columns above their own threshold"
+            f"columns above their own threshold; {len(faults)} data fault(s)"
         )
     return inputs
 

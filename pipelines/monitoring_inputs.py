@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import evidently_reports
 from flightline.adapters.prediction_log import PredictionLog
+from flightline.data_faults import DataFault
 from flightline.drift import (
     PREDICTION,
     ColumnDrift,
@@ -37,6 +39,7 @@ _HEAVY = (
     "watermarks",
     "missing",
 )
+DETAILED = 8  # columns that moved most, of which Evidently draws every detail; all of 82 take 15 s
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,10 @@ class Inputs:
         What asks to watch.
     workspace
         Where Evidently's reports are; None if none was made.
+    faults
+        Of the data, on days of the latest window or later.
+    incomparable
+        Why what was logged are not this model's inputs; empty if they are.
     """
 
     columns: tuple[ColumnDrift, ...] = ()
@@ -88,6 +95,8 @@ class Inputs:
     rows: int = 0
     warnings: tuple[str, ...] = ()
     workspace: Path | None = None
+    faults: tuple[DataFault, ...] = ()
+    incomparable: str = ""
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
@@ -126,11 +135,12 @@ def examine_inputs(
     """Hold the features and predictions of the windows that decide against the training window."""
     rule = problem.monitoring
     rows = pd.read_parquet(served.file, columns=["prediction_id", "prediction_time"])
-    rows = rows[rows["prediction_time"] >= windows[-rule.windows].start]
+    times = rows["prediction_time"]
+    rows = rows[(times >= windows[-rule.windows].start) & (times < windows[-1].end)]
     if rows.empty:
         return Inputs()
     chosen = rows["prediction_id"].to_numpy()[sample_places(len(rows), rule.drift_rows)]
-    made = _read_features(settings, list(chosen))
+    made = read_features(settings, list(chosen))
     usual, _ = training_frame(champion)
     missing_usually = usual.isna().mean()
     usual = usual.iloc[sample_places(len(usual), rule.drift_rows)].reset_index(drop=True)
@@ -144,7 +154,7 @@ def examine_inputs(
         if name in thresholds
     )
     views = view_ages(made[is_latest], rule) if is_latest.any() else ()
-    reports = evidently_reports.run_reports(usual, current, thresholds, windows[-1].end)
+    reports = evidently_reports.run_reports(usual, current, thresholds, windows[-1].end, worth_detail(columns))
     name = str(Interval(windows[-rule.windows].start, windows[-1].end))
     workspace = evidently_reports.save_reports(settings, problem.model_name, name, reports)
     warnings = (
@@ -152,15 +162,34 @@ def examine_inputs(
         *drift_warnings(columns, rule.drift_alarm),
         *lags(views, rule),
     )
-    return Inputs(columns, views, len(made), warnings, workspace)
+    names = [name for name in usual if name != PREDICTION]
+    return Inputs(columns, views, len(made), warnings, workspace, incomparable=compare_columns(made["features"], names))
 
 
-def _read_features(settings: Settings, ids: list[str]) -> pd.DataFrame:
+def read_features(settings: Settings, ids: list[str]) -> pd.DataFrame:
+    """Read what predictions were made of, and when."""
     log = PredictionLog.open(settings)
     try:
         return log.read(ids=ids, columns=_HEAVY)
     finally:
         log.close()
+
+
+def worth_detail(columns: Sequence[ColumnDrift]) -> list[str]:
+    """Name the columns that moved most, and those whose share of missing values did."""
+    moved = sorted(columns, key=lambda one: -one.excess)
+    gone = sorted(columns, key=lambda one: -abs(one.missing - one.usual_missing))
+    return [one.column for one in (*moved[:DETAILED], *gone[:DETAILED])]
+
+
+def compare_columns(logged: pd.Series, names: Sequence[str]) -> str:
+    """Say which logged features the training set does not have, and which of its features were not logged."""
+    sets = Counter(frozenset(given) for given in logged)
+    new = sorted(set().union(*sets) - set(names))
+    gone = sorted(set(names) - frozenset.intersection(*sets))
+    told = [f"{', '.join(new)} not in the training set"] if new else []
+    told += [f"{', '.join(gone)} of the training set not logged"] if gone else []
+    return f"the logged features are not those of this model: {'; '.join(told)}" if told else ""
 
 
 def as_training(made: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +200,7 @@ def as_training(made: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
     for name in usual:
         column = given[name] if name in given else pd.Series(np.nan, given.index)
         is_number = usual[name].dtype == float
-        columns[name] = pd.to_numeric(column).astype(float) if is_number else column.astype(object)
+        columns[name] = pd.to_numeric(column, errors="coerce").astype(float) if is_number else column.astype(object)
     return pd.DataFrame(columns)
 
 

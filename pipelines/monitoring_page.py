@@ -20,6 +20,13 @@ NEXT = {
     Action.WATCH: "Look at what is named below; the next window will tell more. Nothing is retrained for this.",
     Action.RETRAIN: "Train again on newer data (<code>make train</code>); the gate decides if the result is better.",
 }
+BROKEN = {
+    Action.WATCH: "Mend the data that is named here. Nothing is retrained for it: a model that learns from broken data "
+    "learns the fault.",
+    Action.RETRAIN: "Mend the data that is named here first: a model that learns from broken data learns the fault. "
+    "Then train again (<code>make train</code>); the gate decides if the result is better.",
+}
+UNJUDGED = "Too little is known to say whether the model is good enough. See that predictions and labels arrive."
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1f2328;max-width:1240px;margin:0 auto;padding:24px}
 header{border-left:8px solid var(--c);padding:4px 20px;margin-bottom:24px}
@@ -67,6 +74,7 @@ def page(
         _head(problem, clock, version, latest, decision),
         f"<div class=grid>{''.join(map(_figure, pictures))}</div>",
         _section("Why", _list(decision.reasons) if decision.reasons else "<p>There is nothing to tell.</p>"),
+        _section("Faults of the data", _faults(inputs)) if inputs.faults else "",
         _section("Windows", _windows(problem, judged, shown)) if shown else "",
         _section(f"Slices, over the {problem.monitoring.windows} windows that decide", _slices(problem, judged.slices))
         if judged.slices
@@ -85,10 +93,11 @@ def page(
 
 
 def _head(problem: Problem, clock: datetime, version: str, latest: WindowEvidence, decision: MonitoringDecision) -> str:
+    told = (BROKEN if decision.faults else NEXT)[decision.action] if decision.is_judged else UNJUDGED
     sentence = decision.summary.removeprefix(f"{decision.action}: ")
     sentence = sentence[:1].upper() + sentence[1:]
     return (
-        f"<header><h1><span class=action>{decision.action}</span>{escape(sentence)}.</h1><p>{NEXT[decision.action]}</p>"
+        f"<header><h1><span class=action>{decision.action}</span>{escape(sentence)}.</h1><p>{told}</p>"
         f"<p class=facts>{escape(problem.model_name)} version {escape(version)}; latest window {latest.window}, "
         f"{latest.predictions:,} predictions, outcome known of {latest.coverage:.0%}; event clock "
         f"{clock:%Y-%m-%d %H:%M} UTC</p></header>"
@@ -136,8 +145,10 @@ def _number(one: Estimate | None, digits: int = 3) -> str:
 
 
 def _said(one: WindowEvidence) -> str:
-    named = ", ".join(each.name for each in one.criteria if each.is_breached)
-    return f"<span class=bad>{escape(named)}</span>" if named else escape(one.unjudged or "no")
+    """Name what is in breach, red if it counts."""
+    breached = [each for each in one.criteria if each.is_breached]
+    named = [f"<span class=bad>{each.name}</span>" if each.is_deciding else each.name for each in breached]
+    return ", ".join(named) or escape(one.unjudged or "no")
 
 
 def _windows(problem: Problem, judged: Judged, shown: Sequence[WindowEvidence]) -> str:
@@ -182,6 +193,19 @@ def _drift(inputs: Inputs) -> str:
     ]
     told = f"<p>{len(rows)} of {len(inputs.columns)}.</p>"
     return told + _table(["column", "score", "threshold", "multiple", ""], rows, words=1)
+
+
+def _faults(inputs: Inputs) -> str:
+    heads = ["column or view", "what", "since", "until", "seen", "likely cause"]
+    rows = [
+        [*map(escape, (one.name, one.kind)), *map(_day, (one.since, one.until)), *map(escape, (one.words, one.cause))]
+        for one in inputs.faults
+    ]
+    return _table(heads, rows, words=len(heads))
+
+
+def _day(date: str) -> str:
+    return f"<span class=n>{date}</span>"
 
 
 def _views(inputs: Inputs) -> str:

@@ -101,6 +101,13 @@ def draw(problem: Problem, judged: Judged, inputs: Inputs, folder: Path) -> list
     if len(shown) < rule.windows:
         shown = windows[-rule.windows :]
     pictures = []
+    if inputs.faults:
+        figures.draw_faults(folder / "faults.png", inputs.faults)
+        words = (
+            "Columns and feature views that did, on days in succession, what no day of the training window did (red). "
+            "This is broken data, not a worn model: mend it; a model that learns from it learns the fault."
+        )
+        pictures.append(Picture("Faults of the data", folder / "faults.png", words, is_wide=True))
     if any(one.metrics for one in shown):
         file = folder / "performance.png"
         figures.draw_performance(file, shown, judged.reference, rule.windows, problem.primary_metric)
@@ -164,11 +171,16 @@ def gauges(
     told += [
         Measured("flightline_monitor_info", "The champion that was monitored.", 1, {"version": version}),
         Measured("flightline_monitor_clock_seconds", "Event clock of the run.", clock.timestamp()),
+        Measured("flightline_monitor_judged", "1 if enough was known to decide anything.", decision.is_judged),
         Measured("flightline_monitor_breached_windows", "Of the last windows, those in breach.", decision.breached),
         Measured("flightline_monitor_predictions", "Predicted instances of the latest window.", latest.predictions),
         Measured("flightline_monitor_label_coverage", "Share of them whose outcome is known.", latest.coverage),
         Measured("flightline_monitor_drifted_columns", "Columns above their own threshold.", len(inputs.drifted)),
     ]
+    told.append(Measured("flightline_monitor_faults", "Columns and views with a data fault.", len(inputs.faults)))
+    for fault in inputs.faults:
+        labels = {"column": fault.column, "kind": fault.kind}
+        told.append(Measured("flightline_monitor_fault", "1 for each column or view with a data fault.", 1, labels))
     for name, one in latest.metrics.items():
         for bound, value in asdict(one).items():
             meaning = "Metrics of the latest window, with bounds."
@@ -200,4 +212,7 @@ def as_markdown(
         breach = ", ".join(each.name for each in one.criteria if each.is_breached) or one.unjudged or "no"
         lines.append(f"| {one.window} | {one.predictions:,} | {one.coverage:.0%} | {shown} | {breach} |")
     drifted = ", ".join(one.column for one in inputs.drifted) or "none"
+    if inputs.faults:
+        lines += ["", "| data fault | kind | since | until | likely cause |", "|---|---|---|---|---|"]
+        lines += [f"| {one.name} | {one.kind} | {one.since} | {one.until} | {one.cause} |" for one in inputs.faults]
     return "\n".join([*lines, "", f"Columns above their own drift threshold: {drifted}."])

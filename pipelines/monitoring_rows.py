@@ -68,7 +68,7 @@ class ChampionRows:
 
 @dataclass(frozen=True)
 class ServedRows:
-    """The champion's logged predictions of the shown windows with what became of them, in one file."""
+    """The champion's logged predictions from the first shown window to the clock, with what became of them."""
 
     file: Path
     rows: int
@@ -122,7 +122,7 @@ def collect_served_rows(
     settings: Settings, problem: Problem, windows: list[Interval], version: str, clock: datetime, folder: Path
 ) -> ServedRows:
     """Join the champion's logged predictions with the outcomes that are known by the clock."""
-    span = Interval(windows[0].start, windows[-1].end)
+    span = Interval(windows[0].start, clock)  # the days after the last window have no labels yet, but may have faults
     log = PredictionLog.open(settings)
     try:
         # A prediction may be asked for before its prediction time; so early nobody asks.

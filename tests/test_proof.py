@@ -91,6 +91,8 @@ def test_a_month_comes_with_carriers_under_other_codes(tmp_path):
 # The evidence
 
 SPOKEN = {
+    "data faults": (0, "watch: nothing is decided; the data is broken: temp outside since 2013-03-26"),
+    "overdue": (0, '    "overdue": "23 predictions have waited for the monitor for more than 7 days: it never ran"'),
     "contract": (1, "ContractError: 2 violation(s); no change.\n  flights/2013-02.csv:7: key=1 breaks: unique\n"),
     "version": (1, "DataVersionError: version x cannot be had"),
     "leak": (1, CAUGHT.output),

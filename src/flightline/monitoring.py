@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from flightline.data_faults import DataFault, fault_warnings, name_faults
 from flightline.specification import Interval, Monitoring
 from flightline.window_metrics import DailyRows, Estimate, measure
 
@@ -113,12 +114,18 @@ class MonitoringDecision:
         What it rests on, one sentence each.
     breached
         How many of the last windows are in breach.
+    faults
+        What is broken in the data: to be mended before anything learns from it.
+    is_judged
+        False if too little is known, or what was logged cannot be compared: then WATCH means that nothing is decided.
     """
 
     action: Action
     summary: str
     reasons: tuple[str, ...]
     breached: int
+    faults: tuple[DataFault, ...] = ()
+    is_judged: bool = True
 
 
 def windows_until(clock: datetime, rule: Monitoring) -> list[Interval]:
@@ -182,6 +189,9 @@ def _why_unjudged(seen: WindowEvidence, rows: DailyRows | None, reference: Refer
         return f"{seen.labelled:,} labels, at least {rule.min_labels:,} are asked"
     if days < rule.min_days:
         return f"labels of {days} days, at least {rule.min_days} are asked"
+    if rows and rows.task == "classification" and rows.sums["observed"].sum() in (0, rows.rows):
+        only = int(rows.sums["observed"].sum() > 0)
+        return f"all {rows.rows:,} labels are the same, {only}; look at their source"
     return "" if reference else "nothing to compare with: the champion has no held-out rows"
 
 
@@ -248,7 +258,11 @@ def _loss(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitorin
 
 
 def decide_monitoring(
-    windows: Sequence[WindowEvidence], rule: Monitoring, warnings: Sequence[str] = ()
+    windows: Sequence[WindowEvidence],
+    rule: Monitoring,
+    warnings: Sequence[str] = (),
+    faults: Sequence[DataFault] = (),
+    incomparable: str = "",
 ) -> MonitoringDecision:
     """Decide by the rule: `breaches` of the last `windows`, and the latest.
 
@@ -258,38 +272,55 @@ def decide_monitoring(
         The oldest first, the latest last.
     warnings
         What is wrong with the inputs (missing, stale): it asks to watch, never to retrain.
+    faults
+        What is broken in the data; the same holds for it.
+    incomparable
+        Why the logged predictions are not those of this model, if they are not: then nothing is decided.
 
     Returns
     -------
     MonitoringDecision
         RETRAIN if the latest window is in breach and enough of the last ones are. WATCH if the
         latest is in breach alone, is not judged, enough earlier ones are in breach, its loss
-        is high though the promise is kept, or there are warnings. OK otherwise.
+        is high though the promise is kept, or there are faults or warnings. OK otherwise.
     """
     last = list(windows[-rule.windows :])
     breached = sum(one.is_breached for one in last)
-    if not any(one.predictions for one in windows):
-        return MonitoringDecision(
-            Action.WATCH, "watch: no prediction was logged in any window, so nothing can be said", tuple(warnings), 0
-        )
+    told = [*fault_warnings(faults), *warnings]
     latest = last[-1]
-    is_enough = breached >= rule.breaches
-    counted = f"{breached} of the last {len(last)} windows {'is' if breached == 1 else 'are'} in breach"
+    unjudged = incomparable or _why_nothing(windows, latest)
+    if unjudged:
+        action, summary = Action.WATCH, f"watch: nothing is decided, {unjudged}"
+    else:
+        action, summary = _judge(latest, breached, len(last), rule, told)
+    broken = "; first mend the data: " if action is Action.RETRAIN else "; the data is broken: "
+    named = f"{broken}{name_faults(faults)}" if faults else ""
+    # What is broken is told first: it may be why the labels differ.
+    reasons = (*([incomparable] if incomparable else []), *told, *_reasons(latest))
+    return MonitoringDecision(action, summary + named, reasons, breached, tuple(faults), not unjudged)
+
+
+def _why_nothing(windows: Sequence[WindowEvidence], latest: WindowEvidence) -> str:
+    if not any(one.predictions for one in windows):
+        return "no prediction was logged in any window"
+    return f"the latest window cannot be judged: {latest.unjudged}" if latest.unjudged else ""
+
+
+def _judge(
+    latest: WindowEvidence, breached: int, last: int, rule: Monitoring, told: Sequence[str]
+) -> tuple[Action, str]:
+    counted = f"{breached} of the last {last} windows {'is' if breached == 1 else 'are'} in breach"
     asked = f"{rule.breaches} and the latest ask for a retraining"
-    reasons = tuple(_reasons(latest))
+    is_enough = breached >= rule.breaches
     if latest.is_breached and is_enough:
-        return MonitoringDecision(
-            Action.RETRAIN, f"retrain: {counted}, the latest among them ({asked})", (*reasons, *warnings), breached
-        )
-    why = _why_watch(latest, is_enough, counted, asked, warnings)
+        return Action.RETRAIN, f"retrain: {counted}, the latest among them ({asked})"
+    why = _why_watch(latest, is_enough, counted, asked, told)
     if why:
-        return MonitoringDecision(Action.WATCH, f"watch: {why}", (*reasons, *warnings), breached)
-    return MonitoringDecision(Action.OK, f"ok: the latest window keeps all bounds, and {counted}", reasons, breached)
+        return Action.WATCH, f"watch: {why}"
+    return Action.OK, f"ok: the latest window keeps all bounds, and {counted}"
 
 
 def _why_watch(latest: WindowEvidence, is_enough: bool, counted: str, asked: str, warnings: Sequence[str]) -> str:
-    if latest.unjudged:
-        return f"the latest window cannot be judged: {latest.unjudged}"
     if latest.is_breached:
         return f"the latest window is in breach, but only {counted} ({asked})"
     if is_enough:

@@ -148,6 +148,13 @@ class Monitoring:
     drift_alarm
         A column whose score exceeds its threshold that many times asks to watch: a fault is likelier
         than a season.
+    fault_rows, min_fault_rows
+        Of each day, how many predictions are looked at for faults of the data at most, and at least.
+    share_slack, change_slack
+        How many times farther than on its farthest day of training a column must go to be in fault: in the odds
+        of shares (missing, unseen, the same, outside the range), and in changes against the week before.
+    fault_days
+        How many days in succession it must.
     """
 
     window: timedelta = timedelta(days=7)
@@ -170,6 +177,11 @@ class Monitoring:
     drift_rows: int = 5_000
     drift_slack: float = 1.25
     drift_alarm: float = 2.0
+    fault_rows: int = 300
+    min_fault_rows: int = 50
+    share_slack: float = 2.0
+    change_slack: float = 1.5
+    fault_days: int = 2
 
     def __post_init__(self) -> None:
         if self.window < timedelta(days=1) or self.window % timedelta(days=1):

@@ -43,6 +43,12 @@ def verdicts(snapshot) -> dict[str, str]:
     }
 
 
+def values_by_column(snapshot) -> set[str]:
+    """Name the columns that have numbers of their own."""
+    named = {one["config"].get("column") for one in snapshot.dict()["metrics"]}
+    return named - {None}
+
+
 @pytest.fixture(scope="module")
 def reports():
     return evidently_reports.run_reports(frame(0), frame(1, warmer=9), THRESHOLDS, AT)
@@ -60,6 +66,13 @@ def test_each_column_is_held_against_its_own_threshold(reports):
     assert verdicts(reports["data drift"]) == {"temperature": "FAIL", "shop": "SUCCESS"}
     lax = evidently_reports.run_reports(frame(0), frame(1, warmer=9), THRESHOLDS | {"temperature": 99.0}, AT)
     assert verdicts(lax["data drift"]) == {"temperature": "SUCCESS", "shop": "SUCCESS"}
+
+
+def test_the_data_quality_report_shows_the_columns_that_are_asked_for(reports):
+    few = evidently_reports.run_reports(frame(0), frame(1), THRESHOLDS, AT, detailed=["shop"])
+    shown, all_shown = (values_by_column(one["data quality"]) for one in (few, reports))
+    assert shown == {"shop"}
+    assert all_shown == {"temperature", "shop", PREDICTION}
 
 
 def test_equal_samples_do_not_drift():

@@ -16,7 +16,8 @@ from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.model_files import load_model
 from flightline.adapters.prediction_log_labels import record_labels
-from flightline.errors import RegistryError
+from flightline.data_days import Kind
+from flightline.errors import LogError, RegistryError
 from flightline.labels import known_labels
 from flightline.lineage import Lineage
 from flightline.monitoring import Action
@@ -33,7 +34,7 @@ from tests.pipelines.small_training_set import START, run_in_flow, small_problem
 pytestmark = pytest.mark.slow
 RULE = Monitoring(
     windows=2, breaches=2, shown_windows=4, min_labels=50, min_days=3, drift_rows=400, label_delay=timedelta(days=1),
-    promise_margin=0.1, calibration_margin=0.2, slope_margin=0.4, loss_margin=0.5,
+    min_fault_rows=10, promise_margin=0.1, calibration_margin=0.2, slope_margin=0.4, loss_margin=0.5,
 )  # fmt: skip
 CLOCK = START + timedelta(days=118, hours=5)
 
@@ -152,17 +153,58 @@ def test_labels_that_differ_from_the_predictions_ask_for_a_retraining(served):
     assert "<span class=bad>breached</span>" in result.page.read_text()
 
 
-def test_without_a_prediction_it_says_so(served):
-    result = served.monitor()
+def assert_nothing_is_decided(result: MonitoringResult, words: str) -> None:
     assert result.decision.action is Action.WATCH
-    assert "no prediction was logged" in result.decision.summary
-    assert "No prediction was logged" in result.page.read_text()
+    assert not result.decision.is_judged
+    assert "nothing is decided" in result.decision.summary
+    assert words in result.decision.summary
+    assert "Too little is known to say" in result.page.read_text()
 
 
-def test_without_labels_it_says_so_and_is_not_ok(served):
-    result = served.log().monitor()
-    assert result.decision.action is Action.WATCH
-    assert "the outcome of 0% of the predictions is known" in result.decision.summary
+def test_without_a_prediction_nothing_is_decided(served):
+    assert_nothing_is_decided(served.monitor(), "no prediction was logged in any window")
+
+
+def test_without_labels_nothing_is_decided(served):
+    assert_nothing_is_decided(served.log().monitor(), "the outcome of 0% of the predictions is known")
+
+
+def test_of_one_row_nothing_is_decided(served):
+    times = served.examples["event_timestamp"].reset_index(drop=True)
+    place = times[times < pd.Timestamp(CLOCK - timedelta(days=2))].index[-1]
+    one = replace(
+        served,
+        examples=served.examples.iloc[[place]],
+        features=served.features.iloc[[place]],
+        predictions=served.predictions[[place]],
+    )
+    assert_nothing_is_decided(one.log().label().monitor(), "1 labels, at least 50 are asked")
+
+
+def test_of_one_class_nothing_is_decided(served):
+    if served.problem.task == "regression":
+        pytest.skip("a regression has no classes")
+    result = served.log().label(served.examples.assign(label=0.0)).monitor()
+    assert_nothing_is_decided(result, "labels are the same, 0; look at their source")
+
+
+def test_of_a_new_column_nothing_is_decided(served):
+    result = served.log(features=served.features.assign(third=1.0)).label().monitor()
+    assert_nothing_is_decided(result, "third not in the training set")
+
+
+def test_of_a_missing_column_nothing_is_decided(served):
+    result = served.log(features=served.features.drop(columns="second")).label().monitor()
+    assert_nothing_is_decided(result, "second of the training set not logged")
+
+
+def test_of_an_unreadable_log_nothing_is_decided(served):
+    shutil.rmtree(served.settings.state_dir / "monitoring", ignore_errors=True)
+    served.settings.prediction_log_file.parent.mkdir(parents=True, exist_ok=True)
+    served.settings.prediction_log_file.write_bytes(b"no database" * 1000)
+    with pytest.raises(LogError, match="is damaged or is no SQLite database"):
+        served.monitor()
+    assert not list((served.settings.state_dir / "monitoring").glob("**/*decision.json"))
 
 
 def test_a_feature_that_went_missing_asks_to_watch_and_is_named(served):
@@ -170,6 +212,42 @@ def test_a_feature_that_went_missing_asks_to_watch_and_is_named(served):
     result = served.log(features=gone).label().monitor()
     assert result.decision.action is Action.WATCH
     assert any(reason.startswith("first is missing in 100% of the predictions") for reason in result.decision.reasons)
+    assert [(one.column, one.kind) for one in result.decision.faults] == [("first", Kind.MISSING)]
+    assert "; the data is broken: first missing since" in result.decision.summary
+    page = result.page.read_text()
+    assert "<h2>Faults of the data</h2>" in page
+    assert "a model that learns from broken data learns the fault" in page
+    gauges = (served.settings.state_dir / "monitoring" / "flightline_monitor.prom").read_text()
+    assert 'flightline_monitor_fault{column="first",kind="missing"} 1.0' in gauges
+
+
+def test_a_fault_of_the_data_since_yesterday_is_named_without_a_label(served):
+    """The last window ends before; days are looked at up to the clock."""
+    late = (served.examples["event_timestamp"] >= pd.Timestamp(CLOCK.date() - timedelta(days=2), tz="UTC")).to_numpy()
+    stuck = served.features.assign(first=served.features["first"].where(~late, 0.25))
+    (fault,) = served.log(features=stuck).monitor().decision.faults
+    assert (fault.column, fault.kind, fault.until) == ("first", Kind.STUCK, str(CLOCK.date() - timedelta(days=1)))
+
+
+def test_features_a_day_late_are_named_by_their_view(served):
+    """As if the views were filled a day after, from the 100th day on."""
+    late = START + timedelta(days=100)
+    rows = logged_rows(served.problem, served.examples, served.features, served.predictions, served.version)
+    day = timedelta(days=1)
+    moved = [
+        replace(
+            one,
+            event_timestamps={name: at - day * (one.clock >= late) for name, at in one.event_timestamps.items()},
+            watermarks={name: at - day * (one.clock >= late) for name, at in one.watermarks.items()},
+        )
+        for one in rows
+    ]
+    fill(served.settings, moved)
+    decision = served.label().monitor().decision
+    assert decision.action is Action.WATCH
+    assert ("recent", Kind.LATE) in [(one.column, one.kind) for one in decision.faults]
+    assert any("recent was materialised more than 24 h before" in reason for reason in decision.reasons)
+    assert any("daily was materialised more than 24 h before" in reason for reason in decision.reasons)
 
 
 def test_labels_known_after_the_clock_are_not_used(served):

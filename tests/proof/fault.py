@@ -20,6 +20,9 @@ APPLY: Command = (
 )
 ASK: Command = ("-m", "tests.proof.ask_service")
 SIMULATE: Command = ("-m", "pipelines.simulation", "--from", "2013-03-28T20:00:00Z", "--to", "2013-03-29")
+FILL_LOG: Command = ("-m", "tests.proof.fill_log")
+FILL_BROKEN: Command = (*FILL_LOG, "--broken")
+MONITOR: Command = ("-m", "pipelines.monitoring")
 START_OPEN: Command = ("-m", "tests.proof.ask_service", "--host", "0.0.0.0")
 
 

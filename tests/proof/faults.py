@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.proof.fault import DATA, GATE_TESTS, INGEST, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.monitoring_faults import MONITORING_FAULTS
 from tests.proof.service_faults import SERVICE_FAULTS
 from tests.proof.simulation_faults import SIMULATION_FAULTS
 
@@ -185,4 +186,5 @@ FAULTS = (
     ),
     *SERVICE_FAULTS,
     *SIMULATION_FAULTS,
+    *MONITORING_FAULTS,
 )

@@ -185,6 +185,20 @@ _SAFEGUARDS = (
         r"^  - \S+ was materialised more than \d+ h before",
         _ALL,
     ),
+    Safeguard(
+        "data faults",
+        "monitor: a column did what no day of training did",
+        0,
+        r"^(watch|retrain): .*(the data is broken|first mend the data): ",
+        _ALL,
+    ),
+    Safeguard(
+        "overdue",
+        "make status: predictions wait for a monitor that does not run",
+        0,
+        r'"overdue": ".*predictions have waited for the monitor',
+        _ALL,
+    ),
     Safeguard("tests", "the gate's truth table, tests/test_gates.py", 1, r"^FAILED tests/test_gates\.py::", _ALL),
 )
 SAFEGUARDS = {safeguard.name: safeguard for safeguard in _SAFEGUARDS}

@@ -5,7 +5,7 @@ normed Wasserstein distance of numbers and the Jensen-Shannon distance of catego
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +53,11 @@ def drift_scores(reference: pd.DataFrame, current: pd.DataFrame) -> dict[str, fl
 
 
 def run_reports(
-    reference: pd.DataFrame, current: pd.DataFrame, thresholds: Mapping[str, float], at: datetime
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    thresholds: Mapping[str, float],
+    at: datetime,
+    detailed: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Make the reports on data drift, prediction drift and data quality.
 
@@ -65,6 +69,8 @@ def run_reports(
         By column; columns without one (constant in training) are left out of the drift reports.
     at
         What the reports are about, on the time axis of `evidently ui`: the window's end.
+    detailed
+        Columns that the data quality report shows one by one, which takes a fifth of a second each; None for all.
 
     Returns
     -------
@@ -93,7 +99,9 @@ def run_reports(
             per_column_threshold={name: thresholds[name] for name in columns},
         )
         prediction = ValueDrift(column=PREDICTION, method=NUMERIC_METHOD, threshold=thresholds[PREDICTION])
-        asked = {"data drift": [drift], "prediction drift": [prediction], "data quality": [DataSummaryPreset()]}
+        shown = [name for name in kept if detailed is None or name in detailed]
+        summary = DataSummaryPreset(columns=shown)
+        asked = {"data drift": [drift], "prediction drift": [prediction], "data quality": [summary]}
         return {
             name: Report(metrics, include_tests=name != "data quality", tags=[name]).run(**sides, timestamp=at)
             for name, metrics in asked.items()

@@ -8,15 +8,28 @@ import numpy as np
 import pandas as pd
 
 from flightline.adapters.figures import BLUE, GREEN, GREY, ORANGE, RED, save
+from flightline.data_days import Kind
+from flightline.data_faults import DataFault
 from flightline.drift import ColumnDrift
 from flightline.monitoring import Reference, WindowEvidence
 
 matplotlib.use("Agg")
 
+import matplotlib.dates
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 MOST_COLUMNS = 18
+MOST_FAULTS = 6
+MEASURES = {
+    Kind.MISSING: "share without a value",
+    Kind.UNSEEN: "share of unknown categories",
+    Kind.STUCK: "chance that two values are the same",
+    Kind.OUTSIDE: "share outside the training range",
+    Kind.RESCALED: "standard deviation of the day",
+    Kind.JUMPED: "mean of the day",
+    Kind.LATE: "age of the freshest values, h",
+}
 TITLES = {
     "gap": "label minus prediction, on average",
     "slope": "calibration slope",
@@ -146,6 +159,29 @@ def draw_missing(file: Path, columns: Sequence[ColumnDrift]) -> Path:
     axes.tick_params(axis="y", labelsize=8)
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
+    return save(figure, file)
+
+
+def draw_faults(file: Path, faults: Sequence[DataFault]) -> Path:
+    """Draw the first faults, day by day, the days in fault in red."""
+    shown = faults[:MOST_FAULTS]
+    columns = min(len(shown), 3)
+    rows = -(-len(shown) // columns)
+    figure, places = plt.subplots(rows, columns, figsize=(12 if columns > 1 else 7, 2.6 * rows), squeeze=False)
+    for axes, one in zip(places.flat, shown, strict=False):
+        days, values = [pd.Timestamp(day) for day, _ in one.history], np.array([value for _, value in one.history])
+        is_fault = np.array([one.since <= day <= one.until for day, _ in one.history])
+        axes.plot(days, values, color=GREY, linewidth=1)
+        for chosen, colour in ((~is_fault, BLUE), (is_fault, RED)):
+            axes.plot(np.array(days)[chosen], values[chosen], "o", color=colour, markersize=4)
+        axes.set_title(f"{one.name}: {one.kind}", fontsize=11, loc="left")
+        axes.set_ylabel(MEASURES[one.kind], fontsize=8)
+        axes.xaxis.set_major_locator(matplotlib.dates.AutoDateLocator(maxticks=6))
+        axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%d %b"))
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in places.flat[len(shown) :]:
+        axes.axis("off")
     return save(figure, file)
 
 

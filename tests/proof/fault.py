@@ -21,7 +21,9 @@ APPLY: Command = (
 ASK: Command = ("-m", "tests.proof.ask_service")
 SIMULATE: Command = ("-m", "pipelines.simulation", "--from", "2013-03-28T20:00:00Z", "--to", "2013-03-29")
 FILL_LOG: Command = ("-m", "tests.proof.fill_log")
-FILL_BROKEN: Command = (*FILL_LOG, "--broken")
+FILL_BROKEN: Command = (*FILL_LOG, "--shift", "broken")
+FILL_LATE: Command = (*FILL_LOG, "--shift", "late")
+LABELS: Command = ("-m", "pipelines.labels")
 MONITOR: Command = ("-m", "pipelines.monitoring")
 START_OPEN: Command = ("-m", "tests.proof.ask_service", "--host", "0.0.0.0")
 
@@ -53,7 +55,7 @@ class Fault:
     name: str
     mistake: str
     safeguard: str
-    says: str
+    says: str | tuple[str, ...]
     commands: tuple[Command, ...] = (TRAIN,)
     before: tuple[Command, ...] = ()
     plant: Callable[[Path], None] | None = None

@@ -87,7 +87,8 @@ def _missed(fault: Fault, safeguard: Safeguard, run: Run, fired: frozenset[str])
         codes = ", ".join(str(result.exit_code) for result in run.results)
         return [f"not stopped by {fault.safeguard} ({safeguard.meaning}); exit code {codes}"]
     spoken = "\n".join(result.output for result in run.results)
-    return [] if fault.says in spoken else [f"{fault.safeguard} did not say {fault.says!r}"]
+    expected = (fault.says,) if isinstance(fault.says, str) else fault.says
+    return [f"{fault.safeguard} did not say {words!r}" for words in expected if words not in spoken]
 
 
 def _changed(safeguard: Safeguard, before: State, after: State) -> list[str]:

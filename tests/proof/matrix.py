@@ -7,10 +7,11 @@ from tests.proof.judgement import Outcome
 from tests.proof.safeguards import SAFEGUARDS
 
 SHOWN_LINES = 30
+_SIGNS = {"STOPPED": "#", "fired": "o", ".": ".", "MISSED": "M", "NOT RUN": "N", "ALARM": "A"}
 _LEGEND = (
-    "STOPPED: the safeguard named for this fault stopped it.  fired: another one saw it too.  .: silent.\n"
-    "MISSED: the named safeguard did not fire.  ALARM: one fired although nothing was wrong.\n"
-    "NOT RUN: the fault no longer fits the code and must be updated."
+    "#: the safeguard named for this fault stopped it.  o: another one saw it too.  .: silent.\n"
+    "M, missed: the named safeguard did not fire.  A, alarm: one fired although nothing was wrong.\n"
+    "N, not run: the fault no longer fits the code and must be updated."
 )
 
 
@@ -33,16 +34,16 @@ def progress_line(number: int, total: int, outcome: Outcome) -> str:
         if outcome.is_passed
         else "NOT AS DEMANDED: " + "; ".join(problem.splitlines()[0] for problem in outcome.problems)
     )
-    return f"[{number:2}/{total}] {outcome.name:26} {said} ({outcome.seconds:.0f} s)"
+    return f"[{number:2}/{total}] {outcome.name:31} {said} ({outcome.seconds:.0f} s)"
 
 
 def matrix(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Lay the outcomes out as a table with a legend; `seconds` is what all took, the last line counts."""
     width = max((len(outcome.name) for outcome in outcomes), default=0)
-    heading = f"{'fault':{width}}  " + "".join(f"{name:>10}" for name in SAFEGUARDS) + "   seconds"
+    heading = f"{'fault':{width}} " + "".join(f"{number:>3}" for number, _ in enumerate(SAFEGUARDS, 1)) + "   seconds"
     rows = [
-        f"{outcome.name:{width}}  "
-        + "".join(f"{cell(outcome, name):>10}" for name in SAFEGUARDS)
+        f"{outcome.name:{width}} "
+        + "".join(f"{_SIGNS[cell(outcome, name)]:>3}" for name in SAFEGUARDS)
         + f"{outcome.seconds:10.0f}"
         + ("" if outcome.is_passed else "  FAILED")
         for outcome in outcomes
@@ -54,12 +55,13 @@ def matrix(outcomes: Sequence[Outcome], seconds: float) -> str:
 
 
 def _meanings() -> str:
-    return "\n".join(f"  {name:10} {safeguard.meaning}" for name, safeguard in SAFEGUARDS.items())
+    lines = enumerate(SAFEGUARDS.values(), 1)
+    return "\n".join(f"{number:>3} {safeguard.name:11} {safeguard.meaning}" for number, safeguard in lines)
 
 
 def _mistakes(outcomes: Sequence[Outcome]) -> str:
     shown = {outcome.name for outcome in outcomes}
-    lines = [f"  {fault.name:26} {fault.mistake}" for fault in FAULTS if fault.name in shown]
+    lines = [f"  {fault.name:31} {fault.mistake}" for fault in FAULTS if fault.name in shown]
     return "\n".join(["What was done wrong:", *lines]) if lines else "Nothing was done wrong in the control."
 
 

@@ -1,15 +1,29 @@
 """Faults that monitoring must name, each planted into the log of a trained copy."""
 
-from tests.proof.fault import FILL_BROKEN, FILL_LOG, MONITOR, STATUS, Fault
+from tests.proof.fault import FILL_BROKEN, FILL_LATE, FILL_LOG, LABELS, MONITOR, STATUS, Fault
 from tests.proof.service_faults import do_nothing
 
 MONITORING_FAULTS = (
     Fault(
-        "celsius_and_null",
-        "From one day to the next the temperature comes in Celsius, and the air pressure not at all.",
+        "four_columns_broken",
+        "One night the temperature turns to Celsius, the wind gauges stick, a carrier is renamed, the pressure goes null.",
         safeguard="data faults",
-        says="the data is broken: pressure missing since 2013-03-26, temp ",
+        says=(
+            "data fault, pressure missing from 2013-03-26",
+            "data fault, wind_speed stuck from 2013-03-26",
+            "data fault, carrier unseen from 2013-03-26",
+            "data fault, temp ",
+        ),
         commands=(FILL_BROKEN, MONITOR),
+        plant=do_nothing,
+        is_trained=True,
+    ),
+    Fault(
+        "late_twice_as_often",
+        "Flights of the same features come late twice as often as before.",
+        safeguard="labelled",
+        says="calibration BREACHED: labels are +",
+        commands=(FILL_LATE, LABELS, MONITOR),
         plant=do_nothing,
         is_trained=True,
     ),

@@ -193,6 +193,13 @@ _SAFEGUARDS = (
         _ALL,
     ),
     Safeguard(
+        "labelled",
+        "monitor: labels are credibly not what the probabilities promised",
+        0,
+        r"^retrain: \d+ of the last \d+ windows are in breach",
+        _ALL,
+    ),
+    Safeguard(
         "overdue",
         "make status: predictions wait for a monitor that does not run",
         0,

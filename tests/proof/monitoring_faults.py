@@ -6,7 +6,7 @@ from tests.proof.service_faults import do_nothing
 MONITORING_FAULTS = (
     Fault(
         "four_columns_broken",
-        "One night the temperature turns to Celsius, the wind gauges stick, a carrier is renamed, the pressure goes null.",
+        "One night temperatures turn to Celsius, wind gauges stick, a carrier is renamed, the pressure goes null.",
         safeguard="data faults",
         says=(
             "data fault, pressure missing from 2013-03-26",

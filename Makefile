@@ -49,9 +49,10 @@ $(INSTALLED): locks/all.txt locks/build.txt | $(UV)
 	@mkdir -p $@
 
 .PHONY: lock
-lock: | $(UV)  ## Renew the locks: everything, the service alone, and the build tools
+lock: | $(UV)  ## Renew the locks: everything, what each image holds, and the build tools
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra pipelines pyproject.toml -o locks/all.txt
-	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt -o locks/serving.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt --excludes locks/serving-left-out.in -o locks/serving.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra pipelines pyproject.toml -c locks/all.txt --excludes locks/pipelines-left-out.in -o locks/pipelines.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
 

@@ -125,6 +125,15 @@ retention: $(READY)  ## Move predictions older than so many days into parquet fi
 api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or REVOKE=team, or neither
 	@$(RUN) -m serving.issue_key --name "$(NAME)" --revoke "$(REVOKE)"
 
+##@ Images
+.PHONY: image
+image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=yes
+	@$(RUN) -m tools.image $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside)
+
+.PHONY: image-smoke
+image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
+
 ##@ Start your own
 .PHONY: example
 example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
@@ -148,12 +157,12 @@ format: $(READY)  ## Format the code
 	@$(VENV)/bin/ruff check --fix .
 
 .PHONY: test
-test: $(READY)  ## Run every test (doctests too)
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
+test: $(READY)  ## Run every test (doctests too) but those of the images
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not docker"
 
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not docker"
 
 .PHONY: packages
 packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing

@@ -40,6 +40,11 @@ class Docker:
     client: str
     environment: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def full_environment(self) -> dict[str, str]:
+        """What the client runs in."""
+        return os.environ | {"DOCKER_BUILDKIT": "1"} | self.environment
+
     def run(
         self, *arguments: str, check: bool = True, timeout_seconds: float = 600, is_shown: bool = False
     ) -> "subprocess.CompletedProcess[str]":
@@ -57,7 +62,7 @@ class Docker:
         """
         done = subprocess.run(
             [self.client, *arguments],
-            env=os.environ | {"DOCKER_BUILDKIT": "1"} | self.environment,
+            env=self.full_environment,
             capture_output=not is_shown,
             text=True,
             check=False,

@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     )
     commit: str = Field(
         default="",
-        description="The git commit of this code where there is no git, as in images; ends with -dirty if files differ.",
+        description="The git commit of this code where there is no git, as in images; -dirty at its end: files differ.",
     )
     dvc_remote: str = Field(default="local", description="Name of the DVC remote in .dvc/config.")
     mlflow_tracking_uri: str = Field(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 NO_VALUE = "no value"
 STALE = "stale"
 AFTER_THE_CLOCK = "after the clock"
+# When Feast's Redis store says that a key it does not have became known.
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class OnlineFeatures:
         missing: dict[str, str] = {}
         for view, (stamp, found) in zip(self._views, known, strict=True):
             # A store that holds rows of a missing key must not answer for every row without one.
-            if any(row.get(key) is None for key in view.keys):
+            if stamp == _NEVER or any(row.get(key) is None for key in view.keys):
                 stamp = None
             if stamp is not None:
                 timestamps[view.name] = stamp
@@ -230,6 +232,8 @@ def _open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
     _refuse_absent(source.config.registry, settings.feature_repo)
     proto = type(source.registry.proto())()
     proto.CopyFrom(source.registry.proto())
+    if (engine := getattr(source.registry, "write_engine", None)) is not None:
+        engine.dispose()  # a registry in a database; it is asked once a minute
     for view in proto.feature_views:
         # Its last values are whole and may be served meanwhile.
         if view.meta.state == FeatureViewState.MATERIALIZING:

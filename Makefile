@@ -127,8 +127,8 @@ api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or
 
 ##@ Images
 .PHONY: image
-image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=yes
-	@$(RUN) -m tools.image $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside)
+image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=.state/serving
+	@$(RUN) -m tools.image $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
 
 .PHONY: image-smoke
 image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
@@ -145,10 +145,11 @@ rename: $(READY)  ## Name the project, its package, model and service, on a clea
 
 ##@ Checks
 .PHONY: lint
-lint: $(READY)  ## Format, lint, types and layer rules; changes nothing
+lint: $(READY)  ## Format, lint, types, layer rules and Dockerfiles; changes nothing
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/lint-imports --cache-dir .state/import-linter
+	@$(VENV)/bin/hadolint serving/Dockerfile serving/with-model.Dockerfile pipelines/Dockerfile
 	@$(VENV)/bin/mypy --no-error-summary --cache-dir .state/mypy
 
 .PHONY: format

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,17 +54,14 @@ class Image:
         Its repository, without a tag.
     dockerfile
         Relative to the project.
-    target
-        The stage of it; empty for the last.
     """
 
     name: str
     dockerfile: str
-    target: str = ""
 
 
-SERVICE = Image("flightline-service", "serving/Dockerfile", "service")
-SERVICE_WITH_MODEL = Image("flightline-service-with-model", "serving/Dockerfile", "service-with-model")
+SERVICE = Image("flightline-service", "serving/Dockerfile")
+SERVICE_WITH_MODEL = Image("flightline-service-with-model", "serving/with-model.Dockerfile")
 FLOWS = Image("flightline-flows", "pipelines/Dockerfile")
 
 
@@ -103,15 +100,41 @@ def build(docker: Docker, image: Image, base: str = BASE) -> None:
     Raises
     ------
     DockerError
-        If it fails; what the build said was printed.
+        With the end of what the build said, if it fails.
     """
-    tags = [argument for tag in ("latest", project_version()) for argument in ("--tag", f"{image.name}:{tag}")]
-    arguments = {"BASE": base, "COMMIT": commit(), "VERSION": project_version()}
-    command = ["build", "--file", str(ROOT / image.dockerfile), *tags]
-    command += [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
-    command += ["--target", image.target] if image.target else []
     with index_secrets() as secrets:
-        done = docker.run(*command, *secrets, str(ROOT), timeout_seconds=BUILD_SECONDS, check=False)
+        _build(docker, image, ROOT, {"BASE": base, "COMMIT": commit(), "VERSION": project_version()}, secrets)
+
+
+def build_with_model(docker: Docker, folder: Path) -> None:
+    """Build the service's image anew with a model in it, on the one that `build` made.
+
+    Parameters
+    ----------
+    folder
+        As the service loads from: with current.json and a folder for each version.
+
+    Raises
+    ------
+    DockerError
+        If there is no model, or the build fails.
+    """
+    if not (folder / "current.json").is_file():
+        raise DockerError(
+            f"{folder} holds no current.json; name a folder that a watcher filled, such as .state/serving"
+        )
+    _build(docker, SERVICE_WITH_MODEL, folder, {"SERVICE": f"{SERVICE.name}:latest"})
+
+
+def _build(
+    docker: Docker, image: Image, context: Path, arguments: Mapping[str, str], options: Sequence[str] = ()
+) -> None:
+    command = ["build", "--file", str(ROOT / image.dockerfile), *options]
+    for tag in ("latest", project_version()):
+        command += ["--tag", f"{image.name}:{tag}"]
+    for name, value in arguments.items():
+        command += ["--build-arg", f"{name}={value}"]
+    done = docker.run(*command, str(context), timeout_seconds=BUILD_SECONDS, check=False)
     if done.returncode:
         raise DockerError(f"{image.dockerfile} did not build:\n{(done.stderr or done.stdout)[-4000:]}")
 
@@ -128,8 +151,8 @@ def package_sizes(docker: Docker, image: Image) -> dict[str, float]:
     return {name: size / 1e6 for name, size in sorted(found.items(), key=lambda item: -item[1])}
 
 
-def _build_and_show(docker: Docker, image: Image, base: str) -> None:
-    build(docker, image, base)
+def show(docker: Docker, image: Image) -> None:
+    """Print what an image weighs, and its largest packages."""
     packages = package_sizes(docker, image)
     print(f"image: {image.name}:{project_version()} of {commit()}, {size_megabytes(docker, image):.0f} MB, of which")
     print(f"  {sum(packages.values()):7.1f} MB  {len(packages)} packages; the {LARGEST} largest:")
@@ -141,14 +164,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line, build and show."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default=BASE, help="the base image, best by digest: python@sha256:...")
-    parser.add_argument("--model-inside", action="store_true", help="bake the model that .state/serving holds")
+    parser.add_argument("--model-inside", type=Path, help="a folder of models to bake, such as .state/serving")
     options = parser.parse_args(arguments)
-    images = [SERVICE, FLOWS, *([SERVICE_WITH_MODEL] if options.model_inside else [])]
     try:
         with docker_ready(Settings(root=ROOT).state_dir) as docker:
             print(f"image: base {options.base}: {ensure_base(docker, options.base)}")
-            for image in images:
-                _build_and_show(docker, image, options.base)
+            for image in (SERVICE, FLOWS):
+                build(docker, image, options.base)
+                show(docker, image)
+            if options.model_inside:
+                build_with_model(docker, options.model_inside.resolve())
+                print(
+                    f"image: {SERVICE_WITH_MODEL.name}:{project_version()}, with the models of {options.model_inside}"
+                )
     except (DockerError, subprocess.TimeoutExpired) as err:
         print(f"image: {err}", file=sys.stderr)
         return 1

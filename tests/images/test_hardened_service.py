@@ -4,8 +4,10 @@ import http.client
 import json
 import threading
 
-from tests.images.containers import HARDENED, KEY, KEYS, STATE, container, wait_until
+from tests.images.conftest import ROOT
+from tests.images.containers import HARDENED, KEY, KEYS, STATE, container, volume, wait_until
 from tests.small_service import INSTANCE, PREDICT, STATUS
+from tools.image import SERVICE_WITH_MODEL, build_with_model
 
 MOST_SECONDS = 15
 
@@ -89,8 +91,17 @@ def test_killed_it_comes_back_with_all_it_logged(docker, service_image, stored):
         assert running.execute("python", "-c", count, file, answered["prediction_id"]).stdout.strip() == "1"
 
 
-def test_the_hardening_is_what_the_docs_say():
-    from tests.images.conftest import ROOT
+def test_with_a_model_inside_it_needs_no_other(docker, service_image, stored_root):
+    build_with_model(docker, stored_root / ".state" / "serving")
+    with volume(docker, service_image, stored_root, "clock.json", "feast") as without_model:
+        with container(docker, service_image, *mounted(without_model)) as running:
+            wait_until(lambda: "not ready" in running.logs(), 60, running.logs)
+            assert running.service.ask("/health/ready").status == 503
+        with container(docker, SERVICE_WITH_MODEL.name, *mounted(without_model)) as running:
+            running.wait_until_ready()
+            assert predicted(running.service)[0]["late"] is True
 
+
+def test_the_hardening_is_what_the_docs_say():
     told = (ROOT / "docs" / "operations.md").read_text()
     assert [option for option in HARDENED if option.startswith("--") and option not in told] == []

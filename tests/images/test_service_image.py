@@ -68,7 +68,9 @@ def test_its_bytecode_is_compiled(docker, service_image):
 def test_no_index_and_no_secret_stays_in_it(docker, service_image, config):
     history = docker.run("history", "--no-trunc", "--format", "{{.CreatedBy}}", service_image).stdout
     assert not re.search(r"INDEX|SSL_CERT_FILE|PIP_CERT|://[^ ]*simple", history + json.dumps(config["Env"]))
-    assert inside(docker, service_image, "sh", "-c", "ls /run/secrets /root/.cache 2>/dev/null").stdout == ""
+    search = "find / -xdev -path '/run/secrets/*' -o -name .cache -o -name pip.conf -o -name uv.toml"
+    as_root = ("run", "--rm", "--user", "0", "--network", "none", service_image)
+    assert docker.run(*as_root, "sh", "-c", search).stdout == ""
 
 
 def test_no_code_in_it_can_be_changed_by_the_service(docker, service_image):

@@ -52,6 +52,8 @@ def test_the_champion_comes_by_the_volume_and_stays_when_the_registry_is_gone(
             with container(docker, flows_image, *shared, *watcher) as beside:
                 service.wait_until_ready(120)
                 assert service.service.ask(STATUS).json()["version"] == registered, beside.logs()
+                docker.run("stop", beside.name)
+                assert beside.inspect("{{.State.ExitCode}}") == "0"
             docker.run("stop", server.name)
             docker.run("restart", service.name)
             service.wait_until_ready()

@@ -49,9 +49,10 @@ $(INSTALLED): locks/all.txt locks/build.txt | $(UV)
 	@mkdir -p $@
 
 .PHONY: lock
-lock: | $(UV)  ## Renew the locks: everything, the service alone, and the build tools
+lock: | $(UV)  ## Renew the locks: everything, what each image holds, and the build tools
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra pipelines pyproject.toml -o locks/all.txt
-	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt -o locks/serving.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt --excludes locks/serving-left-out.in -o locks/serving.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra pipelines pyproject.toml -c locks/all.txt --excludes locks/pipelines-left-out.in -o locks/pipelines.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
 
@@ -163,6 +164,15 @@ parity: $(READY)  ## Rebuild logged predictions from the feature tables and comp
 api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or REVOKE=team, or neither
 	@$(RUN) -m serving.issue_key --name "$(NAME)" --revoke "$(REVOKE)"
 
+##@ Images
+.PHONY: image
+image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=.state/serving
+	@$(RUN) -m tools.image $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
+
+.PHONY: image-smoke
+image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
+
 ##@ Start your own
 .PHONY: example
 example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
@@ -174,10 +184,11 @@ rename: $(READY)  ## Name the project, its package, model and service, on a clea
 
 ##@ Checks
 .PHONY: lint
-lint: $(READY)  ## Format, lint, types and layer rules; changes nothing
+lint: $(READY)  ## Format, lint, types, layer rules and Dockerfiles; changes nothing
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/lint-imports --cache-dir .state/import-linter
+	@$(VENV)/bin/hadolint serving/Dockerfile serving/with-model.Dockerfile pipelines/Dockerfile
 	@$(VENV)/bin/mypy --no-error-summary --cache-dir .state/mypy
 
 .PHONY: format
@@ -186,12 +197,12 @@ format: $(READY)  ## Format the code
 	@$(VENV)/bin/ruff check --fix .
 
 .PHONY: test
-test: $(READY)  ## Run every test (doctests too)
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
+test: $(READY)  ## Run every test (doctests too) but those of the images
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not docker"
 
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not docker"
 
 .PHONY: packages
 packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing

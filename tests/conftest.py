@@ -17,6 +17,7 @@ from flightline.features import FEATURE_TABLES, examples
 from flightline.request_features import request_keys
 from flightline.settings import Settings
 from tests.postgres import postgres_server  # noqa: F401 a fixture, for tests of every folder
+from tests.redis_server import redis_server  # noqa: F401 likewise
 
 _NO_PHONING_HOME = {
     "DO_NOT_TRACK": "true",

@@ -49,6 +49,9 @@ class ServingSettings(BaseModel, frozen=True):
         default="", description="Addresses, with commas, whose X-Forwarded-For is believed; empty: nobody's."
     )
     hsts: bool = Field(default=False, description="Tell browsers to come by HTTPS only; for a service behind TLS.")
+    models_dir: Path | None = Field(
+        default=None, description="Where the service finds its model; unset: .state/serving, which the watcher fills."
+    )
     metrics_dir: Path | None = Field(
         default=None, description="Where workers share their metrics, on a local disk; unset: .state/metrics."
     )
@@ -154,6 +157,10 @@ class Settings(BaseSettings):
         default="set",
         description="'set': the event clock stands where .state/clock.json says; 'real': it is the time of day.",
     )
+    commit: str = Field(
+        default="",
+        description="The git commit of this code where there is no git, as in images; -dirty at its end: files differ.",
+    )
     dvc_remote: str = Field(default="local", description="Name of the DVC remote in .dvc/config.")
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow server; empty means the SQLite file .state/mlflow/mlflow.db."
@@ -199,7 +206,7 @@ class Settings(BaseSettings):
     @property
     def serving_models_dir(self) -> Path:
         """Where the service finds its model."""
-        return self.state_dir / "serving"
+        return self.serving.models_dir or self.state_dir / "serving"
 
     @property
     def prediction_log_file(self) -> Path:

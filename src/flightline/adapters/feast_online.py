@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from feast.protos.feast.types.Value_pb2 import Value as ValueProto
     from feast.repo_config import RegistryConfig
 
+# When Feast's Redis store says that a key it does not have became known.
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class FeatureRow:
@@ -163,7 +166,7 @@ class OnlineFeatures:
         missing: dict[str, str] = {}
         for view, (stamp, found) in zip(self._views, known, strict=True):
             # A store that holds rows of a missing key must not answer for every row without one.
-            if any(row.get(key) is None for key in view.keys):
+            if stamp == _NEVER or any(row.get(key) is None for key in view.keys):
                 stamp = None
             if stamp is not None:
                 timestamps[view.name] = stamp
@@ -227,6 +230,8 @@ def _open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
     _refuse_absent(source.config.registry, settings.feature_repo)
     proto = type(source.registry.proto())()
     proto.CopyFrom(source.registry.proto())
+    if (engine := getattr(source.registry, "write_engine", None)) is not None:
+        engine.dispose()  # a registry in a database; it is asked once a minute
     for view in proto.feature_views:
         # Its last values are whole and may be served meanwhile.
         if view.meta.state == FeatureViewState.MATERIALIZING:

@@ -5,7 +5,9 @@ What the running service reads is in `feast_online.py`.
 
 import importlib.util
 import io
+import json
 import os
+import re
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow.parquet as pq
+import yaml
 
 from flightline.errors import FeatureError
 from flightline.parity import StoredView, union_of
@@ -29,12 +32,29 @@ _TIMESTAMPS = ("event_timestamp", "created_timestamp")
 
 
 def open_store(settings: Settings) -> "FeatureStore":
-    """Open the feature store of the settings' profile."""
+    """Open the feature store of the settings' profile.
+
+    Raises
+    ------
+    FeatureError
+        If its file names variables that the environment does not have.
+    """
     from feast import FeatureStore
 
-    return FeatureStore(
-        repo_path=str(settings.feature_repo), fs_yaml_file=settings.feature_repo / STORE_FILES[settings.profile]
-    )
+    file = settings.feature_repo / STORE_FILES[settings.profile]
+    _refuse_unset_variables(file)
+    return FeatureStore(repo_path=str(settings.feature_repo), fs_yaml_file=file)
+
+
+def _refuse_unset_variables(file: Path) -> None:
+    """Name what Feast would leave in its configuration as it stands, and then report as a wrong address."""
+    try:
+        written = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise FeatureError(f"{file.name} cannot be read ({err.strerror}); it is part of feature_repo/") from err
+    unset = re.findall(r"\$\{(\w+)\}", os.path.expandvars(json.dumps(written)))
+    if unset:
+        raise FeatureError(f"{file.name} needs the variable(s) {', '.join(unset)}; set them as docs/operations.md says")
 
 
 def load_declarations(settings: Settings) -> list[Any]:

@@ -17,13 +17,14 @@ def git_state(settings: Settings) -> tuple[str, bool]:
     Returns
     -------
     tuple
-        ("unknown", True) where there is no git, no repository or no commit.
+        Where there is no git, no repository or no commit: what the settings say, or ("unknown", True).
     """
     try:
         commit = _git(settings, "rev-parse", "--verify", "HEAD").strip()
         return commit, bool(_git(settings, "status", "--porcelain", "--untracked-files=no").strip())
     except (OSError, subprocess.CalledProcessError):
-        return "unknown", True
+        commit, dirty = settings.commit.removesuffix("-dirty"), settings.commit.endswith("-dirty")
+        return (commit, dirty) if commit else ("unknown", True)
 
 
 def _git(settings: Settings, *arguments: str) -> str:

@@ -1,0 +1,72 @@
+"""The images, built once, and a small feature store and model for them to serve.
+
+Where Docker is missing these tests are skipped by name, but under CI=true they fail.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flightline.adapters.event_clock import set_clock
+from flightline.settings import Settings
+from tests.images.containers import volume
+from tests.small_service import NOON, put_model
+from tests.small_store import definitions_digest, make_store
+from tools.base_image import ensure_base
+from tools.docker import Docker, DockerError, docker_ready
+from tools.image import FLOWS, SERVICE, build
+
+ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark these tests: they are what `make image-smoke` runs, and nothing else does."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.docker)
+
+
+@pytest.fixture(scope="session")
+def docker(isolated_session: None) -> Iterator[Docker]:
+    """Give a Docker that answers; ends the daemon that it had to start."""
+    ready = docker_ready(ROOT / ".state")
+    try:
+        opened = ready.__enter__()
+        ensure_base(opened)
+    except DockerError as err:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(err))
+        pytest.skip(str(err))
+    yield opened
+    ready.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def service_image(docker: Docker) -> str:
+    build(docker, SERVICE)
+    return SERVICE.name
+
+
+@pytest.fixture(scope="session")
+def flows_image(docker: Docker) -> str:
+    build(docker, FLOWS)
+    return FLOWS.name
+
+
+@pytest.fixture(scope="session")
+def stored_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a root with a set clock, a materialised feature store and a model that fits it."""
+    settings = Settings(root=tmp_path_factory.mktemp("images"))
+    set_clock(settings, NOON)
+    make_store(settings)
+    put_model(settings, "3", feature_views_sha256=definitions_digest(settings))
+    return settings.root
+
+
+@pytest.fixture
+def stored(docker: Docker, service_image: str, stored_root: Path) -> Iterator[str]:
+    """Give a volume from which the service can predict."""
+    with volume(docker, service_image, stored_root, "clock.json", "feast", "serving") as name:
+        yield name

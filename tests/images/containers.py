@@ -1,0 +1,116 @@
+"""Containers of the tests' own, run as hardened as the docs say, and volumes with what a service needs."""
+
+import io
+import subprocess
+import tarfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.api_keys import digest_of
+from tests.service_process import Service, free_port
+from tools.docker import Docker
+
+KEY = "fl_of-the-tests"
+STATE = "/srv/flightline/.state"
+# What docs/operations.md tells to run with.
+HARDENED = (
+    *("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+    *("--pids-limit", "200", "--memory", "1g"),
+)
+KEYS = ("--env", f'FLIGHTLINE_SERVING__API_KEYS={{"tests": "{digest_of(KEY)}"}}')
+
+
+@dataclass
+class Container:
+    """A container that was started, and how to ask the service in it."""
+
+    docker: Docker
+    name: str
+    service: Service
+    started_at: float
+
+    def inspect(self, what: str) -> str:
+        """Give one field, as `docker inspect --format` names it."""
+        return self.docker.run("inspect", "--format", what, self.name).stdout.strip()
+
+    def logs(self) -> str:
+        done = self.docker.run("logs", self.name)
+        return done.stdout + done.stderr
+
+    def execute(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command inside."""
+        return self.docker.run("exec", self.name, *command, check=False)
+
+    def wait_until_ready(self, seconds: float = 60) -> float:
+        """Wait until predictions can be had; give the seconds since `docker run`."""
+        wait_until(lambda: self.service.ask("/health/ready").status == 200, seconds, self.logs)
+        return time.monotonic() - self.started_at
+
+
+def wait_until(is_true, seconds: float, say=lambda: "") -> None:
+    """Ask again and again; fail with what `say` gives when the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if is_true():
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"not so within {seconds:.0f} s: {say()[-3000:]}")
+
+
+@contextmanager
+def container(
+    docker: Docker,
+    image: str,
+    *options: str,
+    command: Sequence[str] = (),
+    hardening: Sequence[str] = HARDENED,
+    inner_port: int = 8000,
+) -> Iterator[Container]:
+    """Run a container until the block ends."""
+    name, port = f"tests-{uuid.uuid4().hex[:12]}", free_port()
+    started_at = time.monotonic()
+    publish = ("--publish", f"127.0.0.1:{port}:{inner_port}")
+    docker.run("run", "--detach", "--name", name, *hardening, *publish, *options, image, *command)
+    try:
+        yield Container(docker, name, Service(port, None, None, KEY), started_at)
+    finally:
+        docker.run("rm", "--force", "--volumes", name, check=False)
+
+
+@contextmanager
+def volume(docker: Docker, image: str, root: Path, *names: str) -> Iterator[str]:
+    """Make a volume that holds parts of a root's .state, as the user of the image writes it."""
+    made = docker.run("volume", "create").stdout.strip()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name in names:
+            archive.add(root / ".state" / name, arcname=name)
+    command = [docker.client, "run", "--rm", "--interactive", "--volume", f"{made}:{STATE}", image]
+    try:
+        subprocess.run(
+            [*command, "tar", "--extract", "--directory", STATE],
+            input=packed.getvalue(),
+            env=docker.full_environment,
+            check=True,
+        )
+        yield made
+    finally:
+        docker.run("volume", "rm", "--force", made, check=False)
+
+
+@contextmanager
+def network(docker: Docker) -> Iterator[str]:
+    """Make a network until the block ends."""
+    name = f"tests-{uuid.uuid4().hex[:12]}"
+    docker.run("network", "create", name)
+    try:
+        yield name
+    finally:
+        docker.run("network", "rm", name, check=False)

@@ -1,0 +1,48 @@
+"""What the flows' image holds, and that flows run in it."""
+
+import json
+import re
+
+import pytest
+
+from tests.images.conftest import ROOT
+from tests.images.containers import HARDENED
+from tools.image import FLOWS, commit, package_sizes, project_version
+
+# A flow writes to data/, .dvc/ and .dvcstore/ too, in the layer of its container.
+OPTIONS = tuple(option for option in HARDENED if option != "--read-only")
+
+
+@pytest.fixture(scope="module")
+def config(docker, flows_image) -> dict:
+    return json.loads(docker.run("image", "inspect", flows_image).stdout)[0]["Config"]
+
+
+def test_it_says_what_it_was_made_of(config):
+    assert config["Labels"]["org.opencontainers.image.revision"] == commit()
+    assert config["Labels"]["org.opencontainers.image.version"] == project_version()
+    assert f"FLIGHTLINE_COMMIT={commit()}" in config["Env"]
+    assert config["User"] == "10001:10001"
+
+
+def test_it_holds_what_is_locked_and_nothing_else(docker, flows_image):
+    locked = set(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==", (ROOT / "locks/pipelines.txt").read_text(), re.MULTILINE))
+    held = {re.sub(r"[-_.]+", "-", name.lower()) for name in package_sizes(docker, FLOWS)}
+    assert held - locked == set()
+    assert {"mlflow", "prefect", "dvc", "evidently"} <= held
+
+
+def test_data_is_cut_and_verified_in_it(docker, flows_image):
+    done = docker.run("run", "--rm", "--network", "none", *OPTIONS, flows_image, "python", "-m", "pipelines.data")
+    assert re.search(r"data/ is now at version [0-9a-f]{32}\.dir", done.stdout), done.stdout + done.stderr
+
+
+def test_every_flow_and_tool_starts_in_it(docker, flows_image):
+    names = sorted(file.stem for file in (ROOT / "pipelines").glob("*.py") if not file.stem.startswith("_"))
+    code = (
+        "import importlib, sys; [importlib.import_module('pipelines.' + name) for name in sys.argv[1:]]; import mlflow"
+    )
+    command = ("run", "--rm", "--network", "none", *HARDENED, flows_image)
+    assert docker.run(*command, "python", "-c", code, *names).returncode == 0
+    for tool in ("mlflow", "prefect"):
+        assert docker.run(*command, tool, "--version").returncode == 0

@@ -14,6 +14,9 @@ from flightline.settings import Settings
 from pipelines.processes import Program, Running, answers
 
 HEALTH = "/api/health"
+# Who holds a deployment's one place, on disk: in memory, the default, a server that ends takes the knowledge along, the
+# place stays taken in its database, and the deployment never runs again.
+LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
 SERVER = "Prefect"
 
 
@@ -45,7 +48,7 @@ def server_program(settings: Settings) -> Program:
     url = f"http://127.0.0.1:{port}"
     # Where messages to people link to, and whom its pages ask: by default those of port 4200, whatever the port.
     links = {"PREFECT_UI_URL": url, "PREFECT_SERVER_UI_API_URL": f"{url}/api"}
-    return Program(SERVER, command, port, "FLIGHTLINE_PAGES__PREFECT_PORT", HEALTH, environment=links)
+    return Program(SERVER, command, port, "FLIGHTLINE_PAGES__PREFECT_PORT", HEALTH, environment={**links, **LEASES})
 
 
 def find_server(settings: Settings) -> Server | None:

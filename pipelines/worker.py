@@ -39,7 +39,8 @@ def work(settings: Settings, module: str = SERVE) -> None:
                 program = Program(
                     "worker",
                     (sys.executable, "-m", module),
-                    environment={"PREFECT_API_URL": server.api_url},
+                    # What the flows print belongs to their runs, on Prefect's pages.
+                    environment={"PREFECT_API_URL": server.api_url, "PREFECT_LOGGING_LEVEL": "INFO"},
                     is_shown=True,
                     ends_its_own=True,
                 )

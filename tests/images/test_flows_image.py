@@ -33,8 +33,17 @@ def test_it_holds_what_is_locked_and_nothing_else(docker, flows_image):
 
 
 def test_data_is_cut_and_verified_in_it(docker, flows_image):
-    done = docker.run("run", "--rm", "--network", "none", *OPTIONS, flows_image, "python", "-m", "pipelines.data")
-    assert re.search(r"data/ is now at version [0-9a-f]{32}\.dir", done.stdout), done.stdout + done.stderr
+    steps = "python -m pipelines.data && rm -r data && python -m pipelines.data"
+    done = docker.run("run", "--rm", "--network", "none", *OPTIONS, flows_image, "sh", "-c", steps)
+    versions = re.findall(r"data/ is now at version ([0-9a-f]{32}\.dir)", done.stdout)
+    assert len(versions) == 2, done.stdout + done.stderr
+    assert len(set(versions)) == 1
+
+
+def test_a_flow_cannot_change_its_code(docker, flows_image):
+    command = ("run", "--rm", "--network", "none", *OPTIONS, flows_image)
+    for change in ("mv src src2", "touch src/new", "rm -r pipelines", "touch /opt/venv/new"):
+        assert docker.run(*command, "sh", "-c", change, check=False).returncode != 0, change
 
 
 def test_every_flow_and_tool_starts_in_it(docker, flows_image):

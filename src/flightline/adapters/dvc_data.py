@@ -288,7 +288,11 @@ def _replace_folder(target: Path, staged: Path, before: Path) -> None:
 @contextmanager
 def _scratch_folder(settings: Settings) -> Iterator[Path]:
     """Give a folder on data/'s file system; what a killed run left is swept away."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
     parent = settings.state_dir / "dvc_scratch"
+    if settings.state_dir.stat().st_dev != settings.root.stat().st_dev:
+        # In a container .state is a volume.
+        parent = settings.root / ".dvc" / "tmp" / "scratch"
     shutil.rmtree(parent, ignore_errors=True)  # DVC's lock is held, so nobody works there
     parent.mkdir(parents=True)
     with tempfile.TemporaryDirectory(dir=parent) as scratch:

@@ -168,11 +168,9 @@ module "prefect" {
   image         = var.flows_image
   settings      = local.settings
   secrets       = local.secrets
-  bucket_access = {
-    (module.bucket["dvc"].arn)     = "write"
-    (module.bucket["feast"].arn)   = "write"
-    (module.bucket["exports"].arn) = "write"
-  }
+  bucket_access = [
+    for name in ["dvc", "feast", "exports"] : { arn = module.bucket[name].arn, access = "write" }
+  ]
   database_host       = module.database.host
   database_port       = module.database.port
   database_user       = module.secrets.users["database-prefect"]
@@ -250,7 +248,7 @@ module "service" {
     FLIGHTLINE_SERVING__TRUSTED_PROXIES = module.network.cidr
   }
   secrets               = local.service_secrets
-  bucket_access         = { (module.bucket["feast"].arn) = "read" }
+  bucket_access         = [{ arn = module.bucket["feast"].arn, access = "read" }]
   subnet_ids            = module.network.private_subnet_ids
   security_group_id     = module.network.security_group_ids["service"]
   target_group_arns     = module.balancer.target_group_arns

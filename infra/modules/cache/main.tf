@@ -4,17 +4,6 @@ resource "aws_elasticache_subnet_group" "this" {
   subnet_ids = var.subnet_ids
 }
 
-resource "aws_elasticache_parameter_group" "this" {
-  name   = var.name
-  family = "redis7"
-
-  parameter {
-    # A full store refuses writes, so the materialisation fails and is seen; an evicted feature would only be missing.
-    name  = "maxmemory-policy"
-    value = "noeviction"
-  }
-}
-
 # The one secret that the state holds: this provider has no write-only argument for it.
 data "aws_secretsmanager_secret_version" "token" {
   secret_id = var.token_secret_arn
@@ -29,9 +18,11 @@ resource "aws_elasticache_replication_group" "this" {
   num_cache_clusters   = var.node_count
   port                 = 6379
 
-  subnet_group_name          = aws_elasticache_subnet_group.this.name
-  security_group_ids         = [var.security_group_id]
-  parameter_group_name       = aws_elasticache_parameter_group.this.name
+  subnet_group_name  = aws_elasticache_subnet_group.this.name
+  security_group_ids = [var.security_group_id]
+  # Evicts only keys that expire, and Feast writes none of these: a full store refuses writes, so the materialisation
+  # fails and is seen, where an evicted feature would only be missing.
+  parameter_group_name       = "default.redis7"
   automatic_failover_enabled = var.node_count > 1
   multi_az_enabled           = var.node_count > 1
 

@@ -9,7 +9,7 @@ module "task" {
   short_name       = "mlflow"
   cpu              = var.cpu
   memory           = var.memory
-  bucket_access    = { (var.bucket_arn) = "write" }
+  bucket_access    = [{ arn = var.bucket_arn, access = "write" }]
   key_arn          = var.key_arn
   retention_days   = var.retention_days
 

@@ -49,8 +49,8 @@ variable "secrets" {
 }
 
 variable "bucket_access" {
-  description = "By bucket ARN, read or write."
-  type        = map(string)
+  description = "What its code may do in which bucket: read or write."
+  type        = list(object({ arn = string, access = string }))
 }
 
 variable "subnet_ids" {

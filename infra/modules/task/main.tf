@@ -101,7 +101,7 @@ data "aws_iam_policy_document" "buckets" {
     content {
       sid       = "List"
       actions   = ["s3:ListBucket", "s3:GetBucketLocation"]
-      resources = keys(var.bucket_access)
+      resources = var.bucket_access[*].arn
     }
   }
 
@@ -111,17 +111,17 @@ data "aws_iam_policy_document" "buckets" {
     content {
       sid       = "Read"
       actions   = ["s3:GetObject"]
-      resources = [for arn, access in var.bucket_access : "${arn}/*"]
+      resources = [for bucket in var.bucket_access : "${bucket.arn}/*"]
     }
   }
 
   dynamic "statement" {
-    for_each = contains(values(var.bucket_access), "write") ? [1] : []
+    for_each = contains(var.bucket_access[*].access, "write") ? [1] : []
 
     content {
       sid       = "Write"
       actions   = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
-      resources = [for arn, access in var.bucket_access : "${arn}/*" if access == "write"]
+      resources = [for bucket in var.bucket_access : "${bucket.arn}/*" if bucket.access == "write"]
     }
   }
 
@@ -130,7 +130,7 @@ data "aws_iam_policy_document" "buckets" {
 
     content {
       sid       = "UseTheKey"
-      actions   = contains(values(var.bucket_access), "write") ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
+      actions   = contains(var.bucket_access[*].access, "write") ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
       resources = [var.key_arn]
     }
   }

@@ -60,12 +60,12 @@ variable "writable_paths" {
 }
 
 variable "bucket_access" {
-  description = "By bucket ARN, what the code may do there: read or write."
-  type        = map(string)
-  default     = {}
+  description = "What the code may do in which bucket: read or write."
+  type        = list(object({ arn = string, access = string }))
+  default     = []
 
   validation {
-    condition     = alltrue([for access in values(var.bucket_access) : contains(["read", "write"], access)])
+    condition     = alltrue([for bucket in var.bucket_access : contains(["read", "write"], bucket.access)])
     error_message = "Access is read or write."
   }
 }

@@ -88,6 +88,18 @@ class PredictionLogSettings(BaseModel, frozen=True, hide_input_in_errors=True):
     )
 
 
+class DatabasesSettings(BaseModel, frozen=True, hide_input_in_errors=True):
+    """What makes the PostgreSQL databases of a place with one server for all; only that command reads it."""
+
+    admin_url: SecretStr = Field(
+        default=SecretStr(""), description="PostgreSQL as its administrator: postgresql://user@host/database."
+    )
+    admin_password: SecretStr = Field(default=SecretStr(""), description="The administrator's password.")
+    passwords: dict[str, SecretStr] = Field(
+        default={}, description="By database to make, the password of the user of the same name, who owns it."
+    )
+
+
 class Settings(BaseSettings):
     """Where the project runs.
 
@@ -113,13 +125,17 @@ class Settings(BaseSettings):
         default="set",
         description="'set': the event clock stands where .state/clock.json says; 'real': it is the time of day.",
     )
-    dvc_remote: str = Field(default="local", description="Name of the DVC remote in .dvc/config.")
+    dvc_remote: str = Field(default="local", description="Name of the DVC remote.")
+    dvc_remote_url: str = Field(
+        default="", description="Where that remote is, such as s3://bucket/data; empty: where .dvc/config says."
+    )
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow server; empty means the SQLite file .state/mlflow/mlflow.db."
     )
     threads: int = Field(default=2, ge=1, description="Threads that DuckDB and the fits may use.")
     serving: ServingSettings = Field(default=ServingSettings(), description="The prediction service.")
     prediction_log: PredictionLogSettings = Field(default=PredictionLogSettings(), description="The prediction log.")
+    databases: DatabasesSettings = Field(default=DatabasesSettings(), description="Databases to make.")
 
     @model_validator(mode="after")
     def _refuse_relative_root(self) -> "Settings":

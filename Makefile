@@ -54,6 +54,8 @@ lock: | $(UV)  ## Renew the locks: everything, the service alone, and the build 
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt -o locks/serving.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/moto.in -o locks/moto.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/checkov.in -o locks/checkov.txt
 
 .PHONY: clean
 clean:  ## Remove what was made: environment, state, data/ and caches (the DVC remote .dvcstore stays)
@@ -124,6 +126,19 @@ retention: $(READY)  ## Move predictions older than so many days into parquet fi
 api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or REVOKE=team, or neither
 	@$(RUN) -m serving.issue_key --name "$(NAME)" --revoke "$(REVOKE)"
 
+##@ On AWS (docs/deploy.md)
+.PHONY: infra-bootstrap
+infra-bootstrap: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
+	@$(RUN) -m tools.infra bootstrap
+
+.PHONY: infra-init
+infra-init: $(READY)  ## Make Terraform ready for an environment: make infra-init ENV=staging
+	@$(RUN) -m tools.infra init --environment "$(ENV)"
+
+.PHONY: infra-settings
+infra-settings: $(READY)  ## Write the `aws` profile of an environment to .state/terraform/ENV.env: make infra-settings ENV=staging
+	@$(RUN) -m tools.infra settings --environment "$(ENV)"
+
 ##@ Start your own
 .PHONY: example
 example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
@@ -163,6 +178,21 @@ check-rules: $(READY)  ## Check and test the alert rules, and parse every query 
 	@if command -v promtool > /dev/null; then $(RUN) -m tools.check_rules; \
 	elif [ "$${CI:-}" = true ]; then echo "check-rules: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
 	else echo "check-rules: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
+
+.PHONY: infra-check
+infra-check: $(READY) .tools/checkov/.installed  ## Check Terraform: format, validity, unit tests with mocks, checkov
+	@$(RUN) -m tools.infra check --checkov .tools/checkov/bin/checkov
+
+.PHONY: test-infra
+test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/infra
+
+# Each in an environment of its own: what they pin clashes with what the project runs on.
+.tools/%/.installed: locks/%.txt | $(UV)
+	@echo "install: making .tools/$* from locks/$*.txt"
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/$*
+	@VIRTUAL_ENV=.tools/$* $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt -r locks/$*.txt
+	@touch $@
 
 .PHONY: prove
 prove: $(READY)  ## Plant faults and demand that their safeguards stop them

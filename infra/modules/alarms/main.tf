@@ -78,7 +78,7 @@ locals {
       metric      = "FreeStorageSpace"
       dimensions  = { DBInstanceIdentifier = var.database }
       statistic   = "Minimum"
-      threshold   = var.database_storage_gb * 1e8
+      threshold   = var.database_storage_gb * 100000000 # bytes
       minutes     = 5
       below       = true
     }

@@ -1,5 +1,9 @@
 # One private bucket: encrypted, versioned, over TLS only, never public.
 resource "aws_s3_bucket" "this" {
+  # checkov:skip=CKV2_AWS_62:nobody waits for events of objects; Prefect owns what starts when
+  # checkov:skip=CKV_AWS_18:the account's CloudTrail tells who read what; a log of each bucket would need a log bucket, which needs one
+  # checkov:skip=CKV_AWS_144:versions guard against mistakes; the loss of a region is accepted and written down in docs/deploy.md
+  # checkov:skip=CKV_AWS_145:by the environment's key, but where AWS itself delivers logs, which it can only under S3's own
   bucket        = var.name
   force_destroy = !var.protected
 }
@@ -42,6 +46,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  # checkov:skip=CKV_AWS_300:it is set, in the rule housekeeping; the check does not see past the second, dynamic rule
   bucket     = aws_s3_bucket.this.id
   depends_on = [aws_s3_bucket_versioning.this]
 

@@ -21,12 +21,12 @@ ENVIRONMENTS = ("staging", "production")
 
 
 def bootstrap_root() -> Terraform:
-    """What is applied once for each account; its state is a local file."""
+    """Give what is applied once for each account; its state is a local file."""
     return Terraform(INFRA / "bootstrap", STATE / "bootstrap")
 
 
 def environment_root(environment: str) -> Terraform:
-    """One environment."""
+    """Give one environment."""
     return Terraform(INFRA, STATE / environment)
 
 
@@ -35,7 +35,10 @@ def check(checkov: Path) -> None:
     root, bootstrap = Terraform(INFRA, STATE / "check"), Terraform(INFRA / "bootstrap", STATE / "check-bootstrap")
     steps = [
         ("format", lambda: root.run("fmt", "-check", "-recursive", "-diff")),
-        ("init", lambda: [each.run("init", "-backend=false", "-input=false", "-no-color") for each in (root, bootstrap)]),
+        (
+            "init",
+            lambda: [each.run("init", "-backend=false", "-input=false", "-no-color") for each in (root, bootstrap)],
+        ),
         ("validate", lambda: [each.run("validate", "-no-color") for each in (root, bootstrap)]),
         ("unit tests", lambda: root.run("test", "-no-color").strip().splitlines()[-1]),
         ("checkov", lambda: _checkov(checkov)),
@@ -48,12 +51,10 @@ def check(checkov: Path) -> None:
 
 
 def _checkov(program: Path) -> str:
-    command = [program, "--directory", INFRA, "--config-file", INFRA / "checkov.yaml"]
+    command = [str(part) for part in (program, "--directory", INFRA, "--config-file", INFRA / "checkov.yaml")]
     # It would ask its maker's server for news and rules.
     quiet = {"CKV_SKIP_PACKAGE_UPDATE_CHECK": "True", "LOG_LEVEL": "ERROR", "BC_API_KEY": ""}
-    done = subprocess.run(
-        command, env={**os.environ, **quiet}, capture_output=True, text=True, check=False, cwd=ROOT
-    )
+    done = subprocess.run(command, env={**os.environ, **quiet}, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         raise TerraformError(f"checkov found a mistake, or failed\n{done.stdout}{done.stderr[-2000:]}")
     return next(line for line in done.stdout.splitlines() if line.startswith("Passed checks")).strip()
@@ -96,7 +97,9 @@ def write_settings(environment: str, root: Terraform) -> Path:
     """
     outputs = root.outputs()
     if "settings" not in outputs:
-        raise TerraformError(f"{environment} has no outputs: it was not applied yet; run: make deploy ENV={environment}")
+        raise TerraformError(
+            f"{environment} has no outputs: it was not applied yet; run: make deploy ENV={environment}"
+        )
     lines = [f"# The `aws` profile of {environment}, written by make infra-settings."]
     lines += [f"{name}={value}" for name, value in sorted(outputs["settings"].items())]
     lines += ["# Besides these, in Secrets Manager (ARN, then a key in it):"]

@@ -78,7 +78,9 @@ class Terraform:
             check=False,
         )
         if done.returncode:
-            raise TerraformError(f"terraform {arguments[0]} in {self.folder.name}/ failed\n{done.stdout or ''}".rstrip())
+            raise TerraformError(
+                f"terraform {arguments[0]} in {self.folder.name}/ failed\n{done.stdout or ''}".rstrip()
+            )
         return done.stdout or ""
 
     def outputs(self) -> dict[str, Any]:

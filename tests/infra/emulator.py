@@ -63,7 +63,9 @@ def give_replication_groups_their_members() -> None:
         made = CacheCluster(**{**others, **given})
         made.at_rest_encryption_enabled = group.at_rest_encryption_enabled
         made.transit_encryption_mode = group.transit_encryption_mode
-        made.security_groups = [{"SecurityGroupId": given, "Status": "active"} for given in asked_groups.get(name[:-4], [])]
+        made.security_groups = [
+            {"SecurityGroupId": given, "Status": "active"} for given in asked_groups.get(name[:-4], [])
+        ]
         return made
 
     asked_groups: dict[str, list[str]] = {}
@@ -81,7 +83,9 @@ def let_replication_groups_go() -> None:
     """A deleted replication group stays in the state `deleting` for ever."""
     delete = ElastiCacheBackend.delete_replication_group
 
-    def go(self: ElastiCacheBackend, replication_group_id: str, retain_primary_cluster: bool | None) -> ReplicationGroup:
+    def go(
+        self: ElastiCacheBackend, replication_group_id: str, retain_primary_cluster: bool | None
+    ) -> ReplicationGroup:
         gone = delete(self, replication_group_id, retain_primary_cluster)
         del self.replication_groups[replication_group_id]
         return gone

@@ -185,7 +185,7 @@ infra-check: $(READY) .tools/checkov/.installed  ## Check Terraform: format, val
 
 .PHONY: test-infra
 test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/infra
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadgroup --durations 5 tests/infra
 
 # Each in an environment of its own: what they pin clashes with what the project runs on.
 .tools/%/.installed: locks/%.txt | $(UV)

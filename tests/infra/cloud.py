@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,8 @@ IMAGES = [
     f"-var=service_image={REGISTRY}/service@sha256:{'a' * 64}",
     f"-var=flows_image={REGISTRY}/flows@sha256:{'b' * 64}",
 ]
+STATE_BUCKET = "flightline-terraform-123456789012"
+QUIETLY = ["-auto-approve", "-input=false", "-no-color", "-parallelism=30"]
 SUBJECTS = {
     "image": ["repo:owner/name:ref:refs/heads/main"],
     "plan-staging": ["repo:owner/name:pull_request"],
@@ -104,9 +107,9 @@ class Cloud:
     def environment(self, name: str) -> Terraform:
         root = Terraform(self.infra, self.folder / f"data-{name}")
         if not (root.data / "terraform.tfstate").exists():
-            backend = self.bootstrap.outputs()["backend"]
+            backend = {"bucket": STATE_BUCKET, "region": REGION, "key": f"environments/{name}.tfstate"}
             given = [f"-backend-config={key}={value}" for key, value in backend.items()]
-            root.run("init", "-input=false", "-no-color", f"-backend-config=key=environments/{name}.tfstate", *given)
+            root.run("init", "-input=false", "-no-color", *given)
         return root
 
     def variables(self, name: str) -> list[str]:
@@ -132,30 +135,33 @@ class Cloud:
         print(f"{step}: {self.seconds[step]:.0f} s", flush=True)
 
     def apply(self) -> None:
-        (self.folder / "bootstrap.tfvars").write_text(
-            f"protected = false\ntrusted_subjects = {json.dumps(SUBJECTS).replace(':', '=', 0)}\n".replace(
-                '": [', '" = ['
-            )
-        )
+        lines = [f'  "{role}" = {json.dumps(subjects)}' for role, subjects in SUBJECTS.items()]
+        given = "\n".join(["protected = false", "trusted_subjects = {", *lines, "}", ""])
+        (self.folder / "bootstrap.tfvars").write_text(given)
         made = self.client("route53").create_hosted_zone(Name="flightline.example", CallerReference="test")
         self.zone = made["HostedZone"]["Id"].rsplit("/", 1)[-1]
-        with self.timed("bootstrap"):
+        # The provider waits a minute for a bucket's rules to settle; the environment needs only its state's bucket.
+        with self.timed("apply"), ThreadPoolExecutor() as beside:
             self.bootstrap.run("init", "-input=false", "-no-color")
-            self.bootstrap.run("apply", *self._quietly(), f"-var-file={self.folder}/bootstrap.tfvars")
-        with self.timed("apply staging"):
-            self.environment("staging").run("apply", *self._quietly(), *self.variables("staging"))
+            shared = beside.submit(self.bootstrap.run, "apply", *QUIETLY, f"-var-file={self.folder}/bootstrap.tfvars")
+            self._wait_for_state(shared)
+            self.environment("staging").run("apply", *QUIETLY, *self.variables("staging"))
+            shared.result()
+        assert self.bootstrap.outputs()["backend"]["bucket"] == STATE_BUCKET
+
+    def _wait_for_state(self, shared: Future[str]) -> None:
+        while STATE_BUCKET not in [bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]]:
+            if shared.done():
+                shared.result()
+            time.sleep(0.5)
 
     def destroy(self) -> None:
         with self.timed("destroy staging"):
-            self.environment("staging").run("destroy", *self._quietly(), *self.variables("staging"))
+            self.environment("staging").run("destroy", *QUIETLY, *self.variables("staging"))
 
     def destroy_bootstrap(self) -> None:
         with self.timed("destroy bootstrap"):
-            self.bootstrap.run("destroy", *self._quietly(), f"-var-file={self.folder}/bootstrap.tfvars")
-
-    @staticmethod
-    def _quietly() -> list[str]:
-        return ["-auto-approve", "-input=false", "-no-color", "-parallelism=30"]
+            self.bootstrap.run("destroy", *QUIETLY, f"-var-file={self.folder}/bootstrap.tfvars")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One cloud for all files here, which run in the order of their names, in one process: `make test-infra`."""
+"""One cloud for all files here, which run in the order of their names, in one process; `make test-infra`."""
 
 from collections.abc import Iterator
 

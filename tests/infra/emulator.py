@@ -16,6 +16,7 @@ from moto.core.responses import ActionResult
 from moto.elasticache.models import CacheCluster, ElastiCacheBackend, ReplicationGroup
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+from moto.s3.models import FakeDeleteMarker
 from moto.server import main
 
 
@@ -93,6 +94,11 @@ def let_replication_groups_go() -> None:
     ElastiCacheBackend.delete_replication_group = go
 
 
+def let_versions_go() -> None:
+    """Deleting the last version of an object ends in an error if a delete marker is among the others."""
+    FakeDeleteMarker.dispose = lambda self, garbage=False: None
+
+
 def heed_denials_without_tls() -> None:
     """A bucket policy's conditions are taken for unmet: what denies requests without TLS would deny all.
 
@@ -115,6 +121,7 @@ if __name__ == "__main__":
     let_subnet_groups_of_the_cache_go()
     give_replication_groups_their_members()
     let_replication_groups_go()
+    let_versions_go()
     heed_denials_without_tls()
     sys.argv = ["moto", "--host", "127.0.0.1", "--port", sys.argv[1]]
     main()

@@ -9,7 +9,7 @@ import pytest
 from tests.infra.cloud import SUBJECTS, Cloud
 from tools.terraform import TerraformError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cloud")]
 
 # What moto does not keep, by type of resource: the second plan would set it again. Nothing else may differ.
 GAPS = {
@@ -180,29 +180,28 @@ def test_staging_can_be_destroyed(resources):
     assert (database["deletion_protection"], database["skip_final_snapshot"]) == (False, True)
 
 
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ("environment=test", "Expected staging or production"),
-        ("vpc_cidr=10.0.0.0/24", "Expected a /16"),
-        ("event_clock=stopped", "Expected set or real"),
-        ("canary_percent=101", "Expected 0 to 100"),
-        ("project=a-name-of-20-letters", "Expected 3 to 14"),
-        ("service_image=registry/service:latest", "named by its digest"),
-    ],
-)
-def test_values_that_make_no_sense_are_refused(cloud, given, told):
-    root = cloud.environment("staging")
-    with pytest.raises(TerraformError, match=told):
-        root.run(
-            "plan",
-            "-no-color",
-            "-input=false",
-            "-lock=false",
-            "-refresh=false",
-            *cloud.variables("staging"),
-            f"-var={given}",
-        )
+def refusal(cloud: Cloud, *given: str) -> str:
+    options = ["-no-color", "-input=false", "-lock=false", "-refresh=false", *(f"-var={one}" for one in given)]
+    with pytest.raises(TerraformError) as caught:
+        cloud.environment("staging").run("plan", *cloud.variables("staging"), *options)
+    return str(caught.value)
+
+
+def test_values_that_make_no_sense_are_refused(cloud):
+    told = refusal(
+        cloud,
+        "environment=test",
+        "vpc_cidr=10.0.0.0/24",
+        "event_clock=stopped",
+        "canary_percent=101",
+        "project=a-name-of-20-letters",
+    )
+    for expected in ("staging or production", "Expected a /16", "set or real", "Expected 0 to 100", "Expected 3 to 14"):
+        assert expected in told
+
+
+def test_an_image_by_tag_is_refused(cloud):
+    assert "named by its digest" in refusal(cloud, "service_image=registry/service:latest")
 
 
 def test_a_canary_takes_its_share_and_changes_nothing_else(cloud):

@@ -28,7 +28,7 @@ from tests.small_service import NOON
 from tools.infra import write_settings
 from tools.terraform import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cloud")]
 
 
 def secret(cloud: Cloud, place: str) -> str:
@@ -148,6 +148,8 @@ def secret_of_environment(name: str) -> str:
     return os.environ[name]
 
 
+# Feast leaves the temporary file of a registry that is not there yet to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_features_are_applied_to_s3_and_materialised_into_redis(place, redis, cloud):
     place.feature_repo.mkdir()
     shutil.copy(ROOT / "feature_repo" / "feature_store.aws.yaml", place.feature_repo)

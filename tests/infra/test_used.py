@@ -76,6 +76,19 @@ def test_the_profile_is_what_the_tasks_are_given(cloud, profile, outputs):
         assert given["image"].split("@")[0].endswith("service" if name == "service" else "flows")
 
 
+def test_the_worker_works_on_a_copy_of_the_project(cloud, tmp_path):
+    given = container_of(cloud, "flightline-staging-worker", "worker")
+    image, work = tmp_path / "image", tmp_path / "work"
+    (image / ".dvc").mkdir(parents=True)
+    (image / "data.dvc").write_text("outs: []\n")
+    work.mkdir()
+    entry = [part.replace("/srv/flightline", str(image)).replace("/work", str(work)) for part in given["entryPoint"]]
+    said = subprocess.run([*entry, "ls", "-A", "."], capture_output=True, text=True, check=True).stdout
+    assert said.split() == [".dvc", "data.dvc"]
+    assert {"name": "FLIGHTLINE_ROOT", "value": "/work"} in given["environment"]
+    assert {mount["containerPath"] for mount in given["mountPoints"]} == {"/work", "/tmp"}
+
+
 def test_the_profile_fills_the_settings(place, profile):
     assert (place.profile, place.clock, place.dvc_remote) == ("aws", "set", "aws")
     assert place.dvc_remote_url == "s3://flightline-staging-dvc-123456789012/data"

@@ -103,8 +103,10 @@ data "aws_iam_policy_document" "deploy" {
     actions = ["elasticache:*", "logs:*", "rds:*", "s3:*", "secretsmanager:*", "sns:*"]
     resources = [
       "${local.arn}:elasticache:${local.here}:*:${local.name}*",
+      "${local.arn}:elasticache:${local.here}:parametergroup:default.*", # asked for when a cache is made
       "${local.arn}:logs:${local.here}:log-group:/${local.name}/*",
       "${local.arn}:rds:${local.here}:*:${local.name}*",
+      "${local.arn}:rds:${local.here}:og:default:*", # asked for when a database is made
       "${local.arn}:s3:::${local.name}-*",
       "${local.arn}:secretsmanager:${local.here}:secret:${local.name}/*",
       "${local.arn}:sns:${local.here}:${local.name}-*",

@@ -66,17 +66,19 @@ module "worker" {
   cpu              = var.worker_cpu
   memory           = var.worker_memory
   storage_gb       = var.worker_storage_gb
-  # data/ and .dvc/ beside .state/: the worker pulls the data and makes the features.
-  writable_paths = ["/srv/flightline/.state", "/srv/flightline/data", "/srv/flightline/.dvc/cache", "/srv/flightline/.dvc/tmp", "/tmp"]
+  # data/ is replaced by a rename, so it lies with .state/ and .dvc/ on one disk: a copy of the project in /work.
+  writable_paths = ["/work", "/tmp"]
   bucket_access  = var.bucket_access
   key_arn        = var.key_arn
   retention_days = var.retention_days
 
   containers = [{
-    name        = "worker"
-    image       = var.image
+    name  = "worker"
+    image = var.image
+    # Commands that are run from this task in place of the worker's come after it too.
+    entry_point = ["sh", "-c", "cp -R /srv/flightline/. /work/ && cd /work && exec \"$@\"", "--"]
     command     = var.worker_command
-    environment = merge(var.settings, { HOME = "/tmp" })
+    environment = merge(var.settings, { FLIGHTLINE_ROOT = "/work", PREFECT_HOME = "/work/.state/prefect", HOME = "/tmp" })
     secrets     = var.secrets
   }]
 }

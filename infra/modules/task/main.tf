@@ -204,6 +204,7 @@ resource "aws_ecs_task_definition" "this" {
       },
       # A container that the task can do without is started again by itself.
       container.essential ? {} : { restartPolicy = { enabled = true, restartAttemptPeriod = 60 } },
+      container.entry_point == null ? {} : { entryPoint = container.entry_point },
       container.command == null ? {} : { command = container.command },
       container.health == null ? {} : {
         healthCheck = { command = container.health, interval = 15, timeout = 10, retries = 3, startPeriod = 120 }

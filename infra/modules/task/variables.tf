@@ -39,6 +39,7 @@ variable "containers" {
   type = list(object({
     name        = string
     image       = string
+    entry_point = optional(list(string))
     command     = optional(list(string))
     environment = optional(map(string), {})
     secrets     = optional(map(string), {})

@@ -185,7 +185,9 @@ infra-check: $(READY) .tools/checkov/.installed  ## Check Terraform: format, val
 
 .PHONY: test-infra
 test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadgroup --durations 5 tests/infra
+	@export OMP_NUM_THREADS=1; $(RUN) -m pytest tests/infra/test_guards.py > .state/guards.log 2>&1 & guards=$$!; failed=0; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 5 --ignore tests/infra/test_guards.py tests/infra || failed=1; \
+	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
 
 # Each in an environment of its own: what they pin clashes with what the project runs on.
 .tools/%/.installed: locks/%.txt | $(UV)

@@ -9,7 +9,7 @@ import pytest
 from tests.infra.cloud import SUBJECTS, Cloud
 from tools.terraform import TerraformError
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cloud")]
+pytestmark = pytest.mark.slow
 
 # What moto does not keep, by type of resource: the second plan would set it again. Nothing else may differ.
 GAPS = {

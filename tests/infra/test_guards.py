@@ -7,7 +7,7 @@ import pytest
 from tests.infra.cloud import copy_infra, demand
 from tools.terraform import Terraform, TerraformError, find_terraform
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("guards")]
+pytestmark = pytest.mark.slow
 
 SUBJECT = 'variable = "${local.issuer}:sub"'
 # By fault: file, what stands there, what is planted, the test file that must fail, and what it says.

@@ -28,7 +28,7 @@ from tests.small_service import NOON
 from tools.infra import write_settings
 from tools.terraform import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cloud")]
+pytestmark = pytest.mark.slow
 
 
 def secret(cloud: Cloud, place: str) -> str:

@@ -55,6 +55,8 @@ lock: | $(UV)  ## Renew the locks: everything, what each image holds, and the bu
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra pipelines pyproject.toml -c locks/all.txt --excludes locks/pipelines-left-out.in -o locks/pipelines.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/moto.in -o locks/moto.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/checkov.in -o locks/checkov.txt
 
 .PHONY: clean
 clean:  ## Remove what was made: environment, state, data/ and caches (the DVC remote .dvcstore stays)
@@ -173,6 +175,19 @@ image: $(READY)  ## Build the images of service and flows and print what is in t
 image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
 
+##@ On AWS (docs/deploy.md)
+.PHONY: infra-bootstrap
+infra-bootstrap: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
+	@$(RUN) -m tools.infra bootstrap
+
+.PHONY: infra-init
+infra-init: $(READY)  ## Make Terraform ready for an environment: make infra-init ENV=staging
+	@$(RUN) -m tools.infra init --environment "$(ENV)"
+
+.PHONY: infra-settings
+infra-settings: $(READY)  ## Write the `aws` profile of an environment to .state/terraform/ENV.env: make infra-settings ENV=staging
+	@$(RUN) -m tools.infra settings --environment "$(ENV)"
+
 ##@ Start your own
 .PHONY: example
 example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
@@ -213,6 +228,23 @@ check-rules: $(READY)  ## Check and test the alert rules, and parse every query 
 	@if command -v promtool > /dev/null; then $(RUN) -m tools.check_rules; \
 	elif [ "$${CI:-}" = true ]; then echo "check-rules: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
 	else echo "check-rules: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
+
+.PHONY: infra-check
+infra-check: $(READY) .tools/checkov/.installed  ## Check Terraform: format, validity, unit tests with mocks, checkov
+	@$(RUN) -m tools.infra check --checkov .tools/checkov/bin/checkov
+
+.PHONY: test-infra
+test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it
+	@export OMP_NUM_THREADS=1; $(RUN) -m pytest tests/infra/test_guards.py > .state/guards.log 2>&1 & guards=$$!; failed=0; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 5 --ignore tests/infra/test_guards.py tests/infra || failed=1; \
+	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
+
+# Each in an environment of its own: what they pin clashes with what the project runs on.
+.tools/%/.installed: locks/%.txt | $(UV)
+	@echo "install: making .tools/$* from locks/$*.txt"
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/$*
+	@VIRTUAL_ENV=.tools/$* $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt -r locks/$*.txt
+	@touch $@
 
 .PHONY: prove
 prove: $(READY)  ## Plant faults and demand that their safeguards stop them

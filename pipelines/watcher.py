@@ -16,6 +16,7 @@ from collections.abc import Callable
 from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.canary_registry import read_canary
 from flightline.adapters.canary_setting import canary_folder, read_setting, write_setting
+from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.served_model import (
     ModelManifest,
     Refusal,
@@ -134,7 +135,10 @@ def main(arguments: list[str] | None = None) -> int:
     is_over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_over.set())
-    watch(Settings(), is_over, lambda: parent is not None and os.getppid() != parent)
+    settings = Settings()
+    # Where the service has no clock yet, as in a new task on AWS, it begins where a training would begin.
+    ensure_clock(settings, PROBLEM.first_clock)
+    watch(settings, is_over, lambda: parent is not None and os.getppid() != parent)
     return 0
 
 

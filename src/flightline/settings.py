@@ -132,6 +132,18 @@ class PageSettings(BaseModel, frozen=True):
     start_seconds: float = Field(default=180, gt=0, description="Time for all of them to answer.")
 
 
+class DatabasesSettings(BaseModel, frozen=True, hide_input_in_errors=True):
+    """What makes the PostgreSQL databases of a place with one server for all; only that command reads it."""
+
+    admin_url: SecretStr = Field(
+        default=SecretStr(""), description="PostgreSQL as its administrator: postgresql://user@host/database."
+    )
+    admin_password: SecretStr = Field(default=SecretStr(""), description="The administrator's password.")
+    passwords: dict[str, SecretStr] = Field(
+        default={}, description="By database to make, the password of the user of the same name, who owns it."
+    )
+
+
 class Settings(BaseSettings):
     """Where the project runs.
 
@@ -161,7 +173,10 @@ class Settings(BaseSettings):
         default="",
         description="The git commit of this code where there is no git, as in images; -dirty at its end: files differ.",
     )
-    dvc_remote: str = Field(default="local", description="Name of the DVC remote in .dvc/config.")
+    dvc_remote: str = Field(default="local", description="Name of the DVC remote.")
+    dvc_remote_url: str = Field(
+        default="", description="Where that remote is, such as s3://bucket/data; empty: where .dvc/config says."
+    )
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow server; empty means the SQLite file .state/mlflow/mlflow.db."
     )
@@ -171,6 +186,7 @@ class Settings(BaseSettings):
     schedules: ScheduleSettings = Field(default=ScheduleSettings(), description="When Prefect starts what.")
     alerts: AlertSettings = Field(default=AlertSettings(), description="Messages to people.")
     pages: PageSettings = Field(default=PageSettings(), description="The tools' own pages.")
+    databases: DatabasesSettings = Field(default=DatabasesSettings(), description="Databases to make.")
 
     @model_validator(mode="after")
     def _refuse_relative_root(self) -> "Settings":

@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.event_clock import read_clock
 from flightline.adapters.model_files import digest_of_file
 from flightline.adapters.served_model import current_manifest, folder_stamp, read_refusal
 from flightline.errors import RegistryError
@@ -189,3 +190,11 @@ def test_it_ends_when_the_service_that_started_it_is_gone(settings: Settings) ->
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_place_without_a_clock_begins_where_a_training_would(tmp_path):
+    # Nobody's child ends at once, after it has set the clock.
+    command = [sys.executable, "-m", "pipelines.watcher", "--parent", "0"]
+    given = {**os.environ, "FLIGHTLINE_ROOT": str(tmp_path)}
+    subprocess.run(command, cwd=Path(__file__).parents[2], env=given, check=True, timeout=120, capture_output=True)
+    assert read_clock(Settings(root=tmp_path)) == PROBLEM.first_clock

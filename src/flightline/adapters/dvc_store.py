@@ -62,7 +62,9 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
     # Without Git DVC edits no .gitignore, stages nothing, and also runs where .git is not.
     dvc_state = settings.state_dir / "dvc"
     dvc_state.mkdir(parents=True, exist_ok=True)  # DVC would make it, and .state, writable by all
-    config = {"core": {"site_cache_dir": str(dvc_state), "no_scm": True}}
+    config: dict[str, Any] = {"core": {"site_cache_dir": str(dvc_state), "no_scm": True}}
+    if settings.dvc_remote_url:
+        config["remote"] = {settings.dvc_remote: {"url": settings.dvc_remote_url, "verify": True}}
     try:
         with (
             set_loggers_level(logging.CRITICAL),

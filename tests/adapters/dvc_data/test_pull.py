@@ -35,6 +35,13 @@ def test_a_fresh_clone_gets_the_same_bytes(clone: Settings, small: Path) -> None
     assert contents(clone.data_dir) == contents(small)
 
 
+def test_a_remote_that_the_settings_name_goes_before_the_one_in_the_clone(clone: Settings, remote: Path) -> None:
+    moved = remote.rename(remote.with_name("elsewhere"))
+    named = clone.model_copy(update={"dvc_remote": "aws", "dvc_remote_url": str(moved)})
+    assert dvc_data.pull(named, silent) == dvc_data.read_data_version(clone)
+    assert not remote.exists()
+
+
 def test_equal_data_needs_no_remote(origin: Settings, remote: Path) -> None:
     shutil.rmtree(remote)
     said: list[str] = []

@@ -1,0 +1,106 @@
+variable "project" {
+  description = "Name of the project."
+  type        = string
+}
+
+variable "name" {
+  description = "Project and environment, the prefix of every name."
+  type        = string
+}
+
+variable "region" {
+  description = "AWS region."
+  type        = string
+}
+
+variable "cluster_arn" {
+  description = "Cluster that runs it."
+  type        = string
+}
+
+variable "discovery_arn" {
+  description = "Where its tasks register their addresses."
+  type        = string
+}
+
+variable "host" {
+  description = "Its private name."
+  type        = string
+}
+
+variable "image" {
+  description = "Image of the flows, which holds MLflow, by digest."
+  type        = string
+}
+
+variable "bucket_name" {
+  description = "Bucket of the models."
+  type        = string
+}
+
+variable "bucket_arn" {
+  description = "ARN of that bucket."
+  type        = string
+}
+
+variable "database_host" {
+  description = "Host of PostgreSQL."
+  type        = string
+}
+
+variable "database_port" {
+  description = "Port of PostgreSQL."
+  type        = number
+}
+
+variable "database_user" {
+  description = "Its user in PostgreSQL; the database is called mlflow."
+  type        = string
+}
+
+variable "database_secret_arn" {
+  description = "Secret with that user's password."
+  type        = string
+}
+
+variable "subnet_ids" {
+  description = "Private subnets."
+  type        = list(string)
+}
+
+variable "security_group_id" {
+  description = "Its security group."
+  type        = string
+}
+
+variable "cpu" {
+  description = "CPU units of a task; 1024 is one core."
+  type        = number
+  default     = 512
+}
+
+variable "memory" {
+  description = "Memory of a task in MiB."
+  type        = number
+  default     = 2048
+}
+
+variable "tasks" {
+  description = "How many run."
+  type        = number
+}
+
+variable "key_arn" {
+  description = "KMS key of the environment."
+  type        = string
+}
+
+variable "retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}
+
+variable "boundary_arn" {
+  description = "Policy that bounds every role of the project, whatever is attached to it."
+  type        = string
+}

@@ -1,0 +1,125 @@
+variable "project" {
+  description = "Name of the project."
+  type        = string
+}
+
+variable "name" {
+  description = "Project and environment, the prefix of every name."
+  type        = string
+}
+
+variable "cluster_arn" {
+  description = "Cluster that runs it."
+  type        = string
+}
+
+variable "cluster_name" {
+  description = "Name of that cluster, for autoscaling."
+  type        = string
+}
+
+variable "image" {
+  description = "Image of the service, by digest."
+  type        = string
+}
+
+variable "canary_image" {
+  description = "Image that is tried beside it, by digest; null: none."
+  type        = string
+}
+
+variable "flows_image" {
+  description = "Image of the flows, by digest; the watcher runs from it."
+  type        = string
+}
+
+variable "settings" {
+  description = "Environment of both containers: the `aws` settings profile."
+  type        = map(string)
+}
+
+variable "service_settings" {
+  description = "Environment of the service alone."
+  type        = map(string)
+}
+
+variable "secrets" {
+  description = "By environment variable, the secret it comes from."
+  type        = map(string)
+}
+
+variable "bucket_access" {
+  description = "What its code may do in which bucket: read or write."
+  type        = list(object({ arn = string, access = string }))
+}
+
+variable "subnet_ids" {
+  description = "Private subnets."
+  type        = list(string)
+}
+
+variable "security_group_id" {
+  description = "The service's security group."
+  type        = string
+}
+
+variable "target_group_arns" {
+  description = "By track (stable, canary), its target group."
+  type        = map(string)
+}
+
+variable "balancer_suffix" {
+  description = "The load balancer's name in CloudWatch."
+  type        = string
+}
+
+variable "target_group_suffixes" {
+  description = "By track, the target group's name in CloudWatch."
+  type        = map(string)
+}
+
+variable "rollback_alarms" {
+  description = "Alarms that take a deployment back while it runs."
+  type        = set(string)
+}
+
+variable "cpu" {
+  description = "CPU units of a task; 1024 is one core."
+  type        = number
+}
+
+variable "memory" {
+  description = "Memory of a task in MiB."
+  type        = number
+}
+
+variable "least_tasks" {
+  description = "Tasks that always run."
+  type        = number
+}
+
+variable "most_tasks" {
+  description = "Tasks at the highest load."
+  type        = number
+}
+
+variable "requests_per_task" {
+  description = "Requests a minute that one task is to answer."
+  type        = number
+  default     = 30000
+}
+
+variable "key_arn" {
+  description = "KMS key of the environment."
+  type        = string
+}
+
+variable "retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}
+
+variable "boundary_arn" {
+  description = "Policy that bounds every role of the project, whatever is attached to it."
+  type        = string
+}

@@ -1,0 +1,214 @@
+# One task definition: its containers, its log, and two roles of its own. The execution role starts it (image, secrets,
+# log); the task role is what the code in it may do.
+data "aws_region" "current" {}
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+locals {
+  partition = data.aws_partition.current.partition
+  region    = data.aws_region.current.name
+  account   = data.aws_caller_identity.current.account_id
+
+  # valueFrom may name a key in the secret (arn:json-key::); the right to read it is on the secret.
+  secret_arns = distinct([
+    for value in flatten([for container in var.containers : values(container.secrets)]) :
+    join(":", slice(split(":", value), 0, 7))
+  ])
+
+  writable = [for path in var.writable_paths : replace(trim(path, "/"), "/[^a-zA-Z0-9]+/", "-")]
+  mounts = [
+    for index, path in var.writable_paths :
+    { sourceVolume = local.writable[index], containerPath = path, readOnly = false }
+  ]
+}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "execution" {
+  # This one action knows no resource.
+  statement {
+    sid       = "LogInToTheRegistry"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid     = "PullTheProjectsImages"
+    actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    resources = [
+      "arn:${local.partition}:ecr:${local.region}:${local.account}:repository/${var.project}/*"
+    ]
+  }
+
+  statement {
+    sid       = "WriteItsLog"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+  }
+
+  dynamic "statement" {
+    for_each = length(local.secret_arns) == 0 ? [] : [local.secret_arns]
+
+    content {
+      sid       = "ReadItsSecrets"
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = statement.value
+    }
+  }
+
+  statement {
+    sid       = "DecryptThem"
+    actions   = ["kms:Decrypt"]
+    resources = [var.key_arn]
+  }
+}
+
+resource "aws_iam_role" "execution" {
+  name                 = "${var.name}-start"
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  permissions_boundary = var.boundary_arn
+}
+
+resource "aws_iam_role_policy" "execution" {
+  name   = "start"
+  role   = aws_iam_role.execution.id
+  policy = data.aws_iam_policy_document.execution.json
+}
+
+resource "aws_iam_role" "task" {
+  name                 = "${var.name}-task"
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  permissions_boundary = var.boundary_arn
+}
+
+data "aws_iam_policy_document" "buckets" {
+  dynamic "statement" {
+    for_each = length(var.bucket_access) == 0 ? [] : [1]
+
+    content {
+      sid       = "List"
+      actions   = ["s3:ListBucket", "s3:GetBucketLocation"]
+      resources = var.bucket_access[*].arn
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(var.bucket_access) == 0 ? [] : [1]
+
+    content {
+      sid       = "Read"
+      actions   = ["s3:GetObject"]
+      resources = [for bucket in var.bucket_access : "${bucket.arn}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = contains(var.bucket_access[*].access, "write") ? [1] : []
+
+    content {
+      sid       = "Write"
+      actions   = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+      resources = [for bucket in var.bucket_access : "${bucket.arn}/*" if bucket.access == "write"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(var.bucket_access) == 0 ? [] : [1]
+
+    content {
+      sid       = "UseTheKey"
+      actions   = contains(var.bucket_access[*].access, "write") ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
+      resources = [var.key_arn]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "task" {
+  count = length(var.bucket_access) == 0 ? 0 : 1
+
+  name   = "buckets"
+  role   = aws_iam_role.task.id
+  policy = data.aws_iam_policy_document.buckets.json
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/${var.environment_name}/${var.short_name}"
+  retention_in_days = var.retention_days
+  kms_key_id        = var.key_arn
+}
+
+resource "aws_ecs_task_definition" "this" {
+  family                   = var.name
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = var.cpu
+  memory                   = var.memory
+  execution_role_arn       = aws_iam_role.execution.arn
+  task_role_arn            = aws_iam_role.task.arn
+  track_latest             = true
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = "X86_64"
+  }
+
+  ephemeral_storage {
+    size_in_gib = var.storage_gb
+  }
+
+  dynamic "volume" {
+    for_each = toset(local.writable)
+
+    content {
+      name = volume.value
+    }
+  }
+
+  container_definitions = jsonencode([
+    for container in var.containers : merge(
+      {
+        name                   = container.name
+        image                  = container.image
+        essential              = container.essential
+        user                   = "10001:10001"
+        readonlyRootFilesystem = true
+        stopTimeout            = 60
+        environment            = [for name, value in container.environment : { name = name, value = value }]
+        secrets                = [for name, value in container.secrets : { name = name, valueFrom = value }]
+        mountPoints            = local.mounts
+        portMappings = [
+          for port in container.ports : { containerPort = port, hostPort = port, protocol = "tcp" }
+        ]
+        linuxParameters = { initProcessEnabled = true, capabilities = { drop = ["ALL"] } }
+        logConfiguration = {
+          logDriver = "awslogs"
+          options = {
+            awslogs-group         = aws_cloudwatch_log_group.this.name
+            awslogs-region        = local.region
+            awslogs-stream-prefix = container.name
+          }
+        }
+      },
+      # A container that the task can do without is started again by itself.
+      container.essential ? {} : { restartPolicy = { enabled = true, restartAttemptPeriod = 60 } },
+      container.entry_point == null ? {} : { entryPoint = container.entry_point },
+      container.command == null ? {} : { command = container.command },
+      container.health == null ? {} : {
+        healthCheck = { command = container.health, interval = 15, timeout = 10, retries = 3, startPeriod = 120 }
+      },
+    )
+  ])
+}

@@ -1,0 +1,87 @@
+variable "project" {
+  description = "Name of the project, the prefix of its image repositories."
+  type        = string
+}
+
+variable "environment_name" {
+  description = "Project and environment, the prefix of log groups."
+  type        = string
+}
+
+variable "name" {
+  description = "Name of the task definition, and the prefix of its roles."
+  type        = string
+}
+
+variable "short_name" {
+  description = "Name of its log group within the environment."
+  type        = string
+}
+
+variable "cpu" {
+  description = "CPU units; 1024 is one core."
+  type        = number
+}
+
+variable "memory" {
+  description = "Memory in MiB."
+  type        = number
+}
+
+variable "storage_gb" {
+  description = "Disk of the task in GiB, from 21 to 200; it lives as long as the task."
+  type        = number
+  default     = 21
+}
+
+variable "containers" {
+  description = "What runs in it; all containers share the writable paths."
+  type = list(object({
+    name        = string
+    image       = string
+    entry_point = optional(list(string))
+    command     = optional(list(string))
+    environment = optional(map(string), {})
+    secrets     = optional(map(string), {})
+    ports       = optional(list(number), [])
+    health      = optional(list(string))
+    essential   = optional(bool, true)
+  }))
+
+  validation {
+    condition     = alltrue([for container in var.containers : can(regex("@sha256:[0-9a-f]{64}$", container.image))])
+    error_message = "An image is named by its digest (repository@sha256:...): a tag may mean another image tomorrow."
+  }
+}
+
+variable "writable_paths" {
+  description = "The only folders that can be written to, empty at the start. The image declares them as VOLUME."
+  type        = list(string)
+  default     = ["/srv/flightline/.state", "/tmp"]
+}
+
+variable "bucket_access" {
+  description = "What the code may do in which bucket: read or write."
+  type        = list(object({ arn = string, access = string }))
+  default     = []
+
+  validation {
+    condition     = alltrue([for bucket in var.bucket_access : contains(["read", "write"], bucket.access)])
+    error_message = "Access is read or write."
+  }
+}
+
+variable "key_arn" {
+  description = "KMS key of the environment."
+  type        = string
+}
+
+variable "retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}
+
+variable "boundary_arn" {
+  description = "Policy that bounds every role of the project, whatever is attached to it."
+  type        = string
+}

@@ -1,0 +1,107 @@
+"""Runs Terraform for make and for the tests: one place that knows where providers, data and settings lie.
+
+Nothing is written into infra/ but what Terraform insists on; an AWS provider that lies unpacked
+on this machine is used, so that no network is needed.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+INSTALL = "install Terraform 1.11 or later: https://developer.hashicorp.com/terraform/install"
+# Where system packages and administrators put providers; FLIGHTLINE_PROVIDERS names another such folder.
+PROVIDER_FOLDERS = ("/usr/share/terraform/*", "/usr/local/share/terraform/*", "/opt/*")
+AWS_PROVIDER = "registry.terraform.io/hashicorp/aws"
+
+
+class TerraformError(Exception):
+    """Terraform failed; the message says in which step, and holds its own words."""
+
+
+def find_terraform() -> str | None:
+    """Find the program, or None."""
+    return shutil.which("terraform")
+
+
+def find_providers(environment: Mapping[str, str]) -> Path | None:
+    """Find a folder of unpacked providers that holds the one for AWS, or None: then they are downloaded."""
+    if named := environment.get("FLIGHTLINE_PROVIDERS"):
+        return Path(named)
+    for pattern in PROVIDER_FOLDERS:
+        for folder in sorted(Path("/").glob(pattern.removeprefix("/"))):
+            if (folder / AWS_PROVIDER).is_dir():
+                return folder
+    return None
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """One configuration with a data folder of its own.
+
+    Parameters
+    ----------
+    folder
+        The configuration.
+    data
+        Where Terraform keeps providers and the backend's address for this use.
+    environment
+        Added to the process's own.
+    """
+
+    folder: Path
+    data: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, shown: bool = False) -> str:
+        """Run a command and give what it printed.
+
+        Raises
+        ------
+        TerraformError
+            If it fails.
+        """
+        program = find_terraform()
+        if program is None:
+            raise TerraformError(f"terraform is missing; {INSTALL}")
+        done = subprocess.run(
+            [program, f"-chdir={self.folder}", *arguments],
+            env=self._environment(),
+            stdout=None if shown else subprocess.PIPE,
+            stderr=None if shown else subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise TerraformError(
+                f"terraform {arguments[0]} in {self.folder.name}/ failed\n{done.stdout or ''}".rstrip()
+            )
+        return done.stdout or ""
+
+    def outputs(self) -> dict[str, Any]:
+        """Read the outputs of what was applied."""
+        return {name: output["value"] for name, output in json.loads(self.run("output", "-json")).items()}
+
+    def planned(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """Plan, and give the plan as Terraform describes it in JSON."""
+        file = self.data / "plan"
+        self.run("plan", "-no-color", "-input=false", f"-out={file}", *arguments)
+        return json.loads(self.run("show", "-json", str(file)))
+
+    def _environment(self) -> dict[str, str]:
+        self.data.mkdir(parents=True, exist_ok=True)
+        made = {**os.environ, **self.environment, "TF_DATA_DIR": str(self.data), "CHECKPOINT_DISABLE": "1"}
+        named = made.get("TF_CLI_CONFIG_FILE", "")
+        if named and not Path(named).is_file():
+            del made["TF_CLI_CONFIG_FILE"]
+        providers = find_providers(made)
+        if providers and "TF_CLI_CONFIG_FILE" not in made:
+            file = self.data / "terraform.rc"
+            file.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{providers}"\n  }}\n}}\n')
+            made["TF_CLI_CONFIG_FILE"] = str(file)
+        return made

@@ -4,6 +4,7 @@ Stand-ins where the emulator runs nothing: Debian's Redis and PostgreSQL for Ela
 and the MLflow server as the task definition starts it.
 """
 
+import gc
 import json
 import os
 import shutil
@@ -28,7 +29,13 @@ from tests.small_service import NOON
 from tools.infra import write_settings
 from tools.terraform import ROOT
 
-pytestmark = pytest.mark.slow
+# Feast leaves the temporary file of a registry that is not there yet to the garbage collector, which may come in the
+# test after.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+]
 
 
 def secret(cloud: Cloud, place: str) -> str:
@@ -161,8 +168,6 @@ def secret_of_environment(name: str) -> str:
     return os.environ[name]
 
 
-# Feast leaves the temporary file of a registry that is not there yet to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_features_are_applied_to_s3_and_materialised_into_redis(place, redis, cloud):
     place.feature_repo.mkdir()
     shutil.copy(ROOT / "feature_repo" / "feature_store.aws.yaml", place.feature_repo)
@@ -178,6 +183,8 @@ def test_features_are_applied_to_s3_and_materialised_into_redis(place, redis, cl
         assert online.watermarks["recent"] == NOON
     finally:
         online.close()
+    del online
+    gc.collect()
 
 
 @pytest.fixture

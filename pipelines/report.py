@@ -20,9 +20,7 @@ def print_result(result: "TrainingResult", problem: Problem) -> None:
     console.print(_metrics(result))
     console.print(_checks(result))
     console.print(f"[bold]{result.verdict.decision}[/bold]: {'; '.join(result.verdict.reasons)}", soft_wrap=True)
-    console.print(
-        "Next: make serve (answer requests), make status (what is live), make ui (runs, curves and slices in MLflow)"
-    )
+    console.print("Next: make serve (answer requests), make status (what is live), make ui (the tools' pages)")
 
 
 def _summary(result: "TrainingResult", problem: Problem) -> Table:

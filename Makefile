@@ -57,6 +57,7 @@ lock: | $(UV)  ## Renew the locks: everything, what each image holds, and the bu
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/moto.in -o locks/moto.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/checkov.in -o locks/checkov.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/sbom.in -o locks/sbom.txt
 
 .PHONY: clean
 clean:  ## Remove what was made: environment, state, data/ and caches (the DVC remote .dvcstore stays)

@@ -146,7 +146,7 @@ def batch(file: Path | None = None, start: datetime | None = None, end: datetime
     settings = Settings()
     with stage("model") as said:
         fetch_champion(settings, PROBLEM)
-        model = load_served_model(settings.serving_models_dir)
+        model = load_served_model(settings.serving_models_dir, settings)
         if model is None:
             raise ModelFileError("no model has been promoted yet; run `make train`")
         said.say(f"{model.manifest.name} version {model.manifest.version}")

@@ -19,6 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.canary_registry import read_canary, record_decision, write_canary
+from flightline.adapters.champion_moves import version_before
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log_canary import read_counts
 from flightline.canary import (
@@ -196,7 +197,7 @@ def start_canary(settings: Settings, problem: Problem, version: str, mode: Mode,
 def _purpose(settings: Settings, name: str, version: str) -> Purpose:
     """Say whether a version would come back, or be new: the one before may, by the same rule, be rolled back to."""
     try:
-        return "rollback" if registry.version_before(settings, name) == version else "promotion"
+        return "rollback" if version_before(settings, name) == version else "promotion"
     except RegistryError:
         return "promotion"
 

@@ -6,28 +6,22 @@ None of it is a flow: each is one question to the registry, and answers in a sec
 import argparse
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.champion_moves import last_move, version_before
 from flightline.adapters.dvc_data import read_data_version
 from flightline.adapters.event_clock import read_clock
-from flightline.adapters.model_files import load_model
-from flightline.adapters.served_model import (
-    ModelManifest,
-    ServedModel,
-    check_problem,
-    load_served_version,
-    write_served_model,
-)
-from flightline.errors import ClockError, LogError, RegistryError
+from flightline.adapters.served_model import ServedModel, load_served_version
+from flightline.adapters.signing_keys import read_trusted_keys
+from flightline.errors import ClockError, LogError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from flightline.specification import Problem
 from pipelines.command import run_command
 from pipelines.monitoring_due import monitoring_status
-from pipelines.probe import PROBE_FILE, read_probe
+from pipelines.signing import deliver_version, load_signed
 
 
 def fetch_champion(settings: Settings, problem: Problem) -> str | None:
@@ -41,9 +35,7 @@ def fetch_champion(settings: Settings, problem: Problem) -> str | None:
     Raises
     ------
     ModelFileError
-        If the file is not the registered one, holds an untrusted type, or is of another problem.
-    RegistryError
-        If it was registered without what the service needs.
+        If it is not what was signed at registration, holds an untrusted type, or is of another problem.
     """
     champion = registry.version_of(settings, problem.model_name, registry.CHAMPION)
     if champion is None:
@@ -53,41 +45,15 @@ def fetch_champion(settings: Settings, problem: Problem) -> str | None:
 
 
 def fetch_version(settings: Settings, problem: Problem, found: registry.ModelVersion, folder: Path) -> None:
-    """Bring a version's model file into a folder of served models, after checking it; raises as `fetch_champion`."""
-    manifest = _manifest(settings, problem, found)
-    check_problem(manifest)
-    file = registry.download_model(settings, found)
-    load_model(file, manifest.sha256)
-    write_served_model(folder, manifest, file)
+    """Bring a version into a folder of served models, after verifying it; raises as `fetch_champion`."""
+    deliver_version(settings, problem, found, folder)
 
 
 def load_version(settings: Settings, problem: Problem, version: str) -> ServedModel:
-    """Load any version, checked: the service's own copy if it keeps one, else from the registry."""
+    """Load any version, verified: the service's own copy if it keeps one, else from the registry."""
     if (settings.serving_models_dir / version).is_dir():
-        return load_served_version(settings.serving_models_dir, version)
-    found = registry.get_version(settings, problem.model_name, version)
-    manifest = _manifest(settings, problem, found)
-    check_problem(manifest)
-    return ServedModel(manifest, load_model(registry.download_model(settings, found), manifest.sha256))
-
-
-def _manifest(settings: Settings, problem: Problem, champion: registry.ModelVersion) -> ModelManifest:
-    absent = [tag for tag in ("model_sha256", "feature_service", "feature_views_sha256") if tag not in champion.tags]
-    if absent:
-        raise RegistryError(
-            f"version {champion.version} was registered without {', '.join(absent)}; train it again with `make train`"
-        )
-    return ModelManifest(
-        name=problem.model_name,
-        version=str(champion.version),
-        run_id=str(champion.run_id),
-        sha256=champion.tags["model_sha256"],
-        feature_service=champion.tags["feature_service"],
-        feature_views_sha256=champion.tags["feature_views_sha256"],
-        columns=registry.input_columns(settings, champion),
-        probe=read_probe(registry.read_text(settings, champion, f"evaluation/{PROBE_FILE}")),
-        registered_at=datetime.fromtimestamp(champion.creation_timestamp / 1000, UTC),
-    )
+        return load_served_version(settings.serving_models_dir, version, read_trusted_keys(settings))
+    return load_signed(settings, registry.get_version(settings, problem.model_name, version))
 
 
 def status(settings: Settings, problem: Problem) -> dict[str, Any]:
@@ -102,7 +68,7 @@ def status(settings: Settings, problem: Problem) -> dict[str, Any]:
         "challenger": _describe(settings, challenger),
         "last_verdict": _verdict(challenger),
         "monitoring": _monitoring(settings, problem),
-        "last_champion_move": registry.last_move(settings, problem.model_name),
+        "last_champion_move": last_move(settings, problem.model_name),
     }
 
 
@@ -148,7 +114,7 @@ def promote(settings: Settings, problem: Problem, version: str, by: str, why: st
 
 def roll_back(settings: Settings, problem: Problem, why: str) -> None:
     """Move `champion` back to the version it was before the last one that was promoted."""
-    to = registry.version_before(settings, problem.model_name)
+    to = version_before(settings, problem.model_name)
     evidence = {
         "metrics": registry.metrics_of_version(settings, registry.get_version(settings, problem.model_name, to))
     }

@@ -33,6 +33,7 @@ from flightline.windows import split
 from pipelines.probe import write_probe
 from pipelines.references import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.reuse import by_key
+from pipelines.signing import signer_of_registration
 
 TRAINING_CODE = (
     "models.py", "preprocessing.py", "training.py", "training_rows.py", "stopping.py", "calibration.py",
@@ -40,7 +41,7 @@ TRAINING_CODE = (
 )  # fmt: skip
 EVALUATION_CODE = (
     "evaluation.py", "prediction.py", "windows.py", "losses.py", "evidence.py", "bootstrap.py", "explanation.py",
-    "adapters/figures.py", "adapters/explanation_figures.py", "adapters/served_model.py",
+    "adapters/figures.py", "adapters/explanation_figures.py", "adapters/model_manifest.py",
 )  # fmt: skip
 EXPLAINED_FEATURES = 6
 JUDGEMENT_FILE, BASELINE_FILE = "judgement.json", "baseline_judgement.json"
@@ -221,6 +222,7 @@ def register_model(
         registry.tag_version(settings, problem.model_name, existing.version, missing)
         registry.set_challenger(settings, problem.model_name, existing.version)
         return Registered(str(existing.version), str(existing.run_id), existing.tags["model_sha256"])
+    complete = signer_of_registration(settings, problem)  # first of all: without a key nothing is logged
     run_id, model_id, digest = registry.log_run(
         settings,
         problem.model_name,
@@ -228,7 +230,7 @@ def register_model(
         _contents(problem, parameters, lineage.as_tags(), training_set, model, evaluation),
     )
     tags |= {"identity": identity, "model_sha256": digest}
-    version = registry.register(settings, problem.model_name, run_id, model_id, tags)
+    version = registry.register(settings, problem.model_name, run_id, model_id, tags, complete)
     return Registered(version, run_id, digest)
 
 

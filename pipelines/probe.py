@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from flightline.adapters.served_model import ProbeRow
+from flightline.adapters.model_manifest import ProbeRow
 from flightline.errors import RegistryError
 from flightline.evidence import probe_positions
 from flightline.specification import Problem

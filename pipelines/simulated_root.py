@@ -9,8 +9,9 @@ import pandas as pd
 
 from flightline.adapters import feast_store
 from flightline.adapters.event_clock import read_clock, set_clock
+from flightline.adapters.signing_keys import KEY_FILE, PUBLIC_FILE
 from flightline.errors import ClockError, FeatureError, ModelFileError
-from flightline.settings import PredictionLogSettings, ServingSettings, Settings
+from flightline.settings import PredictionLogSettings, ServingSettings, Settings, SigningSettings
 from flightline.simulation import Plan
 from flightline.specification import Problem
 from pipelines.champion import fetch_champion
@@ -111,8 +112,15 @@ def simulated_settings(settings: Settings, root: Path, port: int) -> Settings:
         "mlflow_tracking_uri": settings.tracking_uri,
         "serving": serving,
         "prediction_log": PredictionLogSettings(),
+        "signing": signing_of(settings),
     }
     return settings.model_copy(update=changes)
+
+
+def signing_of(settings: Settings) -> SigningSettings:
+    """Name the project's own keys in full: a model is signed once, wherever it is served."""
+    own, named = settings.signing_dir, settings.signing
+    return SigningSettings(key=named.key or str(own / KEY_FILE), public_key=named.public_key or str(own / PUBLIC_FILE))
 
 
 def _sets(settings: Settings) -> Path:

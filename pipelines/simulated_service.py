@@ -134,6 +134,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "ROOT": settings.root,
         "CLOCK": settings.clock,
         "PROFILE": settings.profile,
+        "SIGNING__PUBLIC_KEY": settings.signing.public_key,
         "SERVING__HOST": serving.host,
         "SERVING__PORT": serving.port,
         "SERVING__WATCH": serving.watch,

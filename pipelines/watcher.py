@@ -17,17 +17,18 @@ from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.canary_registry import read_canary
 from flightline.adapters.canary_setting import canary_folder, read_setting, write_setting
 from flightline.adapters.event_clock import ensure_clock
+from flightline.adapters.model_manifest import ModelManifest
 from flightline.adapters.served_model import (
-    ModelManifest,
     Refusal,
     current_manifest,
     is_whole,
-    model_stamp,
     read_refusal,
     switch_served_model,
+    version_stamp,
     write_refusal,
 )
-from flightline.errors import FlightlineError
+from flightline.adapters.signing_keys import read_trusted_keys
+from flightline.errors import FlightlineError, SignatureError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from flightline.specification import Problem
@@ -44,7 +45,7 @@ class Watcher:
     def __init__(self, settings: Settings, problem: Problem):
         self._settings, self._problem = settings, problem
         self._said = ""
-        self._whole: tuple[str, object] | None = None
+        self._whole: object = None
         self._said_of_canary = ""
 
     def look(self) -> None:
@@ -60,7 +61,8 @@ class Watcher:
             if setting is not None:
                 found = registry.get_version(self._settings, self._problem.model_name, setting.version)
                 held = current_manifest(folder)
-                if held is None or held.version != setting.version or not is_whole(folder, held):
+                keys = read_trusted_keys(self._settings)
+                if held is None or held.version != setting.version or not is_whole(folder, held.version, keys):
                     fetch_version(self._settings, self._problem, found, folder)
             if setting != read_setting(folder):
                 write_setting(folder, setting)
@@ -97,17 +99,21 @@ class Watcher:
             fetch_champion(self._settings, self._problem)
             self._say(logging.INFO, f"version {version} is champion and is in place")
         except (FlightlineError, KeyError, OSError, ValueError) as err:
-            reason = str(err) if isinstance(err, FlightlineError) else f"{type(err).__name__}: {err}"
-            if refused is None or (refused.version, refused.reason) != (version, reason):
-                write_refusal(folder, Refusal(version=version, reason=reason))
-            self._say(logging.ERROR, f"version {version} is refused: {reason}")
+            refusal = Refusal.of(version, err)
+            if refused != refusal:
+                write_refusal(folder, refusal)
+            self._say(logging.ERROR, f"version {version} is refused: {refusal.reason}")
 
     def _is_whole(self, served: ModelManifest) -> bool:
-        """Say whether the served file is the registered one; its bytes are read again only if it has changed."""
+        """Say whether the served files are as signed; their bytes are read again only if one has changed."""
         folder = self._settings.serving_models_dir
-        seen = (served.version, model_stamp(folder, served.version))
+        try:
+            keys = read_trusted_keys(self._settings)
+        except SignatureError:
+            return False  # what is brought anew meets the same error, and says it
+        seen = (served.version, version_stamp(folder, served.version), tuple(key.keyid for key in keys))
         if seen != self._whole:
-            self._whole = seen if is_whole(folder, served) else None
+            self._whole = seen if is_whole(folder, served.version, keys) else None
         return self._whole is not None
 
     def _say(self, level: int, what: str) -> None:

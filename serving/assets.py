@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from flightline.adapters.feast_online import OnlineFeatures, registry_stamp
 from flightline.adapters.served_model import Refusal, ServedModel, folder_stamp, load_served_model, read_refusal
-from flightline.errors import FeatureError, FlightlineError, ModelFileError
+from flightline.errors import FeatureError, FlightlineError, ModelFileError, SignatureError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
-from serving.metrics import clear_refused_model, record_refused_model, set_ready, set_served
+from serving.metrics import clear_refused_model, record_bad_signature, record_refused_model, set_ready, set_served
 from serving.prediction import FeatureReader, Predictor
 from serving.rehearsal import rehearse
 
@@ -94,9 +94,11 @@ class AssetKeeper:
         if old is not None and not is_changed:
             return old.model, None
         try:
-            model = load_served_model(self._settings.serving_models_dir)
+            model = load_served_model(self._settings.serving_models_dir, self._settings)
         except ModelFileError as err:
             LOG.error("the model cannot be loaded", exc_info=err)
+            if isinstance(err, SignatureError):
+                record_bad_signature("champion")
             return None, str(err)
         return model, None if model else NO_MODEL
 
@@ -173,6 +175,8 @@ def _tell(assets: Assets) -> None:
         clear_refused_model()
     else:
         record_refused_model()
+        if assets.refused.about == "signature":  # by the watcher; what was refused here has been counted
+            record_bad_signature("champion")
 
 
 def _wanted(settings: Settings) -> str:

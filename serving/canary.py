@@ -16,13 +16,13 @@ from flightline.adapters.canary_setting import canary_folder, read_setting, sett
 from flightline.adapters.prediction_log_canary import add_counts
 from flightline.adapters.served_model import ServedModel, folder_stamp, load_served_model
 from flightline.canary import CanarySetting, is_chosen
-from flightline.errors import FlightlineError, LogError, ModelFileError
+from flightline.errors import FlightlineError, LogError, ModelFileError, SignatureError
 from flightline.logged_prediction import instance_key
 from flightline.settings import Settings
 from serving.assets import Assets
 from serving.challenger import Challenger, ChallengerThread
 from serving.logs import request_id
-from serving.metrics import record_canary, set_served
+from serving.metrics import record_bad_signature, record_canary, set_served
 from serving.prediction import REQUEST_FIELDS, Answered, Predictor
 from serving.recorder import Recorder
 from serving.rehearsal import rehearse
@@ -81,6 +81,8 @@ class Canary:
         except FlightlineError as err:
             LOG.error("the challenger cannot run: %s", err)
             record_canary("refused", 1)
+            if isinstance(err, SignatureError):
+                record_bad_signature("challenger")
             model = None
         old = self.challenger
         if setting is None or model is None:
@@ -97,7 +99,11 @@ class Canary:
         if setting is None or champion is None or champion.model.manifest.version != setting.champion:
             return None
         old = self.challenger
-        model = old.model if old and old.setting.version == setting.version else load_served_model(self._folder)
+        model = (
+            old.model
+            if old and old.setting.version == setting.version
+            else load_served_model(self._folder, self._settings)
+        )
         if model is None or model.manifest.version != setting.version:
             raise ModelFileError(f"version {setting.version} has not been brought here yet")
         rehearse(Predictor(model, champion.features))

@@ -26,6 +26,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 AGES_EVERY_SECONDS = 0.1
 BOUNDS = ("concurrent", "body", "time")
 LIMITS = ("requests", "wrong_keys")
+SIGNED_ROLES = ("champion", "challenger")
 CANARY_FAULTS = ("failed", "slow", "dropped", "refused")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -72,6 +73,12 @@ MODEL_TIMESTAMP = Gauge(
 MODELS_REFUSED = Counter("flightline_models_refused", "Delivered models that were refused.", registry=_OWN)
 MODEL_REFUSED = Gauge(
     "flightline_model_refused", "1 while the newest model is refused.", registry=_OWN, multiprocess_mode="livemax"
+)
+SIGNATURES_REFUSED = Counter(
+    "flightline_signatures_refused",
+    "Looks at a delivered model that found its signature missing or wrong.",
+    ["role"],
+    registry=_OWN,
 )
 CANARY_FAULTS_COUNTED = Counter(
     "flightline_canary_faults",
@@ -209,6 +216,8 @@ def begin_at_zero() -> None:
         _child(BUSY, bound).inc(0)
     for why in LIMITS:
         _child(RATE_LIMITED, why).inc(0)
+    for role in SIGNED_ROLES:
+        _child(SIGNATURES_REFUSED, role).inc(0)
     for reason in CANARY_FAULTS:
         _child(CANARY_FAULTS_COUNTED, reason).inc(0)
 
@@ -247,6 +256,11 @@ def record_refused_model() -> None:
     """Count a delivered model that was refused, and say so until `clear_refused_model`."""
     MODELS_REFUSED.inc()
     MODEL_REFUSED.set(1)
+
+
+def record_bad_signature(role: str) -> None:
+    """Count a model that was refused for its signature, as one of `SIGNED_ROLES`."""
+    _child(SIGNATURES_REFUSED, role).inc()
 
 
 def clear_refused_model() -> None:

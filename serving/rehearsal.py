@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from flightline.adapters.served_model import ModelManifest, ProbeRow
+from flightline.adapters.model_manifest import ModelManifest, ProbeRow
 from flightline.errors import ModelFileError
 from flightline.request_features import request_features
 from serving.prediction import Predictor, columns_of, prediction_of

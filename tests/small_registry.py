@@ -8,6 +8,7 @@ from flightline.problem import PROBLEM
 from flightline.request_features import request_features
 from flightline.settings import Settings
 from pipelines.probe import write_probe
+from pipelines.signing import signer_of_registration
 from serving.prediction import columns_of
 from serving.schemas import Instance
 from tests.small_service import INSTANCE, KINDS
@@ -24,7 +25,9 @@ def probe_features() -> pd.DataFrame:
     return frame.astype({name: "float64" if kind == "float64" else object for name, kind in KINDS.items()})
 
 
-def register(settings: Settings, pipeline: Pipeline, *, with_probe: bool = True, **tags: str) -> str:
+def register(
+    settings: Settings, pipeline: Pipeline, *, with_probe: bool = True, is_signed: bool = True, **tags: str
+) -> str:
     """Register a model and give its version; nobody is made champion."""
     features = probe_features()
     folder = settings.root / "evaluation"
@@ -34,7 +37,8 @@ def register(settings: Settings, pipeline: Pipeline, *, with_probe: bool = True,
     contents = registry.RunContents({}, {}, {}, pipeline, "predict_proba", features, "d", "s", "0" * 32, folder)
     run_id, model_id, digest = registry.log_run(settings, PROBLEM.model_name, "small", contents)
     told = {"model_sha256": digest, "feature_service": PROBLEM.feature_service, "feature_views_sha256": "d" * 64}
-    return registry.register(settings, PROBLEM.model_name, run_id, model_id, told | tags)
+    complete = signer_of_registration(settings, PROBLEM) if is_signed else lambda _: None
+    return registry.register(settings, PROBLEM.model_name, run_id, model_id, told | tags, complete)
 
 
 def crown(settings: Settings, version: str) -> None:

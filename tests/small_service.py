@@ -1,16 +1,22 @@
 """Hand-made features and tiny fitted models, for a service without a store."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.feast_online import FeatureRow
-from flightline.adapters.model_files import save_model
-from flightline.adapters.served_model import ModelManifest, write_served_model
+from flightline.adapters.model_files import MODEL_FILE, digest_of_file, save_model
+from flightline.adapters.model_manifest import MANIFEST_FILE, ModelManifest
+from flightline.adapters.served_model import write_served_model
+from flightline.adapters.signatures import SIGNATURE_FILE, SignedVersion, sign_files
+from flightline.adapters.signing_keys import open_signer, read_trusted_keys
 from flightline.models import find_model
 from flightline.preprocessing import Columns
 from flightline.problem import PROBLEM
@@ -99,4 +105,22 @@ def put_model(
     """Put a fitted model into the folder that a service loads from, and make it the current one."""
     file = settings.root / f"{version}.skops"
     digest = save_model(pipeline or fitted(kinds), file)
-    write_served_model(settings.serving_models_dir, manifest_of(kinds, digest, version=version, **changes), file)
+    put_signed(settings, manifest_of(kinds, digest, version=version, **changes), file)
+
+
+def put_signed(settings: Settings, manifest: ModelManifest, model_file: Path, folder: Path | None = None) -> None:
+    """Sign a model as a registration does, with the root's own key, and put it where a service loads it from."""
+    with TemporaryDirectory() as temporary:
+        delivered = pack(settings, manifest, model_file, Path(temporary))
+        keys = read_trusted_keys(settings)
+        write_served_model(folder or settings.serving_models_dir, manifest.version, delivered, keys)
+
+
+def pack(settings: Settings, manifest: ModelManifest, model_file: Path, folder: Path) -> Path:
+    """Lay out a signed version in an empty folder, as it is delivered."""
+    shutil.copyfile(model_file, folder / MODEL_FILE)
+    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+    digests = {MODEL_FILE: manifest.sha256, MANIFEST_FILE: digest_of_file(folder / MANIFEST_FILE)}
+    signed = SignedVersion(model=manifest.name, version=manifest.version, run_id=manifest.run_id)
+    (folder / SIGNATURE_FILE).write_bytes(sign_files(open_signer(settings), signed, digests))
+    return folder

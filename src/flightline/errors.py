@@ -10,6 +10,7 @@
     |-- TrainingError        a model cannot be fitted or evaluated honestly
     |-- RegistryError        the model registry refuses or lacks something
     |-- ModelFileError       a model file cannot be trusted or loaded
+    |   `-- SignatureError   nobody trusted has signed it
     |-- LogError             the prediction log cannot be opened, written or thinned out
     |-- ParityError          a served prediction cannot be rebuilt as it was
     |-- ClockError           the event clock is missing or would go wrong
@@ -58,6 +59,10 @@ class RegistryError(FlightlineError):
 
 class ModelFileError(FlightlineError):
     """A model file is missing, altered, or holds types outside the allow-list."""
+
+
+class SignatureError(ModelFileError):
+    """A model is not what somebody trusted has signed, or there is no key to sign or to verify with."""
 
 
 class LogError(FlightlineError):

@@ -132,6 +132,21 @@ class PageSettings(BaseModel, frozen=True):
     start_seconds: float = Field(default=180, gt=0, description="Time for all of them to answer.")
 
 
+class SigningSettings(BaseModel, frozen=True):
+    """Who signs models when they are registered, and whose signature the service believes; docs/security.md."""
+
+    key: str = Field(
+        default="",
+        description="What signs: a PEM file with a P-256 private key, or awskms:///<key id or ARN>; empty: "
+        ".state/signing/key.pem, which the first registration makes, in the profile local only.",
+    )
+    public_key: str = Field(
+        default="",
+        description="Whom the service believes: public keys as PEM text, or a file of them; more than one while keys "
+        "change. Empty: .state/signing/public.pem, in the profile local only.",
+    )
+
+
 class DatabasesSettings(BaseModel, frozen=True, hide_input_in_errors=True):
     """What makes the PostgreSQL databases of a place with one server for all; only that command reads it."""
 
@@ -186,6 +201,7 @@ class Settings(BaseSettings):
     schedules: ScheduleSettings = Field(default=ScheduleSettings(), description="When Prefect starts what.")
     alerts: AlertSettings = Field(default=AlertSettings(), description="Messages to people.")
     pages: PageSettings = Field(default=PageSettings(), description="The tools' own pages.")
+    signing: SigningSettings = Field(default=SigningSettings(), description="Signatures of models.")
     databases: DatabasesSettings = Field(default=DatabasesSettings(), description="Databases to make.")
 
     @model_validator(mode="after")
@@ -238,6 +254,11 @@ class Settings(BaseSettings):
     def api_keys_file(self) -> Path:
         """Digests of the service's API keys."""
         return self.state_dir / "api_keys.json"
+
+    @property
+    def signing_dir(self) -> Path:
+        """The key pair that signs models, where no other is named."""
+        return self.state_dir / "signing"
 
     @property
     def metrics_root(self) -> Path:

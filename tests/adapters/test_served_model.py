@@ -8,9 +8,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from flightline.adapters.model_files import save_model
-from flightline.adapters.served_model import ModelManifest, load_served_model, switch_served_model, write_served_model
+from flightline.adapters.model_manifest import ModelManifest
+from flightline.adapters.served_model import ServedModel, load_served_model, switch_served_model
 from flightline.errors import ModelFileError
 from flightline.problem import PROBLEM
+from flightline.settings import Settings
+from tests.small_service import put_signed
 
 VALID = {
     "name": PROBLEM.model_name,
@@ -29,17 +32,26 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def put(folder: Path, model_file: tuple[Path, str], **changes: object) -> ModelManifest:
     manifest = ModelManifest(**(VALID | {"sha256": model_file[1]} | changes))
-    write_served_model(folder, manifest, model_file[0])
+    put_signed(settings_of(folder), manifest, model_file[0], folder)
     return manifest
 
 
+def settings_of(folder: Path) -> Settings:
+    """Give a root beside the folder, which holds the key."""
+    return Settings(root=folder.parent / f"{folder.name}-root")
+
+
+def load(folder: Path) -> ServedModel | None:
+    return load_served_model(folder, settings_of(folder))
+
+
 def test_an_empty_folder_serves_no_model(tmp_path: Path) -> None:
-    assert load_served_model(tmp_path / "absent") is None
+    assert load(tmp_path / "absent") is None
 
 
 def test_what_was_written_is_loaded(tmp_path: Path, model_file: tuple[Path, str]) -> None:
     manifest = put(tmp_path, model_file)
-    served = load_served_model(tmp_path)
+    served = load(tmp_path)
     assert served is not None
     assert served.manifest == manifest
     assert isinstance(served.pipeline[0], StandardScaler)
@@ -48,25 +60,25 @@ def test_what_was_written_is_loaded(tmp_path: Path, model_file: tuple[Path, str]
 def test_the_newest_write_is_current_until_switched_back(tmp_path: Path, model_file: tuple[Path, str]) -> None:
     put(tmp_path, model_file)
     put(tmp_path, model_file, version="2")
-    assert load_served_model(tmp_path).manifest.version == "2"
+    assert load(tmp_path).manifest.version == "2"
     switch_served_model(tmp_path, "1")
-    assert load_served_model(tmp_path).manifest.version == "1"
+    assert load(tmp_path).manifest.version == "1"
 
 
 def test_only_whole_things_are_left(tmp_path: Path, model_file: tuple[Path, str]) -> None:
     put(tmp_path, model_file)
     put(tmp_path, model_file)
     found = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*"))
-    assert found == ["1", "1/model.json", "1/model.skops", "current.json"]
+    assert found == ["1", "1/model.intoto.json", "1/model.json", "1/model.skops", "current.json"]
 
 
 def test_refuses_to_write_another_file_than_the_manifest_speaks_of(
     tmp_path: Path, model_file: tuple[Path, str]
 ) -> None:
     put(tmp_path, model_file)
-    with pytest.raises(ModelFileError, match="by the manifest of version 2"):
+    with pytest.raises(ModelFileError, match=r"has sha256 .*, expected 0000"):
         put(tmp_path, model_file, version="2", sha256="0" * 64)
-    assert load_served_model(tmp_path).manifest.version == "1"
+    assert load(tmp_path).manifest.version == "1"
     assert not (tmp_path / "2").exists()
 
 
@@ -75,16 +87,16 @@ def test_refuses_to_switch_to_a_version_that_is_not_there(tmp_path: Path, model_
     for version in ("7", "../1", ""):
         with pytest.raises(ModelFileError):
             switch_served_model(tmp_path, version)
-    assert load_served_model(tmp_path).manifest.version == "1"
+    assert load(tmp_path).manifest.version == "1"
 
 
 def test_a_broken_copy_is_replaced(tmp_path: Path, model_file: tuple[Path, str]) -> None:
     put(tmp_path, model_file)
     (tmp_path / "1" / "model.skops").write_bytes(b"cut")
     with pytest.raises(ModelFileError, match="was altered"):
-        load_served_model(tmp_path)
+        load(tmp_path)
     put(tmp_path, model_file)
-    assert load_served_model(tmp_path) is not None
+    assert load(tmp_path) is not None
 
 
 @pytest.mark.parametrize(
@@ -98,9 +110,9 @@ def test_a_broken_copy_is_replaced(tmp_path: Path, model_file: tuple[Path, str])
 def test_refuses_a_model_made_for_something_else(
     tmp_path: Path, model_file: tuple[Path, str], changes: dict[str, object], message: str
 ) -> None:
-    put(tmp_path, model_file, **changes)
     with pytest.raises(ModelFileError, match=message):
-        load_served_model(tmp_path)
+        put(tmp_path, model_file, **changes)
+        load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +135,7 @@ def test_refuses_a_manifest_that_is_not_one(
     file = tmp_path / "1" / "model.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {field: value}))
     with pytest.raises(ModelFileError) as caught:
-        load_served_model(tmp_path)
+        load(tmp_path)
     assert str(tmp_path) not in str(caught.value)
 
 
@@ -132,4 +144,4 @@ def test_refuses_a_current_that_names_no_version(tmp_path: Path, model_file: tup
     put(tmp_path, model_file)
     (tmp_path / "current.json").write_text(content)
     with pytest.raises(ModelFileError):
-        load_served_model(tmp_path)
+        load(tmp_path)

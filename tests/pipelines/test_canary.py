@@ -14,6 +14,7 @@ from prefect.testing.utilities import prefect_test_harness
 from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.canary_registry import TAG, read_canary, write_canary
 from flightline.adapters.canary_setting import SETTING_FILE, canary_folder, read_setting
+from flightline.adapters.champion_moves import last_move
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.prediction_log import LoggedPrediction, instance_key
 from flightline.adapters.prediction_log_canary import add_counts
@@ -110,7 +111,7 @@ def test_a_better_challenger_is_promoted_and_the_old_champion_goes_on_in_shadow(
     decision = judge(settings)
     assert decision.action is Action.PROMOTE, decision
     assert champion(settings) == "2"
-    move = registry.last_move(settings, PROBLEM.model_name)
+    move = last_move(settings, PROBLEM.model_name)
     assert (move["by"], move["from_version"], move["to_version"]) == ("canary", "1", "2")
     assert "credibly better" in move["why"]
     guard = read_canary(settings, PROBLEM.model_name)
@@ -135,7 +136,7 @@ def test_a_champion_that_turns_out_worse_is_rolled_back_by_the_same_rule(setting
     decision = judge(settings)
     assert decision.action is Action.PROMOTE, decision
     assert champion(settings) == "1"
-    assert registry.last_move(settings, PROBLEM.model_name)["by"] == "rollback"
+    assert last_move(settings, PROBLEM.model_name)["by"] == "rollback"
     assert read_canary(settings, PROBLEM.model_name) is None
 
 

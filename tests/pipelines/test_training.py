@@ -16,6 +16,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flightline.adapters import dvc_data, event_clock
 from flightline.adapters import mlflow_registry as registry
+from flightline.adapters.champion_moves import last_move
 from flightline.errors import DataVersionError, RegistryError
 from flightline.gates import Decision
 from flightline.problem import PROBLEM
@@ -117,7 +118,7 @@ def test_the_run_holds_parameters_metrics_pictures_and_lineage(trained, settings
 
 
 def test_who_moved_champion_is_recorded(trained, settings):
-    move = registry.last_move(settings, WINTER.model_name)
+    move = last_move(settings, WINTER.model_name)
     assert (move["by"], move["from_version"], move["to_version"]) == ("gate", "none", trained.registered.version)
 
 
@@ -231,7 +232,7 @@ def test_champion_is_not_moved_without_name_reason_and_evidence(trained, setting
         registry.move_champion(
             settings, WINTER.model_name, trained.registered.version, by=by, why=why, evidence=evidence
         )
-    assert registry.last_move(settings, WINTER.model_name)["why"] == "; ".join(trained.verdict.reasons)
+    assert last_move(settings, WINTER.model_name)["why"] == "; ".join(trained.verdict.reasons)
 
 
 def test_champion_is_not_moved_to_a_version_that_is_not_there(trained, settings):
@@ -241,5 +242,5 @@ def test_champion_is_not_moved_to_a_version_that_is_not_there(trained, settings)
 
 def test_a_person_may_move_champion_and_is_named(trained, settings, capsys):
     champion.promote(settings, WINTER, trained.registered.version, "Ada", "slices look better")
-    move = registry.last_move(settings, WINTER.model_name)
+    move = last_move(settings, WINTER.model_name)
     assert (move["by"], move["why"]) == ("person:Ada", "slices look better")

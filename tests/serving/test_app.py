@@ -17,14 +17,13 @@ from sklearn.preprocessing import FunctionTransformer
 from flightline.adapters import feast_store
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.model_files import digest_of_file, save_model
-from flightline.adapters.served_model import write_served_model
 from flightline.request_features import request_features, request_keys
 from flightline.settings import Settings
 from serving.app import create_app
 from serving.prediction import as_rows, columns_of
 from serving.schemas import Instance
 from tests.service_process import running
-from tests.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of
+from tests.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of, put_signed
 
 REPOSITORY = Path(__file__).parents[2]
 TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "pandera")
@@ -62,7 +61,7 @@ def filled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name: "float64" if dtype == np.float64 else "str" for name, dtype in requested.dtypes.items()
     }
     digest = save_model(fitted(kinds, "hist_gradient_boosting"), settings.root / "model.skops")
-    write_served_model(settings.serving_models_dir, manifest_of(kinds, digest), settings.root / "model.skops")
+    put_signed(settings, manifest_of(kinds, digest), settings.root / "model.skops")
     return settings.root
 
 
@@ -134,14 +133,14 @@ def test_starts_on_an_untrusted_type_and_does_not_load_it(settings: Settings) ->
     file = settings.root / "other.skops"
     skops.io.dump(Pipeline([("call", FunctionTransformer(eval))]), file)
     manifest = manifest_of({"a": "float64"}, digest_of_file(file))
-    write_served_model(settings.serving_models_dir, manifest, file)
+    put_signed(settings, manifest, file)
     assert "outside the allow-list" in _status(settings)["reason"]
 
 
 def test_starts_on_a_model_of_other_features_and_does_not_serve_it(settings: Settings) -> None:
     kinds = {"moon_phase": "float64"}
     digest = save_model(fitted(kinds), settings.root / "other.skops")
-    write_served_model(settings.serving_models_dir, manifest_of(kinds, digest), settings.root / "other.skops")
+    put_signed(settings, manifest_of(kinds, digest), settings.root / "other.skops")
     assert "takes the column 'moon_phase'" in _status(settings)["reason"]
 
 

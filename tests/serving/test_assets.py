@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from flightline.adapters.model_files import digest_of_file
-from flightline.adapters.served_model import Refusal, switch_served_model, write_refusal, write_served_model
+from flightline.adapters.served_model import Refusal, switch_served_model, write_refusal
 from flightline.errors import FeatureError
 from flightline.settings import Settings
 from serving import assets
 from serving.assets import AssetKeeper
-from tests.small_service import KINDS, HandMadeFeatures, manifest_of, put_model
+from tests.small_service import KINDS, HandMadeFeatures, manifest_of, put_model, put_signed
 
 
 class Store:
@@ -175,10 +175,10 @@ def test_a_model_that_is_in_place_is_not_written_again(settings, keeper: AssetKe
     file = settings.serving_models_dir / "3" / "model.skops"
     before = file.stat().st_ino
     manifest = manifest_of(KINDS, digest_of_file(file))
-    write_served_model(settings.serving_models_dir, manifest, settings.root / "3.skops")
+    put_signed(settings, manifest, settings.root / "3.skops")
     assert file.stat().st_ino == before
     file.write_bytes(b"broken")
-    write_served_model(settings.serving_models_dir, manifest, settings.root / "3.skops")
+    put_signed(settings, manifest, settings.root / "3.skops")
     assert digest_of_file(file) == manifest.sha256
 
 

@@ -11,7 +11,6 @@ from flightline.adapters.canary_setting import canary_folder, write_setting
 from flightline.adapters.model_files import save_model
 from flightline.adapters.prediction_log import PredictionLog
 from flightline.adapters.prediction_log_canary import read_counts
-from flightline.adapters.served_model import write_served_model
 from flightline.canary import CanarySetting
 from flightline.settings import ServingSettings, Settings
 from serving import challenger as challenger_module
@@ -28,6 +27,7 @@ from tests.small_service import (
     fitted,
     manifest_of,
     put_model,
+    put_signed,
 )
 
 Wait = Callable[[Callable[[], object]], None]
@@ -44,7 +44,7 @@ def put_challenger(settings: Settings, setting: CanarySetting | None, pipeline: 
     if setting is not None:
         file = settings.root / "challenger.skops"
         digest = save_model(pipeline or fitted(KINDS, is_contrary=True), file)
-        write_served_model(folder, manifest_of(KINDS, digest, version=setting.version), file)
+        put_signed(settings, manifest_of(KINDS, digest, version=setting.version), file, folder)
     write_setting(folder, setting)
 
 
@@ -192,14 +192,14 @@ def test_a_challenger_that_cannot_serve_does_not_run(client, settings: Settings,
     if broken == "flipped byte":
         file = settings.root / "challenger.skops"
         digest = save_model(fitted(KINDS), file)
-        write_served_model(canary_folder(settings), manifest_of(KINDS, digest, version="4"), file)
+        put_signed(settings, manifest_of(KINDS, digest, version="4"), file, canary_folder(settings))
         copy = canary_folder(settings) / "4" / "model.skops"
         copy.write_bytes(copy.read_bytes()[:-1] + b"x")
         write_setting(canary_folder(settings), setting_of("share", 0.5))
     elif broken == "other columns":
         file = settings.root / "moon.skops"
         digest = save_model(fitted({"moon": "float64"}), file)
-        write_served_model(canary_folder(settings), manifest_of({"moon": "float64"}, digest, version="4"), file)
+        put_signed(settings, manifest_of({"moon": "float64"}, digest, version="4"), file, canary_folder(settings))
         write_setting(canary_folder(settings), setting_of())
     else:
         put_challenger(settings, setting_of("share", 0.5, champion="2"))

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from flightline.adapters.served_model import ModelManifest, ProbeRow, ServedModel
+from flightline.adapters.model_manifest import ModelManifest, ProbeRow
+from flightline.adapters.served_model import ServedModel
 from flightline.errors import ModelFileError
 from serving import rehearsal
 from serving.prediction import Predictor

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,14 +22,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.model_files import MODEL_FILE, TRUSTED_TYPES, digest_of_file
-from flightline.adapters.served_model import ColumnKind
+from flightline.adapters.model_manifest import ColumnKind
 from flightline.errors import RegistryError
 from flightline.prediction import Method
 from flightline.settings import Settings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas")
-MOST_MOVES = 1_000
 MOVERS = ("gate", "canary", "rollback")
 
 
@@ -109,8 +108,20 @@ def log_run(settings: Settings, experiment: str, run_name: str, contents: RunCon
         return run.info.run_id, info.model_id, digest_of_file(local / MODEL_FILE)
 
 
-def register(settings: Settings, name: str, run_id: str, model_id: str, tags: Mapping[str, str]) -> str:
-    """Make a model version and point `challenger` at it; on any failure no version is left.
+def register(
+    settings: Settings,
+    name: str,
+    run_id: str,
+    model_id: str,
+    tags: Mapping[str, str],
+    complete: Callable[[ModelVersion], None],
+) -> str:
+    """Make a model version, complete it, and point `challenger` at it; on any failure no version is left.
+
+    Parameters
+    ----------
+    complete
+        Called with the new version before anybody can find it by an alias: it adds the signature.
 
     Returns
     -------
@@ -126,6 +137,7 @@ def register(settings: Settings, name: str, run_id: str, model_id: str, tags: Ma
     source = client.get_logged_model(model_id).artifact_location
     made = client.create_model_version(name, source=source, run_id=run_id, tags=dict(tags), model_id=model_id)
     try:
+        complete(made)
         client.set_registered_model_alias(name, CHALLENGER, made.version)
     except Exception:
         client.delete_model_version(name, made.version)
@@ -225,6 +237,11 @@ def metrics_of_version(settings: Settings, model_version: ModelVersion) -> dict[
     return dict(connect(settings).get_run(str(model_version.run_id)).data.metrics)
 
 
+def parameters_of_version(settings: Settings, model_version: ModelVersion) -> dict[str, str]:
+    """Give the parameters logged by the run that made a version."""
+    return dict(connect(settings).get_run(str(model_version.run_id)).data.params)
+
+
 def download_model(settings: Settings, model_version: ModelVersion) -> Path:
     """Bring a version's model file to this machine."""
     connect(settings)
@@ -297,44 +314,3 @@ def move_champion(
     client.log_text(run.info.run_id, json.dumps(record, indent=2, default=str), "move.json")
     client.set_registered_model_alias(name, CHAMPION, to_version)
     client.set_terminated(run.info.run_id)
-
-
-def last_move(settings: Settings, name: str) -> dict[str, str] | None:
-    """Give who moved `champion` last, from which version to which, and why."""
-    moves = _moves(settings, name)
-    return moves[-1] if moves else None
-
-
-def version_before(settings: Settings, name: str) -> str:
-    """Give the version that `champion` stood at before the one it stands at now; a rollback undoes a move.
-
-    Raises
-    ------
-    RegistryError
-        If there is none.
-    """
-    stood_at: list[str] = []
-    for move in _moves(settings, name):
-        if move["by"] == "rollback":
-            while stood_at and stood_at[-1] != move["to_version"]:
-                stood_at.pop()
-        else:
-            stood_at.append(move["to_version"])
-    if len(stood_at) < 2:
-        raise RegistryError(f"champion of {name} has stood at no other version before, so there is none to go back to")
-    return stood_at[-2]
-
-
-def _moves(settings: Settings, name: str) -> list[dict[str, str]]:
-    """Give the moves of `champion`, the oldest first."""
-    client = connect(settings)
-    experiment = client.get_experiment_by_name(f"{name}-champion-moves")
-    if experiment is None:
-        return []
-    runs = client.search_runs(
-        [experiment.experiment_id],
-        "attributes.status = 'FINISHED'",
-        order_by=["attributes.start_time ASC"],
-        max_results=MOST_MOVES,
-    )
-    return [dict(run.data.params) for run in runs]

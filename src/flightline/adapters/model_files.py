@@ -42,6 +42,27 @@ def digest_of_file(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def read_model_file(file: Path, expected_sha256: str | None) -> bytes:
+    """Read a model file after checking its digest: the bytes that were hashed are the bytes that are loaded.
+
+    Raises
+    ------
+    ModelFileError
+        If it is missing or differs from the digest.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as err:
+        raise ModelFileError(f"there is no readable model file {file.name}; fetch or train the model again") from err
+    got = hashlib.sha256(content).hexdigest()
+    if expected_sha256 is not None and got != expected_sha256:
+        raise ModelFileError(
+            f"{file.name} has sha256 {got[:16]}..., expected {expected_sha256[:16]}...: it was altered or cut "
+            "short after registration and is not loaded; fetch it again from the registry"
+        )
+    return content
+
+
 def load_model(file: Path, expected_sha256: str | None = None) -> Pipeline:
     """Load a pipeline after checking its bytes and the types in it.
 
@@ -58,17 +79,7 @@ def load_model(file: Path, expected_sha256: str | None = None) -> Pipeline:
     ModelFileError
         If the file is missing, differs from the digest, or holds a type that is not trusted.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as err:
-        raise ModelFileError(f"there is no readable model file {file.name}; fetch or train the model again") from err
-    # The bytes that were hashed are the bytes that are loaded, whatever becomes of the file meanwhile.
-    got = hashlib.sha256(content).hexdigest()
-    if expected_sha256 is not None and got != expected_sha256:
-        raise ModelFileError(
-            f"{file.name} has sha256 {got[:16]}..., expected {expected_sha256[:16]}...: it was altered or cut "
-            "short after registration and is not loaded; fetch it again from the registry"
-        )
+    content = read_model_file(file, expected_sha256)
     try:
         model = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
     except UntrustedTypesFoundException as err:

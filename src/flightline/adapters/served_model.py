@@ -3,7 +3,10 @@
     <folder>/current.json          {"version": "3"}: which one is served
     <folder>/refused.json          a `Refusal`: which one should be, and why it is not; absent if all is well
     <folder>/<version>/model.skops
-    <folder>/<version>/model.json  a `ModelManifest`
+    <folder>/<version>/model.json         a `ModelManifest`
+    <folder>/<version>/model.intoto.json  the signature of all files of the version, see `signatures`
+
+What is in a version's folder and not signed is not loaded, whoever put it there.
 
 So the service needs no registry client: a worker that imports one takes half as much memory
 again, and a registry that is down stops no prediction.
@@ -12,59 +15,29 @@ again, and a registry that is down stops no prediction.
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from filecmp import cmp
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from securesystemslib.signer import Key
 from sklearn.pipeline import Pipeline
 
-from flightline.adapters.model_files import MODEL_FILE, digest_of_file, load_model
-from flightline.errors import ModelFileError
+from flightline.adapters.model_files import MODEL_FILE, load_model, read_model_file
+from flightline.adapters.model_manifest import MANIFEST_FILE, ModelManifest, Version, parse_manifest
+from flightline.adapters.signatures import SIGNATURE_FILE, Statement, read_signed
+from flightline.adapters.signing_keys import read_trusted_keys
+from flightline.errors import FlightlineError, ModelFileError, SignatureError
 from flightline.prediction import METHODS
 from flightline.problem import PROBLEM
-from flightline.quick_model import QuickModel, Value
+from flightline.quick_model import QuickModel
+from flightline.settings import Settings
 
-MANIFEST_FILE, CURRENT_FILE, REFUSED_FILE = "model.json", "current.json", "refused.json"
+CURRENT_FILE, REFUSED_FILE = "current.json", "refused.json"
 KEPT_VERSIONS = 3
-
-Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,63}$")]
-ColumnKind = Literal["float64", "str"]
-
-
-class ProbeRow(BaseModel):
-    """A row of the test window with what the model answered when it was registered.
-
-    Whoever loads the model asks it again: another library, processor or feature code must not
-    change the answer.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    request: dict[str, int | float | str | None] = Field(description="Entity keys and request columns.")
-    features: dict[str, Value] = Field(description="The model's input.")
-    prediction: float
-
-
-class ModelManifest(BaseModel):
-    """What is known of a model file besides its bytes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-    name: str = Field(description="The registered model.")
-    version: Version = Field(description="Its version in the registry.")
-    run_id: str = Field(description="The MLflow run that made it.")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Digest of the model file, as registered.")
-    feature_service: str = Field(description="The Feast feature service it was trained on.")
-    columns: tuple[tuple[str, ColumnKind], ...] = Field(
-        min_length=1, description="Name and kind of each column of its input, in order."
-    )
-    feature_views_sha256: str = Field(
-        default="", description="Digest of the feature service's meaning in training; empty: not known, not checked."
-    )
-    probe: tuple[ProbeRow, ...] = Field(default=(), description="Answers that it must give again.")
-    registered_at: AwareDatetime | None = Field(default=None, description="When it was registered (UTC).")
 
 
 class Refusal(BaseModel):
@@ -74,6 +47,13 @@ class Refusal(BaseModel):
 
     version: str
     reason: str
+    about: Literal["model", "signature"] = "model"
+
+    @classmethod
+    def of(cls, version: str, error: Exception) -> "Refusal":
+        """Say why a version is refused, by the error that its load raised."""
+        reason = str(error) if isinstance(error, FlightlineError) else f"{type(error).__name__}: {error}"
+        return cls(version=version, reason=reason, about="signature" if isinstance(error, SignatureError) else "model")
 
 
 class _Current(BaseModel):
@@ -100,44 +80,56 @@ class ServedModel:
         return QuickModel.of(METHODS[PROBLEM.task], self.pipeline)
 
 
-def write_served_model(folder: Path, manifest: ModelManifest, model_file: Path) -> None:
+def write_served_model(folder: Path, version: str, delivered: Path, keys: Sequence[Key]) -> ModelManifest:
     """Put a model into the folder and make it the current one; readers see all of it or nothing.
+
+    Parameters
+    ----------
+    delivered
+        A folder with the files of this version and nothing else, signature included.
+    keys
+        Whose signature is believed.
 
     Raises
     ------
     ModelFileError
-        If the file is not the one the manifest speaks of; the folder is then as before.
+        If what was delivered is not what was signed, or of another problem; the folder is then as before.
     """
-    if is_whole(folder, manifest):
-        switch_served_model(folder, manifest.version)
-        return
-    unfinished = folder / f".{manifest.version}.{os.getpid()}.unfinished"
+    own, other = folder / version / SIGNATURE_FILE, delivered / SIGNATURE_FILE
+    if is_whole(folder, version, keys) and other.is_file() and cmp(own, other, shallow=False):
+        switch_served_model(folder, version)
+        return _read_manifest(folder, version)
+    unfinished = folder / f".{version}.{os.getpid()}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        shutil.copyfile(model_file, unfinished / MODEL_FILE)
-        got = digest_of_file(unfinished / MODEL_FILE)
-        if got != manifest.sha256:
-            raise ModelFileError(
-                f"{model_file.name} has sha256 {got[:16]}..., expected {manifest.sha256[:16]}... by the manifest of "
-                f"version {manifest.version}; fetch it again from the registry"
-            )
-        (unfinished / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        for file in delivered.iterdir():
+            shutil.copyfile(file, unfinished / file.name)
+        # What was copied is checked, not what was delivered: it may have changed meanwhile.
+        manifest = _check_whole(unfinished, version, keys)
         # A version never changes in the registry, so what is replaced is a broken copy.
-        shutil.rmtree(folder / manifest.version, ignore_errors=True)
-        unfinished.rename(folder / manifest.version)
+        shutil.rmtree(folder / version, ignore_errors=True)
+        unfinished.rename(folder / version)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    switch_served_model(folder, manifest.version)
+    switch_served_model(folder, version)
+    return manifest
 
 
-def is_whole(folder: Path, manifest: ModelManifest) -> bool:
-    """Say whether the folder has this version, with the bytes that were registered."""
+def is_whole(folder: Path, version: str, keys: Sequence[Key]) -> bool:
+    """Say whether the folder has this version, with the bytes that were signed."""
     try:
-        known = _read_manifest(folder, manifest.version)
-        return known == manifest and digest_of_file(folder / known.version / MODEL_FILE) == known.sha256
-    except (OSError, ModelFileError):
+        _check_whole(folder / version, version, keys)
+    except ModelFileError:
         return False
+    return True
+
+
+def _check_whole(folder: Path, version: str, keys: Sequence[Key]) -> ModelManifest:
+    """Verify the files of a version, the model file too, without loading it."""
+    manifest, statement = read_signed_manifest(folder, version, keys)
+    read_model_file(folder / MODEL_FILE, statement.files[MODEL_FILE])
+    return manifest
 
 
 def switch_served_model(folder: Path, version: str) -> None:
@@ -157,7 +149,7 @@ def switch_served_model(folder: Path, version: str) -> None:
 
 
 def current_manifest(folder: Path) -> ModelManifest | None:
-    """Give the manifest of the current version, or None if there is none that can be read."""
+    """Give the manifest of the current version, unverified, or None if there is none that can be read."""
     try:
         current = _read_current(folder)
         return _read_manifest(folder, current) if current else None
@@ -183,9 +175,12 @@ def folder_stamp(folder: Path) -> FolderStamp:
     return FolderStamp(version, _file_stamp(folder / CURRENT_FILE), _file_stamp(folder / REFUSED_FILE))
 
 
-def model_stamp(folder: Path, version: str) -> tuple[int, int] | None:
-    """Look cheaply at a version's model file: another stamp means that it may be another; None if it is not there."""
-    return _file_stamp(folder / version / MODEL_FILE)
+def version_stamp(folder: Path, version: str) -> object:
+    """Look cheaply at the files of a version: another stamp means that one has changed, come or gone."""
+    try:
+        return sorted((file.name, _file_stamp(file)) for file in (folder / version).iterdir())
+    except OSError:
+        return None
 
 
 def _file_stamp(file: Path) -> tuple[int, int] | None:
@@ -216,8 +211,13 @@ def _write(file: Path, text: str) -> None:
     unfinished.replace(file)
 
 
-def load_served_model(folder: Path) -> ServedModel | None:
+def load_served_model(folder: Path, settings: Settings) -> ServedModel | None:
     """Load the current model after checking that it is what it should be.
+
+    Parameters
+    ----------
+    settings
+        Say whose signature is believed.
 
     Returns
     -------
@@ -227,23 +227,39 @@ def load_served_model(folder: Path) -> ServedModel | None:
     Raises
     ------
     ModelFileError
-        If it is incomplete, altered, untrusted, or made for another problem.
+        If it is incomplete, altered, untrusted, or made for another problem; a `SignatureError` if
+        nobody who is believed has signed it as it is.
     """
     version = _read_current(folder)
-    return None if version is None else load_served_version(folder, version)
+    return None if version is None else load_served_version(folder, version, read_trusted_keys(settings))
 
 
-def load_served_version(folder: Path, version: str) -> ServedModel:
-    """Load a version that is in the folder, current or not, after checking that it is what it should be.
+def load_served_version(folder: Path, version: str, keys: Sequence[Key]) -> ServedModel:
+    """Load a version that is in the folder, current or not, after checking it; raises as `load_served_model`."""
+    if not (folder / version).is_dir():
+        raise ModelFileError(f"there is no version {version} in the folder of models; fetch the model again")
+    return load_delivered(folder / version, version, keys)
 
-    Raises
-    ------
-    ModelFileError
-        If it is not there, incomplete, altered, untrusted, or made for another problem.
-    """
-    manifest = _read_manifest(folder, version)
+
+def load_delivered(folder: Path, version: str, keys: Sequence[Key]) -> ServedModel:
+    """Load a version from a folder that holds nothing else; raises as `load_served_model`."""
+    manifest, statement = read_signed_manifest(folder, version, keys)
     check_problem(manifest)
-    return ServedModel(manifest=manifest, pipeline=load_model(folder / manifest.version / MODEL_FILE, manifest.sha256))
+    return ServedModel(manifest, load_model(folder / MODEL_FILE, statement.files[MODEL_FILE]))
+
+
+def read_signed_manifest(folder: Path, version: str, keys: Sequence[Key]) -> tuple[ModelManifest, Statement]:
+    """Verify all files of a version but the model file, whose digest the statement gives."""
+    statement, contents = read_signed(folder, PROBLEM.model_name, version, keys, unread=MODEL_FILE)
+    if absent := {MODEL_FILE, MANIFEST_FILE} - set(statement.files):
+        raise SignatureError(f"the signature of version {version} does not name {', '.join(sorted(absent))}")
+    manifest = parse_manifest(contents[MANIFEST_FILE], version)
+    told = (manifest.run_id, manifest.sha256)
+    if told != (statement.predicate.run_id, statement.files[MODEL_FILE]):
+        raise SignatureError(
+            f"{MANIFEST_FILE} of version {version} speaks of another run or file than {SIGNATURE_FILE}"
+        )
+    return manifest, statement
 
 
 def _read_current(folder: Path) -> str | None:
@@ -257,19 +273,9 @@ def _read_current(folder: Path) -> str | None:
 
 def _read_manifest(folder: Path, version: str) -> ModelManifest:
     try:
-        manifest = ModelManifest.model_validate_json((folder / version / MANIFEST_FILE).read_bytes())
+        return parse_manifest((folder / version / MANIFEST_FILE).read_bytes(), version)
     except OSError as err:
         raise ModelFileError(f"there is no {MANIFEST_FILE} for version {version}; fetch the model again") from err
-    except ValidationError as err:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in err.errors()[:3])
-        raise ModelFileError(
-            f"{MANIFEST_FILE} of version {version} is not valid ({wrong}); fetch the model again"
-        ) from err
-    if manifest.version != version:
-        raise ModelFileError(
-            f"{MANIFEST_FILE} speaks of version {manifest.version}, expected {version}; fetch the model again"
-        )
-    return manifest
 
 
 def check_problem(manifest: ModelManifest) -> None:

@@ -9,11 +9,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from flightline.adapters.model_files import digest_of_file
-from flightline.adapters.served_model import switch_served_model, write_served_model
+from flightline.adapters.served_model import switch_served_model
 from flightline.settings import Settings
 from tests.service_load import Load, wait_until
 from tests.service_process import Service
-from tests.small_service import KINDS, STATUS, manifest_of, put_model
+from tests.small_service import KINDS, STATUS, manifest_of, put_model, put_signed
 
 pytestmark = pytest.mark.slow
 REFUSED = "flightline_model_refused"
@@ -34,13 +34,13 @@ def deliver_truncated(settings: Settings) -> None:
     content = (settings.root / "3.skops").read_bytes()[:-100]
     (settings.root / "4.skops").write_bytes(content)
     manifest = manifest_of(KINDS, digest_of_file(settings.root / "4.skops"), version="4")
-    write_served_model(settings.serving_models_dir, manifest, settings.root / "4.skops")
+    put_signed(settings, manifest, settings.root / "4.skops")
 
 
 def deliver_untrusted(settings: Settings) -> None:
     evil = settings.root / "4.skops"
     skops.io.dump(Pipeline([("call", FunctionTransformer(eval))]), evil)
-    write_served_model(settings.serving_models_dir, manifest_of(KINDS, digest_of_file(evil), version="4"), evil)
+    put_signed(settings, manifest_of(KINDS, digest_of_file(evil), version="4"), evil)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class Looked:
 
 
 def look_at(settings: Settings, problem: Problem, found: registry.ModelVersion, by: str, why: str) -> Looked:
-    """Collect what a signature of a version would say, after loading its model file.
+    """Load a version's model file, and collect what a signature would say.
 
     Raises
     ------
@@ -56,9 +56,15 @@ def look_at(settings: Settings, problem: Problem, found: registry.ModelVersion, 
     RegistryError
         If it was registered without what the service needs.
     """
+    looked = collect(settings, problem, found, by, why)
+    load_model(registry.download_model(settings, found), looked.manifest.sha256)
+    return looked
+
+
+def collect(settings: Settings, problem: Problem, found: registry.ModelVersion, by: str, why: str) -> Looked:
+    """Collect what a signature of a version would say."""
     manifest = _manifest(settings, problem, found)
-    file = registry.download_model(settings, found)
-    load_model(file, manifest.sha256)
+    requirements = registry.download_model(settings, found).with_name(REQUIREMENTS_FILE)
     lineage = {name: value for name, value in found.tags.items() if name.startswith("lineage.")}
     signed = SignedVersion(
         model=manifest.name,
@@ -68,12 +74,12 @@ def look_at(settings: Settings, problem: Problem, found: registry.ModelVersion, 
         signed_by=by,
         reason=why,
     )
-    return Looked(manifest, _bom(settings, problem, found, manifest, file.parent / REQUIREMENTS_FILE), signed)
+    return Looked(manifest, _bom(settings, problem, found, manifest, requirements), signed)
 
 
 def sign_version(settings: Settings, problem: Problem, found: registry.ModelVersion) -> None:
     """Sign a version that this process is registering; raises as `look_at` and `open_signer`."""
-    _sign(settings, found, look_at(settings, problem, found, REGISTRATION, ""))
+    sign(settings, found, look_at(settings, problem, found, REGISTRATION, ""))
 
 
 def signer_of_registration(settings: Settings, problem: Problem) -> "partial[None]":
@@ -82,7 +88,8 @@ def signer_of_registration(settings: Settings, problem: Problem) -> "partial[Non
     return partial(sign_version, settings, problem)
 
 
-def _sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> None:
+def sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> None:
+    """Sign what was collected, and keep it with the version."""
     with TemporaryDirectory(prefix="papers-") as temporary:
         folder = Path(temporary)
         texts = {
@@ -189,7 +196,7 @@ def sign_afterwards(settings: Settings, problem: Problem, version: str, by: str,
     if not by:
         print(f'not signed; if this is the model that was trained: make sign VERSION={version} BY=you WHY="..."')
         return
-    _sign(settings, found, looked)
+    sign(settings, found, looked)
     registry.tag_version(
         settings, problem.model_name, version, {"signed_by": looked.signed.signed_by, "signed_why": why}
     )
@@ -206,10 +213,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("key", help="print the public key")
-    sign = commands.add_parser("sign", help="show a version, and sign it if BY and WHY are given")
-    sign.add_argument("--version", required=True)
-    sign.add_argument("--by", default="", help="your name")
-    sign.add_argument("--why", default="", help="the reason, in words")
+    one = commands.add_parser("sign", help="show a version, and sign it if BY and WHY are given")
+    one.add_argument("--version", required=True)
+    one.add_argument("--by", default="", help="your name")
+    one.add_argument("--why", default="", help="the reason, in words")
     options = parser.parse_args(arguments)
     settings = Settings()
     if options.command == "key":

@@ -1,5 +1,7 @@
 """A real MLflow registry with tiny models in it, registered as training does."""
 
+from pathlib import Path
+
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
@@ -8,7 +10,7 @@ from flightline.problem import PROBLEM
 from flightline.request_features import request_features
 from flightline.settings import Settings
 from pipelines.probe import write_probe
-from pipelines.signing import signer_of_registration
+from pipelines.signing import collect, sign, signer_of_registration
 from serving.prediction import columns_of
 from serving.schemas import Instance
 from tests.small_service import INSTANCE, KINDS
@@ -39,6 +41,24 @@ def register(
     told = {"model_sha256": digest, "feature_service": PROBLEM.feature_service, "feature_views_sha256": "d" * 64}
     complete = signer_of_registration(settings, PROBLEM) if is_signed else lambda _: None
     return registry.register(settings, PROBLEM.model_name, run_id, model_id, told | tags, complete)
+
+
+def sign_unseen(settings: Settings, version: str) -> None:
+    """Sign what the registry holds now, as somebody with the key could, without looking at it."""
+    found = registry.get_version(settings, PROBLEM.model_name, version)
+    sign(settings, found, collect(settings, PROBLEM, found, "person:nobody", "a test"))
+
+
+def model_file_of(settings: Settings, version: str) -> Path:
+    """Find the model file of a version among the registry's own files."""
+    found = registry.get_version(settings, PROBLEM.model_name, version)
+    return registry.download_model(settings, found)
+
+
+def papers_of(settings: Settings, version: str) -> Path:
+    """Find the signed papers of a version among the registry's own files."""
+    (folder,) = (settings.state_dir / "mlflow" / "artifacts").rglob(f"signed/version_{version}")
+    return folder
 
 
 def crown(settings: Settings, version: str) -> None:

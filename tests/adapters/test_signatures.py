@@ -67,7 +67,7 @@ def test_the_key_is_made_once_and_only_its_owner_reads_it(settings: Settings) ->
 
 def test_elsewhere_no_key_is_made(tmp_path: Path) -> None:
     settings = Settings(root=tmp_path, profile="stack")
-    with pytest.raises(SignatureError, match="there is no signing key at .* set FLIGHTLINE_SIGNING__KEY"):
+    with pytest.raises(SignatureError, match=r"there is no signing key at .* set FLIGHTLINE_SIGNING__KEY"):
         open_signer(settings)
     named = Settings(root=tmp_path, signing=SigningSettings(key=str(tmp_path / "mine.pem")))
     with pytest.raises(SignatureError, match=r"there is no signing key at .*mine\.pem"):

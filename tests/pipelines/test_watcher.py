@@ -24,7 +24,7 @@ from flightline.problem import PROBLEM
 from flightline.settings import ServingSettings, Settings
 from pipelines.champion import roll_back
 from pipelines.watcher import IMPATIENCE, Watcher, watch
-from tests.small_registry import crown
+from tests.small_registry import crown, model_file_of, sign_unseen
 from tests.small_registry import register as register_model
 from tests.small_service import KINDS, fitted
 
@@ -86,7 +86,6 @@ def test_rolling_back_goes_further_back_each_time(settings: Settings, register: 
 @pytest.mark.parametrize(
     ("tags", "reason"),
     [
-        ({"model_sha256": "0" * 64}, r"model\.skops has sha256 .*, expected 0000"),
         ({"feature_service": "other_v1"}, "on feature service 'other_v1', expected"),
     ],
 )
@@ -106,12 +105,13 @@ def test_what_does_not_fit_never_enters_the_folder(settings, register: Register,
     assert read_refusal(settings.serving_models_dir) is None
 
 
-def test_a_model_with_an_untrusted_type_is_refused(settings: Settings, register: Register, monkeypatch) -> None:
+def test_a_model_with_an_untrusted_type_is_refused(settings: Settings, register: Register) -> None:
     version = register()
     evil = settings.root / "evil.skops"
     skops.io.dump(Pipeline([("call", FunctionTransformer(eval))]), evil)
     registry.tag_version(settings, PROBLEM.model_name, version, {"model_sha256": digest_of_file(evil)})
-    monkeypatch.setattr(registry, "download_model", lambda *_: evil)
+    shutil.copyfile(evil, model_file_of(settings, version))
+    sign_unseen(settings, version)
     Watcher(settings, PROBLEM).look()
     refusal = read_refusal(settings.serving_models_dir)
     assert refusal is not None
@@ -152,12 +152,10 @@ def test_a_registry_whose_files_were_removed_changes_nothing(settings: Settings,
     assert served(settings) == "1"
 
 
-def test_a_version_registered_without_a_probe_is_refused(settings: Settings, register: Register) -> None:
-    register(with_probe=False)
-    Watcher(settings, PROBLEM).look()
-    refusal = read_refusal(settings.serving_models_dir)
-    assert refusal is not None
-    assert "was registered without evaluation/probe.json" in refusal.reason
+def test_a_version_without_a_probe_is_not_registered(settings: Settings, register: Register) -> None:
+    with pytest.raises(RegistryError, match=r"was registered without evaluation/probe\.json"):
+        register(with_probe=False)
+    assert registry.find_version(settings, PROBLEM.model_name, {}) is None
 
 
 def test_it_watches_until_it_is_told_to_end(settings: Settings, register: Register) -> None:

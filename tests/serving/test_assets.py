@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from flightline.adapters.model_files import digest_of_file
-from flightline.adapters.served_model import Refusal, switch_served_model, write_refusal
+from flightline.adapters.served_model import Refusal, switch_served_model, write_refusal, write_served_model
+from flightline.adapters.signing_keys import read_trusted_keys
 from flightline.errors import FeatureError
 from flightline.settings import Settings
 from serving import assets
 from serving.assets import AssetKeeper
-from tests.small_service import KINDS, HandMadeFeatures, manifest_of, put_model, put_signed
+from tests.small_service import HandMadeFeatures, put_model
 
 
 class Store:
@@ -174,12 +175,14 @@ def test_the_folder_keeps_the_last_good_ones_only(settings, keeper: AssetKeeper)
 def test_a_model_that_is_in_place_is_not_written_again(settings, keeper: AssetKeeper) -> None:
     file = settings.serving_models_dir / "3" / "model.skops"
     before = file.stat().st_ino
-    manifest = manifest_of(KINDS, digest_of_file(file))
-    put_signed(settings, manifest, settings.root / "3.skops")
+    digest = digest_of_file(file)
+    delivered = shutil.copytree(file.parent, settings.root / "delivered")
+    folder, keys = settings.serving_models_dir, read_trusted_keys(settings)
+    write_served_model(folder, "3", delivered, keys)
     assert file.stat().st_ino == before
     file.write_bytes(b"broken")
-    put_signed(settings, manifest, settings.root / "3.skops")
-    assert digest_of_file(file) == manifest.sha256
+    write_served_model(folder, "3", delivered, keys)
+    assert digest_of_file(file) == digest
 
 
 def test_closing_closes_all_that_was_opened(keeper: AssetKeeper, store: Store, registry: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from flightline.adapters.provenance import git_state
 from flightline.settings import Settings
+from tests.small_service import put_model
 from tools import docker, image
 from tools.base_image import ensure_base
 from tools.docker import Docker, DockerError, docker_ready
@@ -63,7 +64,17 @@ def test_a_base_that_cannot_be_had_is_named(no_daemon):
 
 def test_a_folder_without_a_model_is_not_baked(no_daemon, tmp_path):
     with pytest.raises(DockerError, match=r"holds no current\.json"):
-        image.build_with_model(no_daemon, tmp_path)
+        image.build_with_model(no_daemon, tmp_path, Settings(root=tmp_path))
+
+
+def test_a_model_that_is_not_signed_as_it_is_is_not_baked(no_daemon, tmp_path):
+    settings = Settings(root=tmp_path)
+    put_model(settings, "3")
+    with pytest.raises(DockerError, match=r"with-model\.Dockerfile did not build"):
+        image.build_with_model(no_daemon, settings.serving_models_dir, settings)
+    (settings.serving_models_dir / "3" / "added").write_text("")
+    with pytest.raises(DockerError, match="is not baked: the files of version 3 are not those that were signed"):
+        image.build_with_model(no_daemon, settings.serving_models_dir, settings)
 
 
 @pytest.mark.parametrize("ci", ["true", ""])

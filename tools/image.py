@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from flightline.adapters.served_model import load_served_model
+from flightline.adapters.signing_keys import read_trusted_keys
+from flightline.errors import ModelFileError
 from flightline.settings import Settings
 from tools.base_image import BASE, ensure_base
 from tools.docker import Docker, DockerError, docker_ready
@@ -106,24 +110,38 @@ def build(docker: Docker, image: Image, base: str = BASE) -> None:
         _build(docker, image, ROOT, {"BASE": base, "COMMIT": commit(), "VERSION": project_version()}, secrets)
 
 
-def build_with_model(docker: Docker, folder: Path) -> None:
+def build_with_model(docker: Docker, folder: Path, settings: Settings) -> None:
     """Build the service's image anew with a model in it, on the one that `build` made.
+
+    The model is verified first, and the public key goes into the image: what is read-only together
+    is verified again at each start.
 
     Parameters
     ----------
     folder
         As the service loads from: with current.json and a folder for each version.
+    settings
+        Say whose signature is believed.
 
     Raises
     ------
     DockerError
-        If there is no model, or the build fails.
+        If there is no model, it is not signed as it is, or the build fails.
     """
     if not (folder / "current.json").is_file():
         raise DockerError(
             f"{folder} holds no current.json; name a folder that a watcher filled, such as .state/serving"
         )
-    _build(docker, SERVICE_WITH_MODEL, folder, {"SERVICE": f"{SERVICE.name}:latest"})
+    try:
+        load_served_model(folder, settings)
+        keys = [str(key.keyval["public"]) for key in read_trusted_keys(settings)]
+    except ModelFileError as err:
+        raise DockerError(f"the model of {folder} is not baked: {err}") from err
+    with tempfile.TemporaryDirectory(prefix="baked-") as temporary:
+        context = Path(temporary)
+        shutil.copytree(folder, context / "models")
+        (context / "public.pem").write_text("".join(keys), encoding="utf-8")
+        _build(docker, SERVICE_WITH_MODEL, context, {"SERVICE": f"{SERVICE.name}:latest"})
 
 
 def _build(
@@ -173,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
                 build(docker, image, options.base)
                 show(docker, image)
             if options.model_inside:
-                build_with_model(docker, options.model_inside.resolve())
+                build_with_model(docker, options.model_inside.resolve(), Settings(root=ROOT))
                 print(
                     f"image: {SERVICE_WITH_MODEL.name}:{project_version()}, with the models of {options.model_inside}"
                 )

@@ -68,5 +68,5 @@ def stored_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def stored(docker: Docker, service_image: str, stored_root: Path) -> Iterator[str]:
     """Give a volume from which the service can predict."""
-    with volume(docker, service_image, stored_root, "clock.json", "feast", "serving") as name:
+    with volume(docker, service_image, stored_root, "clock.json", "feast", "serving", "signing/public.pem") as name:
         yield name

@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 
+from flightline.settings import Settings
 from tests.images.conftest import ROOT
 from tests.images.containers import HARDENED, KEY, KEYS, STATE, container, volume, wait_until
 from tests.small_service import INSTANCE, PREDICT, STATUS
@@ -92,7 +93,7 @@ def test_killed_it_comes_back_with_all_it_logged(docker, service_image, stored):
 
 
 def test_with_a_model_inside_it_needs_no_other(docker, service_image, stored_root):
-    build_with_model(docker, stored_root / ".state" / "serving")
+    build_with_model(docker, stored_root / ".state" / "serving", Settings(root=stored_root))
     with volume(docker, service_image, stored_root, "clock.json", "feast") as without_model:
         with container(docker, service_image, *mounted(without_model)) as running:
             wait_until(lambda: "not ready" in running.logs(), 60, running.logs)

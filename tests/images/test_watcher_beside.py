@@ -2,6 +2,7 @@
 
 import pytest
 
+from flightline.adapters.signing_keys import open_signer, public_text
 from flightline.settings import Settings
 from tests.images.containers import HARDENED, KEYS, STATE, container, network, volume, wait_until
 from tests.small_registry import crown, register
@@ -37,25 +38,28 @@ def registered(registry, stored_root, tmp_path):
     views = definitions_digest(Settings(root=stored_root))
     version = register(settings, fitted(), feature_views_sha256=views)
     crown(settings, version)
-    return version
+    # One line, as an environment file has it; whom to believe does not come by the volume.
+    text = public_text(open_signer(settings)).replace("\n", "\\n")
+    return version, ("--env", f"FLIGHTLINE_SIGNING__PUBLIC_KEY={text}")
 
 
 def test_the_champion_comes_by_the_volume_and_stays_when_the_registry_is_gone(
     docker, service_image, flows_image, registry, registered, stored_root
 ):
     name, server = registry
+    version, believed = registered
     # No model on the volume: whatever is served came by the watcher.
     with volume(docker, service_image, stored_root, "clock.json", "feast") as made:
-        shared = ("--volume", f"{made}:{STATE}")
+        shared = ("--volume", f"{made}:{STATE}", *believed)
         watcher = ("--network", name, "--env", "FLIGHTLINE_MLFLOW_TRACKING_URI=http://mlflow:5000")
         with container(docker, service_image, *shared, *KEYS) as service:
             with container(docker, flows_image, *shared, *watcher) as beside:
                 service.wait_until_ready(120)
-                assert service.service.ask(STATUS).json()["version"] == registered, beside.logs()
+                assert service.service.ask(STATUS).json()["version"] == version, beside.logs()
                 docker.run("stop", beside.name)
                 assert beside.inspect("{{.State.ExitCode}}") == "0"
             docker.run("stop", server.name)
             docker.run("restart", service.name)
             service.wait_until_ready()
-            assert service.service.ask(STATUS).json()["version"] == registered
+            assert service.service.ask(STATUS).json()["version"] == version
             assert service.service.ask(PREDICT, {"instances": [INSTANCE]}).status == 200

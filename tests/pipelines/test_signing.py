@@ -94,7 +94,7 @@ def test_what_was_changed_in_the_registry_never_reaches_the_service(
     assert manifest is not None
     assert manifest.version == "1"
     if change is not change_tag:
-        with pytest.raises((SignatureError, RegistryError, Exception), match="version 2|model.skops"):
+        with pytest.raises((SignatureError, RegistryError, Exception), match=r"version 2|model\.skops"):
             load_version(settings, PROBLEM, "2")
 
 

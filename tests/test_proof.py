@@ -111,6 +111,8 @@ SPOKEN = {
     "recorded": (1, "RegistryError: champion was not moved: say why, and give the evidence"),
     "digest": (1, "REFUSED: version 1: model.skops has sha256 12..., expected 34...: it was altered"),
     "trust": (1, "REFUSED: version 1: model.skops holds types outside the allow-list of model_files.py: eval"),
+    "signature": (1, "REFUSED: version 1: model.json of version 1 has sha256 1...: it was changed after it was signed"),
+    "signature tests": (1, "FAILED tests/adapters/test_signatures.py::test_it[another key]"),
     "ttl": (0, "READY\nANSWERED: version 1, logged; 0 value(s) of the online store used, 11 view(s) named stale"),
     "meaning": (1, "NOT ANSWERED 503: version 1 was trained on feature views that mean something else than those"),
     "log": (1, "NOT ANSWERED 503: the SQLite file predictions.db of the prediction log cannot be opened"),

@@ -14,6 +14,13 @@ DATA: Command = ("-m", "pipelines.data")
 INGEST: Command = ("-m", "pipelines.ingest", "--folder", "incoming")
 STATUS: Command = ("-m", "pipelines.champion", "status")
 GATE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/test_gates.py")
+SIGNATURE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/adapters/test_signatures.py")
+# What somebody with the signing key could do, and nobody else.
+SIGN_UNSEEN: Command = (
+    "-c",
+    "from tests.small_registry import sign_unseen; from flightline.settings import Settings;"
+    "sign_unseen(Settings(), '1')",
+)
 APPLY: Command = (
     "-c",
     "from flightline.adapters.feast_store import apply; from flightline.settings import Settings; apply(Settings())",

@@ -147,6 +147,13 @@ _SAFEGUARDS = (
         _ALL,
     ),
     Safeguard(
+        "signature",
+        "watcher and service: a model that was changed after it was signed is not loaded",
+        1,
+        r"^REFUSED: .*(changed after it was signed|not signed by a trusted key|has no signature)",
+        _ALL,
+    ),
+    Safeguard(
         "ttl",
         "service: a value older than its ttl is not used, and the answer names it",
         0,
@@ -204,6 +211,13 @@ _SAFEGUARDS = (
         "make status: predictions wait for a monitor that does not run",
         0,
         r'"overdue": ".*predictions have waited for the monitor',
+        _ALL,
+    ),
+    Safeguard(
+        "signature tests",
+        "the tests that swap signed models, tests/adapters/test_signatures.py",
+        1,
+        r"^FAILED tests/adapters/test_signatures\.py::",
         _ALL,
     ),
     Safeguard("tests", "the gate's truth table, tests/test_gates.py", 1, r"^FAILED tests/test_gates\.py::", _ALL),

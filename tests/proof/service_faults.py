@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.proof.fault import APPLY, ASK, START_OPEN, Fault
+from tests.proof.fault import APPLY, ASK, SIGN_UNSEEN, SIGNATURE_TESTS, START_OPEN, Fault
 
 LONG = timedelta(days=300)
 
@@ -31,8 +31,28 @@ def register_untrusted_type(copy: Path) -> None:
     shutil.rmtree(copy / ".state" / "serving")
     (file,) = _model_files(copy)
     skops.io.dump(Pipeline([("call", FunctionTransformer(eval))]), file)
+    _tell_registry(copy, digest_of_file(file))
+
+
+def swap_model(copy: Path) -> None:
+    """Put a model of one's own into the place of the registered one, with its digest wherever it is told."""
+    from sklearn.dummy import DummyClassifier
+    from sklearn.pipeline import Pipeline
+
+    from flightline.adapters.model_files import save_model
+
+    shutil.rmtree(copy / ".state" / "serving")
+    (file,) = _model_files(copy)
+    digest = save_model(Pipeline([("never", DummyClassifier(strategy="constant", constant=0).fit([[0]], [0]))]), file)
+    (manifest,) = (copy / ".state" / "mlflow").rglob("signed/version_1/model.json")
+    told = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps(told | {"sha256": digest}), encoding="utf-8")
+    _tell_registry(copy, digest)
+
+
+def _tell_registry(copy: Path, digest: str) -> None:
     with closing(sqlite3.connect(copy / ".state" / "mlflow" / "mlflow.db")) as database, database:
-        database.execute("UPDATE model_version_tags SET value = ? WHERE key = 'model_sha256'", [digest_of_file(file)])
+        database.execute("UPDATE model_version_tags SET value = ? WHERE key = 'model_sha256'", [digest])
 
 
 def let_the_store_age(copy: Path) -> None:
@@ -69,12 +89,28 @@ SERVICE_FAULTS = (
     ),
     Fault(
         "untrusted_type",
-        "A model file that runs code of its own is registered, under its right digest.",
+        "A model file that runs code of its own is registered and signed, under its right digest.",
         safeguard="trust",
         says="version 1: model.skops holds types outside the allow-list",
-        commands=(ASK,),
+        commands=(SIGN_UNSEEN, ASK),
         plant=register_untrusted_type,
         is_trained=True,
+    ),
+    Fault(
+        "swapped_model",
+        "Somebody who can write to the registry puts a model of their own in place of the champion, digests and all.",
+        safeguard="signature",
+        says="model.json of version 1 has sha256",
+        commands=(ASK,),
+        plant=swap_model,
+        is_trained=True,
+    ),
+    Fault(
+        "verification_switched_off",
+        "The check of the signature is left out, because a model would not load.",
+        safeguard="signature tests",
+        says="[another key]",
+        commands=(SIGNATURE_TESTS,),
     ),
     Fault(
         "stale_online_store",

@@ -83,6 +83,10 @@ train: $(READY)  ## Train, evaluate, register and judge a model, or the best of 
 	@$(RUN) -m pipelines.training --model $(MODEL) --seed $(SEED) $(if $(PARAMETERS),--parameters "$(PARAMETERS)") \
 		$(if $(PCA),--pca-components $(PCA)) $(if $(SEGMENTS),--kmeans-segments $(SEGMENTS))
 
+.PHONY: train-report
+train-report: $(READY)  ## Train this tree and the one it came from and report the difference: make train-report BASE=origin/main
+	@$(RUN) -m pipelines.train_report --model $(MODEL) --seed $(SEED) $(if $(BASE),--base "$(BASE)")
+
 .PHONY: tune
 tune: $(READY)  ## Search settings before the test window, and go on where the last search ended: make tune TRIALS=20
 	@$(RUN) -m pipelines.tuning --model $(MODEL) --seed $(SEED) --trials $(TRIALS)

@@ -148,7 +148,7 @@ def evaluate_model(
     """Judge the model and the baseline on the test window, and draw what a person should see."""
     rows = read_held_out(problem, training_set)
     judged = judge(problem, load_model(model.file, model.sha256), rows)
-    baseline = judge(problem, _baseline(problem, training_set), rows)
+    baseline = judge(problem, baseline_model(problem, training_set), rows)
     evaluation = judged.evaluation
     folder = settings.state_dir / "evaluations" / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,8 @@ def explain(problem: Problem, model: FittedFile, rows: HeldOut, folder: Path) ->
         draw_dependence(folder / "partial_dependence.png", dependence)
 
 
-def _baseline(problem: Problem, training_set: TrainingSet) -> Pipeline:
+def baseline_model(problem: Problem, training_set: TrainingSet) -> Pipeline:
+    """Fit what a model has to beat on the rows before the test window."""
     examples, features = _read(training_set)
     before = split(examples, problem.windows)["refit"]
     target = as_target(problem.task, examples.loc[before, problem.label])

@@ -21,10 +21,10 @@ _START_SECONDS = 20
 
 
 class RedisServer:
-    """A server in a folder; may be stopped and started again on its port, empty."""
+    """A server in a folder; may be stopped and started again on its port, empty unless it keeps its values."""
 
-    def __init__(self, program: str, folder: Path) -> None:
-        self.folder, self.port, self._program = folder, _free_port(), program
+    def __init__(self, program: str, folder: Path, *, keeps: bool = False) -> None:
+        self.folder, self.port, self._program, self._keeps = folder, _free_port(), program, keeps
         self._process: subprocess.Popen | None = None
 
     @property
@@ -37,7 +37,8 @@ class RedisServer:
         return f"redis://:{PASSWORD}@{self.address}/0"
 
     def start(self) -> None:
-        options = {"port": self.port, "bind": "127.0.0.1", "requirepass": PASSWORD, "appendonly": "no", "save": ""}
+        options = {"port": self.port, "bind": "127.0.0.1", "requirepass": PASSWORD, "save": ""}
+        options |= {"appendonly": "yes" if self._keeps else "no", "dir": str(self.folder)}
         command = [self._program, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
@@ -64,12 +65,12 @@ def _free_port() -> int:
 
 
 @contextmanager
-def run_redis(folder: Path) -> Iterator[RedisServer]:
+def run_redis(folder: Path, *, keeps: bool = False) -> Iterator[RedisServer]:
     """Run a server of its own until the block ends."""
     program = shutil.which("redis-server")
     if program is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_INSTALL)
-    server = RedisServer(program, folder)
+    server = RedisServer(program, folder, keeps=keeps)
     try:
         server.start()
         yield server

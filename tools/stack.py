@@ -62,9 +62,11 @@ class Compose:
     def command(self, *arguments: str) -> list[str]:
         """Give the whole command line."""
         named = [part for file in self.files for part in ("--file", str(file))]
-        return [*self.program, "--project-name", self.project, "--env-file", str(self.environment_file)] + named + [
-            *arguments
-        ]
+        return (
+            [*self.program, "--project-name", self.project, "--env-file", str(self.environment_file)]
+            + named
+            + [*arguments]
+        )
 
     def run(self, *arguments: str) -> int:
         """Run a command before the eyes of who asked for it; give its exit code."""
@@ -83,7 +85,9 @@ def find_compose(docker: Docker) -> tuple[str, ...]:
         return (docker.client, "compose")
     older = shutil.which("docker-compose")
     if older is None:
-        raise DockerError("compose is not installed (Docker's package docker-compose-plugin, or Debian's docker-compose)")
+        raise DockerError(
+            "compose is not installed (Docker's package docker-compose-plugin, or Debian's docker-compose)"
+        )
     return (older,)
 
 
@@ -101,12 +105,16 @@ def start(compose: Compose, services: Sequence[str] = ()) -> int:
     waiting = ["--wait", "--wait-timeout", str(WAIT_SECONDS)] if compose.can_wait else []
     code = compose.run("up", "--detach", "--remove-orphans", *waiting, *services)
     if code:
-        print("stack: not all of it came up; `make stack DO=ps` and `make stack DO='logs NAME'` say more", file=sys.stderr)
+        print(
+            "stack: not all of it came up; `make stack DO=ps` and `make stack DO='logs NAME'` say more", file=sys.stderr
+        )
         return code
     given = {**read_environment(compose.environment_file), **os.environ}
     for name, (variable, port, path) in PAGES.items():
         print(f"  {name:10} http://127.0.0.1:{given.get(variable, port)}{path}")
-    print(f"passwords: {compose.environment_file} (users: admin); API key: {compose.environment_file.parent}/stack/api_key")
+    print(
+        f"passwords: {compose.environment_file} (users: admin); API key: {compose.environment_file.parent}/stack/api_key"
+    )
     print('first training: make stack DO="exec worker python -m pipelines.trigger --flow training"')
     return 0
 

@@ -96,7 +96,9 @@ def _make_signing_key(folder: Path) -> None:
 
 
 def _write(file: Path, variables: Mapping[str, str], mode: int) -> None:
-    head = "# Passwords of the stack, made by `make stack-up`. Keep it with the volumes: they know these, and no others.\n"
+    head = (
+        "# Passwords of the stack, made by `make stack-up`. Keep it with the volumes: they know these, and no others.\n"
+    )
     _write_text(file, head + "".join(f"{name}={value}\n" for name, value in variables.items()), mode)
 
 

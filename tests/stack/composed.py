@@ -99,7 +99,7 @@ class Composed:
         """Give the folder that stands for the container's /srv/flightline, filled as its image is."""
         root = self.folder / service
         if not root.exists():
-            _fill(root)
+            fill_root(root)
             (root / "tmp").mkdir()
             for volume in self._described(service).get("volumes", []):
                 source, target = volume.split(":")[:2]
@@ -183,7 +183,7 @@ class Composed:
         return re.sub(pattern, lambda found: parts[found.group()], text)
 
 
-def _fill(root: Path) -> None:
+def fill_root(root: Path) -> None:
     """Copy what the image of the flows holds besides code; the service's holds feature_repo/ alone of it."""
     for name in ("feature_repo", "locks"):
         shutil.copytree(REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))

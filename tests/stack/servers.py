@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import boto3
@@ -17,6 +19,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from flightline.adapters.event_clock import set_clock
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 from pipelines.processes import Program, Running, answers, running
@@ -110,6 +113,20 @@ class Stack:
         with psycopg.connect(self.database(user)) as connection:
             return connection.execute(query, values).fetchall()
 
+    def objects(self) -> list[str]:
+        """Name what lies in the artifact store."""
+        return [one["Key"] for one in self.store().list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+    def store(self) -> Any:
+        return boto3.client(
+            "s3", endpoint_url=self.url("artifacts"), region_name="us-east-1", aws_access_key_id="any",
+            aws_secret_access_key="any",
+        )  # fmt: skip
+
+    def set_clock(self, moment: datetime) -> None:
+        """Let a moment come for the flows; the service has a clock of its own."""
+        set_clock(self.flows, moment)
+
     def logged(self) -> set[str]:
         """Give the id of every prediction in the log."""
         return {name for (name,) in self.ask_database("SELECT prediction_id FROM predictions")}
@@ -155,7 +172,7 @@ def run_stack(folder: Path) -> Iterator[Stack]:
     (folder / "redis").mkdir()
     with ExitStack() as stack:
         database = stack.enter_context(contextmanager(run_postgres)())
-        values = stack.enter_context(run_redis(folder / "redis"))
+        values = stack.enter_context(run_redis(folder / "redis", keeps=True))
         composed = describe(folder, database, values)
         made = Stack(composed, database, values)
         stack.callback(made.stop_all)
@@ -187,10 +204,7 @@ def start_stores(stack: Stack) -> None:
     ports, folder = stack.composed.ports, stack.composed.folder
     command = (str(MOTO), "-H", "127.0.0.1", "-p", str(ports["artifacts"]))
     stack.start_program(Program("artifacts", command, ports["artifacts"], path="/moto-api/"))
-    boto3.client(
-        "s3", endpoint_url=stack.url("artifacts"), region_name="us-east-1", aws_access_key_id="any",
-        aws_secret_access_key="any",
-    ).create_bucket(Bucket=BUCKET)  # fmt: skip
+    stack.store().create_bucket(Bucket=BUCKET)
     stack.start_program(prometheus_program(stack.composed, folder / "prometheus"))
     assert answers(f"{stack.url('prometheus')}/-/healthy")
 

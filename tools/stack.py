@@ -10,19 +10,23 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from flightline.settings import Settings
 from tools.base_image import ensure_base
-from tools.docker import Docker, DockerError, docker_ready
+from tools.docker import CLIENTS, Docker, DockerError
 from tools.image import FLOWS, ROOT, SERVICE, build
 from tools.stack_secrets import FILE, ensure_secrets, read_environment
 
 COMPOSE = ROOT / "infra" / "stack" / "compose.yaml"
 PROJECT = "flightline"
 WAIT_SECONDS = 300
+_STATE = (
+    "{{.Name}}|{{.State.Status}}|{{.State.ExitCode}}|{{.HostConfig.RestartPolicy.Name}}|"
+    "{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}"
+)
 PAGES = {
     "service": ("STACK_SERVICE_PORT", "8000", "/docs"),
     "MLflow": ("STACK_MLFLOW_PORT", "5000", "/"),
@@ -54,23 +58,29 @@ class Compose:
     project: str = PROJECT
     files: tuple[Path, ...] = (COMPOSE,)
 
-    @property
-    def can_wait(self) -> bool:
-        """Whether it can wait until all containers are healthy."""
-        return len(self.program) > 1
-
     def command(self, *arguments: str) -> list[str]:
         """Give the whole command line."""
         named = [part for file in self.files for part in ("--file", str(file))]
-        return (
-            [*self.program, "--project-name", self.project, "--env-file", str(self.environment_file)]
-            + named
-            + [*arguments]
-        )
+        told = ("--project-name", self.project, "--env-file", str(self.environment_file))
+        return [*self.program, *told, *named, *arguments]
 
     def run(self, *arguments: str) -> int:
         """Run a command before the eyes of who asked for it; give its exit code."""
         return subprocess.run(self.command(*arguments), env=self.docker.full_environment, check=False).returncode
+
+
+def find_docker() -> Docker:
+    """Find the Docker that runs; the stack outlives this command, so none is started for it.
+
+    Raises
+    ------
+    DockerError
+        If none answers.
+    """
+    client = next((found for name in CLIENTS if (found := shutil.which(name))), None)
+    if client is None or not Docker(client).answers():
+        raise DockerError("no Docker daemon answers: install Docker if it is not there, and start it")
+    return Docker(client)
 
 
 def find_compose(docker: Docker) -> tuple[str, ...]:
@@ -85,9 +95,7 @@ def find_compose(docker: Docker) -> tuple[str, ...]:
         return (docker.client, "compose")
     older = shutil.which("docker-compose")
     if older is None:
-        raise DockerError(
-            "compose is not installed (Docker's package docker-compose-plugin, or Debian's docker-compose)"
-        )
+        raise DockerError("compose is not installed (docker-compose-plugin of Docker, or docker-compose of Debian)")
     return (older,)
 
 
@@ -100,23 +108,59 @@ def ensure_images(docker: Docker) -> None:
             build(docker, image)
 
 
-def start(compose: Compose, services: Sequence[str] = ()) -> int:
-    """Start the stack, or some services of it with what they depend on, and say where its pages are."""
-    waiting = ["--wait", "--wait-timeout", str(WAIT_SECONDS)] if compose.can_wait else []
-    code = compose.run("up", "--detach", "--remove-orphans", *waiting, *services)
-    if code:
-        print(
-            "stack: not all of it came up; `make stack DO=ps` and `make stack DO='logs NAME'` say more", file=sys.stderr
-        )
-        return code
+def not_ready(compose: Compose) -> dict[str, str]:
+    """Give the containers that are not what they should be, with what they are: healthy, or ended with 0 if they run once.
+
+    Raises
+    ------
+    DockerError
+        If one that runs once has failed.
+    """
+    docker = compose.docker
+    listed = subprocess.run(
+        compose.command("ps", "--all", "--quiet"),
+        env=docker.full_environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {}
+    for line in docker.run("inspect", "--format", _STATE, *listed.stdout.split()).stdout.splitlines():
+        name, status, code, policy, health = line.split("|")
+        runs_once = policy == "no"
+        if runs_once and status == "exited" and code != "0":
+            raise DockerError(f"{name.strip('/')} ended with {code}; make stack DO='logs NAME' shows what it said")
+        is_right = status == "exited" if runs_once else health in {"healthy", "none"} and status == "running"
+        if not is_right:
+            found[name.strip("/")] = f"{status}, {health}"
+    return found
+
+
+def start(compose: Compose, *options: str) -> None:
+    """Start the stack and wait until all of it is up.
+
+    Raises
+    ------
+    DockerError
+        If a part does not come up in time.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    if compose.run("up", "--detach", "--remove-orphans", *options):
+        raise DockerError("not all of it could be started; make stack DO=ps, and DO='logs NAME', say more")
+    while left := not_ready(compose):
+        if time.monotonic() > deadline:
+            raise DockerError(f"not up within {WAIT_SECONDS} s: {left}; make stack DO='logs NAME' shows what one says")
+        time.sleep(1)
+
+
+def show(compose: Compose) -> None:
+    """Say where its pages are, and what to do first."""
     given = {**read_environment(compose.environment_file), **os.environ}
     for name, (variable, port, path) in PAGES.items():
         print(f"  {name:10} http://127.0.0.1:{given.get(variable, port)}{path}")
-    print(
-        f"passwords: {compose.environment_file} (users: admin); API key: {compose.environment_file.parent}/stack/api_key"
-    )
+    print(f"passwords: {compose.environment_file}, user admin")
+    print(f"API key: {compose.environment_file.parent}/stack/api_key")
     print('first training: make stack DO="exec worker python -m pipelines.trigger --flow training"')
-    return 0
 
 
 def _do(options: argparse.Namespace, state_dir: Path) -> int:
@@ -126,14 +170,16 @@ def _do(options: argparse.Namespace, state_dir: Path) -> int:
             print(f"stack: made {name}")
     elif not environment_file.is_file():
         raise DockerError(f"{environment_file} is missing: there is no stack yet; `make stack-up` makes and starts it")
-    with docker_ready(state_dir) as docker:
-        compose = Compose(docker, find_compose(docker), environment_file)
-        if options.what == "up":
-            ensure_images(docker)
-            return start(compose)
-        if options.what == "down":
-            return compose.run("down", "--remove-orphans", *(["--volumes"] if options.volumes else []))
-        return compose.run(*options.arguments)
+    docker = find_docker()
+    compose = Compose(docker, find_compose(docker), environment_file)
+    if options.what == "up":
+        ensure_images(docker)
+        start(compose)
+        show(compose)
+        return 0
+    if options.what == "down":
+        return compose.run("down", "--remove-orphans", *(["--volumes"] if options.volumes else []))
+    return compose.run(*options.arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:

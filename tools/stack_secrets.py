@@ -84,7 +84,7 @@ def _ensure_files(folder: Path) -> list[str]:
 
 
 def _make_signing_key(folder: Path) -> None:
-    """Make the key that signs models at their registration, and its public half, once more for those who only verify."""
+    """Make the key that signs models at their registration; its public half lies apart for those who only verify."""
     key = ec.generate_private_key(ec.SECP256R1())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -96,9 +96,7 @@ def _make_signing_key(folder: Path) -> None:
 
 
 def _write(file: Path, variables: Mapping[str, str], mode: int) -> None:
-    head = (
-        "# Passwords of the stack, made by `make stack-up`. Keep it with the volumes: they know these, and no others.\n"
-    )
+    head = "# Passwords of the stack, made by `make stack-up`. Keep it with the volumes, which know no others.\n"
     _write_text(file, head + "".join(f"{name}={value}\n" for name, value in variables.items()), mode)
 
 

@@ -33,7 +33,8 @@ def run_embedded(root: Path, model: str) -> Iterator[Embedded]:
     fill_root(root)
     (root / ".state" / "prefect").mkdir(parents=True)
     environment = environment_of(
-        root, PREFECT_HOME=root / ".state" / "prefect", DVC_SITE_CACHE_DIR=root / ".state" / "dvc", FLIGHTLINE_COMMIT="c0ffee",
+        root, PREFECT_HOME=root / ".state" / "prefect", DVC_SITE_CACHE_DIR=root / ".state" / "dvc",
+        FLIGHTLINE_COMMIT="c0ffee",
         MPLCONFIGDIR=root / ".state" / "matplotlib", HOME=root, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS=120,
         PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="true", OMP_WAIT_POLICY="PASSIVE",
         PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",

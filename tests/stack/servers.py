@@ -1,4 +1,4 @@
-"""The whole stack as processes: Debian's PostgreSQL, Redis and Prometheus, moto for S3, and the project's own services."""
+"""The stack as processes: Debian's PostgreSQL, Redis and Prometheus, moto for S3, and the project's own services."""
 
 import os
 import shutil

@@ -109,7 +109,7 @@ def ensure_images(docker: Docker) -> None:
 
 
 def not_ready(compose: Compose) -> dict[str, str]:
-    """Give the containers that are not what they should be, with what they are: healthy, or ended with 0 if they run once.
+    """Give the containers that are not yet healthy or, if they run once, ended well, with what they are instead.
 
     Raises
     ------

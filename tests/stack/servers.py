@@ -15,7 +15,7 @@ import boto3
 import psycopg
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import State
 from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
@@ -118,10 +118,7 @@ class Stack:
         return [one["Key"] for one in self.store().list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
     def store(self) -> Any:
-        return boto3.client(
-            "s3", endpoint_url=self.url("artifacts"), region_name="us-east-1", aws_access_key_id="any",
-            aws_secret_access_key="any",
-        )  # fmt: skip
+        return store_at(self.url("artifacts"))
 
     def set_clock(self, moment: datetime) -> None:
         """Let a moment come for the flows; the service has a clock of its own."""
@@ -131,29 +128,19 @@ class Stack:
         """Give the id of every prediction in the log."""
         return {name for (name,) in self.ask_database("SELECT prediction_id FROM predictions")}
 
-    @contextmanager
-    def at_prefect(self) -> Iterator[None]:
+    def at_prefect(self) -> AbstractContextManager[None]:
         """Let Prefect's client of this process ask the stack's server."""
-        auth = f"admin:{self.composed.variables['STACK_PREFECT_PASSWORD']}"
-        with temporary_settings({PREFECT_API_URL: f"{self.url('prefect')}/api", PREFECT_API_AUTH_STRING: auth}):
-            yield
+        return at_prefect(self.url("prefect"), self.composed.variables["STACK_PREFECT_PASSWORD"])
 
     def ask_for(self, flow: str, **parameters: object) -> UUID:
         """Ask for a run of a deployment."""
         with self.at_prefect():
-            return run_deployment(f"{flow}/{PROBLEM.model_name}", parameters=parameters, timeout=0).id
+            return run_of(flow, **parameters)
 
-    def finish(self, run_id: UUID) -> FlowRun:
+    def finish(self, run_id: UUID) -> None:
         """Wait until a run has ended well; one that has failed once is not waited for."""
-        with self.at_prefect(), get_client(sync_client=True) as client:
-            wait_until(
-                lambda: (found := client.read_flow_run(run_id).state).is_final() or found.name == "AwaitingRetry",
-                RUN_SECONDS,
-                lambda: f"{client.read_flow_run(run_id).state!r}\n{self.log('worker')}",
-            )
-            run = client.read_flow_run(run_id)
-        assert run.state.is_completed(), f"{run.state!r}\n{self.log('worker')}"
-        return run
+        with self.at_prefect():
+            finish_run(run_id, lambda: self.log("worker"), RUN_SECONDS)
 
     def _enter(self, program: Program) -> None:
         opened = running([program], self.composed.folder / "logs", START_SECONDS)
@@ -163,6 +150,39 @@ class Stack:
     def _is_up(self, name: str) -> bool:
         assert self._opened[name][1].is_alive, self.log(name)
         return self.composed.is_healthy(name)
+
+
+@contextmanager
+def at_prefect(url: str, password: str) -> Iterator[None]:
+    """Let Prefect's client of this process ask a server."""
+    with temporary_settings({PREFECT_API_URL: f"{url}/api", PREFECT_API_AUTH_STRING: f"admin:{password}"}):
+        yield
+
+
+def run_of(flow: str, **parameters: object) -> UUID:
+    """Ask for a run of a deployment."""
+    return run_deployment(f"{flow}/{PROBLEM.model_name}", parameters=parameters, timeout=0).id
+
+
+def finish_run(run_id: UUID, say: Callable[[], str], seconds: float) -> None:
+    """Wait until a run has ended well; one that has failed once is not waited for."""
+    with get_client(sync_client=True) as client:
+
+        def state() -> State:
+            return client.read_flow_run(run_id).state
+
+        wait_until(
+            lambda: (found := state()).is_final() or found.name == "AwaitingRetry",
+            seconds,
+            lambda: f"{state()}\n{say()}",
+        )
+        assert state().is_completed(), f"{state()!r}\n{say()}"
+
+
+def store_at(url: str) -> Any:
+    """Open a client of an S3 that takes any key."""
+    given = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
+    return boto3.client("s3", endpoint_url=url, **given)
 
 
 @contextmanager

@@ -7,10 +7,12 @@ import urllib.request
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pandas as pd
 import pytest
 
 from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.feast_online import OnlineFeatures
+from flightline.adapters.served_model import current_manifest
 from flightline.problem import PROBLEM
 from flightline.request_features import request_keys
 from flightline.settings import Settings
@@ -68,18 +70,25 @@ def test_each_prediction_is_in_postgresql(trained: Stack, instances: list[dict])
     assert not any("scheduled_flight" in one["missing_features"] for one in given)
 
 
-def test_the_same_training_without_servers_makes_the_same_model(trained: Stack, embedded: Embedded) -> None:
+def test_the_same_training_without_servers_learns_from_the_same_rows_and_makes_the_same_model(
+    trained: Stack, embedded: Embedded
+) -> None:
     with_servers = Settings(root=trained.flows.root, mlflow_tracking_uri=trained.url("mlflow"))
-    made = what_made_it(with_servers)
-    assert "model_sha256" in made
-    assert made == what_made_it(embedded.settings)
+    one, other = (registry.get_version(at, PROBLEM.model_name, "1").tags for at in (with_servers, embedded.settings))
+    for name in ("examples.parquet", "features.parquet"):
+        pd.testing.assert_frame_equal(
+            *(
+                pd.read_parquet(at.state_dir / "training_sets" / tags["training_set"][:16] / name)
+                for at, tags in ((with_servers, one), (embedded.settings, other))
+            ),
+            check_exact=True,
+        )
+    assert one["model_sha256"] == other["model_sha256"]
+    assert lineage(one) == lineage(other)
 
 
-def what_made_it(settings: Settings) -> dict[str, str]:
-    """Give the lineage of version 1, and the digest of its file, down to the byte."""
-    tags = registry.get_version(settings, PROBLEM.model_name, "1").tags
-    named = ("lineage.", "model_sha256", "training_set")
-    return {name: value for name, value in tags.items() if name.startswith(named)}
+def lineage(tags: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in tags.items() if name.startswith("lineage.")}
 
 
 def test_redis_and_a_registry_in_postgresql_give_the_features_of_the_embedded_files(
@@ -106,7 +115,7 @@ def test_a_service_without_servers_gives_the_same_predictions(
     trained: Stack, embedded: Embedded, instances: list[dict]
 ) -> None:
     body = {"instances": instances}
-    embedded.settings.serving_models_dir.mkdir()  # empty: its own watcher brings the champion
+    assert current_manifest(embedded.settings.serving_models_dir).version == "1"
     with running(embedded.settings.root, module="serving", PATH=os.environ["PATH"]) as service:
         wait_until(lambda: service.ask("/health/ready").status == 200, 120, lambda: service.log.read_text()[-2000:])
         alone = service.ask(PREDICT, body).json()["predictions"]
@@ -134,6 +143,11 @@ def test_another_version_takes_over_under_load_and_no_request_fails(trained: Sta
         assert (len(set(answer.probabilities)) == 1) == (answer.version == "2")
 
 
+def test_a_rollback_brings_the_first_version_back(trained: Stack) -> None:
+    trained.composed.run("worker", "python", "-m", "pipelines.champion", "rollback", "--why", "it says the same of all")
+    wait_until(lambda: version(trained) == "1", 60, lambda: trained.log("watcher"))
+
+
 def test_labels_that_become_known_join_the_predictions(trained: Stack) -> None:
     trained.set_clock(LATER)
     done = trained.composed.run("worker", "python", "-m", "pipelines.trigger", "--flow", "labels")
@@ -145,8 +159,7 @@ def test_labels_that_become_known_join_the_predictions(trained: Stack) -> None:
 def test_the_monitor_decides_about_what_was_served(trained: Stack) -> None:
     trained.finish(trained.ask_for("monitoring"))
     decision = json.loads((trained.flows.state_dir / "monitoring" / "latest_decision.json").read_text())
-    print(decision)
-    assert decision["decision"]["action"] in {"ok", "watch", "retrain"}
+    assert decision["decision"]["action"] in {"ok", "watch", "retrain"}, decision
 
 
 def test_prometheus_reads_the_service_and_no_rule_errs(trained: Stack) -> None:

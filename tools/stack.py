@@ -163,7 +163,29 @@ def show(compose: Compose) -> None:
     print('first training: make stack DO="exec worker python -m pipelines.trigger --flow training"')
 
 
-def _do(options: argparse.Namespace, state_dir: Path) -> int:
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="The stack of infra/stack/compose.yaml.")
+    commands = parser.add_subparsers(dest="what", required=True)
+    commands.add_parser("up", help="start everything")
+    commands.add_parser("down", help="stop everything").add_argument("--volumes", action="store_true")
+    commands.add_parser("do", help="a command of compose").add_argument("arguments", nargs=argparse.REMAINDER)
+    return parser.parse_args(arguments)
+
+
+def obey(options: argparse.Namespace, state_dir: Path) -> int:
+    """Do what the command line says; give the exit code.
+
+    Parameters
+    ----------
+    state_dir
+        Where the passwords are, or go.
+
+    Raises
+    ------
+    DockerError
+        If there is no stack yet, no Docker, or a part of it does not start.
+    """
     environment_file = state_dir / FILE
     if options.what == "up":
         for name in ensure_secrets(state_dir):
@@ -184,14 +206,8 @@ def _do(options: argparse.Namespace, state_dir: Path) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and do it."""
-    parser = argparse.ArgumentParser(description="The stack of infra/stack/compose.yaml.")
-    commands = parser.add_subparsers(dest="what", required=True)
-    commands.add_parser("up", help="start everything")
-    commands.add_parser("down", help="stop everything").add_argument("--volumes", action="store_true")
-    commands.add_parser("do", help="a command of compose").add_argument("arguments", nargs=argparse.REMAINDER)
-    options = parser.parse_args(arguments)
     try:
-        return _do(options, Settings(root=ROOT).state_dir)
+        return obey(parse(arguments), Settings(root=ROOT).state_dir)
     except DockerError as err:
         print(f"stack: {err}", file=sys.stderr)
         return 1

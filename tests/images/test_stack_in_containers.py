@@ -34,6 +34,12 @@ def test_all_of_it_is_up_and_the_service_waits_for_a_model(stack: ComposedStack)
     assert stack.service.ask("/health/ready").status == 503
 
 
+@pytest.mark.parametrize("name", ["mlflow", "prefect"])
+def test_the_pages_for_people_are_there_though_nothing_can_be_written(stack: ComposedStack, name: str) -> None:
+    with urllib.request.urlopen(f"{stack.url(name)}/", timeout=10) as answer:
+        assert "<html" in answer.read().decode().lower()
+
+
 @pytest.mark.parametrize("service", OWN)
 def test_what_is_our_own_runs_hardened(stack: ComposedStack, service: str) -> None:
     assert stack.inspect(service, "{{.HostConfig.ReadonlyRootfs}}") == "true"

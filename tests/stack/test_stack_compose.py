@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.stack.composed import COMPOSE, MissingVariableError, read_compose
-from tools.docker import CLIENTS
-from tools.stack import PAGES
+from tools.docker import CLIENTS, DockerError
+from tools.stack import PAGES, obey, parse
 from tools.stack_secrets import KEYS, PASSWORDS, ensure_secrets, read_environment
 
 TEXT = COMPOSE.read_text(encoding="utf-8")
@@ -67,6 +67,21 @@ def test_compose_itself_refuses_too(given: dict[str, str], tmp_path: Path) -> No
     assert done.returncode != 0
     assert "STACK_REDIS_PASSWORD" in done.stderr
     assert "make stack-up" in done.stderr
+
+
+def test_a_command_on_a_stack_that_was_never_started_says_what_starts_it(tmp_path: Path) -> None:
+    for asked in (["down"], ["do", "ps"]):
+        with pytest.raises(DockerError, match="make stack-up"):
+            obey(parse(asked), tmp_path)
+
+
+def test_starting_without_a_docker_that_answers_says_so_and_has_made_the_passwords(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    with pytest.raises(DockerError, match="no Docker daemon answers"):
+        obey(parse(["up"]), tmp_path)
+    assert (tmp_path / "stack.env").is_file()
 
 
 def test_every_password_that_is_made_is_asked_for_and_no_other() -> None:

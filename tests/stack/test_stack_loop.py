@@ -51,6 +51,12 @@ def test_before_the_first_training_the_service_lives_and_says_what_it_waits_for(
     assert "make train" in ready.body.decode()
 
 
+@pytest.mark.parametrize("name", ["mlflow", "prefect", "prometheus"])
+def test_the_pages_for_people_are_there(stack: Stack, name: str) -> None:
+    with urllib.request.urlopen(f"{stack.url(name)}/", timeout=10) as answer:
+        assert "<html" in answer.read().decode().lower()
+
+
 def test_a_training_by_the_deployment_is_served(trained: Stack) -> None:
     assert version(trained) == "1"
 

@@ -7,15 +7,18 @@ import urllib.request
 from datetime import UTC, datetime
 from uuid import UUID
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.feast_online import OnlineFeatures
+from flightline.adapters.model_files import load_model
 from flightline.adapters.served_model import current_manifest
 from flightline.problem import PROBLEM
 from flightline.request_features import request_keys
 from flightline.settings import Settings
+from pipelines.models import predict_with
 from serving.prediction import as_rows, columns_of
 from serving.schemas import Instance
 from tests.service_load import Load
@@ -79,18 +82,20 @@ def test_each_prediction_is_in_postgresql(trained: Stack, instances: list[dict])
 def test_the_same_training_without_servers_learns_from_the_same_rows_and_makes_the_same_model(
     trained: Stack, embedded: Embedded
 ) -> None:
+    """By content: the file of a model holds its time of writing, and a training set's key names the kind of store."""
     with_servers = Settings(root=trained.flows.root, mlflow_tracking_uri=trained.url("mlflow"))
-    one, other = (registry.get_version(at, PROBLEM.model_name, "1").tags for at in (with_servers, embedded.settings))
-    for name in ("examples.parquet", "features.parquet"):
-        pd.testing.assert_frame_equal(
-            *(
-                pd.read_parquet(at.state_dir / "training_sets" / tags["training_set"][:16] / name)
-                for at, tags in ((with_servers, one), (embedded.settings, other))
-            ),
-            check_exact=True,
-        )
-    assert one["model_sha256"] == other["model_sha256"]
-    assert lineage(one) == lineage(other)
+    sets, predicted, made = [], [], []
+    for settings in (with_servers, embedded.settings):
+        found = registry.get_version(settings, PROBLEM.model_name, "1")
+        folder = settings.state_dir / "training_sets" / found.tags["training_set"][:16]
+        sets.append([pd.read_parquet(folder / name) for name in ("examples.parquet", "features.parquet")])
+        model = load_model(registry.download_model(settings, found), found.tags["model_sha256"])
+        predicted.append(predict_with(model, PROBLEM, sets[0][1]))
+        made.append(lineage(found.tags))
+    for one, other in zip(*sets, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert np.array_equal(*predicted)
+    assert made[0] == made[1]
 
 
 def lineage(tags: dict[str, str]) -> dict[str, str]:

@@ -188,6 +188,19 @@ image: $(READY)  ## Build the images of service and flows and print what is in t
 image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
 
+##@ Stack
+.PHONY: stack-up
+stack-up: $(READY)  ## Start everything by compose: databases, MLflow, Prefect, worker, service, Prometheus, Grafana
+	@$(RUN) -m tools.stack up
+
+.PHONY: stack-down
+stack-down: $(READY)  ## Stop it and keep its volumes, or remove them too: make stack-down VOLUMES=remove
+	@$(RUN) -m tools.stack down $(if $(filter remove,$(VOLUMES)),--volumes)
+
+.PHONY: stack
+stack: $(READY)  ## Run a command of compose on it: make stack DO=ps, DO="logs worker", DO="exec worker ..."
+	@$(RUN) -m tools.stack do $(or $(DO),ps)
+
 ##@ On AWS (docs/deploy.md)
 .PHONY: infra-bootstrap
 infra-bootstrap: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
@@ -226,11 +239,15 @@ format: $(READY)  ## Format the code
 
 .PHONY: test
 test: $(READY)  ## Run every test (doctests too) but those of the images
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not docker"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not docker and not stack"
 
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not docker"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not docker and not stack"
+
+.PHONY: test-stack
+test-stack: $(READY) .tools/moto/.installed  ## Run the whole loop on the stack's servers, as processes of this machine
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/stack -rs --durations 5
 
 .PHONY: packages
 packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing

@@ -10,7 +10,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -19,19 +20,42 @@ _INSTALL = "Redis is not installed (Debian: apt-get install redis-server)"
 _START_SECONDS = 20
 
 
-@dataclass(frozen=True)
 class RedisServer:
-    """Where it listens."""
+    """A server in a folder; may be stopped and started again on its port, empty unless it keeps its values."""
 
-    port: int
+    def __init__(self, program: str, folder: Path, *, keeps: bool = False) -> None:
+        self.folder, self.port, self._program, self._keeps = folder, _free_port(), program, keeps
+        self._process: subprocess.Popen | None = None
 
     @property
     def address(self) -> str:
+        """Host and port, as Feast wants them."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
         return f"redis://:{PASSWORD}@{self.address}/0"
+
+    def start(self) -> None:
+        options = {"port": self.port, "bind": "127.0.0.1", "requirepass": PASSWORD, "save": ""}
+        options |= {"appendonly": "yes" if self._keeps else "no", "dir": str(self.folder)}
+        command = [self._program, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError(f"Redis did not start: {(self.folder / 'log').read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=20)
+        self._process = None
 
 
 def _free_port() -> int:
@@ -40,32 +64,22 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Run a server until the tests are over."""
+@contextmanager
+def run_redis(folder: Path, *, keeps: bool = False) -> Iterator[RedisServer]:
+    """Run a server of its own until the block ends."""
     program = shutil.which("redis-server")
     if program is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_INSTALL)
-    server = RedisServer(_free_port())
-    folder = tmp_path_factory.mktemp("redis")
-    options = {"port": server.port, "bind": "127.0.0.1", "requirepass": PASSWORD, "appendonly": "no", "save": ""}
-    command = [program, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+    server = RedisServer(program, folder, keeps=keeps)
     try:
-        _wait(server, process, folder / "log")
+        server.start()
         yield server
     finally:
-        process.terminate()
-        process.wait(timeout=20)
+        server.stop()
 
 
-def _wait(server: RedisServer, process: subprocess.Popen, log) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"Redis did not start: {log.read_text()[-2000:]}")
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Run a server until the tests are over; leave it running."""
+    with run_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server

@@ -106,7 +106,8 @@ class Load:
     def _ask(self, connection: http.client.HTTPConnection) -> None:
         with self._lock:
             self.account.sent += 1
-        connection.request("POST", PREDICT, self._body, {"content-type": "application/json"})
+        key = {"authorization": f"Bearer {self._service.key}"} if self._service.key else {}
+        connection.request("POST", PREDICT, self._body, {"content-type": "application/json"} | key)
         answer = connection.getresponse()
         content = json.loads(answer.read())
         with self._lock:

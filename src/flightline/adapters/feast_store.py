@@ -180,6 +180,11 @@ def activate(settings: Settings, folder: Path) -> None:
     unfinished.replace(link)
 
 
+def is_registered(settings: Settings, service: str) -> bool:
+    """Say whether the registry knows a feature service, whatever it means there."""
+    return service in {found.name for found in open_store(settings).list_feature_services()}
+
+
 def apply(settings: Settings) -> list[str]:
     """Register the declarations, and remove what is declared no more.
 

@@ -1,0 +1,160 @@
+"""What infra/stack/compose.yaml says, unstarted: passwords, limits, who reaches whom; and that compose takes it."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.stack.composed import COMPOSE, MissingVariableError, read_compose
+from tools.docker import CLIENTS, DockerError
+from tools.stack import PAGES, obey, parse
+from tools.stack_secrets import KEYS, PASSWORDS, ensure_secrets, read_environment
+
+TEXT = COMPOSE.read_text(encoding="utf-8")
+NEEDED = sorted(set(re.findall(r"\$\{(\w+):\?", TEXT)))
+# What runs once, and the watcher, whose end the service outlives: compose starts it again, and nobody waits for it.
+UNASKED = {"setup", "declarations", "watcher"}
+OWN = {"setup", "declarations", "mlflow", "prefect", "worker", "service", "watcher"}
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, str]:
+    ensure_secrets(tmp_path)
+    return read_environment(tmp_path / "stack.env")
+
+
+@pytest.fixture
+def services(given: dict[str, str]) -> dict[str, dict]:
+    return read_compose(given)["services"]
+
+
+def compose_program() -> list[str]:
+    for client in filter(None, map(shutil.which, CLIENTS)):
+        if subprocess.run([client, "compose", "version"], capture_output=True, check=False).returncode == 0:
+            return [client, "compose"]
+    older = shutil.which("docker-compose")
+    if older is None:
+        said = "compose is not on this machine (Debian: apt-get install docker-compose)"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(said)
+    return [older]
+
+
+def config(environment_file: Path) -> "subprocess.CompletedProcess[str]":
+    command = [*compose_program(), "--env-file", str(environment_file), "--file", str(COMPOSE), "config"]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=bare)
+
+
+def test_compose_takes_it(given: dict[str, str], tmp_path: Path) -> None:
+    done = config(tmp_path / "stack.env")
+    assert done.returncode == 0, done.stderr
+    assert "no-new-privileges" in done.stdout
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_without_a_password_it_refuses_to_start_and_says_what_to_do(name: str, given: dict, tmp_path: Path) -> None:
+    with pytest.raises(MissingVariableError, match=name):
+        read_compose({known: value for known, value in given.items() if known != name})
+
+
+def test_compose_itself_refuses_too(given: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "stack.env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in given.items() if name != "STACK_REDIS_PASSWORD"))
+    done = config(file)
+    assert done.returncode != 0
+    assert "STACK_REDIS_PASSWORD" in done.stderr
+    assert "make stack-up" in done.stderr
+
+
+def test_a_command_on_a_stack_that_was_never_started_says_what_starts_it(tmp_path: Path) -> None:
+    for asked in (["down"], ["do", "ps"]):
+        with pytest.raises(DockerError, match="make stack-up"):
+            obey(parse(asked), tmp_path)
+
+
+def test_starting_without_a_docker_that_answers_says_so_and_has_made_the_passwords(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    with pytest.raises(DockerError, match="no Docker daemon answers"):
+        obey(parse(["up"]), tmp_path)
+    assert (tmp_path / "stack.env").is_file()
+
+
+def test_every_password_that_is_made_is_asked_for_and_no_other() -> None:
+    assert set(NEEDED) == {*PASSWORDS, *KEYS.values()}
+
+
+def test_no_password_has_a_default() -> None:
+    assert re.findall(r"\$\{\w*(?:PASSWORD|SECRET|KEY|SHA256)\w*(?::-[^}]+)?\}", TEXT) == []
+    literal = re.findall(r"^\s+\w*(?:PASSWORD|SECRET)\w*: (?!\$\{|&|\*)(.+)$", TEXT, re.MULTILINE)
+    assert literal == []
+
+
+def test_every_port_is_open_to_this_machine_alone(services: dict[str, dict]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert len(ports) == len(PAGES)
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+
+def test_every_service_is_bounded_and_can_gain_no_right(services: dict[str, dict]) -> None:
+    for name, service in services.items():
+        assert service["mem_limit"], name
+        assert service["pids_limit"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["logging"]["options"]["max-size"], name
+
+
+def test_what_is_our_own_is_read_only_and_gets_no_right_back(services: dict[str, dict]) -> None:
+    for name in OWN:
+        assert services[name]["read_only"] is True, name
+        assert services[name]["tmpfs"] == ["/tmp"], name
+        assert "cap_add" not in services[name], name
+
+
+def test_images_of_others_are_pinned(services: dict[str, dict]) -> None:
+    others = {name: service["image"] for name, service in services.items() if name not in OWN}
+    assert len(others) == 5
+    assert [image for image in others.values() if not re.fullmatch(r"[\w./-]+:v?\d+(\.\d+)+[\w.-]*", image)] == []
+
+
+def test_every_service_that_goes_on_is_asked_whether_it_is_well(services: dict[str, dict]) -> None:
+    assert {name for name, service in services.items() if "healthcheck" not in service} == UNASKED
+
+
+def test_nobody_reaches_what_it_does_not_need(given: dict[str, str], services: dict[str, dict]) -> None:
+    on = {name: set(service["networks"]) for name, service in services.items()}
+
+    def reached_by(name: str) -> set[str]:
+        return {other for other, networks in on.items() if networks & on[name]} - {name}
+
+    assert reached_by("postgres") == {"setup", "declarations", "mlflow", "prefect", "worker", "service"}
+    assert reached_by("redis") == {"declarations", "worker", "service"}
+    assert reached_by("artifacts") == {"mlflow"}
+    assert reached_by("grafana") == {"prometheus"}
+    assert reached_by("prometheus") == {"service", "grafana"}
+    assert reached_by("watcher") == {"mlflow", "prefect", "worker"}
+    networks = read_compose(given)["networks"]
+    assert {name for name, options in networks.items() if options.get("internal")} == {
+        "database",
+        "features",
+        "artifacts",
+    }
+
+
+def test_the_private_key_is_the_workers_alone(services: dict[str, dict]) -> None:
+    def holds(service: dict, folder: str) -> bool:
+        return any(f"/{folder}:" in volume for volume in service.get("volumes", []))
+
+    assert {name for name, service in services.items() if holds(service, "signing")} == {"worker"}
+    assert {name for name, service in services.items() if holds(service, "public")} == {"service", "watcher"}
+
+
+def test_only_the_service_and_prometheus_know_keys_of_the_service(services: dict[str, dict]) -> None:
+    told = {name for name, service in services.items() if "API_KEYS" in str(service.get("environment"))}
+    assert told == {"service"}
+    assert {name for name, service in services.items() if "metrics_key" in service.get("secrets", [])} == {"prometheus"}

@@ -1,0 +1,118 @@
+"""What the stack promises when a part of it is gone, or asked by somebody without a password; each part comes back."""
+
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+
+import psycopg
+import pytest
+
+from pipelines.processes import answers
+from tests.service_load import Load
+from tests.small_service import PREDICT, STATUS
+from tests.stack.servers import Stack, wait_until
+
+READY = "/health/ready"
+
+
+def without_ids(stack: Stack, instances: list[dict]) -> list[dict]:
+    given = stack.service.ask(PREDICT, {"instances": instances}).json()["predictions"]
+    return [{name: value for name, value in one.items() if name != "prediction_id"} for one in given]
+
+
+def test_the_service_does_not_start_without_an_api_key(trained: Stack) -> None:
+    environment = trained.composed.environment("service")
+    bare = {name: value for name, value in environment.items() if "API_KEYS" not in name}
+    done = subprocess.run(
+        trained.composed.command("service"), cwd=trained.composed.root("service"), env=bare, capture_output=True,
+        text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "make api-key" in done.stderr + done.stdout
+
+
+def test_the_service_answers_nobody_without_a_key(trained: Stack, instances: list[dict]) -> None:
+    for key in ("Bearer ", "Bearer fl_wrong"):
+        assert trained.service.ask(PREDICT, {"instances": instances[:1]}, authorization=key).status == 401
+
+
+def test_prefect_answers_nobody_without_its_password(trained: Stack) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{trained.url('prefect')}/api/admin/version", timeout=10)
+
+
+@pytest.mark.parametrize(("user", "other"), [("mlflow", "predictions"), ("prefect_database", "mlflow")])
+def test_a_user_of_postgresql_enters_its_own_database_alone(trained: Stack, user: str, other: str) -> None:
+    password = trained.composed.variables[f"STACK_{user.upper()}_PASSWORD"]
+    name = user.removesuffix("_database")
+    url = f"postgresql://{name}:{password}@127.0.0.1:{trained.postgres.port}/"
+    psycopg.connect(url + name).close()
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(url + other)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(url.replace(password, "guessed") + name)
+
+
+def test_a_setup_that_is_run_again_changes_nothing(trained: Stack, instances: list[dict]) -> None:
+    before, logged = without_ids(trained, instances), trained.logged()
+    assert "is there" in trained.composed.run("setup").stdout
+    assert "is registered" in trained.composed.run("declarations").stdout
+    assert without_ids(trained, instances) == before
+    assert logged <= trained.logged()
+
+
+def test_without_redis_the_service_says_so_and_goes_on_with_what_redis_kept(
+    trained: Stack, instances: list[dict]
+) -> None:
+    before = without_ids(trained, instances)
+    trained.redis.stop()
+    try:
+        refused = trained.service.ask(PREDICT, {"instances": instances})
+        assert refused.status == 503
+        assert "online store" in refused.body.decode()
+        assert trained.service.ask("/health/live").status == 200
+    finally:
+        trained.redis.start()
+    wait_until(lambda: trained.service.ask(READY).status == 200, 90, lambda: trained.log("service"))
+    assert without_ids(trained, instances) == before
+
+
+def test_a_crash_of_postgresql_loses_no_acknowledged_prediction(trained: Stack, instances: list[dict]) -> None:
+    with Load(trained.service, instances[:2], clients=2) as load:
+        load.wait_for(20)
+        trained.postgres.stop(signal.SIGQUIT)
+        wait_until(lambda: load.account.failed, 30, lambda: load.account.failed)
+        assert trained.service.ask("/health/live").status == 200
+        trained.postgres.start()
+        load.wait_for(20, seconds=90)
+    assert [why for why in load.account.failed if not why.startswith("503 ")] == []
+    assert set(load.account.ids) <= trained.logged()
+    wait_until(lambda: trained.composed.is_healthy("prefect"), 60, lambda: trained.log("prefect"))
+    wait_until(lambda: trained.composed.is_healthy("worker"), 60, lambda: trained.log("worker"))
+    trained.finish(trained.ask_for("data-check"))
+
+
+def test_without_mlflow_a_service_that_starts_again_has_the_last_good_model(
+    trained: Stack, instances: list[dict]
+) -> None:
+    version = trained.service.ask(STATUS).json()["version"]
+    trained.stop("mlflow")
+    trained.stop("service")
+    trained.start("service")
+    try:
+        wait_until(lambda: trained.service.ask(READY).status == 200, 90, lambda: trained.log("service"))
+        assert trained.service.ask(STATUS).json()["version"] == version
+        assert trained.service.ask(PREDICT, {"instances": instances}).status == 200
+    finally:
+        trained.start("mlflow")
+    assert answers(f"{trained.url('mlflow')}/health")
+
+
+def test_what_prometheus_cannot_read_is_down(trained: Stack) -> None:
+    """The key is the one guard between /metrics and the network: a wrong one is a target that is down."""
+    assert trained.service.ask("/metrics", authorization="Bearer fl_wrong").status == 401
+    key = (trained.composed.folder / "stack" / "metrics_key").read_text()
+    assert trained.service.ask("/metrics", authorization=f"Bearer {key}").status == 200
+    assert os.stat(trained.composed.folder / "stack").st_mode & 0o077 == 0

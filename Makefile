@@ -324,6 +324,15 @@ workflow-summary:  ## Show a file on the run's page: make workflow-summary FILE=
 workflow-comment:  ## Write a file onto the pull request, or renew it there: make workflow-comment TITLE=train-report FILE=report.md
 	@$(PYTHON) -m tools.pull_request_comment --title "$(TITLE)" --file "$(FILE)"
 
+# The plan's own exit codes: 0 no change, 2 changes, 1 an error.
+.PHONY: workflow-plan
+workflow-plan: $(READY)  ## Write an environment's plan to .state/terraform/ENV-plan.md: make workflow-plan ENV=staging DRIFT=fail
+	@mkdir -p .state/terraform; plan=.state/terraform/$(ENV)-plan.md; code=0; \
+	$(RUN) -m tools.deploy plan --environment "$(ENV)" > $$plan || code=$$?; \
+	tee --append "$${GITHUB_STEP_SUMMARY:-/dev/null}" < $$plan; \
+	if [ $$code = 2 ]; then [ "$(DRIFT)" != fail ] || { echo "workflow-plan: $(ENV) is not as the code says"; exit 2; }; \
+	else exit $$code; fi
+
 ##@ Help
 .PHONY: help
 help:  ## Print this

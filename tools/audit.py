@@ -46,7 +46,9 @@ class Audit:
 
 def pins(lock: Path) -> set[str]:
     """Read what a lock pins, as "name==version"."""
-    return set(re.findall(r"^([a-z0-9][\w.-]*(?:\[[^]]*\])?==[^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+    return set(
+        re.findall(r"^([a-z0-9][\w.-]*(?:\[[^]]*\])?==[^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 def locks_to_audit(folder: Path) -> list[Path]:
@@ -71,7 +73,9 @@ def accepted(file: Path, today: datetime.date) -> list[str]:
         if not {"id", "until", "reason"} <= entry.keys() or not entry["reason"]:
             raise ValueError(f"{file.name}: {entry} needs id, until (a date) and reason")
         if entry["until"] < today:
-            raise ValueError(f"{file.name}: {entry['id']} was accepted until {entry['until']}: update the package, or decide anew")
+            raise ValueError(
+                f"{file.name}: {entry['id']} was accepted until {entry['until']}: update the package, or decide anew"
+            )
     return [entry["id"] for entry in entries]
 
 
@@ -116,7 +120,9 @@ def report(results: Mapping[Path, Audit | NotAudited]) -> int:
         for name, ids in result.advisories.items():
             print(f"    {name}: {', '.join(ids)}")
     if any(isinstance(each, Audit) and each.advisories for each in results.values()):
-        print("audit: VULNERABLE: raise the bound in pyproject.toml or locks/*.in, then make lock; or accept it for a time")
+        print(
+            "audit: VULNERABLE: raise the bound in pyproject.toml or locks/*.in, then make lock; or accept it for a time"
+        )
         print(f"  in locks/{ACCEPTED.name}, with the reason")
         return VULNERABLE
     if any(isinstance(each, NotAudited) for each in results.values()):

@@ -98,13 +98,7 @@ def marker(title: str) -> str:
 
 
 def text_of(title: str, report: str | None, run_url: str, commit: str) -> str:
-    """Give the comment: the report, cut to length and without mentions; or that there is none.
-
-    Examples
-    --------
-    >>> text_of("plan", "| @all |", "https://x/1", "0123456789").splitlines()[2]
-    '| @\\u200ball |'
-    """
+    """Give the comment: the report, cut to length and without mentions; or that there is none."""
     if report is None:
         body = "The run failed before it could report."
     else:
@@ -143,14 +137,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and write the comment; 1 after an error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--title", required=True, help="of a-z and hyphen; one comment for each")
-    parser.add_argument("--file", type=Path, required=True, help="the report; says that the run failed if it is missing")
+    parser.add_argument(
+        "--file", type=Path, required=True, help="the report; says that the run failed if it is missing"
+    )
     given = parser.parse_args(arguments)
     try:
         event = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
         github = GitHub(os.environ["GITHUB_API_URL"], os.environ["GITHUB_REPOSITORY"], os.environ["GITHUB_TOKEN"])
         numbers = pull_requests(github, event)
         if not numbers:
-            print("comment: SKIPPED, no open pull request has the tested commit as its head: it was pushed over or closed")
+            print(
+                "comment: SKIPPED, no open pull request has the tested commit as its head: it was pushed over or closed"
+            )
         report = given.file.read_text(encoding="utf-8", errors="replace") if given.file.is_file() else None
         body = text_of(given.title, report, run_url_of(event), tested_commit(event)[2])
         for number in numbers:

@@ -66,7 +66,9 @@ def in_history(gitleaks: Path, root: Path) -> tuple[int, list[dict[str, Any]]]:
     if counted.returncode:
         raise ScanError(f"{root} is no git repository, so its history cannot be looked at: {counted.stderr.strip()}")
     if git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true":
-        raise ScanError("this clone is shallow: fetch the whole history (git fetch --unshallow; checkout: fetch-depth: 0)")
+        raise ScanError(
+            "this clone is shallow: fetch the whole history (git fetch --unshallow; checkout: fetch-depth: 0)"
+        )
     return int(counted.stdout), scan(gitleaks, root, root, "git", "--log-opts=--all", ".")
 
 
@@ -86,9 +88,10 @@ def main(arguments: list[str] | None = None) -> int:
     for each in in_tree:
         print(f"  {each['File']}:{each['StartLine']}: {each['Description']} ({each['RuleID']})")
     for each in in_commits:
-        print(f"  commit {each['Commit'][:10]}, {each['File']}:{each['StartLine']}: {each['Description']} ({each['RuleID']})")
+        place = f"commit {each['Commit'][:10]}, {each['File']}:{each['StartLine']}"
+        print(f"  {place}: {each['Description']} ({each['RuleID']})")
     if in_tree or in_commits:
-        print("secrets-scan: FOUND. Revoke the secret first: a history that was pushed is public, and rewriting it undoes nothing.")
+        print("secrets-scan: FOUND. Revoke the secret first: rewriting a history that was pushed takes nothing back.")
         print(f"  If it is none, say so in {ALLOWED}, with the reason.")
         return FOUND
     print(f"secrets-scan: no secret in {files} files and {commits} commits")

@@ -37,7 +37,9 @@ def reasons_to_skip(needed: Sequence[str], variables: Mapping[str, str], event: 
     head = (request.get("head") or {}).get("repo") or {}
     base = (request.get("base") or {}).get("repo") or {}
     if request and head.get("full_name") != base.get("full_name"):
-        reasons.append(f"the pull request comes from {head.get('full_name', 'a fork')}: GitHub gives it no token for AWS")
+        reasons.append(
+            f"the pull request comes from {head.get('full_name', 'a fork')}: GitHub gives it no token for AWS"
+        )
     elif (request.get("user") or {}).get("login") == "dependabot[bot]":
         reasons.append("GitHub gives pull requests of dependabot no token for AWS")
     if missing := [name for name in needed if not variables.get(name)]:

@@ -196,7 +196,13 @@ def run_workflow(
     (scratch / "bin" / "make").write_text(f'#!/bin/sh\nexec {stand_in} make "$@"\n')
     (scratch / "bin" / "make").chmod(0o755)
     command = [str(ACT), event_name, "--workflows", f".github/workflows/{name}.yml"]
-    command += ["--eventpath", str(scratch / "event.json"), "--platform", "ubuntu-24.04=-self-hosted", "--no-cache-server"]
+    command += [
+        "--eventpath",
+        str(scratch / "event.json"),
+        "--platform",
+        "ubuntu-24.04=-self-hosted",
+        "--no-cache-server",
+    ]
     command += ["--action-offline-mode", "--actor", "ada", "--secret", "GITHUB_TOKEN=token-of-the-run"]
     command += [part for each in _stub_actions(scratch / "actions", stand_in) for part in ("--local-repository", each)]
     command += [part for key, value in (variables or {}).items() for part in ("--var", f"{key}={value}")]

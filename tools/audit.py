@@ -120,10 +120,8 @@ def report(results: Mapping[Path, Audit | NotAudited]) -> int:
         for name, ids in result.advisories.items():
             print(f"    {name}: {', '.join(ids)}")
     if any(isinstance(each, Audit) and each.advisories for each in results.values()):
-        print(
-            "audit: VULNERABLE: raise the bound in pyproject.toml or locks/*.in, then make lock; or accept it for a time"
-        )
-        print(f"  in locks/{ACCEPTED.name}, with the reason")
+        print("audit: VULNERABLE: raise the bound in pyproject.toml or locks/*.in and run make lock;")
+        print(f"  or accept it for a time in locks/{ACCEPTED.name}, with the reason")
         return VULNERABLE
     if any(isinstance(each, NotAudited) for each in results.values()):
         print("audit: NOT AUDITED: the advisory service was not heard about all packages, so nothing is known of them")

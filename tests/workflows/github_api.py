@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -46,7 +47,7 @@ class GitHubApi:
                 self.comments[int(number)].append(comment | body)
                 return comment
             case "PATCH", ["issues", "comments", found]:
-                (comment,) = (each for each in sum(self.comments.values(), []) if each["id"] == int(found))
+                (comment,) = (each for each in chain.from_iterable(self.comments.values()) if each["id"] == int(found))
                 return comment.update(body)
         raise LookupError(path)
 

@@ -17,7 +17,8 @@ from tests.workflows.act import PROJECT
 from tools.audit import locks_to_audit, pins
 
 HASH = "sha256:" + "a" * 64
-LOCK = f"first==1.0 \\\n    --hash={HASH}\nsecond==2.0 ; sys_platform == 'win32' \\\n    --hash={HASH}\nthird==3.0 \\\n    --hash={HASH}\n"
+PINS = ("first==1.0", "second==2.0 ; sys_platform == 'win32'", "third==3.0")
+LOCK = "".join(f"{pin} \\\n    --hash={HASH}\n" for pin in PINS)
 ADVISORY = {
     "id": "PYSEC-2026-1",
     "modified": "2026-01-01T00:00:00Z",

@@ -9,7 +9,8 @@ REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/flightline"
 SERVICE, FLOWS = f"{REPOSITORY}/service@sha256:{'a' * 64}", f"{REPOSITORY}/flows@sha256:{'b' * 64}"
 PUSHED = {
     "image-push": {
-        "service": SERVICE, "service_digest": SERVICE.split("@")[1], "flows": FLOWS, "flows_digest": FLOWS.split("@")[1],
+        "service": SERVICE, "service_digest": SERVICE.split("@")[1],
+        "flows": FLOWS, "flows_digest": FLOWS.split("@")[1],
     }
 }  # fmt: skip
 LOGIN, ROLE = "aws-actions/amazon-ecr-login", "aws-actions/configure-aws-credentials"

@@ -108,4 +108,4 @@ def test_each_exception_is_narrow_and_has_its_reason():
     for entry in entries:
         assert len(entry["description"].split()) > 5
         assert entry["condition"] == "AND"
-        assert entry["targetRules"] and entry["paths"] and entry["regexes"]
+        assert all(entry[bound] for bound in ("targetRules", "paths", "regexes"))

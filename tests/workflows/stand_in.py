@@ -62,7 +62,8 @@ def run_really(plan, arguments):
         if (Path(plan["project"]) / name).is_dir() and not Path(name).exists():
             Path(name).symlink_to(Path(plan["project"]) / name)
     # Installed already: newer only because the checkout is.
-    old = [part for name in [".venv/.installed", *Path().glob(".tools/*/.installed")] for part in ("-o", str(name))]
+    installed = [".venv/.installed", ".tools/bin/uv", *Path().glob(".tools/*/.installed")]
+    old = [part for name in installed for part in ("-o", str(name))]
     environment = {**os.environ, **plan["environment"], "GITHUB_STEP_SUMMARY": str(page)}
     done = subprocess.run([plan["make"], *old, *arguments], env=environment, check=False)
     if page.is_file():

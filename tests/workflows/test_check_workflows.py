@@ -24,7 +24,7 @@ RIGHTS = {
 
 def check(root):
     """Run the target in a copy, with the tools that are installed already."""
-    installed = "Makefile", ".tools/workflows/.installed"
+    installed = ".tools/bin/uv", ".tools/workflows/.installed"
     command = ["make", *(part for name in installed for part in ("-o", name)), "check-workflows"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS", "GITHUB_"))}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)

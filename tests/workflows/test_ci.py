@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.workflows.act import PROJECT, event, workflow
+from tests.workflows.act import PROJECT, REAL, event, workflow
 
 LAST = "ci"
 
@@ -56,6 +56,13 @@ def test_a_step_that_fails_stops_its_job_and_the_last_job_tells(act, number):
     assert f"verdict: {passed} of {len(JOBS)} jobs passed" in run.log
     assert all(f"| {job} | failure |" in run.summary for job in broken)
     assert re.search(r"\[ci/ci +\] .*Job failed", run.log)
+
+
+def test_the_real_make_can_take_the_recorders_place(act):
+    run = act("ci", "pull_request", event("pull_request"), job="lint", real=[*REAL, "check-workflows"])
+    assert run.code == 0, run.log
+    assert "No findings to report" in run.log
+    assert run.made("lint") == steps_of("lint")
 
 
 def test_advisories_that_cannot_be_reached_stop_main_and_not_a_pull_request(act):

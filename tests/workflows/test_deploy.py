@@ -117,4 +117,15 @@ def test_a_person_stands_before_production():
         "staging": "staging",
         "production": "production",
     }
-    assert "staging" in jobs["production"]["needs"]
+
+
+def test_each_job_waits_for_the_one_before():
+    # act starts nothing after a job that failed, whether it was waited for or not; GitHub does.
+    needs = {name: job.get("needs", []) for name, job in workflow("deploy")["jobs"].items()}
+    assert needs == {
+        "ci": [],
+        "ready": [],
+        "publish": ["ci", "ready"],
+        "staging": ["publish"],
+        "production": ["publish", "staging"],
+    }

@@ -25,7 +25,7 @@ from tests.deploy.containers import Place, RunningTask, start_task
 
 RUN = ("stable", "canary", "mlflow", "prefect")
 TRIES = 3  # as many as ECS's circuit breaker waits for at least
-HEALTHY_SECONDS = 90
+HEALTHY_SECONDS = 240
 
 
 @dataclass

@@ -83,6 +83,13 @@ module "worker" {
   }]
 }
 
+# Of all tasks this one alone signs: it registers what it trains.
+resource "aws_iam_role_policy" "sign" {
+  name   = "sign"
+  role   = module.worker.task_role_name
+  policy = var.sign_policy
+}
+
 resource "aws_ecs_service" "worker" {
   name            = "${var.name}-worker"
   cluster         = var.cluster_arn

@@ -1,4 +1,4 @@
-"""An account with nothing in it, and then: deploy, bootstrap, break, roll back, destroy. The tests go on from one another."""
+"""An account with nothing in it, and then: deploy, bootstrap, break, roll back, destroy. Each goes on from the last."""
 
 import json
 

@@ -66,7 +66,7 @@ def _watch(environment: Environment, service: Service, started: datetime, second
     while True:
         service.smoke()
         _demand_quiet_alarms(environment)
-        told = _judge(_metrics(environment, started, "canary"))
+        told = judge(_metrics(environment, started, "canary"))
         if time.monotonic() >= end:
             break
         time.sleep(min(LOOK_SECONDS, max(0.0, end - time.monotonic())))
@@ -74,7 +74,7 @@ def _watch(environment: Environment, service: Service, started: datetime, second
     def enough() -> str | None:
         service.smoke()
         seen = _metrics(environment, started, "canary")
-        _judge(seen)
+        judge(seen)
         return None if seen["answers"] >= LEAST_ANSWERS else f"the canary gave {seen['answers']:.0f} answers"
 
     wait_until(enough, 300, f"{LEAST_ANSWERS} answers of the canary in CloudWatch")
@@ -89,7 +89,7 @@ def _demand_quiet_alarms(environment: Environment) -> None:
         raise DeployError("alarm: " + "; ".join(loud))
 
 
-def _judge(seen: Mapping[str, float]) -> str:
+def judge(seen: Mapping[str, float]) -> str:
     """Demand few errors and short times of what was answered so far.
 
     Raises

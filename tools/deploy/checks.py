@@ -16,6 +16,8 @@ from tools.deploy.steps import DeployError, wait_until
 TIMEOUT_SECONDS = 20
 ALIVE_SECONDS = 300
 READY_SECONDS = 300
+# A refusal may pass, as when the registry did not give the whole file; one that stays is the model's.
+REFUSED_SECONDS = 20
 PREDICTIONS = 20
 # The bound that infra/modules/alarms has, over the internet from wherever this runs.
 SLOWEST_SECONDS = 1.0
@@ -100,8 +102,27 @@ class Service:
         return str(found.json().get("reason") or "no reason given")
 
     def wait_until_ready(self, seconds: float = READY_SECONDS) -> None:
-        """Wait until predictions can be had; a new task brings its model first."""
-        wait_until(self.why_not_ready, seconds, f"{self.url} ready")
+        """Wait until predictions can be had; a new task brings its model first.
+
+        Raises
+        ------
+        ModelError
+            If it goes on refusing the champion, and has no other model.
+        """
+        refusing_since: list[float] = []
+
+        def look() -> str | None:
+            why = self.why_not_ready()
+            refused = self.status().get("refused") if why else None
+            if not refused:
+                refusing_since.clear()
+                return why
+            refusing_since.append(time.monotonic())
+            if refusing_since[-1] - refusing_since[0] > REFUSED_SECONDS:
+                raise ModelError(f"model version {refused['version']} is refused: {refused['reason']}")
+            return why
+
+        wait_until(look, seconds, f"{self.url} ready")
 
     def status(self) -> dict[str, Any]:
         """Ask what it serves."""

@@ -156,7 +156,8 @@ class Environment:
     def write_record(self, record: Record) -> None:
         """Write what is live; the bucket keeps former versions."""
         body = json.dumps(asdict(record), indent=2).encode()
-        self.client("s3").put_object(**self._place(), Body=body, ContentType="application/json")
+        # Not by the environment's key: who only plans may read it too, and it holds no secret.
+        self.client("s3").put_object(**self._place(), Body=body, ServerSideEncryption="AES256")
 
     def api_key(self) -> str:
         """Read the key of the smoke test."""

@@ -24,8 +24,10 @@ module "server" {
       PREFECT_SERVER_DATABASE_NAME     = "prefect"
       PREFECT_SERVER_ANALYTICS_ENABLED = "false"
       PREFECT_HOME                     = "/srv/flightline/.state/prefect"
-      PGSSLMODE                        = "require"
-      DO_NOT_TRACK                     = "true"
+      # Its pages are written out when it starts; the image cannot be written to.
+      PREFECT_UI_STATIC_DIRECTORY = "/tmp/prefect-ui"
+      PGSSLMODE                   = "require"
+      DO_NOT_TRACK                = "true"
     }
     secrets = { PREFECT_SERVER_DATABASE_PASSWORD = "${var.database_secret_arn}:password::" }
     ports   = [4200]

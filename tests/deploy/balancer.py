@@ -42,10 +42,14 @@ class Balancer(ThreadingHTTPServer):
         self._thread.start()
         return self
 
+    def listeners(self) -> list[dict[str, Any]]:
+        """Give the listeners of the one load balancer."""
+        (balancer,) = self.elbv2.describe_load_balancers()["LoadBalancers"]
+        return self.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+
     def choose(self) -> tuple[str, str]:
         """Give the track that answers next, by the listener's weights, and the address of one of its tasks."""
-        (balancer,) = self.elbv2.describe_load_balancers()["LoadBalancers"]
-        (listener,) = self.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+        (listener,) = self.listeners()
         groups = listener["DefaultActions"][0]["ForwardConfig"]["TargetGroups"]
         weights = {one["TargetGroupArn"].split("/")[1].rsplit("-", 1)[-1]: one["Weight"] for one in groups}
         (track,) = random.choices(list(weights), list(weights.values()))

@@ -14,12 +14,12 @@ import pytest
 from tests.deploy import images, stores
 from tests.deploy.balancer import Balancer
 from tests.deploy.containers import Place
-from tests.deploy.project import Project, make_project
+from tests.deploy.project import Project, Ran, make_project
 from tests.deploy.stand_in import StandIn
 from tests.images import conftest as of_images
 from tests.infra.cloud import HOST_NAME, MOTO, REGION, STATE_BUCKET, demand, free_port, running
 from tools.docker import Docker
-from tools.terraform import ROOT, find_terraform
+from tools.terraform import ROOT, Terraform, find_terraform
 
 ENVIRONMENT = "flightline-staging"
 # Fixtures, which pytest finds by these names.
@@ -49,7 +49,12 @@ class World:
     def client(self, service: str) -> Any:
         return boto3.client(service)
 
-    def make(self, target: str, **variables: str):
+    @property
+    def terraform(self) -> Terraform:
+        """Terraform as the commands in the copy of the project left it."""
+        return Terraform(self.project.root / "infra", self.project.root / ".state" / "terraform" / "staging")
+
+    def make(self, target: str, **variables: str) -> Ran:
         started = time.monotonic()
         ran = self.project.make(target, **variables)
         print(f"# make {target}: {time.monotonic() - started:.0f} s", flush=True)

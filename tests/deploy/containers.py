@@ -51,7 +51,8 @@ class RunningTask:
     volumes: list[str]
     address: str
 
-    def _inspect(self, what: str) -> str:
+    def inspect(self, what: str) -> str:
+        """Give one field of the first container, as `docker inspect --format` names it."""
         return self.place.docker.run("inspect", "--format", what, self.names[0], check=False).stdout.strip()
 
     def logs(self) -> list[str]:
@@ -63,9 +64,9 @@ class RunningTask:
         """Wait until its health check passes; give why it does not, or nothing."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self._inspect("{{.State.Running}}") != "true":
+            if self.inspect("{{.State.Running}}") != "true":
                 tail = " | ".join(self.logs()[-5:])
-                return f"essential container exited with {self._inspect('{{.State.ExitCode}}')}: {tail}"
+                return f"essential container exited with {self.inspect('{{.State.ExitCode}}')}: {tail}"
             if self._is_healthy():
                 return ""
             time.sleep(0.5)
@@ -122,7 +123,7 @@ def start_task(
         demand_declared(place.docker, container)
         place.docker.run("run", "--detach", "--name", name, *options, container["image"], *entry[1:], *command)
         made.names.append(name)
-    made.address = made._inspect(f'{{{{(index .NetworkSettings.Networks "{place.network}").IPAddress}}}}')
+    made.address = made.inspect(f'{{{{(index .NetworkSettings.Networks "{place.network}").IPAddress}}}}')
     return made
 
 

@@ -24,8 +24,18 @@ from moto.server import main
 
 
 def give_autoscaling_its_tags() -> None:
-    """ListTagsForResource of Application Auto Scaling is not implemented: the provider would ask for ever."""
-    ApplicationAutoScalingResponse.list_tags_for_resource = lambda self: json.dumps({"Tags": {}})
+    """Tags of Application Auto Scaling are not implemented: the provider would ask for ever."""
+    tags: dict[str, dict[str, str]] = {}
+
+    def write(self: ApplicationAutoScalingResponse) -> str:
+        tags.setdefault(self._get_param("ResourceARN"), {}).update(self._get_param("Tags"))
+        return "{}"
+
+    def read(self: ApplicationAutoScalingResponse) -> str:
+        return json.dumps({"Tags": tags.get(self._get_param("ResourceARN"), {})})
+
+    ApplicationAutoScalingResponse.tag_resource = write
+    ApplicationAutoScalingResponse.list_tags_for_resource = read
 
 
 def let_subnet_groups_of_the_cache_go() -> None:

@@ -59,6 +59,8 @@ lock: | $(UV)  ## Renew the locks: everything, what each image holds, and the bu
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/moto.in -o locks/moto.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/checkov.in -o locks/checkov.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/workflows.in -o locks/workflows.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/scans.in -o locks/scans.txt
 
 .PHONY: clean
 clean:  ## Remove what was made: environment, state, data/ and caches (the DVC remote .dvcstore stays)
@@ -263,8 +265,31 @@ test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated 
 	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
 
 .PHONY: test-deploy
-test-deploy: $(READY) .tools/moto/.installed  ## Deploy, bootstrap, break, roll back and destroy on an emulated AWS; needs Docker
+test-deploy: $(READY) .tools/moto/.installed .tools/workflows/.installed  ## Deploy, bootstrap, break, roll back and destroy on an emulated AWS; needs Docker
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/deploy -rs --durations 5
+
+SCHEMA := .tools/workflows/bin/check-jsonschema --builtin-schema vendor
+.PHONY: check-workflows
+check-workflows: .tools/workflows/.installed  ## Check the workflows and what else GitHub reads: actionlint, schemas, zizmor
+	@.tools/workflows/bin/actionlint
+	@$(SCHEMA).github-workflows .github/workflows/*.yml
+	@$(SCHEMA).github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(SCHEMA).github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(SCHEMA).dependabot .github/dependabot.yml
+	@.tools/workflows/bin/zizmor --quiet --offline --no-progress --persona pedantic .github
+
+.PHONY: test-workflows
+test-workflows: $(READY) .tools/workflows/.installed .tools/scans/.installed  ## Run every workflow with act, and both scans on what they must catch
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 tests/workflows
+
+.PHONY: secrets-scan
+secrets-scan: $(READY) .tools/scans/.installed  ## Look for secrets in the project's files and in its whole history
+	@$(RUN) -m tools.secrets_scan --gitleaks .tools/scans/bin/gitleaks
+
+# Its exit codes: 1 an advisory, 3 not audited; make itself ends with 2 for either.
+.PHONY: audit
+audit: $(READY) .tools/scans/.installed  ## Ask for advisories about all that is locked: make audit UNREACHED=warn passes where nobody answers
+	@$(RUN) -m tools.audit --pip-audit .tools/scans/bin/pip-audit $(if $(UNREACHED),--unreached "$(UNREACHED)")
 
 # Each in an environment of its own: what they pin clashes with what the project runs on.
 .tools/%/.installed: locks/%.txt | $(UV)
@@ -308,6 +333,32 @@ bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, a
 .PHONY: reliability
 reliability: $(READY)  ## Kill the service and change its model under load, 20 times each: make reliability TIMES=20
 	@OMP_NUM_THREADS=1 $(RUN) benchmarks/reliability.py --times $(TIMES)
+
+##@ In workflows only (docs/workflows.md)
+.PHONY: workflow-ready
+workflow-ready:  ## Say whether there is an AWS account to work on, and why not: make workflow-ready NEEDED=AWS_REGION
+	@$(PYTHON) -m tools.workflow ready --needed "$(NEEDED)"
+
+.PHONY: workflow-verdict
+workflow-verdict:  ## Fail unless all jobs before passed
+	@$(PYTHON) -m tools.workflow verdict
+
+.PHONY: workflow-summary
+workflow-summary:  ## Show a file on the run's page: make workflow-summary FILE=report.md
+	@$(PYTHON) -m tools.workflow summary --file "$(FILE)"
+
+.PHONY: workflow-comment
+workflow-comment:  ## Write a file onto the pull request, or renew it there: make workflow-comment TITLE=train-report FILE=report.md
+	@$(PYTHON) -m tools.pull_request_comment --title "$(TITLE)" --file "$(FILE)"
+
+# The plan's own exit codes: 0 no change, 2 changes, 1 an error.
+.PHONY: workflow-plan
+workflow-plan: $(READY)  ## Write an environment's plan to .state/terraform/ENV-plan.md: make workflow-plan ENV=staging DRIFT=fail
+	@mkdir -p .state/terraform; plan=.state/terraform/$(ENV)-plan.md; code=0; \
+	$(RUN) -m tools.deploy plan --environment "$(ENV)" > $$plan || code=$$?; \
+	tee --append "$${GITHUB_STEP_SUMMARY:-/dev/null}" < $$plan; \
+	if [ $$code = 2 ]; then [ "$(DRIFT)" != fail ] || { echo "workflow-plan: $(ENV) is not as the code says"; exit 2; }; \
+	else exit $$code; fi
 
 ##@ Help
 .PHONY: help

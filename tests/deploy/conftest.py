@@ -22,8 +22,8 @@ from tools.docker import Docker
 from tools.terraform import ROOT, Terraform, find_terraform
 
 ENVIRONMENT = "flightline-staging"
-# Fixtures, which pytest finds by these names.
-docker, service_image, flows_image = of_images.docker, of_images.service_image, of_images.flows_image
+# A fixture, which pytest finds by this name.
+docker = of_images.docker
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,6 +54,17 @@ class World:
         """Terraform as the commands in the copy of the project left it."""
         return Terraform(self.project.root / "infra", self.project.root / ".state" / "terraform" / "staging")
 
+    @contextmanager
+    def changed_network(self, addresses: str) -> Iterator[None]:
+        """Name other addresses for the network of staging, until the block ends."""
+        file = self.project.root / "infra" / "environments" / "staging.tfvars"
+        whole = file.read_text()
+        file.write_text(whole.replace("10.20.0.0/16", addresses))
+        try:
+            yield
+        finally:
+            file.write_text(whole)
+
     def make(self, target: str, **variables: str) -> Ran:
         started = time.monotonic()
         ran = self.project.make(target, **variables)
@@ -66,8 +77,6 @@ class World:
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """An account with nothing in it but the state's bucket and a hosted zone."""
     client: Docker = request.getfixturevalue("docker")
-    for name in ("service_image", "flows_image"):
-        request.getfixturevalue(name)
     demand(find_terraform(), "Terraform is not installed")
     demand(MOTO, "moto is not installed: make test-deploy installs it")
     folder = tmp_path_factory.mktemp("deploy")
@@ -83,9 +92,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         balancer = Balancer(HOST_NAME, stores.make_certificate(folder, HOST_NAME), stand_in).start()
         made = boto3.client("route53").create_hosted_zone(Name="flightline.example", CallerReference="test")
         boto3.client("s3").create_bucket(Bucket=STATE_BUCKET)
-        environment = {**named, "HTTPS_PROXY": balancer.proxy, "SSL_CERT_FILE": str(authority)}
+        environment = {**named, **client.environment, "HTTPS_PROXY": balancer.proxy, "SSL_CERT_FILE": str(authority)}
         project = make_project(folder, made["HostedZone"]["Id"].rsplit("/", 1)[-1], environment)
-        pushed = images.push_all(client, registry, folder)
+        pushed = images.push_all(client, registry, project)
         stack.callback(stand_in.stop)
         yield World(project, registry, pushed, stand_in.start(), balancer, folder)
 

@@ -1,6 +1,7 @@
-"""Images of the tests, in a registry on loopback: the project's own with an eighth of the flights, and bad ones."""
+"""Images in a registry on loopback: the project's own, and on them some that are no good."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,19 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from flightline.settings import Settings
-from pipelines import data
+from tests.deploy.project import Project
 from tests.images.containers import wait_until
 from tests.images.test_registry import CONFIG
 from tests.service_process import Service, free_port
 from tools.docker import Docker
-from tools.image import FLOWS, SERVICE
+from tools.image import SERVICE
 from tools.image_push import Image, push
-from tools.terraform import ROOT
 
-SEED = Path("src/flightline/adapters/seed_data.py")
-ALL_FLIGHTS = 'flights = archive.read("flights.csv").decode()'
-FEW_FLIGHTS = ALL_FLIGHTS + '\n    header, *rows = flights.split("\\n")\n    flights = "\\n".join([header, *rows[::8]])'
 # Alive, and then no good: an error for everything else, or an answer that takes too long.
 LIVE_ONLY = """
 import http.server, json, sys, time
@@ -73,50 +69,24 @@ def running_registry(kept: Path, folder: Path) -> Iterator[str]:
         process.wait(timeout=20)
 
 
-def push_all(docker: Docker, registry: str, folder: Path) -> Images:
-    """Build what the tests deploy on what `make image` builds, push it and give the digests."""
-    there = f"{registry}/flightline"
+def push_all(docker: Docker, registry: str, project: Project) -> Images:
+    """Build and push the project's own images by its command, and on them those that are no good; give the digests."""
+    there, folder = f"{registry}/flightline", project.root.parent
+    ran = project.make("image-push", REPOSITORY=there)
+    assert ran.code == 0, ran.said
+    told = re.search(r"IMAGE=(\S+) FLOWS_IMAGE=(\S+)", ran.said)
+    assert told, ran.said
 
-    def pushed(name: str, repository: str) -> str:
-        return f"{there}/{repository}@{push(docker, Image(name, ''), f'{there}/{repository}', name)}"
+    def pushed(name: str) -> str:
+        return f"{there}/service@{push(docker, Image(f'deploy-{name}', ''), f'{there}/service', name)}"
 
-    _derive(docker, folder, "deploy-flows", FLOWS.name, ["COPY seed_data.py data.dvc /build/", *_small()], _few(folder))
     _derive(docker, folder, "deploy-next", SERVICE.name, ["LABEL deploy=next"])
     _derive(docker, folder, "deploy-crashing", SERVICE.name, ['CMD ["python", "-c", "raise SystemExit(3)"]'])
     failing = ["COPY bad.py /srv/", 'CMD ["python", "/srv/bad.py"]']
     _derive(docker, folder, "deploy-failing", SERVICE.name, failing, {"bad.py": LIVE_ONLY})
     slow = ["USER 0", f'RUN sed -i "{SLOWLY}" /srv/flightline/serving/prediction.py', "USER 10001:10001"]
     _derive(docker, folder, "deploy-slow", SERVICE.name, slow)
-    return Images(
-        pushed(SERVICE.name, "service"),
-        pushed("deploy-flows", "flows"),
-        *(pushed(f"deploy-{name}", "service") for name in ("next", "crashing", "failing", "slow")),
-    )
-
-
-def _small() -> list[str]:
-    return [
-        "USER 0",
-        f"RUN cp /build/seed_data.py /srv/flightline/{SEED} && cp /build/data.dvc /srv/flightline/data.dvc",
-        "USER 10001:10001",
-    ]
-
-
-def _few(folder: Path) -> dict[str, str]:
-    """Give a seed of an eighth of the flights, and the data version that comes of it."""
-    text = (ROOT / SEED).read_text(encoding="utf-8")
-    assert ALL_FLIGHTS in text, f"{SEED} reads the flights in another way: change FEW_FLIGHTS"
-    text = text.replace(ALL_FLIGHTS, FEW_FLIGHTS)
-    module: dict[str, object] = {"__name__": "small_seed"}
-    exec(compile(text, "small_seed", "exec"), module)  # the project's own file, one line changed
-    root = folder / "small"
-    (root / ".dvc").mkdir(parents=True)
-    for name in (".dvcignore", ".dvc/config"):
-        shutil.copy(ROOT / name, root / name)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "write_seed", module["write_seed"])
-        data.make_first_version(Settings(root=root, dvc_remote_url=str(folder / "small-remote")))
-    return {"seed_data.py": text, "data.dvc": (root / "data.dvc").read_text(encoding="utf-8")}
+    return Images(told[1], told[2], *(pushed(name) for name in ("next", "crashing", "failing", "slow")))
 
 
 def _derive(

@@ -4,7 +4,11 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from tests.deploy.conftest import ENVIRONMENT, World
+from tests.workflows.act import REAL, Run, event, project_repository, run_workflow
+from tests.workflows.conftest import SHORT_CI
 from tools.deploy import tasks
 from tools.deploy.environment import Environment
 
@@ -51,12 +55,49 @@ def weights(world: World) -> dict[str, int]:
     return {one["TargetGroupArn"].split("/")[1].rsplit("-", 1)[-1]: one["Weight"] for one in groups}
 
 
-def test_a_first_deployment_is_live_but_not_ready_and_counts(world):
-    ran = world.make("deploy", ENV="staging", IMAGE=world.images.service, FLOWS_IMAGE=world.images.flows)
-    assert ran.code == 0, ran.said
-    assert "live but not ready: nothing was bootstrapped yet, which counts as deployed" in ran.said
+@pytest.fixture
+def merge(world, tmp_path):
+    """Run the workflow `deploy` for a push to main, up to staging, with real make targets for images and deployment."""
+
+    def run(name: str) -> Run:
+        own = project_repository(tmp_path / name / "name", world.project.root)
+        (own / ".github" / "workflows" / "ci.yml").write_text(SHORT_CI)
+        named = {key: value for key, value in world.project.environment.items() if not key.startswith("AWS_")}
+        return run_workflow(
+            own,
+            tmp_path / name / "run",
+            "deploy",
+            "push",
+            event("push"),
+            variables={"AWS_ACCOUNT": "123456789012", "AWS_REGION": "us-east-1"},
+            real=(*REAL, "image-push", "deploy"),
+            environment={**named, "REPOSITORY": f"{world.registry}/flightline"},
+            aws={key: value for key, value in world.project.environment.items() if key.startswith("AWS_")},
+            job="staging",
+            limit_seconds=900,
+        )
+
+    return run
+
+
+def test_a_merge_whose_plan_fails_deploys_nothing(world, merge):
+    with world.changed_network("10.20.0.0/24"):
+        run = merge("failing")
+    assert run.code != 0
+    assert "step 2 (plan) failed" in run.log
+    assert "Expected a /16" in run.log
+    assert world.client("ecs").list_clusters()["clusterArns"] == []
+
+
+def test_a_merge_brings_a_first_deployment_which_counts_though_it_is_not_ready(world, merge):
+    run = merge("first")
+    assert run.code == 0, run.log
+    made = [call.name for call in run.calls if call.name.startswith("make ")]
+    assert made[-2:] == ["make image-push", "make deploy ENV=staging"]
+    assert "live but not ready: nothing was bootstrapped yet, which counts as deployed" in run.log
     assert live(world)["is_bootstrapped"] is False
-    assert running_image(world) == live_image(world) == world.images.service
+    assert running_image(world) == live_image(world)
+    assert live_image(world).startswith(f"{world.registry}/flightline/service@sha256:")
 
 
 def test_bootstrap_makes_it_ready(world):
@@ -75,6 +116,16 @@ def test_a_second_bootstrap_finds_nothing_to_do(world):
     assert "nothing to do: the service is ready" in ran.said
 
 
+def test_the_same_again_changes_nothing(world):
+    ecs, before = world.client("ecs"), live(world)
+    revisions = ecs.list_task_definitions()["taskDefinitionArns"]
+    ran = world.make("deploy", ENV="staging")
+    assert ran.code == 0, ran.said
+    assert "0 mismatches in 20 predictions" in ran.said
+    assert ecs.list_task_definitions()["taskDefinitionArns"] == revisions
+    assert live(world) == before
+
+
 def test_an_image_that_no_registry_holds_is_refused_before_anything_happens(world):
     absent = world.images.service.split("@")[0] + f"@sha256:{'0' * 64}"
     ran = world.make("deploy", ENV="staging", IMAGE=absent)
@@ -83,28 +134,10 @@ def test_an_image_that_no_registry_holds_is_refused_before_anything_happens(worl
     assert "holds no flightline/service" in ran.said
 
 
-def test_a_plan_that_fails_deploys_nothing(world):
-    file = world.project.root / "infra" / "environments" / "staging.tfvars"
-    whole, before = file.read_text(), running_image(world)
-    file.write_text(whole.replace("10.20.0.0/16", "10.20.0.0/24"))
-    try:
-        ran = world.make("deploy", ENV="staging", IMAGE=world.images.next)
-    finally:
-        file.write_text(whole)
-    assert ran.code != 0
-    assert "step 2 (plan) failed" in ran.said
-    assert "Expected a /16" in ran.said
-    assert running_image(world) == live_image(world) == before
-
-
 def test_a_plan_that_would_lose_data_is_refused(world):
-    file = world.project.root / "infra" / "environments" / "staging.tfvars"
-    whole, before = file.read_text(), running_image(world)
-    file.write_text(whole.replace("10.20.0.0/16", "10.21.0.0/16"))
-    try:
+    before = running_image(world)
+    with world.changed_network("10.21.0.0/16"):
         ran = world.make("deploy", ENV="staging", IMAGE=world.images.next)
-    finally:
-        file.write_text(whole)
     assert ran.code != 0
     assert "replace module.network.aws_vpc.this" in ran.said
     assert running_image(world) == live_image(world) == before
@@ -162,7 +195,7 @@ def test_a_model_that_is_refused_is_rolled_back(world):
 def test_a_rollback_brings_the_images_before_back(world):
     ran = world.make("rollback", ENV="staging", WHY="a test")
     assert ran.code == 0, ran.said
-    assert running_image(world) == live_image(world) == world.images.service
+    assert running_image(world) == live_image(world) != world.images.next
     again = world.make("rollback", ENV="staging")
     assert again.code != 0
     assert "no release to go back to" in again.said
@@ -172,7 +205,7 @@ def test_destroy_asks_and_leaves_nothing(world):
     asked = world.make("destroy", ENV="staging")
     assert asked.code != 0
     assert "expected CONFIRM=staging; nothing was removed" in asked.said
-    assert running_image(world) == world.images.service
+    assert live(world)["releases"]
     ran = world.make("destroy", ENV="staging", CONFIRM="staging")
     assert ran.code == 0, ran.said
     assert world.client("ecs").list_clusters()["clusterArns"] == []

@@ -17,6 +17,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+DEPLOY = $(RUN) -m tools.deploy
+IMAGES = $(if $(IMAGE),--image "$(IMAGE)") $(if $(FLOWS_IMAGE),--flows-image "$(FLOWS_IMAGE)")
 UV := $(shell command -v uv || echo .tools/bin/uv)
 INSTALLED := $(VENV)/.installed
 READY := $(INSTALLED) .state/prefect
@@ -114,8 +116,8 @@ batch: $(READY)  ## Score a file or a time range into parquet: make batch FILE=r
 	@$(RUN) -m pipelines.batch $(if $(FILE),--file "$(FILE)") $(if $(START),--start "$(START)" --end "$(END)")
 
 .PHONY: rollback
-rollback: $(READY)  ## Move champion back to the version before: make rollback WHY="late flights missed"
-	@$(RUN) -m pipelines.champion rollback --why "$(WHY)"
+rollback: $(READY)  ## Move champion back to the version before: make rollback WHY="late flights missed"; with ENV=staging: the images there
+	@$(if $(ENV),$(DEPLOY) rollback --environment "$(ENV)" --why "$(WHY)" $(if $(WHAT),--what "$(WHAT)"),$(RUN) -m pipelines.champion rollback --why "$(WHY)")
 
 .PHONY: ui
 ui: $(READY)  ## Show the pages of MLflow, Prefect, Evidently and Feast, linked on http://127.0.0.1:8900
@@ -190,6 +192,10 @@ image: $(READY)  ## Build the images of service and flows and print what is in t
 image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
 
+.PHONY: image-push
+image-push: $(READY)  ## Build both images, push them and print their digests: make image-push REPOSITORY=host/name
+	@$(RUN) -m tools.image_push --repository "$(REPOSITORY)" $(if $(BASE),--base "$(BASE)")
+
 ##@ Stack
 .PHONY: stack-up
 stack-up: $(READY)  ## Start everything by compose: databases, MLflow, Prefect, worker, service, Prometheus, Grafana
@@ -204,6 +210,23 @@ stack: $(READY)  ## Run a command of compose on it: make stack DO=ps, DO="logs w
 	@$(RUN) -m tools.stack do $(or $(DO),ps)
 
 ##@ On AWS (docs/deploy.md)
+.PHONY: deploy
+deploy: $(READY)  ## Bring images to an environment: make deploy ENV=staging IMAGE=host/name@sha256:... FLOWS_IMAGE=... CANARY=10 WATCH=600
+	@$(DEPLOY) deploy --environment "$(ENV)" $(IMAGES) $(if $(CANARY),--canary "$(CANARY)") $(if $(WATCH),--watch "$(WATCH)") \
+		$(if $(filter true,$(ALLOW_DESTROY)),--allow-destroy)
+
+.PHONY: bootstrap
+bootstrap: $(READY)  ## Fill an environment that has no model yet, with data, a training and online features: make bootstrap ENV=staging
+	@$(DEPLOY) bootstrap --environment "$(ENV)"
+
+.PHONY: destroy
+destroy: $(READY)  ## Remove an environment with everything in it: make destroy ENV=staging CONFIRM=staging
+	@$(DEPLOY) destroy --environment "$(ENV)" --confirm "$(CONFIRM)"
+
+.PHONY: infra-plan
+infra-plan: $(READY)  ## Print what would change in an environment, as Markdown; fails if anything would: make infra-plan ENV=staging
+	@$(DEPLOY) plan --environment "$(ENV)" $(IMAGES)
+
 .PHONY: infra-bootstrap
 infra-bootstrap: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
 	@$(RUN) -m tools.infra bootstrap
@@ -270,6 +293,10 @@ test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated 
 	@export OMP_NUM_THREADS=1; $(RUN) -m pytest tests/infra/test_guards.py > .state/guards.log 2>&1 & guards=$$!; failed=0; \
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 5 --ignore tests/infra/test_guards.py tests/infra || failed=1; \
 	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
+
+.PHONY: test-deploy
+test-deploy: $(READY) .tools/moto/.installed .tools/workflows/.installed  ## Deploy, bootstrap, break, roll back and destroy on an emulated AWS; needs Docker
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/deploy -rs --durations 5
 
 SCHEMA := .tools/workflows/bin/check-jsonschema --builtin-schema vendor
 .PHONY: check-workflows

@@ -24,6 +24,9 @@ locals {
     AWS_REGION      = var.region
   }
 
+  # Whose signature watcher, service and worker believe. Apart from the profile, whose file has one line for each value.
+  believed = { FLIGHTLINE_SIGNING__PUBLIC_KEY = module.signing.public_key }
+
   # Where each secret comes from; a key in it is named as ECS does.
   secrets = {
     PGPASSWORD           = "${module.secrets.arns["database-predictions"]}:password::"
@@ -34,6 +37,13 @@ locals {
 
 module "encryption" {
   source = "./modules/encryption"
+
+  name      = local.name
+  protected = local.protected
+}
+
+module "signing" {
+  source = "./modules/signing"
 
   name      = local.name
   protected = local.protected
@@ -166,7 +176,8 @@ module "prefect" {
   cluster_arn   = module.cluster.arn
   discovery_arn = module.cluster.discovery_arns["prefect"]
   image         = var.flows_image
-  settings      = local.settings
+  settings      = merge(local.settings, local.believed, { FLIGHTLINE_SIGNING__KEY = "awskms:///${module.signing.arn}" })
+  sign_policy   = module.signing.sign_policy
   secrets       = local.secrets
   bucket_access = [
     for name in ["dvc", "feast", "exports"] : { arn = module.bucket[name].arn, access = "write" }
@@ -241,7 +252,7 @@ module "service" {
   image        = var.service_image
   canary_image = var.canary_image
   flows_image  = var.flows_image
-  settings     = local.settings
+  settings     = merge(local.settings, local.believed)
   service_settings = {
     FLIGHTLINE_SERVING__HSTS            = "true"
     FLIGHTLINE_SERVING__WATCH           = "false"

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,8 @@ class ParityReport:
         )
 
 
-def read_log(settings: Settings) -> tuple[pd.DataFrame, int]:
-    """Read the predictions that the feature store was asked for, and count the others.
+def read_log(settings: Settings, since: datetime | None = None) -> tuple[pd.DataFrame, int]:
+    """Read the predictions that the feature store was asked for, all or from a time of day on, and count the others.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def read_log(settings: Settings) -> tuple[pd.DataFrame, int]:
     """
     log = PredictionLog.open(settings)
     try:
-        logged = log.read()
+        logged = log.read(start=since)
     finally:
         log.close()
     asked = logged[logged["door"] == "predict"].reset_index(drop=True)
@@ -94,9 +95,9 @@ def requests_of(settings: Settings, problem: Problem, logged: pd.DataFrame) -> p
     return given.assign(**{name: pd.to_datetime(given[name], utc=True, format="ISO8601") for name in moments})
 
 
-def check_parity(settings: Settings, problem: Problem) -> ParityReport:
-    """Rebuild and compare every logged prediction of a root."""
-    logged, left_out = read_log(settings)
+def check_parity(settings: Settings, problem: Problem, since: datetime | None = None) -> ParityReport:
+    """Rebuild and compare every logged prediction of a root, or those logged since a time of day."""
+    logged, left_out = read_log(settings, since)
     views = feast_store.stored_views(settings, problem.feature_service)
     tables = {view.name: _read_table(settings, view) for view in views}
     load = model_loader(settings, problem)

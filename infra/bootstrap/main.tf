@@ -52,7 +52,7 @@ data "aws_iam_policy_document" "boundary" {
     sid = "WhatTasksMayEverDo"
     actions = [
       "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListBucket", "s3:GetBucketLocation",
-      "secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "ecr:GetAuthorizationToken",
+      "secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "kms:Sign", "kms:GetPublicKey", "ecr:GetAuthorizationToken",
       "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer",
       "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:PutRetentionPolicy",
       "logs:DescribeLogStreams", "logs:GetLogEvents",

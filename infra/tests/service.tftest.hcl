@@ -153,6 +153,27 @@ run "task" {
   }
 }
 
+run "signing" {
+  module {
+    source = "./modules/signing"
+  }
+
+  variables {
+    name      = "flightline-production"
+    protected = true
+  }
+
+  assert {
+    condition     = aws_kms_key.this.key_usage == "SIGN_VERIFY" && aws_kms_key.this.customer_master_key_spec == "ECC_NIST_P256"
+    error_message = "The key signs, and does nothing else."
+  }
+
+  assert {
+    condition     = [for statement in data.aws_iam_policy_document.sign.statement : [statement.actions, statement.resources]] == [[toset(["kms:GetPublicKey", "kms:Sign"]), toset([aws_kms_key.this.arn])]]
+    error_message = "Who signs may sign by this key and do nothing else with it."
+  }
+}
+
 run "an_image_by_tag" {
   command = plan
 

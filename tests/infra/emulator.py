@@ -1,18 +1,21 @@
 """An AWS on loopback: moto's server, with what moto lacks mended. Tests only, and in moto's own environment.
 
-`.tools/moto/bin/python tests/infra/emulator.py PORT` starts it. Each patch below names the gap
-it fills; with a moto that has filled it, the patch can go.
+`.tools/moto/bin/python tests/infra/emulator.py PORT [HOST [FILE]]` starts it. Each patch below names the gap
+it fills; with a moto that has filled it, the patch can go. FILE is where tests/deploy/stand_in.py says what it runs.
 """
 
 import inspect
 import json
 import os
 import sys
+from pathlib import Path
 
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.cloudwatch.models import Statistics
 from moto.core.responses import ActionResult
+from moto.ecs.models import Container, EC2ContainerServiceBackend, Service, Task
 from moto.elasticache.models import CacheCluster, ElastiCacheBackend, ReplicationGroup
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
@@ -21,8 +24,18 @@ from moto.server import main
 
 
 def give_autoscaling_its_tags() -> None:
-    """ListTagsForResource of Application Auto Scaling is not implemented: the provider would ask for ever."""
-    ApplicationAutoScalingResponse.list_tags_for_resource = lambda self: json.dumps({"Tags": {}})
+    """Tags of Application Auto Scaling are not implemented: the provider would ask for ever."""
+    tags: dict[str, dict[str, str]] = {}
+
+    def write(self: ApplicationAutoScalingResponse) -> str:
+        tags.setdefault(self._get_param("ResourceARN"), {}).update(self._get_param("Tags"))
+        return "{}"
+
+    def read(self: ApplicationAutoScalingResponse) -> str:
+        return json.dumps({"Tags": tags.get(self._get_param("ResourceARN"), {})})
+
+    ApplicationAutoScalingResponse.tag_resource = write
+    ApplicationAutoScalingResponse.list_tags_for_resource = read
 
 
 def let_subnet_groups_of_the_cache_go() -> None:
@@ -116,6 +129,74 @@ def heed_denials_without_tls() -> None:
     IAMPolicyStatement.is_action_permitted = permit
 
 
+def say_what_runs(file: Path) -> None:
+    """Services settle and tasks end by what a file says, since nothing is started here.
+
+    It holds, by name of a service, what its deployment came to, and, by ARN of a task, its status
+    and its containers' exit codes. A service that it does not name counts as settled.
+    """
+    known_services, known_tasks = (
+        EC2ContainerServiceBackend.describe_services,
+        EC2ContainerServiceBackend.describe_tasks,
+    )
+
+    def told(kind: str) -> dict[str, dict]:
+        return json.loads(file.read_text())[kind] if file.is_file() else {}
+
+    def describe_services(
+        self: EC2ContainerServiceBackend, cluster_str: str, service_names_or_arns: list[str]
+    ) -> tuple[list[Service], list[dict[str, str]]]:
+        found, failures = known_services(self, cluster_str, service_names_or_arns)
+        services = told("services")
+        for service in found:
+            runs = services.get(service.name, {"task": service.task_definition, "state": "COMPLETED", "reason": ""})
+            is_current = runs["task"] == service.task_definition
+            service.deployments[0].update(
+                taskDefinition=service.task_definition,
+                rolloutState=runs["state"] if is_current else "IN_PROGRESS",
+                rolloutStateReason=runs["reason"],
+            )
+        return found, failures
+
+    def describe_tasks(self: EC2ContainerServiceBackend, cluster_str: str, tasks: list[str]) -> list[Task]:
+        found = known_tasks(self, cluster_str, tasks)
+        by_task = told("tasks")
+        for task in found:
+            runs = by_task.get(task.task_arn, {"containers": {}})
+            task.stopped_reason = runs.get("reason", "")
+            definition = self.describe_task_definition(task.task_definition_arn)
+            task.containers = [named(definition, name, code) for name, code in runs["containers"].items()]
+        return found
+
+    def named(definition: object, name: str, code: int) -> Container:
+        made = Container(definition)
+        made.name, made.exitCode, made.last_status = name, code, "STOPPED"
+        return made
+
+    def status(self: Task) -> str:
+        return told("tasks").get(self.task_arn, {}).get("status", "PENDING")
+
+    # It adds up the memory of containers, which have none of their own where the task has it.
+    nothing = {"CPU": 0, "MEMORY": 0, "PORTS": [], "PORTS_UDP": []}
+    EC2ContainerServiceBackend._calculate_task_resource_requirements = staticmethod(lambda definition: dict(nothing))
+    EC2ContainerServiceBackend.describe_services = describe_services
+    EC2ContainerServiceBackend.describe_tasks = describe_tasks
+    Task.last_status = property(status, lambda self, value: None)
+
+
+def know_percentiles() -> None:
+    """Of CloudWatch's statistics percentiles are missing."""
+    known = Statistics.get_statistics_for_type
+
+    def get(self: Statistics, stat: str) -> object:
+        if not stat.startswith("p"):
+            return known(self, stat)
+        values = sorted(float(point.value) for point in self.metric_data)
+        return values[min(len(values) - 1, int(float(stat[1:]) / 100 * len(values)))]
+
+    Statistics.get_statistics_for_type = get
+
+
 if __name__ == "__main__":
     give_autoscaling_its_tags()
     let_subnet_groups_of_the_cache_go()
@@ -123,5 +204,9 @@ if __name__ == "__main__":
     let_replication_groups_go()
     let_versions_go()
     heed_denials_without_tls()
-    sys.argv = ["moto", "--host", "127.0.0.1", "--port", sys.argv[1]]
+    know_percentiles()
+    port, host, what_runs = (*sys.argv[1:], "127.0.0.1", "")[:3] if len(sys.argv) == 2 else sys.argv[1:4]
+    if what_runs:
+        say_what_runs(Path(what_runs))
+    sys.argv = ["moto", "--host", host, "--port", port]
     main()

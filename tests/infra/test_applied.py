@@ -128,6 +128,12 @@ def test_rights_name_their_resources(resources, shared):
     assert {role for role, _ in patterns} <= DEPLOYING
 
 
+def test_the_worker_alone_signs_models_and_by_one_key(resources):
+    signers = {(role, tuple(on)) for role, actions, on in statements(resources) if "kms:Sign" in actions}
+    (key,) = (one for one in of_type(resources, "aws_kms_key") if one["key_usage"] == "SIGN_VERIFY")
+    assert signers == {("flightline-staging-worker-task", (key["arn"],))}
+
+
 def test_every_role_of_an_environment_is_bounded(resources):
     boundaries = {role["permissions_boundary"] for role in of_type(resources, "aws_iam_role")}
     assert boundaries == {"arn:aws:iam::123456789012:policy/flightline-boundary"}

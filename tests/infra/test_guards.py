@@ -48,6 +48,10 @@ FAULTS = {
         "modules/github_oidc/main.tf", f'"StringEquals"\n      {SUBJECT}', f'"StringLike"\n      {SUBJECT}',
         "bootstrap", "exactly the subjects",
     ),
+    "a_signer_may_do_anything": (
+        "modules/signing/main.tf", 'actions   = ["kms:Sign", "kms:GetPublicKey"]', 'actions   = ["kms:*"]', "service",
+        "do nothing else with it",
+    ),
 }  # fmt: skip
 
 

@@ -113,9 +113,9 @@ def event(name: str, **changes: Any) -> dict[str, Any]:
     return read
 
 
-def project_repository(folder: Path) -> Path:
+def project_repository(folder: Path, project: Path = PROJECT) -> Path:
     """Copy the project into a repository of its own, as a runner would check it out."""
-    copy_tree(PROJECT, folder)
+    copy_tree(project, folder)
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
     for command in (
         ["init", "--quiet", "--initial-branch", "main"],

@@ -24,8 +24,10 @@ module "server" {
       PREFECT_SERVER_DATABASE_NAME     = "prefect"
       PREFECT_SERVER_ANALYTICS_ENABLED = "false"
       PREFECT_HOME                     = "/srv/flightline/.state/prefect"
-      PGSSLMODE                        = "require"
-      DO_NOT_TRACK                     = "true"
+      # Its pages are written out when it starts; the image cannot be written to.
+      PREFECT_UI_STATIC_DIRECTORY = "/tmp/prefect-ui"
+      PGSSLMODE                   = "require"
+      DO_NOT_TRACK                = "true"
     }
     secrets = { PREFECT_SERVER_DATABASE_PASSWORD = "${var.database_secret_arn}:password::" }
     ports   = [4200]
@@ -81,6 +83,13 @@ module "worker" {
     environment = merge(var.settings, { FLIGHTLINE_ROOT = "/work", PREFECT_HOME = "/work/.state/prefect", HOME = "/tmp" })
     secrets     = var.secrets
   }]
+}
+
+# Of all tasks this one alone signs: it registers what it trains.
+resource "aws_iam_role_policy" "sign" {
+  name   = "sign"
+  role   = module.worker.task_role_name
+  policy = var.sign_policy
 }
 
 resource "aws_ecs_service" "worker" {

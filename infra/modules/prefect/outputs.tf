@@ -17,6 +17,6 @@ output "policies" {
   description = "What their roles may do."
   value = [
     module.server.execution_policy, module.server.task_policy,
-    module.worker.execution_policy, module.worker.task_policy,
+    module.worker.execution_policy, module.worker.task_policy, var.sign_policy,
   ]
 }

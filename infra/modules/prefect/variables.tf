@@ -44,6 +44,11 @@ variable "bucket_access" {
   type        = list(object({ arn = string, access = string }))
 }
 
+variable "sign_policy" {
+  description = "What the worker, which registers models, may do with the key that signs them."
+  type        = string
+}
+
 variable "database_host" {
   description = "Host of PostgreSQL."
   type        = string

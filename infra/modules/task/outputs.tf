@@ -23,3 +23,8 @@ output "task_policy" {
   description = "What its code may do."
   value       = data.aws_iam_policy_document.buckets.json
 }
+
+output "task_role_name" {
+  description = "Name of the role of its code."
+  value       = aws_iam_role.task.name
+}

@@ -28,7 +28,10 @@ mock_data "aws_secretsmanager_secret_version" {
 }
 
 mock_resource "aws_kms_key" {
-  defaults = { arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555" }
+  defaults = {
+    arn    = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-44cd-86ef-1234567890ab"
+    key_id = "1234abcd-12ab-44cd-86ef-1234567890ab"
+  }
 }
 
 mock_resource "aws_s3_bucket" {

@@ -1,0 +1,219 @@
+"""An account with nothing in it, and then: deploy, bootstrap, break, roll back, destroy. Each goes on from the last."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.deploy.conftest import ENVIRONMENT, World
+from tests.workflows.act import REAL, Run, event, project_repository, run_workflow
+from tests.workflows.conftest import SHORT_CI
+from tools.deploy import tasks
+from tools.deploy.environment import Environment
+
+# Another version of the champion's own file under a digest that is not the file's, made champion by hand.
+BAD_MODEL = """
+from flightline.adapters import mlflow_registry as registry
+from flightline.problem import PROBLEM
+from flightline.settings import Settings
+settings, name = Settings(), PROBLEM.model_name
+good = registry.version_of(settings, name, registry.CHAMPION)
+bad = registry.register(settings, name, good.run_id, good.model_id, {**good.tags, "model_sha256": "0" * 64})
+registry.move_champion(settings, name, bad, by="person:ada", why="a test", evidence={})
+print("champion is version", bad)
+"""
+
+
+def live(world: World) -> dict[str, Any]:
+    """What the record of the environment says."""
+    bucket = "flightline-staging-exports-123456789012"
+    text = world.client("s3").get_object(Bucket=bucket, Key="deployments/live.json")["Body"].read()
+    return json.loads(text)
+
+
+def live_image(world: World) -> str:
+    return live(world)["releases"][-1]["service"]
+
+
+def running_image(world: World, track: str = "stable") -> str:
+    """The service's image in the task definition that ECS runs, which Docker really runs."""
+    ecs = world.client("ecs")
+    (service,) = ecs.describe_services(cluster=ENVIRONMENT, services=[f"{ENVIRONMENT}-{track}"])["services"]
+    told = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    image = told["containerDefinitions"][0]["image"]
+    started = world.stand_in.rollouts[f"{ENVIRONMENT}-{track}"].running
+    assert started is not None
+    assert started.inspect("{{.Config.Image}}") == image
+    return image
+
+
+def weights(world: World) -> dict[str, int]:
+    """Which share of requests each track gets."""
+    (listener,) = world.balancer.listeners()
+    groups = listener["DefaultActions"][0]["ForwardConfig"]["TargetGroups"]
+    return {one["TargetGroupArn"].split("/")[1].rsplit("-", 1)[-1]: one["Weight"] for one in groups}
+
+
+@pytest.fixture
+def merge(world, tmp_path):
+    """Run the workflow `deploy` for a push to main, up to staging, with real make targets for images and deployment."""
+
+    def run(name: str) -> Run:
+        own = project_repository(tmp_path / name / "name", world.project.root)
+        (own / ".github" / "workflows" / "ci.yml").write_text(SHORT_CI)
+        named = {key: value for key, value in world.project.environment.items() if not key.startswith("AWS_")}
+        return run_workflow(
+            own,
+            tmp_path / name / "run",
+            "deploy",
+            "push",
+            event("push"),
+            variables={"AWS_ACCOUNT": "123456789012", "AWS_REGION": "us-east-1"},
+            real=(*REAL, "image-push", "deploy"),
+            environment={**named, "REPOSITORY": f"{world.registry}/flightline"},
+            aws={key: value for key, value in world.project.environment.items() if key.startswith("AWS_")},
+            job="staging",
+            limit_seconds=900,
+        )
+
+    return run
+
+
+def test_a_merge_whose_plan_fails_deploys_nothing(world, merge):
+    with world.changed_network("10.20.0.0/24"):
+        run = merge("failing")
+    assert run.code != 0
+    assert "step 2 (plan) failed" in run.log
+    assert "Expected a /16" in run.log
+    assert world.client("ecs").list_clusters()["clusterArns"] == []
+
+
+def test_a_merge_brings_a_first_deployment_which_counts_though_it_is_not_ready(world, merge):
+    run = merge("first")
+    assert run.code == 0, run.log
+    made = [call.name for call in run.calls if call.name.startswith("make ")]
+    assert made[-2:] == ["make image-push", "make deploy ENV=staging"]
+    assert "live but not ready: nothing was bootstrapped yet, which counts as deployed" in run.log
+    assert live(world)["is_bootstrapped"] is False
+    assert running_image(world) == live_image(world)
+    assert live_image(world).startswith(f"{world.registry}/flightline/service@sha256:")
+
+
+def test_bootstrap_makes_it_ready(world):
+    ran = world.make("bootstrap", ENV="staging")
+    assert ran.code == 0, ran.said
+    assert "20 predictions of model version 1" in ran.said
+    assert "0 mismatches in 20 predictions" in ran.said
+    assert live(world)["is_bootstrapped"] is True
+    held = world.client("s3").list_objects_v2(Bucket="flightline-staging-dvc-123456789012")
+    assert held["KeyCount"] == 28  # the files of data/ and their list
+
+
+def test_a_second_bootstrap_finds_nothing_to_do(world):
+    ran = world.make("bootstrap", ENV="staging")
+    assert ran.code == 0, ran.said
+    assert "nothing to do: the service is ready" in ran.said
+
+
+def test_the_same_again_changes_nothing(world):
+    ecs, before = world.client("ecs"), live(world)
+    revisions = ecs.list_task_definitions()["taskDefinitionArns"]
+    ran = world.make("deploy", ENV="staging")
+    assert ran.code == 0, ran.said
+    assert "0 mismatches in 20 predictions" in ran.said
+    assert ecs.list_task_definitions()["taskDefinitionArns"] == revisions
+    assert live(world) == before
+
+
+def test_an_image_that_no_registry_holds_is_refused_before_anything_happens(world):
+    absent = world.images.service.split("@")[0] + f"@sha256:{'0' * 64}"
+    ran = world.make("deploy", ENV="staging", IMAGE=absent)
+    assert ran.code != 0
+    assert "step 1 (images) failed" in ran.said
+    assert "holds no flightline/service" in ran.said
+
+
+def test_a_plan_that_would_lose_data_is_refused(world):
+    before = running_image(world)
+    with world.changed_network("10.21.0.0/16"):
+        ran = world.make("deploy", ENV="staging", IMAGE=world.images.next)
+    assert ran.code != 0
+    assert "replace module.network.aws_vpc.this" in ran.said
+    assert running_image(world) == live_image(world) == before
+
+
+def test_an_image_that_does_not_start_is_rolled_back(world):
+    before = running_image(world)
+    ran = world.make("deploy", ENV="staging", IMAGE=world.images.crashing)
+    assert ran.code != 0
+    assert re.search(
+        r"step \d+ \(services\) failed .*ECS took the deployment of flightline-staging-stable back", ran.said
+    )
+    assert running_image(world) == live_image(world) == before
+
+
+def test_an_image_that_answers_with_errors_is_rolled_back(world):
+    before = running_image(world)
+    ran = world.make("deploy", ENV="staging", IMAGE=world.images.failing)
+    assert ran.code != 0
+    assert re.search(r"step \d+ \(smoke test\) failed", ran.said)
+    assert "is live again" in ran.said
+    assert running_image(world) == live_image(world) == before
+
+
+def test_a_slow_canary_is_taken_away(world):
+    before = running_image(world)
+    ran = world.make("deploy", ENV="staging", IMAGE=world.images.slow, CANARY="50", WATCH="10")
+    assert ran.code != 0
+    assert "the canary failed and is taken away" in ran.said
+    assert re.search(r"slow|one in twenty predictions takes", ran.said)
+    assert running_image(world) == live_image(world) == before
+    assert weights(world) == {"stable": 100, "canary": 0}
+    assert not world.stand_in.addresses("canary")
+
+
+def test_a_good_canary_becomes_the_stable_one(world):
+    ran = world.make("deploy", ENV="staging", IMAGE=world.images.next, CANARY="50", WATCH="10")
+    assert ran.code == 0, ran.said
+    assert re.search(r"\d+ answers, 0 errors", ran.said)
+    assert running_image(world) == live_image(world) == world.images.next
+    assert weights(world) == {"stable": 100, "canary": 0}
+
+
+def test_a_model_that_is_refused_is_rolled_back(world):
+    place = Environment("staging", world.terraform)
+    assert tasks.run_flow(place, ["python", "-c", BAD_MODEL]) == "champion is version 2"
+    ran = world.make("deploy", ENV="staging", IMAGE=world.images.next)
+    assert ran.code != 0
+    assert "model version 2 is refused" in ran.said
+    assert "is live again" in ran.said
+    assert running_image(world) == world.images.next
+    assert "20 predictions of model version 1" in ran.said
+
+
+def test_a_rollback_brings_the_images_before_back(world):
+    ran = world.make("rollback", ENV="staging", WHY="a test")
+    assert ran.code == 0, ran.said
+    assert running_image(world) == live_image(world) != world.images.next
+    again = world.make("rollback", ENV="staging")
+    assert again.code != 0
+    assert "no release to go back to" in again.said
+
+
+def test_destroy_asks_and_leaves_nothing(world):
+    asked = world.make("destroy", ENV="staging")
+    assert asked.code != 0
+    assert "expected CONFIRM=staging; nothing was removed" in asked.said
+    assert live(world)["releases"]
+    ran = world.make("destroy", ENV="staging", CONFIRM="staging")
+    assert ran.code == 0, ran.said
+    assert world.client("ecs").list_clusters()["clusterArns"] == []
+    assert [one["Name"] for one in world.client("s3").list_buckets()["Buckets"]] == [
+        "flightline-terraform-123456789012"
+    ]
+    assert world.client("rds").describe_db_instances()["DBInstances"] == []
+    assert world.client("secretsmanager").list_secrets()["SecretList"] == []
+    again = world.make("destroy", ENV="staging", CONFIRM="staging")
+    assert again.code == 0, again.said
+    assert "nothing to do" in again.said

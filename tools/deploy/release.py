@@ -1,0 +1,162 @@
+"""The story of a deployment: images, plan, apply, setup, features, checks, record; and back again if a check fails."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from tools.deploy import canary, images, tasks
+from tools.deploy.checks import ModelError, Service
+from tools.deploy.environment import Environment, Record, Release
+from tools.deploy.plan import in_words, refuse_loss
+from tools.deploy.steps import DeployError, StepError, Steps
+
+APPLY = ("python", "-m", "pipelines.deployed", "apply")
+PARITY = ("python", "-m", "pipelines.deployed", "parity", "--since")
+MODEL_BACK = ("python", "-m", "pipelines.champion", "rollback", "--why")
+NOT_BOOTSTRAPPED = "live but not ready: nothing was bootstrapped yet, which counts as deployed"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a deployment is asked for.
+
+    Parameters
+    ----------
+    release
+        The images.
+    percent
+        Share of requests that a canary gets first; 0: none.
+    watch_seconds
+        How long the canary is watched.
+    """
+
+    release: Release
+    percent: int = 0
+    watch_seconds: float = 600
+
+
+def deploy(environment: Environment, wish: Wish) -> None:
+    """Bring images to an environment; a second time it finds nothing to do.
+
+    Raises
+    ------
+    DeployError
+        Naming the step and what to do. By then what was live before is live again, if anything was.
+    """
+    steps, record = Steps(f"deploy {environment.name}"), environment.read_record()
+    is_canary = wish.percent > 0 and record.live is not None and not wish.release.is_same(record.live)
+    _announce(steps, record, wish, is_canary)
+    with steps.step("images", "push them (make image-push) and give the digests that it prints"):
+        for text in (wish.release.service, wish.release.flows):
+            images.demand(images.parse(text), environment.session)
+    if is_canary:
+        canary.try_beside(environment, steps, record, wish.release, wish.percent, wish.watch_seconds)
+    has_changed = bring(environment, steps, wish.release)
+    if not has_changed and wish.release.is_same(record.live) and _is_well(environment, record):
+        steps.say("nothing to do: these images are live and the service is well")
+        return
+    try:
+        bootstrapped = settle(environment, steps, record.is_bootstrapped)
+    except DeployError as err:
+        take_back(environment, steps, record, wish.release, err)
+        raise
+    environment.write_record(replace(record.with_live(wish.release), is_bootstrapped=bootstrapped))
+    steps.say(f"{wish.release} is live on {environment.deployment['url']}")
+
+
+def _announce(steps: Steps, record: Record, wish: Wish, is_canary: bool) -> None:
+    lines = [f"look for {wish.release} in their registries"]
+    if is_canary:
+        lines.append(f"give {wish.percent} % of requests to a canary of it for {wish.watch_seconds:.0f} s")
+    lines += [
+        f"plan and apply with Terraform; live now: {record.live or 'nothing'}",
+        "run the task setup, wait until all services have settled, register the features",
+        "ask for predictions, and rebuild them from the feature tables",
+        "note what is live" + ("" if record.live is None else f"; if a step fails, bring {record.live} back"),
+    ]
+    steps.announce(lines)
+
+
+def _is_well(environment: Environment, record: Record) -> bool:
+    service = Service(environment.deployment["url"], environment.api_key())
+    service.wait_until_alive()
+    if service.why_not_ready() is not None:
+        return not record.is_bootstrapped
+    service.demand_champion()
+    service.smoke()
+    return True
+
+
+def bring(environment: Environment, steps: Steps, release: Release) -> bool:
+    """Plan and apply; give whether anything changed."""
+    with steps.step("plan", "nothing was changed; correct infra/ or its tfvars, then deploy again") as say:
+        changes = environment.plan(environment.variables(release))
+        refuse_loss(changes)
+        say(in_words(changes))
+    if not changes:
+        return False
+    remedy = "deploy again: an apply that was broken off goes on where it ended; if it fails again, read its words"
+    with steps.step("apply", remedy) as say:
+        environment.apply()
+        say(in_words(changes))
+    return True
+
+
+def settle(environment: Environment, steps: Steps, is_bootstrapped: bool) -> bool:
+    """Bring what runs to the state that was applied, and check it; give whether predictions can be had."""
+    with steps.step("setup", "read the log above; setup may run again at any time") as say:
+        say(tasks.run_setup(environment))
+    with steps.step("services", "read the events above, and the log groups of the environment") as say:
+        say(tasks.wait_until_stable(environment))
+    with steps.step("features", "correct feature_repo/ and deploy again") as say:
+        say(tasks.run_flow(environment, APPLY))
+    return check(environment, steps, is_bootstrapped)
+
+
+def check(environment: Environment, steps: Steps, is_bootstrapped: bool, with_parity: bool = True) -> bool:
+    """Ask the service from outside and compare with features rebuilt inside; give whether it predicts.
+
+    A service that never had a model may be live and not ready. Who goes back to what was well is in
+    a hurry, and leaves the comparison out.
+    """
+    service = Service(environment.deployment["url"], environment.api_key())
+    with steps.step("alive", "see the target groups' health and the service's log group") as say:
+        service.wait_until_alive()
+        if not is_bootstrapped and (why := service.why_not_ready()):
+            say(f"{NOT_BOOTSTRAPPED} ({why}); run: make bootstrap ENV={environment.name}")
+            return False
+    since = datetime.now(UTC)
+    with steps.step("smoke test", "see the service's log group") as say:
+        service.wait_until_ready()
+        version = service.demand_champion()
+        count, slow = service.smoke()
+        say(f"{count} predictions of model version {version}, the slowest but one took {slow * 1000:.0f} ms")
+    if not with_parity:
+        return True
+    with steps.step("parity", "the values above differ between service and feature tables: features or model") as say:
+        say(tasks.run_flow(environment, [*PARITY, since.isoformat()]))
+    return True
+
+
+def take_back(environment: Environment, steps: Steps, record: Record, tried: Release, err: DeployError) -> None:
+    """Undo what failed: the champion if the service refuses it, else the images; then check again.
+
+    Raises
+    ------
+    DeployError
+        If that fails too, which a person has to look at.
+    """
+    steps.say(f"failed, going back\n  {err}")
+    if isinstance(err.__cause__, ModelError):
+        back = [*MODEL_BACK, f"the deployment of {environment.name} found it refused"]
+        with steps.step("model back", "make rollback ENV=... WHAT=model WHY=..., or train a good one") as say:
+            say(tasks.run_flow(environment, back))
+    elif record.live is not None and not tried.is_same(record.live):
+        bring(environment, steps, record.live)
+    else:
+        raise StepError(f"{err}\n  there is nothing to go back to: correct it and deploy again") from err
+    with steps.step("services", "a person has to look: what was live before does not run either") as say:
+        say(tasks.wait_until_stable(environment))
+    with steps.step("features", "register those of the images that are live: make deploy again") as say:
+        say(tasks.run_flow(environment, APPLY))
+    check(environment, steps, record.is_bootstrapped, with_parity=False)
+    steps.say(f"{record.live or tried} is live again")

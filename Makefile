@@ -184,6 +184,10 @@ api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or
 image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=.state/serving
 	@$(RUN) -m tools.image $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
 
+.PHONY: sbom
+sbom: $(READY) .tools/sbom/.installed  ## Write bills of materials of both images and of the served model (CycloneDX), and check them; needs Docker
+	@$(RUN) -m tools.sbom
+
 .PHONY: image-smoke
 image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
@@ -225,7 +229,7 @@ format: $(READY)  ## Format the code
 	@$(VENV)/bin/ruff check --fix .
 
 .PHONY: test
-test: $(READY)  ## Run every test (doctests too) but those of the images
+test: $(READY) .tools/sbom/.installed  ## Run every test (doctests too) but those of the images
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not docker"
 
 .PHONY: test-fast

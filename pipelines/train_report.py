@@ -47,7 +47,7 @@ def merge_base(root: Path, base: str) -> str:
         raise TrainingError(f"{root} is no git repository with a commit, so there is nothing to compare with")
     if _git(root, "rev-parse", "--verify", f"{base}^{{commit}}").returncode:
         raise TrainingError(
-            f"git knows no {base!r} here; fetch it (git fetch origin main), or name another: make train-report BASE=main"
+            f"git knows no {base!r} here; git fetch origin main, or name another branch: make train-report BASE=main"
         )
     found = _git(root, "merge-base", "HEAD", base)
     if found.returncode or not found.stdout.strip():

@@ -19,6 +19,7 @@ from flightline.adapters.dvc_data import read_data_version
 from flightline.adapters.event_clock import read_clock, set_clock
 from flightline.adapters.feast_online import OnlineFeatures
 from flightline.adapters.prediction_log import PredictionLog
+from flightline.adapters.signing_keys import open_signer
 from flightline.errors import ClockError, FeatureError, ModelFileError, ParityError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
@@ -72,6 +73,7 @@ def project(
     feast_store.apply(settings)
     feast_store.materialise(settings, START)
     PredictionLog.open(settings).close()
+    open_signer(settings)  # as the registration of its champion has made its key
     return settings
 
 

@@ -125,11 +125,10 @@ def python_packages(bom: dict[str, Any]) -> dict[str, str]:
     return {_normal(part["name"]): part["version"] for part in found}
 
 
-def locked_packages(lock: str) -> dict[str, str]:
-    """Give the packages of a lock's text, normalised name to version."""
-    return {
-        _normal(name): version for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock, re.MULTILINE)
-    }
+def locked_packages(lock: str) -> set[tuple[str, str]]:
+    """Give the packages of a lock's text, as normalised name and version; some have one for each version of Python."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock, re.MULTILINE)
+    return {(_normal(name), version) for name, version in found}
 
 
 def _normal(name: str) -> str:
@@ -146,7 +145,7 @@ def check_lock(bom: dict[str, Any], lock: str, named: str) -> None:
     """
     locked = locked_packages(lock)
     found = python_packages(bom)
-    foreign = [f"{name}=={version}" for name, version in sorted(found.items()) if locked.get(name) != version]
+    foreign = [f"{name}=={version}" for name, version in sorted(found.items()) if (name, version) not in locked]
     if foreign or not found:
         told = ", ".join(foreign) or "no Python package at all"
         raise BomError(f"{named} holds what its lock does not: {told}; only the lock is to be installed")
@@ -167,7 +166,7 @@ def check_schema(files: Iterable[Path]) -> None:
 
 
 def write_model_bom(settings: Settings, folder: Path) -> Path | None:
-    """Copy the bill of materials of the model that the service would load, which is signed with it; None without one."""
+    """Copy the bill of materials of the model that the service would load, if there is one: it is signed with it."""
     served = load_served_model(settings.serving_models_dir, settings)
     if served is None:
         return None

@@ -163,7 +163,7 @@ def test_the_base_is_where_the_branches_met(repository: Path) -> None:
 
 
 def test_without_the_history_it_says_what_to_fetch(repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="git knows no 'origin/main' here; git fetch origin main"):
+    with pytest.raises(TrainingError, match="git knows no 'origin/main' here; fetch it"):
         merge_base(repository, "origin/main")
     git(tmp_path, "clone", "-q", "--depth", "1", "--no-single-branch", f"file://{repository}", "shallow")
     with pytest.raises(TrainingError, match="was cut off; git fetch --unshallow"):

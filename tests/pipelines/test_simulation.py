@@ -232,12 +232,15 @@ def ask_in_process(settings: Settings, rows: int) -> None:
         assert answer.status_code == 200, answer.text
 
 
-def test_an_altered_value_of_the_online_store_is_found(copy: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_altered_value_of_the_online_store_is_found(
+    copy: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     alter_online_value(copy, ALTERED, 1234.5)
     assert check_parity(copy, PROBLEM).mismatches == ()
     ask_in_process(copy, 20)
     wrong = [one for one in check_parity(copy, PROBLEM).mismatches if one.what != "prediction"]
     assert [(one.what, one.logged) for one in wrong] == [(ALTERED, 1234.5)] * 20
+    monkeypatch.setenv("FLIGHTLINE_SIGNING__PUBLIC_KEY", copy.signing.public_key)  # of the project, which is elsewhere
     assert parity.main(["--root", str(copy.root)]) == 1
     told = capsys.readouterr().err
     first = wrong[0]

@@ -77,14 +77,14 @@ def test_a_slice_that_got_worse_is_named_and_holds(problem: Problem, side: Side,
     text = (tmp_path / REPORT_FILE).read_text()
     assert compared.verdict.decision is Decision.HOLD
     assert any("side=left is credibly worse" in reason for reason in compared.verdict.reasons)
-    (left,) = (line for line in text.splitlines() if line.startswith("| `side=left`"))
+    slices, examples = text.split("### Slices")[1].split("### Most changed examples")
+    (left,) = (line for line in slices.splitlines() if line.startswith("| `side=left`"))
     assert left.endswith("| worse |")
-    (right,) = (line for line in text.splitlines() if line.startswith("| `side=right`"))
+    (right,) = (line for line in slices.splitlines() if line.startswith("| `side=right`"))
     assert "| +0.0000 |" in right.replace("-0.0000", "+0.0000")
     (loss,) = (line for line in text.splitlines() if line.startswith("| log_loss"))
     assert loss.endswith("| worse |")
     assert (tmp_path / PICTURE_FILE).stat().st_size > 1000
-    examples = text.split("### Most changed examples")[1]
     assert examples.count("side=left") == 10
     assert "side=right" not in examples
 

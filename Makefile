@@ -89,7 +89,7 @@ train: $(READY)  ## Train, evaluate, register and judge a model, or the best of 
 
 .PHONY: train-report
 train-report: $(READY)  ## Train this tree and the one it came from and report the difference: make train-report BASE=origin/main
-	@$(RUN) -m pipelines.train_report --model $(MODEL) --seed $(SEED) $(if $(BASE),--base "$(BASE)")
+	@$(RUN) -m pipelines.train_report --model $(MODEL) --seed $(SEED) --base "$(or $(BASE),origin/main)"
 
 .PHONY: tune
 tune: $(READY)  ## Search settings before the test window, and go on where the last search ended: make tune TRIALS=20
@@ -188,6 +188,10 @@ api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or
 image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=.state/serving
 	@$(RUN) -m tools.image $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
 
+.PHONY: sbom
+sbom: $(READY) .tools/sbom/.installed  ## Write bills of materials of both images and of the served model (CycloneDX), and check them; needs Docker
+	@$(RUN) -m tools.sbom
+
 .PHONY: image-smoke
 image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
@@ -263,7 +267,7 @@ format: $(READY)  ## Format the code
 	@$(VENV)/bin/ruff check --fix .
 
 .PHONY: test
-test: $(READY)  ## Run every test (doctests too) but those of the images
+test: $(READY) .tools/sbom/.installed  ## Run every test (doctests too) but those of images, stack and deployment
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not docker and not stack"
 
 .PHONY: test-fast

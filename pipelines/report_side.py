@@ -68,7 +68,7 @@ def write_side(
         },
         "windows": {name: str(getattr(problem.windows, name)) for name in ("fit", "validation", "test")},
         "model": trained.parameters.model,
-        "chosen": {name: value for name, value in trained.model.chosen.items()},
+        "chosen": dict(trained.model.chosen),
         "calibration": trained.model.calibration,
         "columns": list(rows.features.columns),
         "learned_until": trained.model.learned_until,

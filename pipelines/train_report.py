@@ -47,7 +47,7 @@ def merge_base(root: Path, base: str) -> str:
         raise TrainingError(f"{root} is no git repository with a commit, so there is nothing to compare with")
     if _git(root, "rev-parse", "--verify", f"{base}^{{commit}}").returncode:
         raise TrainingError(
-            f"git knows no {base!r} here; fetch it (git fetch origin main), or name another: make train-report BASE=main"
+            f"git knows no {base!r} here; fetch it (in a workflow: fetch-depth: 0), or name another: BASE=main"
         )
     found = _git(root, "merge-base", "HEAD", base)
     if found.returncode or not found.stdout.strip():
@@ -162,7 +162,7 @@ def _clock(settings: Settings, problem: Problem) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", default="origin/main", help="the branch that the change goes to")
+    parser.add_argument("--base", required=True, help="the branch that the change goes to")
     parser.add_argument("--model", default="hist_gradient_boosting", choices=list(ZOO[PROBLEM.task]))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)

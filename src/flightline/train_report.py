@@ -175,7 +175,7 @@ def _judgement(problem: Problem, both: pd.DataFrame, column: str) -> Judgement:
 
 def _most_changed(problem: Problem, both: pd.DataFrame) -> pd.DataFrame:
     named = both.rename(columns={"prediction_base": "base", "prediction": "new"})
-    change = (named["new"] - named["base"]).abs()
-    most = named[change > 0].assign(change=change).nlargest(MOST_CHANGED, "change")
+    named = named.assign(change=(named["new"] - named["base"]).abs())
+    most = named[named["change"] > 0].nlargest(MOST_CHANGED, "change")
     asked = [*dict.fromkeys([*problem.entity_keys, *problem.request_columns])]
     return most[[*(name for name in asked if name in most), "base", "new", "label"]]

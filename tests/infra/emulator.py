@@ -4,6 +4,7 @@
 it fills; with a moto that has filled it, the patch can go. FILE is where tests/deploy/stand_in.py says what it runs.
 """
 
+import base64
 import inspect
 import json
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.cloudwatch.models import Statistics
 from moto.core.responses import ActionResult
@@ -19,6 +22,7 @@ from moto.ecs.models import Container, EC2ContainerServiceBackend, Service, Task
 from moto.elasticache.models import CacheCluster, ElastiCacheBackend, ReplicationGroup
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+from moto.kms.responses import KmsResponse
 from moto.s3.models import FakeDeleteMarker
 from moto.server import main
 
@@ -197,7 +201,24 @@ def know_percentiles() -> None:
     Statistics.get_statistics_for_type = get
 
 
+def sign_digests_as_digests() -> None:
+    """KMS' Sign takes a digest (MessageType DIGEST) for the message, and hashes it once more."""
+    sign = KmsResponse.sign
+
+    def sign_digest(self: KmsResponse) -> str:
+        if self._get_param("MessageType") != "DIGEST":
+            return sign(self)
+        key = self.kms_backend.describe_key(self._get_param("KeyId"))
+        kind = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
+        signature = key.private_key.private_key.sign(self._get_param("Message"), kind)
+        told = {"KeyId": key.arn, "SigningAlgorithm": self._get_param("SigningAlgorithm")}
+        return json.dumps(told | {"Signature": base64.b64encode(signature).decode()})
+
+    KmsResponse.sign = sign_digest
+
+
 if __name__ == "__main__":
+    sign_digests_as_digests()
     give_autoscaling_its_tags()
     let_subnet_groups_of_the_cache_go()
     give_replication_groups_their_members()

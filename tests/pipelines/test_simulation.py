@@ -19,6 +19,7 @@ from flightline.adapters.dvc_data import read_data_version
 from flightline.adapters.event_clock import read_clock, set_clock
 from flightline.adapters.feast_online import OnlineFeatures
 from flightline.adapters.prediction_log import PredictionLog
+from flightline.adapters.signing_keys import open_signer
 from flightline.errors import ClockError, FeatureError, ModelFileError, ParityError
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
@@ -72,6 +73,7 @@ def project(
     feast_store.apply(settings)
     feast_store.materialise(settings, START)
     PredictionLog.open(settings).close()
+    open_signer(settings)  # as the registration of its champion has made its key
     return settings
 
 
@@ -230,12 +232,15 @@ def ask_in_process(settings: Settings, rows: int) -> None:
         assert answer.status_code == 200, answer.text
 
 
-def test_an_altered_value_of_the_online_store_is_found(copy: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_altered_value_of_the_online_store_is_found(
+    copy: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     alter_online_value(copy, ALTERED, 1234.5)
     assert check_parity(copy, PROBLEM).mismatches == ()
     ask_in_process(copy, 20)
     wrong = [one for one in check_parity(copy, PROBLEM).mismatches if one.what != "prediction"]
     assert [(one.what, one.logged) for one in wrong] == [(ALTERED, 1234.5)] * 20
+    monkeypatch.setenv("FLIGHTLINE_SIGNING__PUBLIC_KEY", copy.signing.public_key)  # of the project, which is elsewhere
     assert parity.main(["--root", str(copy.root)]) == 1
     told = capsys.readouterr().err
     first = wrong[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from securesystemslib.exceptions import Error
 from securesystemslib.signer import AWSSigner, CryptoSigner, Key, Signer, SSlibKey
 
 from flightline.errors import SignatureError
@@ -126,7 +127,7 @@ def _kms_signer(key_id: str) -> Signer:
     try:
         _, public = AWSSigner.import_(key_id, "ecdsa-sha2-nistp256")
         return AWSSigner(key_id, public)
-    except (BotoCoreError, ClientError, ValueError) as err:
+    except (BotoCoreError, ClientError, Error, ValueError) as err:
         raise SignatureError(
             f"AWS KMS does not give the signing key {key_id} ({err}); it must be of the kind ECC_NIST_P256 for "
             "SIGN_VERIFY, and the task's role needs kms:GetPublicKey and kms:Sign on it"

@@ -31,7 +31,7 @@ from tests.stack.composed import PORTS, REPOSITORY, Composed
 from tools.stack_secrets import ensure_secrets, read_environment
 
 MOTO = REPOSITORY / ".tools" / "moto" / "bin" / "moto_server"
-START_SECONDS, RUN_SECONDS = 150, 240
+START_SECONDS, RUN_SECONDS = 150, 420
 BUCKET = "mlflow"
 # Tests ask for each run; one that fell due by the time of day would get in between.
 UNSCHEDULED = {

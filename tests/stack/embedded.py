@@ -12,7 +12,7 @@ from flightline.settings import Settings
 from tests.service_process import environment_of
 from tests.stack.composed import fill_root
 
-SECONDS = 240
+SECONDS = 420
 
 
 @dataclass

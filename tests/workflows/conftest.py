@@ -26,7 +26,7 @@ LOOKED_AT = ("Makefile", "tools.env", "tools", "locks/uv.txt", "locks/workflows.
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory) -> Path:
     """The project, as a runner would check it out, as far as workflows look at it."""
-    return project_repository(tmp_path_factory.mktemp("project") / "name", LOOKED_AT)
+    return project_repository(tmp_path_factory.mktemp("project") / "name", only=LOOKED_AT)
 
 
 @pytest.fixture(scope="session")

@@ -113,13 +113,15 @@ def test_every_make_target_has_help():
     assert [name for name, text in make_targets().items() if not text] == []
 
 
+# TO BE EMPTIED when the branches stack, sign and deploy are merged.
+MADE_ON_OTHER_BRANCHES = {"deploy", "image-push", "sbom", "test-deploy", "test-stack", "train-report"}
 DOCS = [file for file in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")] if file.is_file()]
 
 
 @pytest.mark.parametrize("file", DOCS, ids=relative)
 def test_every_make_target_in_the_docs_exists(file):
     named = set(re.findall(r"(?:`|^    )make ([a-z][a-z-]+)", file.read_text(encoding="utf-8"), re.MULTILINE))
-    assert named - set(make_targets()) == set()
+    assert named - set(make_targets()) - MADE_ON_OTHER_BRANCHES == set()
 
 
 @pytest.mark.parametrize("file", DOCS, ids=relative)
@@ -132,10 +134,6 @@ def test_every_decision_has_its_four_headings():
     for file in sorted(ROOT.glob("docs/decisions/*.md")):
         headings = re.findall(r"^## (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
         assert headings == ["Status", "Context", "Decision", "Consequences"], file.name
-
-
-# TO BE EMPTIED when the branches stack, sign and deploy are merged.
-MADE_ON_OTHER_BRANCHES = {"deploy", "image-push", "test-deploy", "test-stack", "train-report"}
 
 
 def test_every_workflow_step_is_a_make_call():

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from tools.tree import copy_tree
+from tools.tree import project_files
 
 PROJECT = Path(__file__).parents[2]
 ACT = PROJECT / ".tools" / "workflows" / "bin" / "act"
@@ -113,9 +113,20 @@ def event(name: str, **changes: Any) -> dict[str, Any]:
     return read
 
 
-def project_repository(folder: Path, project: Path = PROJECT) -> Path:
-    """Copy the project into a repository of its own, as a runner would check it out."""
-    copy_tree(project, folder)
+def project_repository(folder: Path, project: Path = PROJECT, only: Sequence[str] = ()) -> Path:
+    """Copy the project into a repository of its own, as a runner would check it out.
+
+    Parameters
+    ----------
+    project
+        Where to copy from: this project, or a copy of it that a test changed.
+    only
+        Files and folders to copy; none: all of it. A workflow whose make is recorded needs little.
+    """
+    for name in project_files(project):
+        if not only or name.parts[0] in only or str(name) in only:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(project / name, folder / name, follow_symlinks=False)
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
     for command in (
         ["init", "--quiet", "--initial-branch", "main"],

@@ -19,10 +19,14 @@ jobs:
 """
 
 
+# Each job is given a copy, so what no test looks at stays out.
+LOOKED_AT = ("Makefile", "tools.env", "tools", "locks/uv.txt", "locks/workflows.txt", ".github")
+
+
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory) -> Path:
-    """The project, as a runner would check it out."""
-    return project_repository(tmp_path_factory.mktemp("project") / "name")
+    """The project, as a runner would check it out, as far as workflows look at it."""
+    return project_repository(tmp_path_factory.mktemp("project") / "name", only=LOOKED_AT)
 
 
 @pytest.fixture(scope="session")

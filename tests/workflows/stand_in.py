@@ -85,17 +85,18 @@ def action(plan, name):
     elif name == "actions/checkout":  # with `ref`; act itself does those without
         shutil.copytree(plan["repository"], os.environ["GITHUB_WORKSPACE"], dirs_exist_ok=True, symlinks=True)
     elif name == "actions/upload-artifact":
-        return upload(Path(inputs["path"]), Path(plan["artifacts"]) / inputs["name"])
+        return upload(inputs, Path(plan["artifacts"]) / inputs["name"])
     elif name == "actions/download-artifact":
         return download(Path(plan["artifacts"]) / inputs["name"], Path(inputs["path"]))
     return 0
 
 
-def upload(source, target):
+def upload(inputs, target):
     """Keep a file or a folder, as actions/upload-artifact does: a single file without its folder."""
+    source = Path(inputs["path"])
     if not source.exists():
         print(f"{source} is not there")
-        return 1
+        return int(inputs.get("if-no-files-found") == "error")
     target.mkdir(parents=True)
     if source.is_file():
         shutil.copy(source, target)

@@ -7,6 +7,7 @@ import pytest
 from tests.workflows.act import PROJECT, REAL, event, workflow
 
 LAST = "ci"
+BILLS = {"sbom": {".state/sbom/service.cdx.json": "{}"}}
 
 
 def steps_of(job: str) -> list[str]:
@@ -30,7 +31,7 @@ def test_the_last_job_waits_for_all_others():
 
 @pytest.mark.parametrize(("name", "payload"), [("pull_request", "pull_request"), ("workflow_call", "push")])
 def test_every_job_runs_its_steps_in_order(act, name, payload):
-    run = act("ci", name, event(payload))
+    run = act("ci", name, event(payload), files=BILLS)
     assert run.code == 0, run.log
     matrix = workflow("ci")["jobs"]["test"]["strategy"]["matrix"]["python"]
     for job in JOBS:
@@ -47,7 +48,13 @@ def test_every_job_runs_its_steps_in_order(act, name, payload):
 @pytest.mark.parametrize("number", range(MOST_STEPS))
 def test_a_step_that_fails_stops_its_job_and_the_last_job_tells(act, number):
     broken = {job: steps_of(job)[number] for job in JOBS if len(steps_of(job)) > number}
-    run = act("ci", "pull_request", event("pull_request"), fails=[f"{job}:{step}" for job, step in broken.items()])
+    run = act(
+        "ci",
+        "pull_request",
+        event("pull_request"),
+        files=BILLS,
+        fails=[f"{job}:{step}" for job, step in broken.items()],
+    )
     assert run.code != 0
     for job in broken:
         assert set(run.made(job)) == set(steps_of(job)[: number + 1]), job
@@ -56,6 +63,11 @@ def test_a_step_that_fails_stops_its_job_and_the_last_job_tells(act, number):
     assert f"verdict: {passed} of {len(JOBS)} jobs passed" in run.log
     assert all(f"| {job} | failure |" in run.summary for job in broken)
     assert re.search(r"\[ci/ci +\] .*Job failed", run.log)
+
+
+def test_the_bills_of_materials_are_kept(act, tmp_path):
+    assert act("ci", "pull_request", event("pull_request"), job="images", files=BILLS).code == 0
+    assert (tmp_path / "run0" / "artifacts" / "sbom" / "service.cdx.json").is_file()
 
 
 def test_the_real_make_can_take_the_recorders_place(act):

@@ -77,12 +77,15 @@ def _announce(steps: Steps, record: Record, wish: Wish, is_canary: bool) -> None
 
 
 def _is_well(environment: Environment, record: Record) -> bool:
+    """Say whether the service answers as it should; if not, the steps that follow say why."""
     service = Service(environment.deployment["url"], environment.api_key())
-    service.wait_until_alive()
-    if service.why_not_ready() is not None:
-        return not record.is_bootstrapped
-    service.demand_champion()
-    service.smoke()
+    try:
+        if service.why_not_ready() is not None:
+            return not record.is_bootstrapped
+        service.demand_champion()
+        service.smoke()
+    except (DeployError, OSError):
+        return False
     return True
 
 

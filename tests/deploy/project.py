@@ -49,7 +49,8 @@ class Project:
         """Run a make target, and show what it says as it says it."""
         command = ["make", target, *(f"{name}={value}" for name, value in variables.items())]
         print(f"$ {' '.join(command)}", flush=True)
-        process = subprocess.Popen(
+        lines = []
+        with subprocess.Popen(
             command,
             cwd=self.root,
             env={**os.environ, **self.environment},
@@ -57,13 +58,12 @@ class Project:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
-        )
-        lines = []
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            lines.append(line)
-        return Ran(process.wait(timeout=LIMIT_SECONDS), "".join(lines))
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                lines.append(line)
+            return Ran(process.wait(timeout=LIMIT_SECONDS), "".join(lines))
 
 
 def make_project(folder: Path, zone: str, environment: dict[str, str]) -> Project:

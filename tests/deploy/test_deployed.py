@@ -116,16 +116,6 @@ def test_a_second_bootstrap_finds_nothing_to_do(world):
     assert "nothing to do: the service is ready" in ran.said
 
 
-def test_the_same_again_changes_nothing(world):
-    ecs, before = world.client("ecs"), live(world)
-    revisions = ecs.list_task_definitions()["taskDefinitionArns"]
-    ran = world.make("deploy", ENV="staging")
-    assert ran.code == 0, ran.said
-    assert "0 mismatches in 20 predictions" in ran.said
-    assert ecs.list_task_definitions()["taskDefinitionArns"] == revisions
-    assert live(world) == before
-
-
 def test_an_image_that_no_registry_holds_is_refused_before_anything_happens(world):
     absent = world.images.service.split("@")[0] + f"@sha256:{'0' * 64}"
     ran = world.make("deploy", ENV="staging", IMAGE=absent)
@@ -162,6 +152,27 @@ def test_an_image_that_answers_with_errors_is_rolled_back(world):
     assert running_image(world) == live_image(world) == before
 
 
+def test_a_model_that_is_refused_is_rolled_back(world):
+    before, place = running_image(world), Environment("staging", world.terraform)
+    assert tasks.run_flow(place, ["python", "-c", BAD_MODEL]) == "champion is version 2"
+    ran = world.make("deploy", ENV="staging", IMAGE=world.images.next)
+    assert ran.code != 0
+    assert "model version 2 is refused" in ran.said
+    assert "is live again" in ran.said
+    assert "20 predictions of model version 1" in ran.said
+    assert running_image(world) == live_image(world) == before
+
+
+def test_the_same_again_changes_nothing(world):
+    ecs, before = world.client("ecs"), live(world)
+    revisions = ecs.list_task_definitions()["taskDefinitionArns"]
+    ran = world.make("deploy", ENV="staging")
+    assert ran.code == 0, ran.said
+    assert "0 mismatches in 20 predictions" in ran.said
+    assert ecs.list_task_definitions()["taskDefinitionArns"] == revisions
+    assert live(world) == before
+
+
 def test_a_slow_canary_is_taken_away(world):
     before = running_image(world)
     ran = world.make("deploy", ENV="staging", IMAGE=world.images.slow, CANARY="50", WATCH="10")
@@ -179,17 +190,6 @@ def test_a_good_canary_becomes_the_stable_one(world):
     assert re.search(r"\d+ answers, 0 errors", ran.said)
     assert running_image(world) == live_image(world) == world.images.next
     assert weights(world) == {"stable": 100, "canary": 0}
-
-
-def test_a_model_that_is_refused_is_rolled_back(world):
-    place = Environment("staging", world.terraform)
-    assert tasks.run_flow(place, ["python", "-c", BAD_MODEL]) == "champion is version 2"
-    ran = world.make("deploy", ENV="staging", IMAGE=world.images.next)
-    assert ran.code != 0
-    assert "model version 2 is refused" in ran.said
-    assert "is live again" in ran.said
-    assert running_image(world) == world.images.next
-    assert "20 predictions of model version 1" in ran.said
 
 
 def test_a_rollback_brings_the_images_before_back(world):

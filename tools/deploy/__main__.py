@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tools import infra
 from tools.deploy import withdraw
-from tools.deploy.environment import Environment, Release
+from tools.deploy.environment import NOTHING, Environment, Release
 from tools.deploy.plan import as_markdown
 from tools.deploy.release import Wish, deploy
 from tools.deploy.steps import DeployError
@@ -51,7 +51,7 @@ def wanted(environment: Environment, options: argparse.Namespace) -> Release:
     DeployError
         If there is neither.
     """
-    live = environment.read_record().live
+    live = environment.read_record().live or (NOTHING if options.command == "plan" else None)
     service, flows = options.image or (live and live.service), options.flows_image or (live and live.flows)
     missing = [name for name, image in (("IMAGE", service), ("FLOWS_IMAGE", flows)) if not image]
     if missing:

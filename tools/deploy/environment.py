@@ -47,6 +47,10 @@ class Release:
         return f"{images.parse(self.service).short} with {images.parse(self.flows).short}"
 
 
+# Images where none was ever live: Terraform wants some, and nothing runs of them.
+NOTHING = Release(f"none/service@sha256:{'0' * 64}", f"none/flows@sha256:{'0' * 64}")
+
+
 @dataclass(frozen=True)
 class Record:
     """What is live and was live before, the newest last, and whether predictions could ever be had."""

@@ -77,12 +77,15 @@ def _announce(steps: Steps, record: Record, wish: Wish, is_canary: bool) -> None
 
 
 def _is_well(environment: Environment, record: Record) -> bool:
+    """Say whether the service answers as it should; if not, the steps that follow say why."""
     service = Service(environment.deployment["url"], environment.api_key())
-    service.wait_until_alive()
-    if service.why_not_ready() is not None:
-        return not record.is_bootstrapped
-    service.demand_champion()
-    service.smoke()
+    try:
+        if service.why_not_ready() is not None:
+            return not record.is_bootstrapped
+        service.demand_champion()
+        service.smoke()
+    except (DeployError, OSError):
+        return False
     return True
 
 
@@ -138,7 +141,7 @@ def check(environment: Environment, steps: Steps, is_bootstrapped: bool, with_pa
 
 
 def take_back(environment: Environment, steps: Steps, record: Record, tried: Release, err: DeployError) -> None:
-    """Undo what failed: the champion if the service refuses it, else the images; then check again.
+    """Undo what failed: the champion if the service refuses it, and the images if they are new; then check again.
 
     Raises
     ------
@@ -150,9 +153,9 @@ def take_back(environment: Environment, steps: Steps, record: Record, tried: Rel
         back = [*MODEL_BACK, f"the deployment of {environment.name} found it refused"]
         with steps.step("model back", "make rollback ENV=... WHAT=model WHY=..., or train a good one") as say:
             say(tasks.run_flow(environment, back))
-    elif record.live is not None and not tried.is_same(record.live):
+    if record.live is not None and not tried.is_same(record.live):
         bring(environment, steps, record.live)
-    else:
+    elif not isinstance(err.__cause__, ModelError):
         raise StepError(f"{err}\n  there is nothing to go back to: correct it and deploy again") from err
     with steps.step("services", "a person has to look: what was live before does not run either") as say:
         say(tasks.wait_until_stable(environment))

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from tools.deploy import tasks
 from tools.deploy.checks import Service
-from tools.deploy.environment import Environment, Release
+from tools.deploy.environment import NOTHING, Environment
 from tools.deploy.release import MODEL_BACK, bring, check, settle
 from tools.deploy.steps import DeployError, Steps
+from tools.terraform import TerraformError
 
 TRAINING_SECONDS = 3600
 # One task, since the disk ends with it: the data goes to the remote of the environment, and what is trained to MLflow.
@@ -89,8 +90,8 @@ def destroy(environment: Environment, confirm: str) -> None:
         Without the environment's name as confirmation; Terraform itself refuses a protected production.
     """
     steps = Steps(f"destroy {environment.name}")
-    live = environment.read_record().live or Release(_nothing("service"), _nothing("flows"))
-    held = [line for line in environment.root.run("state", "list").splitlines() if line and ".data." not in line]
+    live = environment.read_record().live or NOTHING
+    held = [line for line in _state(environment).splitlines() if line and ".data." not in line]
     if not held:
         steps.say("nothing to do: Terraform knows of nothing there")
         return
@@ -117,6 +118,10 @@ def _is_protected(environment: Environment) -> bool:
     return any(one == {"Key": "deletion_protection.enabled", "Value": "true"} for one in attributes)
 
 
-def _nothing(image: str) -> str:
-    """Name an image where none was ever live: Terraform wants one, and makes nothing of it."""
-    return f"none/{image}@sha256:{'0' * 64}"
+def _state(environment: Environment) -> str:
+    try:
+        return environment.root.run("state", "list")
+    except TerraformError as err:
+        if "No state file was found" in str(err):
+            return ""
+        raise

@@ -29,6 +29,10 @@ TRIALS ?= 20
 TIMES ?= 20
 
 ##@ Set-up
+.PHONY: help
+help:  ## Print this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
 .PHONY: install
 install: $(INSTALLED)  ## Make the environment .venv from the lock (other targets do it by themselves)
 
@@ -183,66 +187,6 @@ parity: $(READY)  ## Rebuild logged predictions from the feature tables and comp
 api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or REVOKE=team, or neither
 	@$(RUN) -m serving.issue_key --name "$(NAME)" --revoke "$(REVOKE)"
 
-##@ Images
-.PHONY: image
-image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=.state/serving
-	@$(RUN) -m tools.image $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
-
-.PHONY: sbom
-sbom: $(READY) .tools/sbom/.installed  ## Write bills of materials of both images and of the served model (CycloneDX), and check them; needs Docker
-	@$(RUN) -m tools.sbom
-
-.PHONY: image-smoke
-image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
-
-.PHONY: image-push
-image-push: $(READY)  ## Build both images, push them and print their digests: make image-push REPOSITORY=host/name
-	@$(RUN) -m tools.image_push --repository "$(REPOSITORY)" $(if $(BASE),--base "$(BASE)")
-
-##@ Stack
-.PHONY: stack-up
-stack-up: $(READY)  ## Start everything by compose: databases, MLflow, Prefect, worker, service, Prometheus, Grafana
-	@$(RUN) -m tools.stack up
-
-.PHONY: stack-down
-stack-down: $(READY)  ## Stop it and keep its volumes, or remove them too: make stack-down VOLUMES=remove
-	@$(RUN) -m tools.stack down $(if $(filter remove,$(VOLUMES)),--volumes)
-
-.PHONY: stack
-stack: $(READY)  ## Run a command of compose on it: make stack DO=ps, DO="logs worker", DO="exec worker ..."
-	@$(RUN) -m tools.stack do $(or $(DO),ps)
-
-##@ On AWS (docs/deploy.md)
-.PHONY: deploy
-deploy: $(READY)  ## Bring images to an environment: make deploy ENV=staging IMAGE=host/name@sha256:... FLOWS_IMAGE=... CANARY=10 WATCH=600
-	@$(DEPLOY) deploy --environment "$(ENV)" $(IMAGES) $(if $(CANARY),--canary "$(CANARY)") $(if $(WATCH),--watch "$(WATCH)") \
-		$(if $(filter true,$(ALLOW_DESTROY)),--allow-destroy)
-
-.PHONY: bootstrap
-bootstrap: $(READY)  ## Fill an environment that has no model yet, with data, a training and online features: make bootstrap ENV=staging
-	@$(DEPLOY) bootstrap --environment "$(ENV)"
-
-.PHONY: destroy
-destroy: $(READY)  ## Remove an environment with everything in it: make destroy ENV=staging CONFIRM=staging
-	@$(DEPLOY) destroy --environment "$(ENV)" --confirm "$(CONFIRM)"
-
-.PHONY: infra-plan
-infra-plan: $(READY)  ## Print what would change in an environment, as Markdown; fails if anything would: make infra-plan ENV=staging
-	@$(DEPLOY) plan --environment "$(ENV)" $(IMAGES)
-
-.PHONY: infra-bootstrap
-infra-bootstrap: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
-	@$(RUN) -m tools.infra bootstrap
-
-.PHONY: infra-init
-infra-init: $(READY)  ## Make Terraform ready for an environment: make infra-init ENV=staging
-	@$(RUN) -m tools.infra init --environment "$(ENV)"
-
-.PHONY: infra-settings
-infra-settings: $(READY)  ## Write the `aws` profile of an environment to .state/terraform/ENV.env: make infra-settings ENV=staging
-	@$(RUN) -m tools.infra settings --environment "$(ENV)"
-
 ##@ Start your own
 .PHONY: example
 example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
@@ -274,10 +218,6 @@ test: $(READY) .tools/sbom/.installed  ## Run every test (doctests too) but thos
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not docker and not stack"
 
-.PHONY: test-stack
-test-stack: $(READY) .tools/moto/.installed  ## Run the whole loop on the stack's servers, as processes of this machine
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/stack -rs --durations 5
-
 .PHONY: packages
 packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing
 	@.ci/packages
@@ -287,34 +227,6 @@ check-rules: $(READY)  ## Check and test the alert rules, and parse every query 
 	@if command -v promtool > /dev/null; then $(RUN) -m tools.check_rules; \
 	elif [ "$${CI:-}" = true ]; then echo "check-rules: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
 	else echo "check-rules: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
-
-.PHONY: infra-check
-infra-check: $(READY) .tools/checkov/.installed  ## Check Terraform: format, validity, unit tests with mocks, checkov
-	@$(RUN) -m tools.infra check --checkov .tools/checkov/bin/checkov
-
-.PHONY: test-infra
-test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it
-	@export OMP_NUM_THREADS=1; $(RUN) -m pytest tests/infra/test_guards.py > .state/guards.log 2>&1 & guards=$$!; failed=0; \
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 5 --ignore tests/infra/test_guards.py tests/infra || failed=1; \
-	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
-
-.PHONY: test-deploy
-test-deploy: $(READY) .tools/moto/.installed .tools/workflows/.installed  ## Deploy, bootstrap, break, roll back and destroy on an emulated AWS; needs Docker
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/deploy -rs --durations 5
-
-SCHEMA := .tools/workflows/bin/check-jsonschema --builtin-schema vendor
-.PHONY: check-workflows
-check-workflows: .tools/workflows/.installed  ## Check the workflows and what else GitHub reads: actionlint, schemas, zizmor
-	@.tools/workflows/bin/actionlint
-	@$(SCHEMA).github-workflows .github/workflows/*.yml
-	@$(SCHEMA).github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
-	@$(SCHEMA).github-issue-config .github/ISSUE_TEMPLATE/config.yml
-	@$(SCHEMA).dependabot .github/dependabot.yml
-	@.tools/workflows/bin/zizmor --quiet --offline --no-progress --persona pedantic .github
-
-.PHONY: test-workflows
-test-workflows: $(READY) .tools/workflows/.installed .tools/scans/.installed  ## Run every workflow with act, and both scans on what they must catch
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 tests/workflows
 
 .PHONY: secrets-scan
 secrets-scan: $(READY) .tools/scans/.installed  ## Look for secrets in the project's files and in its whole history
@@ -336,65 +248,4 @@ audit: $(READY) .tools/scans/.installed  ## Ask for advisories about all that is
 prove: $(READY)  ## Plant faults and demand that their safeguards stop them
 	@$(RUN) -m tests.proof
 
-.PHONY: bench-join
-bench-join: $(READY)  ## Compare the point-in-time join with a plain ASOF JOIN in the same run
-	@$(RUN) benchmarks/bench_join.py
-
-.PHONY: bench-train
-bench-train: $(READY)  ## Compare a training run with the same compute without the frameworks
-	@$(RUN) benchmarks/bench_train.py
-
-.PHONY: bench-gate
-bench-gate: $(READY)  ## Measure how often the gate errs, on the training set of `make train`
-	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_gate.py
-
-.PHONY: bench-serve
-bench-serve: $(READY)  ## Compare the service with `mlflow models serve` and `feast serve`, on what `make train` made; needs wrk
-	@UV="$(UV)" $(RUN) benchmarks/bench_serve.py
-
-.PHONY: bench-monitor
-bench-monitor: $(READY)  ## Measure monitoring's false alarms and delays, on the training set of `make train`
-	@OMP_NUM_THREADS=1 $(RUN) -m benchmarks.bench_monitor
-
-.PHONY: bench-canary
-bench-canary: $(READY)  ## Measure how often the canary errs under daily looks, on the training set of `make train`
-	@OMP_NUM_THREADS=1 $(RUN) benchmarks/bench_canary.py
-
-.PHONY: bench-log
-bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed
-	@$(RUN) benchmarks/bench_log.py
-
-.PHONY: reliability
-reliability: $(READY)  ## Kill the service and change its model under load, 20 times each: make reliability TIMES=20
-	@OMP_NUM_THREADS=1 $(RUN) benchmarks/reliability.py --times $(TIMES)
-
-##@ In workflows only (docs/workflows.md)
-.PHONY: workflow-ready
-workflow-ready:  ## Say whether there is an AWS account to work on, and why not: make workflow-ready NEEDED=AWS_REGION
-	@$(PYTHON) -m tools.workflow ready --needed "$(NEEDED)"
-
-.PHONY: workflow-verdict
-workflow-verdict:  ## Fail unless all jobs before passed
-	@$(PYTHON) -m tools.workflow verdict
-
-.PHONY: workflow-summary
-workflow-summary:  ## Show a file on the run's page: make workflow-summary FILE=report.md
-	@$(PYTHON) -m tools.workflow summary --file "$(FILE)"
-
-.PHONY: workflow-comment
-workflow-comment:  ## Write a file onto the pull request, or renew it there: make workflow-comment TITLE=train-report FILE=report.md
-	@$(PYTHON) -m tools.pull_request_comment --title "$(TITLE)" --file "$(FILE)"
-
-# The plan's own exit codes: 0 no change, 2 changes, 1 an error.
-.PHONY: workflow-plan
-workflow-plan: $(READY)  ## Write an environment's plan to .state/terraform/ENV-plan.md: make workflow-plan ENV=staging DRIFT=fail
-	@mkdir -p .state/terraform; plan=.state/terraform/$(ENV)-plan.md; code=0; \
-	$(RUN) -m tools.deploy plan --environment "$(ENV)" > $$plan || code=$$?; \
-	tee --append "$${GITHUB_STEP_SUMMARY:-/dev/null}" < $$plan; \
-	if [ $$code = 2 ]; then [ "$(DRIFT)" != fail ] || { echo "workflow-plan: $(ENV) is not as the code says"; exit 2; }; \
-	else exit $$code; fi
-
-##@ Help
-.PHONY: help
-help:  ## Print this
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+include infra/infra.mk .github/workflows.mk benchmarks/benchmarks.mk

@@ -103,7 +103,8 @@ def test_every_core_module_is_held_pure():
 
 def make_targets() -> dict[str, str]:
     """Targets a person may call, with the help text behind each."""
-    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    files = [ROOT / "Makefile", *(file for file in tracked() if file.suffix == ".mk")]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     phony = re.findall(r"^\.PHONY: (\S+)$", text, re.MULTILINE)
     helped = dict(re.findall(r"^([a-z-]+):[^#\n]*## (.+)$", text, re.MULTILINE))
     return {name: helped.get(name, "") for name in phony}

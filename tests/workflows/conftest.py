@@ -20,7 +20,8 @@ jobs:
 
 
 # Each job is given a copy, so what no test looks at stays out.
-LOOKED_AT = ("Makefile", "tools.env", "tools", "locks/uv.txt", "locks/workflows.txt", ".github")
+MAKE = ("Makefile", "infra/infra.mk", "benchmarks/benchmarks.mk", "tools.env")
+LOOKED_AT = (*MAKE, "tools", "locks/uv.txt", "locks/workflows.txt", ".github")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,79 @@
+# Part of the Makefile: images, the stack of compose, and AWS.
+
+##@ Images
+.PHONY: image
+image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=.state/serving
+	@$(RUN) -m tools.image $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
+
+.PHONY: image-push
+image-push: $(READY)  ## Build both images, push them and print their digests: make image-push REPOSITORY=host/name
+	@$(RUN) -m tools.image_push --repository "$(REPOSITORY)" $(if $(BASE),--base "$(BASE)")
+
+.PHONY: image-smoke
+image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
+
+.PHONY: sbom
+sbom: $(READY) .tools/sbom/.installed  ## Write bills of materials of both images and of the served model (CycloneDX), and check them; needs Docker
+	@$(RUN) -m tools.sbom
+
+##@ Stack (docs/operations.md)
+.PHONY: stack-up
+stack-up: $(READY)  ## Start everything by compose: databases, MLflow, Prefect, worker, service, Prometheus, Grafana
+	@$(RUN) -m tools.stack up
+
+.PHONY: stack-down
+stack-down: $(READY)  ## Stop it and keep its volumes, or remove them too: make stack-down VOLUMES=remove
+	@$(RUN) -m tools.stack down $(if $(filter remove,$(VOLUMES)),--volumes)
+
+.PHONY: stack
+stack: $(READY)  ## Run a command of compose on it: make stack DO=ps, DO="logs worker", DO="exec worker ..."
+	@$(RUN) -m tools.stack do $(or $(DO),ps)
+
+.PHONY: test-stack
+test-stack: $(READY) .tools/moto/.installed  ## Run the whole loop on the stack's servers, as processes of this machine
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/stack -rs --durations 5
+
+##@ On AWS (docs/deploy.md)
+.PHONY: deploy
+deploy: $(READY)  ## Bring images to an environment: make deploy ENV=staging IMAGE=host/name@sha256:... FLOWS_IMAGE=... CANARY=10 WATCH=600
+	@$(DEPLOY) deploy --environment "$(ENV)" $(IMAGES) $(if $(CANARY),--canary "$(CANARY)") $(if $(WATCH),--watch "$(WATCH)") \
+		$(if $(filter true,$(ALLOW_DESTROY)),--allow-destroy)
+
+.PHONY: bootstrap
+bootstrap: $(READY)  ## Fill an environment that has no model yet, with data, a training and online features: make bootstrap ENV=staging
+	@$(DEPLOY) bootstrap --environment "$(ENV)"
+
+.PHONY: destroy
+destroy: $(READY)  ## Remove an environment with everything in it: make destroy ENV=staging CONFIRM=staging
+	@$(DEPLOY) destroy --environment "$(ENV)" --confirm "$(CONFIRM)"
+
+.PHONY: infra-bootstrap
+infra-bootstrap: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
+	@$(RUN) -m tools.infra bootstrap
+
+.PHONY: infra-init
+infra-init: $(READY)  ## Make Terraform ready for an environment: make infra-init ENV=staging
+	@$(RUN) -m tools.infra init --environment "$(ENV)"
+
+.PHONY: infra-settings
+infra-settings: $(READY)  ## Write the `aws` profile of an environment to .state/terraform/ENV.env: make infra-settings ENV=staging
+	@$(RUN) -m tools.infra settings --environment "$(ENV)"
+
+.PHONY: infra-plan
+infra-plan: $(READY)  ## Print what would change in an environment, as Markdown; fails if anything would: make infra-plan ENV=staging
+	@$(DEPLOY) plan --environment "$(ENV)" $(IMAGES)
+
+.PHONY: infra-check
+infra-check: $(READY) .tools/checkov/.installed  ## Check Terraform: format, validity, unit tests with mocks, checkov
+	@$(RUN) -m tools.infra check --checkov .tools/checkov/bin/checkov
+
+.PHONY: test-infra
+test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it
+	@export OMP_NUM_THREADS=1; $(RUN) -m pytest tests/infra/test_guards.py > .state/guards.log 2>&1 & guards=$$!; failed=0; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 5 --ignore tests/infra/test_guards.py tests/infra || failed=1; \
+	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
+
+.PHONY: test-deploy
+test-deploy: $(READY) .tools/moto/.installed .tools/workflows/.installed  ## Deploy, bootstrap, break, roll back and destroy on an emulated AWS; needs Docker
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/deploy -rs --durations 5

@@ -137,13 +137,13 @@ def test_nobody_reaches_what_it_does_not_need(given: dict[str, str], services: d
     assert reached_by("artifacts") == {"mlflow"}
     assert reached_by("grafana") == {"prometheus"}
     assert reached_by("prometheus") == {"service", "grafana"}
+    assert reached_by("mlflow") == {"postgres", "artifacts", "prefect", "worker", "watcher"}
+    assert reached_by("prefect") == {"postgres", "mlflow", "worker", "watcher"}
+    assert reached_by("service") == {"postgres", "redis", "setup", "declarations", "worker", "prometheus"}
     assert reached_by("watcher") == {"mlflow", "prefect", "worker"}
     networks = read_compose(given)["networks"]
-    assert {name for name, options in networks.items() if options.get("internal")} == {
-        "database",
-        "features",
-        "artifacts",
-    }
+    inside = {name for name, options in networks.items() if options.get("internal")}
+    assert inside == {"predictions", "records_mlflow", "records_prefect", "features", "artifacts"}
 
 
 def test_the_private_key_is_the_workers_alone(services: dict[str, dict]) -> None:

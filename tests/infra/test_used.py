@@ -236,9 +236,17 @@ def test_a_model_goes_through_mlflow_to_the_bucket_and_back(place, databases, cl
 
 def round_trip(settings: Settings) -> None:
     from flightline.adapters import mlflow_registry as registry
+    from flightline.adapters.signing_keys import make_key
+    from flightline.settings import SigningSettings
     from pipelines.champion import fetch_champion
     from tests.small_service import KINDS, fitted
 
+    if not settings.signing.key:  # where Terraform names no key of KMS, the test brings a file
+        make_key(settings.signing_dir / "key.pem")
+        signing = SigningSettings(
+            key=str(settings.signing_dir / "key.pem"), public_key=str(settings.signing_dir / "public.pem")
+        )
+        settings = settings.model_copy(update={"signing": signing})
     version = small_registry.register(settings, fitted(KINDS))
     small_registry.crown(settings, version)
     found = registry.version_of(settings, PROBLEM.model_name, registry.CHAMPION)

@@ -1,6 +1,7 @@
 """The same project without a server, as `make train` runs it: what the stack's answers are held against."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,11 +44,11 @@ def run_embedded(root: Path, model: str) -> Iterator[Embedded]:
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.training", "--model", model],
-            cwd=root, env=environment, stdout=stream, stderr=stream,
+            cwd=root, env=environment, stdout=stream, stderr=stream, start_new_session=True,
         )  # fmt: skip
     try:
         yield Embedded(Settings(root=root), process, log)
     finally:
         if process.poll() is None:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # with the Prefect server that it started
             process.wait(timeout=60)

@@ -70,6 +70,8 @@ def make_project(folder: Path, zone: str, environment: dict[str, str]) -> Projec
     """Copy the project, name the zone in its tfvars, and note the state's bucket as `make infra-bootstrap` does."""
     root = folder / "project"
     copy_tree(ROOT, root)
+    # Whoever copies this copy asks git what belongs to it.
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
     for name in (".venv", ".tools"):
         (root / name).symlink_to(ROOT / name)
     for file in (root / "infra" / "environments").glob("*.tfvars"):

@@ -62,6 +62,13 @@ def test_scores_are_those_of_the_reports(reports):
     assert np.isnan(scores["empty"])
 
 
+def test_a_model_that_predicts_a_constant_has_no_prediction_drift():
+    # Its column has no threshold: nothing can be learned from healthy days about how far it moves.
+    constant = [frame(seed).assign(**{PREDICTION: 0.3}) for seed in (0, 1)]
+    found = evidently_reports.run_reports(*constant, {"temperature": 0.5, "shop": 0.2}, AT)
+    assert sorted(found) == ["data drift", "data quality"]
+
+
 def test_each_column_is_held_against_its_own_threshold(reports):
     assert verdicts(reports["data drift"]) == {"temperature": "FAIL", "shop": "SUCCESS"}
     lax = evidently_reports.run_reports(frame(0), frame(1, warmer=9), THRESHOLDS | {"temperature": 99.0}, AT)

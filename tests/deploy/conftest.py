@@ -92,7 +92,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         balancer = Balancer(HOST_NAME, stores.make_certificate(folder, HOST_NAME), stand_in).start()
         made = boto3.client("route53").create_hosted_zone(Name="flightline.example", CallerReference="test")
         boto3.client("s3").create_bucket(Bucket=STATE_BUCKET)
-        environment = {**named, **client.environment, "HTTPS_PROXY": balancer.proxy, "SSL_CERT_FILE": str(authority)}
+        trusted = {"HTTPS_PROXY": balancer.proxy, "SSL_CERT_FILE": str(stores.trust_beside(authority))}
+        environment = {**named, **client.environment, **trusted}
         project = make_project(folder, made["HostedZone"]["Id"].rsplit("/", 1)[-1], environment)
         pushed = images.push_all(client, registry, project)
         stack.callback(stand_in.stop)

@@ -1,8 +1,10 @@
 """PostgreSQL and Redis where tasks look for RDS and ElastiCache: their ports, TLS, users and tokens."""
 
 import json
+import os
 import shutil
 import signal
+import ssl
 import subprocess
 import tempfile
 import time
@@ -11,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
+import certifi
 import psycopg
 
 from tests.infra.cloud import demand
@@ -27,6 +30,14 @@ def make_authority(folder: Path) -> Path:
     _run([*command, "-days", DAYS, "-subj", "/CN=stand-in", *extensions])
     certificate.chmod(0o644)
     return certificate
+
+
+def trust_beside(authority: Path) -> Path:
+    """Put an authority behind those that this machine trusts anyway; give the file of all."""
+    known = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or certifi.where()
+    trusted = authority.with_name("trusted.pem")
+    trusted.write_text(f"{Path(known).read_text()}\n{authority.read_text()}")
+    return trusted
 
 
 def make_certificate(folder: Path, host: str) -> tuple[Path, Path]:

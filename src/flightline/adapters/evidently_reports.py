@@ -75,7 +75,7 @@ def run_reports(
     Returns
     -------
     dict
-        By name, snapshots of Evidently.
+        By name, snapshots of Evidently; none on prediction drift for a model that predicts a constant.
     """
     with _quiet():
         from evidently import DataDefinition, Dataset, Report
@@ -98,10 +98,12 @@ def run_reports(
             cat_method=CATEGORICAL_METHOD,
             per_column_threshold={name: thresholds[name] for name in columns},
         )
-        prediction = ValueDrift(column=PREDICTION, method=NUMERIC_METHOD, threshold=thresholds[PREDICTION])
         shown = [name for name in kept if detailed is None or name in detailed]
         summary = DataSummaryPreset(columns=shown)
-        asked = {"data drift": [drift], "prediction drift": [prediction], "data quality": [summary]}
+        asked = {"data drift": [drift], "data quality": [summary]}
+        if PREDICTION in thresholds:
+            bound = thresholds[PREDICTION]
+            asked["prediction drift"] = [ValueDrift(column=PREDICTION, method=NUMERIC_METHOD, threshold=bound)]
         return {
             name: Report(metrics, include_tests=name != "data quality", tags=[name]).run(**sides, timestamp=at)
             for name, metrics in asked.items()

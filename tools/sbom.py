@@ -81,7 +81,9 @@ def image_bom(image: Image, installed: Installed) -> dict[str, Any]:
         venv.create(folder, with_pip=False, symlinks=True)
         (packages,) = folder.glob("lib/python3*/site-packages")
         with tarfile.open(fileobj=io.BytesIO(installed.distributions)) as archive:
-            archive.extractall(packages, filter="data")
+            # Python 3.11.4 brought the filter; before it there is none.
+            archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            archive.extractall(packages)  # noqa: S202  # made by this project's own image
         bom = _python_bom(folder)
     bom["metadata"]["component"] = {
         "type": "container",

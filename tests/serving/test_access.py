@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from flightline.adapters.signing_keys import PUBLIC_FILE
 from flightline.errors import RequestError, StartError
 from flightline.problem import PROBLEM
 from flightline.settings import ServingSettings, Settings
@@ -34,9 +35,12 @@ def service(root: Path) -> Iterator[Service]:
     file = Settings(root=root).api_keys_file
     key = issue_key(file, "team")
     fixed = f'{{"fixed": "{digest_of("fl_fixed")}"}}'
-    with running(
-        root, key, FLIGHTLINE_PROFILE="stack", api_keys=fixed, requests_per_minute=200, failed_keys_per_minute=40
-    ) as up:
+    # Outside of the profile local the service believes no key that is not named.
+    named = {
+        "FLIGHTLINE_PROFILE": "stack",
+        "FLIGHTLINE_SIGNING__PUBLIC_KEY": Settings(root=root).signing_dir / PUBLIC_FILE,
+    }
+    with running(root, key, api_keys=fixed, requests_per_minute=200, failed_keys_per_minute=40, **named) as up:
         yield up
 
 

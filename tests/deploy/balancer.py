@@ -87,6 +87,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", buffering=0)
         self.close_connection = False
 
+    def finish(self) -> None:
+        """Close the tunnel too, which the server does not know of."""
+        super().finish()
+        self.connection.close()
+
     def do_GET(self) -> None:
         """Hand a request on to a task, as it came."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

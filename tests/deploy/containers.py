@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-from tools.docker import Docker
+from tools.docker import Docker, DockerError
 
 AUTHORITY = "/stand-in/authority.pem"
 
@@ -107,7 +107,13 @@ def start_task(
     aliases: Sequence[str] = (),
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> RunningTask:
-    """Start the containers of a task definition."""
+    """Start the containers of a task definition.
+
+    Raises
+    ------
+    DockerError
+        If one cannot be started; then none is left.
+    """
     stem = f"{definition['family']}-{uuid.uuid4().hex[:8]}"
     made = RunningTask(place, definition, [], [], "")
     for container in definition["containerDefinitions"]:
@@ -121,8 +127,13 @@ def start_task(
         if entry:
             options += ["--entrypoint", entry[0]]
         demand_declared(place.docker, container)
-        place.docker.run("run", "--detach", "--name", name, *options, container["image"], *entry[1:], *command)
         made.names.append(name)
+        try:
+            place.docker.run("run", "--detach", "--name", name, *options, container["image"], *entry[1:], *command)
+        except DockerError as err:
+            told = made.logs()[-5:]
+            made.stop()
+            raise DockerError(f"{err}: {' | '.join(told)}") from err
     made.address = made.inspect(f'{{{{(index .NetworkSettings.Networks "{place.network}").IPAddress}}}}')
     return made
 

@@ -22,6 +22,7 @@ from typing import Any
 import boto3
 
 from tests.deploy.containers import Place, RunningTask, start_task
+from tools.docker import DockerError
 
 RUN = ("stable", "canary", "mlflow", "prefect")
 TRIES = 3  # as many as ECS's circuit breaker waits for at least
@@ -135,12 +136,17 @@ class StandIn:
         why, tries = "", 0
         while not self._is_over.is_set() and (is_patient or tries < TRIES):
             tries += 1
-            started = start_task(self.place, definition, aliases=[f"{name.rsplit('-', 1)[-1]}.{self.cluster}.internal"])
-            why = started.wait_until_healthy(HEALTHY_SECONDS)
-            if not why:
-                return started, ""
+            alias = f"{name.rsplit('-', 1)[-1]}.{self.cluster}.internal"
+            try:
+                started = start_task(self.place, definition, aliases=[alias])
+            except DockerError as err:
+                why = str(err)  # one that ended before the container beside it was there
+            else:
+                why = started.wait_until_healthy(HEALTHY_SECONDS)
+                if not why:
+                    return started, ""
+                started.stop()
             print(f"stand-in: {name}: {why}", flush=True)
-            started.stop()
             time.sleep(2 if is_patient else 0)
             if (
                 self.ecs.describe_services(cluster=self.cluster, services=[name])["services"][0]["taskDefinition"]

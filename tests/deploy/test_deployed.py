@@ -12,14 +12,14 @@ from tests.workflows.conftest import SHORT_CI
 from tools.deploy import tasks
 from tools.deploy.environment import Environment
 
-# Another version of the champion's own file under a digest that is not the file's, made champion by hand.
+# Another version of the champion's own file, made champion by hand, which nobody has signed.
 BAD_MODEL = """
 from flightline.adapters import mlflow_registry as registry
 from flightline.problem import PROBLEM
 from flightline.settings import Settings
 settings, name = Settings(), PROBLEM.model_name
 good = registry.version_of(settings, name, registry.CHAMPION)
-bad = registry.register(settings, name, good.run_id, good.model_id, {**good.tags, "model_sha256": "0" * 64})
+bad = registry.register(settings, name, good.run_id, good.model_id, good.tags, complete=lambda made: None)
 registry.move_champion(settings, name, bad, by="person:ada", why="a test", evidence={})
 print("champion is version", bad)
 """

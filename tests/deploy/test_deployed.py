@@ -19,7 +19,8 @@ from flightline.problem import PROBLEM
 from flightline.settings import Settings
 settings, name = Settings(), PROBLEM.model_name
 good = registry.version_of(settings, name, registry.CHAMPION)
-bad = registry.register(settings, name, good.run_id, good.model_id, good.tags, complete=lambda made: None)
+(output,) = registry.connect(settings).get_run(good.run_id).outputs.model_outputs
+bad = registry.register(settings, name, good.run_id, output.model_id, good.tags, complete=lambda made: None)
 registry.move_champion(settings, name, bad, by="person:ada", why="a test", evidence={})
 print("champion is version", bad)
 """

@@ -21,7 +21,7 @@ settings, name = Settings(), PROBLEM.model_name
 good = registry.version_of(settings, name, registry.CHAMPION)
 (output,) = registry.connect(settings).get_run(good.run_id).outputs.model_outputs
 bad = registry.register(settings, name, good.run_id, output.model_id, good.tags, complete=lambda made: None)
-registry.move_champion(settings, name, bad, by="person:ada", why="a test", evidence={})
+registry.move_champion(settings, name, bad, by="person:ada", why="a test", evidence={"told": "by a test"})
 print("champion is version", bad)
 """
 

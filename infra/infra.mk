@@ -10,7 +10,7 @@ image-push: $(READY)  ## Build both images, push them and print their digests: m
 	@$(RUN) -m tools.image_push --repository "$(REPOSITORY)" $(if $(BASE),--base "$(BASE)")
 
 .PHONY: image-smoke
-image-smoke: $(READY)  ## Build the images, run them hardened and test them; needs Docker
+image-smoke: $(READY) .tools/moto/.installed .tools/sbom/.installed  ## Build the images, run them hardened and test them; needs Docker
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
 
 .PHONY: sbom

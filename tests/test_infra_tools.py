@@ -42,6 +42,31 @@ def test_a_failure_says_its_step_and_terraforms_words(terraform):
         terraform("Error: no bucket", code=1).run("plan")
 
 
+APPLYING = """aws_vpc.this: Creating...
+aws_vpc.this: Creation complete after 2s [id=vpc-1]
+aws_db_instance.this: Still creating... [10s elapsed]
+"""
+
+
+def test_a_long_apply_says_how_far_it_is(terraform, capsys):
+    terraform(APPLYING).run_with_progress("apply", "plan", pause_seconds=0)
+    assert capsys.readouterr().out.splitlines() == [
+        "     0 s: 0 resources done; aws_vpc.this: Creating...",
+        "     0 s: 1 resources done; aws_vpc.this: Creation complete after 2s [id=vpc-1]",
+        "     0 s: 1 resources done; aws_db_instance.this: Still creating... [10s elapsed]",
+    ]
+
+
+def test_a_short_apply_says_nothing(terraform, capsys):
+    terraform(APPLYING).run_with_progress("apply", "plan")
+    assert capsys.readouterr().out == ""
+
+
+def test_an_apply_that_fails_says_all_that_terraform_said(terraform):
+    with pytest.raises(TerraformError, match=r"terraform apply in .* failed\naws_vpc.this: Creating(.|\n)*10s elapsed"):
+        terraform(APPLYING, code=1).run_with_progress("apply")
+
+
 def test_a_configuration_that_is_not_there_is_not_asked_for(terraform, monkeypatch, tmp_path):
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "missing.rc"))
     terraform().run("version")

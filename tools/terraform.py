@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 INSTALL = "install Terraform 1.11 or later: https://developer.hashicorp.com/terraform/install"
 # Where system packages and administrators put providers; FLIGHTLINE_PROVIDERS names another such folder.
 PROVIDER_FOLDERS = ("/usr/share/terraform/*", "/usr/local/share/terraform/*", "/opt/*")
+# What `apply` and `destroy` say of each resource at its end.
+DONE = " complete after "
 AWS_PROVIDER = "registry.terraform.io/hashicorp/aws"
 
 
@@ -66,11 +69,8 @@ class Terraform:
         TerraformError
             If it fails.
         """
-        program = find_terraform()
-        if program is None:
-            raise TerraformError(f"terraform is missing; {INSTALL}")
         done = subprocess.run(
-            [program, f"-chdir={self.folder}", *arguments],
+            self._command(arguments),
             env=self._environment(),
             stdout=None if shown else subprocess.PIPE,
             stderr=None if shown else subprocess.STDOUT,
@@ -78,10 +78,39 @@ class Terraform:
             check=False,
         )
         if done.returncode:
-            raise TerraformError(
-                f"terraform {arguments[0]} in {self.folder.name}/ failed\n{done.stdout or ''}".rstrip()
-            )
+            raise self._failed(arguments, done.stdout or "")
         return done.stdout or ""
+
+    def run_with_progress(self, *arguments: str, pause_seconds: float = 30) -> None:
+        """Run `apply` or `destroy`, which take minutes, and print from time to time how far it is.
+
+        Parameters
+        ----------
+        pause_seconds
+            Between two lines.
+
+        Raises
+        ------
+        TerraformError
+            If it fails.
+        """
+        started = said = time.monotonic()
+        lines = []
+        with subprocess.Popen(
+            self._command([arguments[0], "-no-color", "-input=false", *arguments[1:]]),
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            for line in process.stdout or ():
+                lines.append(line)
+                if time.monotonic() - said > pause_seconds:
+                    said = time.monotonic()
+                    done = sum(DONE in one for one in lines)
+                    print(f"     {said - started:.0f} s: {done} resources done; {line.strip()}", flush=True)
+        if process.returncode:
+            raise self._failed(arguments, "".join(lines))
 
     def outputs(self) -> dict[str, Any]:
         """Read the outputs of what was applied."""
@@ -92,6 +121,15 @@ class Terraform:
         file = self.data / "plan"
         self.run("plan", "-no-color", "-input=false", f"-out={file}", *arguments)
         return json.loads(self.run("show", "-json", str(file)))
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        program = find_terraform()
+        if program is None:
+            raise TerraformError(f"terraform is missing; {INSTALL}")
+        return [program, f"-chdir={self.folder}", *arguments]
+
+    def _failed(self, arguments: Sequence[str], said: str) -> TerraformError:
+        return TerraformError(f"terraform {arguments[0]} in {self.folder.name}/ failed\n{said}".rstrip())
 
     def _environment(self) -> dict[str, str]:
         self.data.mkdir(parents=True, exist_ok=True)

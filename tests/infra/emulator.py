@@ -9,7 +9,9 @@ import inspect
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
@@ -23,6 +25,7 @@ from moto.elasticache.models import CacheCluster, ElastiCacheBackend, Replicatio
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.kms.responses import KmsResponse
+from moto.rds.models import DBInstance, DBParameterGroup
 from moto.s3.models import FakeDeleteMarker
 from moto.server import main
 
@@ -81,6 +84,8 @@ def give_replication_groups_their_members() -> None:
         made = CacheCluster(**{**others, **given})
         made.at_rest_encryption_enabled = group.at_rest_encryption_enabled
         made.transit_encryption_mode = group.transit_encryption_mode
+        # Without it Terraform would set the token anew in each apply, which takes half a minute.
+        made.auth_token_enabled = group.auth_token_enabled
         made.security_groups = [
             {"SecurityGroupId": given, "Status": "active"} for given in asked_groups.get(name[:-4], [])
         ]
@@ -109,6 +114,22 @@ def let_replication_groups_go() -> None:
         return gone
 
     ElastiCacheBackend.delete_replication_group = go
+
+
+def keep_what_a_database_was_told() -> None:
+    """Performance Insights is not kept, nor who set a parameter: Terraform would set both again in each apply."""
+    make, update = DBInstance.__init__, DBParameterGroup.update_parameters
+
+    def keep(self: DBInstance, *given: Any, **named: Any) -> None:
+        make(self, *given, **named)
+        self.performance_insights_enabled = named.get("enable_performance_insights", False)
+        self.performance_insights_kms_key_id = named.get("performance_insights_kms_key_id")
+        self.performance_insights_retention_period = named.get("performance_insights_retention_period")
+
+    def by_user(self: DBParameterGroup, new_parameters: Iterable[dict[str, Any]]) -> None:
+        update(self, [{**one, "Source": "user"} for one in new_parameters])
+
+    DBInstance.__init__, DBParameterGroup.update_parameters = keep, by_user
 
 
 def let_versions_go() -> None:
@@ -223,6 +244,7 @@ if __name__ == "__main__":
     let_subnet_groups_of_the_cache_go()
     give_replication_groups_their_members()
     let_replication_groups_go()
+    keep_what_a_database_was_told()
     let_versions_go()
     heed_denials_without_tls()
     know_percentiles()

@@ -15,9 +15,6 @@ pytestmark = pytest.mark.slow
 GAPS = {
     "aws_vpc_security_group_ingress_rule": {"description"},
     "aws_vpc_security_group_egress_rule": {"description"},
-    "aws_elasticache_replication_group": {"auth_token"},
-    "aws_db_instance": {"performance_insights_enabled", "performance_insights_kms_key_id"},
-    "aws_db_parameter_group": {"parameter"},
     "aws_ecs_service": {"availability_zone_rebalancing", "health_check_grace_period_seconds"},
     "aws_appautoscaling_target": {"tags_all"},
 }

@@ -29,6 +29,10 @@ REPOSITORY = "owner/name"
 # Need nothing but Python, so they always run as they are.
 REAL = ("workflow-ready", "workflow-verdict", "workflow-summary", "workflow-comment")
 LIMIT_SECONDS = 60
+CALLS, SUMMARY = "calls.jsonl", "summary.md"
+# Jobs run on this machine, by actions that lie on it.
+OFFLINE = ("--platform", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode", "--actor", "ada")
+OFFLINE += ("--secret", "GITHUB_TOKEN=token-of-the-run")
 
 
 @dataclass(frozen=True)
@@ -185,36 +189,22 @@ def run_workflow(
     job
         Run this job and what it needs, and no other.
     """
-    plan = {
-        "calls": str(scratch / "calls.jsonl"),
-        "summary": str(scratch / "summary.md"),
-        "artifacts": str(artifacts or scratch / "artifacts"),
-        "outputs": dict(outputs or {}),
-        "files": dict(files or {}),
-        "fails": list(fails),
-        "real": list(real),
-        "make": shutil.which("make"),
-        "project": str(PROJECT),
-        "repository": str(repository),
-        "environment": dict(environment or {}),
-        "aws": dict(aws or {}),
-    }
-    scratch.mkdir(parents=True, exist_ok=True)
-    (scratch / "plan.json").write_text(json.dumps(plan))
-    (scratch / "event.json").write_text(json.dumps(payload))
-    (scratch / "bin").mkdir()
-    stand_in = shlex.join([sys.executable, "-S", str(STAND_IN), str(scratch / "plan.json")])
-    (scratch / "bin" / "make").write_text(f'#!/bin/sh\nexec {stand_in} make "$@"\n')
-    (scratch / "bin" / "make").chmod(0o755)
-    command = [str(ACT), event_name, "--workflows", f".github/workflows/{name}.yml"]
-    command += [
-        "--eventpath",
-        str(scratch / "event.json"),
-        "--platform",
-        "ubuntu-24.04=-self-hosted",
-        "--no-cache-server",
-    ]
-    command += ["--action-offline-mode", "--actor", "ada", "--secret", "GITHUB_TOKEN=token-of-the-run"]
+    stand_in = _lay_out(
+        scratch,
+        payload,
+        {
+            "artifacts": str(artifacts or scratch / "artifacts"),
+            "outputs": dict(outputs or {}),
+            "files": dict(files or {}),
+            "fails": list(fails),
+            "real": list(real),
+            "repository": str(repository),
+            "environment": dict(environment or {}),
+            "aws": dict(aws or {}),
+        },
+    )
+    command = [str(ACT), event_name, "--workflows", f".github/workflows/{name}.yml", *OFFLINE]
+    command += ["--eventpath", str(scratch / "event.json")]
     command += [part for each in _stub_actions(scratch / "actions", stand_in) for part in ("--local-repository", each)]
     command += [part for key, value in (variables or {}).items() for part in ("--var", f"{key}={value}")]
     command += ["--job", job] if job else []
@@ -222,7 +212,25 @@ def run_workflow(
         command, cwd=repository, env=_environment({"PATH": f"{scratch / 'bin'}:{os.environ['PATH']}"}, scratch),
         capture_output=True, text=True, check=False, timeout=limit_seconds,
     )  # fmt: skip
-    return Run(done.returncode, done.stdout + done.stderr, _calls(Path(plan["calls"])), _text(Path(plan["summary"])))
+    return Run(done.returncode, done.stdout + done.stderr, _calls(scratch / CALLS), _text(scratch / SUMMARY))
+
+
+def _lay_out(scratch: Path, payload: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    """Write what the stand-ins go by, with a `make` that is one of them; give the command that starts one."""
+    plan = {
+        "calls": str(scratch / CALLS),
+        "summary": str(scratch / SUMMARY),
+        "make": shutil.which("make"),
+        "project": str(PROJECT),
+    }
+    scratch.mkdir(parents=True, exist_ok=True)
+    (scratch / "plan.json").write_text(json.dumps({**plan, **told}))
+    (scratch / "event.json").write_text(json.dumps(payload))
+    (scratch / "bin").mkdir()
+    stand_in = shlex.join([sys.executable, "-S", str(STAND_IN), str(scratch / "plan.json")])
+    (scratch / "bin" / "make").write_text(f'#!/bin/sh\nexec {stand_in} make "$@"\n')
+    (scratch / "bin" / "make").chmod(0o755)
+    return stand_in
 
 
 def _environment(added: Mapping[str, str], scratch: Path | None = None) -> dict[str, str]:

@@ -138,7 +138,7 @@ class Environment:
 
     def apply(self) -> None:
         """Apply the plan that was made last, and nothing else."""
-        self.root.run("apply", "-input=false", "-no-color", "-parallelism=30", str(self.root.data / "plan"))
+        self.root.run_with_progress("apply", "-parallelism=30", str(self.root.data / "plan"))
         self.__dict__.pop("outputs", None)
 
     def _place(self) -> dict[str, str]:

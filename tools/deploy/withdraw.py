@@ -106,7 +106,7 @@ def destroy(environment: Environment, confirm: str) -> None:
     with steps.step("destroy", "run it again: it goes on where it ended") as say:
         environment.allow_destroy = environment.name == "production"
         arguments = environment.variables(live)
-        environment.root.run("destroy", "-auto-approve", "-input=false", "-no-color", "-parallelism=30", *arguments)
+        environment.root.run_with_progress("destroy", "-auto-approve", "-parallelism=30", *arguments)
         say(f"{len(held)} resources gone")
 
 

@@ -125,6 +125,16 @@ def test_a_second_bootstrap_finds_nothing_to_do(world):
     assert "nothing to do: the service is ready" in ran.said
 
 
+def test_a_merge_of_a_change_is_live_once_predictions_were_had_and_compared(world, merge):
+    before, changed = live_image(world), world.project.root / "serving" / "__init__.py"
+    changed.write_text(f"{changed.read_text()}\n# A change.\n")
+    run = merge("change")
+    assert run.code == 0, run.log
+    assert "20 predictions of model version 1" in run.log
+    assert "0 mismatches in 20 predictions" in run.log
+    assert running_image(world) == live_image(world) != before
+
+
 def test_an_image_that_no_registry_holds_is_refused_before_anything_happens(world):
     absent = world.images.service.split("@")[0] + f"@sha256:{'0' * 64}"
     ran = world.make("deploy", ENV="staging", IMAGE=absent)
@@ -177,7 +187,7 @@ def test_the_same_again_changes_nothing(world):
     revisions = ecs.list_task_definitions()["taskDefinitionArns"]
     ran = world.make("deploy", ENV="staging")
     assert ran.code == 0, ran.said
-    assert "0 mismatches in 20 predictions" in ran.said
+    assert "nothing to do: these images are live and the service is well" in ran.said
     assert ecs.list_task_definitions()["taskDefinitionArns"] == revisions
     assert live(world) == before
 

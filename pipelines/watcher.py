@@ -11,7 +11,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.canary_registry import read_canary
@@ -35,6 +37,8 @@ from flightline.specification import Problem
 from pipelines.champion import fetch_champion, fetch_version
 
 LOG = logging.getLogger("watcher")
+# How long a registry that does not answer keeps a service from starting, if that waits for the first look.
+PATIENCE_SECONDS = 60
 # A registry that does not answer is asked again at the next look, not for minutes.
 IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
@@ -48,10 +52,11 @@ class Watcher:
         self._whole: object = None
         self._said_of_canary = ""
 
-    def look(self) -> None:
-        """Look once at the champion, and at what runs beside it."""
-        self.look_at_champion()
+    def look(self) -> bool:
+        """Look once at the champion, and at what runs beside it; say whether the registry answered."""
+        has_answered = self.look_at_champion()
         self.look_at_canary()
+        return has_answered
 
     def look_at_canary(self) -> None:
         """Bring the challenger of the canary's setting and then the setting, or take the setting away."""
@@ -73,17 +78,17 @@ class Watcher:
             LOG.info(said or "no challenger runs beside the champion")
         self._said_of_canary = said
 
-    def look_at_champion(self) -> None:
-        """Look once; whatever fails is logged once, and the folder stays as it is."""
+    def look_at_champion(self) -> bool:
+        """Look once and say whether the registry answered; a failure is logged once, and the folder stays as it is."""
         folder = self._settings.serving_models_dir
         try:
             champion = registry.version_of(self._settings, self._problem.model_name, registry.CHAMPION)
         except Exception as err:  # noqa: BLE001  # MLflow passes on what its store raises: requests, sqlalchemy, its own
             self._say(logging.WARNING, f"the registry does not answer ({type(err).__name__}); what is served stays")
-            return
+            return False
         if champion is None:
             self._say(logging.INFO, "there is no champion yet")
-            return
+            return True
         version = str(champion.version)
         served, refused = current_manifest(folder), read_refusal(folder)
         if (
@@ -94,7 +99,7 @@ class Watcher:
             if refused is not None:
                 switch_served_model(folder, version)  # back on what is served: nothing is refused any more
             self._say(logging.INFO, f"version {version} is champion and is in place")
-            return
+            return True
         try:
             fetch_champion(self._settings, self._problem)
             self._say(logging.INFO, f"version {version} is champion and is in place")
@@ -103,6 +108,7 @@ class Watcher:
             if refused != refusal:
                 write_refusal(folder, refusal)
             self._say(logging.ERROR, f"version {version} is refused: {refusal.reason}")
+        return True
 
     def _is_whole(self, served: ModelManifest) -> bool:
         """Say whether the served files are as signed; their bytes are read again only if one has changed."""
@@ -122,11 +128,25 @@ class Watcher:
         self._said = what
 
 
-def watch(settings: Settings, is_over: threading.Event, is_orphan: Callable[[], bool] = lambda: False) -> None:
-    """Look again and again, until told to end or left alone by the service that started it."""
-    watcher = Watcher(settings, PROBLEM)
+def watch(
+    settings: Settings,
+    is_over: threading.Event,
+    is_orphan: Callable[[], bool] = lambda: False,
+    looked: Path | None = None,
+) -> None:
+    """Look again and again, until told to end or left alone by the service that started it.
+
+    Parameters
+    ----------
+    looked
+        A file to make once there was a first look that the registry answered, or `PATIENCE_SECONDS` are over: then a
+        service that starts has the champion, if there is one.
+    """
+    watcher, patient_until = Watcher(settings, PROBLEM), time.monotonic() + PATIENCE_SECONDS
     while not is_over.is_set() and not is_orphan():
-        watcher.look()
+        has_answered = watcher.look()
+        if looked and (has_answered or time.monotonic() >= patient_until):
+            looked.touch()
         is_over.wait(settings.serving.watch_seconds)
 
 
@@ -134,7 +154,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and watch until stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
-    parent = parser.parse_args(arguments).parent
+    parser.add_argument(
+        "--looked", type=Path, help="make this file once the first champion is in place, or there is none"
+    )
+    given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name, value in IMPATIENCE.items():
         os.environ.setdefault(name, value)
@@ -144,7 +167,9 @@ def main(arguments: list[str] | None = None) -> int:
     settings = Settings()
     # Where the service has no clock yet, as in a new task on AWS, it begins where a training would begin.
     ensure_clock(settings, PROBLEM.first_clock)
-    watch(settings, is_over, lambda: parent is not None and os.getppid() != parent)
+    if given.looked:
+        given.looked.unlink(missing_ok=True)
+    watch(settings, is_over, lambda: given.parent is not None and os.getppid() != given.parent, given.looked)
     return 0
 
 

@@ -117,8 +117,8 @@ run "task" {
     key_arn          = "arn:aws:kms:us-east-1:123456789012:key/1"
     retention_days   = 365
     containers = [
-      { name = "service", image = "some/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ports = [8000], secrets = { KEY = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/y-abcdef:password::" } },
-      { name = "watcher", image = "some/flows@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", essential = false },
+      { name = "service", image = "some/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ports = [8000], starts_after = ["watcher"], secrets = { KEY = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/y-abcdef:password::" } },
+      { name = "watcher", image = "some/flows@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", essential = false, health = ["CMD", "true"], health_seconds = 5 },
     ]
   }
 
@@ -135,6 +135,11 @@ run "task" {
       for container in jsondecode(aws_ecs_task_definition.this.container_definitions) : jsonencode(container.mountPoints)
     ])) == 1
     error_message = "Service and watcher share their folders."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].dependsOn == [{ containerName = "watcher", condition = "HEALTHY" }]
+    error_message = "What starts after another container waits for its health."
   }
 
   assert {

@@ -43,21 +43,48 @@ class Place:
 
 @dataclass
 class RunningTask:
-    """Containers of one task, the first of which has the address."""
+    """Containers of one task.
+
+    Parameters
+    ----------
+    place
+        Where they run.
+    definition
+        Of the task; its first container is the one that is asked for.
+    stem
+        What Docker's names of its containers and volumes begin with.
+    names
+        Of those that were started, in that order.
+    """
 
     place: Place
     definition: dict[str, Any]
-    names: list[str]
-    volumes: list[str]
-    address: str
+    stem: str
+    names: list[str] = field(default_factory=list)
+    volumes: list[str] = field(default_factory=list)
 
-    def inspect(self, what: str) -> str:
-        """Give one field of the first container, as `docker inspect --format` names it."""
-        return self.place.docker.run("inspect", "--format", what, self.names[0], check=False).stdout.strip()
+    def container(self, name: str) -> str:
+        """Give Docker's name of a container of the task."""
+        return f"{self.stem}-{name}"
+
+    @property
+    def first(self) -> str:
+        """Docker's name of the first container of the definition."""
+        return self.container(self.definition["containerDefinitions"][0]["name"])
+
+    @property
+    def address(self) -> str:
+        """Where the task is found in its network."""
+        what = f'{{{{(index .NetworkSettings.Networks "{self.place.network}").IPAddress}}}}'
+        return self.inspect(what, self.names[0])
+
+    def inspect(self, what: str, name: str = "") -> str:
+        """Give one field of a container, or of the first, as `docker inspect --format` names it."""
+        return self.place.docker.run("inspect", "--format", what, name or self.first, check=False).stdout.strip()
 
     def logs(self) -> list[str]:
         """Give what the first container printed, errors last."""
-        done = self.place.docker.run("logs", self.names[0], check=False)
+        done = self.place.docker.run("logs", self.first, check=False)
         return [*done.stdout.splitlines(), *done.stderr.splitlines()]
 
     def wait_until_healthy(self, seconds: float) -> str:
@@ -72,10 +99,15 @@ class RunningTask:
             time.sleep(0.5)
         return "failed its health checks: " + " | ".join(self.logs()[-5:])
 
+    def passes(self, container: Mapping[str, Any]) -> bool:
+        """Run a container's own health check."""
+        command = container["healthCheck"]["command"][1:]
+        return self.place.docker.run("exec", self.container(container["name"]), *command, check=False).returncode == 0
+
     def _is_healthy(self) -> bool:
         first = self.definition["containerDefinitions"][0]
-        if check := first.get("healthCheck"):
-            return self.place.docker.run("exec", self.names[0], *check["command"][1:], check=False).returncode == 0
+        if first.get("healthCheck"):
+            return self.passes(first)
         if not first.get("portMappings"):
             return True
         try:
@@ -87,7 +119,7 @@ class RunningTask:
 
     def wait_for_end(self) -> tuple[int, list[str]]:
         """Wait until it has ended; give the exit code and what it printed."""
-        code = int(self.place.docker.run("wait", self.names[0], timeout_seconds=1800).stdout)
+        code = int(self.place.docker.run("wait", self.first, timeout_seconds=1800).stdout)
         return code, self.logs()
 
     def stop(self) -> None:
@@ -114,28 +146,53 @@ def start_task(
     DockerError
         If one cannot be started; then none is left.
     """
-    stem = f"{definition['family']}-{uuid.uuid4().hex[:8]}"
-    made = RunningTask(place, definition, [], [], "")
-    for container in definition["containerDefinitions"]:
-        name = f"{stem}-{container['name']}"
-        # Containers of a task share one network, and their folders.
-        network = ["--network", f"container:{made.names[0]}"] if made.names else _network(place, aliases)
-        options = [*network, *_hardening(container), *_mounts(made, stem, container), *_environment(place, container)]
-        given = (overrides or {}).get(container["name"], {})
-        command = given.get("command", container.get("command", []))
-        entry = container.get("entryPoint", [])
-        if entry:
-            options += ["--entrypoint", entry[0]]
-        demand_declared(place.docker, container)
-        made.names.append(name)
-        try:
-            place.docker.run("run", "--detach", "--name", name, *options, container["image"], *entry[1:], *command)
-        except DockerError as err:
-            told = made.logs()[-5:]
-            made.stop()
-            raise DockerError(f"{err}: {' | '.join(told)}") from err
-    made.address = made.inspect(f'{{{{(index .NetworkSettings.Networks "{place.network}").IPAddress}}}}')
+    made = RunningTask(place, definition, f"{definition['family']}-{uuid.uuid4().hex[:8]}")
+    containers = definition["containerDefinitions"]
+    try:
+        if len(containers) > 1:
+            _hold_network(made, containers[0]["image"], aliases)
+        for container in sorted(containers, key=lambda one: len(one.get("dependsOn", []))):
+            for other in container.get("dependsOn", []):
+                (awaited,) = (one for one in containers if one["name"] == other["containerName"])
+                _wait_for(made, awaited)
+            _start(made, container, aliases, (overrides or {}).get(container["name"], {}))
+    except DockerError as err:
+        told = made.logs()[-5:]
+        made.stop()
+        raise DockerError(f"{err}: {' | '.join(told)}") from err
     return made
+
+
+def _hold_network(made: RunningTask, image: str, aliases: Sequence[str]) -> None:
+    """Start what only holds the network that the containers of a task share, so that each may come and go."""
+    name = made.container("network")
+    made.names.append(name)
+    # With an init: a sleep as the first process would not hear that it shall end.
+    options = ["--detach", "--init", "--name", name, *_network(made.place, aliases), "--entrypoint", "sleep"]
+    made.place.docker.run("run", *options, image, "infinity")
+
+
+def _wait_for(made: RunningTask, container: Mapping[str, Any]) -> None:
+    end = time.monotonic() + container["startTimeout"]
+    while not made.passes(container):
+        if time.monotonic() > end:
+            raise DockerError(f"{container['name']} was not healthy within {container['startTimeout']} s")
+        time.sleep(0.5)
+
+
+def _start(
+    made: RunningTask, container: Mapping[str, Any], aliases: Sequence[str], given: Mapping[str, Sequence[str]]
+) -> None:
+    name = made.container(container["name"])
+    network = ["--network", f"container:{made.names[0]}"] if made.names else _network(made.place, aliases)
+    options = [*network, *_hardening(container), *_mounts(made, container), *_environment(made.place, container)]
+    command = given.get("command", container.get("command", []))
+    entry = container.get("entryPoint", [])
+    if entry:
+        options += ["--entrypoint", entry[0]]
+    demand_declared(made.place.docker, container)
+    made.names.append(name)
+    made.place.docker.run("run", "--detach", "--name", name, *options, container["image"], *entry[1:], *command)
 
 
 def _network(place: Place, aliases: Sequence[str]) -> list[str]:
@@ -151,10 +208,10 @@ def _hardening(container: Mapping[str, Any]) -> list[str]:
     return told if container["essential"] else [*told, "--restart", "unless-stopped"]
 
 
-def _mounts(made: RunningTask, stem: str, container: Mapping[str, Any]) -> list[str]:
+def _mounts(made: RunningTask, container: Mapping[str, Any]) -> list[str]:
     told = []
     for mount in container.get("mountPoints", []):
-        name = f"{stem}-{mount['sourceVolume']}"
+        name = made.container(mount["sourceVolume"])
         if name not in made.volumes:
             made.volumes.append(name)
         told += ["--volume", f"{name}:{mount['containerPath']}"]

@@ -27,6 +27,8 @@ from tools.docker import DockerError
 RUN = ("stable", "canary", "mlflow", "prefect")
 TRIES = 3  # as many as ECS's circuit breaker waits for at least
 HEALTHY_SECONDS = 240
+# How long a task that is replaced gets no new requests before it is told to end; the target groups say 45.
+DRAIN_SECONDS = 2
 
 
 @dataclass
@@ -124,6 +126,7 @@ class StandIn:
             former, rollout.running, rollout.task = rollout.running, started, task
             self._tell("services", name, {"task": task, "state": "COMPLETED", "reason": "ECS deployment completed."})
             if former:
+                time.sleep(DRAIN_SECONDS)
                 former.stop()
         except Exception:  # noqa: BLE001  # as above
             self.failures.append(traceback.format_exc())

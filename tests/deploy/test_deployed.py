@@ -2,11 +2,18 @@
 
 import json
 import re
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.deploy.conftest import ENVIRONMENT, World
+from tests.infra.cloud import HOST_NAME
 from tests.workflows.act import REAL, Run, event, project_repository, run_workflow
 from tests.workflows.conftest import SHORT_CI
 from tools.deploy import tasks
@@ -61,6 +68,29 @@ def weights(world: World) -> dict[str, int]:
     (listener,) = world.balancer.listeners()
     groups = listener["DefaultActions"][0]["ForwardConfig"]["TargetGroups"]
     return {one["TargetGroupArn"].split("/")[1].rsplit("-", 1)[-1]: one["Weight"] for one in groups}
+
+
+@contextmanager
+def asked_all_the_while(world: World) -> Iterator[list[int]]:
+    """Ask the load balancer again and again whether the service is ready, until the block ends; give the answers."""
+    statuses, is_over = [], threading.Event()
+    trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=world.folder / "authority.pem"))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({"https": world.balancer.proxy}), trusting)
+
+    def ask() -> None:
+        while not is_over.wait(0.3):
+            try:
+                statuses.append(opener.open(f"https://{HOST_NAME}/health/ready", timeout=20).status)
+            except urllib.error.HTTPError as err:
+                statuses.append(err.code)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield statuses
+    finally:
+        is_over.set()
+        thread.join()
 
 
 @pytest.fixture
@@ -128,8 +158,11 @@ def test_a_second_bootstrap_finds_nothing_to_do(world):
 def test_a_merge_of_a_change_is_live_once_predictions_were_had_and_compared(world, merge):
     before, changed = live_image(world), world.project.root / "serving" / "__init__.py"
     changed.write_text(f"{changed.read_text()}\n# A change.\n")
-    run = merge("change")
+    with asked_all_the_while(world) as statuses:
+        run = merge("change")
     assert run.code == 0, run.log
+    assert len(statuses) > 50
+    assert set(statuses) == {200}
     assert "20 predictions of model version 1" in run.log
     assert "0 mismatches in 20 predictions" in run.log
     assert running_image(world) == live_image(world) != before

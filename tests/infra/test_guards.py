@@ -41,6 +41,9 @@ FAULTS = {
     "task_with_public_address": (
         "modules/service/main.tf", "assign_public_ip = false", "assign_public_ip = true", "service", "public address",
     ),
+    "nobody_waits": (
+        "modules/task/main.tf", 'condition = "HEALTHY"', 'condition = "START"', "service", "waits for its health",
+    ),
     "any_repository_trusted": (
         "modules/github_oidc/variables.tf", "^repo:[^:*?]+/[^:*?]+:", "^repo:.*:", "bootstrap", "anyone_on_github",
     ),

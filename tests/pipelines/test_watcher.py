@@ -22,6 +22,7 @@ from flightline.adapters.served_model import current_manifest, folder_stamp, rea
 from flightline.errors import RegistryError
 from flightline.problem import PROBLEM
 from flightline.settings import ServingSettings, Settings
+from pipelines import watcher
 from pipelines.champion import roll_back
 from pipelines.watcher import IMPATIENCE, Watcher, watch
 from tests.small_registry import crown, model_file_of, sign_unseen
@@ -137,9 +138,9 @@ def test_a_registry_that_does_not_answer_changes_nothing(settings, register: Reg
     register()
     Watcher(settings, PROBLEM).look()
     away = Settings(root=settings.root, mlflow_tracking_uri="http://127.0.0.1:9")
-    watcher = Watcher(away, PROBLEM)
-    watcher.look()
-    watcher.look()
+    looking = Watcher(away, PROBLEM)
+    looking.look()
+    looking.look()
     assert served(settings) == "1"
     assert caplog.text.count("the registry does not answer") == 1
 
@@ -172,6 +173,34 @@ def test_it_watches_until_it_is_told_to_end(settings: Settings, register: Regist
     assert not thread.is_alive()
 
 
+def look_twice(settings: Settings, looked: Path) -> None:
+    watch(settings, threading.Event(), is_orphan=iter([False, False, True]).__next__, looked=looked)
+
+
+def test_the_first_look_is_told_once_the_champion_is_in_place(settings: Settings, register, tmp_path) -> None:
+    register()
+    looked = tmp_path / "looked"
+    watch(settings, threading.Event(), is_orphan=iter([False, True]).__next__, looked=looked)
+    assert looked.exists()
+    assert served(settings) == "1"
+
+
+def test_a_registry_without_a_champion_was_looked_at_too(settings: Settings, tmp_path) -> None:
+    look_twice(settings, tmp_path / "looked")
+    assert (tmp_path / "looked").exists()
+
+
+def test_a_registry_that_does_not_answer_is_waited_for_and_not_for_ever(settings, tmp_path, monkeypatch) -> None:
+    for name, value in IMPATIENCE.items():
+        monkeypatch.setenv(name, value)
+    away = settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
+    look_twice(away, tmp_path / "looked")
+    assert not (tmp_path / "looked").exists()
+    monkeypatch.setattr(watcher, "PATIENCE_SECONDS", 0)
+    look_twice(away, tmp_path / "looked")
+    assert (tmp_path / "looked").exists()
+
+
 STARTER = """
 import os, subprocess, sys
 command = [sys.executable, "-m", "pipelines.watcher", "--parent", str(os.getpid())]
@@ -190,9 +219,12 @@ def test_it_ends_when_the_service_that_started_it_is_gone(settings: Settings) ->
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_place_without_a_clock_begins_where_a_training_would(tmp_path):
-    # Nobody's child ends at once, after it has set the clock.
-    command = [sys.executable, "-m", "pipelines.watcher", "--parent", "0"]
+def test_a_place_without_a_clock_begins_where_a_training_would_and_forgets_earlier_looks(tmp_path):
+    looked = tmp_path / "looked"
+    looked.touch()
+    # Nobody's child ends at once, after it has set the clock and before its first look.
+    command = [sys.executable, "-m", "pipelines.watcher", "--parent", "0", "--looked", str(looked)]
     given = {**os.environ, "FLIGHTLINE_ROOT": str(tmp_path)}
     subprocess.run(command, cwd=Path(__file__).parents[2], env=given, check=True, timeout=120, capture_output=True)
     assert read_clock(Settings(root=tmp_path)) == PROBLEM.first_clock
+    assert not looked.exists()

@@ -1,6 +1,8 @@
 # The prediction service on Fargate. A task holds the service and the watcher, which brings it the champion over a folder
 # that both see. Stable scales by load; the canary is there only while an image is tried.
 locals {
+  # The watcher makes it after its first look at the registry.
+  looked = "/tmp/looked"
   tracks = merge({ stable = var.image }, var.canary_image == null ? {} : { canary = var.canary_image })
 }
 
@@ -26,16 +28,21 @@ module "task" {
       environment = merge(var.settings, var.service_settings)
       secrets     = var.secrets
       ports       = [8000]
+      # Alive means that it gets requests, so it has the champion by then, if there is one.
+      starts_after = ["watcher"]
     },
     {
-      # From the flows' image, because the service's own holds no MLflow. Should it end, the service goes on with the
-      # model it has and the watcher is started again, so the task does not depend on it.
+      # From the flows' image, because the service's own holds no MLflow. Should it end later, the service goes on with
+      # the model it has and the watcher is started again, so the task does not end with it.
       name        = "watcher"
       image       = var.flows_image
-      command     = ["python", "-m", "pipelines.watcher"]
+      command     = ["python", "-m", "pipelines.watcher", "--looked", local.looked]
+      health      = ["CMD", "test", "-f", local.looked]
       environment = var.settings
       secrets     = { for name, value in var.secrets : name => value if name != "FLIGHTLINE_SERVING__API_KEYS" }
       essential   = false
+
+      health_seconds = 5
     },
   ]
 }

@@ -37,15 +37,17 @@ variable "storage_gb" {
 variable "containers" {
   description = "What runs in it; all containers share the writable paths."
   type = list(object({
-    name        = string
-    image       = string
-    entry_point = optional(list(string))
-    command     = optional(list(string))
-    environment = optional(map(string), {})
-    secrets     = optional(map(string), {})
-    ports       = optional(list(number), [])
-    health      = optional(list(string))
-    essential   = optional(bool, true)
+    name           = string
+    image          = string
+    entry_point    = optional(list(string))
+    command        = optional(list(string))
+    environment    = optional(map(string), {})
+    secrets        = optional(map(string), {})
+    ports          = optional(list(number), [])
+    health         = optional(list(string))
+    health_seconds = optional(number, 15)
+    starts_after   = optional(list(string), []) # containers that have to be healthy first
+    essential      = optional(bool, true)
   }))
 
   validation {

@@ -208,9 +208,9 @@ resource "aws_ecs_task_definition" "this" {
       container.command == null ? {} : { command = container.command },
       container.health == null ? {} : {
         healthCheck = { command = container.health, interval = container.health_seconds, timeout = 10, retries = 3, startPeriod = 120 }
-        # How long those that start after it wait for its health.
-        startTimeout = 120
       },
+      # How long those that start after it wait for its health.
+      container.health == null ? {} : { startTimeout = 120 },
       length(container.starts_after) == 0 ? {} : {
         dependsOn = [for name in container.starts_after : { containerName = name, condition = "HEALTHY" }]
       },

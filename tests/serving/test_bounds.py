@@ -78,7 +78,7 @@ def test_an_answer_that_takes_too_long_is_503(service: Service) -> None:
     started = time.monotonic()
     answer = service.ask(PREDICT, BODY, x_test_delay="20")
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 12
     assert "no answer within 2 s" in answer.json()["error"]
 
 
@@ -88,7 +88,7 @@ def test_a_body_that_does_not_arrive_is_408_and_the_connection_closed(service: S
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in answer
     assert b"the body did not arrive within 1 s" in answer
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 12
 
 
 def test_a_body_sent_drop_by_drop_is_408_too(service: Service) -> None:

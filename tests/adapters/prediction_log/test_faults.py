@@ -51,7 +51,7 @@ def test_a_file_that_is_locked_for_too_long(log, file):
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         refuses(log, "locked by another process for longer than busy_timeout_seconds")
-        assert 0.8 < time.monotonic() - began < 3
+        assert 0.8 < time.monotonic() - began < 15
         other.execute("ROLLBACK")
     works(log, 2)
 

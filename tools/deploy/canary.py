@@ -35,7 +35,9 @@ def try_beside(
     stable = record.live
     if stable is None:
         raise DeployError("a canary needs a live release beside it; deploy one with CANARY=0")
-    started = datetime.now(UTC)
+    began = datetime.now(UTC)
+    # CloudWatch counts by the minute, and this one may hold answers of a canary before.
+    counted = began.replace(second=0, microsecond=0) + timedelta(minutes=1)
     try:
         with steps.step("canary: plan and apply", "nothing was promoted; correct it and deploy again") as say:
             given = environment.variables(stable, canary=release.service, percent=percent)
@@ -47,9 +49,9 @@ def try_beside(
             say(tasks.wait_until_stable(environment))
         service = Service(environment.deployment["url"], environment.api_key())
         with steps.step(f"canary: watch for {seconds:.0f} s", "the new image is worse than the live one") as say:
-            say(_watch(environment, service, started, seconds))
+            say(_watch(environment, service, counted, seconds))
         with steps.step("canary: parity", "its features or its predictions are not those of the tables") as say:
-            say(tasks.run_flow(environment, [*PARITY, started.isoformat()]))
+            say(tasks.run_flow(environment, [*PARITY, began.isoformat()]))
     except DeployError as err:
         steps.say(f"the canary failed and is taken away\n  {err}")
         with steps.step("canary: take away", "a person has to look: terraform apply with canary_image=null"):
@@ -59,22 +61,23 @@ def try_beside(
         raise
 
 
-def _watch(environment: Environment, service: Service, started: datetime, seconds: float) -> str:
+def _watch(environment: Environment, service: Service, counted: datetime, seconds: float) -> str:
     """Look at alarms and metrics until the time is over, asking for predictions of our own meanwhile."""
     end = time.monotonic() + seconds
     told = "nothing seen"
     while True:
         service.smoke()
         _demand_quiet_alarms(environment)
-        told = judge(_metrics(environment, started, "canary"))
+        told = judge(_metrics(environment, counted, "canary"))
         if time.monotonic() >= end:
             break
         time.sleep(min(LOOK_SECONDS, max(0.0, end - time.monotonic())))
 
     def enough() -> str | None:
+        nonlocal told
         service.smoke()
-        seen = _metrics(environment, started, "canary")
-        judge(seen)
+        seen = _metrics(environment, counted, "canary")
+        told = judge(seen)
         return None if seen["answers"] >= LEAST_ANSWERS else f"the canary gave {seen['answers']:.0f} answers"
 
     wait_until(enough, 300, f"{LEAST_ANSWERS} answers of the canary in CloudWatch")
@@ -106,8 +109,8 @@ def judge(seen: Mapping[str, float]) -> str:
     return told
 
 
-def _metrics(environment: Environment, started: datetime, track: str) -> dict[str, float]:
-    """Read what the load balancer counted for a track since a moment."""
+def _metrics(environment: Environment, counted: datetime, track: str) -> dict[str, float]:
+    """Read what the load balancer counted for a track from a full minute on, at most one after now."""
     given = environment.deployment
     dimensions = {"LoadBalancer": given["balancer"], "TargetGroup": given["target_groups"][track]}
     asked = {
@@ -132,8 +135,8 @@ def _metrics(environment: Environment, started: datetime, track: str) -> dict[st
     ]
     found = environment.client("cloudwatch").get_metric_data(
         MetricDataQueries=queries,
-        StartTime=started.replace(second=0, microsecond=0),
-        EndTime=datetime.now(UTC) + timedelta(minutes=1),
+        StartTime=counted,
+        EndTime=datetime.now(UTC) + timedelta(minutes=2),
     )["MetricDataResults"]
     values = {one["Id"]: one["Values"] for one in found}
     worst = max(values["slow"], default=0.0)

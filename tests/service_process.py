@@ -112,6 +112,10 @@ class Service:
         finally:
             connection.close()
 
+    def is_ready(self) -> bool:
+        """Say whether all workers predict: each speaks for itself, and any of them may answer."""
+        return all(self.ask("/health/ready").status == 200 for _ in range(12))
+
     def send(self, content: bytes, wait_seconds: float = 10) -> bytes:
         """Send bytes as they are and give all that comes until the connection is closed."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=wait_seconds) as connection:

@@ -3,6 +3,7 @@
 import http.server
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
@@ -177,6 +178,26 @@ def test_slow_predictions_are_refused(service, monkeypatch):
     monkeypatch.setattr(checks, "SLOWEST_SECONDS", 0.0)
     with pytest.raises(steps.DeployError, match="one in twenty predictions takes"):
         asked.smoke()
+
+
+def test_a_service_is_ready_when_all_who_answer_for_it_are(service, monkeypatch):
+    asked, told = service
+    answers = iter([(200, {}), (200, {}), (503, {"reason": "no model"})])
+    monkeypatch.setattr(Answers, "told", Turns(told, answers))
+    assert asked.why_not_ready() == "no model"
+    monkeypatch.setattr(Answers, "told", told | {"/health/ready": (200, {})})
+    assert asked.why_not_ready() is None
+
+
+class Turns(dict):
+    """What several processes behind one address answer, in turn."""
+
+    def __init__(self, told: dict, answers: Iterator[tuple[int, dict]]) -> None:
+        super().__init__(told)
+        self.answers = answers
+
+    def __getitem__(self, path: str) -> tuple[int, dict]:
+        return next(self.answers) if path == "/health/ready" else super().__getitem__(path)
 
 
 def test_a_refused_champion_is_the_models_fault(service, monkeypatch):

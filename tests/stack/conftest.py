@@ -40,7 +40,7 @@ def embedded_training(stack: Stack, tmp_path_factory: pytest.TempPathFactory) ->
 def trained(stack: Stack, embedded_training: Embedded) -> Stack:
     """The stack after a first training on the whole year, by the deployment."""
     stack.finish(stack.ask_for("training", model=MODEL))
-    wait_until(lambda: stack.service.ask("/health/ready").status == 200, 120, lambda: stack.log("service"))
+    wait_until(stack.service.is_ready, 120, lambda: stack.log("service"))
     return stack
 
 

@@ -128,7 +128,7 @@ def test_a_service_without_servers_gives_the_same_predictions(
     body = {"instances": instances}
     assert current_manifest(embedded.settings.serving_models_dir).version == "1"
     with running(embedded.settings.root, module="serving", PATH=os.environ["PATH"]) as service:
-        wait_until(lambda: service.ask("/health/ready").status == 200, 120, lambda: service.log.read_text()[-2000:])
+        wait_until(service.is_ready, 120, lambda: service.log.read_text()[-2000:])
         alone = service.ask(PREDICT, body).json()["predictions"]
     together = trained.service.ask(PREDICT, body).json()["predictions"]
     assert [without_id(one) for one in together] == [without_id(one) for one in alone]

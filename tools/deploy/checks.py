@@ -19,6 +19,7 @@ READY_SECONDS = 300
 # A refusal may pass, as when the registry did not give the whole file; one that stays is the model's.
 REFUSED_SECONDS = 20
 PREDICTIONS = 20
+ASKED_TIMES = 5
 # The bound that infra/modules/alarms has, over the internet from wherever this runs.
 SLOWEST_SECONDS = 1.0
 OK, UNAVAILABLE = 200, 503
@@ -93,13 +94,14 @@ class Service:
         wait_until(look, seconds, f"{self.url} alive")
 
     def why_not_ready(self) -> str | None:
-        """Give its reason for not being ready, or None if it is."""
-        found = self.ask("/health/ready")
-        if found.status == OK:
-            return None
-        if found.status != UNAVAILABLE:
-            raise DeployError(f"/health/ready answered {found.status}, expected 200 or 503")
-        return str(found.json().get("reason") or "no reason given")
+        """Give a reason for not being ready, or None if it is; each task, and each process in it, speaks for itself."""
+        for _ in range(ASKED_TIMES):
+            found = self.ask("/health/ready")
+            if found.status == UNAVAILABLE:
+                return str(found.json().get("reason") or "no reason given")
+            if found.status != OK:
+                raise DeployError(f"/health/ready answered {found.status}, expected 200 or 503")
+        return None
 
     def wait_until_ready(self, seconds: float = READY_SECONDS) -> None:
         """Wait until predictions can be had; a new task brings its model first.

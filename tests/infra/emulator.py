@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,21 @@ from moto.elasticache.models import CacheCluster, ElastiCacheBackend, Replicatio
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.kms.responses import KmsResponse
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.rds.models import DBInstance, DBParameterGroup
 from moto.s3.models import FakeDeleteMarker
 from moto.server import main
+
+
+def answer_one_at_a_time() -> None:
+    """Its dictionaries are not made for threads: a request that met one in change would fail, and be sent again."""
+    answer, is_free = DomainDispatcherApplication.__call__, threading.Lock()
+
+    def in_turn(self: DomainDispatcherApplication, environ: dict[str, Any], start_response: Any) -> Any:
+        with is_free:
+            return answer(self, environ, start_response)
+
+    DomainDispatcherApplication.__call__ = in_turn
 
 
 def give_autoscaling_its_tags() -> None:
@@ -239,6 +252,7 @@ def sign_digests_as_digests() -> None:
 
 
 if __name__ == "__main__":
+    answer_one_at_a_time()
     sign_digests_as_digests()
     give_autoscaling_its_tags()
     let_subnet_groups_of_the_cache_go()

@@ -244,10 +244,14 @@ def test_a_good_canary_becomes_the_stable_one(world):
     assert weights(world) == {"stable": 100, "canary": 0}
 
 
-def test_a_rollback_brings_the_images_before_back(world):
-    ran = world.make("rollback", ENV="staging", WHY="a test")
-    assert ran.code == 0, ran.said
-    assert running_image(world) == live_image(world) != world.images.next
+def test_each_rollback_goes_one_release_further_back(world):
+    releases = [one["service"] for one in live(world)["releases"]]
+    assert len(releases) == 3
+    assert releases[-1] == world.images.next
+    for expected in reversed(releases[:-1]):
+        ran = world.make("rollback", ENV="staging", WHY="a test")
+        assert ran.code == 0, ran.said
+        assert running_image(world) == live_image(world) == expected
     again = world.make("rollback", ENV="staging")
     assert again.code != 0
     assert "no release to go back to" in again.said

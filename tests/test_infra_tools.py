@@ -42,7 +42,8 @@ def test_a_failure_says_its_step_and_terraforms_words(terraform):
         terraform("Error: no bucket", code=1).run("plan")
 
 
-APPLYING = """aws_vpc.this: Creating...
+APPLYING = """ephemeral.password.this: Opening complete after 0s
+aws_vpc.this: Creating...
 aws_vpc.this: Creation complete after 2s [id=vpc-1]
 aws_db_instance.this: Still creating... [10s elapsed]
 """
@@ -51,6 +52,7 @@ aws_db_instance.this: Still creating... [10s elapsed]
 def test_a_long_apply_says_how_far_it_is(terraform, capsys):
     terraform(APPLYING).run_with_progress("apply", "plan", pause_seconds=0)
     assert capsys.readouterr().out.splitlines() == [
+        "     0 s: 0 resources done; ephemeral.password.this: Opening complete after 0s",
         "     0 s: 0 resources done; aws_vpc.this: Creating...",
         "     0 s: 1 resources done; aws_vpc.this: Creation complete after 2s [id=vpc-1]",
         "     0 s: 1 resources done; aws_db_instance.this: Still creating... [10s elapsed]",
@@ -63,7 +65,7 @@ def test_a_short_apply_says_nothing(terraform, capsys):
 
 
 def test_an_apply_that_fails_says_all_that_terraform_said(terraform):
-    with pytest.raises(TerraformError, match=r"terraform apply in .* failed\naws_vpc.this: Creating(.|\n)*10s elapsed"):
+    with pytest.raises(TerraformError, match=r"terraform apply in .* failed\nephemeral(.|\n)*10s elapsed"):
         terraform(APPLYING, code=1).run_with_progress("apply")
 
 

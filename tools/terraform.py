@@ -6,6 +6,7 @@ on this machine is used, so that no network is needed.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -19,7 +20,7 @@ INSTALL = "install Terraform 1.11 or later: https://developer.hashicorp.com/terr
 # Where system packages and administrators put providers; FLIGHTLINE_PROVIDERS names another such folder.
 PROVIDER_FOLDERS = ("/usr/share/terraform/*", "/usr/local/share/terraform/*", "/opt/*")
 # What `apply` and `destroy` say of each resource at its end.
-DONE = " complete after "
+DONE = re.compile("(Creation|Modifications|Destruction) complete after ")
 AWS_PROVIDER = "registry.terraform.io/hashicorp/aws"
 
 
@@ -107,7 +108,7 @@ class Terraform:
                 lines.append(line)
                 if time.monotonic() - said > pause_seconds:
                     said = time.monotonic()
-                    done = sum(DONE in one for one in lines)
+                    done = sum(bool(DONE.search(one)) for one in lines)
                     print(f"     {said - started:.0f} s: {done} resources done; {line.strip()}", flush=True)
         if process.returncode:
             raise self._failed(arguments, "".join(lines))

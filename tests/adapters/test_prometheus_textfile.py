@@ -1,5 +1,9 @@
 """Gauges as Prometheus reads them."""
 
+import os
+import subprocess
+import sys
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from flightline.adapters.prometheus_textfile import Measured, write_gauges
@@ -27,3 +31,24 @@ def test_writing_again_replaces_the_file(tmp_path):
         file = write_gauges(tmp_path / "gauges.prom", [Measured("monitor_rows", "Rows.", value)])
     assert "monitor_rows 2.0" in file.read_text()
     assert [one.name for one in tmp_path.iterdir()] == ["gauges.prom"]
+
+
+AFTER_FEAST = (
+    "import os, pathlib, sys\n"
+    "import feast.metrics\n"
+    "from flightline.adapters.prometheus_textfile import Measured, write_gauges\n"
+    "os.environ.pop('PROMETHEUS_MULTIPROC_DIR')\n"
+    "os.environ.pop('PROMETHEUS_MULTIPROCESS_DIR')\n"
+    "write_gauges(pathlib.Path(sys.argv[1]), [Measured('monitor_rows', 'Rows.', 7)])\n"
+)
+
+
+def test_they_are_none_of_the_process_own_metrics(tmp_path):
+    """Feast, imported first, makes prometheus_client keep values in a folder, which may be gone."""
+    file = tmp_path / "gauges.prom"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PROMETHEUS_MULTI")}
+    told = subprocess.run(
+        [sys.executable, "-c", AFTER_FEAST, str(file)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    assert "monitor_rows 7.0" in file.read_text()

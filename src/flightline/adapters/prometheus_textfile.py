@@ -1,10 +1,12 @@
 """Gauges as a file for Prometheus' node exporter: what ended long ago can still be asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,29 @@ class Measured:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+class _Gauges(Collector):
+    """What was measured, as families of gauges.
+
+    A collector rather than ``Gauge``s: those keep their values where the process keeps its own metrics,
+    which Feast moves to a folder of its own when it is imported first.
+    """
+
+    def __init__(self, measured: Sequence[Measured]) -> None:
+        self._measured = measured
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        families: dict[str, GaugeMetricFamily] = {}
+        for one in self._measured:
+            if one.name not in families:
+                families[one.name] = GaugeMetricFamily(one.name, one.meaning, labels=tuple(one.labels))
+            families[one.name].add_metric(tuple(one.labels.values()), one.value)
+        return families.values()
+
+
 def write_gauges(file: Path, measured: Sequence[Measured]) -> Path:
     """Write gauges in Prometheus' text format; a reader sees the old file or the new one."""
-    registry, gauges = CollectorRegistry(), {}
-    for one in measured:
-        if one.name not in gauges:
-            gauges[one.name] = Gauge(one.name, one.meaning, tuple(one.labels), registry=registry)
-        gauge = gauges[one.name].labels(**one.labels) if one.labels else gauges[one.name]
-        gauge.set(one.value)
+    registry = CollectorRegistry()
+    registry.register(_Gauges(measured))
     file.parent.mkdir(parents=True, exist_ok=True)
     write_to_textfile(str(file), registry)
     return file

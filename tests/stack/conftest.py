@@ -8,7 +8,7 @@ import pytest
 
 from flightline.problem import PROBLEM
 from tests.stack.embedded import Embedded, run_embedded
-from tests.stack.servers import Stack, run_stack, wait_until
+from tests.stack.servers import Stack, demand_programs, run_stack, wait_until
 
 MODEL = "logistic_regression"
 ASKED = 200
@@ -23,21 +23,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(isolated_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def embedded_training(isolated_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """The stack's first training, without any server; begun first: it has the time that others wait in."""
+    demand_programs()
+    with run_embedded(tmp_path_factory.mktemp("embedded"), MODEL) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def stack(embedded_training: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, with nothing trained yet."""
     with run_stack(tmp_path_factory.mktemp("stack")) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def embedded_training(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    """The same training without any server, begun beside the stack's own."""
-    with run_embedded(tmp_path_factory.mktemp("embedded"), MODEL) as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def trained(stack: Stack, embedded_training: Embedded) -> Stack:
+def trained(stack: Stack) -> Stack:
     """The stack after a first training on the whole year, by the deployment."""
     stack.finish(stack.ask_for("training", model=MODEL))
     wait_until(stack.service.is_ready, 120, lambda: stack.log("service"))

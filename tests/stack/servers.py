@@ -72,7 +72,11 @@ class Stack:
         """Start services together, and wait until each is healthy by the check that compose makes."""
         for name in services:
             self._enter(self.composed.program(name, **more))
-        for name in services if is_waited_for else ():
+        if is_waited_for:
+            self.wait_for(*services)
+
+    def wait_for(self, *services: str) -> None:
+        for name in services:
             wait_until(lambda name=name: self._is_up(name), START_SECONDS, lambda name=name: self.log(name))
 
     def start_program(self, program: Program) -> None:
@@ -192,7 +196,6 @@ def store_at(url: str) -> Any:
 @contextmanager
 def run_stack(folder: Path) -> Iterator[Stack]:
     """Run everything until the block ends, in the order that compose takes."""
-    demand_programs()
     (folder / "redis").mkdir()
     with ExitStack() as stack:
         database = stack.enter_context(contextmanager(run_postgres)())
@@ -204,9 +207,10 @@ def run_stack(folder: Path) -> Iterator[Stack]:
         composed.run("setup")
         composed.run("declarations")
         made.start("mlflow", "prefect")
-        made.start("worker", PREFECT_RUNNER_POLL_FREQUENCY="2", **UNSCHEDULED)
+        made.start("worker", is_waited_for=False, PREFECT_RUNNER_POLL_FREQUENCY="2", **UNSCHEDULED)
         made.start("watcher", is_waited_for=False)
         made.start("service")
+        made.wait_for("worker")
         yield made
 
 

@@ -1,4 +1,4 @@
-"""The real loop on the real servers, in the order of the tests: train, serve, log, compare, swap, label, monitor."""
+"""The real loop on the real servers, in the order of the tests: train, serve, log, swap, label, compare, monitor."""
 
 import json
 import os
@@ -79,6 +79,42 @@ def test_each_prediction_is_in_postgresql(trained: Stack, instances: list[dict])
     assert not any("scheduled_flight" in one["missing_features"] for one in given)
 
 
+def test_another_version_takes_over_under_load_and_no_request_fails(trained: Stack, instances: list[dict]) -> None:
+    trained.finish(trained.ask_for("training", model="base_rate"))  # the gate rejects it, so a person moves the alias
+    assert version(trained) == "1"
+    with Load(trained.service, instances[:2], clients=2) as load:
+        load.wait_for(20)
+        move = ("python", "-m", "pipelines.champion", "promote", "--version", "2", "--by", "tests", "--why", "a swap")
+        trained.composed.run("worker", *move)
+        wait_until(lambda: version(trained) == "2", 60, lambda: trained.log("watcher"))
+        load.wait_for(20)
+    assert load.account.failed == {}
+    assert load.account.versions == {"1", "2"}
+    assert set(load.account.ids) <= trained.logged()
+    for answer in load.account.answers:  # the base rate says the same of all
+        assert (len(set(answer.probabilities)) == 1) == (answer.version == "2")
+
+
+def test_a_rollback_brings_the_first_version_back(trained: Stack) -> None:
+    trained.composed.run("worker", "python", "-m", "pipelines.champion", "rollback", "--why", "it says the same of all")
+    wait_until(lambda: version(trained) == "1", 60, lambda: trained.log("watcher"))
+
+
+def test_labels_that_become_known_join_the_predictions(trained: Stack) -> None:
+    trained.set_clock(LATER)
+    done = trained.composed.run("worker", "python", "-m", "pipelines.trigger", "--flow", "labels")
+    trained.finish(UUID(done.stdout.strip().rsplit("/", 1)[1]))
+    joined = "SELECT count(DISTINCT instance_key) FROM labels JOIN predictions USING (instance_key)"
+    assert trained.ask_database(joined) == [(ASKED,)]
+
+
+@pytest.fixture(scope="module")
+def monitoring(trained: Stack) -> UUID:
+    """A run of the monitor, begun after the labels; it goes on beside the comparisons."""
+    return trained.ask_for("monitoring")
+
+
+@pytest.mark.usefixtures("monitoring")
 def test_the_same_training_without_servers_learns_from_the_same_rows_and_makes_the_same_model(
     trained: Stack, embedded: Embedded
 ) -> None:
@@ -138,37 +174,8 @@ def without_id(prediction: dict) -> dict:
     return {name: value for name, value in prediction.items() if name != "prediction_id"}
 
 
-def test_another_version_takes_over_under_load_and_no_request_fails(trained: Stack, instances: list[dict]) -> None:
-    trained.finish(trained.ask_for("training", model="base_rate"))  # the gate rejects it, so a person moves the alias
-    assert version(trained) == "1"
-    with Load(trained.service, instances[:2], clients=2) as load:
-        load.wait_for(20)
-        move = ("python", "-m", "pipelines.champion", "promote", "--version", "2", "--by", "tests", "--why", "a swap")
-        trained.composed.run("worker", *move)
-        wait_until(lambda: version(trained) == "2", 60, lambda: trained.log("watcher"))
-        load.wait_for(20)
-    assert load.account.failed == {}
-    assert load.account.versions == {"1", "2"}
-    assert set(load.account.ids) <= trained.logged()
-    for answer in load.account.answers:  # the base rate says the same of all
-        assert (len(set(answer.probabilities)) == 1) == (answer.version == "2")
-
-
-def test_a_rollback_brings_the_first_version_back(trained: Stack) -> None:
-    trained.composed.run("worker", "python", "-m", "pipelines.champion", "rollback", "--why", "it says the same of all")
-    wait_until(lambda: version(trained) == "1", 60, lambda: trained.log("watcher"))
-
-
-def test_labels_that_become_known_join_the_predictions(trained: Stack) -> None:
-    trained.set_clock(LATER)
-    done = trained.composed.run("worker", "python", "-m", "pipelines.trigger", "--flow", "labels")
-    trained.finish(UUID(done.stdout.strip().rsplit("/", 1)[1]))
-    joined = "SELECT count(DISTINCT instance_key) FROM labels JOIN predictions USING (instance_key)"
-    assert trained.ask_database(joined) == [(ASKED,)]
-
-
-def test_the_monitor_decides_about_what_was_served(trained: Stack) -> None:
-    trained.finish(trained.ask_for("monitoring"))
+def test_the_monitor_decides_about_what_was_served(trained: Stack, monitoring: UUID) -> None:
+    trained.finish(monitoring)
     decision = json.loads((trained.flows.state_dir / "monitoring" / "latest_decision.json").read_text())
     assert decision["decision"]["action"] in {"ok", "watch", "retrain"}, decision
 

@@ -212,7 +212,7 @@ format: $(READY)  ## Format the code
 
 .PHONY: test
 test: $(READY) .tools/sbom/.installed  ## Run every test (doctests too) but those of images, stack and deployment
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not docker and not stack"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not docker and not stack"
 
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute

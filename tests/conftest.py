@@ -33,10 +33,16 @@ _SLOW_FIXTURES = {"real_groups", "winter_groups", "winter_store", "winter_tables
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that stand on such fixtures, before `-m` chooses."""
+    """Mark the tests that stand on such fixtures, before `-m` chooses; where workers share, long files come first.
+
+    So none is left with a long file at the end, while the other has nothing more to do.
+    """
     for item in items:
         if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        long = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="session", autouse=True)

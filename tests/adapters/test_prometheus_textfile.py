@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from flightline.adapters.prometheus_textfile import Measured, write_gauges
@@ -30,6 +31,24 @@ def test_writing_again_replaces_the_file(tmp_path):
     for value in (1, 2):
         file = write_gauges(tmp_path / "gauges.prom", [Measured("monitor_rows", "Rows.", value)])
     assert "monitor_rows 2.0" in file.read_text()
+    assert [one.name for one in tmp_path.iterdir()] == ["gauges.prom"]
+
+
+def test_labels_are_told_apart_by_name_not_by_place(tmp_path):
+    values = [
+        Measured("monitor_loss", "Loss.", 0.5, {"bound": "value", "model": "a"}),
+        Measured("monitor_loss", "Loss.", 0.4, {"model": "b", "bound": "lower"}),
+    ]
+    file = write_gauges(tmp_path / "gauges.prom", values)
+    assert 'monitor_loss{bound="lower",model="b"} 0.4' in file.read_text()
+
+
+def test_other_label_names_are_refused_and_the_old_file_stays(tmp_path):
+    file = write_gauges(tmp_path / "gauges.prom", [Measured("monitor_rows", "Rows.", 7)])
+    values = [Measured("monitor_rows", "Rows.", 1), Measured("monitor_rows", "Rows.", 2, {"bound": "lower"})]
+    with pytest.raises(ValueError, match=r"monitor_rows got labels \['bound'\], expected \[\]"):
+        write_gauges(file, values)
+    assert "monitor_rows 7.0" in file.read_text()
     assert [one.name for one in tmp_path.iterdir()] == ["gauges.prom"]
 
 

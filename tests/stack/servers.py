@@ -76,6 +76,7 @@ class Stack:
             self.wait_for(*services)
 
     def wait_for(self, *services: str) -> None:
+        """Wait until each is healthy."""
         for name in services:
             wait_until(lambda name=name: self._is_up(name), START_SECONDS, lambda name=name: self.log(name))
 

@@ -42,16 +42,29 @@ class _Gauges(Collector):
         self._measured = measured
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
+        labels: dict[str, tuple[str, ...]] = {}
         families: dict[str, GaugeMetricFamily] = {}
         for one in self._measured:
             if one.name not in families:
-                families[one.name] = GaugeMetricFamily(one.name, one.meaning, labels=tuple(one.labels))
-            families[one.name].add_metric(tuple(one.labels.values()), one.value)
+                labels[one.name] = tuple(one.labels)
+                families[one.name] = GaugeMetricFamily(one.name, one.meaning, labels=labels[one.name])
+            names = labels[one.name]
+            if set(one.labels) != set(names):
+                raise ValueError(
+                    f"gauge {one.name} got labels {sorted(one.labels)}, expected {sorted(names)} as before"
+                )
+            families[one.name].add_metric([one.labels[name] for name in names], one.value)
         return families.values()
 
 
 def write_gauges(file: Path, measured: Sequence[Measured]) -> Path:
-    """Write gauges in Prometheus' text format; a reader sees the old file or the new one."""
+    """Write gauges in Prometheus' text format; a reader sees the old file or the new one.
+
+    Raises
+    ------
+    ValueError
+        If values of one gauge have other label names; the old file stays.
+    """
     registry = CollectorRegistry()
     registry.register(_Gauges(measured))
     file.parent.mkdir(parents=True, exist_ok=True)

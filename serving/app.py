@@ -33,6 +33,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     keeper.refresh()
     canary = app.state.canary
     canary.refresh(keeper.assets)
+    await app.state.recorder.open()
     beside = [
         asyncio.create_task(task)
         for task in (_keep_fresh(keeper, canary, settings.serving.poll_seconds), canary.run(), canary.keep_counts())
@@ -80,7 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,  # it would send clients where their own Host header says
     )
     app.state.settings = settings
-    app.state.recorder = recorder = Recorder(settings)  # opens the log when it is first needed
+    app.state.recorder = recorder = Recorder(settings)
     app.state.canary = Canary(settings, recorder)
     add_safeguards(app, settings)
     app.include_router(router)

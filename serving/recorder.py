@@ -25,7 +25,7 @@ NOTHING_KNOWN = FeatureRow({}, {}, {})
 
 
 class Recorder:
-    """The prediction log of one worker, opened when it is first needed and again whenever that has failed.
+    """The prediction log of one worker, opened by `open` or when it is needed, and again whenever that has failed.
 
     Parameters
     ----------
@@ -127,6 +127,11 @@ class Recorder:
         except LogError as err:
             return str(err)
         return None
+
+    async def open(self) -> None:
+        """Open the log before a request has to wait for that; what is wrong is written down, and tried again later."""
+        if reason := await self.why_not():
+            LOG.warning("predictions cannot be logged yet: %s", reason)
 
     def _check(self) -> None:
         if self._log is None:

@@ -17,6 +17,8 @@ from tests.service_process import Service, running
 WORKERS = 2
 BACK_WITHIN_SECONDS = 120  # on a machine with other work
 SERVED_WITHIN_SECONDS = 10
+# A disk that stands still for seconds, as under other tests, is not what happens here; test_log.py has that.
+PATIENT = {"FLIGHTLINE_PREDICTION_LOG__BUSY_TIMEOUT_SECONDS": 30}
 # Of the two instances a client asks about, which one the model of a version holds to be late.
 EXPECTED = {False: (True, False), True: (False, True)}
 
@@ -56,7 +58,7 @@ def all_ready(service: Service) -> bool:
 def kill_workers(root: Path, times: int, **how: object) -> Figures:
     """Kill one of two workers with SIGKILL, again and again, while clients ask; each time wait for the next one."""
     figures = Figures()
-    with running(root, workers=WORKERS, **how) as service, Load(service) as load:
+    with running(root, workers=WORKERS, **PATIENT, **how) as service, Load(service) as load:
         for _ in range(times):
             load.wait_for(random.randint(5, 50))
             killed = random.choice(sorted(service.workers()))
@@ -79,7 +81,7 @@ def kill_service(root: Path, times: int, **how: object) -> Figures:
     figures, ids = Figures(), []
     dead_since: float | None = None
     for number in range(times + 1):
-        with running(root, workers=WORKERS, **how) as service, Load(service) as load:
+        with running(root, workers=WORKERS, **PATIENT, **how) as service, Load(service) as load:
             load.wait_for(random.randint(20, 100))
             if dead_since is not None:
                 figures.seconds.append(load.account.answers[0].at - dead_since)
@@ -107,7 +109,7 @@ def flip_model(
         By version, in the order to be taken, whether its model is the contrary one.
     """
     figures, versions = Figures(), list(contrary)
-    with running(root, workers=WORKERS, **how) as service:
+    with running(root, workers=WORKERS, **PATIENT, **how) as service:
         wait_until(_is_served(service, versions[0]), BACK_WITHIN_SECONDS, f"version {versions[0]} is served")
         with Load(service) as load:
             for number in range(1, times + 1):

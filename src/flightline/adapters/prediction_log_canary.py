@@ -1,19 +1,14 @@
 """What workers counted of a challenger, in the prediction log's database, where replicas meet."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import sqlalchemy as sa
 
-from flightline.adapters.prediction_log_faults import fault_of
 from flightline.adapters.prediction_log_rows import moment_value
-from flightline.adapters.prediction_log_schema import CANARY_COUNTS, ensure_schema, log_url, make_engine, place_of
+from flightline.adapters.prediction_log_schema import CANARY_COUNTS, connected, ensure_schema
 from flightline.canary import CanarySetting, ChallengerCounts
-from flightline.errors import LogError
 from flightline.settings import Settings
 
 _NAMES = ("asked", "failed", "slow", "dropped", "seconds")
@@ -33,7 +28,7 @@ def add_counts(settings: Settings, setting: CanarySetting, counts: ChallengerCou
     LogError
         If the database cannot be written to.
     """
-    with _connected(settings, is_writer=True) as connection:
+    with connected(settings, is_writer=True) as connection:
         now = moment_value(datetime.now(UTC), connection.dialect.name)
         row = {"count_id": uuid4().hex, "recorded_at": now, "canary": name_of(setting), **asdict(counts)}
         connection.execute(CANARY_COUNTS.insert(), [row])
@@ -43,19 +38,7 @@ def read_counts(settings: Settings, setting: CanarySetting) -> ChallengerCounts:
     """Sum what all workers counted of a canary."""
     ensure_schema(settings)
     sums = [sa.func.coalesce(sa.func.sum(CANARY_COUNTS.c[name]), 0) for name in _NAMES]
-    with _connected(settings) as connection:
+    with connected(settings) as connection:
         *whole, seconds = connection.execute(sa.select(*sums).where(CANARY_COUNTS.c.canary == name_of(setting))).one()
     asked, failed, slow, dropped = (int(one) for one in whole)
     return ChallengerCounts(asked, failed, slow, dropped, float(seconds))
-
-
-@contextmanager
-def _connected(settings: Settings, is_writer: bool = False) -> Iterator[sa.Connection]:
-    engine = make_engine(settings, is_bounded=False)
-    try:
-        with engine.connect().execution_options(is_writer=is_writer) as connection, connection.begin():
-            yield connection
-    except (sa.exc.SQLAlchemyError, sqlite3.Error) as err:
-        raise LogError(fault_of(err, place_of(log_url(settings)))) from err
-    finally:
-        engine.dispose()

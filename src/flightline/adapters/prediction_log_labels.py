@@ -1,6 +1,6 @@
 """Labels in the prediction log's database: appended, never changed, so that a correction keeps its history."""
 
-import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,21 +10,25 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from flightline.adapters.prediction_log_faults import fault_of
 from flightline.adapters.prediction_log_rows import moment_value
-from flightline.adapters.prediction_log_schema import LABELS, ensure_schema, log_url, make_engine, place_of
-from flightline.errors import LogError
+from flightline.adapters.prediction_log_schema import LABELS, connected, ensure_schema
 from flightline.labels import Label, new_revisions, refuse_early
 from flightline.settings import Settings
 
 _NAMES = tuple(column.name for column in LABELS.columns)
 _MOMENTS = ("known_at", "recorded_at", "clock")
 _KEYS_AT_ONCE = 5_000  # both databases bound how many values one statement takes
+# Locked for some 50 ms and free as long: who waits for SQLite's lock is not told, but looks again.
+_LABELS_AT_ONCE = 1_000
+_PAUSE_SECONDS = 0.05
 _LOCK = 0x6C61_6265  # any constant: which advisory lock of PostgreSQL is held while labels are added
 
 
 def record_labels(settings: Settings, found: Sequence[Label]) -> list[Label]:
-    """Add what is not recorded yet, in one transaction; several may try at once.
+    """Add what is not recorded yet; several may try at once.
+
+    So that the service can log meanwhile, it is done in parts, each of them whole: what was
+    broken off is finished by doing it again.
 
     Parameters
     ----------
@@ -41,12 +45,27 @@ def record_labels(settings: Settings, found: Sequence[Label]) -> list[Label]:
     ------
     LogError
         If a label would be recorded before it is known, the database cannot be written to, or
-        its schema is another; then nothing was added.
+        its schema is another. Of a label that is too early, before anything was added.
     """
     refuse_early(found)
+    with _connected(settings) as connection:  # most of it is often there, which is seen without a lock
+        wanted = {one.instance_key for one in _fresh(connection, found)}
+    missing = [one for one in found if one.instance_key in wanted]
+    added: list[Label] = []
+    for first in range(0, len(missing), _LABELS_AT_ONCE):
+        if first:
+            time.sleep(_PAUSE_SECONDS)
+        added += _record_part(settings, missing[first : first + _LABELS_AT_ONCE])
+    return added
+
+
+def _fresh(connection: sa.Connection, found: Sequence[Label]) -> list[Label]:
+    return new_revisions(found, _newest(_select(connection, [one.instance_key for one in found])))
+
+
+def _record_part(settings: Settings, found: Sequence[Label]) -> list[Label]:
     with _connected(settings, is_writer=True) as connection:
-        current = _newest(_select(connection, [one.instance_key for one in found]))
-        fresh = new_revisions(found, current)
+        fresh = _fresh(connection, found)
         if fresh:
             connection.execute(LABELS.insert(), [_row(one, connection.dialect.name) for one in fresh])
     return fresh
@@ -80,16 +99,10 @@ def read_history(settings: Settings, key: str) -> list[Label]:
 @contextmanager
 def _connected(settings: Settings, is_writer: bool = False) -> Iterator[sa.Connection]:
     ensure_schema(settings)
-    engine = make_engine(settings, is_bounded=False)
-    try:
-        with engine.connect().execution_options(is_writer=is_writer) as connection, connection.begin():
-            if is_writer and engine.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-            yield connection
-    except (sa.exc.SQLAlchemyError, sqlite3.Error) as err:
-        raise LogError(fault_of(err, place_of(log_url(settings)))) from err
-    finally:
-        engine.dispose()
+    with connected(settings, is_writer) as connection:
+        if is_writer and connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        yield connection
 
 
 def _select(connection: sa.Connection, keys: Iterable[str] | None = None, as_of: datetime | None = None) -> list[Label]:

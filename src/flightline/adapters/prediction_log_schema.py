@@ -91,7 +91,7 @@ _POSTGRES = {"postgres", "postgresql", "postgresql+psycopg"}
 _SQLITE = {"sqlite", "sqlite+pysqlite"}
 # Pages of 4 KiB between checkpoints: four times SQLite's default, for fewer writers that wait for one.
 _CHECKPOINT_PAGES = 4000
-_MIGRATION_LOCK = 0x666C_6967  # any constant: which advisory lock of PostgreSQL is held while migrating
+MIGRATION_LOCK = 0x666C_6967  # any constant: which advisory lock of PostgreSQL is held while migrating
 
 
 def as_text(name: str) -> sa.ColumnElement[Any]:
@@ -224,8 +224,8 @@ def migrate(settings: Settings, revision: str = "head") -> str | None:
 
 
 def current_revision(settings: Settings) -> str | None:
-    """Tell the revision of the schema, None if the database has none yet."""
-    with _migration(settings) as (connection, _):
+    """Tell the revision of the schema, None if the database has none yet; waits for no lock and takes none."""
+    with connected(settings) as connection:
         return _revision_of(connection)
 
 
@@ -279,20 +279,41 @@ def _config() -> Any:
 
 
 @contextmanager
-def _migration(settings: Settings) -> Iterator[tuple[sa.Connection, Any]]:
+def connected(settings: Settings, is_writer: bool = False) -> Iterator[sa.Connection]:
+    """Give a connection in a transaction, for what is rare and may take its time.
+
+    Parameters
+    ----------
+    is_writer
+        Whether a SQLite file is locked for other writers from the start.
+
+    Raises
+    ------
+    LogError
+        If the database cannot be reached, or refuses what is done in the block.
+    """
+    # Before the transaction: a worker that starts takes long over it, and the others could not write meanwhile.
+    import alembic.runtime.migration  # noqa: F401
+
     make_folder(settings)
     engine = make_engine(settings, is_bounded=False)
     try:
-        with engine.connect().execution_options(is_writer=True) as connection, connection.begin():
-            if engine.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            config = _config()
-            config.attributes["connection"] = connection
-            yield connection, config
+        with engine.connect().execution_options(is_writer=is_writer) as connection, connection.begin():
+            yield connection
     except (sa.exc.SQLAlchemyError, sqlite3.Error) as err:
         raise LogError(fault_of(err, place_of(log_url(settings)))) from err
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _migration(settings: Settings) -> Iterator[tuple[sa.Connection, Any]]:
+    config = _config()
+    with connected(settings, is_writer=True) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        config.attributes["connection"] = connection
+        yield connection, config
 
 
 def _revision_of(connection: sa.Connection) -> str | None:

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from flightline.adapters import prediction_log_labels
 from flightline.adapters.prediction_log_labels import read_history, read_labels, record_labels
 from flightline.adapters.prediction_log_schema import make_engine, migrate
 from flightline.errors import LogError
 from flightline.labels import Label
-from tests.adapters.prediction_log.predictions import CLOCK, LOGGED
+from tests.adapters.prediction_log.predictions import CLOCK, LOGGED, prediction
 
 HOUR = timedelta(hours=1)
 
@@ -54,6 +55,28 @@ def test_a_label_is_not_recorded_before_it_is_known(settings):
     with pytest.raises(LogError, match=r"^1 of 2 labels would be recorded before they are known"):
         record_labels(settings, [label(known_at=CLOCK + HOUR), label("b" * 64)])
     assert read_labels(settings).empty
+
+
+def test_predictions_are_logged_while_many_labels_are_added(log, settings, monkeypatch):
+    """Labels of a whole year in one transaction would lock a SQLite file for longer than a write waits."""
+    monkeypatch.setattr(prediction_log_labels.time, "sleep", lambda _: log.write([prediction()]))
+    given = [label(f"{number:064}") for number in range(2_500)]
+    assert record_labels(settings, given) == given
+    assert log.count() == 2
+    assert len(read_labels(settings)) == 2_500
+
+
+def test_what_was_broken_off_is_finished_by_doing_it_again(settings, monkeypatch):
+    def fail(_: float) -> None:
+        raise KeyboardInterrupt
+
+    given = [label(f"{number:064}") for number in range(1_001)]
+    with monkeypatch.context() as patch:
+        patch.setattr(prediction_log_labels.time, "sleep", fail)
+        with pytest.raises(KeyboardInterrupt):
+            record_labels(settings, given)
+    assert len(read_labels(settings)) == 1_000
+    assert record_labels(settings, given) == given[1_000:]
 
 
 def test_only_the_asked_instances_are_read(settings):

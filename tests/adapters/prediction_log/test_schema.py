@@ -1,6 +1,9 @@
 """The migrations make the tables the code declares, keep rows, and no schema but theirs is written to."""
 
 import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from flightline.adapters.prediction_log import PredictionLog
 from flightline.adapters.prediction_log_schema import (
     METADATA,
+    MIGRATION_LOCK,
     current_revision,
     head_revision,
     log_url,
@@ -128,6 +132,42 @@ def test_a_migration_of_a_locked_file_gives_up(tmp_path):
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LogError, match="locked by another process"):
             migrate(settings)
+
+
+def test_the_schema_of_a_locked_database_is_looked_at_without_waiting(settings, log):
+    engine = make_engine(settings, is_bounded=False)
+    waiter = ThreadPoolExecutor()
+    with waiter, engine.connect().execution_options(is_writer=True) as other, other.begin():
+        if engine.dialect.name == "postgresql":
+            other.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        other.execute(sa.text("UPDATE log_probes SET filler = ''"))
+        with pytest.raises(LogError, match="locked by another process"):
+            log.check()  # it is locked
+        assert waiter.submit(current_revision, settings).result(timeout=10) == head_revision()
+    engine.dispose()
+
+
+BEGIN_AND_LOOK = """
+import sys
+from pathlib import Path
+import sqlalchemy as sa
+from flightline.adapters.prediction_log_schema import {what}
+from flightline.settings import Settings
+
+@sa.event.listens_for(sa.Engine, "begin")
+def look(_):
+    print("alembic.runtime.migration" in sys.modules)
+
+assert not [name for name in sys.modules if name.startswith("alembic")]
+{what}(Settings(root=Path({root!r})))
+"""
+
+
+@pytest.mark.parametrize("what", ["current_revision", "migrate"])
+def test_alembic_is_imported_before_the_log_is_locked(tmp_path, what):
+    script = BEGIN_AND_LOOK.format(what=what, root=str(tmp_path))
+    seen = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert seen.stdout.split() == ["True"]
 
 
 @pytest.mark.parametrize(

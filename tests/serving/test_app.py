@@ -144,6 +144,19 @@ def test_starts_on_a_model_of_other_features_and_does_not_serve_it(settings: Set
     assert "takes the column 'moon_phase'" in _status(settings)["reason"]
 
 
+def test_opens_its_log_before_the_first_request_has_to_wait_for_it(settings: Settings) -> None:
+    with TestClient(create_app(settings)):
+        assert settings.prediction_log_file.is_file()
+
+
+def test_starts_without_its_log_and_says_why(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    settings.prediction_log_file.parent.write_text("in the way")
+    with TestClient(create_app(settings)) as client:
+        assert "predictions cannot be logged yet" in caplog.text
+        assert client.get("/health/live").status_code == 200
+        assert client.get("/health/ready").status_code == 503
+
+
 def test_starts_without_a_feature_store_and_makes_none(settings: Settings) -> None:
     shutil.rmtree(settings.state_dir / "feast")
     assert "no Feast registry yet" in _status(settings)["reason"]

@@ -96,8 +96,8 @@ def test_with_a_model_inside_it_needs_no_other(docker, service_image, stored_roo
     build_with_model(docker, stored_root / ".state" / "serving", Settings(root=stored_root))
     with volume(docker, service_image, stored_root, "clock.json", "feast") as without_model:
         with container(docker, service_image, *mounted(without_model)) as running:
-            wait_until(lambda: "not ready" in running.logs(), 60, running.logs)
-            assert running.service.ask("/health/ready").status == 503
+            wait_until(lambda: running.service.ask("/health/ready").status == 503, 60, running.logs)
+            assert "not ready" in running.logs()
         with container(docker, SERVICE_WITH_MODEL.name, *mounted(without_model)) as running:
             running.wait_until_ready()
             assert predicted(running.service)[0]["late"] is True

@@ -75,11 +75,11 @@ clean:  ## Remove what was made: environment, state, data/ and caches (the DVC r
 ##@ Data and features
 .PHONY: data
 data: $(READY)  ## Bring data/ to the version data.dvc names, verified
-	@$(RUN) -m pipelines.data
+	@$(RUN) -m pipelines.commands.data
 
 .PHONY: push
 push: $(READY)  ## Push data/ to the remote again, which mends a damaged one
-	@$(RUN) -m pipelines.data --push
+	@$(RUN) -m pipelines.commands.data --push
 
 .PHONY: ingest
 ingest: $(READY)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
@@ -93,7 +93,7 @@ train: $(READY)  ## Train, evaluate, register and judge a model, or the best of 
 
 .PHONY: train-report
 train-report: $(READY)  ## Train this tree and the one it came from and report the difference: make train-report BASE=origin/main
-	@$(RUN) -m pipelines.train_report --model $(MODEL) --seed $(SEED) --base "$(or $(BASE),origin/main)"
+	@$(RUN) -m pipelines.change_report --model $(MODEL) --seed $(SEED) --base "$(or $(BASE),origin/main)"
 
 .PHONY: tune
 tune: $(READY)  ## Search settings before the test window, and go on where the last search ended: make tune TRIALS=20
@@ -101,19 +101,19 @@ tune: $(READY)  ## Search settings before the test window, and go on where the l
 
 .PHONY: status
 status: $(READY)  ## Print what is live, as one JSON object
-	@$(RUN) -m pipelines.champion status
+	@$(RUN) -m pipelines.commands.champion status
 
 .PHONY: promote
 promote: $(READY)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="slices look better"
-	@$(RUN) -m pipelines.champion promote --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
+	@$(RUN) -m pipelines.commands.champion promote --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
 
 .PHONY: sign
 sign: $(READY)  ## Show a version that has no signature, and sign it: make sign VERSION=3 BY=ada WHY="registered before signatures"
-	@$(RUN) -m pipelines.signing sign --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
+	@$(RUN) -m pipelines.steps.signing sign --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
 
 .PHONY: signing-key
 signing-key: $(READY)  ## Print the public key of model signatures, for FLIGHTLINE_SIGNING__PUBLIC_KEY; the first call makes the pair
-	@$(RUN) -m pipelines.signing key
+	@$(RUN) -m pipelines.steps.signing key
 
 .PHONY: batch
 batch: $(READY)  ## Score a file or a time range into parquet: make batch FILE=requests.csv, or START=2013-12-01T00:00:00Z END=...
@@ -121,11 +121,11 @@ batch: $(READY)  ## Score a file or a time range into parquet: make batch FILE=r
 
 .PHONY: rollback
 rollback: $(READY)  ## Move champion back to the version before: make rollback WHY="late flights missed"; with ENV=staging: the images there
-	@$(if $(ENV),$(DEPLOY) rollback --environment "$(ENV)" --why "$(WHY)" $(if $(WHAT),--what "$(WHAT)"),$(RUN) -m pipelines.champion rollback --why "$(WHY)")
+	@$(if $(ENV),$(DEPLOY) rollback --environment "$(ENV)" --why "$(WHY)" $(if $(WHAT),--what "$(WHAT)"),$(RUN) -m pipelines.commands.champion rollback --why "$(WHY)")
 
 .PHONY: ui
 ui: $(READY)  ## Show the pages of MLflow, Prefect, Evidently and Feast, linked on http://127.0.0.1:8900
-	@exec $(RUN) -m pipelines.ui
+	@exec $(RUN) -m pipelines.commands.ui
 
 ##@ Service
 .PHONY: serve
@@ -134,15 +134,15 @@ serve: $(READY)  ## Serve the champion on http://127.0.0.1:8000
 
 .PHONY: predict
 predict: $(READY)  ## Send a real request to the running service and print the answer
-	@$(RUN) -m pipelines.request
+	@$(RUN) -m pipelines.commands.request
 
 .PHONY: migrate
 migrate: $(READY)  ## Bring the schema of the prediction log to the one of this code
-	@$(RUN) -m pipelines.prediction_log migrate
+	@$(RUN) -m pipelines.commands.prediction_log migrate
 
 .PHONY: retention
 retention: $(READY)  ## Move predictions older than so many days into parquet files: make retention DAYS=90
-	@$(RUN) -m pipelines.prediction_log export $(if $(DAYS),--days "$(DAYS)")
+	@$(RUN) -m pipelines.commands.prediction_log export $(if $(DAYS),--days "$(DAYS)")
 
 .PHONY: labels
 labels: $(READY)  ## Join outcomes that are known by the event clock to logged predictions
@@ -166,11 +166,11 @@ canary-stop: $(READY)  ## End what runs beside the champion, which stays
 
 .PHONY: worker
 worker: $(READY)  ## Run labels, monitoring, canary, data check and training when they are due, or asked for by an event
-	@exec $(RUN) -m pipelines.worker
+	@exec $(RUN) -m pipelines.orchestration.worker
 
 .PHONY: trigger
 trigger: $(READY)  ## Start a flow of the running worker now: make trigger FLOW=training
-	@$(RUN) -m pipelines.trigger --flow "$(FLOW)"
+	@$(RUN) -m pipelines.orchestration.trigger --flow "$(FLOW)"
 
 # Prefect's own state is apart too: what it caches lies in the simulations' folders.
 .PHONY: simulate
@@ -190,11 +190,11 @@ api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or
 ##@ Start your own
 .PHONY: example
 example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
-	@$(RUN) -m tools.example --name "$(NAME)" --to "$(TO)"
+	@$(RUN) -m template.example --name "$(NAME)" --to "$(TO)"
 
 .PHONY: rename
 rename: $(READY)  ## Name the project, its package, model and service, on a clean git tree: make rename NAME=churn
-	@$(RUN) -m tools.rename --name "$(NAME)"
+	@$(RUN) -m template.rename --name "$(NAME)"
 
 ##@ Checks
 .PHONY: lint
@@ -224,18 +224,18 @@ packages:  ## Install the servers and tools that tests want on Debian or Ubuntu,
 
 .PHONY: check-rules
 check-rules: $(READY)  ## Check and test the alert rules, and parse every query of the dashboards, with promtool
-	@if command -v promtool > /dev/null; then $(RUN) -m tools.check_rules; \
+	@if command -v promtool > /dev/null; then $(RUN) -m tools.ci.check_alerts; \
 	elif [ "$${CI:-}" = true ]; then echo "check-rules: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
 	else echo "check-rules: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
 
 .PHONY: secrets-scan
 secrets-scan: $(READY) .tools/scans/.installed  ## Look for secrets in the project's files and in its whole history
-	@$(RUN) -m tools.secrets_scan --gitleaks .tools/scans/bin/gitleaks
+	@$(RUN) -m tools.ci.secrets_scan --gitleaks .tools/scans/bin/gitleaks
 
 # Its exit codes: 1 an advisory, 3 not audited; make itself ends with 2 for either.
 .PHONY: audit
 audit: $(READY) .tools/scans/.installed  ## Ask for advisories about all that is locked: make audit UNREACHED=warn passes where nobody answers
-	@$(RUN) -m tools.audit --pip-audit .tools/scans/bin/pip-audit $(if $(UNREACHED),--unreached "$(UNREACHED)")
+	@$(RUN) -m tools.ci.audit --pip-audit .tools/scans/bin/pip-audit $(if $(UNREACHED),--unreached "$(UNREACHED)")
 
 # Each in an environment of its own: what they pin clashes with what the project runs on.
 .tools/%/.installed: locks/%.txt | $(UV)
@@ -248,4 +248,4 @@ audit: $(READY) .tools/scans/.installed  ## Ask for advisories about all that is
 prove: $(READY)  ## Plant faults and demand that their safeguards stop them
 	@$(RUN) -m tests.proof
 
-include infra/infra.mk .github/workflows.mk benchmarks/benchmarks.mk
+include infra/infra.mk .github/workflows.mk template/template.mk

@@ -1,7 +1,7 @@
 """CHANGE ME for your own problem: what Feast knows of the features. Declarations only.
 
 Feast imports this file on its own; nothing else does, and nothing here may have a side
-effect. Each view's source is the table of the same name in `flightline.features`; its ttl is
+effect. Each view's source is the table of the same name in `flightline.problem.features`; its ttl is
 how old a value may be and still count.
 """
 

@@ -3,11 +3,11 @@
 ##@ Images
 .PHONY: image
 image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=.state/serving
-	@$(RUN) -m tools.image $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
+	@$(RUN) -m tools.images.build $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
 
 .PHONY: image-push
 image-push: $(READY)  ## Build both images, push them and print their digests: make image-push REPOSITORY=host/name
-	@$(RUN) -m tools.image_push --repository "$(REPOSITORY)" $(if $(BASE),--base "$(BASE)")
+	@$(RUN) -m tools.images.push --repository "$(REPOSITORY)" $(if $(BASE),--base "$(BASE)")
 
 .PHONY: image-smoke
 image-smoke: $(READY) .tools/moto/.installed .tools/sbom/.installed  ## Build the images, run them hardened and test them; needs Docker
@@ -15,20 +15,20 @@ image-smoke: $(READY) .tools/moto/.installed .tools/sbom/.installed  ## Build th
 
 .PHONY: sbom
 sbom: $(READY) .tools/sbom/.installed  ## Write bills of materials of both images and of the served model (CycloneDX), and check them; needs Docker
-	@$(RUN) -m tools.sbom
+	@$(RUN) -m tools.images.sbom
 
 ##@ Stack (docs/operations.md)
 .PHONY: stack-up
 stack-up: $(READY)  ## Start everything by compose: databases, MLflow, Prefect, worker, service, Prometheus, Grafana
-	@$(RUN) -m tools.stack up
+	@$(RUN) -m tools.stack.compose up
 
 .PHONY: stack-down
 stack-down: $(READY)  ## Stop it and keep its volumes, or remove them too: make stack-down VOLUMES=remove
-	@$(RUN) -m tools.stack down $(if $(filter remove,$(VOLUMES)),--volumes)
+	@$(RUN) -m tools.stack.compose down $(if $(filter remove,$(VOLUMES)),--volumes)
 
 .PHONY: stack
 stack: $(READY)  ## Run a command of compose on it: make stack DO=ps, DO="logs worker", DO="exec worker ..."
-	@$(RUN) -m tools.stack do $(or $(DO),ps)
+	@$(RUN) -m tools.stack.compose do $(or $(DO),ps)
 
 .PHONY: test-stack
 test-stack: $(READY) .tools/moto/.installed  ## Run the whole loop on the stack's servers, as processes of this machine
@@ -50,15 +50,15 @@ destroy: $(READY)  ## Remove an environment with everything in it: make destroy 
 
 .PHONY: infra-bootstrap
 infra-bootstrap: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
-	@$(RUN) -m tools.infra bootstrap
+	@$(RUN) -m tools.terraform.commands bootstrap
 
 .PHONY: infra-init
 infra-init: $(READY)  ## Make Terraform ready for an environment: make infra-init ENV=staging
-	@$(RUN) -m tools.infra init --environment "$(ENV)"
+	@$(RUN) -m tools.terraform.commands init --environment "$(ENV)"
 
 .PHONY: infra-settings
 infra-settings: $(READY)  ## Write the `aws` profile of an environment to .state/terraform/ENV.env: make infra-settings ENV=staging
-	@$(RUN) -m tools.infra settings --environment "$(ENV)"
+	@$(RUN) -m tools.terraform.commands settings --environment "$(ENV)"
 
 .PHONY: infra-plan
 infra-plan: $(READY)  ## Print what would change in an environment, as Markdown; fails if anything would: make infra-plan ENV=staging
@@ -66,14 +66,14 @@ infra-plan: $(READY)  ## Print what would change in an environment, as Markdown;
 
 .PHONY: infra-check
 infra-check: $(READY) .tools/checkov/.installed  ## Check Terraform: format, validity, unit tests with mocks, checkov
-	@$(RUN) -m tools.infra check --checkov .tools/checkov/bin/checkov
+	@$(RUN) -m tools.terraform.commands check --checkov .tools/checkov/bin/checkov
 
 .PHONY: test-infra
 test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it
-	@export OMP_NUM_THREADS=1; $(RUN) -m pytest tests/infra/test_guards.py > .state/guards.log 2>&1 & guards=$$!; failed=0; \
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 5 --ignore tests/infra/test_guards.py tests/infra || failed=1; \
+	@export OMP_NUM_THREADS=1; $(RUN) -m pytest template/tests/infra/test_guards.py > .state/guards.log 2>&1 & guards=$$!; failed=0; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 5 --ignore template/tests/infra/test_guards.py template/tests/infra || failed=1; \
 	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
 
 .PHONY: test-deploy
 test-deploy: $(READY) .tools/moto/.installed .tools/workflows/.installed  ## Deploy, bootstrap, break, roll back and destroy on an emulated AWS; needs Docker
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/deploy -rs --durations 5
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest template/tests/deploy -rs --durations 5

@@ -212,7 +212,7 @@ module "setup" {
   containers = [{
     name    = "setup"
     image   = var.flows_image
-    command = ["python", "-m", "pipelines.databases"]
+    command = ["python", "-m", "pipelines.commands.databases"]
     environment = merge(local.settings, {
       FLIGHTLINE_DATABASES__ADMIN_URL = format("postgresql://%s@%s:%s/%s",
       module.secrets.users["database-admin"], module.database.host, module.database.port, module.database.admin_database)

@@ -14,17 +14,17 @@ import pandas as pd
 from prefect import flow
 
 from flightline.adapters.event_clock import read_clock
-from flightline.adapters.served_model import ServedModel, load_served_model
-from flightline.clock import parse_moment
-from flightline.errors import ModelFileError, RequestError
-from flightline.prediction import predict_rows
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from flightline.specification import Problem
-from pipelines.champion import fetch_champion
-from pipelines.command import run_command
-from pipelines.features import features_as_of
-from pipelines.progress import Stage, stage
+from flightline.adapters.model_store.served_model import ServedModel, load_served_model
+from flightline.core.clock import parse_moment
+from flightline.core.errors import ModelFileError, RequestError
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.inference.predict import predict_rows
+from flightline.problem.config import PROBLEM
+from pipelines.commands.champion import fetch_champion
+from pipelines.common.command_line import run_command
+from pipelines.common.progress import Stage, stage
+from pipelines.steps.features import features_as_of
 
 ROWS_AT_ONCE = 50_000
 PREDICTION_TIME = "prediction_time"

@@ -17,12 +17,16 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flightline.adapters import mlflow_registry as registry
-from flightline.adapters.canary_registry import read_canary, record_decision, write_canary
-from flightline.adapters.champion_moves import version_before
 from flightline.adapters.event_clock import read_clock
-from flightline.adapters.prediction_log_canary import read_counts
-from flightline.canary import (
+from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.canary_record import read_canary, record_decision, write_canary
+from flightline.adapters.mlflow.champion_history import version_before
+from flightline.adapters.prediction_log.challenger_counts import read_counts
+from flightline.core.errors import RegistryError
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from flightline.promotion.canary import (
     MOST_SHARE,
     Action,
     CanaryDecision,
@@ -33,14 +37,10 @@ from flightline.canary import (
     Purpose,
     decide_canary,
 )
-from flightline.errors import RegistryError
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from flightline.specification import Problem
-from pipelines.canary_rows import collect_days
-from pipelines.command import run_command
-from pipelines.progress import stage
-from pipelines.retries import is_log_error
+from pipelines.common.command_line import run_command
+from pipelines.common.progress import stage
+from pipelines.common.retries import is_log_error
+from pipelines.steps.canary_rows import collect_days
 
 
 @dataclass(frozen=True)

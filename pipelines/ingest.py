@@ -12,15 +12,16 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flightline.adapters import dvc_data, raw_files
-from flightline.adapters.dvc_data import DataVersion
+from flightline.adapters import raw_files
+from flightline.adapters.dvc import data_version as dvc_data
+from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.raw_files import FileChanges
-from flightline.contract import check_dataset
-from flightline.dataset import CONTRACTS
-from flightline.settings import Settings
-from pipelines.command import run_command
-from pipelines.progress import stage
-from pipelines.retries import is_remote_error
+from flightline.core.settings import Settings
+from flightline.data.contract import check_dataset
+from flightline.problem.raw_tables import CONTRACTS
+from pipelines.common.command_line import run_command
+from pipelines.common.progress import stage
+from pipelines.common.retries import is_remote_error
 
 
 @dataclass(frozen=True)

@@ -8,23 +8,23 @@ import pandas as pd
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flightline.adapters import engine
-from flightline.adapters.dvc_data import DataVersion
+from flightline.adapters import duckdb_engine as engine
+from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import read_clock
-from flightline.adapters.prediction_log import PredictionLog, instance_key
-from flightline.adapters.prediction_log_labels import read_labels, record_labels
-from flightline.dataset import CONTRACTS
-from flightline.features import examples
-from flightline.labels import LabelCounts, count_labels, known_labels
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from flightline.specification import Problem
-from pipelines import features
-from pipelines.command import run_command
-from pipelines.features import write_folder
-from pipelines.progress import stage
-from pipelines.retries import is_log_error
-from pipelines.reuse import by_key, in_words, reuse_or_run
+from flightline.adapters.prediction_log.label_table import read_labels, record_labels
+from flightline.adapters.prediction_log.log import PredictionLog, instance_key
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.monitoring.labels import LabelCounts, count_labels, known_labels
+from flightline.problem.config import PROBLEM
+from flightline.problem.features import examples
+from flightline.problem.raw_tables import CONTRACTS
+from pipelines.common.command_line import run_command
+from pipelines.common.progress import stage
+from pipelines.common.retries import is_log_error
+from pipelines.common.task_cache import by_key, in_words, reuse_or_run
+from pipelines.steps import features
+from pipelines.steps.features import write_folder
 from pipelines.training import pull
 
 WITHOUT_KEYS = instance_key({})  # of ready features that were sent in: they do not say what they are about

@@ -11,17 +11,19 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.provenance import source_text
-from flightline.data_days import Limits
-from flightline.lineage import digest_of
-from flightline.monitoring import MonitoringDecision, decide_monitoring, windows_until
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from flightline.specification import Interval, Problem
-from pipelines.command import run_command
-from pipelines.monitoring_faults import examine_faults, learn_fault_limits
-from pipelines.monitoring_inputs import Inputs, examine_inputs, learn_drift_thresholds
-from pipelines.monitoring_report import as_markdown, write_report
-from pipelines.monitoring_rows import (
+from flightline.core.lineage import digest_of
+from flightline.core.problem_spec import Interval, Problem
+from flightline.core.settings import Settings
+from flightline.monitoring.daily_stats import Limits
+from flightline.monitoring.decision import MonitoringDecision, decide_monitoring, windows_until
+from flightline.problem.config import PROBLEM
+from pipelines.common.command_line import run_command
+from pipelines.common.progress import stage
+from pipelines.common.task_cache import in_words, reuse_or_run
+from pipelines.monitoring_steps.data_quality import examine_faults, learn_fault_limits
+from pipelines.monitoring_steps.inputs import Inputs, examine_inputs, learn_drift_thresholds
+from pipelines.monitoring_steps.report import as_markdown, write_report
+from pipelines.monitoring_steps.windows import (
     ChampionRows,
     Judged,
     ServedRows,
@@ -31,11 +33,9 @@ from pipelines.monitoring_rows import (
     predict_champion_rows,
     references_dir,
 )
-from pipelines.progress import stage
-from pipelines.reuse import in_words, reuse_or_run
 
-FAULT_CODE = ("data_days.py", "drift.py")
-DRIFT_CODE = ("drift.py", "adapters/evidently_reports.py")
+FAULT_CODE = ("monitoring/daily_stats.py", "monitoring/drift.py")
+DRIFT_CODE = ("monitoring/drift.py", "adapters/evidently_reports.py")
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flightline.adapters import feast_store
-from flightline.adapters.prediction_log import PredictionLog
-from flightline.adapters.served_model import ServedModel
-from flightline.errors import LogError, ParityError
-from flightline.parity import (
+from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.model_store.served_model import ServedModel
+from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.core.errors import LogError, ParityError
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.inference.predict import predict_rows
+from flightline.monitoring.parity import (
     Mismatch,
     RebuiltView,
     StoredView,
@@ -24,14 +27,11 @@ from flightline.parity import (
     inputs_of,
     rebuild_view,
 )
-from flightline.prediction import predict_rows
-from flightline.problem import PROBLEM
-from flightline.request_features import request_features, request_keys
-from flightline.settings import Settings
-from flightline.specification import Problem
-from pipelines.champion import load_version
-from pipelines.command import run_command
-from pipelines.progress import stage
+from flightline.problem.config import PROBLEM
+from flightline.problem.request_features import request_features, request_keys
+from pipelines.commands.champion import load_version
+from pipelines.common.command_line import run_command
+from pipelines.common.progress import stage
 
 ROWS_AT_ONCE = 20_000
 SHOWN = 20
@@ -195,8 +195,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(root: Path | None) -> None:
-    from pipelines.freshness import print_freshness
-    from pipelines.simulated_root import simulated_settings
+    from pipelines.replay.root import simulated_settings
+    from pipelines.replay.staleness_cost import print_freshness
 
     settings = Settings()
     if root is not None:

@@ -20,24 +20,24 @@ from datetime import datetime, timedelta
 import pandas as pd
 from prefect import flow
 
-from flightline.adapters import feast_store
-from flightline.adapters.dvc_data import DataVersion
+from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import set_clock
-from flightline.clock import parse_moment
-from flightline.labels import LABELLED, LabelCounts
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from flightline.simulation import Plan, arrivals_between
-from flightline.specification import Problem
+from flightline.adapters.feast import feature_store as feast_store
+from flightline.core.clock import parse_moment
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.monitoring.labels import LABELLED, LabelCounts
+from flightline.monitoring.replay_plan import Plan, arrivals_between
+from flightline.problem.config import PROBLEM
 from pipelines import labels
-from pipelines.command import run_command
-from pipelines.freshness import print_freshness
+from pipelines.common.command_line import run_command
+from pipelines.common.progress import stage
 from pipelines.monitoring import MonitoringResult, run_monitoring
-from pipelines.monitoring_rows import champion_key
+from pipelines.monitoring_steps.windows import champion_key
 from pipelines.parity import print_parity
-from pipelines.progress import stage
-from pipelines.simulated_root import BringModel, fetch_champion, make_root
-from pipelines.simulated_service import Client, free_port, running_service
+from pipelines.replay.root import BringModel, fetch_champion, make_root
+from pipelines.replay.service import Client, free_port, running_service
+from pipelines.replay.staleness_cost import print_freshness
 from pipelines.training import pull
 
 DAY_LETTERS = len("2013-12-27")

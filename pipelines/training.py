@@ -8,26 +8,28 @@ from datetime import datetime
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flightline.adapters import dvc_data, provenance
-from flightline.adapters.dvc_data import DataVersion
+from flightline.adapters import provenance
+from flightline.adapters.dvc import data_version as dvc_data
+from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import ensure_clock
-from flightline.evidence import Evidence
-from flightline.gates import Verdict
-from flightline.lineage import Lineage
-from flightline.models import ZOO
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from flightline.specification import Problem
-from flightline.training import TrainingParameters
-from pipelines import comparison, features, models
-from pipelines.command import run_command
-from pipelines.gate import gate
-from pipelines.parameters import add_options, parameters_of
-from pipelines.progress import stage
-from pipelines.references import EvaluationFile, FeatureTables, FittedFile, Registered, TrainingSet
-from pipelines.report import print_result
-from pipelines.retries import is_remote_error
-from pipelines.reuse import in_words, reuse_or_run
+from flightline.core.lineage import Lineage
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from flightline.promotion.evidence import Evidence
+from flightline.promotion.gate import Verdict
+from flightline.training.fit import TrainingParameters
+from flightline.training.zoo import ZOO
+from pipelines.common.artifacts import EvaluationFile, FeatureTables, FittedFile, Registered, TrainingSet
+from pipelines.common.command_line import run_command
+from pipelines.common.progress import stage
+from pipelines.common.retries import is_remote_error
+from pipelines.common.task_cache import in_words, reuse_or_run
+from pipelines.common.training_options import add_options, parameters_of
+from pipelines.steps import compare as comparison
+from pipelines.steps import features, models
+from pipelines.steps.gate import gate
+from pipelines.steps.summary import print_result
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,18 @@ from prefect.cache_policies import NO_CACHE
 from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.optuna_study import Report, StudyResult, TrialSummary, run_study
 from flightline.adapters.provenance import source_text
-from flightline.errors import TrainingError
-from flightline.lineage import digest_of
-from flightline.models import Setting, find_model
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from flightline.specification import Problem
-from flightline.training import TrainingParameters
-from flightline.tuning import SPACES, Tried, make_folds, space_of, try_settings
-from pipelines.command import run_command
-from pipelines.models import TRAINING_CODE
-from pipelines.progress import stage
-from pipelines.references import TrainingSet
+from flightline.core.errors import TrainingError
+from flightline.core.lineage import digest_of
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from flightline.training.fit import TrainingParameters
+from flightline.training.search import SPACES, Tried, make_folds, space_of, try_settings
+from flightline.training.zoo import Setting, find_model
+from pipelines.common.artifacts import TrainingSet
+from pipelines.common.command_line import run_command
+from pipelines.common.progress import stage
+from pipelines.steps.models import TRAINING_CODE
 from pipelines.training import prepare_features, prepare_training_set, pull
 
 TRIALS = 20
@@ -46,7 +46,7 @@ class TuningResult:
 def study_name(problem: Problem, model: str, training_set: TrainingSet) -> str:
     """Name a study after all that its losses depend on: with other data, another study begins."""
     told = (problem.task, problem.primary_metric, problem.windows, MAX_ITERATIONS)
-    digest = digest_of(training_set.key, told, source_text((*TRAINING_CODE, "tuning.py")))
+    digest = digest_of(training_set.key, told, source_text((*TRAINING_CODE, "training/search.py")))
     return f"{problem.model_name} {model} {digest[:12]}"
 
 

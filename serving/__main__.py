@@ -4,10 +4,10 @@ import sys
 
 import uvicorn
 
-from flightline.errors import StartError
-from flightline.settings import Settings
-from serving.metrics_folder import shared_metrics
-from serving.watcher import watcher_beside
+from flightline.core.errors import StartError
+from flightline.core.settings import Settings
+from serving.model_sync import watcher_beside
+from serving.telemetry.metrics_folder import shared_metrics
 
 
 def main() -> int:
@@ -15,8 +15,8 @@ def main() -> int:
     settings = Settings()
     # First, because it decides for whatever imports prometheus_client: so the imports below wait for it.
     with shared_metrics(settings.metrics_root):
-        from serving.access import check_start
-        from serving.start import end_cleanly_on_sigterm, prepare_worker, server_options
+        from serving.middleware.auth import check_start
+        from serving.server import end_cleanly_on_sigterm, prepare_worker, server_options
         from serving.supervisor import replace_killed_workers_at_once
 
         end_cleanly_on_sigterm()

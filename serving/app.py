@@ -8,18 +8,18 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from serving.access import needs_key
-from serving.assets import AssetKeeper
-from serving.canary import Canary
-from serving.documentation import require_keys
-from serving.errors import add_error_handlers
-from serving.metrics import begin_at_zero
-from serving.recorder import Recorder
-from serving.routes import router
-from serving.start import add_safeguards, prepare_worker
-from serving.tracing import start_tracing, stop_tracing
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from serving.api.errors import add_error_handlers
+from serving.api.openapi import require_keys
+from serving.api.routes import router
+from serving.middleware.auth import needs_key
+from serving.prediction.canary import Canary
+from serving.prediction.model_loader import AssetKeeper
+from serving.prediction.prediction_logger import Recorder
+from serving.server import add_safeguards, prepare_worker
+from serving.telemetry.metrics import begin_at_zero
+from serving.telemetry.tracing import start_tracing, stop_tracing
 
 LOG = logging.getLogger("serving")
 

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from flightline.errors import StartError
-from flightline.settings import Settings
-from serving.api_keys import issue_key, read_keys, revoke_key
+from flightline.core.errors import StartError
+from flightline.core.settings import Settings
+from serving.middleware.api_keys import issue_key, read_keys, revoke_key
 
 
 def main() -> int:

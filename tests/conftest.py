@@ -10,14 +10,14 @@ import ibis
 import pandas as pd
 import pytest
 
-from flightline.adapters import engine
-from flightline.adapters.seed_data import write_seed
-from flightline.dataset import CONTRACTS
-from flightline.features import FEATURE_TABLES, examples
-from flightline.request_features import request_keys
-from flightline.settings import Settings
-from tests.postgres import postgres_server  # noqa: F401 a fixture, for tests of every folder
-from tests.redis_server import redis_server  # noqa: F401 likewise
+from flightline.adapters import duckdb_engine as engine
+from flightline.core.settings import Settings
+from flightline.problem.features import FEATURE_TABLES, examples
+from flightline.problem.raw_tables import CONTRACTS
+from flightline.problem.request_features import request_keys
+from flightline.problem.source import write_seed
+from tests.support.servers.postgres import postgres_server  # noqa: F401 a fixture, for tests of every folder
+from tests.support.servers.redis_server import redis_server  # noqa: F401 likewise
 
 _NO_PHONING_HOME = {
     "DO_NOT_TRACK": "true",
@@ -124,7 +124,7 @@ def winter_store(
     winter_groups: dict[str, ibis.Table], repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Settings:
     """A real Feast repository with the project's declarations applied over the real winter; not to be changed."""
-    from flightline.adapters import feast_store
+    from flightline.adapters.feast import feature_store as feast_store
 
     settings = Settings(root=tmp_path_factory.mktemp("winter_store"))
     ignored = shutil.ignore_patterns("__pycache__")
@@ -144,11 +144,11 @@ def connection() -> Iterator[ibis.BaseBackend]:
 
 @pytest.fixture(scope="module")
 def groups_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., dict[str, ibis.Table]]]:
-    """Build groups from hand-made rows: ``groups_of(flights=[...], weather=[...])``; see `tests.raw_rows`."""
+    """Build groups from hand-made rows: ``groups_of(flights=[...], weather=[...])``; see `tests.support.raw_rows`."""
     with ExitStack() as opened:
 
         def build(**rows: list[dict]) -> dict[str, ibis.Table]:
-            from tests.raw_rows import write_raw  # here, so that the other tests need no flights
+            from tests.support.raw_rows import write_raw  # here, so that the other tests need no flights
 
             folder = tmp_path_factory.mktemp("raw")
             write_raw(folder, **rows)

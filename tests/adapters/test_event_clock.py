@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flightline.adapters.event_clock import ensure_clock, read_clock, set_clock
-from flightline.errors import ClockError
-from flightline.settings import Settings
+from flightline.core.errors import ClockError
+from flightline.core.settings import Settings
 
 NOON = datetime(2013, 12, 31, 12, tzinfo=UTC)
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from flightline.adapters import evidently_reports
-from flightline.drift import PREDICTION
-from flightline.settings import Settings
+from flightline.core.settings import Settings
+from flightline.monitoring.drift import PREDICTION
 
 pytestmark = pytest.mark.slow
 AT = datetime(2026, 1, 8, tzinfo=UTC)

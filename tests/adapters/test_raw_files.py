@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from flightline.adapters.raw_files import FileChanges, read_raw_files, stage_files
-from flightline.errors import ContractError
-from tests.clones import contents
+from flightline.core.errors import ContractError
+from tests.support.clones import contents
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> Path:

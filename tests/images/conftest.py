@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from flightline.adapters.event_clock import set_clock
-from flightline.settings import Settings
+from flightline.core.settings import Settings
 from tests.images.containers import volume
-from tests.small_service import NOON, put_model
-from tests.small_store import definitions_digest, make_store
-from tools.base_image import ensure_base
-from tools.docker import Docker, DockerError, docker_ready
-from tools.image import FLOWS, SERVICE, build
+from tests.support.small_service import NOON, put_model
+from tests.support.small_store import definitions_digest, make_store
+from tools.images.base_image import ensure_base
+from tools.images.build import FLOWS, SERVICE, build
+from tools.images.docker import Docker, DockerError, docker_ready
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.api_keys import digest_of
-from tests.service_process import Service, free_port
-from tools.docker import Docker
+from serving.middleware.api_keys import digest_of
+from tests.support.servers.service_process import Service, free_port
+from tools.images.docker import Docker
 
 KEY = "fl_of-the-tests"
 STATE = "/srv/flightline/.state"

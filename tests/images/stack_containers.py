@@ -18,14 +18,14 @@ import psycopg
 import yaml
 from botocore.exceptions import BotoCoreError
 
-from tests import postgres, redis_server
-from tests.postgres import PostgresServer, run_postgres
-from tests.redis_server import run_redis
-from tests.service_process import Service, free_port
 from tests.stack.servers import BUCKET, MOTO, demand_programs, store_at, wait_until
-from tools.docker import Docker
-from tools.stack import COMPOSE, PAGES, Compose, find_compose, start
-from tools.stack_secrets import ensure_secrets, read_environment
+from tests.support.servers import postgres, redis_server
+from tests.support.servers.postgres import PostgresServer, run_postgres
+from tests.support.servers.redis_server import run_redis
+from tests.support.servers.service_process import Service, free_port
+from tools.images.docker import Docker
+from tools.stack.compose import COMPOSE, PAGES, Compose, find_compose, start
+from tools.stack.secrets import ensure_secrets, read_environment
 
 FORWARD = Path(__file__).with_name("forward.py")
 STANDS_IN = {"postgres": 5432, "redis": 6379, "artifacts": 8333}

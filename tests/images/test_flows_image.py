@@ -7,7 +7,7 @@ import pytest
 
 from tests.images.conftest import ROOT
 from tests.images.containers import HARDENED
-from tools.image import FLOWS, commit, package_sizes, project_version
+from tools.images.build import FLOWS, commit, package_sizes, project_version
 
 # A flow writes to data/, .dvc/ and .dvcstore/ too, in the layer of its container.
 OPTIONS = tuple(option for option in HARDENED if option != "--read-only")
@@ -33,7 +33,7 @@ def test_it_holds_what_is_locked_and_nothing_else(docker, flows_image):
 
 
 def test_data_is_cut_and_verified_in_it(docker, flows_image):
-    steps = "python -m pipelines.data && rm -r data && python -m pipelines.data"
+    steps = "python -m pipelines.commands.data && rm -r data && python -m pipelines.commands.data"
     done = docker.run("run", "--rm", "--network", "none", *OPTIONS, flows_image, "sh", "-c", steps)
     versions = re.findall(r"data/ is now at version ([0-9a-f]{32}\.dir)", done.stdout)
     assert len(versions) == 2, done.stdout + done.stderr

@@ -4,11 +4,11 @@ import http.client
 import json
 import threading
 
-from flightline.settings import Settings
+from flightline.core.settings import Settings
 from tests.images.conftest import ROOT
 from tests.images.containers import HARDENED, KEY, KEYS, STATE, container, volume, wait_until
-from tests.small_service import INSTANCE, PREDICT, STATUS
-from tools.image import SERVICE_WITH_MODEL, build_with_model
+from tests.support.small_service import INSTANCE, PREDICT, STATUS
+from tools.images.build import SERVICE_WITH_MODEL, build_with_model
 
 
 def mounted(volume: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.images.containers import wait_until
-from tests.service_process import Service, free_port
+from tests.support.servers.service_process import Service, free_port
 
 CONFIG = """
 version: 0.1

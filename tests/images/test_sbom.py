@@ -1,7 +1,7 @@
 """The bills of materials of the real images: all that is installed is in the lock."""
 
-from tools.image import FLOWS, SERVICE
-from tools.sbom import check_schema, write_image_boms
+from tools.images.build import FLOWS, SERVICE
+from tools.images.sbom import check_schema, write_image_boms
 
 
 def test_what_is_installed_is_listed_and_locked(docker, service_image, flows_image, tmp_path):

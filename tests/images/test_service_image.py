@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from tests.images.conftest import ROOT
-from tools.docker import Docker
-from tools.image import SERVICE, commit, package_sizes, project_version, size_megabytes
+from tools.images.build import SERVICE, commit, package_sizes, project_version, size_megabytes
+from tools.images.docker import Docker
 
 MOST_MEGABYTES = 800
 BUILDERS = ("gcc", "cc", "make", "ld", "pip", "pip3", "uv", "git", "curl", "wget")
@@ -59,8 +59,8 @@ def test_it_holds_what_is_locked_and_nothing_else(docker, service_image):
 
 def test_its_bytecode_is_compiled(docker, service_image):
     code = (
-        "import flightline.settings, serving.app, sklearn, sys; from pathlib import Path;"
-        "print([m.__name__ for m in (flightline.settings, serving.app, sklearn) if not Path(m.__cached__).is_file()])"
+        "import flightline.core.settings, serving.app, sklearn, sys; from pathlib import Path;"
+        "print([m for m in (flightline.core.settings, serving.app, sklearn) if not Path(m.__cached__).is_file()])"
     )
     assert inside(docker, service_image, "python", "-c", code).stdout.strip() == "[]"
 

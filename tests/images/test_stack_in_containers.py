@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from flightline.problem import PROBLEM
+from flightline.problem.config import PROBLEM
 from tests.images.stack_containers import STARTED, ComposedStack, composed
-from tests.small_service import INSTANCE, PREDICT, STATUS
 from tests.stack.servers import at_prefect, finish_run, run_of, wait_until
+from tests.support.small_service import INSTANCE, PREDICT, STATUS
 
 OWN = [name for name in STARTED if name != "prometheus"]
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from flightline.adapters.signing_keys import open_signer, public_text
-from flightline.settings import Settings
+from flightline.adapters.model_store.signing_keys import open_signer, public_text
+from flightline.core.settings import Settings
 from tests.images.containers import HARDENED, KEYS, STATE, container, network, volume, wait_until
-from tests.small_registry import crown, register
-from tests.small_service import INSTANCE, PREDICT, STATUS, fitted
-from tests.small_store import definitions_digest
+from tests.support.small_registry import crown, register
+from tests.support.small_service import INSTANCE, PREDICT, STATUS, fitted
+from tests.support.small_store import definitions_digest
 
 MLFLOW = (
     "mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--workers", "1", "--allowed-hosts", "*",

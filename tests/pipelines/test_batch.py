@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from flightline.adapters.event_clock import set_clock
-from flightline.adapters.served_model import ServedModel
-from flightline.errors import RequestError
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
+from flightline.adapters.model_store.served_model import ServedModel
+from flightline.core.errors import RequestError
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
 from pipelines import batch
-from pipelines.progress import Stage
-from serving.prediction import Predictor
-from tests.small_service import KINDS, NOON, HandMadeFeatures, fitted, manifest_of
+from pipelines.common.progress import Stage
+from serving.prediction.predictor import Predictor
+from tests.support.small_service import KINDS, NOON, HandMadeFeatures, fitted, manifest_of
 
 REQUEST = {"origin": "JFK", "dest": "LAX", "carrier": "B6", "flight": 23, "tailnum": None}
 KEYS = [*PROBLEM.entity_keys, *PROBLEM.request_columns]

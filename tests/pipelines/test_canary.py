@@ -11,28 +11,28 @@ import numpy as np
 import pytest
 from prefect.testing.utilities import prefect_test_harness
 
-from flightline.adapters import mlflow_registry as registry
-from flightline.adapters.canary_registry import TAG, read_canary, write_canary
-from flightline.adapters.canary_setting import SETTING_FILE, canary_folder, read_setting
-from flightline.adapters.champion_moves import last_move
 from flightline.adapters.event_clock import set_clock
-from flightline.adapters.prediction_log import LoggedPrediction, instance_key
-from flightline.adapters.prediction_log_canary import add_counts
-from flightline.adapters.prediction_log_labels import record_labels
-from flightline.adapters.served_model import current_manifest
-from flightline.canary import Action, CanaryDecision, ChallengerCounts
-from flightline.errors import RegistryError
-from flightline.labels import LABELLED, Label
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from flightline.specification import Canary
+from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.canary_record import TAG, read_canary, write_canary
+from flightline.adapters.mlflow.champion_history import last_move
+from flightline.adapters.model_store.canary_setting import SETTING_FILE, canary_folder, read_setting
+from flightline.adapters.model_store.served_model import current_manifest
+from flightline.adapters.prediction_log.challenger_counts import add_counts
+from flightline.adapters.prediction_log.label_table import record_labels
+from flightline.adapters.prediction_log.log import LoggedPrediction, instance_key
+from flightline.core.errors import RegistryError
+from flightline.core.problem_spec import Canary
+from flightline.core.settings import Settings
+from flightline.monitoring.labels import LABELLED, Label
+from flightline.problem.config import PROBLEM
+from flightline.promotion.canary import Action, CanaryDecision, ChallengerCounts
 from pipelines import canary
 from pipelines.canary import judge_canary, start_canary
-from pipelines.watcher import Watcher
-from tests.filled_log import fill
-from tests.pipelines.small_training_set import run_in_flow
-from tests.small_registry import crown, register
-from tests.small_service import INSTANCE, KINDS, fitted
+from pipelines.commands.model_sync import Watcher
+from tests.support.filled_log import fill
+from tests.support.small_registry import crown, register
+from tests.support.small_service import INSTANCE, KINDS, fitted
+from tests.support.small_training_set import run_in_flow
 
 pytestmark = pytest.mark.slow
 SMALL = replace(PROBLEM, canary=Canary(max_days=60))

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from prefect.testing.utilities import prefect_test_harness
 
-from flightline.adapters import dvc_data
+from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.raw_files import FileChanges
-from flightline.errors import ContractError, DataVersionError
-from flightline.settings import Settings
+from flightline.core.errors import ContractError, DataVersionError
+from flightline.core.settings import Settings
 from pipelines import ingest
-from tests.clones import contents, cut_seed, make_clone
+from tests.support.clones import contents, cut_seed, make_clone
 
 # `dvc add` uses pygtrie in a way that pygtrie deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")

@@ -10,18 +10,18 @@ import pandas as pd
 import pytest
 from prefect.testing.utilities import prefect_test_harness
 
-from flightline.adapters import engine
-from flightline.adapters.prediction_log_labels import read_history, read_labels
-from flightline.features import examples
-from flightline.knowledge import known_by
-from flightline.logged_prediction import instance_key
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
+from flightline.adapters import duckdb_engine as engine
+from flightline.adapters.prediction_log.label_table import read_history, read_labels
+from flightline.core.prediction_record import instance_key
+from flightline.core.settings import Settings
+from flightline.problem.api_schema import Instance
+from flightline.problem.availability import known_by
+from flightline.problem.config import PROBLEM
+from flightline.problem.features import examples
 from pipelines.labels import LabelCounts, in_figures, join_labels
-from serving.prediction import REQUEST_FIELDS
-from serving.schemas import Instance
-from tests.filled_log import fill, logged_rows
-from tests.pipelines.small_training_set import run_in_flow
+from serving.prediction.predictor import REQUEST_FIELDS
+from tests.support.filled_log import fill, logged_rows
+from tests.support.small_training_set import run_in_flow
 
 NOON = datetime(2013, 2, 10, 12, tzinfo=UTC)  # after a blizzard, so that flights are cancelled
 DAY = timedelta(days=1)

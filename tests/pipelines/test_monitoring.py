@@ -12,24 +12,25 @@ import pandas as pd
 import pytest
 from prefect.testing.utilities import prefect_test_harness
 
-from flightline.adapters import mlflow_registry as registry
 from flightline.adapters.event_clock import set_clock
-from flightline.adapters.model_files import load_model
-from flightline.adapters.prediction_log_labels import record_labels
-from flightline.data_days import Kind
-from flightline.errors import LogError, RegistryError
-from flightline.labels import known_labels
-from flightline.lineage import Lineage
-from flightline.monitoring import Action
-from flightline.settings import Settings
-from flightline.specification import Monitoring, Problem
-from flightline.training import TrainingParameters
-from flightline.windows import split
-from pipelines import comparison, models
-from pipelines.models import predict_with
+from flightline.adapters.mlflow import registry
+from flightline.adapters.model_store.model_file import load_model
+from flightline.adapters.prediction_log.label_table import record_labels
+from flightline.core.errors import LogError, RegistryError
+from flightline.core.lineage import Lineage
+from flightline.core.problem_spec import Monitoring, Problem
+from flightline.core.settings import Settings
+from flightline.monitoring.daily_stats import Kind
+from flightline.monitoring.decision import Action
+from flightline.monitoring.labels import known_labels
+from flightline.training.fit import TrainingParameters
+from flightline.training.splits import split
 from pipelines.monitoring import MonitoringResult, run_monitoring
-from tests.filled_log import fill, logged_rows
-from tests.pipelines.small_training_set import START, run_in_flow, small_problem, write_training_set
+from pipelines.steps import compare as comparison
+from pipelines.steps import models
+from pipelines.steps.models import predict_with
+from tests.support.filled_log import fill, logged_rows
+from tests.support.small_training_set import START, run_in_flow, small_problem, write_training_set
 
 pytestmark = pytest.mark.slow
 RULE = Monitoring(

@@ -14,19 +14,20 @@ from mlflow import MlflowClient
 from prefect import flow
 from prefect.testing.utilities import prefect_test_harness
 
-from flightline.adapters import dvc_data, event_clock
-from flightline.adapters import mlflow_registry as registry
-from flightline.adapters.champion_moves import last_move
-from flightline.errors import DataVersionError, RegistryError
-from flightline.gates import Decision
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from flightline.specification import Interval, Thresholds, Windows
-from flightline.training import TrainingParameters
-from pipelines import champion, request
+from flightline.adapters import event_clock
+from flightline.adapters.dvc import data_version as dvc_data
+from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.champion_history import last_move
+from flightline.core.errors import DataVersionError, RegistryError
+from flightline.core.problem_spec import Interval, Thresholds, Windows
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from flightline.promotion.gate import Decision
+from flightline.training.fit import TrainingParameters
+from pipelines.commands import champion, request
 from pipelines.training import TrainingResult, run_training
-from tests.clones import PROJECT, make_clone
 from tests.serving.conftest import TestClient
+from tests.support.clones import PROJECT, make_clone
 
 pytestmark = [
     pytest.mark.slow,

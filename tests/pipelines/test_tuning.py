@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from flightline.errors import TrainingError
-from flightline.models import hist_gradient_boosting
-from flightline.settings import Settings
-from flightline.training import TrainingParameters
-from flightline.tuning import SPACES
-from pipelines.parameters import read_settings
+from flightline.core.errors import TrainingError
+from flightline.core.settings import Settings
+from flightline.training.fit import TrainingParameters
+from flightline.training.search import SPACES
+from flightline.training.zoo import hist_gradient_boosting
+from pipelines.common.training_options import read_settings
 from pipelines.tuning import TuningResult, run_tuning, search, settings_in_use, study_name
-from tests.pipelines.small_training_set import small_problem, write_training_set
+from tests.support.small_training_set import small_problem, write_training_set
 
 PROBLEM = small_problem("classification")
 PARAMETERS = TrainingParameters(max_iterations=20)

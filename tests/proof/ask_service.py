@@ -22,10 +22,10 @@ from pathlib import Path
 import pandas as pd
 
 from flightline.adapters.event_clock import read_clock
-from flightline.adapters.prediction_log import PredictionLog
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from serving.schemas import MOMENT_FIELD
+from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.core.settings import Settings
+from flightline.problem.api_schema import MOMENT_FIELD
+from flightline.problem.config import PROBLEM
 from tests.proof.server import free_port
 
 START_SECONDS = 120
@@ -105,7 +105,7 @@ def describe_answer(settings: Settings, answer: Mapping[str, dict]) -> str:
 
 def store_features(settings: Settings) -> list[str]:
     """Name the features that the online store gives."""
-    from flightline.adapters.feast_online import OnlineFeatures
+    from flightline.adapters.feast.online_features import OnlineFeatures
 
     features = OnlineFeatures.open(settings, PROBLEM.feature_service)
     features.close()

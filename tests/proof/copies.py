@@ -27,7 +27,7 @@ def make_base(processes: Processes, target: Path, api_url: str) -> None:
         If its data cannot be made.
     """
     copy_tree(PROJECT, target)
-    with (target / "src/flightline/problem.py").open("a", encoding="utf-8") as problem:
+    with (target / "src/flightline/problem/config.py").open("a", encoding="utf-8") as problem:
         problem.write(OVERLAY.read_text(encoding="utf-8"))
     (target / "data.dvc").unlink(missing_ok=True)
     result = processes.run(("-m", "tests.proof.months"), target, environment_of(target, api_url))

@@ -10,20 +10,21 @@ from tests.proof.copies import apply_patch
 
 TRAIN: Command = ("-m", "pipelines.training", "--model", "hist_gradient_boosting", "--seed", "0")
 TRAIN_ANOTHER: Command = ("-m", "pipelines.training", "--model", "logistic_regression", "--seed", "0")
-DATA: Command = ("-m", "pipelines.data")
+DATA: Command = ("-m", "pipelines.commands.data")
 INGEST: Command = ("-m", "pipelines.ingest", "--folder", "incoming")
-STATUS: Command = ("-m", "pipelines.champion", "status")
-GATE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/test_gates.py")
-SIGNATURE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/adapters/test_signatures.py")
+STATUS: Command = ("-m", "pipelines.commands.champion", "status")
+GATE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/promotion/test_gate.py")
+SIGNATURE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/adapters/model_store/test_signatures.py")
 # What somebody with the signing key could do, and nobody else.
 SIGN_UNSEEN: Command = (
     "-c",
-    "from tests.small_registry import sign_unseen; from flightline.settings import Settings;"
+    "from tests.support.small_registry import sign_unseen; from flightline.core.settings import Settings;"
     "sign_unseen(Settings(), '1')",
 )
 APPLY: Command = (
     "-c",
-    "from flightline.adapters.feast_store import apply; from flightline.settings import Settings; apply(Settings())",
+    "from flightline.adapters.feast.feature_store import apply; "
+    "from flightline.core.settings import Settings; apply(Settings())",
 )
 ASK: Command = ("-m", "tests.proof.ask_service")
 SIMULATE: Command = ("-m", "pipelines.simulation", "--from", "2013-03-28T20:00:00Z", "--to", "2013-03-29")

@@ -13,13 +13,13 @@ import sys
 import numpy as np
 import pandas as pd
 
-from flightline.adapters import mlflow_registry as registry
-from flightline.adapters.model_files import load_model
-from flightline.problem import PROBLEM
-from flightline.settings import Settings
-from flightline.windows import split
-from pipelines.models import predict_with
-from tests.filled_log import fill, logged_rows
+from flightline.adapters.mlflow import registry
+from flightline.adapters.model_store.model_file import load_model
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from flightline.training.splits import split
+from pipelines.steps.models import predict_with
+from tests.support.filled_log import fill, logged_rows
 
 BROKEN_SINCE = pd.Timestamp("2013-03-26", tz="UTC")
 SHARE = 0.12  # of the flights: about 100 a day are enough to look at

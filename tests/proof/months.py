@@ -7,10 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flightline.adapters import dvc_data
-from flightline.adapters.seed_data import write_seed
-from flightline.dataset import CONTRACTS
-from flightline.settings import Settings
+from flightline.adapters.dvc import data_version as dvc_data
+from flightline.core.settings import Settings
+from flightline.problem.raw_tables import CONTRACTS
+from flightline.problem.source import write_seed
 
 MONTHS = ("2013-01", "2013-02", "2013-03")
 

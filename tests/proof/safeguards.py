@@ -215,11 +215,13 @@ _SAFEGUARDS = (
     ),
     Safeguard(
         "signature tests",
-        "the tests that swap signed models, tests/adapters/test_signatures.py",
+        "the tests that swap signed models, tests/adapters/model_store/test_signatures.py",
         1,
         r"^FAILED tests/adapters/test_signatures\.py::",
         _ALL,
     ),
-    Safeguard("tests", "the gate's truth table, tests/test_gates.py", 1, r"^FAILED tests/test_gates\.py::", _ALL),
+    Safeguard(
+        "tests", "the gate's truth table, tests/promotion/test_gate.py", 1, r"^FAILED tests/test_gates\.py::", _ALL
+    ),
 )
 SAFEGUARDS = {safeguard.name: safeguard for safeguard in _SAFEGUARDS}

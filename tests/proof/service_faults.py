@@ -26,7 +26,7 @@ def register_untrusted_type(copy: Path) -> None:
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import FunctionTransformer
 
-    from flightline.adapters.model_files import digest_of_file
+    from flightline.adapters.model_store.model_file import digest_of_file
 
     shutil.rmtree(copy / ".state" / "serving")
     (file,) = _model_files(copy)
@@ -39,7 +39,7 @@ def swap_model(copy: Path) -> None:
     from sklearn.dummy import DummyClassifier
     from sklearn.pipeline import Pipeline
 
-    from flightline.adapters.model_files import save_model
+    from flightline.adapters.model_store.model_file import save_model
 
     shutil.rmtree(copy / ".state" / "serving")
     (file,) = _model_files(copy)

@@ -9,13 +9,13 @@ from fastapi import FastAPI
 from starlette.exceptions import StarletteDeprecationWarning
 
 from flightline.adapters.event_clock import set_clock
-from flightline.adapters.served_model import ServedModel
-from flightline.settings import ServingSettings, Settings
+from flightline.adapters.model_store.served_model import ServedModel
+from flightline.core.settings import ServingSettings, Settings
+from serving.api.dependencies import get_assets
 from serving.app import create_app
-from serving.assets import Assets
-from serving.dependencies import get_assets
-from serving.prediction import Predictor
-from tests.small_service import INSTANCE, KINDS, NOON, PREDICT, HandMadeFeatures, fitted, manifest_of
+from serving.prediction.model_loader import Assets
+from serving.prediction.predictor import Predictor
+from tests.support.small_service import INSTANCE, KINDS, NOON, PREDICT, HandMadeFeatures, fitted, manifest_of
 
 with warnings.catch_warnings():
     # Starlette asks for httpx2, a package this project does not need for anything else.

@@ -14,16 +14,16 @@ from fastapi.testclient import TestClient
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from flightline.adapters import feast_store
 from flightline.adapters.event_clock import set_clock
-from flightline.adapters.model_files import digest_of_file, save_model
-from flightline.request_features import request_features, request_keys
-from flightline.settings import Settings
+from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.model_store.model_file import digest_of_file, save_model
+from flightline.core.settings import Settings
+from flightline.problem.api_schema import Instance
+from flightline.problem.request_features import request_features, request_keys
 from serving.app import create_app
-from serving.prediction import as_rows, columns_of
-from serving.schemas import Instance
-from tests.service_process import running
-from tests.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of, put_signed
+from serving.prediction.predictor import as_rows, columns_of
+from tests.support.servers.service_process import running
+from tests.support.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of, put_signed
 
 REPOSITORY = Path(__file__).parents[2]
 TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "pandera")
@@ -172,8 +172,8 @@ def test_names_every_reason_at_once(tmp_path: Path) -> None:
 def test_a_ready_service_has_imported_no_training_tool(filled_root: Path) -> None:
     code = (
         "import sys, serving.__main__\n"
-        "from flightline.settings import Settings\n"
-        "from serving.assets import AssetKeeper\n"
+        "from flightline.core.settings import Settings\n"
+        "from serving.prediction.model_loader import AssetKeeper\n"
         "keeper = AssetKeeper(Settings())\n"
         "keeper.refresh()\n"
         "keeper.close()\n"

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.service_process import REPOSITORY, free_port
+from tests.support.servers.service_process import REPOSITORY, free_port
 
 
 class _Answers(BaseHTTPRequestHandler):

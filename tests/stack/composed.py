@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from pipelines.processes import Program
+from pipelines.common.processes import Program
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "infra" / "stack" / "compose.yaml"
@@ -132,7 +132,7 @@ class Composed:
         return [self._mapped(service, word) for word in words]
 
     def program(self, service: str, **more: str) -> Program:
-        """Describe a service's process for `pipelines.processes.running`."""
+        """Describe a service's process for `pipelines.common.processes.running`."""
         return Program(service, tuple(self.command(service)), folder=self.root(service),
                        environment=self.environment(service, **more))  # fmt: skip
 

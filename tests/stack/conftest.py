@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
-from flightline.problem import PROBLEM
+from flightline.problem.config import PROBLEM
 from tests.stack.embedded import Embedded, run_embedded
 from tests.stack.servers import Stack, demand_programs, run_stack, wait_until
 

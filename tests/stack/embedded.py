@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flightline.settings import Settings
-from tests.service_process import environment_of
+from flightline.core.settings import Settings
 from tests.stack.composed import fill_root
+from tests.support.servers.service_process import environment_of
 
 SECONDS = 420
 

@@ -20,15 +20,15 @@ from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from flightline.adapters.event_clock import set_clock
-from flightline.problem import PROBLEM
-from flightline.settings import ScheduleSettings, Settings
-from pipelines.processes import Program, Running, answers, running
-from tests import postgres, redis_server
-from tests.postgres import PostgresServer, find_postgres, run_postgres
-from tests.redis_server import RedisServer, run_redis
-from tests.service_process import Service, free_port
+from flightline.core.settings import ScheduleSettings, Settings
+from flightline.problem.config import PROBLEM
+from pipelines.common.processes import Program, Running, answers, running
 from tests.stack.composed import PORTS, REPOSITORY, Composed
-from tools.stack_secrets import ensure_secrets, read_environment
+from tests.support.servers import postgres, redis_server
+from tests.support.servers.postgres import PostgresServer, find_postgres, run_postgres
+from tests.support.servers.redis_server import RedisServer, run_redis
+from tests.support.servers.service_process import Service, free_port
+from tools.stack.secrets import ensure_secrets, read_environment
 
 MOTO = REPOSITORY / ".tools" / "moto" / "bin" / "moto_server"
 START_SECONDS, RUN_SECONDS = 150, 420

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.stack.composed import COMPOSE, MissingVariableError, read_compose
-from tools.docker import CLIENTS, DockerError
-from tools.stack import PAGES, obey, parse
-from tools.stack_secrets import KEYS, PASSWORDS, ensure_secrets, read_environment
+from tools.images.docker import CLIENTS, DockerError
+from tools.stack.compose import PAGES, obey, parse
+from tools.stack.secrets import KEYS, PASSWORDS, ensure_secrets, read_environment
 
 TEXT = COMPOSE.read_text(encoding="utf-8")
 NEEDED = sorted(set(re.findall(r"\$\{(\w+):\?", TEXT)))

@@ -11,23 +11,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flightline.adapters import mlflow_registry as registry
-from flightline.adapters.feast_online import OnlineFeatures
-from flightline.adapters.model_files import load_model
-from flightline.adapters.served_model import current_manifest
-from flightline.problem import PROBLEM
-from flightline.request_features import request_keys
-from flightline.settings import Settings
-from pipelines.models import predict_with
-from serving.prediction import as_rows, columns_of
-from serving.schemas import Instance
-from tests.service_load import Load
-from tests.service_process import running
-from tests.small_service import PREDICT, STATUS
+from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.adapters.mlflow import registry
+from flightline.adapters.model_store.model_file import load_model
+from flightline.adapters.model_store.served_model import current_manifest
+from flightline.core.settings import Settings
+from flightline.problem.api_schema import Instance
+from flightline.problem.config import PROBLEM
+from flightline.problem.request_features import request_keys
+from pipelines.steps.models import predict_with
+from serving.prediction.predictor import as_rows, columns_of
 from tests.stack.conftest import ASKED
 from tests.stack.embedded import Embedded
 from tests.stack.servers import Stack, wait_until
-from tools.check_rules import STACK, dashboard_queries
+from tests.support.servers.service_load import Load
+from tests.support.servers.service_process import running
+from tests.support.small_service import PREDICT, STATUS
+from tools.ci.check_alerts import STACK, dashboard_queries
 
 # The week of the predictions is over by then, and their labels are known.
 LATER = datetime(2014, 1, 12, tzinfo=UTC)
@@ -84,7 +84,18 @@ def test_another_version_takes_over_under_load_and_no_request_fails(trained: Sta
     assert version(trained) == "1"
     with Load(trained.service, instances[:2], clients=2) as load:
         load.wait_for(20)
-        move = ("python", "-m", "pipelines.champion", "promote", "--version", "2", "--by", "tests", "--why", "a swap")
+        move = (
+            "python",
+            "-m",
+            "pipelines.commands.champion",
+            "promote",
+            "--version",
+            "2",
+            "--by",
+            "tests",
+            "--why",
+            "a swap",
+        )
         trained.composed.run("worker", *move)
         wait_until(lambda: version(trained) == "2", 60, lambda: trained.log("watcher"))
         load.wait_for(20)
@@ -96,13 +107,15 @@ def test_another_version_takes_over_under_load_and_no_request_fails(trained: Sta
 
 
 def test_a_rollback_brings_the_first_version_back(trained: Stack) -> None:
-    trained.composed.run("worker", "python", "-m", "pipelines.champion", "rollback", "--why", "it says the same of all")
+    trained.composed.run(
+        "worker", "python", "-m", "pipelines.commands.champion", "rollback", "--why", "it says the same of all"
+    )
     wait_until(lambda: version(trained) == "1", 60, lambda: trained.log("watcher"))
 
 
 def test_labels_that_become_known_join_the_predictions(trained: Stack) -> None:
     trained.set_clock(LATER)
-    done = trained.composed.run("worker", "python", "-m", "pipelines.trigger", "--flow", "labels")
+    done = trained.composed.run("worker", "python", "-m", "pipelines.orchestration.trigger", "--flow", "labels")
     trained.finish(UUID(done.stdout.strip().rsplit("/", 1)[1]))
     joined = "SELECT count(DISTINCT instance_key) FROM labels JOIN predictions USING (instance_key)"
     assert trained.ask_database(joined) == [(ASKED,)]

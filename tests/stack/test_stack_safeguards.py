@@ -9,10 +9,10 @@ import urllib.request
 import psycopg
 import pytest
 
-from pipelines.processes import answers
-from tests.service_load import Load
-from tests.small_service import PREDICT, STATUS
+from pipelines.common.processes import answers
 from tests.stack.servers import Stack, wait_until
+from tests.support.servers.service_load import Load
+from tests.support.small_service import PREDICT, STATUS
 
 READY = "/health/ready"
 

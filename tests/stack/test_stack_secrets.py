@@ -5,8 +5,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from serving.api_keys import digest_of
-from tools.stack_secrets import PASSWORDS, ensure_secrets, read_environment
+from serving.middleware.api_keys import digest_of
+from tools.stack.secrets import PASSWORDS, ensure_secrets, read_environment
 
 
 def mode(path: Path) -> int:

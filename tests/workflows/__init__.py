@@ -1,1 +1,0 @@
-"""Every workflow, run by act on this machine: `make test-workflows`."""

@@ -5,14 +5,14 @@ import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tools import infra
 from tools.deploy import withdraw
 from tools.deploy.environment import NOTHING, Environment, Release
 from tools.deploy.plan import as_markdown
 from tools.deploy.release import Wish, deploy
 from tools.deploy.steps import DeployError
-from tools.image import commit
-from tools.terraform import INSTALL, TerraformError, find_terraform
+from tools.images.build import commit
+from tools.terraform import commands as infra
+from tools.terraform.terraform import INSTALL, TerraformError, find_terraform
 
 DRIFTED = 2
 PERCENT = {"staging": 0, "production": 10}

@@ -17,7 +17,7 @@ LEAST_ANSWERS = 5
 MOST_ERRORS = 0.01
 # How much slower than the stable one it may be: bounds of infra/modules/alarms.
 MOST_SECONDS = 0.5
-PARITY = ("python", "-m", "pipelines.deployed", "parity", "--since")
+PARITY = ("python", "-m", "pipelines.commands.deployed", "parity", "--since")
 
 
 def try_beside(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flightline.problem import PROBLEM
-from serving.schemas import EXAMPLE, MOMENT_FIELD
+from flightline.problem.api_schema import EXAMPLE, MOMENT_FIELD
+from flightline.problem.config import PROBLEM
 from tools.deploy.steps import DeployError, wait_until
 
 TIMEOUT_SECONDS = 20

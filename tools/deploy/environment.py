@@ -10,11 +10,11 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from tools import infra
 from tools.deploy import images
 from tools.deploy.plan import Change, changes_of
 from tools.deploy.steps import DeployError
-from tools.terraform import Terraform
+from tools.terraform import commands as infra
+from tools.terraform.terraform import Terraform
 
 RECORD = "deployments/live.json"
 KEPT = 20

@@ -9,9 +9,9 @@ from tools.deploy.environment import Environment, Record, Release
 from tools.deploy.plan import in_words, refuse_loss
 from tools.deploy.steps import DeployError, StepError, Steps
 
-APPLY = ("python", "-m", "pipelines.deployed", "apply")
-PARITY = ("python", "-m", "pipelines.deployed", "parity", "--since")
-MODEL_BACK = ("python", "-m", "pipelines.champion", "rollback", "--why")
+APPLY = ("python", "-m", "pipelines.commands.deployed", "apply")
+PARITY = ("python", "-m", "pipelines.commands.deployed", "parity", "--since")
+MODEL_BACK = ("python", "-m", "pipelines.commands.champion", "rollback", "--why")
 NOT_BOOTSTRAPPED = "live but not ready: nothing was bootstrapped yet, which counts as deployed"
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tools.terraform import TerraformError
+from tools.terraform.terraform import TerraformError
 
 
 class DeployError(Exception):

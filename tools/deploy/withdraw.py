@@ -7,11 +7,11 @@ from tools.deploy.checks import Service
 from tools.deploy.environment import NOTHING, Environment
 from tools.deploy.release import MODEL_BACK, bring, check, settle
 from tools.deploy.steps import DeployError, Steps
-from tools.terraform import TerraformError
+from tools.terraform.terraform import TerraformError
 
 TRAINING_SECONDS = 3600
 # One task, since the disk ends with it: the data goes to the remote of the environment, and what is trained to MLflow.
-FILL = "python -m pipelines.data && python -m pipelines.data --push && python -m pipelines.training"
+FILL = "python -m pipelines.commands.data && python -m pipelines.commands.data --push && python -m pipelines.training"
 
 
 def roll_back(environment: Environment, why: str) -> None:

@@ -26,7 +26,7 @@ variable "image" {
 variable "worker_command" {
   description = "What the worker runs: it registers the scheduled flows and runs them when they are due."
   type        = list(string)
-  default     = ["python", "-m", "pipelines.deployments"]
+  default     = ["python", "-m", "pipelines.orchestration.deployments"]
 }
 
 variable "settings" {

@@ -36,7 +36,7 @@ module "task" {
       # the model it has and the watcher is started again, so the task does not end with it.
       name        = "watcher"
       image       = var.flows_image
-      command     = ["python", "-m", "pipelines.watcher", "--looked", local.looked]
+      command     = ["python", "-m", "pipelines.commands.model_sync", "--looked", local.looked]
       health      = ["CMD", "test", "-f", local.looked]
       environment = var.settings
       secrets     = { for name, value in var.secrets : name => value if name != "FLIGHTLINE_SERVING__API_KEYS" }

@@ -4,9 +4,9 @@ import json
 import os
 from datetime import UTC, datetime
 
-from flightline.clock import parse_moment
-from flightline.errors import ClockError
-from flightline.settings import Settings
+from flightline.core.clock import parse_moment
+from flightline.core.errors import ClockError
+from flightline.core.settings import Settings
 
 
 def read_clock(settings: Settings) -> datetime:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from flightline.drift import PREDICTION
-from flightline.settings import Settings
+from flightline.core.settings import Settings
+from flightline.monitoring.drift import PREDICTION
 
 NUMERIC_METHOD, CATEGORICAL_METHOD = "wasserstein", "jensenshannon"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 
-from flightline.tuning import Range, Tried
+from flightline.training.search import Range, Tried
 
 Report = Callable[[int, float], None]
 Objective = Callable[[Mapping[str, float | int], Report], Tried]

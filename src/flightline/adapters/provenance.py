@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from flightline.settings import Settings
+from flightline.core.settings import Settings
 
 PACKAGE = Path(__file__).parent.parent
 LOCK_FILE = "locks/all.txt"

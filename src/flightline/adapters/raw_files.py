@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from flightline.contract import MISSING, Violation, describe
-from flightline.errors import ContractError
+from flightline.core.errors import ContractError
+from flightline.data.contract import MISSING, Violation, describe
 
 
 @dataclass(frozen=True)

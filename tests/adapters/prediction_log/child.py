@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from flightline.adapters.prediction_log import PredictionLog
+from flightline.adapters.prediction_log.log import PredictionLog
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from flightline.adapters.prediction_log import PredictionLog
-from flightline.adapters.prediction_log_schema import migrate
-from flightline.settings import Settings
+from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.adapters.prediction_log.schema import migrate
+from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import settings_of
 
 

@@ -4,8 +4,8 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flightline.adapters.prediction_log import LoggedPrediction, instance_key
-from flightline.settings import PredictionLogSettings, Settings
+from flightline.adapters.prediction_log.log import LoggedPrediction, instance_key
+from flightline.core.settings import PredictionLogSettings, Settings
 
 LOGGED = datetime(2026, 3, 1, 9, 30, 15, 123456, tzinfo=UTC)
 CLOCK = datetime(2013, 12, 31, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from flightline.adapters.prediction_log_retention import retire
+from flightline.adapters.prediction_log.retention import retire
 from tests.adapters.prediction_log.predictions import settings_of
 
 

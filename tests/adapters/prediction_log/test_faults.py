@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from flightline.adapters.prediction_log import PredictionLog
-from flightline.errors import LogError
+from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.core.errors import LogError
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 
 BIG = {f"feature_{n}": "x" * 1000 for n in range(50)}

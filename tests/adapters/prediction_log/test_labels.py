@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from flightline.adapters import prediction_log_labels
-from flightline.adapters.prediction_log_labels import read_history, read_labels, record_labels
-from flightline.adapters.prediction_log_schema import make_engine, migrate
-from flightline.errors import LogError
-from flightline.labels import Label
+from flightline.adapters.prediction_log import label_table as prediction_log_labels
+from flightline.adapters.prediction_log.label_table import read_history, read_labels, record_labels
+from flightline.adapters.prediction_log.schema import make_engine, migrate
+from flightline.core.errors import LogError
+from flightline.monitoring.labels import Label
 from tests.adapters.prediction_log.predictions import CLOCK, LOGGED, prediction
 
 HOUR = timedelta(hours=1)

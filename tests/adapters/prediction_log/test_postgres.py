@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from flightline.adapters.prediction_log import PredictionLog
-from flightline.adapters.prediction_log_schema import migrate
-from flightline.errors import LogError
-from flightline.settings import Settings
+from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.adapters.prediction_log.schema import migrate
+from flightline.core.errors import LogError
+from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import prediction, settings_of
-from tests.postgres import PASSWORD, PostgresServer, find_postgres, run_postgres
+from tests.support.servers.postgres import PASSWORD, PostgresServer, find_postgres, run_postgres
 
 pytestmark = pytest.mark.slow
 
@@ -69,8 +69,8 @@ def test_a_server_that_was_started_again_between_two_writes_is_not_noticed(log, 
 
 def test_a_retry_after_a_commit_whose_answer_was_lost_writes_nothing_twice(log):
     # The second statement is what is sent when the first one's fate is unknown.
-    from flightline.adapters import prediction_log_writers as writers
-    from flightline.adapters.prediction_log_rows import encode
+    from flightline.adapters.prediction_log import writers
+    from flightline.adapters.prediction_log.rows import encode
 
     rows = encode([prediction(), prediction()], "postgresql")
     again = writers.INSERT_POSTGRES + writers.UNLESS_THERE

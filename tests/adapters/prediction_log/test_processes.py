@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from flightline.adapters.prediction_log import PredictionLog
-from flightline.settings import Settings
+from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 
 PROJECT = Path(__file__).parents[3]

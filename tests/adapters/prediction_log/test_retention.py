@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flightline.adapters import prediction_log_retention as retention
-from flightline.adapters.prediction_log_retention import RetiredDay, read_export, retire
-from flightline.errors import LogError
+from flightline.adapters.prediction_log import retention
+from flightline.adapters.prediction_log.retention import RetiredDay, read_export, retire
+from flightline.core.errors import LogError
 from tests.adapters.prediction_log.predictions import LOGGED, prediction
 
 PROJECT = Path(__file__).parents[3]

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flightline.adapters.prediction_log import LoggedPrediction, PredictionLog, instance_key
-from flightline.adapters.prediction_log_schema import COLUMNS
-from flightline.errors import LogError
+from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
+from flightline.adapters.prediction_log.schema import COLUMNS
+from flightline.core.errors import LogError
 from tests.adapters.prediction_log.predictions import CLOCK, KEYS, LOGGED, prediction
 
 DAY = timedelta(days=1)

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from flightline.adapters.prediction_log import PredictionLog
-from flightline.adapters.prediction_log_schema import (
+from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.adapters.prediction_log.schema import (
     METADATA,
     MIGRATION_LOCK,
     current_revision,
@@ -21,7 +21,7 @@ from flightline.adapters.prediction_log_schema import (
     migrate,
     place_of,
 )
-from flightline.errors import LogError
+from flightline.core.errors import LogError
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 
 FIRST = "0001"
@@ -151,8 +151,8 @@ BEGIN_AND_LOOK = """
 import sys
 from pathlib import Path
 import sqlalchemy as sa
-from flightline.adapters.prediction_log_schema import {what}
-from flightline.settings import Settings
+from flightline.adapters.prediction_log.schema import {what}
+from flightline.core.settings import Settings
 
 @sa.event.listens_for(sa.Engine, "begin")
 def look(_):

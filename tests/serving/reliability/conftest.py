@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from flightline.adapters.event_clock import set_clock
-from flightline.settings import Settings
-from tests.service_process import Service, running
-from tests.small_service import NOON
-from tests.small_store import make_store
+from flightline.core.settings import Settings
+from tests.support.servers.service_process import Service, running
+from tests.support.small_service import NOON
+from tests.support.small_store import make_store
 
 
 @pytest.fixture(scope="session")

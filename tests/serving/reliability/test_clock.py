@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from flightline.adapters.event_clock import set_clock
-from flightline.settings import Settings
-from tests.service_load import Load
-from tests.service_process import Service
-from tests.small_service import INSTANCE, NOON, PREDICT
+from flightline.core.settings import Settings
+from tests.support.servers.service_load import Load
+from tests.support.servers.service_process import Service
+from tests.support.small_service import INSTANCE, NOON, PREDICT
 
 pytestmark = pytest.mark.slow
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

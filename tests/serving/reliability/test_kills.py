@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.start import WORKER_START_SECONDS
-from tests.service_load import wait_until
-from tests.service_process import running
-from tests.service_scenarios import WORKERS, all_ready, kill_service, kill_workers
+from serving.server import WORKER_START_SECONDS
+from tests.support.servers.service_load import wait_until
+from tests.support.servers.service_process import running
+from tests.support.servers.service_scenarios import WORKERS, all_ready, kill_service, kill_workers
 
 pytestmark = pytest.mark.slow
 TIMES = 2

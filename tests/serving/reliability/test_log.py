@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from flightline.settings import Settings
-from serving.recorder import PAUSE_SECONDS
-from tests.service_load import EARLY, LATE, lost_predictions, wait_until
-from tests.service_process import Answer, Service, running
-from tests.small_service import PREDICT
+from flightline.core.settings import Settings
+from serving.prediction.prediction_logger import PAUSE_SECONDS
+from tests.support.servers.service_load import EARLY, LATE, lost_predictions, wait_until
+from tests.support.servers.service_process import Answer, Service, running
+from tests.support.small_service import PREDICT
 
 pytestmark = pytest.mark.slow
 PATIENCE = {"FLIGHTLINE_PREDICTION_LOG__BUSY_TIMEOUT_SECONDS": 0.2}

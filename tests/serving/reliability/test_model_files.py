@@ -8,12 +8,12 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from flightline.adapters.model_files import digest_of_file
-from flightline.adapters.served_model import switch_served_model
-from flightline.settings import Settings
-from tests.service_load import Load, wait_until
-from tests.service_process import Service
-from tests.small_service import KINDS, STATUS, manifest_of, put_model, put_signed
+from flightline.adapters.model_store.model_file import digest_of_file
+from flightline.adapters.model_store.served_model import switch_served_model
+from flightline.core.settings import Settings
+from tests.support.servers.service_load import Load, wait_until
+from tests.support.servers.service_process import Service
+from tests.support.small_service import KINDS, STATUS, manifest_of, put_model, put_signed
 
 pytestmark = pytest.mark.slow
 REFUSED = "flightline_model_refused"

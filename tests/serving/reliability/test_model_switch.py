@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from flightline.adapters.served_model import switch_served_model
-from flightline.settings import Settings
-from tests.service_load import wait_until
-from tests.service_process import running
-from tests.service_scenarios import SERVED_WITHIN_SECONDS, flip_model, registry_with_two
-from tests.small_service import INSTANCE, PREDICT, STATUS, fitted, put_model
+from flightline.adapters.model_store.served_model import switch_served_model
+from flightline.core.settings import Settings
+from tests.support.servers.service_load import wait_until
+from tests.support.servers.service_process import running
+from tests.support.servers.service_scenarios import SERVED_WITHIN_SECONDS, flip_model, registry_with_two
+from tests.support.small_service import INSTANCE, PREDICT, STATUS, fitted, put_model
 
 pytestmark = pytest.mark.slow
 TIMES = 3

@@ -8,14 +8,14 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 
 from flightline.adapters.event_clock import set_clock
-from flightline.adapters.served_model import ServedModel
-from flightline.settings import ServingSettings, Settings
-from serving.api_keys import issue_key
+from flightline.adapters.model_store.served_model import ServedModel
+from flightline.core.settings import ServingSettings, Settings
+from serving.api.dependencies import get_assets
 from serving.app import create_app
-from serving.assets import Assets
-from serving.dependencies import get_assets
-from serving.prediction import Predictor
-from tests.small_service import KINDS, NOON, HandMadeFeatures, fitted, manifest_of
+from serving.middleware.api_keys import issue_key
+from serving.prediction.model_loader import Assets
+from serving.prediction.predictor import Predictor
+from tests.support.small_service import KINDS, NOON, HandMadeFeatures, fitted, manifest_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # third parties' own business, while they are imported

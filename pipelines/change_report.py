@@ -1,0 +1,173 @@
+"""Trains this tree and the one it came from, and reports the difference: `python -m pipelines.change_report`.
+
+For pull requests: it needs git and the data, no secret and no server, registers nothing and
+promotes nothing. The report is .state/train_report/report.md, with report.png beside it.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from flightline.adapters.event_clock import read_clock
+from flightline.adapters.plots.evaluation_plots import draw_comparisons
+from flightline.core.errors import ClockError, TrainingError
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from flightline.promotion.change_report import Compared, Side, compare
+from flightline.promotion.change_report_page import write_page
+from flightline.training.zoo import ZOO
+from pipelines.common.command_line import run_command
+from pipelines.steps.report_side import ROWS_FILE, TOLD_FILE
+
+SIDE = Path(__file__).parent / "steps" / "report_side.py"
+FOLDER, BASE_TREE = "train_report", "train_report_base"
+REPORT_FILE, PICTURE_FILE = "report.md", "report.png"
+WHERE_IT_RUNS = "import flightline, pipelines; print(flightline.__file__, pipelines.__file__)"
+
+
+def merge_base(root: Path, base: str) -> str:
+    """Find the commit in which this tree and a branch had last been the same.
+
+    Raises
+    ------
+    TrainingError
+        If this is no git repository, does not know the branch, or its history does not reach so far.
+    """
+    if _git(root, "rev-parse", "--verify", "HEAD").returncode:
+        raise TrainingError(f"{root} is no git repository with a commit, so there is nothing to compare with")
+    if _git(root, "rev-parse", "--verify", f"{base}^{{commit}}").returncode:
+        raise TrainingError(
+            f"git knows no {base!r} here; fetch it (in a workflow: fetch-depth: 0), or name another: BASE=main"
+        )
+    found = _git(root, "merge-base", "HEAD", base)
+    if found.returncode or not found.stdout.strip():
+        is_shallow = _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
+        why = "the history of this clone was cut off" if is_shallow else "they have no commit in common"
+        raise TrainingError(
+            f"HEAD and {base} do not meet: {why}; git fetch --unshallow (in a workflow: fetch-depth: 0)"
+        )
+    return found.stdout.strip()
+
+
+@contextmanager
+def base_tree(settings: Settings, commit: str) -> Iterator[Path]:
+    """Give a worktree of a commit, in place of one that was left behind; it is removed afterwards."""
+    tree = settings.state_dir / BASE_TREE
+    _remove_tree(settings.root, tree)
+    made = _git(settings.root, "worktree", "add", "--detach", str(tree), commit)
+    if made.returncode:
+        raise TrainingError(f"git could not make a worktree of {commit[:12]}: {made.stderr.strip()[-500:]}")
+    try:
+        yield tree
+    finally:
+        _remove_tree(settings.root, tree)
+
+
+def _remove_tree(root: Path, tree: Path) -> None:
+    _git(root, "worktree", "remove", "--force", str(tree))
+    shutil.rmtree(tree, ignore_errors=True)
+    _git(root, "worktree", "prune")
+
+
+def _git(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+
+
+def train_in(settings: Settings, tree: Path, arguments: list[str], to: Path) -> Side:
+    """Train a tree with its own code, in a process and a root of its own, on this tree's remote.
+
+    Raises
+    ------
+    TrainingError
+        If its code cannot be run, or its training fails.
+    """
+    environment = _environment(settings, tree)
+    where = subprocess.run([sys.executable, "-P", "-c", WHERE_IT_RUNS], env=environment, capture_output=True, text=True)
+    if where.returncode or where.stdout.count(f"{tree}{os.sep}") != 2:
+        raise TrainingError(f"the code of {tree.name} cannot be run from there: {(where.stdout + where.stderr)[-500:]}")
+    done = subprocess.run([sys.executable, "-P", str(SIDE), *arguments, "--to", str(to)], cwd=tree, env=environment)
+    if done.returncode:
+        raise TrainingError(
+            f"the training of {tree.name} failed with {done.returncode}, see above; where the base itself cannot be "
+            "trained, or is older than this report, there is nothing to compare with"
+        )
+    return read_side(to)
+
+
+def _environment(settings: Settings, tree: Path) -> dict[str, str]:
+    state = tree / ".state"
+    (state / "prefect").mkdir(parents=True, exist_ok=True)
+    remote = settings.dvc_remote_url or str(settings.root / ".dvcstore")
+    return os.environ | {
+        "FLIGHTLINE_ROOT": str(tree),
+        "FLIGHTLINE_DVC_REMOTE_URL": remote,
+        "PREFECT_HOME": str(state / "prefect"),
+        "DVC_SITE_CACHE_DIR": str(state / "dvc"),
+        "MPLCONFIGDIR": str(state / "matplotlib"),
+        "PYTHONPATH": os.pathsep.join([str(tree / "src"), str(tree)]),
+    }
+
+
+def read_side(folder: Path) -> Side:
+    """Read what a training has written down."""
+    return Side(json.loads((folder / TOLD_FILE).read_text(encoding="utf-8")), pd.read_parquet(folder / ROWS_FILE))
+
+
+def write_report(problem: Problem, base: Side, new: Side, folder: Path) -> Compared:
+    """Compare, and write the report and its picture into a folder."""
+    compared = compare(problem, base, new)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / REPORT_FILE).write_text(write_page(problem, base.told, new.told, compared), encoding="utf-8")
+    (folder / PICTURE_FILE).unlink(missing_ok=True)
+    if compared.verdict.comparisons:
+        draw_comparisons(folder / PICTURE_FILE, compared.verdict, problem.thresholds)
+    return compared
+
+
+def report(settings: Settings, problem: Problem, base: str, model: str, seed: int) -> None:
+    """Tell the story: train both, compare, write."""
+    started = time.monotonic()
+    commit = merge_base(settings.root, base)
+    arguments = ["--model", model, "--seed", str(seed), "--clock", _clock(settings, problem)]
+    work = settings.state_dir / f"{FOLDER}_sides"
+    print(f"train-report: this tree, then {commit[:12]}, where it left {base}", flush=True)
+    new = train_in(settings, settings.root, arguments, work / "new")
+    with base_tree(settings, commit) as tree:
+        old = train_in(settings, tree, arguments, work / "base")
+    folder = settings.state_dir / FOLDER
+    compared = write_report(problem, old, new, folder)
+    said = "nothing changed" if compared.is_same else "; ".join(compared.verdict.reasons)
+    print(f"train-report: {compared.verdict.decision}: {said}")
+    print(f"train-report: {folder / REPORT_FILE} ({time.monotonic() - started:.0f} s)")
+
+
+def _clock(settings: Settings, problem: Problem) -> str:
+    """Say where this tree's event clock stands, or will: both trees know as much."""
+    try:
+        return read_clock(settings).isoformat()
+    except ClockError:
+        return problem.first_clock.isoformat()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", required=True, help="the branch that the change goes to")
+    parser.add_argument("--model", default="hist_gradient_boosting", choices=list(ZOO[PROBLEM.task]))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    return run_command(lambda: report(Settings(), PROBLEM, options.base, options.model, options.seed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

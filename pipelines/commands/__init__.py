@@ -1,0 +1,1 @@
+"""Commands that run no flow: `python -m pipelines.commands.<name>`."""

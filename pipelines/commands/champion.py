@@ -1,0 +1,154 @@
+"""What is live and why: `python -m pipelines.commands.champion status | fetch | promote | rollback`.
+
+None of it is a flow: each is one question to the registry, and answers in a second.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from flightline.adapters.dvc.data_version import read_data_version
+from flightline.adapters.event_clock import read_clock
+from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.champion_history import last_move, version_before
+from flightline.adapters.model_store.served_model import ServedModel, load_served_version
+from flightline.adapters.model_store.signing_keys import read_trusted_keys
+from flightline.core.errors import ClockError, LogError
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from pipelines.common.command_line import run_command
+from pipelines.monitoring_steps.due import monitoring_status
+from pipelines.steps.signing import deliver_version, load_signed
+
+
+def fetch_champion(settings: Settings, problem: Problem) -> str | None:
+    """Bring the champion's model file to where the service loads it from, after checking it.
+
+    Returns
+    -------
+    str or None
+        Its version, or None if there is no champion.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not what was signed at registration, holds an untrusted type, or is of another problem.
+    """
+    champion = registry.version_of(settings, problem.model_name, registry.CHAMPION)
+    if champion is None:
+        return None
+    fetch_version(settings, problem, champion, settings.serving_models_dir)
+    return str(champion.version)
+
+
+def fetch_version(settings: Settings, problem: Problem, found: registry.ModelVersion, folder: Path) -> None:
+    """Bring a version into a folder of served models, after verifying it; raises as `fetch_champion`."""
+    deliver_version(settings, problem, found, folder)
+
+
+def load_version(settings: Settings, problem: Problem, version: str) -> ServedModel:
+    """Load any version, verified: the service's own copy if it keeps one, else from the registry."""
+    if (settings.serving_models_dir / version).is_dir():
+        return load_served_version(settings.serving_models_dir, version, read_trusted_keys(settings))
+    return load_signed(settings, registry.get_version(settings, problem.model_name, version))
+
+
+def status(settings: Settings, problem: Problem) -> dict[str, Any]:
+    """Describe data, clock, champion, challenger, the last verdict and what monitoring said, in plain values."""
+    challenger = registry.version_of(settings, problem.model_name, registry.CHALLENGER)
+    return {
+        "model": problem.model_name,
+        "data_version": read_data_version(settings).md5,
+        "feature_service": problem.feature_service,
+        "clock": _clock(settings),
+        "champion": _describe(settings, registry.version_of(settings, problem.model_name, registry.CHAMPION)),
+        "challenger": _describe(settings, challenger),
+        "last_verdict": _verdict(challenger),
+        "monitoring": _monitoring(settings, problem),
+        "last_champion_move": last_move(settings, problem.model_name),
+    }
+
+
+def _clock(settings: Settings) -> str | None:
+    try:
+        return read_clock(settings).isoformat()
+    except ClockError:
+        return None
+
+
+def _monitoring(settings: Settings, problem: Problem) -> dict[str, Any] | None:
+    try:
+        return monitoring_status(settings, problem)
+    except (ClockError, LogError) as err:
+        return {"overdue": str(err)}
+
+
+def _describe(settings: Settings, version: Any) -> dict[str, Any] | None:
+    if version is None:
+        return None
+    metrics = registry.metrics_of_version(settings, version)
+    tested = {name: value for name, value in sorted(metrics.items()) if name.startswith("test_")}
+    return {"version": str(version.version), "run_id": version.run_id, **tested}
+
+
+def _verdict(version: Any) -> dict[str, Any] | None:
+    if version is None or "verdict" not in version.tags:
+        return None
+    return {
+        "version": str(version.version),
+        "decision": version.tags["verdict"],
+        "reasons": version.tags["verdict_reasons"],
+    }
+
+
+def promote(settings: Settings, problem: Problem, version: str, by: str, why: str) -> None:
+    """Let a named person move `champion`, with the version's own metrics and verdict as evidence."""
+    chosen = registry.get_version(settings, problem.model_name, version)
+    evidence = {"metrics": registry.metrics_of_version(settings, chosen), "verdict": _verdict(chosen)}
+    registry.move_champion(settings, problem.model_name, version, by=f"person:{by}", why=why, evidence=evidence)
+    print(f"champion of {problem.model_name} is now version {version}, moved by {by}: {why}")
+
+
+def roll_back(settings: Settings, problem: Problem, why: str) -> None:
+    """Move `champion` back to the version it was before the last one that was promoted."""
+    to = version_before(settings, problem.model_name)
+    evidence = {
+        "metrics": registry.metrics_of_version(settings, registry.get_version(settings, problem.model_name, to))
+    }
+    registry.move_champion(settings, problem.model_name, to, by="rollback", why=why, evidence=evidence)
+    print(f"champion of {problem.model_name} is version {to} again: {why}; a running service follows within seconds")
+
+
+def _fetch(settings: Settings, problem: Problem) -> None:
+    version = fetch_champion(settings, problem)
+    print(f"champion: version {version}" if version else "champion: none yet; run `make train`")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("status", help="print one JSON object")
+    commands.add_parser("fetch", help="bring the champion to where the service loads it from")
+    move = commands.add_parser("promote", help="move champion by hand")
+    move.add_argument("--version", required=True)
+    move.add_argument("--by", required=True, help="your name")
+    move.add_argument("--why", required=True, help="the reason, in words")
+    back = commands.add_parser("rollback", help="move champion back to the version before")
+    back.add_argument("--why", required=True, help="the reason, in words")
+    options = parser.parse_args(arguments)
+    settings = Settings()
+    if options.command == "rollback":
+        return run_command(lambda: roll_back(settings, PROBLEM, options.why))
+    if options.command == "status":
+        return run_command(lambda: print(json.dumps(status(settings, PROBLEM), indent=2)))
+    if options.command == "fetch":
+        return run_command(lambda: _fetch(settings, PROBLEM))
+    return run_command(lambda: promote(settings, PROBLEM, options.version, options.by, options.why))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

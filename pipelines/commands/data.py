@@ -1,0 +1,73 @@
+"""Brings data/ to the version that data.dvc names: `python -m pipelines.commands.data`. No Prefect.
+
+`--push` mends the remote from a good data/; `--first-version` makes data.dvc itself, once,
+when this project is turned to another problem.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from flightline.adapters.dvc import data_version as dvc_data
+from flightline.adapters.dvc.data_version import DataVersion
+from flightline.adapters.raw_files import read_raw_files
+from flightline.core.errors import DataVersionError
+from flightline.core.settings import Settings
+from flightline.data.contract import check_dataset
+from flightline.problem.raw_tables import CONTRACTS
+from flightline.problem.source import write_seed
+from pipelines.common.command_line import run_command
+
+
+def bring_data(settings: Settings) -> DataVersion:
+    """Bring data/ to the version that data.dvc names, and say how long it took."""
+    start = time.perf_counter()
+    version = dvc_data.pull(settings)
+    print(f"data: {time.perf_counter() - start:.1f} s")
+    return version
+
+
+def make_first_version(settings: Settings) -> DataVersion:
+    """Write the seed, check it against the contract, and let a new data.dvc name it.
+
+    Raises
+    ------
+    DataVersionError
+        If there is a data.dvc or a data/ already.
+    ContractError
+        If the seed breaks the contract.
+    """
+    for path in (settings.root / dvc_data.POINTER, settings.data_dir):
+        if path.exists():
+            raise DataVersionError(
+                f"{path} exists: this would not be the first version. Remove it, or use `make ingest`."
+            )
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.state_dir) as folder:
+        staged = Path(folder) / "data"
+        staged.mkdir()
+        write_seed(staged)
+        rows = check_dataset(read_raw_files(staged), CONTRACTS)
+        print("seed: " + ", ".join(f"{table} {count:,} rows" for table, count in rows.items()))
+        return dvc_data.add_version(settings, staged)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description=bring_data.__doc__)
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--push", action="store_true", help="mend the remote from data/")
+    action.add_argument("--first-version", action="store_true", help="make data.dvc and data/ from the seed")
+    chosen = parser.parse_args(arguments)
+    settings = Settings()
+    if chosen.push:
+        return run_command(lambda: dvc_data.push(settings))
+    if chosen.first_version:
+        return run_command(lambda: make_first_version(settings))
+    return run_command(lambda: bring_data(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""What a deployment asks for inside the private network: `python -m pipelines.commands.deployed apply | parity`.
+
+A one-off task of the flows' image runs it, since only tasks reach the feature store, the registry
+and the prediction log. No Prefect: a server that is not well yet must not hold a deployment up.
+"""
+
+import argparse
+import sys
+from datetime import datetime
+
+import pandas as pd
+
+from flightline.adapters.dvc import data_version as dvc_data
+from flightline.adapters.event_clock import ensure_clock
+from flightline.adapters.feast import feature_store as feast_store
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from pipelines.common.command_line import run_command
+from pipelines.common.progress import stage
+from pipelines.parity import check_parity, demand_parity
+from pipelines.steps import features
+
+
+def register_features(settings: Settings) -> None:
+    """Register the declarations of this image; a declaration that is unchanged stays as it is."""
+    with stage("apply") as said:
+        said.say(f"{len(feast_store.apply(settings))} feature views registered")
+
+
+def build_tables(settings: Settings, problem: Problem) -> None:
+    """Make the feature tables of the data version that this image names, as of the clock, on this task's disk."""
+    clock = ensure_clock(settings, problem.first_clock)
+    data = dvc_data.pull(settings)
+    with stage("features") as said:
+        key = features.features_key(data.md5, clock, problem)
+        # Plain functions: as tasks they would want Prefect's server.
+        tables = features.build_features.fn(key, settings, problem, clock, said)
+        feast_store.activate(settings, tables.folder)
+        said.say(f"{sum(tables.rows.values()):,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
+
+
+def compare_live(settings: Settings, problem: Problem, since: datetime) -> None:
+    """Rebuild the predictions that were logged from a moment on, and refuse any mismatch.
+
+    Raises
+    ------
+    LogError
+        If none was logged, so that nothing was compared.
+    ParityError
+        Naming what differs.
+    """
+    build_tables(settings, problem)
+    with stage("parity") as said:
+        report = check_parity(settings, problem, since)
+        said.say(str(report))
+    demand_parity(report)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("apply", help="register the feature declarations")
+    parity = commands.add_parser("parity", help="compare live predictions with what the feature tables say")
+    parity.add_argument("--since", type=pd.Timestamp, required=True, help="logged from then on, with a time zone")
+    options = parser.parse_args(arguments)
+    settings = Settings()
+    if options.command == "apply":
+        return run_command(lambda: register_features(settings))
+    return run_command(lambda: compare_live(settings, PROBLEM, options.since.to_pydatetime()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

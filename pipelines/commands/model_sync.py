@@ -1,0 +1,177 @@
+"""Brings every new champion to where the service loads it from: `python -m pipelines.commands.model_sync`.
+
+The one process of the service that talks to the registry. A champion that fails a check never
+enters the folder; the last good one stays there, so that the service needs no registry to go on
+or to start again.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flightline.adapters.event_clock import ensure_clock
+from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.canary_record import read_canary
+from flightline.adapters.model_store.canary_setting import canary_folder, read_setting, write_setting
+from flightline.adapters.model_store.manifest import ModelManifest
+from flightline.adapters.model_store.served_model import (
+    Refusal,
+    current_manifest,
+    is_whole,
+    read_refusal,
+    switch_served_model,
+    version_stamp,
+    write_refusal,
+)
+from flightline.adapters.model_store.signing_keys import read_trusted_keys
+from flightline.core.errors import FlightlineError, SignatureError
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from pipelines.commands.champion import fetch_champion, fetch_version
+
+LOG = logging.getLogger("watcher")
+# How long a registry that does not answer keeps a service from starting, if that waits for the first look.
+PATIENCE_SECONDS = 60
+# A registry that does not answer is asked again at the next look, not for minutes.
+IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+
+
+class Watcher:
+    """Looks at the registry's `champion`, and keeps the service's folder at that version."""
+
+    def __init__(self, settings: Settings, problem: Problem):
+        self._settings, self._problem = settings, problem
+        self._said = ""
+        self._whole: object = None
+        self._said_of_canary = ""
+
+    def look(self) -> bool:
+        """Look once at the champion, and at what runs beside it; say whether the registry answered."""
+        has_answered = self.look_at_champion()
+        self.look_at_canary()
+        return has_answered
+
+    def look_at_canary(self) -> None:
+        """Bring the challenger of the canary's setting and then the setting, or take the setting away."""
+        folder = canary_folder(self._settings)
+        try:
+            setting = read_canary(self._settings, self._problem.model_name)
+            if setting is not None:
+                found = registry.get_version(self._settings, self._problem.model_name, setting.version)
+                held = current_manifest(folder)
+                keys = read_trusted_keys(self._settings)
+                if held is None or held.version != setting.version or not is_whole(folder, held.version, keys):
+                    fetch_version(self._settings, self._problem, found, folder)
+            if setting != read_setting(folder):
+                write_setting(folder, setting)
+            said = f"version {setting.version} runs beside the champion ({setting.mode})" if setting else ""
+        except Exception as err:  # noqa: BLE001  # as above; and a challenger that cannot be brought does not run
+            said = f"no challenger is brought: {type(err).__name__}: {err}"
+        if said != self._said_of_canary:
+            LOG.info(said or "no challenger runs beside the champion")
+        self._said_of_canary = said
+
+    def look_at_champion(self) -> bool:
+        """Look once and say whether the registry answered; a failure is logged once, and the folder stays as it is."""
+        folder = self._settings.serving_models_dir
+        try:
+            champion = registry.version_of(self._settings, self._problem.model_name, registry.CHAMPION)
+        except Exception as err:  # noqa: BLE001  # MLflow passes on what its store raises: requests, sqlalchemy, its own
+            self._say(logging.WARNING, f"the registry does not answer ({type(err).__name__}); what is served stays")
+            return False
+        if champion is None:
+            self._say(logging.INFO, "there is no champion yet")
+            return True
+        version = str(champion.version)
+        served, refused = current_manifest(folder), read_refusal(folder)
+        if (
+            served is not None
+            and (served.version, served.sha256) == (version, champion.tags.get("model_sha256"))
+            and self._is_whole(served)
+        ):
+            if refused is not None:
+                switch_served_model(folder, version)  # back on what is served: nothing is refused any more
+            self._say(logging.INFO, f"version {version} is champion and is in place")
+            return True
+        try:
+            fetch_champion(self._settings, self._problem)
+            self._say(logging.INFO, f"version {version} is champion and is in place")
+        except (FlightlineError, KeyError, OSError, ValueError) as err:
+            refusal = Refusal.of(version, err)
+            if refused != refusal:
+                write_refusal(folder, refusal)
+            self._say(logging.ERROR, f"version {version} is refused: {refusal.reason}")
+        return True
+
+    def _is_whole(self, served: ModelManifest) -> bool:
+        """Say whether the served files are as signed; their bytes are read again only if one has changed."""
+        folder = self._settings.serving_models_dir
+        try:
+            keys = read_trusted_keys(self._settings)
+        except SignatureError:
+            return False  # what is brought anew meets the same error, and says it
+        seen = (served.version, version_stamp(folder, served.version), tuple(key.keyid for key in keys))
+        if seen != self._whole:
+            self._whole = seen if is_whole(folder, served.version, keys) else None
+        return self._whole is not None
+
+    def _say(self, level: int, what: str) -> None:
+        if what != self._said:
+            LOG.log(level, what)
+        self._said = what
+
+
+def watch(
+    settings: Settings,
+    is_over: threading.Event,
+    is_orphan: Callable[[], bool] = lambda: False,
+    looked: Path | None = None,
+) -> None:
+    """Look again and again, until told to end or left alone by the service that started it.
+
+    Parameters
+    ----------
+    looked
+        A file to make once there was a first look that the registry answered, or `PATIENCE_SECONDS` are over: then a
+        service that starts has the champion, if there is one.
+    """
+    watcher, patient_until = Watcher(settings, PROBLEM), time.monotonic() + PATIENCE_SECONDS
+    while not is_over.is_set() and not is_orphan():
+        has_answered = watcher.look()
+        if looked and (has_answered or time.monotonic() >= patient_until):
+            looked.touch()
+        is_over.wait(settings.serving.watch_seconds)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and watch until stopped."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
+    parser.add_argument(
+        "--looked", type=Path, help="make this file once the first champion is in place, or there is none"
+    )
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name, value in IMPATIENCE.items():
+        os.environ.setdefault(name, value)
+    is_over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: is_over.set())
+    settings = Settings()
+    # Where the service has no clock yet, as in a new task on AWS, it begins where a training would begin.
+    ensure_clock(settings, PROBLEM.first_clock)
+    if given.looked:
+        given.looked.unlink(missing_ok=True)
+    watch(settings, is_over, lambda: given.parent is not None and os.getppid() != given.parent, given.looked)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

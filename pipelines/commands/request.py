@@ -1,0 +1,78 @@
+"""Sends the running service a real request: `python -m pipelines.commands.request`.
+
+A service that wants an API key is given the one in FLIGHTLINE_API_KEY.
+"""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+
+import pandas as pd
+
+from flightline.adapters.event_clock import read_clock
+from flightline.core.errors import FeatureError, RequestError
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from pipelines.common.command_line import run_command
+
+TIMEOUT_SECONDS = 30
+KEY_VARIABLE = "FLIGHTLINE_API_KEY"
+UNAUTHORISED = 401
+
+
+def next_instance(settings: Settings, problem: Problem) -> dict[str, object]:
+    """Take the first example whose prediction time is not before the clock.
+
+    Raises
+    ------
+    FeatureError
+        If there is no such example.
+    """
+    file = settings.features_dir / "current" / "examples" / "examples.parquet"
+    if not file.is_file():
+        raise FeatureError("there are no examples yet; run `make train` first")
+    examples = pd.read_parquet(file)
+    coming = examples[examples["event_timestamp"] >= read_clock(settings)].sort_values(
+        ["event_timestamp", "example_id"]
+    )
+    if coming.empty:
+        raise FeatureError("no example lies after the event clock; ingest newer data or set the clock back")
+    return json.loads(
+        coming[[*problem.entity_keys, *problem.request_columns]].head(1).to_json(orient="records", date_format="iso")
+    )[0]
+
+
+def predict(settings: Settings, problem: Problem, instance: dict[str, object]) -> dict[str, object]:
+    """Ask the service about one instance.
+
+    Raises
+    ------
+    RequestError
+        If it does not answer, or refuses.
+    """
+    url = f"http://{settings.serving.host}:{settings.serving.port}/v1/models/{problem.model_name}:predict"
+    body = json.dumps({"instances": [instance]}).encode()
+    key = os.environ.get(KEY_VARIABLE, "")
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    request = urllib.request.Request(url, body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+            return json.load(answer)
+    except urllib.error.HTTPError as err:
+        remedy = f"; set {KEY_VARIABLE} to a key that `make api-key` issued" if err.code == UNAUTHORISED else ""
+        raise RequestError(f"the service refused with {err.code}: {err.read().decode()}{remedy}") from err
+    except OSError as err:
+        raise RequestError(f"no service answers on {url} ({err}); start it in another terminal: make serve") from err
+
+
+def _show(settings: Settings, problem: Problem) -> None:
+    instance = next_instance(settings, problem)
+    print("request:", json.dumps(instance))
+    print("answer:", json.dumps(predict(settings, problem, instance), indent=2))
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(lambda: _show(Settings(), PROBLEM)))

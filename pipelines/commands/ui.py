@@ -1,0 +1,126 @@
+"""Shows the tools' own pages, and one page that links them: `python -m pipelines.commands.ui`. No flow."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from flightline.adapters.evidently_reports import workspace_dir
+from flightline.core.settings import Settings
+from pipelines.commands.ui_page import Entry, serving_page
+from pipelines.common.command_line import run_command
+from pipelines.common.processes import HOST, LOOK_SECONDS, Program, Running, check_port, ending_on_signals, running
+from pipelines.orchestration.prefect_server import HEALTH, SERVER, find_server, noted, server_program
+
+# What a person finds on each tool's pages.
+FOUND_THERE = {
+    "MLflow": "runs with parameters, metrics and pictures; model versions with lineage, verdict and aliases",
+    SERVER: "flow runs with logs, schedules, events, automations and artifacts",
+    "Evidently": "reports on data drift, prediction drift and data quality, one set for each window",
+    "Feast": "entities, feature views, their sources and the feature service, as registered",
+}
+# MLflow's first page is about language models.
+FIRST_PAGES = {"MLflow": "/#/experiments"}
+PAGE_PORT = "FLIGHTLINE_PAGES__PORT"
+
+
+def programs(settings: Settings) -> list[Program]:
+    """Describe the servers of the tools' pages, all on loopback."""
+    pages, bin_dir = settings.pages, Path(sys.executable).parent
+    mlflow = (
+        str(bin_dir / "mlflow"), "server", "--host", HOST, "--port", str(pages.mlflow_port), "--workers", "1",
+        "--backend-store-uri", settings.tracking_uri,
+    )  # fmt: skip
+    workspace = str(workspace_dir(settings))
+    evidently = (
+        str(bin_dir / "evidently"), "ui", "--host", HOST, "--port", str(pages.evidently_port), "--workspace", workspace,
+    )  # fmt: skip
+    feast = (str(bin_dir / "feast"), "ui", "--host", HOST, "--port", str(pages.feast_port))
+    return [
+        Program("MLflow", mlflow, pages.mlflow_port, "FLIGHTLINE_PAGES__MLFLOW_PORT", "/health", settings.state_dir),
+        server_program(settings),
+        Program("Evidently", evidently, pages.evidently_port, "FLIGHTLINE_PAGES__EVIDENTLY_PORT", "/api/version"),
+        Program("Feast", feast, pages.feast_port, "FLIGHTLINE_PAGES__FEAST_PORT", folder=settings.feature_repo),
+    ]
+
+
+def show(settings: Settings) -> int:
+    """Start the servers, wait until each answers, serve the page that links them, and stop all of it on Ctrl-C.
+
+    A server that ends meanwhile is told of, with the last lines of its log; the others stay.
+
+    Returns
+    -------
+    int
+        The exit code: 1 if a server ended by itself.
+
+    Raises
+    ------
+    StartError
+        If a port is taken or a server does not come up; then none is left.
+    """
+    others = pages_elsewhere(settings)
+    wanted = [one for one in programs(settings) if one.name not in {entry.name for entry in others}]
+    check_port("the page", settings.pages.port, PAGE_PORT)
+    print(f"ui: starting {', '.join(one.name for one in wanted)}", flush=True)
+    ended: list[str] = []
+    with ending_on_signals():
+        try:
+            with _started(settings, wanted) as started:
+                entries = [*others, *(_entry(one.name, one.url, one.path) for one in wanted)]
+                entries.sort(key=lambda entry: list(FOUND_THERE).index(entry.name))
+                with serving_page(settings, entries) as url:
+                    for entry in entries:
+                        print(f"  {entry.name:10} {entry.url}")
+                    print(f"ui: all of them are linked on {url}; Ctrl-C stops them", flush=True)
+                    _tell_of_ends(started, ended)
+        except KeyboardInterrupt:
+            print("ui: stopped", flush=True)
+    return 1 if ended else 0
+
+
+def _entry(name: str, url: str, path: str) -> Entry:
+    return Entry(name, url, FOUND_THERE[name], path, FIRST_PAGES.get(name, ""))
+
+
+def pages_elsewhere(settings: Settings) -> list[Entry]:
+    """Give the pages that are there already: Prefect's of a running worker, and those of servers named by settings."""
+    found = []
+    if settings.tracking_uri.startswith("http"):
+        found.append(_entry("MLflow", settings.tracking_uri, "/health"))
+    server = find_server(settings)
+    if server is not None:
+        found.append(_entry(SERVER, server.api_url.removesuffix("/api"), HEALTH))
+    return found
+
+
+def _tell_of_ends(started: Sequence[Running], ended: list[str]) -> None:
+    """Print how each server ended that ends by itself, until all have."""
+    while len(ended) < len(started):
+        for one in started:
+            if not one.is_alive and one.program.name not in ended:
+                ended.append(one.program.name)
+                print(one.last_words(), file=sys.stderr, flush=True)
+        time.sleep(LOOK_SECONDS)
+    print("ui: every server has ended", file=sys.stderr)
+
+
+@contextmanager
+def _started(settings: Settings, wanted: Sequence[Program]) -> Iterator[list[Running]]:
+    workspace_dir(settings).mkdir(parents=True, exist_ok=True)
+    (settings.state_dir / "mlflow").mkdir(parents=True, exist_ok=True)
+    with running(wanted, settings.state_dir / "logs", settings.pages.start_seconds) as started:
+        own = next((one for one in started if one.program.name == SERVER), None)
+        with noted(settings, own) if own else nullcontext():
+            yield started
+
+
+def main() -> int:
+    """Show the pages until stopped."""
+    ended: list[int] = []
+    return run_command(lambda: ended.append(show(Settings()))) or sum(ended)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What flows and commands share: progress, artifacts, caching, retries, processes."""

@@ -1,0 +1,59 @@
+"""Runs a pipeline from the command line, so that its error can be read.
+
+Prefect reports an exception four times, with its traceback. Those of this project say what
+to do; here they reach the terminal once. Prefect's server keeps its full record.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+
+from flightline.core.errors import FlightlineError
+
+_RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+
+
+def run_command(run: Callable[[], object]) -> int:
+    """Run a pipeline; on an error of this project print its message on stderr.
+
+    Parameters
+    ----------
+    run
+        Takes nothing, for example ``lambda: ingest(folder)``. Any other exception passes
+        through: it is a bug, and its traceback is wanted.
+
+    Returns
+    -------
+    int
+        The exit code: 0, or 1 after an error of this project.
+
+    Examples
+    --------
+    >>> run_command(lambda: None)
+    0
+    """
+    quiet = _OwnErrorsOnce()
+    handlers = logging.getLogger().handlers[:]  # Prefect's terminal output; its server's is elsewhere
+    for handler in handlers:
+        handler.addFilter(quiet)
+    try:
+        run()
+    except FlightlineError as err:
+        sys.stdout.flush()
+        print(f"{type(err).__name__}: {err}", file=sys.stderr)
+        return 1
+    finally:
+        for handler in handlers:
+            handler.removeFilter(quiet)
+    return 0
+
+
+class _OwnErrorsOnce(logging.Filter):
+    """Drop Prefect's reports of a failure: the error itself reaches the terminal anyway."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether to show a record."""
+        if record.name not in _RUN_LOGGERS:
+            return True
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, FlightlineError) and not record.getMessage().startswith("Finished in state Failed")

@@ -1,0 +1,236 @@
+"""Tasks on the inputs of served predictions: drift against the training window, missing and old features."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flightline.adapters import evidently_reports
+from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.core.problem_spec import Interval, Monitoring, Problem
+from flightline.core.settings import Settings
+from flightline.monitoring.data_quality import DataFault
+from flightline.monitoring.drift import (
+    PREDICTION,
+    ColumnDrift,
+    drift_warnings,
+    missing_warnings,
+    month_thresholds,
+    sample_places,
+)
+from pipelines.common.retries import is_log_error
+from pipelines.common.task_cache import by_key
+from pipelines.monitoring_steps.windows import ChampionRows, ServedRows, references_dir
+
+_HEAVY = (
+    "prediction_id",
+    "prediction_time",
+    "clock",
+    "prediction",
+    "features",
+    "event_timestamps",
+    "watermarks",
+    "missing",
+)
+DETAILED = 8  # columns that moved most, of which Evidently draws every detail; all of 82 take 15 s
+
+
+@dataclass(frozen=True)
+class ViewAge:
+    """How old the values of a feature view were when predictions were made.
+
+    Parameters
+    ----------
+    view
+        Feature view.
+    typical_hours, late_hours
+        Median and 95th percentile of the age of the values themselves.
+    lag_hours
+        95th percentile of the time since the view was materialised.
+    lagging
+        The share of predictions, 0..1, made from a view materialised longer ago than is allowed.
+    missing
+        The share of predictions in which the view gave no value, by the service's own account.
+    """
+
+    view: str
+    typical_hours: float
+    late_hours: float
+    lag_hours: float
+    lagging: float
+    missing: float
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is known of the inputs of the windows that decide.
+
+    Parameters
+    ----------
+    columns
+        Drift and missing values of each feature and of the prediction; empty without rows.
+    views
+        Ages, in the latest window.
+    rows
+        How many predictions were looked at.
+    warnings
+        What asks to watch.
+    workspace
+        Where Evidently's reports are; None if none was made.
+    faults
+        Of the data, on days of the latest window or later.
+    incomparable
+        Why what was logged are not this model's inputs; empty if they are.
+    """
+
+    columns: tuple[ColumnDrift, ...] = ()
+    views: tuple[ViewAge, ...] = ()
+    rows: int = 0
+    warnings: tuple[str, ...] = ()
+    workspace: Path | None = None
+    faults: tuple[DataFault, ...] = ()
+    incomparable: str = ""
+
+    @property
+    def drifted(self) -> tuple[ColumnDrift, ...]:
+        """The columns above their own threshold, farthest first."""
+        return tuple(sorted((one for one in self.columns if one.is_drifted), key=lambda one: -one.excess))
+
+
+@task(cache_key_fn=by_key, persist_result=True)
+def learn_drift_thresholds(key: str, settings: Settings, champion: ChampionRows, rule: Monitoring) -> dict[str, float]:
+    """Score each month of the training window against the rest of it, and give each column its threshold."""
+    frame, times = training_frame(champion)
+    thresholds = month_thresholds(frame, times, rule, evidently_reports.drift_scores)
+    folder = references_dir(settings) / key[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "thresholds.json").write_text(json.dumps(thresholds, indent=2), encoding="utf-8")
+    return thresholds
+
+
+def training_frame(champion: ChampionRows) -> tuple[pd.DataFrame, pd.Series]:
+    """Give the features and predictions of the training window, and their prediction times."""
+    rows, features = pd.read_parquet(champion.rows_file), pd.read_parquet(champion.features_file)
+    is_training = (rows["part"] == "training").to_numpy()
+    frame = features[is_training].assign(**{PREDICTION: rows.loc[is_training, PREDICTION].to_numpy()})
+    return frame.reset_index(drop=True), rows.loc[is_training, "event_timestamp"].reset_index(drop=True)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
+def examine_inputs(
+    settings: Settings,
+    problem: Problem,
+    champion: ChampionRows,
+    served: ServedRows,
+    windows: list[Interval],
+    thresholds: dict[str, float],
+) -> Inputs:
+    """Hold the features and predictions of the windows that decide against the training window."""
+    rule = problem.monitoring
+    rows = pd.read_parquet(served.file, columns=["prediction_id", "prediction_time"])
+    times = rows["prediction_time"]
+    rows = rows[(times >= windows[-rule.windows].start) & (times < windows[-1].end)]
+    if rows.empty:
+        return Inputs()
+    chosen = rows["prediction_id"].to_numpy()[sample_places(len(rows), rule.drift_rows)]
+    made = read_features(settings, list(chosen))
+    usual, _ = training_frame(champion)
+    missing_usually = usual.isna().mean()
+    usual = usual.iloc[sample_places(len(usual), rule.drift_rows)].reset_index(drop=True)
+    current = as_training(made, usual)
+    is_latest = (made["prediction_time"] >= windows[-1].start).to_numpy()
+    missing = current[is_latest].isna().mean() if is_latest.any() else current.isna().mean()
+    scores = evidently_reports.drift_scores(usual, current)
+    columns = tuple(
+        ColumnDrift(name, scores[name], thresholds[name], float(missing[name]), float(missing_usually[name]))
+        for name in usual
+        if name in thresholds
+    )
+    views = view_ages(made[is_latest], rule) if is_latest.any() else ()
+    reports = evidently_reports.run_reports(usual, current, thresholds, windows[-1].end, worth_detail(columns))
+    name = str(Interval(windows[-rule.windows].start, windows[-1].end))
+    workspace = evidently_reports.save_reports(settings, problem.model_name, name, reports)
+    warnings = (
+        *missing_warnings(columns, rule.missing_margin),
+        *drift_warnings(columns, rule.drift_alarm),
+        *lags(views, rule),
+    )
+    names = [name for name in usual if name != PREDICTION]
+    return Inputs(columns, views, len(made), warnings, workspace, incomparable=compare_columns(made["features"], names))
+
+
+def read_features(settings: Settings, ids: list[str]) -> pd.DataFrame:
+    """Read what predictions were made of, and when."""
+    log = PredictionLog.open(settings)
+    try:
+        return log.read(ids=ids, columns=_HEAVY)
+    finally:
+        log.close()
+
+
+def worth_detail(columns: Sequence[ColumnDrift]) -> list[str]:
+    """Name the columns that moved most, and those whose share of missing values did."""
+    moved = sorted(columns, key=lambda one: -one.excess)
+    gone = sorted(columns, key=lambda one: -abs(one.missing - one.usual_missing))
+    return [one.column for one in (*moved[:DETAILED], *gone[:DETAILED])]
+
+
+def compare_columns(logged: pd.Series, names: Sequence[str]) -> str:
+    """Say which logged features the training set does not have, and which of its features were not logged."""
+    sets = Counter(frozenset(given) for given in logged)
+    new = sorted(set().union(*sets) - set(names))
+    gone = sorted(set(names) - frozenset.intersection(*sets))
+    told = [f"{', '.join(new)} not in the training set"] if new else []
+    told += [f"{', '.join(gone)} of the training set not logged"] if gone else []
+    return f"the logged features are not those of this model: {'; '.join(told)}" if told else ""
+
+
+def as_training(made: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
+    """Give logged features the columns and types of the training set; one that was not logged is missing."""
+    given = pd.DataFrame(made["features"].tolist(), index=made.index)
+    given[PREDICTION] = made["prediction"]
+    columns = {}
+    for name in usual:
+        column = given[name] if name in given else pd.Series(np.nan, given.index)
+        is_number = usual[name].dtype == float
+        columns[name] = pd.to_numeric(column, errors="coerce").astype(float) if is_number else column.astype(object)
+    return pd.DataFrame(columns)
+
+
+def view_ages(made: pd.DataFrame, rule: Monitoring) -> tuple[ViewAge, ...]:
+    """Tell for each feature view how old its values and its materialisation were."""
+    clocks = list(made["clock"])
+    ages, lags_ = _hours(made["event_timestamps"], clocks), _hours(made["watermarks"], clocks)
+    gone = Counter(name for missing in made["missing"] for name in missing)
+    most = rule.max_lag.total_seconds() / 3600
+    views = []
+    for view in sorted(ages.keys() | lags_.keys()):
+        age, lag = (np.array(hours.get(view, [np.nan])) for hours in (ages, lags_))
+        quantiles = (float(np.median(age)), float(np.quantile(age, 0.95)), float(np.quantile(lag, 0.95)))
+        views.append(ViewAge(view, *quantiles, float(np.mean(lag > most)), gone[view] / len(made)))
+    return tuple(views)
+
+
+def _hours(moments: pd.Series, clocks: list[datetime]) -> dict[str, list[float]]:
+    hours: dict[str, list[float]] = {}
+    for given, clock in zip(moments, clocks, strict=True):
+        for view, moment in given.items():
+            hours.setdefault(view, []).append((clock - moment).total_seconds() / 3600)
+    return hours
+
+
+def lags(views: tuple[ViewAge, ...], rule: Monitoring) -> list[str]:
+    """Say which views were materialised too long ago for too many predictions."""
+    most = rule.max_lag.total_seconds() / 3600
+    return [
+        f"{one.view} was materialised more than {most:.0f} h before {one.lagging:.0%} of the predictions"
+        for one in views
+        if one.lagging > rule.lag_share
+    ]

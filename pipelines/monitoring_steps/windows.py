@@ -1,0 +1,220 @@
+"""Tasks from the prediction log to judged windows: the champion's reference, the served rows, the evidence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flightline.adapters.mlflow import registry
+from flightline.adapters.model_store.model_file import load_model
+from flightline.adapters.prediction_log.label_table import read_labels
+from flightline.adapters.prediction_log.log import PredictionLog, instance_key
+from flightline.core.errors import RegistryError
+from flightline.core.lineage import digest_of
+from flightline.core.problem_spec import Interval, Problem
+from flightline.core.settings import Settings
+from flightline.monitoring.decision import Reference, WindowEvidence, judge_window, make_reference
+from flightline.monitoring.drift import PREDICTION
+from flightline.monitoring.labels import LABELLED
+from flightline.monitoring.window_metrics import DailyRows, bin_edges, sum_by_day
+from flightline.training.splits import split
+from pipelines.common.retries import is_log_error
+from pipelines.common.task_cache import by_key
+from pipelines.steps.features import write_folder
+from pipelines.steps.models import predict_with
+
+LEAST_REFERENCE_DAYS = 28
+INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
+SLICE_RULE_ROWS = 300
+_LIGHT = ("prediction_id", "prediction_time", "instance_key", "keys", "clock", "prediction", "model_version", "role")
+
+
+@dataclass(frozen=True)
+class ChampionRows:
+    """What the champion learned from and was tested on, with its predictions of both.
+
+    Parameters
+    ----------
+    version
+        In the registry.
+    key
+        Of what these rows depend on.
+    folder
+        Holds `rows.parquet`: prediction time, part (training or test), label, prediction, slices.
+    training_set
+        The folder of its training set.
+    """
+
+    version: str
+    key: str
+    folder: Path
+    training_set: Path
+
+    @property
+    def rows_file(self) -> Path:
+        """The rows with the champion's predictions."""
+        return self.folder / "rows.parquet"
+
+    @property
+    def features_file(self) -> Path:
+        """The features of the same rows."""
+        return self.training_set / "features.parquet"
+
+
+@dataclass(frozen=True)
+class ServedRows:
+    """The champion's logged predictions from the first shown window to the clock, with what became of them."""
+
+    file: Path
+    rows: int
+
+
+def champion_key(settings: Settings, problem: Problem) -> tuple[str, registry.ModelVersion, Path]:
+    """Name the champion, and the training set it was made of.
+
+    Raises
+    ------
+    RegistryError
+        If there is no champion, or its training set is not at hand.
+    """
+    found = registry.version_of(settings, problem.model_name, registry.CHAMPION)
+    if found is None:
+        raise RegistryError(f"{problem.model_name} has no champion to monitor; run `make train`")
+    key = found.tags.get("training_set", "")
+    folder = settings.state_dir / "training_sets" / key[:16]
+    if not key or not (folder / "features.parquet").is_file():
+        raise RegistryError(
+            f"the training set of version {found.version} is not under .state/training_sets, and nothing can be "
+            "compared without it; run `make train`, which makes it again"
+        )
+    return digest_of(key, found.tags["model_sha256"], problem.windows, problem.slices), found, folder
+
+
+@task(cache_key_fn=by_key, persist_result=True)
+def predict_champion_rows(key: str, settings: Settings, problem: Problem, version: str, folder: Path) -> ChampionRows:
+    """Let the champion predict its own training and test rows."""
+    found = registry.get_version(settings, problem.model_name, version)
+    model = load_model(registry.download_model(settings, found), found.tags["model_sha256"])
+    examples, features = pd.read_parquet(folder / "examples.parquet"), pd.read_parquet(folder / "features.parquet")
+    masks = split(examples, problem.windows)
+    rows = examples[["event_timestamp", *problem.slices]].assign(
+        part=np.select([masks["refit"], masks["test"]], ["training", "test"], "neither"),
+        label=examples[problem.label].astype(float),
+        **{PREDICTION: predict_with(model, problem, features)},
+    )
+    target = references_dir(settings) / key[:16]
+    write_folder(target, {"rows.parquet": rows})
+    return ChampionRows(version, key, target, folder)
+
+
+def references_dir(settings: Settings) -> Path:
+    """Say where the champions' own rows lie."""
+    return settings.state_dir / "monitoring" / "references"
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
+def collect_served_rows(
+    settings: Settings, problem: Problem, windows: list[Interval], version: str, clock: datetime, folder: Path
+) -> ServedRows:
+    """Join the champion's logged predictions with the outcomes that are known by the clock."""
+    span = Interval(windows[0].start, clock)  # the days after the last window have no labels yet, but may have faults
+    log = PredictionLog.open(settings)
+    try:
+        # A prediction may be asked for before its prediction time; so early nobody asks.
+        read = log.read(start=span.start - problem.monitoring.window, end=clock + INSTANT, by="clock", columns=_LIGHT)
+    finally:
+        log.close()
+    rows = served_rows(read, problem, span, version)
+    labels = read_labels(settings, as_of=clock, keys=rows["instance_key"])
+    rows = rows.merge(labels[["instance_key", "outcome", "label"]], on="instance_key", how="left")
+    write_folder(folder / "rows", {"served.parquet": rows})
+    return ServedRows(folder / "rows" / "served.parquet", len(rows))
+
+
+def served_rows(read: pd.DataFrame, problem: Problem, span: Interval, version: str) -> pd.DataFrame:
+    """Keep the newest answer of the champion for each instance of the span, its slices as columns."""
+    kept = read[
+        (read["model_version"] == version)
+        & (read["role"] == "champion")
+        & (read["instance_key"] != instance_key({}))
+        & (read["prediction_time"] >= span.start)
+        & (read["prediction_time"] < span.end)
+    ]
+    kept = kept.sort_values(["clock", "prediction_id"]).drop_duplicates("instance_key", keep="last")
+    slices = {name: [keys.get(name) for keys in kept["keys"]] for name in problem.slices}
+    kept = kept.drop(columns=["keys", "model_version", "role"]).assign(**slices)
+    return kept.sort_values(["prediction_time", "instance_key"], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The windows as they were judged, and the calibration and slices of those that decide."""
+
+    reference: Reference
+    windows: tuple[WindowEvidence, ...]
+    latest: DailyRows | None
+    slices: Mapping[str, WindowEvidence]
+
+
+@task(cache_policy=NO_CACHE)
+def judge_windows(problem: Problem, champion: ChampionRows, served: ServedRows, windows: list[Interval]) -> Judged:
+    """Measure every window and hold it against the champion's own held-out rows."""
+    rule = problem.monitoring
+    rows = pd.read_parquet(served.file)
+    last = Interval(windows[-rule.windows].start, windows[-1].end)
+    tested = reference_rows(pd.read_parquet(champion.rows_file), last)
+    edges = bin_edges(tested[PREDICTION].to_numpy())
+    reference = make_reference(sum_rows(problem, tested, edges), rule)
+    judged = tuple(judge_rows(problem, rows, window, reference, edges) for window in windows)
+    deciding = _inside(rows, last)
+    labelled = deciding[deciding["label"].notna()]
+    latest = sum_rows(problem, labelled, edges) if len(labelled) else None
+    return Judged(reference, judged, latest, judge_slices(problem, deciding, last, tested, edges))
+
+
+def reference_rows(rows: pd.DataFrame, last: Interval) -> pd.DataFrame:
+    """Give the champion's test rows, without those of the windows they are held against if enough days remain."""
+    tested = rows[rows["part"] == "test"].rename(columns={"event_timestamp": "prediction_time"})
+    before = tested[tested["prediction_time"] < last.start]
+    days = before["prediction_time"].dt.floor("D").nunique()
+    return before if days >= LEAST_REFERENCE_DAYS else tested
+
+
+def sum_rows(problem: Problem, rows: pd.DataFrame, edges: np.ndarray) -> DailyRows:
+    """Sum labelled rows by day."""
+    label, predicted = rows["label"].to_numpy(float), rows[PREDICTION].to_numpy(float)
+    return sum_by_day(problem.task, problem.primary_metric, rows["prediction_time"], label, predicted, edges)
+
+
+def judge_rows(
+    problem: Problem, rows: pd.DataFrame, window: Interval, reference: Reference, edges: np.ndarray
+) -> WindowEvidence:
+    """Judge the rows of a window."""
+    inside = _inside(rows, window)
+    labelled = inside[(inside["outcome"] == LABELLED) & inside["label"].notna()]
+    summed = sum_rows(problem, labelled, edges) if len(labelled) else None
+    outcomes = {str(name): int(count) for name, count in inside["outcome"].value_counts().items()}
+    return judge_window(window, len(inside), outcomes, summed, reference, problem.monitoring)
+
+
+def judge_slices(
+    problem: Problem, rows: pd.DataFrame, span: Interval, tested: pd.DataFrame, edges: np.ndarray
+) -> dict[str, WindowEvidence]:
+    """Judge each slice over the windows that decide, against the reference of the same slice."""
+    found = {}
+    for name in problem.slices:
+        for value in sorted(rows[name].dropna().unique(), key=str):
+            here, there = rows[rows[name] == value], tested[tested[name] == value]
+            if min(len(here), len(there)) >= SLICE_RULE_ROWS:
+                usual = make_reference(sum_rows(problem, there, edges), problem.monitoring)
+                found[f"{name}={value}"] = judge_rows(problem, here, span, usual, edges)
+    return found
+
+
+def _inside(rows: pd.DataFrame, window: Interval) -> pd.DataFrame:
+    return rows[(rows["prediction_time"] >= window.start) & (rows["prediction_time"] < window.end)]

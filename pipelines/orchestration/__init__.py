@@ -1,0 +1,1 @@
+"""Prefect: deployments, schedules, events, alerts, the worker."""

@@ -1,0 +1,56 @@
+"""The flows as Prefect's deployments run them: the same stories, tried again after a failure, and heard of.
+
+By hand a flow fails at once, for a person waits; here what may pass by itself is given time. A
+retry is cheap: what the failed run finished is reused.
+"""
+
+from prefect import flow
+
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from flightline.training.fit import TrainingParameters
+from pipelines.canary import judge_canary
+from pipelines.labels import run_labels
+from pipelines.monitoring import print_result, run_monitoring
+from pipelines.orchestration.events import announce_decision, announce_new_data, announce_verdict
+from pipelines.steps.data_check import check_data_version
+from pipelines.training import run_training
+
+RETRY_SECONDS = 120
+
+
+@flow(name="labels", log_prints=True, retries=2, retry_delay_seconds=RETRY_SECONDS)
+def labels() -> None:
+    """Join outcomes that are known by the event clock to logged predictions."""
+    run_labels(Settings(), PROBLEM)
+
+
+@flow(name="monitoring", log_prints=True, retries=2, retry_delay_seconds=RETRY_SECONDS)
+def monitoring() -> None:
+    """Judge the champion's logged predictions; a decision to retrain starts a training."""
+    result = run_monitoring(Settings(), PROBLEM)
+    print_result(result)
+    announce_decision(PROBLEM, result.decision)
+
+
+@flow(name="canary", log_prints=True, retries=2, retry_delay_seconds=RETRY_SECONDS)
+def canary() -> None:
+    """Judge what runs beside the champion, if something does: promote, keep watching, drop, or roll back."""
+    judge_canary(Settings(), PROBLEM)
+
+
+@flow(name="data-check", log_prints=True, retries=2, retry_delay_seconds=RETRY_SECONDS)
+def data_check() -> None:
+    """Look whether data.dvc names what no model has learned from; if so, a training starts."""
+    found = check_data_version(Settings(), PROBLEM)
+    print(f"data.dvc names {found.named}; the newest model learned from {found.learned or 'nothing: there is none'}")
+    if found.is_new:
+        announce_new_data(PROBLEM, found.learned, found.named)
+
+
+@flow(name="training", log_prints=True, retries=1, retry_delay_seconds=RETRY_SECONDS)
+def training(model: str = TrainingParameters.model, seed: int = TrainingParameters.seed) -> None:
+    """Train, evaluate, register and judge a model on data up to the event clock; the gate decides."""
+    result = run_training(Settings(), PROBLEM, TrainingParameters(model=model, seed=seed))
+    champion = result.champion.version if result.champion else None
+    announce_verdict(PROBLEM, result.verdict, result.registered.version, champion)

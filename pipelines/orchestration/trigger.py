@@ -1,0 +1,55 @@
+"""Starts a deployed flow now, on the running worker: `python -m pipelines.orchestration.trigger --flow training`."""
+
+import argparse
+import sys
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flightline.core.errors import StartError
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from pipelines.common.command_line import run_command
+from pipelines.orchestration.prefect_server import find_server
+
+
+def trigger(settings: Settings, problem: Problem, flow: str) -> None:
+    """Ask Prefect for a run of a deployment, now.
+
+    Raises
+    ------
+    StartError
+        If no server is there, or nothing of that name is deployed.
+    """
+    server = find_server(settings)
+    if server is None:
+        raise StartError("no worker is running for this clone: start it with `make worker`, or set PREFECT_API_URL")
+    name = f"{flow}/{problem.model_name}"
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        try:
+            run: Any = run_deployment(name, timeout=0)  # typed as a coroutine too, which it is only inside a loop
+        except ObjectNotFound as err:
+            with get_client(sync_client=True) as client:
+                flows = {found.id: found.name for found in client.read_flows()}
+                known = [flows[one.flow_id] for one in client.read_deployments() if one.name == problem.model_name]
+            raise StartError(
+                f"{name} is not deployed; expected FLOW to be one of: {', '.join(sorted(known)) or 'none'}. "
+                "`make worker` deploys them"
+            ) from err
+    print(f"{name}: run {run.name} asked for; see {server.api_url.removesuffix('/api')}/runs/flow-run/{run.id}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and start the flow."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--flow", required=True, help="labels, monitoring, canary, data-check or training")
+    flow = parser.parse_args(arguments).flow
+    return run_command(lambda: trigger(Settings(), PROBLEM, flow))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

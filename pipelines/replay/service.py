@@ -1,0 +1,173 @@
+"""A real service in a process of its own, for a simulation, and its one client."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flightline.core.clock import parse_moment
+from flightline.core.errors import RequestError, StartError
+from flightline.core.settings import Settings
+
+START_SECONDS, FOLLOW_SECONDS, STOP_SECONDS, ANSWER_SECONDS = 90.0, 60.0, 40.0, 60.0
+LOOK_SECONDS = 0.05
+CODE = Path(__file__).parents[2]
+
+
+class Client:
+    """Asks one service over a connection that is kept.
+
+    Parameters
+    ----------
+    settings
+        Of the service.
+    model_name
+        The model it serves.
+    """
+
+    def __init__(self, settings: Settings, model_name: str):
+        self._address = (settings.serving.host, settings.serving.port)
+        self._most = settings.serving.max_instances
+        self._path = f"/v1/models/{model_name}"
+        self._connection: http.client.HTTPConnection | None = None
+
+    def predict(self, instances: list[dict[str, Any]]) -> int:
+        """Ask about instances, as many in one request as are allowed; give how many were answered.
+
+        Raises
+        ------
+        RequestError
+            If the service does not answer, or refuses.
+        """
+        answered = 0
+        for first in range(0, len(instances), self._most):
+            body = {"instances": instances[first : first + self._most]}
+            answered += len(self._ask(f"{self._path}:predict", body)["predictions"])
+        return answered
+
+    def status(self) -> dict[str, Any]:
+        """Give what is served now."""
+        return self._ask(self._path)
+
+    def wait_until_materialised(self, moment: datetime) -> None:
+        """Wait until the service reads what was materialised up to a moment.
+
+        Raises
+        ------
+        RequestError
+            If it does not within a minute.
+        """
+        deadline = time.monotonic() + FOLLOW_SECONDS
+        while time.monotonic() < deadline:
+            status = self.status()
+            watermarks = {parse_moment(text) for text in status["watermarks"].values()}
+            if status["ready"] and watermarks == {moment}:
+                return
+            time.sleep(LOOK_SECONDS)
+        raise RequestError(f"the service did not follow to {moment.isoformat()} in {FOLLOW_SECONDS:.0f} s: {status}")
+
+    def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _ask(self, path: str, body: object = None) -> dict[str, Any]:
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection(*self._address, timeout=ANSWER_SECONDS)
+            content = None if body is None else json.dumps(body)
+            self._connection.request("POST" if body else "GET", path, content, {"Content-Type": "application/json"})
+            answer = self._connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as err:
+            self.close()
+            raise RequestError(f"no service answers on {self._address[0]}:{self._address[1]} ({err})") from err
+        if answer.status != http.HTTPStatus.OK:
+            raise RequestError(f"the service refused with {answer.status}: {text.decode(errors='replace')[:1000]}")
+        return dict(json.loads(text))
+
+
+def free_port() -> int:
+    """Find a TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_service(settings: Settings, model_name: str) -> Iterator[Client]:
+    """Run `python -m serving` in the root of the settings until the block ends, however it ends.
+
+    Raises
+    ------
+    StartError
+        If it is not ready within a minute and a half, with the end of its log.
+    """
+    log = settings.root / "service.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "serving"], cwd=CODE, env=environment_of(settings), stdout=stream, stderr=stream
+        )
+    client = Client(settings, model_name)
+    try:
+        _wait_until_ready(client, process, log)
+        yield client
+    finally:
+        client.close()
+        stop(process)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Give a child process this environment, with these settings in place of all of the project's."""
+    serving = settings.serving
+    own = {
+        "ROOT": settings.root,
+        "CLOCK": settings.clock,
+        "PROFILE": settings.profile,
+        "SIGNING__PUBLIC_KEY": settings.signing.public_key,
+        "SERVING__HOST": serving.host,
+        "SERVING__PORT": serving.port,
+        "SERVING__WATCH": serving.watch,
+        "SERVING__POLL_SECONDS": serving.poll_seconds,
+        "SERVING__KEEP_ALIVE_SECONDS": serving.keep_alive_seconds,
+    }
+    prefix = str(Settings.model_config["env_prefix"])
+    others = {name: value for name, value in os.environ.items() if not name.upper().startswith(prefix)}
+    return others | {f"{prefix}{name}": str(value) for name, value in own.items()} | {"OMP_NUM_THREADS": "1"}
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Tell a process to end, and end it if it does not."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(client: Client, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline, why = time.monotonic() + START_SECONDS, "it never answered"
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            status = client.status()
+        except RequestError:
+            time.sleep(LOOK_SECONDS)
+            continue
+        if status["ready"]:
+            return
+        why = str(status["reason"])
+        time.sleep(LOOK_SECONDS)
+    end = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+    raise StartError(f"the service of the simulation did not come up ({why}); its log ends with:\n{end}")

@@ -1,0 +1,1 @@
+"""Steps of training, promotion and data flows."""

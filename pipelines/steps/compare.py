@@ -1,0 +1,167 @@
+"""Training one model of the zoo or all of them, and the choice among them: by validation only.
+
+The test window is shown for every model and decides nothing here: a choice by it would make
+its numbers too good.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from rich.console import Console
+from rich.table import Table
+
+from flightline.adapters.mlflow import registry
+from flightline.core.errors import TrainingError
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.training.fit import TrainingParameters, check_steps
+from flightline.training.zoo import ZOO, find_model
+from pipelines.common.artifacts import EvaluationFile, FittedFile, TrainingSet
+from pipelines.common.progress import stage
+from pipelines.common.task_cache import in_words, reuse_or_run
+from pipelines.steps import models
+
+ALL = "all"
+TABLE_WIDTH = 118
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that was fitted and evaluated, and by which parameters."""
+
+    parameters: TrainingParameters
+    model: FittedFile
+    evaluation: EvaluationFile
+
+
+def models_asked(problem: Problem, parameters: TrainingParameters) -> list[TrainingParameters]:
+    """Give the parameters of each model that is to be trained: one, or all of the task.
+
+    Steps that only some models can take are left out for the others.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such model, it cannot take a step, or settings of one are given for all.
+    """
+    if parameters.model != ALL:
+        check_steps(parameters, find_model(problem.task, parameters.model))
+        return [parameters]
+    if parameters.settings:
+        raise TrainingError("the settings that were given are of one model: name it by MODEL, instead of all")
+    return [
+        replace(
+            parameters,
+            model=name,
+            pca_components=parameters.pca_components if "pca_components" in model.steps else None,
+            kmeans_segments=parameters.kmeans_segments if "kmeans_segments" in model.steps else None,
+        )
+        for name, model in ZOO[problem.task].items()
+    ]
+
+
+def train_each(
+    settings: Settings, problem: Problem, asked: Sequence[TrainingParameters], training_set: TrainingSet
+) -> list[Trained]:
+    """Fit and evaluate each model; those of many are printed in one table, best on validation first."""
+    trained = [fit_and_evaluate(settings, problem, parameters, training_set) for parameters in asked]
+    ranked = sorted(trained, key=lambda one: one.model.validation_loss)
+    if len(ranked) > 1:
+        console = Console(highlight=False)
+        console.width = max(console.width, TABLE_WIDTH)
+        console.print(_as_table(_rows(problem, ranked), problem))
+    return ranked
+
+
+def fit_and_evaluate(
+    settings: Settings, problem: Problem, parameters: TrainingParameters, training_set: TrainingSet
+) -> Trained:
+    """Fit on what lies before the test window, and judge on the test window."""
+    with stage("train") as progress:
+        key = models.model_key(training_set, parameters, problem)
+        arguments = {"settings": settings, "problem": problem, "training_set": training_set}
+        folder = settings.state_dir / "models" / key[:16]
+        fitted, reused = reuse_or_run(models.fit_model, key, output=folder, parameters=parameters, **arguments)
+        progress.say(
+            f"{parameters.model} on {fitted.rows['refit']:,} rows; on the validation window: "
+            f"{_chosen(fitted) or 'nothing to choose'}, calibration {fitted.calibration}" + in_words(reused)
+        )
+    with stage("evaluate") as progress:
+        key = models.evaluation_key(fitted, problem)
+        folder = settings.state_dir / "evaluations" / key[:16]
+        evaluation, reused = reuse_or_run(models.evaluate_model, key, output=folder, model=fitted, **arguments)
+        progress.say(
+            f"{evaluation.rows:,} test rows, {problem.primary_metric} {evaluation.metrics[problem.primary_metric]:.4f}"
+            + in_words(reused)
+        )
+    return Trained(parameters, fitted, evaluation)
+
+
+def _chosen(model: FittedFile) -> str:
+    return ", ".join(f"{name}={value}" for name, value in model.chosen.items())
+
+
+def _rows(problem: Problem, ranked: Sequence[Trained]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "model": one.parameters.model,
+                "settings": _chosen(one.model),
+                "calibration": one.model.calibration,
+                f"validation {problem.primary_metric}": one.model.validation_loss,
+                **{f"test {name}": value for name, value in one.evaluation.metrics.items()},
+                "fit s": one.model.seconds,
+                "MB": one.model.file.stat().st_size / 1e6,
+            }
+            for one in ranked
+        ]
+    )
+
+
+def _as_table(rows: pd.DataFrame, problem: Problem) -> Table:
+    table = Table(title=f"{problem.model_name}: every model, best on the validation window first", box=None)
+    rows = rows.drop(columns="settings")  # they stand in the lines above, and in comparison.csv
+    for name in rows:
+        is_text = rows[name].dtype == object
+        width = int(rows[name].str.len().max()) if is_text else None
+        table.add_column(name, justify="left" if is_text else "right", min_width=width)
+    for row in rows.itertuples(index=False):
+        table.add_row(
+            *(
+                value if isinstance(value, str) else f"{value:.{1 if name in ('fit s', 'MB') else 4}f}"
+                for name, value in zip(rows, row, strict=True)
+            )
+        )
+    return table
+
+
+@task(cache_policy=NO_CACHE)
+def log_comparison(settings: Settings, problem: Problem, ranked: Sequence[Trained], registered_run: str) -> str:
+    """Log a parent run with one nested run for each model, the registered one's own run among them.
+
+    Returns
+    -------
+    str
+        The id of the parent run.
+    """
+    best = ranked[0]
+    table = _rows(problem, ranked)
+    with registry.open_run(settings, problem.model_name, "comparison") as parent:
+        registry.log_values(
+            settings,
+            parent,
+            parameters={"models": len(ranked), "chosen.model": best.parameters.model},
+            metrics={f"validation_{problem.primary_metric}": best.model.validation_loss},
+        )
+        registry.log_table(settings, parent, table, "comparison.csv")
+        others = ranked[1:] if registry.nest_run(settings, registered_run, parent) else ranked
+        for one in others:
+            with registry.open_run(settings, problem.model_name, one.parameters.model, parent) as run:
+                parameters = models.logged_parameters(problem, one.parameters, one.model)
+                metrics = models.logged_metrics(problem, one.model, one.evaluation)
+                registry.log_values(settings, run, parameters, metrics)
+                registry.log_folder(settings, run, one.evaluation.folder, "evaluation")
+    return parent

@@ -1,0 +1,175 @@
+"""Tasks from raw files to a training set: validate, features, apply, training set, materialise."""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import ibis
+import pandas as pd
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flightline.adapters import duckdb_engine as engine
+from flightline.adapters import raw_files
+from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.provenance import source_text
+from flightline.core.errors import FeatureError, LeakError
+from flightline.core.lineage import digest_of, features_digest
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.data.contract import check_dataset
+from flightline.problem.features import FEATURE_TABLES, examples
+from flightline.problem.raw_tables import CONTRACTS
+from flightline.problem.request_features import request_features, request_keys
+from pipelines.common.artifacts import FeatureTables, TrainingSet
+from pipelines.common.progress import Stage
+from pipelines.common.task_cache import by_key
+
+CONTRACT_CODE = ("data/contract.py", "problem/raw_tables.py", "adapters/raw_files.py")
+FEATURE_CODE = (
+    "problem/raw_tables.py",
+    "problem/availability.py",
+    "problem/features.py",
+    "data/rolling.py",
+    "data/timezones.py",
+    "data/leakage.py",
+    "adapters/duckdb_engine.py",
+)
+JOIN_CODE = ("problem/request_features.py", "adapters/feast/feature_store.py", "adapters/feast/asof_store.py")
+
+
+def validation_key(data_md5: str) -> str:
+    """Name what a validation depends on."""
+    return digest_of(data_md5, source_text(CONTRACT_CODE))
+
+
+def features_key(data_md5: str, clock: datetime, problem: Problem) -> str:
+    """Name what the feature tables and the examples depend on."""
+    columns = (problem.label, problem.entity_keys, problem.request_columns, problem.slices)
+    times = (problem.prediction_horizon, problem.leak_test_moments)
+    return digest_of(data_md5, clock, columns, times, source_text(FEATURE_CODE))
+
+
+def training_set_key(settings: Settings, problem: Problem, tables: FeatureTables) -> str:
+    """Name what a training set depends on."""
+    store = (settings.feature_repo / feast_store.STORE_FILES[settings.profile]).read_text(encoding="utf-8")
+    declared = feast_store.describe_service(settings, problem.feature_service)
+    return digest_of(tables.key, declared, store, source_text(JOIN_CODE))
+
+
+def feature_definitions_digest(settings: Settings, problem: Problem) -> str:
+    """Hash the feature declarations and the code that computes them, for lineage."""
+    declared = feast_store.describe_service(settings, problem.feature_service)
+    return features_digest(declared, source_text((*FEATURE_CODE, "problem/request_features.py")))
+
+
+def feature_views_digest(settings: Settings, problem: Problem) -> str:
+    """Hash what the feature service means; the running service compares it with what is registered."""
+    return digest_of(feast_store.describe_service(settings, problem.feature_service))
+
+
+@task(cache_key_fn=by_key, persist_result=True)
+def validate(key: str, settings: Settings) -> dict[str, int]:
+    """Check every raw table against its contract."""
+    return check_dataset(raw_files.read_raw_files(settings.data_dir), CONTRACTS)
+
+
+@task(cache_key_fn=by_key, persist_result=True)
+def build_features(key: str, settings: Settings, problem: Problem, clock: datetime, progress: Stage) -> FeatureTables:
+    """Build the feature tables as of the clock, after they have passed the leak test."""
+    folder = settings.features_dir / key[:16]
+    with engine.connect(settings.threads) as connection:
+        groups = engine.build_groups(connection, engine.load_raw(connection, settings.data_dir, CONTRACTS), clock)
+        progress.note("raw tables read and put in UTC")
+        check_examples(examples(groups).columns, problem)
+        check_leaks(groups, problem)
+        progress.note("leak test passed")
+        rows = engine.write_feature_tables(
+            groups, FEATURE_TABLES, folder, lambda name, count: progress.note(f"{name} {count:,} rows")
+        )
+        known = engine.to_frame(examples(groups).order_by("event_timestamp", "example_id"))
+    (folder / "examples").mkdir()
+    known.to_parquet(folder / "examples" / "examples.parquet")
+    return FeatureTables(key, folder, rows, len(known))
+
+
+def check_examples(columns: Iterable[str], problem: Problem) -> None:
+    """Demand the columns of the examples that the problem names, or every problem has.
+
+    Raises
+    ------
+    FeatureError
+        Naming those that are not there.
+    """
+    of_any_problem = ("example_id", "event_timestamp", "outcome", "label_known_at")
+    named = (*problem.entity_keys, *problem.request_columns, *problem.slices, problem.label)
+    if absent := [name for name in dict.fromkeys((*of_any_problem, *named)) if name not in set(columns)]:
+        raise FeatureError(
+            f"the examples lack {', '.join(absent)}; every problem has {', '.join(of_any_problem)}, and the others are "
+            "named in src/flightline/problem/config.py: give them in features.examples, or correct the name"
+        )
+
+
+def check_leaks(groups: Mapping[str, ibis.Table], problem: Problem) -> None:
+    """Run the leak test on every feature table.
+
+    Raises
+    ------
+    LeakError
+        Naming table, moment, rows and a sample.
+    """
+    leaks = engine.find_leaks(groups, FEATURE_TABLES, engine.moments_inside(groups, problem.leak_test_moments))
+    if leaks:
+        found = "\n".join(f"  {leak}" for leak in leaks)
+        raise LeakError(
+            f"{len(leaks)} leak(s): a feature uses what was not yet known; no feature was written.\n{found}\n"
+            "Stamp the row with the moment its last input becomes known (problem/availability.py says when)."
+        )
+
+
+@task(cache_policy=NO_CACHE)
+def apply_features(settings: Settings, tables: FeatureTables) -> list[str]:
+    """Point Feast's sources at this version of the tables, and register the declarations."""
+    feast_store.check_sources(settings, tables.folder)
+    feast_store.activate(settings, tables.folder)
+    return feast_store.apply(settings)
+
+
+def features_as_of(settings: Settings, problem: Problem, examples: pd.DataFrame) -> pd.DataFrame:
+    """Give the model's input for each example as of its `event_timestamp`, in their order and with their index."""
+    # Request features see what a request holds, and so never the label.
+    requests = examples[[*problem.entity_keys, *problem.request_columns]]
+    keyed = examples.assign(**request_keys(requests))
+    joined = feast_store.join_features(settings, problem.feature_service, keyed)
+    return joined.assign(**request_features(requests))
+
+
+@task(cache_key_fn=by_key, persist_result=True)
+def join_training_set(key: str, settings: Settings, problem: Problem, tables: FeatureTables) -> TrainingSet:
+    """Join every labelled example with its features as of its prediction time."""
+    known = pd.read_parquet(tables.examples_file)
+    labelled = known[known[problem.label].notna()].reset_index(drop=True)
+    outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
+    features = features_as_of(settings, problem, labelled)
+    folder = settings.state_dir / "training_sets" / key[:16]
+    write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})
+    return TrainingSet(key, folder, len(labelled), features.shape[1], {str(k): int(v) for k, v in outcomes.items()})
+
+
+def write_folder(folder: Path, frames: dict[str, pd.DataFrame]) -> None:
+    """Write frames as parquet into a folder that appears only when all of them are whole."""
+    unfinished = folder.with_name(f"{folder.name}.unfinished-{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for name, frame in frames.items():
+        frame.to_parquet(unfinished / name)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+
+
+@task(cache_policy=NO_CACHE)
+def materialise(settings: Settings, clock: datetime) -> dict[str, int]:
+    """Load the newest feature values as of the clock into the online store."""
+    return feast_store.materialise(settings, clock)

@@ -1,0 +1,300 @@
+"""Tasks from a training set to a model version: fit, evaluate, register."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import parallel_config
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from sklearn.pipeline import Pipeline
+
+from flightline.adapters.mlflow import registry
+from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
+from flightline.adapters.plots.evaluation_plots import draw_evaluation
+from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
+from flightline.adapters.provenance import source_text
+from flightline.core.lineage import Lineage, canonical_json, digest_of
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.evaluation.explanation import partial_dependence, permutation_importance, sample_positions
+from flightline.evaluation.losses import row_losses
+from flightline.evaluation.metrics import Evaluation, evaluate, primary_loss
+from flightline.inference.predict import METHODS, predict
+from flightline.promotion.evidence import Judgement, collect_judgement
+from flightline.training.fit import TrainingParameters, fit, fit_pipeline
+from flightline.training.row_checks import as_target, check_categories, feature_columns
+from flightline.training.splits import split
+from flightline.training.zoo import baseline_of
+from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
+from pipelines.common.task_cache import by_key
+from pipelines.steps.reference_predictions import write_probe
+from pipelines.steps.signing import signer_of_registration
+
+TRAINING_CODE = (
+    "training/zoo.py",
+    "training/preprocessing.py",
+    "training/fit.py",
+    "training/row_checks.py",
+    "training/early_stopping.py",
+    "training/calibration.py",
+    "inference/predict.py",
+    "evaluation/metrics.py",
+    "training/splits.py",
+    "adapters/model_store/model_file.py",
+)
+EVALUATION_CODE = (
+    "evaluation/metrics.py",
+    "inference/predict.py",
+    "training/splits.py",
+    "evaluation/losses.py",
+    "promotion/evidence.py",
+    "evaluation/bootstrap.py",
+    "evaluation/explanation.py",
+    "adapters/plots/evaluation_plots.py",
+    "adapters/plots/explanation_plots.py",
+    "adapters/model_store/manifest.py",
+)
+EXPLAINED_FEATURES = 6
+JUDGEMENT_FILE, BASELINE_FILE = "judgement.json", "baseline_judgement.json"
+
+
+def model_key(training_set: TrainingSet, parameters: TrainingParameters, problem: Problem) -> str:
+    """Name what a fitted model depends on."""
+    told = (problem.task, problem.primary_metric, problem.windows, problem.thresholds.unseen_ceiling)
+    return digest_of(training_set.key, parameters, told, source_text(TRAINING_CODE))
+
+
+def evaluation_key(model: FittedFile, problem: Problem) -> str:
+    """Name what an evaluation depends on."""
+    return digest_of(model.key, problem.slices, problem.task, problem.primary_metric, source_text(EVALUATION_CODE))
+
+
+def _read(training_set: TrainingSet) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
+
+
+@task(cache_key_fn=by_key, persist_result=True)
+def fit_model(
+    key: str, settings: Settings, problem: Problem, parameters: TrainingParameters, training_set: TrainingSet
+) -> FittedFile:
+    """Choose settings on the validation window, refit on all before the test, write the file."""
+    examples, features = _read(training_set)
+    masks = split(examples, problem.windows)
+    check_categories(features[masks["refit"]], features[masks["test"]], problem.thresholds.unseen_ceiling)
+    start = time.perf_counter()
+    label = examples[problem.label]
+    with parallel_config(backend="threading", n_jobs=settings.threads):
+        fitted = fit(parameters, features, label, masks, task=problem.task, metric=problem.primary_metric)
+    seconds = time.perf_counter() - start
+    file = settings.state_dir / "models" / key[:16] / MODEL_FILE
+    digest = save_model(fitted.pipeline, file)
+    rows = {name: int(mask.sum()) for name, mask in masks.items()}
+    learned_until = examples.loc[masks["refit"], "event_timestamp"].max().isoformat()
+    return FittedFile(
+        key=key,
+        file=file,
+        sha256=digest,
+        rows=rows,
+        chosen=dict(fitted.chosen),
+        validation_losses=dict(fitted.validation_losses),
+        validation_loss=fitted.validation_loss,
+        calibration=fitted.calibration,
+        calibration_losses=dict(fitted.calibration_losses),
+        learned_until=learned_until,
+        seconds=seconds,
+    )
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The test rows: their examples, and their features row by row."""
+
+    examples: pd.DataFrame
+    features: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model's predictions of the test rows, and what they came to."""
+
+    evaluation: Evaluation
+    judgement: Judgement
+    label: pd.Series
+    prediction: np.ndarray
+
+
+def read_held_out(problem: Problem, training_set: TrainingSet) -> HeldOut:
+    """Read the rows of the test window."""
+    examples, features = _read(training_set)
+    test = split(examples, problem.windows)["test"]
+    return HeldOut(examples[test], features[test])
+
+
+def predict_with(model: Pipeline, problem: Problem, features: pd.DataFrame) -> np.ndarray:
+    """Predict with the columns the model takes, whatever else the frame holds."""
+    return predict(problem.task, model, features[list(model.feature_names_in_)])
+
+
+def judge(problem: Problem, model: Pipeline, rows: HeldOut) -> Judged:
+    """Evaluate a model on rows it has not seen."""
+    examples, slice_by = rows.examples, rows.examples[list(problem.slices)]
+    prediction = predict_with(model, problem, rows.features)
+    label = examples[problem.label].astype(float)
+    evaluation = evaluate(problem.task, examples["example_id"], label, prediction, slice_by)
+    judgement = collect_judgement(
+        evaluation.metrics,
+        evaluation.rows_digest,
+        row_losses(problem.task, problem.primary_metric, label.to_numpy(), prediction),
+        prediction,
+        examples["event_timestamp"],
+        slice_by,
+    )
+    return Judged(evaluation, judgement, label, prediction)
+
+
+@task(cache_key_fn=by_key, persist_result=True)
+def evaluate_model(
+    key: str, settings: Settings, problem: Problem, model: FittedFile, training_set: TrainingSet
+) -> EvaluationFile:
+    """Judge the model and the baseline on the test window, and draw what a person should see."""
+    rows = read_held_out(problem, training_set)
+    judged = judge(problem, load_model(model.file, model.sha256), rows)
+    baseline = judge(problem, baseline_model(problem, training_set), rows)
+    evaluation = judged.evaluation
+    folder = settings.state_dir / "evaluations" / key[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_evaluation(
+        problem.task,
+        folder,
+        judged.label.to_numpy(),
+        judged.prediction,
+        evaluation.calibration,
+        evaluation.slices,
+        problem.primary_metric,
+    )
+    evaluation.calibration.to_csv(folder / "calibration.csv", index=False)
+    evaluation.slices.to_csv(folder / "slices.csv", index=False)
+    for name, judgement in ((JUDGEMENT_FILE, judged.judgement), (BASELINE_FILE, baseline.judgement)):
+        (folder / name).write_text(json.dumps(asdict(judgement), default=str), encoding="utf-8")
+    write_probe(problem, folder, rows.examples, rows.features, judged.prediction)
+    explain(problem, model, rows, folder)
+    tried = {"settings": dict(model.validation_losses), "calibration": dict(model.calibration_losses)}
+    (folder / "validation.json").write_text(json.dumps(tried, indent=2), encoding="utf-8")
+    base = baseline.evaluation.metrics
+    return EvaluationFile(key, folder, evaluation.metrics, base, evaluation.rows, evaluation.rows_digest)
+
+
+def explain(problem: Problem, model: FittedFile, rows: HeldOut, folder: Path) -> None:
+    """Write what the model goes by: permutation importance and partial dependence on a sample of test rows."""
+    pipeline = load_model(model.file, model.sha256)
+    names = list(pipeline.feature_names_in_)
+    chosen = sample_positions(len(rows.features), len(names))
+    sample = rows.features.iloc[chosen][names].reset_index(drop=True)
+    label = rows.examples[problem.label].iloc[chosen].to_numpy(dtype=float)
+    ask = partial(predict, problem.task, pipeline)
+    importance = permutation_importance(ask, sample, label, primary_loss(problem.task, problem.primary_metric))
+    dependence = partial_dependence(ask, sample, importance["feature"].head(EXPLAINED_FEATURES).tolist())
+    importance.to_csv(folder / "importance.csv", index=False)
+    dependence.to_csv(folder / "partial_dependence.csv", index=False)
+    draw_importance(folder / "importance.png", importance, problem.primary_metric, len(sample))
+    if len(dependence):
+        draw_dependence(folder / "partial_dependence.png", dependence)
+
+
+def baseline_model(problem: Problem, training_set: TrainingSet) -> Pipeline:
+    """Fit what a model has to beat on the rows before the test window."""
+    examples, features = _read(training_set)
+    before = split(examples, problem.windows)["refit"]
+    target = as_target(problem.task, examples.loc[before, problem.label])
+    return fit_pipeline(baseline_of(problem.task), feature_columns(features), 0, {}, features[before], target)
+
+
+@task(cache_policy=NO_CACHE)
+def register_model(
+    settings: Settings,
+    problem: Problem,
+    parameters: TrainingParameters,
+    lineage: Lineage,
+    training_set: TrainingSet,
+    model: FittedFile,
+    evaluation: EvaluationFile,
+) -> Registered:
+    """Log the run, make a model version of it and point `challenger` at it.
+
+    The same model on the same data, evaluation and lineage is not registered twice; a version
+    from before a tag was introduced is given it.
+    """
+    identity = digest_of(evaluation.key, lineage)
+    tags = lineage.as_tags() | {"feature_service": problem.feature_service}
+    tags |= {"learned_until": model.learned_until, "training_set": training_set.key}
+    tags |= {"feature_views_sha256": lineage.feature_views_sha256}
+    existing = registry.find_version(settings, problem.model_name, {"identity": identity})
+    if existing is not None:
+        missing = {name: value for name, value in tags.items() if name not in existing.tags}
+        registry.tag_version(settings, problem.model_name, existing.version, missing)
+        registry.set_challenger(settings, problem.model_name, existing.version)
+        return Registered(str(existing.version), str(existing.run_id), existing.tags["model_sha256"])
+    complete = signer_of_registration(settings, problem)  # first of all: without a key nothing is logged
+    run_id, model_id, digest = registry.log_run(
+        settings,
+        problem.model_name,
+        parameters.model,
+        _contents(problem, parameters, lineage.as_tags(), training_set, model, evaluation),
+    )
+    tags |= {"identity": identity, "model_sha256": digest}
+    version = registry.register(settings, problem.model_name, run_id, model_id, tags, complete)
+    return Registered(version, run_id, digest)
+
+
+def logged_parameters(problem: Problem, parameters: TrainingParameters, model: FittedFile) -> dict[str, object]:
+    """Give what was to be learned and what was chosen, as MLflow shows it."""
+    chosen = {f"chosen.{name}": value for name, value in model.chosen.items()}
+    rows = {f"rows.{name}": count for name, count in model.rows.items()}
+    windows = {f"window.{name}": str(getattr(problem.windows, name)) for name in ("fit", "validation", "test")}
+    learned = {
+        name: canonical_json(value) if isinstance(value, tuple) else value for name, value in vars(parameters).items()
+    }
+    return {**learned, **chosen, "calibration": model.calibration, **rows, **windows}
+
+
+def logged_metrics(problem: Problem, model: FittedFile, evaluation: EvaluationFile) -> dict[str, float]:
+    """Give every metric of a run: on the test window, of the baseline, and on the validation window."""
+    return (
+        {f"test_{name}": value for name, value in evaluation.metrics.items()}
+        | {f"baseline_{name}": value for name, value in evaluation.baseline_metrics.items()}
+        | {f"validation_{problem.primary_metric}": model.validation_loss, "fit_seconds": model.seconds}
+    )
+
+
+def _contents(
+    problem: Problem,
+    parameters: TrainingParameters,
+    tags: dict[str, str],
+    training_set: TrainingSet,
+    model: FittedFile,
+    evaluation: EvaluationFile,
+) -> registry.RunContents:
+    _, features = _read(training_set)
+    return registry.RunContents(
+        parameters=logged_parameters(problem, parameters, model),
+        metrics=logged_metrics(problem, model, evaluation),
+        tags=tags,
+        pipeline=load_model(model.file, model.sha256),
+        method=METHODS[problem.task],
+        features=_rows_with_missing_values(features),
+        data_name=f"{problem.feature_service} training set",
+        data_source=f"data.dvc@{tags['lineage.data_md5']}",
+        data_digest=training_set.key,
+        artifacts=evaluation.folder,
+    )
+
+
+def _rows_with_missing_values(features: pd.DataFrame, rows: int = 200) -> pd.DataFrame:
+    # A signature inferred from rows without missing values would refuse them later.
+    with_missing = features[features.isna().any(axis=1)]
+    return pd.concat([with_missing.head(rows), features.head(rows)])

@@ -1,0 +1,55 @@
+"""A few test rows with the model's answers, registered with it, for whoever loads it to ask again."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter, ValidationError
+
+from flightline.adapters.model_store.manifest import ProbeRow
+from flightline.core.errors import RegistryError
+from flightline.core.problem_spec import Problem
+from flightline.promotion.evidence import probe_positions
+
+PROBE_FILE = "probe.json"
+_ROWS = TypeAdapter(tuple[ProbeRow, ...])
+
+
+def write_probe(
+    problem: Problem, folder: Path, examples: pd.DataFrame, features: pd.DataFrame, prediction: np.ndarray
+) -> None:
+    """Write requests, features and answers of rows spread evenly over the test window."""
+    chosen = probe_positions(len(examples))
+    requests = examples.iloc[chosen][[*problem.entity_keys, *problem.request_columns]]
+    rows = [
+        ProbeRow(request=request, features=given, prediction=float(answer))
+        for request, given, answer in zip(
+            _plain(requests), _plain(features.iloc[chosen]), prediction[chosen], strict=True
+        )
+    ]
+    (folder / PROBE_FILE).write_bytes(_ROWS.dump_json(tuple(rows)))
+
+
+def read_probe(text: str) -> tuple[ProbeRow, ...]:
+    """Read what `write_probe` wrote.
+
+    Raises
+    ------
+    RegistryError
+        If it is something else, or holds no row.
+    """
+    try:
+        rows = _ROWS.validate_json(text)
+    except ValidationError as err:
+        raise RegistryError(f"{PROBE_FILE} of the run is not as it was written; train the model again") from err
+    if not rows:
+        raise RegistryError(f"{PROBE_FILE} of the run holds no row; train the model again")
+    return rows
+
+
+def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give rows in values that JSON has: missing ones as None, moments as ISO 8601 text."""
+    as_text = {name: frame[name].map(lambda moment: moment.isoformat()) for name in frame.select_dtypes("datetimetz")}
+    plain = frame.assign(**as_text).astype(object)
+    return plain.where(plain.notna(), None).to_dict("records")

@@ -1,0 +1,228 @@
+"""Signs model versions and delivers them: `python -m pipelines.steps.signing sign | key`.
+
+A registration signs by itself. The command is for versions from before there were signatures
+and for a new key; without a name it only shows what it would sign.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.signed_artifacts import deliver, store_papers
+from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest
+from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, load_model
+from flightline.adapters.model_store.served_model import (
+    ServedModel,
+    check_problem,
+    load_delivered,
+    write_served_model,
+)
+from flightline.adapters.model_store.signatures import REGISTRATION, SIGNATURE_FILE, SignedVersion, sign_files
+from flightline.adapters.model_store.signing_keys import open_signer, public_text, read_trusted_keys
+from flightline.core.errors import RegistryError, SignatureError
+from flightline.core.problem_spec import Problem
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from flightline.promotion.model_sbom import ModelDescription, TrainedOn, model_bom
+from pipelines.common.command_line import run_command
+from pipelines.steps.reference_predictions import PROBE_FILE, read_probe
+
+BOM_FILE = "model.cdx.json"
+REQUIREMENTS_FILE = "requirements.txt"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A version as the registry has it now: what would be signed."""
+
+    manifest: ModelManifest
+    bom: dict[str, object]
+    signed: SignedVersion
+
+
+def look_at(settings: Settings, problem: Problem, found: registry.ModelVersion, by: str, why: str) -> Looked:
+    """Load a version's model file, and collect what a signature would say.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is not the registered one, or holds an untrusted type.
+    RegistryError
+        If it was registered without what the service needs.
+    """
+    looked = collect(settings, problem, found, by, why)
+    load_model(registry.download_model(settings, found), looked.manifest.sha256)
+    return looked
+
+
+def collect(settings: Settings, problem: Problem, found: registry.ModelVersion, by: str, why: str) -> Looked:
+    """Collect what a signature of a version would say."""
+    manifest = _manifest(settings, problem, found)
+    requirements = registry.download_model(settings, found).with_name(REQUIREMENTS_FILE)
+    lineage = {name: value for name, value in found.tags.items() if name.startswith("lineage.")}
+    signed = SignedVersion(
+        model=manifest.name,
+        version=manifest.version,
+        run_id=manifest.run_id,
+        training=lineage | {"training_set": found.tags.get("training_set", "unknown")},
+        signed_by=by,
+        reason=why,
+    )
+    return Looked(manifest, _bom(settings, problem, found, manifest, requirements), signed)
+
+
+def sign_version(settings: Settings, problem: Problem, found: registry.ModelVersion) -> None:
+    """Sign a version that this process is registering; raises as `look_at` and `open_signer`."""
+    sign(settings, found, look_at(settings, problem, found, REGISTRATION, ""))
+
+
+def signer_of_registration(settings: Settings, problem: Problem) -> "partial[None]":
+    """Give what completes a registration with its signature, after making sure that there is a key."""
+    open_signer(settings)
+    return partial(sign_version, settings, problem)
+
+
+def sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> None:
+    """Sign what was collected, and keep it with the version."""
+    with TemporaryDirectory(prefix="papers-") as temporary:
+        folder = Path(temporary)
+        texts = {
+            MANIFEST_FILE: looked.manifest.model_dump_json(indent=2),
+            BOM_FILE: json.dumps(looked.bom, indent=2),
+        }
+        for name, text in texts.items():
+            (folder / name).write_text(text + "\n", encoding="utf-8")
+        digests = {name: digest_of_file(folder / name) for name in texts} | {MODEL_FILE: looked.manifest.sha256}
+        (folder / SIGNATURE_FILE).write_bytes(sign_files(open_signer(settings), looked.signed, digests))
+        store_papers(settings, found, folder)
+
+
+def _manifest(settings: Settings, problem: Problem, found: registry.ModelVersion) -> ModelManifest:
+    absent = [tag for tag in ("model_sha256", "feature_service", "feature_views_sha256") if tag not in found.tags]
+    if absent:
+        raise RegistryError(
+            f"version {found.version} was registered without {', '.join(absent)}; train it again with `make train`"
+        )
+    return ModelManifest(
+        name=problem.model_name,
+        version=str(found.version),
+        run_id=str(found.run_id),
+        sha256=found.tags["model_sha256"],
+        feature_service=found.tags["feature_service"],
+        feature_views_sha256=found.tags["feature_views_sha256"],
+        columns=registry.input_columns(settings, found),
+        probe=read_probe(registry.read_text(settings, found, f"evaluation/{PROBE_FILE}")),
+        registered_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+    )
+
+
+def _bom(
+    settings: Settings, problem: Problem, found: registry.ModelVersion, manifest: ModelManifest, requirements: Path
+) -> dict[str, object]:
+    pins = [line.split("==", 1) for line in requirements.read_text(encoding="utf-8").splitlines() if "==" in line]
+    tags = dict(found.tags)
+    described = ModelDescription(
+        name=manifest.name,
+        version=manifest.version,
+        run_id=manifest.run_id,
+        sha256=manifest.sha256,
+        registered_at=manifest.registered_at or datetime.now(UTC),
+        task=problem.task,
+        approach=registry.parameters_of_version(settings, found).get("model", "unknown"),
+        inputs=tuple(name for name, _ in manifest.columns),
+        metrics={
+            name: value
+            for name, value in registry.metrics_of_version(settings, found).items()
+            if name.startswith("test_")
+        },
+        lineage={name: value for name, value in tags.items() if name.startswith("lineage.")},
+    )
+    md5 = tags.get("lineage.data_md5", "0" * 32).removesuffix(".dir")
+    return model_bom(described, TrainedOn("data.dvc", md5), dict(pins))
+
+
+def deliver_version(settings: Settings, problem: Problem, found: registry.ModelVersion, folder: Path) -> None:
+    """Bring a version from the registry into a folder of served models, if it is what was signed.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not, is of another problem, or holds an untrusted type; the folder is then as before.
+    """
+    with TemporaryDirectory(prefix="delivered-") as temporary:
+        deliver(settings, found, Path(temporary))
+        keys = read_trusted_keys(settings)
+        manifest = load_delivered(Path(temporary), str(found.version), keys).manifest
+        _check_tags(found, manifest)
+        write_served_model(folder, str(found.version), Path(temporary), keys)
+
+
+def load_signed(settings: Settings, found: registry.ModelVersion) -> ServedModel:
+    """Load a version from the registry, if it is what was signed; raises as `deliver_version`."""
+    with TemporaryDirectory(prefix="delivered-") as temporary:
+        deliver(settings, found, Path(temporary))
+        return load_delivered(Path(temporary), str(found.version), read_trusted_keys(settings))
+
+
+def _check_tags(found: registry.ModelVersion, manifest: ModelManifest) -> None:
+    if found.tags.get("model_sha256") != manifest.sha256:
+        raise SignatureError(
+            f"version {found.version} has the tag model_sha256 {found.tags.get('model_sha256', 'none')[:16]}..., but "
+            f"{manifest.sha256[:16]}... was signed: the tag was changed; set it back, or promote another version"
+        )
+
+
+def sign_afterwards(settings: Settings, problem: Problem, version: str, by: str, why: str) -> None:
+    """Show what the registry has of a version, and sign it if a person and a reason are named."""
+    if bool(by.strip()) != bool(why.strip()):
+        raise SignatureError('say who signs and why: make sign VERSION=3 BY=ada WHY="registered before signatures"')
+    found = registry.get_version(settings, problem.model_name, version)
+    looked = look_at(settings, problem, found, f"person:{by.strip()}" if by else REGISTRATION, why.strip())
+    check_problem(looked.manifest)
+    metrics = registry.metrics_of_version(settings, found)
+    print(f"version {version} of {problem.model_name}, run {looked.manifest.run_id}")
+    print(f"  registered   {looked.manifest.registered_at:%Y-%m-%d %H:%M} UTC")
+    print(f"  model file   sha256 {looked.manifest.sha256}; it loads, and holds only types of the allow-list")
+    for name, value in sorted(looked.signed.training.items()):
+        print(f"  {name.removeprefix('lineage.'):<12} {value}")
+    for name in sorted(name for name in metrics if name.startswith("test_")):
+        print(f"  {name.removeprefix('test_'):<12} {metrics[name]:.5f} on the test window")
+    if not by:
+        print(f'not signed; if this is the model that was trained: make sign VERSION={version} BY=you WHY="..."')
+        return
+    sign(settings, found, looked)
+    registry.tag_version(
+        settings, problem.model_name, version, {"signed_by": looked.signed.signed_by, "signed_why": why}
+    )
+    print(f"signed by {by}: {why}; a running service takes it within seconds")
+
+
+def show_key(settings: Settings) -> None:
+    """Print the public key, after making the pair in the profile local if there is none."""
+    print(public_text(open_signer(settings)), end="")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("key", help="print the public key")
+    one = commands.add_parser("sign", help="show a version, and sign it if BY and WHY are given")
+    one.add_argument("--version", required=True)
+    one.add_argument("--by", default="", help="your name")
+    one.add_argument("--why", default="", help="the reason, in words")
+    options = parser.parse_args(arguments)
+    settings = Settings()
+    if options.command == "key":
+        return run_command(lambda: show_key(settings))
+    return run_command(lambda: sign_afterwards(settings, PROBLEM, options.version, options.by, options.why))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The table a training run ends with."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from flightline.core.problem_spec import Problem
+from flightline.evaluation.metrics import LOWER_IS_BETTER
+from flightline.promotion.gate import SLICE
+
+if TYPE_CHECKING:
+    from pipelines.training import TrainingResult
+
+
+def print_result(result: "TrainingResult", problem: Problem) -> None:
+    """Print data, windows, metrics beside baseline and champion, the verdict, and where to look."""
+    console = Console(highlight=False)
+    console.print(_summary(result, problem))
+    console.print(_metrics(result))
+    console.print(_checks(result))
+    console.print(f"[bold]{result.verdict.decision}[/bold]: {'; '.join(result.verdict.reasons)}", soft_wrap=True)
+    console.print("Next: make serve (answer requests), make status (what is live), make ui (the tools' pages)")
+
+
+def _summary(result: "TrainingResult", problem: Problem) -> Table:
+    table = Table(show_header=False, box=None)
+    rows = result.model.rows
+    windows = problem.windows
+    table.add_row("data version", str(result.data))
+    table.add_row("event clock", f"{result.clock:%Y-%m-%d %H:%M} UTC")
+    table.add_row("fit", f"{windows.fit}, {rows['fit']:,} rows")
+    table.add_row("validation", f"{windows.validation}, {rows['validation']:,} rows; refit on {rows['refit']:,}")
+    table.add_row("test", f"{windows.test.start:%Y-%m-%d} to the clock, {rows['test']:,} rows")
+    table.add_row("model version", f"{problem.model_name} {result.registered.version}")
+    return table
+
+
+def _metrics(result: "TrainingResult") -> Table:
+    table = Table(title="test window")
+    for heading in ("metric", "this model", "baseline", "champion before"):
+        table.add_column(heading, justify="left" if heading == "metric" else "right")
+    champion = result.champion.judgement.metrics if result.champion else {}
+    for name, value in result.evaluation.metrics.items():
+        better = "lower" if name in LOWER_IS_BETTER else "higher"
+        theirs = f"{champion[name]:.4f}" if name in champion else "none"
+        table.add_row(
+            f"{name} ({better} is better)", f"{value:.4f}", f"{result.evaluation.baseline_metrics[name]:.4f}", theirs
+        )
+    return table
+
+
+def _checks(result: "TrainingResult") -> Table:
+    table = Table(title="gate")
+    for heading in ("check", "value", "bound", "passed"):
+        table.add_column(heading, justify="left" if heading == "check" else "right")
+    checks = result.verdict.checks
+    in_slices = [check for check in checks if check.name.startswith(SLICE) and check.is_passed]
+    for check in checks:
+        if check not in in_slices:
+            is_passed = "yes" if check.is_passed else "no"
+            table.add_row(check.name, f"{check.value:.5g}", f"{check.bound:.5g}", is_passed)
+    if in_slices:
+        table.add_row(f"{len(in_slices)} slices not credibly worse", "", "", "yes")
+    return table

@@ -1,0 +1,1 @@
+"""Routes, their dependencies, errors as HTTP codes, and the OpenAPI document."""

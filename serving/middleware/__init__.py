@@ -1,0 +1,1 @@
+"""Around every request: keys, limits, sizes, request context."""

@@ -1,0 +1,151 @@
+"""Who may ask, and how often."""
+
+import ipaddress
+import math
+import time
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from flightline.core.errors import StartError
+from flightline.core.settings import Settings
+from serving.api.errors import refusal
+from serving.middleware.api_keys import KeyRing, read_keys
+from serving.telemetry.metrics import UNAUTHORISED, record_rate_limited
+
+# An orchestrator asks without a key.
+OPEN = frozenset({"/health/live", "/health/ready"})
+USUAL_PER_MINUTE = 6000
+LONGEST_KEY = 200
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only programs of this machine reach an address.
+
+    Examples
+    --------
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "")]
+    [True, True, True, False, False]
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def needs_key(settings: Settings) -> bool:
+    """Say whether requests need a key: everywhere but on loopback in the profile local."""
+    return settings.profile != "local" or not is_loopback(settings.serving.host)
+
+
+def check_start(settings: Settings) -> None:
+    """Refuse to serve where keys are needed and there is none.
+
+    Raises
+    ------
+    StartError
+        With the remedy.
+    """
+    if not needs_key(settings) or settings.serving.api_keys or read_keys(settings.api_keys_file):
+        return
+    raise StartError(
+        f"got host {settings.serving.host} in the profile {settings.profile} and no API key; expected one there: "
+        "issue it with `make api-key NAME=team`, or set FLIGHTLINE_SERVING__API_KEYS to a JSON object of names and "
+        "sha256 digests. Without a key the service runs on 127.0.0.1 in the profile local only"
+    )
+
+
+class RateLimit:
+    """So many a minute for each name, in this process, in a window that slides.
+
+    Parameters
+    ----------
+    per_minute
+        0 for no limit.
+    """
+
+    def __init__(self, per_minute: int):
+        self._item = RateLimitItemPerMinute(per_minute) if per_minute else None
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    def wait_seconds(self, name: str) -> int:
+        """Count one; 0 if it is within the limit, else in how many seconds to come again."""
+        if self._item is None or self._limiter.hit(self._item, name):
+            return 0
+        reset = self._limiter.get_window_stats(self._item, name).reset_time
+        return max(1, math.ceil(reset - time.time()))
+
+
+class Access:
+    """Let requests with a valid key through, each key so often a minute.
+
+    Without keys (see `needs_key`) it lets through what comes by loopback, so that a service that
+    some other program binds elsewhere does not stand open.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings):
+        self.app = app
+        self._keys = KeyRing.of(settings) if needs_key(settings) else None
+        usual = USUAL_PER_MINUTE if self._keys else 0
+        limit = settings.serving.requests_per_minute
+        self._limit = RateLimit(usual if limit is None else limit)
+        self._failures = RateLimit(settings.serving.failed_keys_per_minute)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 401 or 429."""
+        if scope["type"] != "http" or scope["path"] in OPEN:
+            await self.app(scope, receive, send)
+            return
+        name = self._caller(scope)
+        if name is None:
+            await self._refuse(scope, receive, send)
+            return
+        scope["caller"] = name
+        if wait := self._limit.wait_seconds(name):
+            record_rate_limited("requests")
+            answer = refusal(429, "too many requests; come again later", {"Retry-After": str(wait)})
+            await answer(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _caller(self, scope: Scope) -> str | None:
+        if self._keys is None:
+            return _client(scope) if _came_by_loopback(scope) else None
+        key = _presented(scope)
+        return self._keys.find(key) if key else None
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        UNAUTHORISED.inc()
+        if self._keys is None:
+            answer = refusal(403, "this service has no keys, so it answers on 127.0.0.1 only")
+        elif wait := self._failures.wait_seconds(_client(scope)):
+            record_rate_limited("wrong_keys")
+            answer = refusal(429, "too many requests without a valid key", {"Retry-After": str(wait)})
+        else:
+            error = "expected the header `Authorization: Bearer <key>` with a valid API key"
+            answer = refusal(401, error, {"WWW-Authenticate": "Bearer"})
+        await answer(scope, receive, send)
+
+
+def _presented(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            kind, _, key = value.decode("latin-1").partition(" ")
+            return key.strip()[:LONGEST_KEY] if kind.lower() == "bearer" else None
+        if name == b"x-api-key":
+            return value.decode("latin-1")[:LONGEST_KEY]
+    return None
+
+
+def _client(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else "-"
+
+
+def _came_by_loopback(scope: Scope) -> bool:
+    """Say whether the connection ends on loopback, on no network at all, or in a test's client."""
+    host = scope["server"][0] if scope.get("server") else "localhost"
+    return host == "testserver" or host.startswith("/") or is_loopback(host)

@@ -1,0 +1,135 @@
+"""What uvicorn leaves unbounded: connections, and the size and duration of a request's head."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from functools import cache
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from flightline.core.settings import Settings
+
+_REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
+
+@dataclass(frozen=True)
+class ConnectionBounds:
+    """What a connection may take; the numbers are those of `ServingSettings`."""
+
+    max_connections: int = 1000
+    max_header_bytes: int = 16_384
+    head_seconds: float = 10
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Uvicorn's HTTP, with bounds on what comes before a request is one.
+
+    Uvicorn makes one for each connection and is given the class by name, because it starts its
+    workers by pickling; so the bounds are the class's, set by `bound_connections`.
+    """
+
+    bounds = ConnectionBounds()
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _is_in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection if there is room."""
+        super().connection_made(transport)
+        if len(self.connections) > self.bounds.max_connections:
+            self._refuse(503, "too many connections; try again")
+            return
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and judge a head that is not whole yet by its size."""
+        if self.transport.is_closing():
+            return
+        if self._is_in_head:
+            self._start_timer()
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._is_in_head and self._head_bytes > self.bounds.max_header_bytes:
+            self._refuse_large_head()
+
+    def on_headers_complete(self) -> None:
+        """Go on to the request, if its head is within the bound."""
+        self._stop_timer()
+        self._is_in_head, self._head_bytes = False, 0
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self.bounds.max_header_bytes:
+            self._refuse_large_head()
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body, unless the request was refused."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for the next head."""
+        self._is_in_head = True
+        if not self.transport.is_closing():
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP in this service's own shape."""
+        self._refuse(400, "this is not HTTP")
+
+    def _start_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.bounds.head_seconds, self._on_slow_head)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _on_slow_head(self) -> None:
+        self._head_timer = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._start_timer()  # an earlier request of this connection is being answered
+            return
+        self._refuse(408, f"the head did not arrive within {self.bounds.head_seconds:g} s")
+
+    def _refuse_large_head(self) -> None:
+        self._refuse(431, f"the head is larger than {self.bounds.max_header_bytes} bytes")
+
+    def _refuse(self, status: int, error: str) -> None:
+        self._stop_timer()
+        if not self.transport.is_closing():
+            self.transport.write(_answer(status, error))
+            self.transport.close()
+
+
+def bound_connections(settings: Settings) -> None:
+    """Give the connections of this process the bounds of the settings."""
+    serving = settings.serving
+    BoundedHttp.bounds = ConnectionBounds(serving.max_connections, serving.max_header_bytes, serving.head_seconds)
+
+
+@cache
+def _answer(status: int, error: str) -> bytes:
+    body = json.dumps({"error": error})
+    lines = [
+        f"HTTP/1.1 {status} {_REASONS[status]}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        "cache-control: no-store",
+        "x-content-type-options: nosniff",
+        "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+        *(["retry-after: 1"] if status == 503 else []),
+    ]
+    return "\r\n".join([*lines, "", body]).encode()

@@ -1,0 +1,1 @@
+"""From checked requests to logged predictions, and how a model comes in."""

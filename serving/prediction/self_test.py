@@ -1,0 +1,107 @@
+"""What a model must do before it serves: answer the example, and give again the answers it was registered with."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from flightline.adapters.model_store.manifest import ModelManifest, ProbeRow
+from flightline.core.errors import ModelFileError
+from flightline.problem.api_schema import EXAMPLE, Instance, prediction_time_of
+from flightline.problem.request_features import request_features
+from serving.prediction.predictor import Predictor, columns_of, prediction_of
+
+TOLERANCE = 1e-9  # a sum in another order, on another processor
+
+
+def rehearse(predictor: Predictor) -> None:
+    """Refuse a model that would not serve as it was meant to.
+
+    Raises
+    ------
+    ModelFileError
+        If its features are defined otherwise here, it cannot predict the example of
+        `api_schema.py`, or answers a row of its probe otherwise than when it was registered.
+    FeatureError
+        If the feature store cannot be read.
+    """
+    manifest = predictor.model.manifest
+    here = predictor.features.definitions_sha256
+    if manifest.feature_views_sha256 not in ("", here):
+        raise ModelFileError(
+            f"version {manifest.version} was trained on feature views that mean something else than those registered "
+            f"here (digest {manifest.feature_views_sha256[:12]}, here {here[:12]}): a ttl, a key or a feature has "
+            "changed; train a model on today's definitions"
+        )
+    try:
+        _answer_example(predictor)
+        _answer_probe(predictor)
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError) as err:
+        raise ModelFileError(
+            f"version {manifest.version} cannot predict the example of api_schema.py "
+            f"({type(err).__name__}); train a model on today's features"
+        ) from err
+
+
+def _answer_example(predictor: Predictor) -> None:
+    try:
+        instance = Instance.model_validate(EXAMPLE)
+        clock = prediction_time_of(instance)
+        for answered in predictor.predict([instance], clock):
+            prediction_of(instance, answered, clock, "")
+    except ValidationError as err:
+        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in err.errors()[:3])
+        raise ModelFileError(
+            f"api_schema.py and config.py of problem/ do not agree ({wrong}): EXAMPLE must be an Instance, "
+            "and a Prediction must take the label"
+        ) from err
+
+
+def _answer_probe(predictor: Predictor) -> None:
+    manifest = predictor.model.manifest
+    if not manifest.probe:
+        return
+    _check_request_features(manifest)
+    # One at a time, as most requests come: many at once go another way (`merged_trees`).
+    got = [predictor.score([row.features])[0].value for row in manifest.probe]
+    expected = [row.prediction for row in manifest.probe]
+    if not np.allclose(got, expected, rtol=TOLERANCE, atol=TOLERANCE):
+        worst = int(np.argmax(np.abs(np.subtract(got, expected))))
+        raise ModelFileError(
+            f"version {manifest.version} answers {got[worst]!r} to a row for which it answered {expected[worst]!r} "
+            "when it was registered: the libraries here are not those it was trained with; serve it from the lock "
+            "it was trained with, or train it again"
+        )
+
+
+def _check_request_features(manifest: ModelManifest) -> None:
+    """Compute the request features of the probe again: training and service must not differ."""
+    instances = [_instance_of(manifest, row) for row in manifest.probe]
+    computed = request_features(columns_of(instances))
+    for name in (name for name, _ in manifest.columns if name in computed):
+        for row, value in zip(manifest.probe, computed[name].tolist(), strict=True):
+            if not _is_same(row.features.get(name), value):
+                raise ModelFileError(
+                    f"version {manifest.version} was trained with {name} = {row.features.get(name)!r} where "
+                    f"request_features.py here computes {value!r}; train a model with today's code"
+                )
+
+
+def _instance_of(manifest: ModelManifest, row: ProbeRow) -> Instance:
+    try:
+        return Instance.model_validate(row.request)
+    except ValidationError as err:
+        fault = err.errors()[0]
+        raise ModelFileError(
+            f"src/flightline/problem/api_schema.py refuses a row that version {manifest.version} was tested on "
+            f"({'.'.join(map(str, fault['loc']))}: {fault['msg']}); make Instance take what the data holds"
+        ) from err
+
+
+def _is_same(recorded: object, computed: object) -> bool:
+    if recorded is None or pd.isna(computed):
+        return recorded is None and bool(pd.isna(computed))
+    if isinstance(recorded, str):
+        return recorded == computed
+    return math.isclose(float(recorded), float(computed), rel_tol=TOLERANCE)  # type: ignore[arg-type]

@@ -1,0 +1,64 @@
+"""How the service's processes start, whoever starts them."""
+
+import math
+import signal
+import sys
+from typing import Any
+
+from fastapi import FastAPI
+
+from flightline.core.settings import Settings
+from serving.middleware.auth import Access
+from serving.middleware.body_size import BodyLimit
+from serving.middleware.concurrency import Bounds
+from serving.middleware.http_protocol import bound_connections
+from serving.middleware.request_context import Envelope
+from serving.telemetry.logs import configure_logs
+
+WORKER_START_SECONDS = 60
+
+
+def end_cleanly_on_sigterm() -> None:
+    """Make SIGTERM an ordinary end of this process, with exit code 0 and all that comes after `with`.
+
+    Uvicorn puts its own handler before it while it serves, and calls this one when it has finished.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+
+def prepare_worker(settings: Settings) -> None:
+    """Set up what each process of the service needs before it makes its application."""
+    configure_logs(settings)
+    bound_connections(settings)
+
+
+def add_safeguards(app: FastAPI, settings: Settings) -> None:
+    """Put all middleware around the application, the outermost last."""
+    app.add_middleware(BodyLimit, max_bytes=settings.serving.max_body_bytes)
+    app.add_middleware(Access, settings=settings)
+    app.add_middleware(Bounds, settings=settings)
+    app.add_middleware(Envelope, settings=settings)
+
+
+def server_options(settings: Settings) -> dict[str, Any]:
+    """Give uvicorn's options, but for the application and the number of workers.
+
+    A worker told to stop finishes what it took: it waits longer than any request may take.
+    """
+    serving = settings.serving
+    return {
+        "host": serving.host,
+        "port": serving.port,
+        "http": "serving.middleware.http_protocol:BoundedHttp",
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,  # ours: serving/telemetry/logs.py
+        "access_log": False,  # costs a fifth of the throughput
+        "server_header": False,
+        "proxy_headers": bool(serving.trusted_proxies),
+        "forwarded_allow_ips": serving.trusted_proxies,
+        # Until a worker has imported what it needs it answers no ping, and a busy machine is slow at that.
+        "timeout_worker_healthcheck": WORKER_START_SECONDS,
+        "timeout_keep_alive": serving.keep_alive_seconds,
+        "timeout_graceful_shutdown": math.ceil(serving.body_seconds + serving.request_seconds) + 1,
+    }

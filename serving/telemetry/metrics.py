@@ -1,0 +1,317 @@
+"""What Prometheus is told: every metric, and the functions that count.
+
+Where `metrics_folder.shared_metrics` was entered, all processes of the service write to one
+folder, and any worker answers for all; elsewhere (tests) for itself. Gauges of a process that
+ended are dropped when they are next read.
+"""
+
+import os
+import time
+from collections import Counter as Tally
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from serving.telemetry.metrics_folder import VARIABLES, is_running
+
+# Read with prometheus_client's import: what is set later (Feast does) changes nothing any more.
+_FOLDER = os.environ.get(VARIABLES[0])
+_OWN = CollectorRegistry()
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+AGES_EVERY_SECONDS = 0.1
+BOUNDS = ("concurrent", "body", "time")
+LIMITS = ("requests", "wrong_keys")
+SIGNED_ROLES = ("champion", "challenger")
+CANARY_FAULTS = ("failed", "slow", "dropped", "refused")
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+_AGES = (_MINUTE, 10 * _MINUTE, _HOUR, 3 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY)
+
+REQUEST_SECONDS = Histogram(
+    "flightline_request_seconds", "Time to answer.", ["route", "status"], registry=_OWN, buckets=_SECONDS
+)
+ACTIVE = Gauge("flightline_requests_active", "Requests being answered.", registry=_OWN, multiprocess_mode="livesum")
+BUSY = Counter("flightline_busy", "Requests refused with 503 for want of room or time.", ["bound"], registry=_OWN)
+RATE_LIMITED = Counter("flightline_rate_limited", "Requests refused with 429.", ["why"], registry=_OWN)
+UNAUTHORISED = Counter("flightline_unauthorised", "Requests without a valid key.", registry=_OWN)
+ROWS = Counter("flightline_rows", "Rows answered, by door.", ["door"], registry=_OWN)
+PREDICTIONS = Counter("flightline_predictions", "Predictions made.", ["version", "role"], registry=_OWN)
+MISSING = Counter(
+    "flightline_features_missing", "Rows that lacked a feature, or a whole view.", ["feature", "reason"], registry=_OWN
+)
+FEATURE_AGE = Histogram(
+    "flightline_feature_age_seconds",
+    "Greatest age of a view among the rows of a request, of at most ten requests a second and worker.",
+    ["view"],
+    registry=_OWN,
+    buckets=_AGES,
+)
+# Sums, because every process that imports this, one that never predicts too, adds a zero.
+WORKERS = Gauge("flightline_workers", "Workers that run.", registry=_OWN, multiprocess_mode="livesum")
+WORKERS_READY = Gauge(
+    "flightline_workers_ready", "Workers that can predict.", registry=_OWN, multiprocess_mode="livesum"
+)
+MODEL_WORKERS = Gauge(
+    "flightline_model_workers",
+    "Workers that hold this version.",
+    ["role", "version"],
+    registry=_OWN,
+    multiprocess_mode="livesum",
+)
+MODEL_TIMESTAMP = Gauge(
+    "flightline_model_timestamp_seconds",
+    "When the model was registered; of workers that differ, the earlier.",
+    ["role"],
+    registry=_OWN,
+    multiprocess_mode="livemin",
+)
+MODELS_REFUSED = Counter("flightline_models_refused", "Delivered models that were refused.", registry=_OWN)
+MODEL_REFUSED = Gauge(
+    "flightline_model_refused", "1 while the newest model is refused.", registry=_OWN, multiprocess_mode="livemax"
+)
+SIGNATURES_REFUSED = Counter(
+    "flightline_signatures_refused",
+    "Looks at a delivered model that found its signature missing or wrong.",
+    ["role"],
+    registry=_OWN,
+)
+CANARY_FAULTS_COUNTED = Counter(
+    "flightline_canary_faults",
+    "Rows a challenger failed or was slow for, or was not asked for.",
+    ["reason"],
+    registry=_OWN,
+)
+CANARY_SECONDS = Histogram(
+    "flightline_canary_seconds", "Time of a challenger to predict, by request.", registry=_OWN, buckets=_SECONDS
+)
+LOG_SECONDS = Histogram(
+    "flightline_log_write_seconds", "Time to write predictions to the log.", registry=_OWN, buckets=_SECONDS
+)
+LOG_ROWS = Counter("flightline_log_rows", "Predictions written to the log.", registry=_OWN)
+LOG_FAILURES = Counter("flightline_log_failures", "Writes to the prediction log that failed.", registry=_OWN)
+LOG_LAG = Gauge(
+    "flightline_log_lag_seconds",
+    "How long a prediction has waited for the log.",
+    registry=_OWN,
+    multiprocess_mode="livemax",
+)
+
+
+@cache
+def _request(route: str, status: int) -> Histogram:
+    return REQUEST_SECONDS.labels(route, str(status))
+
+
+@cache
+def _child(counter: Counter, *labels: str) -> Counter:
+    return counter.labels(*labels)
+
+
+@cache
+def _age(view: str) -> Histogram:
+    return FEATURE_AGE.labels(view)
+
+
+def record_request(route: str, status: int, seconds: float) -> None:
+    """Count an answered request; `route` is a route's template, never what the client sent."""
+    _request(route, status).observe(seconds)
+
+
+def record_busy(bound: str) -> None:
+    """Count a request refused because a bound was reached: one of `BOUNDS`."""
+    _child(BUSY, bound).inc()
+
+
+def record_rate_limited(why: str) -> None:
+    """Count a 429, for one of `LIMITS`."""
+    _child(RATE_LIMITED, why).inc()
+
+
+def record_rows(door: str, count: int, version: str, role: str) -> None:
+    """Count predictions that are answers.
+
+    Parameters
+    ----------
+    door
+        The way they were asked for: predict or score.
+    count
+        Rows in the answer.
+    version, role
+        Of the model that made them.
+    """
+    _child(ROWS, door).inc(count)
+    record_prediction(version, role, count)
+
+
+def record_prediction(version: str, role: str, count: int = 1) -> None:
+    """Count predictions by the version that made them, and its role: champion, challenger or shadow."""
+    _child(PREDICTIONS, version, role).inc(count)
+
+
+def record_canary(reason: str, rows: int, seconds: float | None = None) -> None:
+    """Count what a challenger was asked.
+
+    Parameters
+    ----------
+    reason
+        What was wrong, one of `CANARY_FAULTS`; empty if nothing was.
+    seconds
+        It took, if it was asked.
+    """
+    if reason:
+        _child(CANARY_FAULTS_COUNTED, reason).inc(rows)
+    if seconds is not None:
+        CANARY_SECONDS.observe(seconds)
+
+
+class _Sampler:
+    """Says at most so often that it is time."""
+
+    def __init__(self, every_seconds: float):
+        self._every = every_seconds
+        self._next = 0.0
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._every
+        return True
+
+
+_ages_due = _Sampler(AGES_EVERY_SECONDS)
+
+
+def record_features(missing: Iterable[Mapping[str, str]], ages: Iterable[Mapping[str, float]]) -> None:
+    """Count what predictions could not use, and how old what they used was.
+
+    Parameters
+    ----------
+    missing
+        Of each row, why a feature or a view was missing.
+    ages
+        Of each row, the age in seconds of each view.
+    """
+    tally = Tally(item for row in missing for item in row.items())
+    for (feature, reason), count in tally.items():
+        _child(MISSING, feature, reason).inc(count)
+    # A view costs two microseconds, so under load not every request is measured.
+    if _ages_due.is_due():
+        greatest: dict[str, float] = {}
+        for row in ages:
+            for view, age in row.items():
+                greatest[view] = max(age, greatest.get(view, 0))
+        for view, age in greatest.items():
+            _age(view).observe(age)
+
+
+def begin_at_zero() -> None:
+    """Show counts whose labels are known before anything is counted: a rate needs a first value."""
+    for bound in BOUNDS:
+        _child(BUSY, bound).inc(0)
+    for why in LIMITS:
+        _child(RATE_LIMITED, why).inc(0)
+    for role in SIGNED_ROLES:
+        _child(SIGNATURES_REFUSED, role).inc(0)
+    for reason in CANARY_FAULTS:
+        _child(CANARY_FAULTS_COUNTED, reason).inc(0)
+
+
+_held: dict[str, str] = {}
+
+
+def set_served(role: str, version: str | None, since: datetime | None = None) -> None:
+    """Say which version this process holds in a role.
+
+    Parameters
+    ----------
+    role
+        champion, shadow or challenger.
+    version
+        None if it holds none any more.
+    since
+        When that version was registered, or loaded if that is not known.
+    """
+    if role in _held:
+        MODEL_WORKERS.labels(role, _held.pop(role)).set(0)
+    if version is not None:
+        _held[role] = version
+        MODEL_WORKERS.labels(role, version).set(1)
+    if since is not None:
+        MODEL_TIMESTAMP.labels(role).set(since.timestamp())
+
+
+def set_ready(is_ready: bool) -> None:
+    """Say whether this worker can predict; a process that is no worker does not call it."""
+    WORKERS.set(1)
+    WORKERS_READY.set(is_ready)
+
+
+def record_refused_model() -> None:
+    """Count a delivered model that was refused, and say so until `clear_refused_model`."""
+    MODELS_REFUSED.inc()
+    MODEL_REFUSED.set(1)
+
+
+def record_bad_signature(role: str) -> None:
+    """Count a model that was refused for its signature, as one of `SIGNED_ROLES`."""
+    _child(SIGNATURES_REFUSED, role).inc()
+
+
+def clear_refused_model() -> None:
+    """Say that the newest model is not refused (any more)."""
+    MODEL_REFUSED.set(0)
+
+
+def record_log_write(seconds: float, rows: int) -> None:
+    """Count a write to the prediction log that is durable."""
+    LOG_SECONDS.observe(seconds)
+    LOG_ROWS.inc(rows)
+
+
+def record_log_failure() -> None:
+    """Count a write to the prediction log that failed."""
+    LOG_FAILURES.inc()
+
+
+def set_log_lag(seconds: float) -> None:
+    """Say how long the first prediction that this process has not yet written has waited; 0 if none."""
+    LOG_LAG.set(seconds)
+
+
+def render() -> bytes:
+    """Write all metrics of all processes, as Prometheus reads them."""
+    if _FOLDER is None:
+        return generate_latest(_OWN)
+    _drop_ended(Path(_FOLDER))
+    registry = CollectorRegistry()
+    _WholeFiles(registry, path=_FOLDER)
+    return generate_latest(registry)
+
+
+class _WholeFiles(MultiProcessCollector):
+    """Leaves out files that a worker has just made, or was killed while making: they are empty, and cannot be read."""
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(file) for file in Path(self._path).glob("*.db") if _is_begun(file)]
+        return self.merge(files, accumulate=True)
+
+
+def _is_begun(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _drop_ended(folder: Path) -> None:
+    """Remove the gauges of processes that ended without a word; what they counted stays."""
+    for file in folder.glob("gauge_live*.db"):
+        pid = file.stem.rsplit("_", 1)[-1]
+        if pid.isdigit() and not is_running(int(pid)):
+            file.unlink(missing_ok=True)

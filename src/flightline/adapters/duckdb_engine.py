@@ -1,0 +1,229 @@
+"""DuckDB, the engine that runs the Ibis expressions of the core."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import ibis
+import pandas as pd
+
+from flightline.core.errors import FeatureError
+from flightline.data.contract import MISSING, TableContract
+from flightline.data.leakage import Leak, around, changed_rows
+from flightline.problem.availability import GROUPS, known_by, prepare
+
+TIMESTAMPS = ("event_timestamp", "created_timestamp")
+
+
+@contextmanager
+def connect(threads: int) -> Iterator[ibis.BaseBackend]:
+    """Open an in-memory DuckDB whose session time zone is UTC, whatever the machine's is."""
+    connection = ibis.duckdb.connect(threads=threads)
+    connection.raw_sql("SET TimeZone='UTC'")
+    try:
+        yield connection
+    finally:
+        connection.disconnect()
+
+
+def load_raw(
+    connection: ibis.BaseBackend, data_dir: Path, contracts: Mapping[str, TableContract]
+) -> dict[str, ibis.Table]:
+    """Load the raw tables, typed by their contracts; months of a table are read as one."""
+    return {name: _load_table(connection, data_dir, name, contract) for name, contract in contracts.items()}
+
+
+def _load_table(connection: ibis.BaseBackend, data_dir: Path, name: str, contract: TableContract) -> ibis.Table:
+    files = sorted((data_dir / name).glob("*.csv")) if contract.is_monthly else [data_dir / f"{name}.csv"]
+    types = {column: _engine_type(str(spec.dtype)) for column, spec in contract.schema.columns.items()}
+    table = connection.read_csv([str(file) for file in files], nullstr=MISSING, columns=types, header=True)
+    return connection.create_table(f"raw_{name}", table)
+
+
+def _engine_type(contract_type: str) -> str:
+    if contract_type.startswith("datetime64"):
+        return "TIMESTAMPTZ"
+    return {"Int64": "BIGINT", "Float64": "DOUBLE", "object": "VARCHAR"}[contract_type]
+
+
+def build_groups(
+    connection: ibis.BaseBackend, raw: Mapping[str, ibis.Table], clock: datetime | None = None
+) -> dict[str, ibis.Table]:
+    """Run the groups of `availability.py` and keep them as tables.
+
+    Parameters
+    ----------
+    clock
+        Leave out what became known after this moment (UTC-aware); None keeps all.
+
+    Raises
+    ------
+    FeatureError
+        If rows were lost or doubled between the raw tables and the prepared ones.
+    """
+    prepared = {name: connection.create_table(f"prepared_{name}", table) for name, table in prepare(raw).items()}
+    for name, table in prepared.items():
+        got, expected = table.count().execute(), raw[name].count().execute()
+        if got != expected:
+            raise FeatureError(
+                f"preparing {name} turned {expected} raw rows into {got}; a join in knowledge.prepare "
+                "loses or doubles rows (a time zone or key it does not know?)"
+            )
+    groups = {name: group(prepared) for name, group in GROUPS.items()}
+    known = groups if clock is None else known_by(groups, clock)
+    return {name: connection.create_table(name, table) for name, table in known.items()}
+
+
+def find_leaks(
+    groups: Mapping[str, ibis.Table],
+    feature_tables: Mapping[str, Callable[[Mapping[str, ibis.Table]], ibis.Table]],
+    moments: Sequence[datetime],
+    before: timedelta = timedelta(days=35),
+    after: timedelta = timedelta(days=3),
+) -> list[Leak]:
+    """Run the leak test of `leakage.py` on every feature table at every moment.
+
+    Parameters
+    ----------
+    groups
+        As `build_groups` gave them, with what became known after the moments.
+    moments
+        UTC-aware, well inside the data.
+    before, after
+        How much of what became known around a moment is looked at. `before` must reach back
+        further than anything is known ahead (schedules, 28 days): a table that joins an
+        event to what was planned has no row in a shorter one.
+
+    Returns
+    -------
+    list of Leak
+        One for each table and moment whose past changes; empty if nothing leaks.
+
+    Raises
+    ------
+    FeatureError
+        If a table has no row to compare at a moment: such a test would pass whatever leaks.
+    """
+    leaks = []
+    for moment in moments:
+        with_future = around(groups, moment, before, after)
+        known = known_by(with_future, moment)
+        for name, build in feature_tables.items():
+            _check_comparable(name, build(with_future), moment)
+            changed = changed_rows(build, with_future, known, moment)
+            rows = int(changed.count().execute())
+            if rows:
+                leaks.append(Leak(name, moment, rows, _sample(changed)))
+    return leaks
+
+
+def _check_comparable(name: str, table: ibis.Table, moment: datetime) -> None:
+    if not table.filter(table.event_timestamp <= ibis.literal(moment)).count().execute():
+        raise FeatureError(
+            f"the leak test has no row of {name} stamped at or before {moment:%Y-%m-%d %H:%M} UTC to compare; "
+            "choose leak_test_moments in src/flightline/problem/config.py well inside the data, "
+            "or let find_leaks look further back"
+        )
+
+
+def moments_inside(groups: Mapping[str, ibis.Table], moments: Sequence[datetime]) -> list[datetime]:
+    """Keep the moments that lie inside what every group covers, or take its middle if none does."""
+    spans = [
+        table.aggregate(low=table.known_at.min(), high=table.known_at.max()).to_pandas() for table in groups.values()
+    ]
+    known = [span.iloc[0] for span in spans if span["low"].notna().all()]
+    low, high = max(span["low"] for span in known), min(span["high"] for span in known)
+    margin = (high - low) / 10
+    inside = [moment for moment in moments if low + margin < moment < high - margin]
+    return inside or [(low + (high - low) / 2).to_pydatetime()]
+
+
+def _sample(rows: ibis.Table) -> str:
+    first = rows.order_by(rows.columns).limit(1).to_pandas().iloc[0]
+    return ", ".join(f"{name}={value}" for name, value in first.items())
+
+
+def in_order(table: ibis.Table) -> ibis.Table:
+    """Complete a feature table: creation timestamp, and rows ordered by key and time.
+
+    The values come from the data as of the moment they became known, so that is when the row
+    counts as created (docs/decisions/0003-corrected-months.md).
+    """
+    keys = [name for name, kind in table.schema().items() if name not in TIMESTAMPS and not kind.is_float64()]
+    features = [name for name, kind in table.schema().items() if kind.is_float64()]
+    completed = table.mutate(created_timestamp=table.event_timestamp)
+    return completed.select(*keys, *TIMESTAMPS, *features).order_by(*keys, "event_timestamp")
+
+
+def write_feature_tables(
+    groups: Mapping[str, ibis.Table],
+    feature_tables: Mapping[str, Callable[[Mapping[str, ibis.Table]], ibis.Table]],
+    target: Path,
+    report: Callable[[str, int], None] = lambda name, rows: None,
+) -> dict[str, int]:
+    """Compute every feature table and write it as parquet, all or nothing.
+
+    Parameters
+    ----------
+    target
+        The folder to make; it appears only when every table in it is whole.
+    report
+        Called with each table's name and rows as it is done.
+
+    Returns
+    -------
+    dict
+        Rows by table.
+    """
+    unfinished = target.with_name(f"{target.name}.unfinished-{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    rows = {}
+    try:
+        for name, build in feature_tables.items():
+            table = in_order(build(groups))
+            table.to_parquet(unfinished / f"{name}.parquet", compression="zstd")
+            rows[name] = check_unique(unfinished / f"{name}.parquet")
+            report(name, rows[name])
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.rename(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return rows
+
+
+def check_unique(file: Path) -> int:
+    """Count a feature table's rows, and refuse two of the same key, event and creation time.
+
+    Raises
+    ------
+    FeatureError
+        With the number of such rows.
+    """
+    table = ibis.duckdb.connect().read_parquet(file)
+    keys = [name for name, kind in table.schema().items() if not kind.is_float64()]
+    rows, distinct = table.count().execute(), table.select(keys).distinct().count().execute()
+    if rows != distinct:
+        raise FeatureError(
+            f"{file.stem} holds {rows - distinct} row(s) whose ({', '.join(keys)}) stands there already; "
+            "give one row for each key and moment (group_by and aggregate ties)"
+        )
+    return int(rows)
+
+
+def tables_digest(folder: Path) -> str:
+    """Hash the parquet files of a folder by name and content (sha256, hex)."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.parquet")):
+        digest.update(file.name.encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def to_frame(table: ibis.Table) -> pd.DataFrame:
+    """Run an expression into a pandas frame."""
+    return table.to_pandas()

@@ -1,0 +1,1 @@
+"""DVC (https://dvc.org/doc): versions of data/."""

@@ -1,0 +1,1 @@
+"""Feast (https://docs.feast.dev): feature declarations, point-in-time join, online store."""

@@ -1,0 +1,339 @@
+"""A Feast offline store whose point-in-time join is one DuckDB ASOF JOIN for each feature view.
+
+Why it exists. Feast's default store drops entity rows (feast issue 6787). Its duckdb store is
+right, but joins by inequality, numbers every candidate row by a string id, forgets the entity
+rows' order, and reads relative paths from the working directory although `feast apply` checks
+them against the repository. Feast takes a store of one's own by its import path:
+
+    offline_store:
+      type: flightline.adapters.feast.asof_store.AsofOfflineStore
+
+Only what Feast asks of an offline store may go in here; features are declared in `feature_repo/`.
+"""
+# ruff: noqa: S608  (every name in the SQL is ours or goes through _quote, every value is an integer)
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeGuard, cast
+
+import duckdb
+import ibis
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from feast import FeatureView, FileSource, OnDemandFeatureView, RepoConfig
+from feast.data_format import ParquetFormat
+from feast.data_source import DataSource
+from feast.infra.offline_stores import duckdb as feast_duckdb
+from feast.infra.offline_stores import ibis as feast_ibis
+from feast.infra.offline_stores import offline_utils
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.infra.registry.base_registry import BaseRegistry
+from pydantic import StrictStr
+
+from flightline.core.errors import FeatureError
+
+# An event timestamp times this leaves room for a created timestamp below it (both are 64-bit
+# microseconds), so that one comparison orders rows by event timestamp, then by created.
+_CREATED_RANGE = "18446744073709551616::HUGEINT"
+_LEAST_CREATED, _GREATEST_CREATED = -(2**63), 2**63 - 1
+
+
+class AsofOfflineStoreConfig(feast_duckdb.DuckDBOfflineStoreConfig):
+    """The options of Feast's duckdb store, under this store's import path."""
+
+    type: StrictStr = "flightline.adapters.feast.asof_store.AsofOfflineStore"
+
+
+class AsofOfflineStore(feast_duckdb.DuckDBOfflineStore):
+    """Point-in-time joins over parquet in the time of an ASOF JOIN; the rest is Feast's duckdb store.
+
+    Rows out are the entity rows, in their order, with duplicates and extra columns kept. For
+    each feature view an entity row gets the values of the newest row of its key that is not
+    later than its timestamp, nulls included; they become null where that row is older than
+    ttl (an age of exactly ttl counts, a ttl of 0 is no limit), where a key is null or unknown.
+    Of rows with the same key and event timestamp the greatest created timestamp wins. With
+    ``filter_by_created_timestamp`` a row counts only from its created timestamp on.
+
+    Timestamps are compared in UTC to the microsecond; naive ones count as UTC. Relative paths
+    are relative to the feature repository. Connections live for one call.
+
+    Notes
+    -----
+    Feature views over anything but parquet files, and on-demand views in substrait mode, send
+    the whole call to Feast's duckdb store, with its paths and its order of rows.
+    """
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+    ) -> RetrievalJob:
+        """Join the requested features to an entity frame; nothing is read before the job is.
+
+        Raises
+        ------
+        FeatureError
+            If the entity frame is no frame, lacks a join key or holds a requested name.
+        """
+        if not isinstance(entity_df, pd.DataFrame):
+            raise FeatureError(
+                f"entity_df is a {type(entity_df).__name__}, but this store runs no SQL: pass a pandas DataFrame"
+            )
+        on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        is_parquet = all(_is_parquet(view.batch_source) for view in feature_views)
+        if not is_parquet or any(view.mode == "substrait" for view in on_demand):
+            return feast_duckdb.DuckDBOfflineStore.get_historical_features(
+                config, feature_views, feature_refs, entity_df, registry, project,
+                full_feature_names, filter_by_created_timestamp,
+            )  # fmt: skip
+        joins = [_plan_join(view, feature_refs, full_feature_names) for view in feature_views]
+        entities = _read_entities(entity_df)
+        _check_columns(entities.table.column_names, joins)
+        return AsofRetrievalJob(
+            entities,
+            [join for join in joins if join.features],
+            filter_by_created_timestamp,
+            on_demand_feature_views=on_demand,
+            full_feature_names=full_feature_names,
+            metadata=_describe_retrieval(entities, feature_refs),
+            repo_path=_repo_path(config),
+            **_writing(config),
+        )
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig, data_source: DataSource, *columns: Any, **query: Any
+    ) -> RetrievalJob:
+        """Read the newest row of each key between two times, as materialisation does."""
+        query |= _reading(config)
+        return feast_ibis.pull_latest_from_table_or_query_ibis(config, data_source, *columns, **query)
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig, data_source: DataSource, *columns: Any, **query: Any
+    ) -> RetrievalJob:
+        """Read all rows between two times."""
+        query |= _reading(config)
+        return feast_ibis.pull_all_from_table_or_query_ibis(config, data_source, *columns, **query)
+
+
+@dataclass(frozen=True)
+class _Entities:
+    """The entity frame, and its event timestamps as int64 microseconds since 1970 UTC."""
+
+    table: pa.Table
+    timestamps: pa.Array
+    timestamp_column: str
+
+
+@dataclass(frozen=True)
+class _Join:
+    """What one feature view adds: source names of keys and features to the names in the result."""
+
+    view: str
+    source: FileSource
+    keys: dict[str, str]
+    features: dict[str, str]
+    ttl: timedelta | None
+
+
+class AsofRetrievalJob(feast_ibis.IbisRetrievalJob):
+    """The joins of one call, run each time the result is asked for."""
+
+    def __init__(self, entities: _Entities, joins: list[_Join], is_known_only: bool, **options: Any) -> None:
+        self._entities, self._joins, self._is_known_only = entities, joins, is_known_only
+        super().__init__(table=None, **options)
+
+    @property
+    def table(self) -> ibis.Table:
+        """The result for the base class's `persist` and `to_remote_storage`, on-demand features included."""
+        return ibis.memtable(self.to_arrow())
+
+    @table.setter
+    def table(self, _: None) -> None:
+        """Take the base class's assignment, which has nothing to hold before the joins have run."""
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        result = self._entities.table
+        with _connect() as connection:
+            for join in self._joins:
+                features = _run_join(connection, self._entities, join, self._is_known_only, self.repo_path)
+                for name in features.column_names:
+                    result = result.append_column(name, features[name])
+        return result
+
+
+def _read_entities(entity_df: pd.DataFrame) -> _Entities:
+    column = offline_utils.infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
+    values = entity_df[column].infer_objects()
+    if pd.api.types.is_numeric_dtype(values):
+        raise FeatureError(f"entity_df's {column} is {values.dtype}: pass timestamps or strings that pandas can parse")
+    values = pd.to_datetime(values, utc=True)
+    table = pa.Table.from_pandas(entity_df.assign(**{column: values}), preserve_index=False)
+    moments = pa.Array.from_pandas(values).cast(pa.timestamp("us", "UTC"), safe=False)  # DuckDB has microseconds
+    return _Entities(table, moments.cast(pa.int64()), column)
+
+
+def _plan_join(view: FeatureView, feature_refs: list[str], full_feature_names: bool) -> _Join:
+    prefix = f"{view.projection.name_to_use()}:"
+    shown = f"{view.projection.name_alias or view.name}__" if full_feature_names else ""
+    features = [ref.removeprefix(prefix) for ref in feature_refs if ref.startswith(prefix)]
+    return _Join(
+        view=view.name,
+        source=cast(FileSource, view.batch_source),
+        # A map may name some of the keys only; the others keep their names and still count.
+        keys={key.name: view.projection.join_key_map.get(key.name, key.name) for key in view.entity_columns},
+        features={feature: shown + feature for feature in features},
+        ttl=view.ttl,
+    )
+
+
+def _check_columns(entity_columns: list[str], joins: list[_Join]) -> None:
+    seen = set(entity_columns)
+    for join in joins:
+        if missing := set(join.keys.values()) - set(entity_columns):
+            raise FeatureError(f"entity_df lacks join keys of {join.view}: {sorted(missing)}; it has {entity_columns}")
+        if taken := seen & set(join.features.values()):
+            raise FeatureError(
+                f"{join.view} would add columns that are there already: {sorted(taken)}; "
+                "drop them from entity_df or set full_feature_names=True"
+            )
+        seen |= set(join.features.values())
+
+
+def _describe_retrieval(entities: _Entities, feature_refs: list[str]) -> RetrievalMetadata:
+    moments = entities.timestamps.drop_null().cast(pa.timestamp("us", "UTC")).to_pandas()
+    first, last = (moments.min(), moments.max()) if len(moments) else (None, None)
+    keys = [name for name in entities.table.column_names if name != entities.timestamp_column]
+    return RetrievalMetadata(feature_refs, keys, first, last)
+
+
+def _run_join(
+    connection: duckdb.DuckDBPyConnection, entities: _Entities, join: _Join, is_known_only: bool, repo_path: str
+) -> pa.Table:
+    keys = {f"key_{i}": entities.table[name] for i, name in enumerate(join.keys.values())}
+    rows = pa.array(np.arange(len(entities.timestamps)))
+    connection.register("entity", pa.table({**keys, "moment": entities.timestamps, "row_id": rows}))
+    source, entity_order = _source_sql(connection, join, is_known_only, repo_path)
+    matches = [f"entity.{key} = source.{key}" for key in keys] + [f"{entity_order} >= source.order_key"]
+    # MATERIALIZED, because DuckDB 2.0 plans a window function below an ASOF JOIN as a
+    # cross product of both sides, which fills memory and disk.
+    query = (
+        f"WITH source AS MATERIALIZED ({source}) SELECT {_values_sql(join)} FROM entity "
+        f"ASOF LEFT JOIN source ON {' AND '.join(matches)} ORDER BY entity.row_id"
+    )
+    return connection.sql(query).to_arrow_table()
+
+
+def _values_sql(join: _Join) -> str:
+    value = "value_{}"
+    if join.ttl:
+        value = f"CASE WHEN entity.moment - source.event <= {join.ttl // timedelta(microseconds=1)} THEN value_{{}} END"
+    return ", ".join(f"{value.format(i)} AS {_quote(name)}" for i, name in enumerate(join.features.values()))
+
+
+def _source_sql(
+    connection: duckdb.DuckDBPyConnection, join: _Join, is_known_only: bool, repo_path: str
+) -> tuple[str, str]:
+    """Return SQL for a view's rows with the key the ASOF JOIN orders them by, and for the entities' side of it."""
+    rows = _rows_sql(connection, join, repo_path)
+    if not join.source.created_timestamp_column:
+        return f"SELECT *, event AS order_key FROM ({rows})", "entity.moment"
+    rank = f"event * {_CREATED_RANGE} + coalesce(created, {_LEAST_CREATED})"
+    if not is_known_only:
+        order = f"entity.moment * {_CREATED_RANGE} + {_GREATEST_CREATED}"
+        return f"SELECT *, {rank} AS order_key FROM ({rows})", order
+    # A row is known from the later of its two timestamps on, and useful from then on only if
+    # no row known before outranks it. RANGE, the default frame, settles those known at once.
+    keys = ", ".join(f"key_{i}" for i in range(len(join.keys)))
+    window = f"{f'PARTITION BY {keys} ' if keys else ''}ORDER BY order_key"
+    known = f"SELECT *, greatest(event, created) AS order_key, {rank} AS rank FROM ({rows}) WHERE created IS NOT NULL"
+    return f"SELECT * FROM ({known}) QUALIFY rank = max(rank) OVER ({window})", "entity.moment"
+
+
+def _rows_sql(connection: duckdb.DuckDBPyConnection, join: _Join, repo_path: str) -> str:
+    """Return SQL for the needed columns under names that no user column can collide with."""
+    scan = _scan_sql(connection, join.source, repo_path)
+    columns = connection.sql(f"SELECT * FROM {scan} LIMIT 0").columns
+    wanted = {f"key_{i}": key for i, key in enumerate(join.keys)}
+    wanted |= {f"value_{i}": feature for i, feature in enumerate(join.features)}
+    selected = [f"{_quote(_source_column(join, name, columns))} AS {alias}" for alias, name in wanted.items()]
+    moments = {"event": join.source.timestamp_field, "created": join.source.created_timestamp_column}
+    for alias, name in moments.items():
+        if name:
+            selected.append(f"epoch_us({_quote(_source_column(join, name, columns))}::TIMESTAMPTZ) AS {alias}")
+    return f"SELECT {', '.join(selected)} FROM {scan}"
+
+
+def _source_column(join: _Join, name: str, columns: Iterable[str]) -> str:
+    for old, new in join.source.field_mapping.items():
+        if new == name and old in columns:
+            return old
+    if name in columns:
+        return name
+    raise FeatureError(f"{join.view} needs column {name} of {join.source.path}, which has {list(columns)}")
+
+
+def _is_parquet(source: DataSource | None) -> TypeGuard[FileSource]:
+    return isinstance(source, FileSource) and isinstance(source.file_format, ParquetFormat | None)
+
+
+def _scan_sql(connection: duckdb.DuckDBPyConnection, source: FileSource, repo_path: str) -> str:
+    """Return what stands after FROM: local files as DuckDB reads them, remote ones through Arrow."""
+    path = source.get_uri_for_file_path(repo_path, source.path)
+    if "://" not in path:
+        return "read_parquet('{}')".format(path.replace("'", "''"))  # a file, or a folder of files
+    from pyarrow import dataset  # needed for remote files only, where it saves DuckDB's downloaded extension
+
+    endpoint = source.s3_endpoint_override or ""
+    system, path = source.create_filesystem_and_path(path, endpoint, source.resolve_credentials())
+    connection.register("remote", dataset.dataset(path, filesystem=system, format="parquet"))
+    return "remote"
+
+
+def _read_source(source: DataSource, repo_path: str) -> ibis.Table:
+    """Read a source as Feast's ibis functions want it, on a connection that lives as long as the table."""
+    if not _is_parquet(source):
+        return feast_duckdb._read_data_source(source, repo_path)
+    connection = _connect()
+    scan = _scan_sql(connection, source, repo_path)
+    # Feast casts to TIMESTAMP, which DuckDB 2.0 cannot do from the nanoseconds that pandas writes.
+    schema = connection.sql(f"SELECT * FROM {scan} LIMIT 0")
+    types = {_quote(name): str(type_) for name, type_ in zip(schema.columns, schema.types, strict=True)}
+    coarse = [f"{name}::TIMESTAMPTZ AS {name}" if types[name] == "TIMESTAMPTZ_NS" else name for name in types]
+    connection.execute(f"CREATE TEMP VIEW source AS SELECT {', '.join(coarse)} FROM {scan}")
+    return ibis.duckdb.from_connection(connection).table("source")
+
+
+def _writing(config: RepoConfig) -> dict[str, Any]:
+    return {
+        "data_source_writer": feast_duckdb._write_data_source,
+        "staging_location": config.offline_store.staging_location,
+        "staging_location_endpoint_override": config.offline_store.staging_location_endpoint_override,
+    }
+
+
+def _reading(config: RepoConfig) -> dict[str, Any]:
+    return {"data_source_reader": lambda source, _: _read_source(source, _repo_path(config)), **_writing(config)}
+
+
+def _repo_path(config: RepoConfig) -> str:
+    return str(config.repo_path or "")  # without a repository Feast's validation, too, starts at the cwd
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone='UTC'")  # or naive timestamps would be read in the machine's zone
+    return connection
+
+
+def _quote(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""'))

@@ -1,0 +1,1 @@
+"""MLflow (https://mlflow.org/docs): runs, model versions, and the alias `champion`."""

@@ -1,0 +1,69 @@
+"""What is known of a model besides its bytes: made at registration, signed with them, read by the service."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from flightline.core.errors import ModelFileError
+from flightline.inference.fast_pipeline import Value
+
+MANIFEST_FILE = "model.json"
+
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,63}$")]
+ColumnKind = Literal["float64", "str"]
+
+
+class ProbeRow(BaseModel):
+    """A row of the test window with what the model answered when it was registered.
+
+    Whoever loads the model asks it again: another library, processor or feature code must not
+    change the answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    request: dict[str, int | float | str | None] = Field(description="Entity keys and request columns.")
+    features: dict[str, Value] = Field(description="The model's input.")
+    prediction: float
+
+
+class ModelManifest(BaseModel):
+    """What is known of a model file besides its bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    name: str = Field(description="The registered model.")
+    version: Version = Field(description="Its version in the registry.")
+    run_id: str = Field(description="The MLflow run that made it.")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Digest of the model file, as registered.")
+    feature_service: str = Field(description="The Feast feature service it was trained on.")
+    columns: tuple[tuple[str, ColumnKind], ...] = Field(
+        min_length=1, description="Name and kind of each column of its input, in order."
+    )
+    feature_views_sha256: str = Field(
+        default="", description="Digest of the feature service's meaning in training; empty: not known, not checked."
+    )
+    probe: tuple[ProbeRow, ...] = Field(default=(), description="Answers that it must give again.")
+    registered_at: AwareDatetime | None = Field(default=None, description="When it was registered (UTC).")
+
+
+def parse_manifest(content: bytes, version: str) -> ModelManifest:
+    """Read a manifest of a version.
+
+    Raises
+    ------
+    ModelFileError
+        If it is none, or of another version.
+    """
+    try:
+        manifest = ModelManifest.model_validate_json(content)
+    except ValidationError as err:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in err.errors()[:3])
+        raise ModelFileError(
+            f"{MANIFEST_FILE} of version {version} is not valid ({wrong}); fetch the model again"
+        ) from err
+    if manifest.version != version:
+        raise ModelFileError(
+            f"{MANIFEST_FILE} speaks of version {manifest.version}, expected {version}; fetch the model again"
+        )
+    return manifest

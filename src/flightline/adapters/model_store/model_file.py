@@ -1,0 +1,99 @@
+"""Model files in skops format: written, and loaded only if they are what they should be.
+
+MLflow stores its list of trusted types beside the model, so whoever can alter the model can
+alter the list. The list here is this project's own: a file that needs any other type is
+refused (docs/decisions/0004-model-files.md).
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import skops.io
+from sklearn.pipeline import Pipeline
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from flightline.core.errors import ModelFileError
+from flightline.training import calibration
+
+MODEL_FILE = "model.skops"
+# What the zoo needs beyond what skops trusts by itself, and nothing else; a test holds that.
+TRUSTED_TYPES = (
+    "flightline.calibration.CalibratedModel",
+    "flightline.training.calibration.CalibratedModel",
+    "functools.partial",
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils.validation.check_array",
+)
+# Files name the module of a class. Those registered while it lay at this path stay loadable.
+sys.modules.setdefault("flightline.calibration", calibration)
+
+
+def save_model(pipeline: Pipeline, file: Path) -> str:
+    """Write a fitted pipeline and give the file's digest (sha256, hex)."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(f".{os.getpid()}.unfinished")
+    skops.io.dump(pipeline, unfinished)
+    unfinished.replace(file)
+    return digest_of_file(file)
+
+
+def digest_of_file(file: Path) -> str:
+    """Hash a file (sha256, hex)."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def read_model_file(file: Path, expected_sha256: str | None) -> bytes:
+    """Read a model file after checking its digest: the bytes that were hashed are the bytes that are loaded.
+
+    Raises
+    ------
+    ModelFileError
+        If it is missing or differs from the digest.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as err:
+        raise ModelFileError(f"there is no readable model file {file.name}; fetch or train the model again") from err
+    got = hashlib.sha256(content).hexdigest()
+    if expected_sha256 is not None and got != expected_sha256:
+        raise ModelFileError(
+            f"{file.name} has sha256 {got[:16]}..., expected {expected_sha256[:16]}...: it was altered or cut "
+            "short after registration and is not loaded; fetch it again from the registry"
+        )
+    return content
+
+
+def load_model(file: Path, expected_sha256: str | None = None) -> Pipeline:
+    """Load a pipeline after checking its bytes and the types in it.
+
+    Parameters
+    ----------
+    file
+        A file that `save_model` or MLflow wrote in skops format.
+    expected_sha256
+        The digest recorded when the model was registered; None skips that check, for a file
+        this process has just written.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, differs from the digest, or holds a type that is not trusted.
+    """
+    content = read_model_file(file, expected_sha256)
+    try:
+        model = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
+    except UntrustedTypesFoundException as err:
+        raise ModelFileError(f"{file.name} holds types outside the allow-list of model_file.py: {err}") from err
+    except Exception as err:
+        # What zip, json, numpy and skops raise for a broken part has no common base.
+        raise ModelFileError(
+            f"{file.name} is not a readable skops file ({type(err).__name__}); fetch or train the model again"
+        ) from err
+    if not isinstance(model, Pipeline):
+        raise ModelFileError(f"{file.name} holds a {type(model).__name__}, expected a scikit-learn Pipeline")
+    return model

@@ -1,0 +1,206 @@
+"""Signatures of model versions: an in-toto statement in a DSSE envelope, over every file that the service reads.
+
+The statement names each file with its sha256, and binds them to the model's name, its version
+and the run that trained it, so that neither a file nor a whole version can take the place of
+another (docs/decisions/0020-model-signatures.md).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import Error, VerificationError
+from securesystemslib.signer import Key, Signer
+
+from flightline.core.errors import SignatureError
+
+SIGNATURE_FILE = "model.intoto.json"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:flightline:model-version:v1"
+REGISTRATION = "registration"
+
+
+class SignedVersion(BaseModel):
+    """What a signature says besides the files: the statement's predicate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model: str = Field(description="The registered model.")
+    version: str = Field(description="Its version in the registry.")
+    run_id: str = Field(description="The run that trained it.")
+    training: dict[str, str] = Field(default={}, description="What made it: lineage and training set.")
+    signed_by: str = Field(default=REGISTRATION, description="registration, or person:<name>.")
+    reason: str = Field(default="", description="Why a person signed it afterwards.")
+    signed_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class _Digest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class _Subject(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    digest: _Digest
+
+
+class Statement(BaseModel):
+    """An in-toto statement, version 1, about a model version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    type_: str = Field(default=STATEMENT_TYPE, alias="_type", pattern=f"^{STATEMENT_TYPE}$")
+    subject: tuple[_Subject, ...] = Field(min_length=1)
+    predicateType: str = Field(default=PREDICATE_TYPE, pattern=f"^{PREDICATE_TYPE}$")  # noqa: N815  # in-toto's name
+    predicate: SignedVersion
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The signed files, name to sha256 (hex)."""
+        return {subject.name: subject.digest.sha256 for subject in self.subject}
+
+
+def sign_files(signer: Signer, signed: SignedVersion, files: Mapping[str, str]) -> bytes:
+    """Sign files by their digests.
+
+    Parameters
+    ----------
+    files
+        Name to sha256 (hex) of each file of the version but the signature.
+
+    Returns
+    -------
+    bytes
+        The content of `SIGNATURE_FILE`.
+
+    Raises
+    ------
+    SignatureError
+        If the signer fails.
+    """
+    subjects = tuple(_Subject(name=name, digest=_Digest(sha256=files[name])) for name in sorted(files))
+    statement = Statement(subject=subjects, predicate=signed)
+    envelope = Envelope(statement.model_dump_json(by_alias=True).encode(), PAYLOAD_TYPE, {})
+    try:
+        envelope.sign(signer)
+    except Exception as err:
+        # KMS passes on what its client raises, and the file signer what the library does.
+        raise SignatureError(f"version {signed.version} could not be signed: {type(err).__name__}: {err}") from err
+    return json.dumps(envelope.to_dict(), indent=2).encode() + b"\n"
+
+
+def verify_statement(content: bytes, keys: Sequence[Key], named: str) -> Statement:
+    """Read a statement after checking that one of the keys signed it.
+
+    Parameters
+    ----------
+    content
+        Of `SIGNATURE_FILE`.
+    named
+        The version it was found with, for errors.
+
+    Raises
+    ------
+    SignatureError
+        If it is no such envelope, or was signed by nobody who is believed.
+    """
+    try:
+        told: Any = json.loads(content)
+        envelope = Envelope.from_dict(told)
+    except (ValueError, KeyError, TypeError, AttributeError, Error) as err:
+        raise SignatureError(f"{SIGNATURE_FILE} of {named} is not a DSSE envelope ({type(err).__name__})") from err
+    try:
+        envelope.verify(list(keys), 1)
+    except VerificationError as err:
+        raise SignatureError(
+            f"{SIGNATURE_FILE} of {named} was not signed by a trusted key: it names key "
+            f"{', '.join(key[:12] for key in envelope.signatures) or 'none'}, trusted is "
+            f"{', '.join(key.keyid[:12] for key in keys)}; somebody else has signed it, or it was changed afterwards"
+        ) from err
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise SignatureError(f"{SIGNATURE_FILE} of {named} signs {envelope.payload_type!r}, expected {PAYLOAD_TYPE!r}")
+    try:
+        return Statement.model_validate_json(envelope.payload)
+    except ValidationError as err:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors()[:3])
+        raise SignatureError(
+            f"{SIGNATURE_FILE} of {named} signs something else than a model version ({wrong})"
+        ) from err
+
+
+def read_signed(
+    folder: Path, model: str, version: str, keys: Sequence[Key], unread: str
+) -> tuple[Statement, dict[str, bytes]]:
+    """Read the files of a version after verifying that they, and no others, were signed for it.
+
+    Parameters
+    ----------
+    folder
+        Of this version alone.
+    unread
+        The name of a file that is signed too, but left to who loads it by the statement's digest: it may be large.
+
+    Returns
+    -------
+    tuple
+        The statement, and the content of each other file: the very bytes that were verified.
+
+    Raises
+    ------
+    SignatureError
+        If the signature is missing or by another key, or speaks of another model, version or content, or a file is
+        missing or was added.
+    """
+    named = f"version {version}"
+    try:
+        content = (folder / SIGNATURE_FILE).read_bytes()
+        there = {entry.name for entry in folder.iterdir()} - {SIGNATURE_FILE}
+    except OSError as err:
+        raise SignatureError(
+            f"{named} has no signature ({SIGNATURE_FILE}): it was registered before models were signed, or was "
+            f'put there past the registration; look at it, then `make sign VERSION={version} BY=you WHY="..."`'
+        ) from err
+    statement = verify_statement(content, keys, named)
+    told, expected = (statement.predicate.model, statement.predicate.version), (model, version)
+    if told != expected:
+        raise SignatureError(
+            f"{named} carries the signature of {told[0]} version {told[1]}, expected {model} version {version}: "
+            "a signature holds for one version"
+        )
+    if there != set(statement.files):
+        raise SignatureError(
+            f"the files of {named} are not those that were signed; added: {_names(there - set(statement.files))}, "
+            f"missing: {_names(set(statement.files) - there)}"
+        )
+    return statement, {
+        name: _read_as_signed(folder / name, digest, named)
+        for name, digest in statement.files.items()
+        if name != unread
+    }
+
+
+def _read_as_signed(file: Path, digest: str, named: str) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as err:
+        raise SignatureError(f"{file.name} of {named} cannot be read") from err
+    got = hashlib.sha256(content).hexdigest()
+    if got != digest:
+        raise SignatureError(
+            f"{file.name} of {named} has sha256 {got[:16]}..., expected {digest[:16]}... as signed: it was "
+            "changed after it was signed"
+        )
+    return content
+
+
+def _names(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,172 @@
+"""Pictures of an evaluation, as PNG files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from flightline.core.problem_spec import Task, Thresholds
+from flightline.promotion.gate import Comparison, Verdict
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+
+SIZE_INCHES = (5.5, 4.5)
+GREY, BLUE, ORANGE = "#8a8f98", "#2563a8", "#d9730d"
+GREEN, RED = "#2b8a3e", "#c92a2a"
+
+
+def draw_evaluation(
+    task: Task,
+    folder: Path,
+    label: np.ndarray,
+    predicted: np.ndarray,
+    calibration: pd.DataFrame,
+    slices: pd.DataFrame,
+    metric: str,
+) -> list[Path]:
+    """Draw calibration and the loss by slice; ROC and precision-recall curves, or the residuals.
+
+    Parameters
+    ----------
+    task
+        Decides on the pictures.
+    folder
+        Exists; the files are written into it.
+    label, predicted
+        Shape (n,).
+    calibration, slices
+        As in `evaluation.Evaluation`.
+    metric
+        Drawn by slice.
+    """
+    if task == "classification":
+        files = [
+            _shares(folder / "calibration.png", calibration),
+            _roc(folder / "roc.png", label, predicted),
+            _precision_recall(folder / "precision_recall.png", label, predicted),
+        ]
+    else:
+        files = [
+            _means(folder / "calibration.png", calibration),
+            _residuals(folder / "residuals.png", label, predicted),
+        ]
+    return [*files, _slices(folder / "slices.png", slices, metric)] if len(slices) else files
+
+
+def save(figure: plt.Figure, file: Path) -> Path:
+    """Write a figure and forget it."""
+    if figure.get_layout_engine() is None:
+        figure.tight_layout()
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
+    return file
+
+
+def _shares(file: Path, table: pd.DataFrame) -> Path:
+    figure, axes = plt.subplots(figsize=SIZE_INCHES)
+    top = 1.05 * max(table["predicted"].max(), table["observed"].max(), 0.05)
+    axes.plot([0, top], [0, top], color=GREY, linestyle="--", label="perfect")
+    axes.plot(table["predicted"], table["observed"], color=BLUE, marker="o", label="model")
+    axes.set(xlabel="mean predicted probability", ylabel="observed share", title="Calibration, bins of equal count")
+    axes.set(xlim=(0, top), ylim=(0, top))
+    axes.legend(frameon=False)
+    return save(figure, file)
+
+
+def _means(file: Path, table: pd.DataFrame) -> Path:
+    figure, axes = plt.subplots(figsize=SIZE_INCHES)
+    ends = [table[["predicted", "observed"]].to_numpy().min(), table[["predicted", "observed"]].to_numpy().max()]
+    axes.plot(ends, ends, color=GREY, linestyle="--", label="perfect")
+    axes.plot(table["predicted"], table["observed"], color=BLUE, marker="o", label="model")
+    axes.set(xlabel="mean predicted", ylabel="mean observed", title="Calibration, bins of equal count")
+    axes.legend(frameon=False)
+    return save(figure, file)
+
+
+def _residuals(file: Path, label: np.ndarray, predicted: np.ndarray) -> Path:
+    residual = label - predicted
+    figure, (left, right) = plt.subplots(1, 2, figsize=(2 * SIZE_INCHES[0], SIZE_INCHES[1]))
+    lower, upper = np.percentile(residual, [0.5, 99.5])
+    left.hist(residual[(residual >= lower) & (residual <= upper)], bins=60, color=BLUE)
+    left.axvline(0, color=GREY, linestyle="--")
+    left.set(xlabel="observed - predicted", ylabel="rows", title="Residuals, all but the outermost 1 %")
+    right.hexbin(predicted, residual, gridsize=50, mincnt=1, bins="log", cmap="Blues")
+    right.axhline(0, color=GREY, linestyle="--")
+    right.set(xlabel="predicted", ylabel="observed - predicted", title="Residuals by prediction")
+    return save(figure, file)
+
+
+def _roc(file: Path, label: np.ndarray, probability: np.ndarray) -> Path:
+    false_positive, true_positive, _ = roc_curve(label, probability)
+    figure, axes = plt.subplots(figsize=SIZE_INCHES)
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="chance")
+    axes.plot(false_positive, true_positive, color=BLUE, label="model")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC curve")
+    axes.legend(frameon=False)
+    return save(figure, file)
+
+
+def _precision_recall(file: Path, label: np.ndarray, probability: np.ndarray) -> Path:
+    precision, recall, _ = precision_recall_curve(label, probability)
+    figure, axes = plt.subplots(figsize=SIZE_INCHES)
+    axes.axhline(label.mean(), color=GREY, linestyle="--", label="chance")
+    axes.plot(recall[:-1], precision[:-1], color=BLUE, label="model")
+    axes.set(xlabel="recall", ylabel="precision", title="Precision-recall curve", ylim=(0, 1.02))
+    axes.legend(frameon=False)
+    return save(figure, file)
+
+
+def _slices(file: Path, slices: pd.DataFrame, metric: str) -> Path:
+    ordered = slices.iloc[::-1]
+    names = ordered["slice"] + " = " + ordered["value"].astype(str) + "  (" + ordered["rows"].astype(str) + ")"
+    figure, axes = plt.subplots(figsize=(7, 0.28 * len(ordered) + 1.4))
+    axes.barh(names, ordered[metric], color=BLUE, height=0.6, label=metric)
+    axes.plot(ordered["predicted"], names, "o", color=GREY, label="mean predicted")
+    axes.plot(ordered["observed"], names, "o", color=ORANGE, label="mean observed")
+    axes.set(title="By slice (rows)")
+    axes.legend(frameon=False, loc="lower right")
+    return save(figure, file)
+
+
+def draw_comparisons(file: Path, verdict: Verdict, thresholds: Thresholds) -> Path:
+    """Draw by how much the challenger differs from the champion, overall and by slice, with the margins.
+
+    Parameters
+    ----------
+    file
+        To be written.
+    verdict
+        With comparisons.
+    thresholds
+        Their margins are drawn as lines.
+    """
+    shown = verdict.comparisons[::-1]
+    figure, axes = plt.subplots(figsize=(7.5, 0.28 * len(shown) + 2), layout="constrained")
+    names = [f"{comparison.name}  ({comparison.rows:,})" for comparison in shown]
+    middle, reach = _in_percent(shown)
+    axes.errorbar(middle, names, xerr=reach, fmt="o", color=BLUE, markersize=4, capsize=2)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    better, worse, in_slice = thresholds.promotion_margin, thresholds.non_inferiority_margin, thresholds.slice_margin
+    for margin, colour, meaning in (
+        (better, GREEN, f"better by more than {better:.2%}: promote"),
+        (-worse, ORANGE, f"worse by less than {worse:.2%}: promote if cheaper"),
+        (-in_slice, RED, f"a slice worse by more than {in_slice:.2%}: hold"),
+    ):
+        axes.axvline(100 * margin, color=colour, linestyle="--", label=meaning)
+    axes.set(xlabel="mean loss below the champion's, in % of it", title=f"{verdict.decision}: challenger and champion")
+    axes.set(ylim=(-0.7, len(shown) - 0.3))
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center")
+    return save(figure, file)
+
+
+def _in_percent(comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
+    """Give the improvements and how far their bounds reach to both sides, in % of the champion's loss."""
+    gains = [(one.improvement.estimate, one.improvement.lower, one.improvement.upper) for one in comparisons]
+    losses = np.array([one.champion_loss for one in comparisons])
+    middle, lower, upper = 100 * np.array(gains).T / losses
+    return middle, np.maximum([middle - lower, upper - middle], 0)

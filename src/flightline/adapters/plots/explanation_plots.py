@@ -1,0 +1,60 @@
+"""Pictures of what a model goes by, as PNG files."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from flightline.adapters.plots.evaluation_plots import BLUE, GREY, plt, save
+
+SHOWN_FEATURES = 20
+PANEL_INCHES = (3.4, 2.6)
+
+
+def draw_importance(file: Path, importance: pd.DataFrame, metric: str, rows: int) -> Path:
+    """Draw the most important features.
+
+    Parameters
+    ----------
+    file
+        To be written.
+    importance
+        As `explanation.permutation_importance` gives it.
+    metric
+        The loss whose rise is shown.
+    rows
+        Over how many rows.
+    """
+    shown = importance.head(SHOWN_FEATURES).iloc[::-1]
+    figure, axes = plt.subplots(figsize=(7, 0.28 * len(shown) + 1.4))
+    axes.barh(shown["feature"], shown["importance"], xerr=shown["spread"], color=BLUE, ecolor=GREY, height=0.6)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.set(xlabel=f"rise of {metric} when shuffled", title=f"Permutation importance, {rows:,} test rows")
+    return save(figure, file)
+
+
+def draw_dependence(file: Path, dependence: pd.DataFrame) -> Path:
+    """Draw how the mean prediction moves with each feature, all on one scale.
+
+    Parameters
+    ----------
+    file
+        To be written.
+    dependence
+        As `explanation.partial_dependence` gives it; not empty.
+    """
+    names = dependence["feature"].unique()
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    size = (PANEL_INCHES[0] * columns, PANEL_INCHES[1] * lines)
+    figure, grid = plt.subplots(lines, columns, figsize=size, sharey=True, squeeze=False)
+    for axes, name in zip(grid.flat, names, strict=False):
+        values = dependence[dependence["feature"] == name]
+        is_category = isinstance(values["value"].iloc[0], str)
+        axes.plot(values["value"], values["predicted"], color=BLUE, marker="o", linestyle="" if is_category else "-")
+        axes.tick_params(axis="x", rotation=90 if is_category else 0)
+        axes.set(xlabel=name)
+    for axes in list(grid.flat)[len(names) :]:
+        axes.set_axis_off()
+    for axes in grid[:, 0]:
+        axes.set(ylabel="mean prediction")
+    return save(figure, file)

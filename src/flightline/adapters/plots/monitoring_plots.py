@@ -1,0 +1,204 @@
+"""Pictures of monitoring, as PNG files: how the windows did, and what moved in the inputs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+from flightline.adapters.plots.evaluation_plots import BLUE, GREEN, GREY, ORANGE, RED, save
+from flightline.monitoring.daily_stats import Kind
+from flightline.monitoring.data_quality import DataFault
+from flightline.monitoring.decision import Reference, WindowEvidence
+from flightline.monitoring.drift import ColumnDrift
+
+matplotlib.use("Agg")
+
+import matplotlib.dates
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+MOST_COLUMNS = 18
+MOST_FAULTS = 6
+MEASURES = {
+    Kind.MISSING: "share without a value",
+    Kind.UNSEEN: "share of unknown categories",
+    Kind.STUCK: "chance that two values are the same",
+    Kind.OUTSIDE: "share outside the training range",
+    Kind.RESCALED: "standard deviation of the day",
+    Kind.JUMPED: "mean of the day",
+    Kind.LATE: "age of the freshest values, h",
+}
+TITLES = {
+    "gap": "label minus prediction, on average",
+    "slope": "calibration slope",
+    "roc_auc": "ROC AUC",
+    "excess": "loss above what the probabilities promise",
+}
+OUTCOME_COLOURS = (BLUE, "#8fb3d9", "#b9cfe4", "#d5e0ec")
+
+
+def draw_performance(
+    file: Path, windows: Sequence[WindowEvidence], reference: Reference, judged: int, metric: str
+) -> Path:
+    """Draw every metric that decides over the windows, with its interval, the reference and what is allowed.
+
+    Parameters
+    ----------
+    windows
+        The oldest first; those without labels leave a gap.
+    judged
+        How many of the last windows decide; they are shaded.
+    metric
+        The primary metric, drawn first.
+    """
+    shown = [metric, *(name for name in TITLES if name in reference.metrics)]
+    figure, places = plt.subplots((len(shown) + 1) // 2, 2, figsize=(12, 3 * ((len(shown) + 1) // 2)), squeeze=False)
+    for axes, name in zip(places.flat, shown, strict=False):
+        _over_windows(axes, name, windows, reference, judged)
+        axes.set_title(TITLES.get(name, f"{name} (lower is better)"), fontsize=11, loc="left")
+    for axes in places.flat[len(shown) :]:
+        axes.axis("off")
+    _legend(places.flat[len(shown)] if len(shown) % 2 else None, figure)
+    return save(figure, file)
+
+
+def _legend(axes: Axes | None, figure: plt.Figure) -> None:
+    marks = [
+        plt.Line2D([], [], color=BLUE, marker="o", label="window, with its bounds"),
+        plt.Line2D([], [], color=RED, marker="o", label="in breach"),
+        plt.Line2D([], [], color=ORANGE, marker="o", label="above what is usual, which does not decide"),
+        plt.Line2D([], [], color=GREY, marker="o", label="window not judged"),
+        plt.Line2D([], [], color=GREEN, linestyle="--", label="reference: held-out rows of the champion"),
+        plt.Rectangle((0, 0), 1, 1, color=GREEN, alpha=0.12, label="allowed"),
+        plt.Rectangle((0, 0), 1, 1, color=GREY, alpha=0.15, label="windows that decide"),
+    ]
+    (axes or figure).legend(handles=marks, frameon=False, loc="center" if axes else "lower right")
+
+
+def _over_windows(axes: Axes, name: str, windows: Sequence[WindowEvidence], reference: Reference, judged: int) -> None:
+    places = np.arange(len(windows))
+    axes.axvspan(len(windows) - judged - 0.5, len(windows) - 0.5, color=GREY, alpha=0.15, zorder=0)
+    axes.axhline(reference.metrics[name].value, color=GREEN, linestyle="--", linewidth=1)
+    for place, one in enumerate(windows):
+        if name in one.metrics:
+            _window(axes, place, name, one)
+    allowed = [each for one in windows for each in one.criteria if each.estimate is one.metrics.get(name)]
+    low, high = axes.get_ylim()
+    if allowed:
+        least, most = allowed[-1].bounds
+        low, high = (min(low, least) if np.isfinite(least) else low), (max(high, most) if np.isfinite(most) else high)
+        axes.axhspan(max(least, low - 1), min(most, high + 1), color=GREEN, alpha=0.12, zorder=0)
+    pad = 0.05 * (high - low)
+    axes.set(xlim=(-0.5, len(windows) - 0.5), ylim=(low - pad, high + pad))
+    axes.set_xticks(places, [f"{one.window.start:%d %b}" for one in windows], fontsize=8, rotation=45, ha="right")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _window(axes: Axes, place: float, name: str, one: WindowEvidence) -> None:
+    found = one.metrics[name]
+    breaches = [each for each in one.criteria if each.is_breached and each.estimate is found]
+    if breaches:
+        colour = RED if any(each.is_deciding for each in breaches) else ORANGE
+    else:
+        colour = GREY if one.unjudged else BLUE
+    reach = [[max(found.value - found.lower, 0)], [max(found.upper - found.value, 0)]]
+    if np.isfinite(reach).all():
+        axes.errorbar(place, found.value, yerr=reach, color=colour, capsize=3)
+    axes.plot(place, found.value, "o", color=colour, markersize=5)
+
+
+def draw_calibration(file: Path, windows: pd.DataFrame, reference: pd.DataFrame) -> Path:
+    """Draw predicted against observed means by bin, of the windows that decide and of the reference.
+
+    Parameters
+    ----------
+    windows, reference
+        Columns rows, predicted and observed.
+    """
+    figure, axes = plt.subplots(figsize=(5.8, 4.6))
+    ends = [float(min(one[["predicted", "observed"]].min().min() for one in (windows, reference)))]
+    ends.append(float(max(one[["predicted", "observed"]].max().max() for one in (windows, reference))))
+    axes.plot(ends, ends, color=GREY, linestyle=":", label="perfect")
+    axes.plot(reference["predicted"], reference["observed"], color=GREEN, linestyle="--", marker=".", label="reference")
+    axes.plot(windows["predicted"], windows["observed"], color=BLUE, marker="o", label="windows that decide")
+    axes.set(xlabel="mean predicted", ylabel="mean observed")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return save(figure, file)
+
+
+def draw_drift(file: Path, columns: Sequence[ColumnDrift]) -> Path:
+    """Draw the drift of the columns that moved most, each against its own threshold."""
+    shown = sorted(columns, key=lambda one: -_finite(one.excess))[:MOST_COLUMNS][::-1]
+    figure, axes = plt.subplots(figsize=(7.2, 0.27 * len(shown) + 1.2))
+    values = [_finite(one.excess) for one in shown]
+    axes.barh([one.column for one in shown], values, color=[ORANGE if one.is_drifted else BLUE for one in shown])
+    axes.axvline(1, color=RED, linestyle="--", linewidth=1)
+    axes.set(xlabel="drift score as a multiple of the column's own threshold")
+    axes.tick_params(axis="y", labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    return save(figure, file)
+
+
+def _finite(value: float) -> float:
+    return value if np.isfinite(value) else 0.0
+
+
+def draw_missing(file: Path, columns: Sequence[ColumnDrift]) -> Path:
+    """Draw shares of missing values in the window beside those of the training window."""
+    shown = sorted(columns, key=lambda one: -abs(one.missing - one.usual_missing))[:MOST_COLUMNS][::-1]
+    figure, axes = plt.subplots(figsize=(7.2, 0.27 * len(shown) + 1.2))
+    names = [one.column for one in shown]
+    axes.hlines(names, [one.usual_missing for one in shown], [one.missing for one in shown], color=GREY, linewidth=1)
+    axes.plot([one.usual_missing for one in shown], names, "o", color=GREEN, label="training window")
+    axes.plot([one.missing for one in shown], names, "o", color=BLUE, label="latest window")
+    axes.set(xlim=(-0.02, 1.02), xlabel="share of rows without a value")
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.tick_params(axis="y", labelsize=8)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    return save(figure, file)
+
+
+def draw_faults(file: Path, faults: Sequence[DataFault]) -> Path:
+    """Draw the first faults, day by day, the days in fault in red."""
+    shown = faults[:MOST_FAULTS]
+    columns = min(len(shown), 3)
+    rows = -(-len(shown) // columns)
+    figure, places = plt.subplots(rows, columns, figsize=(12 if columns > 1 else 7, 2.6 * rows), squeeze=False)
+    for axes, one in zip(places.flat, shown, strict=False):
+        days, values = [pd.Timestamp(day) for day, _ in one.history], np.array([value for _, value in one.history])
+        is_fault = np.array([one.since <= day <= one.until for day, _ in one.history])
+        axes.plot(days, values, color=GREY, linewidth=1)
+        for chosen, colour in ((~is_fault, BLUE), (is_fault, RED)):
+            axes.plot(np.array(days)[chosen], values[chosen], "o", color=colour, markersize=4)
+        axes.set_title(f"{one.name}: {one.kind}", fontsize=11, loc="left")
+        axes.set_ylabel(MEASURES[one.kind], fontsize=8)
+        axes.xaxis.set_major_locator(matplotlib.dates.AutoDateLocator(maxticks=6))
+        axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%d %b"))
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in places.flat[len(shown) :]:
+        axes.axis("off")
+    return save(figure, file)
+
+
+def draw_coverage(file: Path, windows: Sequence[WindowEvidence]) -> Path:
+    """Draw how many instances of each window were predicted, and what is known of them by now."""
+    places = np.arange(len(windows))
+    figure, axes = plt.subplots(figsize=(5.8, 4.6))
+    bottom = np.zeros(len(windows))
+    outcomes = sorted({name for one in windows for name in one.outcomes}, key=lambda name: (name != "labelled", name))
+    for name, colour in zip(outcomes, [*OUTCOME_COLOURS, *[GREY] * len(outcomes)], strict=False):
+        height = np.array([one.outcomes.get(name, 0) for one in windows])
+        axes.bar(places, height, bottom=bottom, color=colour, label=name)
+        bottom += height
+    waiting = np.array([one.predictions for one in windows]) - bottom
+    axes.bar(places, waiting, bottom=bottom, color=ORANGE, label="no outcome known yet")
+    axes.set_xticks(places, [f"{one.window.start:%d %b}" for one in windows], fontsize=8, rotation=45, ha="right")
+    axes.set(ylabel="predicted instances")
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return save(figure, file)

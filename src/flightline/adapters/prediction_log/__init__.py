@@ -1,0 +1,1 @@
+"""The prediction log: tables, writers, labels, retention, migrations."""

@@ -1,0 +1,143 @@
+"""Labels in the prediction log's database: appended, never changed, so that a correction keeps its history."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from flightline.adapters.prediction_log.rows import moment_value
+from flightline.adapters.prediction_log.schema import LABELS, connected, ensure_schema
+from flightline.core.settings import Settings
+from flightline.monitoring.labels import Label, new_revisions, refuse_early
+
+_NAMES = tuple(column.name for column in LABELS.columns)
+_MOMENTS = ("known_at", "recorded_at", "clock")
+_KEYS_AT_ONCE = 5_000  # both databases bound how many values one statement takes
+# Locked for some 50 ms and free as long: who waits for SQLite's lock is not told, but looks again.
+_LABELS_AT_ONCE = 1_000
+_PAUSE_SECONDS = 0.05
+_LOCK = 0x6C61_6265  # any constant: which advisory lock of PostgreSQL is held while labels are added
+
+
+def record_labels(settings: Settings, found: Sequence[Label]) -> list[Label]:
+    """Add what is not recorded yet; several may try at once.
+
+    So that the service can log meanwhile, it is done in parts, each of them whole: what was
+    broken off is finished by doing it again.
+
+    Parameters
+    ----------
+    found
+        Of `labels.known_labels`. What says the same as the newest record of its instance is
+        left out, so that doing it twice changes nothing.
+
+    Returns
+    -------
+    list of Label
+        What was added.
+
+    Raises
+    ------
+    LogError
+        If a label would be recorded before it is known, the database cannot be written to, or
+        its schema is another. Of a label that is too early, before anything was added.
+    """
+    refuse_early(found)
+    with _connected(settings) as connection:  # most of it is often there, which is seen without a lock
+        wanted = {one.instance_key for one in _fresh(connection, found)}
+    missing = [one for one in found if one.instance_key in wanted]
+    added: list[Label] = []
+    for first in range(0, len(missing), _LABELS_AT_ONCE):
+        if first:
+            time.sleep(_PAUSE_SECONDS)
+        added += _record_part(settings, missing[first : first + _LABELS_AT_ONCE])
+    return added
+
+
+def _fresh(connection: sa.Connection, found: Sequence[Label]) -> list[Label]:
+    return new_revisions(found, _newest(_select(connection, [one.instance_key for one in found])))
+
+
+def _record_part(settings: Settings, found: Sequence[Label]) -> list[Label]:
+    with _connected(settings, is_writer=True) as connection:
+        fresh = _fresh(connection, found)
+        if fresh:
+            connection.execute(LABELS.insert(), [_row(one, connection.dialect.name) for one in fresh])
+    return fresh
+
+
+def read_labels(settings: Settings, as_of: datetime | None = None, keys: Iterable[str] | None = None) -> pd.DataFrame:
+    """Read the newest record of each instance.
+
+    Parameters
+    ----------
+    as_of
+        Leave out what became known after this moment of the event clock (UTC-aware).
+    keys
+        Only these instances.
+
+    Returns
+    -------
+    DataFrame
+        The fields of `Label`, one row an instance; moments are datetime64[us, UTC].
+    """
+    with _connected(settings) as connection:
+        return _frame(_newest(_select(connection, keys, as_of)).values())
+
+
+def read_history(settings: Settings, key: str) -> list[Label]:
+    """Read every record of an instance, the oldest first."""
+    with _connected(settings) as connection:
+        return _select(connection, [key])
+
+
+@contextmanager
+def _connected(settings: Settings, is_writer: bool = False) -> Iterator[sa.Connection]:
+    ensure_schema(settings)
+    with connected(settings, is_writer) as connection:
+        if is_writer and connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        yield connection
+
+
+def _select(connection: sa.Connection, keys: Iterable[str] | None = None, as_of: datetime | None = None) -> list[Label]:
+    statement = sa.select(*LABELS.columns).order_by(LABELS.c.instance_key, LABELS.c.revision)
+    if as_of is not None:
+        statement = statement.where(LABELS.c.known_at <= moment_value(as_of, connection.dialect.name))
+    if keys is None:
+        return [_label(row) for row in connection.execute(statement)]
+    unique = list(dict.fromkeys(keys))
+    parts = [unique[first : first + _KEYS_AT_ONCE] for first in range(0, len(unique), _KEYS_AT_ONCE)]
+    return [
+        _label(row) for part in parts for row in connection.execute(statement.where(LABELS.c.instance_key.in_(part)))
+    ]
+
+
+def _newest(records: Iterable[Label]) -> dict[str, Label]:
+    return {one.instance_key: one for one in records}  # revisions ascend, so the last one stays
+
+
+def _row(one: Label, dialect: str) -> Mapping[str, object]:
+    return asdict(one) | {name: moment_value(getattr(one, name), dialect) for name in _MOMENTS}
+
+
+def _label(row: Sequence[Any]) -> Label:
+    given = dict(zip(_NAMES, row, strict=True))
+    return Label(**given | {name: _READ[type(given[name]) is str](given[name]) for name in _MOMENTS})
+
+
+_READ: Mapping[bool, Callable[[Any], datetime]] = {
+    True: lambda text: datetime.fromisoformat(text).astimezone(UTC),
+    False: lambda moment: moment.astimezone(UTC),
+}
+
+
+def _frame(records: Iterable[Label]) -> pd.DataFrame:
+    frame = pd.DataFrame([asdict(one) for one in records], columns=list(_NAMES))
+    moments = {name: pd.to_datetime(frame[name], utc=True).astype("datetime64[us, UTC]") for name in _MOMENTS}
+    return frame.assign(**moments, label=frame["label"].astype("float64"))

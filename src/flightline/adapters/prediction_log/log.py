@@ -1,0 +1,177 @@
+"""The prediction log: every answered prediction with all it was made of, on disk before the answer leaves.
+
+A SQLite file by default, PostgreSQL by URL (docs/decisions/0009-prediction-log.md). This
+family of files is the only one that imports SQLAlchemy, alembic and their drivers:
+`schema.py` has the tables, `_rows` what is in them, `_writers` how rows get
+in, `_retention` how they get out, `_labels` what became of each instance, `_faults` what goes
+wrong.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import pandas as pd
+import sqlalchemy as sa
+
+from flightline.adapters.prediction_log.database_errors import fault_of
+from flightline.adapters.prediction_log.rows import Row, decode, encode, moment_value
+from flightline.adapters.prediction_log.schema import (
+    COLUMNS,
+    PREDICTIONS,
+    as_text,
+    ensure_schema,
+    log_url,
+    make_engine,
+    place_of,
+)
+from flightline.adapters.prediction_log.writers import PostgresWriter, SqliteWriter, Writer
+from flightline.core.errors import LogError
+from flightline.core.prediction_record import LoggedPrediction, instance_key
+from flightline.core.settings import Settings
+
+__all__ = ["LoggedPrediction", "PredictionLog", "instance_key"]
+
+Axis = Literal["logged_at", "clock"]
+_IDS_AT_ONCE = 5_000  # both databases bound how many values one statement takes
+
+
+class PredictionLog:
+    """The log of one process; each worker opens its own. May be used by several threads."""
+
+    def __init__(self, settings: Settings):
+        url = log_url(settings)
+        self.place = place_of(url)
+        self._dialect = url.get_backend_name()
+        self._writer: Writer = (SqliteWriter if self._dialect == "sqlite" else PostgresWriter)(settings, url)
+        self._engine = make_engine(settings, is_bounded=False)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "PredictionLog":
+        """Open the log that the settings name; the default SQLite file is made if it is not there.
+
+        Raises
+        ------
+        LogError
+            If it cannot be written to, or its schema is not the one this code is written for.
+        """
+        ensure_schema(settings)
+        log = cls(settings)
+        try:
+            log.check()
+        except LogError:
+            log.close()
+            raise
+        return log
+
+    def write(self, predictions: Sequence[LoggedPrediction]) -> None:
+        """Put predictions on disk, in one transaction; they are there when this returns.
+
+        What went wrong is not remembered: the next call tries again, over a new connection if
+        the old one is broken.
+
+        Raises
+        ------
+        LogError
+            If that cannot be done; then none of them is there.
+        """
+        if predictions:
+            self._writer.write(encode(predictions, self._dialect))
+
+    def check(self) -> None:
+        """Demand that the log can be written now, by writing something of no value to it.
+
+        Takes as long as a write, and up to `busy_timeout_seconds` while somebody else locks it.
+
+        Raises
+        ------
+        LogError
+            With why it cannot.
+        """
+        self._writer.probe()
+
+    def read(
+        self,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        by: Axis = "logged_at",
+        ids: Sequence[str] | None = None,
+        instance_keys: Sequence[str] | None = None,
+        columns: Sequence[str] = COLUMNS,
+    ) -> pd.DataFrame:
+        """Read predictions; with no argument all of them.
+
+        Parameters
+        ----------
+        start, end
+            From and before which moment (UTC-aware), by the event clock or the time of day.
+        by
+            Which of the two.
+        ids
+            Only these predictions.
+        instance_keys
+            Only those of these instances.
+        columns
+            Which fields of `LoggedPrediction`; those that hold JSON take most of the time.
+
+        Returns
+        -------
+        DataFrame
+            One row a prediction, in the order of `by` and then of the ids. Moments are
+            datetime64[us, UTC]; mappings are dicts.
+
+        Raises
+        ------
+        LogError
+            If it cannot be read, or a column is unknown.
+        """
+        if unknown := sorted(set(columns) - set(COLUMNS)):
+            raise LogError(f"got the columns {', '.join(unknown)}, expected some of {', '.join(COLUMNS)}")
+        inside = self._between(start, end, by)
+        order = [PREDICTIONS.c[by], PREDICTIONS.c.prediction_id]
+        rows: list[Row] = []
+        for chosen in _chosen(ids, instance_keys):
+            shown = [as_text(name) for name in columns]
+            rows += self._select(sa.select(*shown, *order).where(*inside, *chosen).order_by(*order))
+        rows.sort(key=lambda row: (row[-2], row[-1]))
+        return decode([row[:-2] for row in rows], columns)
+
+    def count(self, *, start: datetime | None = None, end: datetime | None = None, by: Axis = "logged_at") -> int:
+        """Count predictions, all or from and before a moment."""
+        ((rows,),) = self._select(
+            sa.select(sa.func.count()).select_from(PREDICTIONS).where(*self._between(start, end, by))
+        )
+        return int(rows)
+
+    def _between(self, start: datetime | None, end: datetime | None, by: Axis) -> list[sa.ColumnElement[bool]]:
+        column = PREDICTIONS.c[by]
+        bounds = [None if moment is None else moment_value(moment, self._dialect) for moment in (start, end)]
+        inside = [column >= bounds[0]] if bounds[0] is not None else []
+        return [*inside, column < bounds[1]] if bounds[1] is not None else inside
+
+    def _select(self, statement: sa.Select[Any]) -> list[Row]:
+        try:
+            with self._engine.connect() as connection:
+                return [tuple(row) for row in connection.execute(statement)]
+        except (sa.exc.SQLAlchemyError, sqlite3.Error) as err:
+            raise LogError(fault_of(err, self.place)) from err
+
+    def close(self) -> None:
+        """Let go of the database; the log is not to be used any more."""
+        self._writer.close()
+        self._engine.dispose()
+
+
+def _chosen(ids: Sequence[str] | None, keys: Sequence[str] | None) -> Iterator[list[sa.ColumnElement[bool]]]:
+    """Give the conditions of each part of the ids, or one that leaves all in."""
+    also: list[sa.ColumnElement[bool]] = (
+        [] if keys is None else [PREDICTIONS.c.instance_key.in_(list(dict.fromkeys(keys)))]
+    )
+    if ids is None:
+        yield also
+        return
+    unique = list(dict.fromkeys(ids))
+    for first in range(0, len(unique), _IDS_AT_ONCE):
+        yield [PREDICTIONS.c.prediction_id.in_(unique[first : first + _IDS_AT_ONCE]), *also]

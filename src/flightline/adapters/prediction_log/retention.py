@@ -1,0 +1,290 @@
+"""How old predictions leave the log: a parquet file for each day, and only what is in it is deleted.
+
+A day's file is written aside, read back and compared, and put in place in one step. Then
+rows are deleted by comparing each with the file as it lies on the disk. So an interruption at
+any point leaves a row in the log, in the file, or in both; and the next run goes on from there.
+"""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from flightline.adapters.prediction_log.database_errors import fault_of
+from flightline.adapters.prediction_log.rows import Row, decode, in_utc, moment_value
+from flightline.adapters.prediction_log.schema import (
+    COLUMNS,
+    MOMENTS,
+    PREDICTIONS,
+    as_text,
+    ensure_schema,
+    log_url,
+    make_engine,
+    place_of,
+)
+from flightline.core.errors import LogError
+from flightline.core.settings import Settings
+
+# Rows written to a file at a time, which bounds memory; reading holds up no writer.
+_ROWS_AT_ONCE = 5_000
+# Rows deleted at a time: it holds SQLite's one write lock for some milliseconds.
+_ROWS_IN_DELETE = 250
+# SQLite's lock is not handed over in turn; who waits for it looks again after some milliseconds.
+_PAUSE_SECONDS = 0.02
+_TYPES = {"prediction": pa.float64(), **dict.fromkeys(MOMENTS, pa.timestamp("us", tz="UTC"))}
+SCHEMA = pa.schema([pa.field(name, _TYPES.get(name, pa.string()), nullable=False) for name in COLUMNS])
+
+
+@dataclass(frozen=True)
+class RetiredDay:
+    """What became of one day of the log.
+
+    Parameters
+    ----------
+    day
+        By `logged_at`, in UTC.
+    file
+        Where its rows are now.
+    rows
+        How many the file holds.
+    exported
+        How many of them were written to it by this run.
+    deleted
+        How many were deleted from the log by this run.
+    """
+
+    day: date
+    file: Path
+    rows: int
+    exported: int
+    deleted: int
+
+
+def retire(settings: Settings, before: datetime, now: datetime) -> Iterator[RetiredDay]:
+    """Move whole days out of the log into parquet files, the oldest first.
+
+    Parameters
+    ----------
+    before
+        Days that ended at or before this moment go (UTC-aware, by the time of day).
+    now
+        The time of day (UTC-aware).
+
+    Raises
+    ------
+    LogError
+        If today would go, a file cannot be written or differs from the log, or another run is under way.
+    """
+    midnight = in_utc(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    if in_utc(before) > midnight:
+        raise LogError(
+            f"got before={before.isoformat()}, expected {midnight.isoformat()} or earlier: today's predictions are "
+            "still being written"
+        )
+    ensure_schema(settings)
+    folder = settings.prediction_exports_dir
+    place = place_of(log_url(settings))
+    engine = make_engine(settings, is_bounded=False)
+    try:
+        with _alone_in(folder):
+            for day in _days(engine, before):
+                yield _retire_day(engine, day, folder / f"{day.isoformat()}.parquet")
+    except sa.exc.SQLAlchemyError as err:
+        raise LogError(fault_of(err, place)) from err
+    except pa.ArrowException as err:
+        raise LogError(
+            f"an export of the prediction log is not readable as parquet ({type(err).__name__}); no more was deleted: "
+            "move the day's file away, and run `make retention` again"
+        ) from err
+    except OSError as err:
+        # Arrow's own text holds the path.
+        reason = os.strerror(err.errno) if err.errno else type(err).__name__
+        raise LogError(
+            f"an export of the prediction log cannot be written ({reason}); nothing was deleted that is not in "
+            "a file: make room or a folder, and run `make retention` again"
+        ) from err
+    finally:
+        engine.dispose()
+
+
+def read_export(file: Path) -> pd.DataFrame:
+    """Read a day that was moved out, as `PredictionLog.read` would give it."""
+    return decode([row for rows in _rows_of_file(file) for row in rows]).sort_values(
+        ["logged_at", "prediction_id"], ignore_index=True
+    )
+
+
+def _retire_day(engine: sa.Engine, day: date, file: Path) -> RetiredDay:
+    # What an interrupted run left: rows that are in the file and still in the log.
+    deleted = _delete_what_is_in(engine, file) if file.exists() else 0
+    exported = _export(engine, day, file)
+    if exported:
+        deleted += _delete_what_is_in(engine, file)
+    return RetiredDay(day, file, pq.read_metadata(file).num_rows, exported, deleted)
+
+
+def _days(engine: sa.Engine, before: datetime) -> Iterator[date]:
+    """Give each day that has rows and ended by then, oldest first, looking again after each."""
+    after: datetime | None = None
+    while True:
+        column = PREDICTIONS.c.logged_at
+        oldest = sa.select(sa.func.min(column))
+        if after is not None:
+            oldest = oldest.where(column >= moment_value(after, engine.dialect.name))
+        with engine.connect() as connection:
+            found = connection.execute(oldest).scalar_one()
+        if found is None:
+            return
+        start = datetime.combine(_moment(found).date(), datetime.min.time(), UTC)
+        after = start + timedelta(days=1)
+        if after > before:
+            return
+        yield start.date()
+
+
+def _export(engine: sa.Engine, day: date, file: Path) -> int:
+    """Put what the log holds of a day into its file, beside what is there; return how many rows were added."""
+    if not any(_rows_of_day(engine, day)):
+        return 0
+    unfinished = file.with_suffix(".unfinished")
+    try:
+        digest, kept, added = hashlib.sha256(), 0, 0
+        with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
+            for rows in _rows_of_file(file) if file.exists() else ():
+                kept += _add(writer, rows, digest)
+            for rows in _rows_of_day(engine, day):
+                added += _add(writer, rows, digest)
+        _demand_equal(unfinished, kept + added, digest.hexdigest())
+        _put_in_place(unfinished, file)
+        return added
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _add(writer: pq.ParquetWriter, rows: list[Row], digest: "hashlib._Hash") -> int:
+    columns = list(zip(*rows, strict=True))
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+    writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
+    digest.update(_canonical(rows))
+    return len(rows)
+
+
+def _demand_equal(file: Path, expected_rows: int, expected_digest: str) -> None:
+    """Read a file back and demand that it holds exactly what was to be written."""
+    digest, rows = hashlib.sha256(), 0
+    for part in _rows_of_file(file):
+        digest.update(_canonical(part))
+        rows += len(part)
+    if (rows, digest.hexdigest()) != (expected_rows, expected_digest):
+        raise LogError(
+            f"an export of the prediction log reads back as {rows:,} rows with digest {digest.hexdigest()[:12]}, "
+            f"expected {expected_rows:,} with {expected_digest[:12]}; nothing was deleted: check the disk, then run it "
+            "again"
+        )
+
+
+def _put_in_place(unfinished: Path, file: Path) -> None:
+    """Rename a file after its bytes are on the disk: a power cut must not undo what rows were deleted for."""
+    _sync(unfinished)
+    unfinished.replace(file)
+    _sync(file.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _delete_what_is_in(engine: sa.Engine, file: Path) -> int:
+    """Delete the rows that a file holds, comparing each with it; return how many were deleted."""
+    deleted = 0
+    for rows in _rows_of_file(file, _ROWS_IN_DELETE):
+        in_file = {row[0]: row for row in rows}
+        found = _rows_by_id(engine, list(in_file))
+        if differing := [row[0] for row in found if _canonical([row]) != _canonical([in_file[row[0]]])]:
+            raise LogError(
+                f"{file.name} and the prediction log hold {len(differing)} predictions that differ, such as "
+                f"{differing[0]}; none of them was deleted: move the file away, and run it again"
+            )
+        if found:
+            statement = sa.delete(PREDICTIONS).where(PREDICTIONS.c.prediction_id.in_([row[0] for row in found]))
+            with engine.connect().execution_options(is_writer=True) as connection, connection.begin():
+                deleted += connection.execute(statement).rowcount
+            time.sleep(_PAUSE_SECONDS)
+    return deleted
+
+
+def _rows_of_file(file: Path, at_once: int = _ROWS_AT_ONCE) -> Iterator[list[Row]]:
+    with pq.ParquetFile(file) as opened:
+        if not opened.schema_arrow.equals(SCHEMA):
+            raise LogError(f"{file.name} is no export of this schema; move it away, and run it again")
+        for batch in opened.iter_batches(batch_size=at_once):
+            yield [tuple(row.values()) for row in batch.to_pylist()]
+
+
+def _rows_of_day(engine: sa.Engine, day: date) -> Iterator[list[Row]]:
+    """Give a day's rows in their order, some at a time, so that no read lasts long."""
+    start = datetime.combine(day, datetime.min.time(), UTC)
+    since, end = (moment_value(moment, engine.dialect.name) for moment in (start, start + timedelta(days=1)))
+    logged_at, prediction_id, last_id = PREDICTIONS.c.logged_at, PREDICTIONS.c.prediction_id, ""
+    while True:
+        later = sa.or_(logged_at > since, prediction_id > last_id)
+        statement = sa.select(*map(as_text, COLUMNS)).where(logged_at >= since, logged_at < end, later)
+        rows = _fetch(engine, statement.order_by(logged_at, prediction_id).limit(_ROWS_AT_ONCE))
+        if rows:
+            yield rows
+        if len(rows) < _ROWS_AT_ONCE:
+            return
+        since, last_id = moment_value(rows[-1][COLUMNS.index("logged_at")], engine.dialect.name), rows[-1][0]
+
+
+def _rows_by_id(engine: sa.Engine, ids: list[str]) -> list[Row]:
+    return _fetch(engine, sa.select(*map(as_text, COLUMNS)).where(PREDICTIONS.c.prediction_id.in_(ids)))
+
+
+def _fetch(engine: sa.Engine, statement: sa.Select[Any]) -> list[Row]:
+    with engine.connect() as connection:
+        return [
+            tuple(_moment(value) if name in MOMENTS else value for name, value in zip(COLUMNS, row, strict=True))
+            for row in connection.execute(statement)
+        ]
+
+
+def _moment(value: str | datetime) -> datetime:
+    return in_utc(datetime.fromisoformat(value) if isinstance(value, str) else value)
+
+
+def _canonical(rows: list[Row]) -> bytes:
+    """Write rows so that equal ones give equal bytes, whichever store they come from."""
+    return b"".join(
+        repr(
+            tuple(value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value for value in row)
+        ).encode()
+        for row in rows
+    )
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let no second run into the folder; the lock ends with the process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            raise LogError("another export of the prediction log is under way; wait until it has ended") from err
+        yield

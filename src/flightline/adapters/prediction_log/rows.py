@@ -1,0 +1,147 @@
+"""Between predictions and rows of the database: JSON, moments, and what neither can hold by itself."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from flightline.adapters.prediction_log.schema import COLUMNS, DOCUMENTS, MOMENTS
+from flightline.core.errors import LogError
+from flightline.core.prediction_record import LoggedPrediction, plain_keys
+
+Row = tuple[Any, ...]
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC  # naive event timestamps are UTC, as in Feast
+
+
+def encode(predictions: Sequence[LoggedPrediction], dialect: str) -> list[Row]:
+    """Turn predictions into rows, values in the order of `COLUMNS`.
+
+    Raises
+    ------
+    LogError
+        If a value cannot be kept: a moment without a time zone, a prediction that is no number.
+    """
+    moment = text_of if dialect == "sqlite" else in_utc
+    try:
+        return [_encode(prediction, moment) for prediction in predictions]
+    except (TypeError, ValueError, OverflowError) as err:
+        raise LogError(
+            f"a prediction cannot be put into the log ({type(err).__name__}: {err}); features are numbers, text or "
+            "None, timestamps are datetimes, reasons are text"
+        ) from err
+
+
+def text_of(moment: datetime) -> str:
+    """Write a moment so that text sorts as time does: UTC, always with microseconds."""
+    return in_utc(moment).isoformat(timespec="microseconds")
+
+
+def moment_value(moment: datetime, dialect: str) -> str | datetime:
+    """Write a moment as the database keeps it."""
+    return text_of(moment) if dialect == "sqlite" else in_utc(moment)
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Give a moment in UTC.
+
+    Raises
+    ------
+    LogError
+        If it has no time zone.
+    """
+    if moment.tzinfo is UTC:
+        return moment
+    if moment.tzinfo is None:
+        raise LogError(f"got the moment {moment.isoformat()} without a time zone; the log keeps UTC, add one")
+    return moment.astimezone(UTC)
+
+
+def _encode(row: LoggedPrediction, moment: Callable[[datetime], object]) -> Row:
+    number = float(row.prediction)
+    if not math.isfinite(number):
+        raise LogError(f"got the prediction {number}, expected a finite number; the model is broken")
+    return (
+        row.prediction_id,
+        row.request_id,
+        moment(row.logged_at),
+        moment(row.clock),
+        moment(row.prediction_time),
+        moment(row.moment),
+        row.instance_key,
+        _json(plain_keys(row.keys)),
+        _json(_features(row.features)),
+        _json(row.event_timestamps),
+        _json(row.watermarks),
+        _json(row.missing),
+        number,
+        row.model_name,
+        row.model_version,
+        row.feature_service,
+        row.role,
+        row.door,
+    )
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return orjson.dumps(value, default=_default, option=_OPTIONS).decode()
+
+
+def _default(value: object) -> object:
+    """Write what orjson does not know: pandas' moments, and mappings that are no dict."""
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime(warn=False)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not a value of the log")
+
+
+def _features(features: Mapping[str, float | str | None]) -> Mapping[str, object]:
+    """Write infinity apart: JSON has no word for it, and orjson would write it as missing."""
+    values = features.values()
+    if math.inf in values or -math.inf in values:
+        return {
+            name: {"float": str(value)} if isinstance(value, float) and math.isinf(value) else value
+            for name, value in features.items()
+        }
+    return features
+
+
+def decode(rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """Turn rows into a frame: moments as datetime64[us, UTC], JSON as dicts.
+
+    Parameters
+    ----------
+    rows
+        Values of `columns`, JSON as text.
+    """
+    frame = pd.DataFrame.from_records(list(rows), columns=list(columns))
+    for name in columns:
+        if name in MOMENTS:
+            times = pd.to_datetime(frame[name], utc=True, format="ISO8601" if _is_text(frame[name]) else None)
+            frame[name] = times.astype("datetime64[us, UTC]")
+        elif name in DOCUMENTS:
+            frame[name] = pd.Series(map(_READERS.get(name, orjson.loads), frame[name]), frame.index, dtype=object)
+    return frame
+
+
+def _is_text(values: pd.Series) -> bool:
+    return len(values) > 0 and isinstance(values.iloc[0], str)
+
+
+def _read_moments(text: str) -> dict[str, datetime]:
+    return {name: datetime.fromisoformat(value).astimezone(UTC) for name, value in orjson.loads(text).items()}
+
+
+def _read_features(text: str) -> dict[str, float | str | None]:
+    read = orjson.loads(text)
+    return {name: float(value["float"]) if isinstance(value, dict) else value for name, value in read.items()}
+
+
+_READERS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "event_timestamps": _read_moments,
+    "watermarks": _read_moments,
+    "features": _read_features,
+}

@@ -1,0 +1,145 @@
+"""What is kept of each prediction, and the key by which the same instance is found again.
+
+Where it is kept is `adapters/prediction_log/log.py`'s business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from flightline.core.errors import LogError
+from flightline.core.lineage import digest_of
+
+Role = Literal["champion", "challenger", "shadow"]
+Door = Literal["predict", "score"]
+# Why a feature has no value.
+NO_VALUE = "no value"
+STALE = "stale"
+AFTER_THE_CLOCK = "after the clock"
+Plain = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedPrediction:
+    """One prediction with all it was made of.
+
+    Parameters
+    ----------
+    prediction_id
+        32 hex digits of a random UUID; no two rows share one.
+    request_id
+        Of the request it was part of.
+    logged_at
+        Time of day when it was written (UTC-aware, as all moments here).
+    clock
+        Where the event clock stood.
+    prediction_time
+        When the model was trained to predict this instance.
+    moment
+        When what is predicted happens.
+    instance_key
+        Of `keys`, by `instance_key`: joins labels and other predictions of the same instance.
+    keys
+        Entity keys and request columns, by name.
+    features
+        The model's input, by column, in its order; NaN is kept as None.
+    event_timestamps
+        By feature view, when the values found became known.
+    watermarks
+        By feature view, up to when it was materialised.
+    missing
+        By feature or feature view, why there was no value.
+    prediction
+        The probability, or the number of a regression.
+    role
+        Whether it was the answer (champion, challenger) or made beside it (shadow).
+    door
+        The route it was asked by.
+    """
+
+    prediction_id: str
+    request_id: str
+    logged_at: datetime
+    clock: datetime
+    prediction_time: datetime
+    moment: datetime
+    instance_key: str
+    keys: Mapping[str, object]
+    features: Mapping[str, float | str | None]
+    event_timestamps: Mapping[str, datetime]
+    watermarks: Mapping[str, datetime]
+    missing: Mapping[str, str]
+    prediction: float
+    model_name: str
+    model_version: str
+    feature_service: str
+    role: Role
+    door: Door
+
+
+def instance_key(keys: Mapping[str, object]) -> str:
+    """Give the digest that equal instances share, however their keys are typed or ordered.
+
+    Parameters
+    ----------
+    keys
+        Entity keys and request columns, by name. A missing value may be None, NaN or NaT; a
+        whole number may be an int or a float; a moment may be of any time zone.
+
+    Returns
+    -------
+    str
+        sha256, 64 hex digits.
+
+    Raises
+    ------
+    LogError
+        If a value is neither text, number, boolean, moment with a time zone nor missing.
+
+    Examples
+    --------
+    >>> instance_key({"shop": "A", "item": 7}) == instance_key({"item": 7.0, "shop": "A"})
+    True
+    """
+    return digest_of(plain_keys(keys))
+
+
+def plain_keys(keys: Mapping[str, object]) -> dict[str, Plain]:
+    """Write keys in the one way that JSON, pandas and a request agree on; doing it twice changes nothing.
+
+    Examples
+    --------
+    >>> plain_keys({"at": datetime(2026, 1, 1, tzinfo=UTC), "item": 7.0, "size": float("nan")})
+    {'at': '2026-01-01T00:00:00+00:00', 'item': 7, 'size': None}
+    """
+    return {name: _plain(name, value) for name, value in keys.items()}
+
+
+def _plain(name: str, value: object) -> Plain:
+    if type(value) is str or type(value) is int:  # most are, and this is done for every answer
+        return value
+    if isinstance(value, np.generic):
+        value = pd.Timestamp(value, tz="UTC") if isinstance(value, np.datetime64) else value.item()
+    if value is None or value is pd.NaT or value is pd.NA or value != value:
+        return None
+    if isinstance(value, datetime):
+        return _plain_moment(name, value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str | int | float):
+        return value
+    raise LogError(
+        f"the key {name!r} is a {type(value).__name__}, expected text, a number, a boolean or a moment; "
+        "turn it into one of them"
+    )
+
+
+def _plain_moment(name: str, value: datetime) -> str:
+    if value.tzinfo is None:
+        raise LogError(f"the key {name!r} is {value.isoformat()} without a time zone; add one, all moments are in UTC")
+    whole = value.to_pydatetime(warn=False) if isinstance(value, pd.Timestamp) else value
+    return whole.astimezone(UTC).isoformat()

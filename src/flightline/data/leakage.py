@@ -1,0 +1,60 @@
+"""The leak test: whether a feature row uses anything that was not known at its event timestamp.
+
+The world is rebuilt as it was known at a moment, by the contract of `availability.py` and not by
+the feature code. Every feature row stamped at or before that moment must come out the same
+from both worlds. It works for whatever features a cloner writes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import ibis
+
+Tables = Mapping[str, ibis.Table]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A feature table whose past changes when the future is taken away."""
+
+    table: str
+    moment: datetime
+    rows: int
+    sample: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table}: {self.rows} row(s) stamped at or before {self.moment:%Y-%m-%d %H:%M} UTC "
+            f"use what became known later, for example {self.sample}"
+        )
+
+
+def around(groups: Tables, moment: datetime, before: timedelta, after: timedelta) -> dict[str, ibis.Table]:
+    """Keep what became known near a moment, so that a leak test on it is quick."""
+    low, high = ibis.literal(moment - before), ibis.literal(moment + after)
+    return {name: table.filter(table.known_at.between(low, high)) for name, table in groups.items()}
+
+
+def changed_rows(
+    build: Callable[[Tables], ibis.Table], with_future: Tables, known: Tables, moment: datetime
+) -> ibis.Table:
+    """Give the feature rows of the past that differ between the two worlds.
+
+    Parameters
+    ----------
+    build
+        The feature function.
+    with_future, known
+        The groups, and the same groups as known by `moment`.
+    moment
+        Only rows stamped at or before it count.
+
+    Returns
+    -------
+    ibis.Table
+        Rows of one world that the other has not; empty if nothing leaks.
+    """
+    cut = ibis.literal(moment)
+    full, past = (build(groups).filter(lambda row: row.event_timestamp <= cut) for groups in (with_future, known))
+    return ibis.union(ibis.difference(full, past), ibis.difference(past, full))

@@ -1,0 +1,145 @@
+"""A fitted tree pipeline without frames: for one row they and their checks take longer than the trees.
+
+The encoders' tables are read off the pipeline once; the trees are scikit-learn's own, merged into
+one where they can be (`merged_trees`). Exact, and proven at the start: `QuickModel.of` compares
+itself with the pipeline on every category, a missing and an unseen one, and gives nothing if a
+bit differs.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from flightline.inference.merged_trees import FEW_ROWS, with_merged_trees
+
+Value = float | str | None
+Row = Mapping[str, Value]
+_UNSEEN = "a category that nobody has seen"
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class QuickModel:
+    """What a pipeline on `preprocessing.as_codes` learned.
+
+    Parameters
+    ----------
+    codes
+        By categorical column, in their order, from category to code; what is not in it is
+        missing.
+    numbers
+        Names of the numeric columns, which follow as they are.
+    estimator
+        Takes the encoded columns.
+    """
+
+    codes: Mapping[str, Mapping[Value, float]]
+    numbers: tuple[str, ...]
+    estimator: BaseEstimator
+
+    @classmethod
+    def of(cls, method: str, pipeline: Pipeline) -> "QuickModel | None":
+        """Read it off a fitted pipeline; None if its first step is another, or is not matched exactly.
+
+        Parameters
+        ----------
+        method
+            What the pipeline is asked by: predict_proba or predict.
+        """
+        encode = pipeline[0] if len(pipeline) == 2 else None
+        if not isinstance(encode, ColumnTransformer) or len(encode.transformers_) != 2:
+            return None
+        (_, categories, names), (_, passed, numbers) = encode.transformers_
+        # A FunctionTransformer without a function is what "passthrough" becomes when it is fitted.
+        if not isinstance(categories, OrdinalEncoder) or getattr(passed, "func", 0) is not None:
+            return None
+        quick = cls(_tables(categories, list(names)), tuple(numbers), pipeline[-1])
+        asked = _one_of_each(quick)
+        expected = getattr(pipeline, method)(_as_frame(asked, list(encode.feature_names_in_)))
+        for candidate in _from_the_quickest(quick):
+            answers = [candidate.ask(method, asked)]
+            answers += [np.concatenate([candidate.ask(method, few) for few in _in_parts(asked)])]
+            if all(np.array_equal(answer, expected) for answer in answers):
+                return candidate
+        return None
+
+    def ask(self, method: str, rows: Sequence[Row]) -> np.ndarray:
+        """Give what the pipeline's `method` gives for the rows."""
+        return getattr(self.estimator, method)(self._encode(rows))
+
+    def _encode(self, rows: Sequence[Row]) -> np.ndarray:
+        tables, numbers = self.codes.items(), self.numbers
+        return np.array(
+            [
+                [
+                    *(codes.get(row[name], _NAN) for name, codes in tables),
+                    *(_NAN if (value := row[name]) is None else value for name in numbers),
+                ]
+                for row in rows
+            ],
+            dtype=np.float64,
+        )
+
+
+def _tables(encoder: OrdinalEncoder, names: list[str]) -> dict[str, dict[Value, float]]:
+    # None counts as a category if it was learned; NaN equals nothing, and is missing in any case.
+    known = [[value for value in column if value == value] for column in encoder.categories_]
+    longest = max(map(len, known), default=0)
+    padded = {name: values + [None] * (longest - len(values)) for name, values in zip(names, known, strict=True)}
+    codes = encoder.transform(pd.DataFrame(padded, dtype=object)) if longest else np.empty((0, len(names)))
+    return {
+        name: dict(zip(values, codes[:, position].tolist(), strict=False))
+        for position, (name, values) in enumerate(zip(names, known, strict=True))
+    }
+
+
+def _without_inner_encoding(quick: QuickModel) -> QuickModel:
+    """Take over what a HistGradientBoosting does to its categories: it encodes the codes once more."""
+    inner = getattr(quick.estimator, "_preprocessor", None)
+    if inner is None or not quick.codes:
+        return quick
+    width = len(quick.codes) + len(quick.numbers)
+    tables: dict[str, Mapping[Value, float]] = {}
+    for position, (name, codes) in enumerate(quick.codes.items()):
+        outer = np.full((len(codes), width), np.nan)
+        outer[:, position] = list(codes.values())
+        tables[name] = dict(zip(codes, inner.transform(outer)[:, position].tolist(), strict=True)) if codes else {}
+    estimator = copy.copy(quick.estimator)
+    estimator._preprocessor = None
+    return QuickModel(tables, quick.numbers, estimator)
+
+
+def _from_the_quickest(quick: QuickModel) -> Iterator[QuickModel]:
+    direct = _without_inner_encoding(quick)
+    if merged := with_merged_trees(direct.estimator):
+        yield replace(direct, estimator=merged)
+    yield from (direct, quick)
+
+
+def _in_parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Cut rows into parts of as many as take the way of few rows."""
+    return (rows[start : start + FEW_ROWS] for start in range(0, len(rows), FEW_ROWS))
+
+
+def _one_of_each(quick: QuickModel) -> list[dict[str, Value]]:
+    """Make rows with every category of every column, a missing and an unseen one, and numbers and none."""
+    count = max((len(codes) for codes in quick.codes.values()), default=0) + 2
+    columns: dict[str, list[Value]] = {
+        name: [*codes, *[None] * (count - len(codes) - 1), _UNSEEN] for name, codes in quick.codes.items()
+    }
+    for position, name in enumerate(quick.numbers):
+        columns[name] = [None if (row + position) % 3 == 0 else (row - position) / 7 for row in range(count)]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _as_frame(rows: Sequence[Row], names: list[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=names)
+    is_text = {name: any(isinstance(row[name], str) for row in rows) for name in names}
+    return frame.astype({name: object if is_text[name] else np.float64 for name in names})

@@ -1,0 +1,66 @@
+"""What a model answers, by the kind of problem: the one place that says which method is asked.
+
+Training, evaluation, tuning, explanations and the service all ask here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from flightline.core.problem_spec import Task
+from flightline.inference.fast_pipeline import QuickModel, Row
+
+Method = Literal["predict_proba", "predict"]
+METHODS: Mapping[Task, Method] = {"classification": "predict_proba", "regression": "predict"}
+
+
+def predict(task: Task, pipeline: Pipeline, features: pd.DataFrame) -> np.ndarray:
+    """Predict for each row.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The probability of 1 in a classification, the value in a regression.
+    """
+    return answer_of(task, getattr(pipeline, METHODS[task])(features))
+
+
+def predict_rows(
+    task: Task, pipeline: Pipeline, quick: QuickModel | None, kinds: Mapping[str, str], rows: Sequence[Row]
+) -> np.ndarray:
+    """Predict for rows in plain values, past frames where the pipeline allows it.
+
+    Parameters
+    ----------
+    quick
+        Of this pipeline, or None.
+    kinds
+        By column of the pipeline, in their order: float64 or str.
+    rows
+        Each with all columns; None is missing.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        As `predict` gives it for the same rows in a frame.
+    """
+    if quick is not None:
+        return answer_of(task, quick.ask(METHODS[task], rows))
+    columns = {name: [row[name] for row in rows] for name in kinds}
+    types = {name: np.float64 if kind == "float64" else object for name, kind in kinds.items()}
+    arrays = {name: np.array(values, dtype=types[name]) for name, values in columns.items()}
+    return predict(task, pipeline, pd.DataFrame(arrays, copy=False))
+
+
+def answer_of(task: Task, given: np.ndarray) -> np.ndarray:
+    """Take the answer from what a method of `METHODS` gives.
+
+    Examples
+    --------
+    >>> answer_of("classification", np.array([[0.75, 0.25]])).tolist()
+    [0.25]
+    """
+    return np.asarray(given[:, 1] if task == "classification" else given, dtype=np.float64)

@@ -1,0 +1,39 @@
+"""CHANGE ME for your own problem: what is predicted, from when to when, and how good is good enough.
+
+Two hours before the scheduled departure of a flight out of New York: the probability that it
+will arrive 15 or more minutes late.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from flightline.core.problem_spec import Interval, Problem, Thresholds, Windows
+
+
+def _day(month: int, day: int = 1, year: int = 2013, hour: int = 0) -> datetime:
+    return datetime(year, month, day, hour, tzinfo=UTC)
+
+
+PROBLEM = Problem(
+    model_name="flight-delay",
+    task="classification",
+    label="late",
+    entity_keys=("origin", "dest", "carrier", "flight", "tailnum"),
+    request_columns=("scheduled_departure",),
+    slices=("origin", "carrier"),
+    feature_service="flight_delay_v1",
+    prediction_horizon=timedelta(hours=2),
+    primary_metric="log_loss",
+    windows=Windows(
+        fit=Interval(_day(1), _day(7)),
+        validation=Interval(_day(7), _day(9)),
+        test=Interval(_day(9), _day(1, year=2014)),
+    ),
+    thresholds=Thresholds(
+        floors={"roc_auc": 0.70, "pr_auc": 0.40},
+        ceilings={"brier": 0.150, "ece": 0.05},
+        implausible={"roc_auc": 0.95},
+    ),
+    decision_threshold=0.5,
+    first_clock=_day(12, 31, hour=12),
+    leak_test_moments=(_day(3, 10, hour=22), _day(7, 1, hour=22), _day(11, 3, hour=22)),
+)

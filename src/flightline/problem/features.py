@@ -1,0 +1,220 @@
+"""CHANGE ME for your own problem: raw tables to feature tables and examples.
+
+A feature table is an Ibis expression over the groups of `availability.py`: key columns,
+``event_timestamp`` (UTC: when the row's values became known), and float64 features. Nothing
+is filled in: a missing value stays missing and the model handles it. Feast serves, for each
+key, the newest row at or before the prediction time and not older than the view's ttl.
+
+Delays count in minutes, clipped to -30..240 so that one stranded flight does not speak for
+an airport. Late means 15 or more minutes (the US DOT's definition).
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import ibis
+from ibis import _
+
+from flightline.data.rolling import rolling
+from flightline.problem.availability import SCHEDULE_KNOWN_AHEAD, Tables
+from flightline.problem.config import PROBLEM
+from flightline.problem.request_features import AREA, SLOT_FORMAT
+
+LATE_MINUTES = 15
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_AROUND = timedelta(minutes=30)
+
+
+def _delay_measures(delay: ibis.Value) -> dict[str, ibis.Value]:
+    return {"mean_delay": delay.clip(-30, 240).cast("float64"), "share_late": (delay >= LATE_MINUTES).cast("float64")}
+
+
+def slot_of(moment: ibis.Value) -> ibis.Value:
+    """Give the minute of a departure as a key; `request_features.request_keys` gives the same."""
+    return moment.strftime(SLOT_FORMAT)
+
+
+def origin_weather(groups: Tables) -> ibis.Table:
+    """Give the weather at the origin: the last full hour, stamped at that hour's end."""
+    names = ("temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib")
+    return groups["weather"].select(
+        "origin",
+        event_timestamp=_.observed_from + ibis.interval(hours=1),
+        **{name: _[name].cast("float64") for name in names},
+    )
+
+
+def _departures_and_cancellations(groups: Tables, *keys: str) -> ibis.Table:
+    left = groups["departures"].select(*keys, at=_.departed_at, delay=_.departure_delay)
+    never_left = groups["cancellations"].select(*keys, at=_.scheduled_departure, delay=ibis.null("int64"))
+    return ibis.union(left, never_left)
+
+
+def _recent_departures(events: ibis.Table, keys: list[str], windows: tuple[timedelta, ...], prefix: str) -> ibis.Table:
+    return rolling(
+        events,
+        keys=keys,
+        at="at",
+        windows=windows,
+        means=_delay_measures(_.delay),
+        over=_.delay.notnull(),
+        shares={"share_cancelled": _.delay.isnull()},
+        prefix=prefix,
+    )
+
+
+def _recent_arrivals(groups: Tables, keys: list[str], windows: tuple[timedelta, ...], prefix: str) -> ibis.Table:
+    means = _delay_measures(_.arrival_delay)
+    return rolling(groups["arrivals"], keys=keys, at="landed_at", windows=windows, means=means, prefix=prefix)
+
+
+def origin_departures(groups: Tables) -> ibis.Table:
+    """Count departures, delays and cancellations at the origin, over 1, 3 and 24 hours."""
+    events = _departures_and_cancellations(groups, "origin")
+    return _recent_departures(events, ["origin"], (_HOUR, 3 * _HOUR, 24 * _HOUR), "origin_departures")
+
+
+def area_departures(groups: Tables) -> ibis.Table:
+    """Count departures, delays and cancellations at all three airports together, over 1 and 3 hours."""
+    events = _departures_and_cancellations(groups).mutate(area=ibis.literal(AREA))
+    return _recent_departures(events, ["area"], (_HOUR, 3 * _HOUR), "area_departures")
+
+
+def carrier_origin_departures(groups: Tables) -> ibis.Table:
+    """Count departures, delays and cancellations of the carrier at this origin, over 3 and 12 hours."""
+    events = _departures_and_cancellations(groups, "carrier", "origin")
+    windows = (3 * _HOUR, 12 * _HOUR)
+    return _recent_departures(events, ["carrier", "origin"], windows, "carrier_origin_departures")
+
+
+def origin_arrivals(groups: Tables) -> ibis.Table:
+    """Count landings elsewhere of flights from the origin, over 3 and 24 hours."""
+    return _recent_arrivals(groups, ["origin"], (3 * _HOUR, 24 * _HOUR), "origin_arrivals")
+
+
+def carrier_arrivals(groups: Tables) -> ibis.Table:
+    """Count landings of the carrier's flights, over 6 hours and 7 days."""
+    return _recent_arrivals(groups, ["carrier"], (6 * _HOUR, 7 * _DAY), "carrier_arrivals")
+
+
+def route_arrivals(groups: Tables) -> ibis.Table:
+    """Count landings of flights on the route, over 24 hours and 30 days."""
+    return _recent_arrivals(groups, ["origin", "dest"], (24 * _HOUR, 30 * _DAY), "route_arrivals")
+
+
+def destination_arrivals(groups: Tables) -> ibis.Table:
+    """Count landings at the destination, over 6 and 24 hours and 30 days."""
+    return _recent_arrivals(groups, ["dest"], (6 * _HOUR, 24 * _HOUR, 30 * _DAY), "destination_arrivals")
+
+
+def flight_number_arrivals(groups: Tables) -> ibis.Table:
+    """Count landings of the same flight number, over 30 and 90 days."""
+    return _recent_arrivals(groups, ["carrier", "flight"], (30 * _DAY, 90 * _DAY), "flight_number_arrivals")
+
+
+def coming_schedule(groups: Tables) -> ibis.Table:
+    """Count the flights scheduled at the origin around each minute, and in the 3 hours before.
+
+    A row is known once the last flight that it counts is in the schedule.
+    """
+    slots = groups["schedule"].group_by("origin", "scheduled_departure").aggregate(flights=_.count().cast("float64"))
+
+    def scheduled(before: timedelta, after: timedelta) -> ibis.Value:
+        window = ibis.range_window(
+            preceding=ibis.interval(seconds=int(before.total_seconds())),
+            following=ibis.interval(seconds=int(after.total_seconds())),
+            group_by="origin",
+            order_by="scheduled_departure",
+        )
+        return slots.flights.sum().over(window)
+
+    return slots.select(
+        "origin",
+        slot=slot_of(slots.scheduled_departure),
+        event_timestamp=slots.scheduled_departure + ibis.literal(_AROUND) - SCHEDULE_KNOWN_AHEAD,
+        scheduled_around=scheduled(_AROUND, _AROUND),
+        scheduled_3h_before=scheduled(3 * _HOUR, timedelta(0)),
+    )
+
+
+def scheduled_flight(groups: Tables) -> ibis.Table:
+    """Give what the schedule says of the flight: how long, how far, and when it is to land."""
+    schedule = groups["schedule"].mutate(slot=slot_of(_.scheduled_departure))
+    minutes = (_.scheduled_arrival.epoch_seconds() - _.scheduled_departure.epoch_seconds()) / 60
+    flights = schedule.group_by(
+        "carrier", "flight", "origin", "slot", event_timestamp=_.scheduled_departure - SCHEDULE_KNOWN_AHEAD
+    )
+    return flights.aggregate(
+        distance=_.distance.max().cast("float64"),
+        scheduled_minutes=minutes.max().cast("float64"),
+        scheduled_arrival_minute=_.scheduled_arrival_minute.max().cast("float64"),
+    )
+
+
+def aircraft_last_departure(groups: Tables) -> ibis.Table:
+    """Give the aircraft's last leg from the moment it left: minutes of departure delay."""
+    events = groups["departures"].group_by("tailnum", event_timestamp=_.departed_at)
+    return events.aggregate(last_departure_delay=_.departure_delay.max().cast("float64"))
+
+
+def aircraft_last_arrival(groups: Tables) -> ibis.Table:
+    """Give the aircraft's last leg from the moment it landed: minutes of arrival delay.
+
+    One aircraft of 2013 lands twice in the same minute by the records; the later delay counts.
+    """
+    events = groups["arrivals"].group_by("tailnum", event_timestamp=_.landed_at)
+    return events.aggregate(last_arrival_delay=_.arrival_delay.max().cast("float64"))
+
+
+FEATURE_TABLES: Mapping[str, Callable[[Tables], ibis.Table]] = {
+    table.__name__: table
+    for table in (
+        origin_weather,
+        origin_departures,
+        area_departures,
+        carrier_origin_departures,
+        origin_arrivals,
+        carrier_arrivals,
+        route_arrivals,
+        destination_arrivals,
+        flight_number_arrivals,
+        aircraft_last_departure,
+        aircraft_last_arrival,
+        coming_schedule,
+        scheduled_flight,
+    )
+}
+
+
+def examples(groups: Tables) -> ibis.Table:
+    """Give one row for each thing to predict, with its label where the groups know it.
+
+    Returns
+    -------
+    ibis.Table
+        ``example_id``; the entity keys and the other request columns; ``event_timestamp``
+        (the prediction time, UTC); ``outcome`` (landed, cancelled, diverted or null while
+        unknown); the label ``late`` (1, 0 or null) and ``label_known_at`` (UTC or null).
+        Cancelled and diverted flights have no label.
+    """
+    landed = groups["arrivals"].select("flight_id", landed_at=_.known_at, arrival_delay=_.arrival_delay)
+    cancelled = groups["cancellations"].select("flight_id", is_cancelled=ibis.literal(True))
+    diverted = groups["diversions"].select("flight_id", is_diverted=ibis.literal(True))
+    rows = groups["schedule"]
+    for outcome in (groups["assignments"].drop("known_at"), landed, cancelled, diverted):
+        rows = rows.left_join(outcome, "flight_id").drop("flight_id_right")
+    return rows.select(
+        "origin",
+        "dest",
+        "carrier",
+        "flight",
+        "tailnum",
+        "scheduled_departure",
+        example_id=_.flight_id,
+        event_timestamp=_.scheduled_departure - ibis.literal(PROBLEM.prediction_horizon),
+        outcome=ibis.cases(
+            (_.landed_at.notnull(), "landed"), (_.is_cancelled, "cancelled"), (_.is_diverted, "diverted")
+        ),
+        late=(_.arrival_delay >= LATE_MINUTES).cast("int64"),
+        label_known_at=_.landed_at,
+    )

@@ -1,0 +1,1 @@
+"""Which model becomes champion: gate, canary, and the report of a change."""

@@ -1,0 +1,173 @@
+"""What the gate is given: what each model was worth, on which rows, and how one can tell that it is true.
+
+Evidence is small: losses by day and slice, not rows. It says of itself whose it is, so that
+the gate can refuse it if it was mixed up on the way; what it must be is said by a `Contest`,
+which is made from the registry and the problem, never from evidence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from flightline.core.problem_spec import Interval
+from flightline.evaluation.bootstrap import DailyLosses, daily_losses
+
+PROBE_ROWS = 200
+
+
+class Role(StrEnum):
+    """What a model stands for in a comparison."""
+
+    CHALLENGER = "challenger"
+    BASELINE = "baseline"
+    CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a model's predictions of the test rows came to.
+
+    Parameters
+    ----------
+    metrics
+        By name.
+    rows_digest
+        Which rows; see `evaluation.rows_digest`.
+    first_prediction, last_prediction
+        Earliest and latest prediction time of the rows.
+    losses
+        By day, in the primary metric.
+    slices
+        The same by slice, as ``column=value``.
+    probe
+        The predictions themselves of a few rows, see `probe_positions`.
+    """
+
+    metrics: Mapping[str, float]
+    rows_digest: str
+    first_prediction: datetime
+    last_prediction: datetime
+    losses: DailyLosses
+    slices: Mapping[str, DailyLosses]
+    probe: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a prediction takes: seconds of one core for 1 and for 1,000 rows, and the file's size."""
+
+    one_row_seconds: float
+    thousand_rows_seconds: float
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one model was worth, and whose evidence it is.
+
+    Parameters
+    ----------
+    role, version
+        What the model is, and its version in the registry (empty for the baseline).
+    model
+        Digest of its registered file.
+    judgement
+        See `Judgement`.
+    cost
+        None for the baseline, which is never served.
+    learned_until
+        Latest prediction time among the rows it was fitted on; None if not recorded.
+    """
+
+    role: Role
+    version: str
+    model: str
+    judgement: Judgement
+    cost: Cost | None = None
+    learned_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model as the registry holds it.
+
+    Parameters
+    ----------
+    version, model
+        Version, and digest of the file.
+    probe
+        What the registered pipeline itself answers for the probe rows.
+    """
+
+    version: str
+    model: str
+    probe: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Who is to be compared, and on which window, by the registry and the problem."""
+
+    challenger: Candidate
+    champion: Candidate | None
+    window: Interval
+
+
+def probe_positions(rows: int) -> np.ndarray:
+    """Choose rows by position, evenly over all, whose predictions are kept one by one.
+
+    Examples
+    --------
+    >>> probe_positions(1000)[:3].tolist(), len(probe_positions(1000)), len(probe_positions(3))
+    ([0, 5, 10], 200, 3)
+    """
+    return np.linspace(0, rows, min(rows, PROBE_ROWS), endpoint=False).astype(int)
+
+
+def collect_judgement(
+    metrics: Mapping[str, float],
+    rows_digest: str,
+    losses: np.ndarray,
+    prediction: np.ndarray,
+    prediction_time: pd.Series,
+    slice_by: pd.DataFrame,
+) -> Judgement:
+    """Bring predictions into the small form in which the gate takes them.
+
+    Parameters
+    ----------
+    metrics, rows_digest
+        Of the same rows.
+    losses, prediction
+        Shape (n,); see `losses.row_losses`.
+    prediction_time
+        UTC.
+    slice_by
+        Each column is one way to cut the rows.
+    """
+    slices = {}
+    for column in slice_by:
+        values = slice_by[column].to_numpy()
+        for value in sorted(pd.unique(values), key=str):
+            here = values == value
+            if here.any():  # a missing value equals nothing
+                slices[f"{column}={value}"] = daily_losses(prediction_time[here], losses[here])
+    return Judgement(
+        metrics=dict(metrics),
+        rows_digest=rows_digest,
+        first_prediction=prediction_time.min().to_pydatetime(),
+        last_prediction=prediction_time.max().to_pydatetime(),
+        losses=daily_losses(prediction_time, losses),
+        slices=slices,
+        probe=tuple(prediction[probe_positions(len(prediction))].tolist()),
+    )
+
+
+def read_judgement(text: str) -> Judgement:
+    """Read what was written as JSON of `dataclasses.asdict`."""
+    return TypeAdapter(Judgement).validate_json(text)

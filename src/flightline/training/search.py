@@ -1,0 +1,182 @@
+"""Tuning: which settings are searched, and the time-ordered folds they are judged on.
+
+The folds lie before the test window; it is never read here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from flightline.core.errors import TrainingError
+from flightline.core.problem_spec import Interval, Task, Windows
+from flightline.training.fit import TrainingParameters, validation_losses
+from flightline.training.splits import rows_in
+from flightline.training.zoo import Setting
+
+FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a setting may be, both ends included.
+
+    Parameters
+    ----------
+    low, high
+        The ends.
+    is_integer
+        Whether only whole numbers are meant.
+    """
+
+    low: float
+    high: float
+    is_integer: bool = False
+
+
+# All of them are searched on a logarithmic scale: it is ratios that matter. The iterations are not
+# searched for but read off the fold's losses, which each fit gives for all iterations at once.
+SPACES: Mapping[str, Mapping[str, Range]] = {
+    "hist_gradient_boosting": {
+        "learning_rate": Range(0.02, 0.15),
+        "max_leaf_nodes": Range(15, 127, is_integer=True),
+        "min_samples_leaf": Range(20, 500, is_integer=True),
+        "l2_regularization": Range(1.0, 100.0),
+        "max_features": Range(0.15, 0.8),
+    }
+}
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows to fit on, and the later rows to judge on."""
+
+    before: pd.Series
+    later: pd.Series
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What settings came to.
+
+    Parameters
+    ----------
+    loss
+        Mean over the folds.
+    iterations
+        The number at which it is least.
+    """
+
+    loss: float
+    iterations: int
+
+
+def space_of(model: str) -> Mapping[str, Range]:
+    """Give the settings to search for a model.
+
+    Raises
+    ------
+    TrainingError
+        If none are known.
+    """
+    if model not in SPACES:
+        raise TrainingError(f"there is no search space for {model!r}, only for: {', '.join(SPACES)}")
+    return SPACES[model]
+
+
+def forward_chain(windows: Windows, count: int = FOLDS) -> list[tuple[Interval, Interval]]:
+    """Cut the later half of the time before the test into parts, each judged by a model of all before it.
+
+    Parameters
+    ----------
+    windows
+        Of the problem; only what lies before the test is used.
+    count
+        How many parts, of equal length.
+
+    Returns
+    -------
+    list of tuple
+        What to fit on, and what to judge on.
+    """
+    start, end = windows.fit.start, windows.validation.end
+    middle = start + (end - start) / 2
+    step = (end - middle) / count
+    cuts = [middle + step * part for part in range(count)] + [end]
+    return [(Interval(start, cut), Interval(cut, following)) for cut, following in pairwise(cuts)]
+
+
+def make_folds(examples: pd.DataFrame, windows: Windows, count: int = FOLDS) -> list[Fold]:
+    """Mark the labelled rows of each fold; what is fitted on was known when the later part began.
+
+    Raises
+    ------
+    TrainingError
+        If a fold has no rows.
+    """
+    folds = []
+    for before, later in forward_chain(windows, count):
+        fold = Fold(
+            rows_in(examples, before, known_before=pd.Timestamp(later.start)),
+            rows_in(examples, later, known_before=pd.Timestamp(windows.test.start)),
+        )
+        if not (fold.before.any() and fold.later.any()):
+            raise TrainingError(f"no labelled example to tune on lies in {before} or {later}; add data")
+        folds.append(fold)
+    return folds
+
+
+def try_settings(
+    parameters: TrainingParameters,
+    settings: Mapping[str, Setting],
+    features: pd.DataFrame,
+    label: pd.Series,
+    folds: list[Fold],
+    *,
+    task: Task,
+    metric: str,
+    report: Callable[[int, float], None],
+) -> Tried:
+    """Judge settings on every fold.
+
+    Parameters
+    ----------
+    parameters
+        Model, seed and the most iterations.
+    settings
+        To be judged.
+    features, label
+        Row by row with the folds.
+    folds
+        As `make_folds` gives them.
+    task, metric
+        Of the problem.
+    report
+        Called after each fold with its number and the mean loss so far; may raise to give up.
+    """
+    asked = replace(parameters, settings=tuple(settings.items()))
+    curves: list[dict[int, float]] = []
+    for number, fold in enumerate(folds):
+        tried = validation_losses(asked, features, label, fold.before, fold.later, task=task, metric=metric)
+        curves.append({int(str(chosen["max_iter"])): loss for chosen, loss in tried})
+        best = best_iterations(curves)
+        report(number, best.loss)
+    return best
+
+
+def best_iterations(curves: list[dict[int, float]]) -> Tried:
+    """Choose the iterations at which the mean loss over the folds is least.
+
+    A fold that was given up early says nothing of what lies beyond.
+
+    Examples
+    --------
+    >>> best_iterations([{10: 0.5, 20: 0.4, 30: 0.45}, {10: 0.6, 20: 0.6}])
+    Tried(loss=0.5, iterations=20)
+    """
+    common = sorted(set.intersection(*(set(curve) for curve in curves)))
+    means = {iterations: float(np.mean([curve[iterations] for curve in curves])) for iterations in common}
+    least = min(means, key=lambda iterations: means[iterations])
+    return Tried(means[least], least)

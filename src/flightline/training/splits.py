@@ -1,0 +1,62 @@
+"""Which examples are learned from, chosen on and tested on: by time, never at random."""
+
+import pandas as pd
+
+from flightline.core.errors import TrainingError
+from flightline.core.problem_spec import Interval, Windows
+
+
+def rows_in(examples: pd.DataFrame, window: Interval, known_before: pd.Timestamp | None = None) -> pd.Series:
+    """Mark the labelled examples whose prediction time lies in a window.
+
+    Parameters
+    ----------
+    examples
+        With event_timestamp (the prediction time, UTC) and label_known_at (UTC or missing).
+    window
+        Start included, end not.
+    known_before
+        Also demand that the label was known before this moment: what is learned from must
+        have been known when the next window began.
+
+    Returns
+    -------
+    Series of bool
+    """
+    inside = (examples["event_timestamp"] >= window.start) & (examples["event_timestamp"] < window.end)
+    labelled = examples["label_known_at"].notna()
+    if known_before is not None:
+        labelled &= examples["label_known_at"] < known_before
+    return inside & labelled
+
+
+def split(examples: pd.DataFrame, windows: Windows) -> dict[str, pd.Series]:
+    """Split labelled examples into fit, validation, refit (all before the test) and test.
+
+    Returns
+    -------
+    dict of Series of bool
+        By name. Test shares no row with any other, and no label of another was learned of
+        after the test began.
+
+    Raises
+    ------
+    TrainingError
+        If one of them is empty.
+    """
+    masks = {
+        "fit": rows_in(examples, windows.fit, known_before=windows.validation.start),
+        "validation": rows_in(examples, windows.validation, known_before=windows.test.start),
+        "refit": rows_in(
+            examples, Interval(windows.fit.start, windows.validation.end), known_before=windows.test.start
+        ),
+        "test": rows_in(examples, windows.test),
+    }
+    empty = [name for name, mask in masks.items() if not mask.any()]
+    if empty:
+        span = f"{examples['event_timestamp'].min()} to {examples['event_timestamp'].max()}"
+        raise TrainingError(
+            f"no labelled example lies in: {', '.join(empty)}; the examples' prediction times run from {span}; "
+            f"the windows are {windows}: change them in src/flightline/problem/config.py or add data"
+        )
+    return masks

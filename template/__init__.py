@@ -1,0 +1,1 @@
+"""What proves the template itself; left behind by `make start`."""

@@ -1,0 +1,100 @@
+"""A copy of the project for one run, turned to the emulator as a user turns it to an account; real `make` in it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from flightline.core.settings import Settings
+from pipelines.commands import data
+from template.tests.infra.cloud import REGION, STATE_BUCKET
+from tools.terraform.terraform import ROOT
+from tools.tree import copy_tree
+
+LIMIT_SECONDS = 1200
+SEED = Path("src/flightline/problem/source.py")
+ALL_FLIGHTS = 'flights = archive.read("flights.csv").decode()'
+FEW_FLIGHTS = ALL_FLIGHTS + '\n    header, *rows = flights.split("\\n")\n    flights = "\\n".join([header, *rows[::8]])'
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a make call came to."""
+
+    code: int
+    said: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """The copy.
+
+    Parameters
+    ----------
+    root
+        Its folder.
+    environment
+        By which clients find the emulator and the load balancer.
+    """
+
+    root: Path
+    environment: dict[str, str]
+
+    def make(self, target: str, **variables: str) -> Ran:
+        """Run a make target, and show what it says as it says it."""
+        command = ["make", target, *(f"{name}={value}" for name, value in variables.items())]
+        print(f"$ {' '.join(command)}", flush=True)
+        lines = []
+        with subprocess.Popen(
+            command,
+            cwd=self.root,
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                lines.append(line)
+            return Ran(process.wait(timeout=LIMIT_SECONDS), "".join(lines))
+
+
+def make_project(folder: Path, zone: str, environment: dict[str, str]) -> Project:
+    """Copy the project, name the zone in its tfvars, and note the state's bucket as `make infra-bootstrap` does."""
+    root = folder / "project"
+    copy_tree(ROOT, root)
+    # Whoever copies this copy asks git what belongs to it.
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
+    for name in (".venv", ".tools"):
+        (root / name).symlink_to(ROOT / name)
+    for file in (root / "infra" / "environments").glob("*.tfvars"):
+        file.write_text(re.sub(r'(hosted_zone_id *= *)"[^"]*"', rf'\1"{zone}"', file.read_text()))
+    take_few_flights(root, folder)
+    backend = {"bucket": STATE_BUCKET, "region": REGION}
+    (root / "infra" / "environments" / "backend.json").write_text(json.dumps(backend))
+    return Project(root, environment)
+
+
+def take_few_flights(root: Path, folder: Path) -> None:
+    """Turn a copy of the project to a seed of an eighth of the flights, and to the data version that comes of it."""
+    text = (root / SEED).read_text(encoding="utf-8")
+    assert ALL_FLIGHTS in text, f"{SEED} reads the flights in another way: change FEW_FLIGHTS"
+    text = text.replace(ALL_FLIGHTS, FEW_FLIGHTS)
+    (root / SEED).write_text(text, encoding="utf-8")
+    module: dict[str, object] = {"__name__": "few_flights"}
+    exec(compile(text, "few_flights", "exec"), module)  # the project's own file, one line changed
+    small = folder / "few"
+    (small / ".dvc").mkdir(parents=True)
+    for name in (".dvcignore", ".dvc/config"):
+        shutil.copy(root / name, small / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "write_seed", module["write_seed"])
+        data.make_first_version(Settings(root=small, dvc_remote_url=str(folder / "few-remote")))
+    shutil.copy(small / "data.dvc", root / "data.dvc")

@@ -1,0 +1,187 @@
+"""An emulated AWS with the project applied to it: the emulator, Terraform over copies of infra/, and the stand-ins."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tools.terraform.terraform import ROOT, Terraform, find_terraform
+
+MOTO = ROOT / ".tools" / "moto" / "bin" / "python"
+REGION = "us-east-1"
+HOST_NAME = "staging.flightline.example"
+REGISTRY = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/flightline"
+IMAGES = [
+    f"-var=service_image={REGISTRY}/service@sha256:{'a' * 64}",
+    f"-var=flows_image={REGISTRY}/flows@sha256:{'b' * 64}",
+]
+STATE_BUCKET = "flightline-terraform-123456789012"
+QUIETLY = ["-auto-approve", "-input=false", "-no-color", "-parallelism=30"]
+SUBJECTS = {
+    "image": ["repo:owner/name:ref:refs/heads/main"],
+    "plan-staging": ["repo:owner/name:pull_request"],
+    "plan-production": ["repo:owner/name:ref:refs/heads/main"],
+    "staging": ["repo:owner/name:environment:staging"],
+    "production": ["repo:owner@12/name@34:environment:production"],
+}
+
+
+def demand(program: str | Path | None, how: str) -> None:
+    """Skip the test where a program is missing; in CI nobody would see that, so there it fails."""
+    if program and Path(program).exists():
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(how)
+    pytest.skip(how)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@contextmanager
+def running(
+    command: list[str | Path], log: Path, url: str | None = None, **environment: str
+) -> Iterator[subprocess.Popen]:
+    """Run a server until the block ends, and begin when it answers."""
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=stream, env={**os.environ, **environment})
+    try:
+        end = time.monotonic() + 120
+        while url and time.monotonic() < end:
+            assert process.poll() is None, log.read_text()[-3000:]
+            try:
+                urllib.request.urlopen(url, timeout=2)
+                break
+            except OSError:
+                time.sleep(0.2)
+        else:
+            assert url is None, f"no answer from {url}: {log.read_text()[-3000:]}"
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def copy_infra(to: Path) -> Path:
+    """Copy infra/ without what a developer's own Terraform left in it."""
+    left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfplan", "backend.json", "stack")
+    return Path(shutil.copytree(ROOT / "infra", to / "infra", ignore=left))
+
+
+@dataclass
+class Cloud:
+    """The emulator with the project on it."""
+
+    folder: Path
+    url: str
+    zone: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service)
+
+    @cached_property
+    def infra(self) -> Path:
+        return copy_infra(self.folder)
+
+    @cached_property
+    def bootstrap(self) -> Terraform:
+        return Terraform(self.infra / "bootstrap", self.folder / "data-bootstrap")
+
+    def environment(self, name: str) -> Terraform:
+        root = Terraform(self.infra, self.folder / f"data-{name}")
+        if not (root.data / "terraform.tfstate").exists():
+            backend = {"bucket": STATE_BUCKET, "region": REGION, "key": f"environments/{name}.tfstate"}
+            given = [f"-backend-config={key}={value}" for key, value in backend.items()]
+            root.run("init", "-input=false", "-no-color", *given)
+        return root
+
+    def variables(self, name: str) -> list[str]:
+        return [f"-var-file=environments/{name}.tfvars", f"-var=hosted_zone_id={self.zone}", *IMAGES]
+
+    def state(self, root: Terraform) -> list[dict[str, Any]]:
+        """Every managed resource with its values."""
+        found: list[dict[str, Any]] = []
+
+        def collect(module: dict[str, Any]) -> None:
+            found.extend(each for each in module.get("resources", []) if each["mode"] == "managed")
+            for child in module.get("child_modules", []):
+                collect(child)
+
+        collect(json.loads(root.run("show", "-json"))["values"]["root_module"])
+        return found
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.seconds[step] = time.monotonic() - started
+        print(f"{step}: {self.seconds[step]:.0f} s", flush=True)
+
+    def apply(self) -> None:
+        lines = [f'  "{role}" = {json.dumps(subjects)}' for role, subjects in SUBJECTS.items()]
+        given = "\n".join(["protected = false", "trusted_subjects = {", *lines, "}", ""])
+        (self.folder / "bootstrap.tfvars").write_text(given)
+        made = self.client("route53").create_hosted_zone(Name="flightline.example", CallerReference="test")
+        self.zone = made["HostedZone"]["Id"].rsplit("/", 1)[-1]
+        # The provider waits a minute for a bucket's rules to settle; the environment needs only its state's bucket.
+        with self.timed("apply"), ThreadPoolExecutor() as beside:
+            self.bootstrap.run("init", "-input=false", "-no-color")
+            shared = beside.submit(self.bootstrap.run, "apply", *QUIETLY, f"-var-file={self.folder}/bootstrap.tfvars")
+            self._wait_for_state(shared)
+            self.environment("staging").run("apply", *QUIETLY, *self.variables("staging"))
+            shared.result()
+        assert self.bootstrap.outputs()["backend"]["bucket"] == STATE_BUCKET
+
+    def _wait_for_state(self, shared: Future[str]) -> None:
+        while STATE_BUCKET not in [bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]]:
+            if shared.done():
+                shared.result()
+            time.sleep(0.5)
+
+    def destroy(self) -> None:
+        with self.timed("destroy staging"):
+            self.environment("staging").run("destroy", *QUIETLY, *self.variables("staging"))
+
+    def destroy_bootstrap(self) -> None:
+        with self.timed("destroy bootstrap"):
+            self.bootstrap.run("destroy", *QUIETLY, f"-var-file={self.folder}/bootstrap.tfvars")
+
+
+@contextmanager
+def emulated(folder: Path) -> Iterator[Cloud]:
+    """Start the emulator, and point every client of AWS at it by the environment alone."""
+    demand(find_terraform(), "Terraform is not installed")
+    demand(MOTO, "moto is not installed: make test-infra installs it")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    named = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    command = [MOTO, ROOT / "tests" / "infra" / "emulator.py", str(port)]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in named.items():
+            patch.setenv(name, value)
+        with running(command, folder / "emulator.log", f"{url}/moto-api/"):
+            yield Cloud(folder, url)

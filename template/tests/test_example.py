@@ -1,0 +1,179 @@
+"""`make example`: a problem of another kind, laid over a copy by its own files alone, runs the whole loop."""
+
+import json
+import re
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from template.example import ExampleError, cloner_files, differences, lay_over
+from tests.proof.commands import Processes, Result, environment_of
+from tests.proof.copies import check_own_code
+from tests.proof.server import free_port, prefect_server, wait_until_ready
+
+PROJECT = Path(__file__).parents[2]
+PACKAGE = next(PROJECT.glob("src/*/problem")).parent.name
+NAME = "pageviews"
+TRAIN = ("-m", "pipelines.training", "--model", "ridge_regression")
+READY_SECONDS = 60
+PROBLEM_FILE = f"src/{PACKAGE}/problem.py"
+pytestmark = pytest.mark.skipif(
+    (PROJECT / PROBLEM_FILE).read_bytes() == (PROJECT / "examples" / NAME / PROBLEM_FILE).read_bytes(),
+    reason="this project is the example's copy",
+)
+# Of answering with the count of seven days before, on the same test rows.
+COUNT_OF_A_WEEK_BEFORE_MAE = 0.1549
+
+
+def test_only_the_files_that_say_so_and_data_dvc_differ(tmp_path):
+    changed = lay_over(PROJECT, NAME, tmp_path / "copy")
+    assert changed == differences(PROJECT, tmp_path / "copy") == sorted(cloner_files(PROJECT) | {Path("data.dvc")})
+    assert len(changed) == 9
+
+
+@pytest.mark.parametrize("name", ["", "nothing", "../examples"])
+def test_an_example_that_is_not_there_is_refused(tmp_path, name):
+    with pytest.raises(ExampleError, match="expected one of: pageviews"):
+        lay_over(PROJECT, name, tmp_path / "copy")
+
+
+def test_a_folder_that_holds_something_is_refused(tmp_path):
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(ExampleError, match="is not empty"):
+        lay_over(PROJECT, NAME, tmp_path)
+
+
+def test_a_folder_inside_the_project_is_refused():
+    with pytest.raises(ExampleError, match="lies inside this project"):
+        lay_over(PROJECT, NAME, PROJECT / "examples" / "new")
+
+
+def test_an_example_that_needs_more_than_its_files_is_refused(tmp_path):
+    root = tmp_path / "root"
+    for file, text in {
+        "src/acme/problem.py": '"""CHANGE ME"""',
+        "src/acme/core.py": "",
+        "data.dvc": "",
+        "template/examples/other/src/acme/problem.py": "other",
+        "template/examples/other/src/acme/core.py": "other",
+        "template/examples/other/README.md": "about it",
+    }.items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(text)
+    with pytest.raises(ExampleError, match=re.escape("others: ['src/acme/core.py'], same: ['data.dvc']")):
+        lay_over(root, "other", tmp_path / "copy")
+
+
+class Loop:
+    """Runs the copy's commands as `make` would."""
+
+    def __init__(self, processes: Processes, copy: Path, api_url: str) -> None:
+        self.processes, self.copy, self.api_url, self.port = processes, copy, api_url, free_port()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return environment_of(self.copy, self.api_url) | {"FLIGHTLINE_SERVING__PORT": str(self.port)}
+
+    def run(self, *command: str) -> Result:
+        return self.processes.run(command, self.copy, self.environment)
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        process = self.processes.start(["-m", "serving"], self.copy, self.environment, subprocess.DEVNULL)
+        try:
+            self._wait()
+            yield
+        finally:
+            self.processes.end(process)
+
+    def _wait(self) -> None:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                with direct.open(f"http://127.0.0.1:{self.port}/health/ready", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.2)
+        raise TimeoutError(f"the service was not ready within {READY_SECONDS} s")
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """The example's copy, with its data; the tests below leave it as they find it."""
+    processes = Processes()
+    folder = tmp_path_factory.mktemp("example")
+    lay_over(PROJECT, NAME, folder / "copy")
+    try:
+        with prefect_server(processes, folder / "server", PROJECT) as api_url:
+            made = Loop(processes, folder / "copy", api_url)
+            check_own_code(processes, made.copy, api_url)
+            data = made.run("-m", "pipelines.commands.data")
+            assert data.exit_code == 0, data.output
+            assert "made from the seed" in data.output
+            wait_until_ready(api_url, folder / "server")
+            yield made
+    finally:
+        processes.stop()
+
+
+@pytest.mark.slow
+def test_a_broken_row_is_refused_and_changes_nothing(loop, tmp_path):
+    last = sorted((loop.copy / "data" / "views").glob("*.csv"))[-1]
+    lines = last.read_text().splitlines()
+    (tmp_path / "views").mkdir()
+    broken = [*lines[:2], lines[2].rpartition(",")[0] + ",0", *lines[3:]]
+    (tmp_path / "views" / last.name).write_text("\n".join(broken) + "\n")
+    pointer = (loop.copy / "data.dvc").read_bytes()
+    refused = loop.run("-m", "pipelines.ingest", "--folder", str(tmp_path))
+    assert refused.exit_code == 1
+    assert f"views/{last.name}:3: views='0' breaks: lies between 1 and" in refused.output
+    assert (loop.copy / "data.dvc").read_bytes() == pointer
+
+
+@pytest.mark.slow
+def test_a_planted_leak_is_caught(loop):
+    features = loop.copy / "src" / PACKAGE / "features.py"
+    honest = features.read_text(encoding="utf-8")
+    leaking = honest.replace("at=_.day_start + ibis.interval(days=2)", "at=_.day_start + ibis.interval(days=1)")
+    assert leaking != honest
+    features.write_text(leaking, encoding="utf-8")
+    try:
+        refused = loop.run(*TRAIN)
+    finally:
+        features.write_text(honest, encoding="utf-8")
+    assert refused.exit_code == 1
+    assert re.search(r"LeakError: \d+ leak\(s\)", refused.output), refused.output
+    assert "page_last_count" in refused.output
+
+
+@pytest.fixture(scope="module")
+def trained(loop: Loop) -> Result:
+    result = loop.run(*TRAIN)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.mark.slow
+def test_the_loop_ends_with_a_champion_better_than_what_was_a_week_before(trained, loop):
+    assert "leak test passed" in trained.output
+    assert "version 1: PROMOTE" in trained.output
+    assert float(re.search(r"test rows, mae ([\d.]+)", trained.output)[1]) < COUNT_OF_A_WEEK_BEFORE_MAE
+    assert json.loads((loop.copy / ".state/serving/current.json").read_text()) == {"version": "1"}
+
+
+@pytest.mark.slow
+def test_the_champion_answers_over_http(trained, loop):
+    with loop.serving():
+        printed = loop.run("-m", "pipelines.commands.request")
+    assert printed.exit_code == 0, printed.output
+    answer = json.loads(printed.output.partition("answer:")[2])
+    (prediction,) = answer["predictions"]
+    assert answer["model"] == {"name": "page-views", "version": "1", "feature_service": "page_views_v1"}
+    assert prediction["missing_features"] == {}
+    assert 100 < prediction["views"] < 10_000_000

@@ -1,0 +1,1 @@
+"""Every workflow, run by act on this machine: `make test-workflows`."""

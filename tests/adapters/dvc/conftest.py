@@ -1,0 +1,47 @@
+"""A clone that made version 1, a fresh clone, and their remote."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flightline.adapters.dvc import data_version as dvc_data
+from flightline.core.settings import Settings
+from tests.adapters.dvc.damage import silent
+from tests.support.clones import cut_seed, make_clone
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the developer's own DVC configuration and folders out."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(folder))
+    monkeypatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small(seed_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cut_seed(seed_dir, tmp_path_factory.mktemp("small"), rows=200)
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    return tmp_path / "remote"
+
+
+@pytest.fixture
+def origin(tmp_path: Path, remote: Path, small: Path) -> Settings:
+    """The clone that made version 1 and pushed it."""
+    settings = make_clone(tmp_path / "origin", remote)
+    shutil.copytree(small, tmp_path / "staged")
+    dvc_data.add_version(settings, tmp_path / "staged", silent)
+    return settings
+
+
+@pytest.fixture
+def clone(tmp_path: Path, remote: Path, origin: Settings) -> Settings:
+    """A fresh clone: no data/, no cache, the same remote."""
+    return make_clone(tmp_path / "clone", remote, origin.root / "data.dvc")

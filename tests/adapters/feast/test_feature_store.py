@@ -1,0 +1,243 @@
+"""The project's own declarations on a real Feast store over the real winter."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.core.errors import FeatureError
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from flightline.problem.features import FEATURE_TABLES
+
+SERVICE = PROBLEM.feature_service
+CLOCK = datetime(2013, 2, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(winter_store: Settings, tmp_path: Path) -> Settings:
+    """A repository of the test's own, over the same tables, with nothing applied."""
+    settings = Settings(root=tmp_path / "clone")
+    shutil.copytree(winter_store.feature_repo, settings.feature_repo)
+    settings.state_dir.mkdir()
+    settings.features_dir.symlink_to(winter_store.features_dir, target_is_directory=True)
+    return settings
+
+
+def edit(settings: Settings, old: str, new: str) -> None:
+    """Change the declarations as a person would."""
+    file = settings.feature_repo / "definitions.py"
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def registered(settings: Settings) -> dict[str, list[str]]:
+    opened = feast_store.open_store(settings)
+    return {
+        "views": sorted(view.name for view in opened.list_feature_views()),
+        "services": sorted(service.name for service in opened.list_feature_services()),
+    }
+
+
+# Declarations and apply.
+
+
+def test_there_is_a_view_for_every_feature_table(store):
+    assert sorted(feast_store.apply(store)) == sorted(FEATURE_TABLES)
+
+
+def test_applying_twice_changes_nothing(store):
+    feast_store.apply(store)
+    first = registered(store)
+    feast_store.apply(store)
+    assert registered(store) == first == {"views": sorted(FEATURE_TABLES), "services": [SERVICE]}
+
+
+def test_what_is_declared_no_more_is_removed(store):
+    feast_store.apply(store)
+    edit(store, "        AIRCRAFT_LAST_ARRIVAL,\n", "")
+    edit(store, "AIRCRAFT_LAST_ARRIVAL = _view(", "_view(")
+    edit(store, 'name="flight_delay_v1"', 'name="flight_delay_v2"')
+    feast_store.apply(store)
+    views = sorted(set(FEATURE_TABLES) - {"aircraft_last_arrival"})
+    assert registered(store) == {"views": views, "services": ["flight_delay_v2"]}
+
+
+def test_an_unknown_service_is_refused_with_those_declared(store):
+    with pytest.raises(FeatureError, match=f"declares no feature service 'v9', only: {SERVICE}"):
+        feast_store.describe_service(store, "v9")
+
+
+# What identifies a feature service.
+
+
+def test_the_description_is_in_plain_values(store):
+    described = feast_store.describe_service(store, SERVICE)
+    assert described["views"]["aircraft_last_arrival"] == {
+        "join_keys": ["tailnum"],
+        "ttl_seconds": 172_800.0,
+        "timestamps": ["event_timestamp", "created_timestamp"],
+        "features": {"last_arrival_delay": "Float64"},
+    }
+
+
+def test_the_description_does_not_change_with_apply(store):
+    before = feast_store.describe_service(store, SERVICE)
+    feast_store.apply(store)
+    feast_store.apply(store)
+    assert feast_store.describe_service(store, SERVICE) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("timedelta(hours=6)", "timedelta(hours=7)"),
+        ("[CARRIER, FLIGHT_NUMBER], _D30", "[CARRIER, AIRCRAFT], _D30"),
+        ('        "visib": "Visibility, miles.",\n', ""),
+        ("        AIRCRAFT_LAST_ARRIVAL,\n", ""),
+    ],
+    ids=["ttl", "entity", "a feature less", "a view less"],
+)
+def test_another_meaning_has_another_description(store, old, new):
+    before = feast_store.describe_service(store, SERVICE)
+    edit(store, old, new)
+    assert feast_store.describe_service(store, SERVICE) != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"Visibility, miles."', '"How far one sees."'), ("mlops@flightline.example", "someone@else.example")],
+)
+def test_other_words_for_the_same_change_no_description(store, old, new):
+    before = feast_store.describe_service(store, SERVICE)
+    edit(store, old, new)
+    assert feast_store.describe_service(store, SERVICE) == before
+
+
+# Declarations against tables.
+
+
+@pytest.fixture
+def tables(winter_store: Settings, tmp_path: Path) -> Path:
+    """A copy of the smallest possible tables: their first rows."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for file in (winter_store.features_dir / "current").glob("*.parquet"):
+        pd.read_parquet(file).head(5).to_parquet(folder / file.name)
+    return folder
+
+
+def test_declarations_that_the_tables_keep_pass(store, tables):
+    feast_store.check_sources(store, tables)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frame: frame.drop(columns="temp"), "view origin_weather declares temp, which its table lacks"),
+        (lambda frame: frame.drop(columns="origin"), "view origin_weather declares origin, which its table lacks"),
+        (lambda frame: frame.drop(columns="created_timestamp"), "declares created_timestamp, which its table lacks"),
+        (lambda frame: frame.assign(snow=1.0), "table of view origin_weather has snow, which it does not declare"),
+        (lambda frame: frame.astype({"temp": "float32"}), "declares Float64 but temp is float in its table"),
+        (lambda frame: frame.assign(temp="warm"), "declares Float64 but temp is .*string in its table"),
+        (lambda frame: frame.rename(columns={"temp": "heat"}), "declares temp, which its table lacks; .* has heat"),
+    ],
+    ids=["feature absent", "key absent", "created absent", "undeclared", "float32", "text", "renamed"],
+)
+def test_a_table_that_breaks_the_declarations_is_refused(store, tables, change, message):
+    file = tables / "origin_weather.parquet"
+    change(pd.read_parquet(file)).to_parquet(file)
+    with pytest.raises(FeatureError, match=message):
+        feast_store.check_sources(store, tables)
+
+
+def test_a_view_without_a_table_is_refused(store, tables):
+    (tables / "carrier_arrivals.parquet").unlink()
+    with pytest.raises(FeatureError, match="view carrier_arrivals has no table"):
+        feast_store.check_sources(store, tables)
+
+
+def test_activating_another_version_moves_the_link(tmp_path):
+    settings = Settings(root=tmp_path)
+    for version in ("one", "two"):
+        (settings.features_dir / version).mkdir(parents=True)
+        feast_store.activate(settings, settings.features_dir / version)
+    assert (settings.features_dir / "current").resolve() == settings.features_dir / "two"
+    assert sorted(path.name for path in settings.features_dir.iterdir()) == ["current", "one", "two"]
+
+
+# Rows in, rows out.
+
+
+def test_rows_given_back_in_order_pass():
+    feast_store.check_rows(pd.Series(["a", "b"]), pd.Series(["a", "b"], index=[7, 8]))
+
+
+@pytest.mark.parametrize(
+    ("joined", "message"),
+    [
+        (["a", "b"], "given 3 rows and gave 2: 1 example\\(s\\) missing, 0 doubled"),
+        (["a", "b", "c", "c"], "given 3 rows and gave 4: 0 example\\(s\\) missing, 1 doubled"),
+        (["a", "b", "b"], "given 3 rows and gave 3: 1 example\\(s\\) missing, 1 doubled"),
+        (["a", "c", "b"], "given 3 rows and gave 3: 0 example\\(s\\) missing, 0 doubled, in another order"),
+        ([], "given 3 rows and gave 0: 3 example\\(s\\) missing"),
+    ],
+    ids=["missing", "doubled", "one for another", "reordered", "none"],
+)
+def test_rows_lost_doubled_or_moved_are_refused(joined, message):
+    with pytest.raises(FeatureError, match=message):
+        feast_store.check_rows(pd.Series(["a", "b", "c"]), pd.Series(joined, dtype=object))
+
+
+def test_examples_alike_in_key_and_time_all_come_back(winter_store, winter_examples):
+    one = winter_examples.iloc[[40_000]]
+    twice = pd.concat([one, one.assign(example_id="again")], ignore_index=True)
+    joined = feast_store.join_features(winter_store, SERVICE, twice)
+    assert len(joined) == 2
+    pd.testing.assert_series_equal(joined.loc[0], joined.loc[1], check_names=False)
+
+
+def test_no_column_of_the_examples_but_the_keys_comes_near_the_join(winter_store, winter_examples):
+    few = winter_examples.iloc[40_000:40_010]
+    joined = feast_store.join_features(winter_store, SERVICE, few)
+    assert not set(joined) & set(few)
+    pd.testing.assert_frame_equal(
+        joined, feast_store.join_features(winter_store, SERVICE, few.assign(late=1 - few["late"]))
+    )
+
+
+# The online store.
+
+
+@pytest.mark.slow
+def test_online_as_of_the_clock_equals_offline_as_of_the_clock(store, winter_examples):
+    feast_store.apply(store)
+    feast_store.materialise(store, CLOCK)
+    after = winter_examples[winter_examples["event_timestamp"] > CLOCK].head(400)
+    offline = feast_store.join_features(store, SERVICE, after.assign(event_timestamp=pd.Timestamp(CLOCK)))
+    opened = OnlineFeatures.open(store, SERVICE)
+    rows = opened.read(after.to_dict("records"), CLOCK)
+    opened.close()
+    online = pd.DataFrame([row.values for row in rows], index=after.index).astype("float64")
+    assert offline.notna().any().all()
+    pd.testing.assert_frame_equal(online[list(offline)], offline, check_exact=True)
+    assert max(stamp for row in rows for stamp in row.event_timestamps.values()) <= CLOCK
+
+
+@pytest.mark.slow
+def test_applying_again_keeps_what_was_materialised(store):
+    feast_store.apply(store)
+    spans = feast_store.materialise(store, CLOCK)
+    feast_store.apply(store)
+    opened = OnlineFeatures.open(store, SERVICE)
+    temperature = opened.read([{"origin": "EWR", "carrier": "UA", "tailnum": None}], CLOCK)[0].values["temp"]
+    opened.close()
+    assert spans["origin_weather"] == 6
+    assert temperature is not None
+    assert np.isfinite(temperature)

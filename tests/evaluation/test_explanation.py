@@ -1,0 +1,106 @@
+"""Importance and dependence of a model that is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.adapters.plots.evaluation_plots import draw_evaluation
+from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
+from flightline.evaluation.explanation import ROWS_AT_ONCE, partial_dependence, permutation_importance, sample_positions
+from flightline.evaluation.metrics import evaluate, primary_loss
+
+ROWS = 400
+LOSS = primary_loss("regression", "rmse")
+
+
+def make_features() -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "unused": random.normal(0, 1, ROWS),
+            "weak": random.normal(0, 1, ROWS),
+            "strong": random.normal(0, 1, ROWS),
+            "side": random.choice(["left", "right"], ROWS).astype(object),
+            "empty": np.full(ROWS, np.nan),
+        }
+    )
+
+
+def known_model(features: pd.DataFrame) -> np.ndarray:
+    side = np.where(features["side"] == "right", 0.5, 0.0)
+    return (features["weak"] + 3 * features["strong"]).to_numpy() + side
+
+
+FEATURES = make_features()
+LABEL = known_model(FEATURES)
+
+
+def test_features_are_ranked_by_what_the_model_makes_of_them():
+    table = permutation_importance(known_model, FEATURES, LABEL, LOSS)
+    assert table["feature"].tolist()[:3] == ["strong", "weak", "side"]
+    by_name = table.set_index("feature")["importance"]
+    assert by_name["unused"] == by_name["empty"] == 0
+    # Two independent draws of 3 * N(0, 1) differ by 3 * sqrt(2) in root mean square.
+    assert by_name["strong"] == pytest.approx(3 * 2**0.5, rel=0.15)
+
+
+def test_the_order_in_which_rows_are_asked_changes_nothing():
+    asked = []
+
+    def counting(features: pd.DataFrame) -> np.ndarray:
+        asked.append(len(features))
+        return known_model(features)
+
+    table = permutation_importance(counting, FEATURES, LABEL, LOSS)
+    assert max(asked) <= ROWS_AT_ONCE
+    pd.testing.assert_frame_equal(table, permutation_importance(known_model, FEATURES, LABEL, LOSS))
+
+
+def test_the_features_are_left_as_they_were():
+    before = FEATURES.copy()
+    permutation_importance(known_model, FEATURES, LABEL, LOSS)
+    partial_dependence(known_model, FEATURES, list(FEATURES))
+    pd.testing.assert_frame_equal(FEATURES, before)
+
+
+def test_dependence_follows_the_model():
+    table = partial_dependence(known_model, FEATURES, ["strong", "side", "empty"])
+    strong = table[table["feature"] == "strong"]
+    assert np.allclose(np.diff(strong["predicted"]) / np.diff(strong["value"].astype(float)), 3)
+    side = table[table["feature"] == "side"].set_index("value")["predicted"]
+    assert side["right"] - side["left"] == pytest.approx(0.5)
+    assert "empty" not in set(table["feature"])
+
+
+@pytest.mark.parametrize(("rows", "features"), [(100_000, 15), (100_000, 80), (100_000, 500), (50, 3), (1, 1)])
+def test_a_sample_is_spread_over_all_rows_and_bounded(rows, features):
+    positions = sample_positions(rows, features)
+    assert len(set(positions)) == len(positions) <= 2_000
+    assert positions[0] == 0
+    assert positions[-1] < rows
+    assert positions[-1] >= rows - rows / len(positions) - 1
+
+
+def test_pictures_are_drawn(tmp_path):
+    importance = permutation_importance(known_model, FEATURES, LABEL, LOSS)
+    for names in (["strong"], list(FEATURES)[:4]):
+        draw_dependence(tmp_path / f"{len(names)}.png", partial_dependence(known_model, FEATURES, names))
+    draw_importance(tmp_path / "importance.png", importance, "rmse", ROWS)
+    assert {file.name for file in tmp_path.iterdir()} == {"1.png", "4.png", "importance.png"}
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "own"),
+    [
+        ("classification", (LABEL > 0).astype(float), {"roc.png", "precision_recall.png"}),
+        ("regression", LABEL, {"residuals.png"}),
+    ],
+)
+def test_an_evaluation_is_drawn_by_its_task(tmp_path, task, label, own):
+    predicted = 1 / (1 + np.exp(-LABEL))
+    slices = FEATURES[["side"]].assign(side="right")
+    judged = evaluate(task, pd.Series(range(ROWS)), pd.Series(label), predicted, slices)
+    metric = {"classification": "log_loss", "regression": "rmse"}[task]
+    files = draw_evaluation(task, tmp_path, label, predicted, judged.calibration, judged.slices, metric)
+    assert {file.name for file in files} == {"calibration.png", "slices.png"} | own
+    assert all(file.stat().st_size > 1_000 for file in files)

@@ -1,0 +1,192 @@
+"""The rule: k of the last n windows and the latest, on labelled evidence; and what makes it say watch."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.core.problem_spec import Interval, Monitoring
+from flightline.monitoring.decision import (
+    Action,
+    Criterion,
+    WindowEvidence,
+    decide_monitoring,
+    judge_window,
+    make_reference,
+    windows_until,
+)
+from flightline.monitoring.window_metrics import Estimate, bin_edges, sum_by_day
+
+RULE = Monitoring(windows=4, breaches=2)
+DAY = timedelta(days=1)
+NONE = Estimate(0, 0, 0)
+
+
+def window(letter: str, number: int = 0) -> WindowEvidence:
+    """Make a window: B in breach, o in order, h hard days only, u not judged, e empty."""
+    start = datetime(2026, 1, 1, tzinfo=UTC) + number * 7 * DAY
+    span = Interval(start, start + 7 * DAY)
+    if letter in "ue":
+        unjudged = "no prediction" if letter == "e" else "too few labels"
+        return WindowEvidence(span, 0 if letter == "e" else 100, unjudged=unjudged)
+    criteria = (
+        Criterion("calibration", NONE, (0, 0), letter == "B", True, "gap"),
+        Criterion("loss", NONE, (0, 0), letter == "h", False, "loss"),
+    )
+    return WindowEvidence(span, 100, {"labelled": 100}, 100, criteria=criteria)
+
+
+def decide(letters: str, warnings: tuple[str, ...] = ()) -> Action:
+    return decide_monitoring([window(letter, place) for place, letter in enumerate(letters)], RULE, warnings).action
+
+
+TABLE = [
+    ("oooo", Action.OK),
+    ("oooB", Action.WATCH),
+    ("ooBB", Action.RETRAIN),
+    ("BooB", Action.RETRAIN),
+    ("BBBB", Action.RETRAIN),
+    ("ooBo", Action.OK),
+    ("oBBo", Action.WATCH),
+    ("BBBo", Action.WATCH),
+    ("BoooB", Action.WATCH),
+    ("BBoooo", Action.OK),
+    ("oooh", Action.WATCH),
+    ("hhhh", Action.WATCH),
+    ("hhho", Action.OK),
+    ("ooou", Action.WATCH),
+    ("BBBu", Action.WATCH),
+    ("uuuo", Action.OK),
+    ("BuuB", Action.RETRAIN),
+    ("eeee", Action.WATCH),
+    ("eeeB", Action.WATCH),
+    ("B", Action.WATCH),
+    ("BB", Action.RETRAIN),
+]
+
+
+@pytest.mark.parametrize(("letters", "action"), TABLE)
+def test_the_rule(letters, action):
+    assert decide(letters) is action
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"breaches": 1},
+        {"breaches": 3},
+        {"windows": 5, "shown_windows": 12},
+    ],
+    ids=str,
+)
+def test_the_table_bites_a_rule_of_other_numbers(broken, monkeypatch):
+    monkeypatch.setattr("tests.monitoring.test_decision.RULE", replace(RULE, **broken))
+    assert [letters for letters, action in TABLE if decide(letters) is not action]
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_the_table_bites_windows_that_do_not_tell_breaches(always, monkeypatch):
+    monkeypatch.setattr(WindowEvidence, "is_breached", property(lambda self: always))
+    assert [letters for letters, action in TABLE if decide(letters) is not action]
+
+
+@pytest.mark.parametrize(
+    ("letters", "action"), [("oooo", Action.WATCH), ("ooBB", Action.RETRAIN), ("eeee", Action.WATCH)]
+)
+def test_what_is_wrong_with_inputs_asks_to_watch_and_never_to_retrain(letters, action):
+    decision = decide_monitoring([window(one) for one in letters], RULE, ("temperature is missing",))
+    assert decision.action is action
+    assert "temperature is missing" in decision.reasons
+
+
+def rows_of(days: int = 7, each: int = 300, seed: int = 1, odds: float = 0.0, slope: float = 1.0, noise: float = 0.0):
+    rng = np.random.default_rng(seed)
+    times = pd.Series(pd.date_range("2026-01-01", periods=days, freq="D", tz="UTC").repeat(each))
+    score = rng.normal(-1.5, 1, days * each)
+    label = (rng.random(len(score)) < 1 / (1 + np.exp(-score))).astype(float)
+    seen = -1.5 + slope * (score + 1.5) + odds + rng.normal(0, 1, len(score)) * noise
+    predicted = 1 / (1 + np.exp(-seen))
+    return sum_by_day("classification", "log_loss", times, label, predicted, bin_edges(predicted))
+
+
+REFERENCE = make_reference(rows_of(days=60, seed=0), RULE)
+SPAN = Interval(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC))
+
+
+def judge(rows, predictions: int | None = None, other: int = 0) -> WindowEvidence:
+    labelled = rows.rows if rows else 0
+    outcomes = {"labelled": labelled, "cancelled": other}
+    return judge_window(SPAN, predictions or labelled + other, outcomes, rows, REFERENCE, RULE)
+
+
+def breached(evidence: WindowEvidence) -> set[str]:
+    return {one.name for one in evidence.criteria if one.is_breached}
+
+
+@pytest.mark.parametrize(
+    ("shift", "named"),
+    [
+        ({}, set()),
+        ({"odds": -0.8}, {"calibration", "promise"}),
+        ({"odds": 0.8}, {"calibration"}),
+        ({"slope": 2.5}, {"slope", "promise"}),
+        ({"slope": 0.4}, {"slope"}),
+        ({"noise": 6.0}, {"discrimination", "slope", "promise"}),
+    ],
+    ids=["none", "too low", "too high", "too bold", "too timid", "noise"],
+)
+def test_each_kind_of_damage_is_seen_by_its_criterion(shift, named):
+    assert breached(judge(rows_of(**shift))) >= named
+    assert bool(breached(judge(rows_of(**shift)))) is bool(named)
+
+
+@pytest.mark.parametrize(
+    ("rows", "predictions", "words"),
+    [
+        (None, 0, "no prediction"),
+        (rows_of(), 7 * 300 * 2, "the outcome of 50% of the predictions is known"),
+        (rows_of(each=10), None, "70 labels"),
+        (rows_of(days=3), None, "labels of 3 days"),
+    ],
+)
+def test_a_window_of_which_too_little_is_known_is_not_judged(rows, predictions, words):
+    evidence = judge(rows, predictions)
+    assert words in evidence.unjudged
+    assert evidence.criteria == ()
+    assert decide_monitoring([evidence], RULE).action is Action.WATCH
+
+
+def test_outcomes_without_a_label_are_known_outcomes():
+    evidence = judge(rows_of(each=100), predictions=2_000, other=1_300)
+    assert evidence.coverage == 1
+    assert evidence.unjudged == ""
+
+
+def test_a_regression_is_decided_by_its_loss():
+    rng = np.random.default_rng(0)
+    times = pd.Series(pd.date_range("2026-01-01", periods=7, freq="D", tz="UTC").repeat(300))
+    truth = rng.normal(0, 1, 2100)
+    good, bad = (
+        sum_by_day("regression", "rmse", times, truth, truth + rng.normal(0, size, 2100), np.array([0.0]))
+        for size in (0.2, 0.4)
+    )
+    evidence = judge_window(SPAN, 2100, {"labelled": 2100}, bad, make_reference(good, RULE), RULE)
+    assert breached(evidence) >= {"loss"}
+    assert evidence.is_breached
+
+
+def test_windows_end_when_their_labels_are_known():
+    clock = datetime(2026, 3, 10, 15, tzinfo=UTC)
+    windows = windows_until(clock, RULE)
+    assert windows[-1].end == datetime(2026, 3, 8, tzinfo=UTC)
+    assert all(one.end == other.start for one, other in pairwise(windows))
+    assert windows[-1].end + RULE.label_delay <= clock
+
+
+@pytest.mark.parametrize("given", [{"breaches": 5}, {"breaches": 0}, {"windows": 20}, {"window": timedelta(hours=5)}])
+def test_numbers_that_make_no_rule_are_refused(given):
+    with pytest.raises(ValueError, match="monitoring"):
+        Monitoring(**given)

@@ -1,0 +1,90 @@
+"""Metrics of a span of days: equal to those of the evaluation, with intervals that hold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.evaluation.metrics import metrics_of
+from flightline.monitoring.window_metrics import bin_edges, measure, metrics_of_days, sum_by_day
+
+RNG = np.random.default_rng(0)
+TASK_METRIC = {"classification": "log_loss", "regression": "rmse"}
+
+
+def rows_of(task: str, days: int = 7, each: int = 200, seed: int = 0, slope: float = 1.0):
+    rng = np.random.default_rng(seed)
+    times = pd.Series(pd.date_range("2026-01-01", periods=days, freq="D", tz="UTC").repeat(each))
+    score = rng.normal(-1.5, 0.8, days * each)
+    if task == "classification":
+        label = (rng.random(len(score)) < 1 / (1 + np.exp(-score))).astype(float)
+        predicted = 1 / (1 + np.exp(-(score.mean() + (score - score.mean()) / slope)))
+    else:
+        label, predicted = score + rng.normal(0, 1, len(score)), score.mean() + (score - score.mean()) / slope
+    return times, label, np.round(predicted, 3)
+
+
+def summed(task: str, **of: object):
+    times, label, predicted = rows_of(task, **of)
+    return sum_by_day(task, TASK_METRIC[task], times, label, predicted, bin_edges(predicted)), label, predicted
+
+
+@pytest.mark.parametrize("task", TASK_METRIC)
+def test_metrics_are_those_of_the_evaluation(task):
+    rows, label, predicted = summed(task)
+    found, known = measure(rows, 0.95), metrics_of(task, label, predicted)
+    shared = found.keys() & known.keys() - {"ece"}  # whose bins are the reference's here
+    assert shared >= ({"log_loss", "brier", "roc_auc"} if task == "classification" else {"rmse", "mae"})
+    assert {name: found[name].value for name in shared} == pytest.approx({name: known[name] for name in shared})
+    assert found["gap"].value == pytest.approx(label.mean() - predicted.mean())
+
+
+@pytest.mark.parametrize("task", TASK_METRIC)
+def test_a_resample_is_what_its_days_would_give(task):
+    """Days counted twice are the same as rows given twice."""
+    rows, _, _ = summed(task)
+    places = np.array([0, 0, 3, 5, 5, 5, 6])
+    times = np.bincount(places, minlength=7)[None, :].astype(float)
+    direct = metrics_of_days(rows.take(places), np.ones((1, 7)))
+    assert {name: value[0] for name, value in metrics_of_days(rows, times).items()} == pytest.approx(
+        {name: value[0] for name, value in direct.items()}
+    )
+
+
+@pytest.mark.parametrize("task", TASK_METRIC)
+@pytest.mark.parametrize(("slope", "is_near"), [(1.0, True), (0.7, False), (1.4, False)])
+def test_the_slope_tells_bold_from_timid(task, slope, is_near):
+    found = measure(summed(task, each=2000, slope=slope)[0], 0.95)["slope"]
+    assert (found.lower < 1 < found.upper) is is_near
+    assert (found.value < 1) is (slope < 1) or is_near
+
+
+def test_what_probabilities_promise_is_kept_by_right_ones_only():
+    right, bold = (measure(summed("classification", each=2000, slope=s)[0], 0.95)["excess"] for s in (1.0, 0.5))
+    assert right.lower < 0 < right.upper
+    assert bold.lower > 0.02
+
+
+def test_with_one_day_nothing_is_said_of_the_bounds():
+    one = measure(summed("classification", days=1)[0], 0.95)["gap"]
+    assert np.isfinite(one.value)
+    assert np.isnan([one.lower, one.upper]).all()
+
+
+def test_labels_of_one_kind_have_no_auc_and_fail_nothing():
+    rows = sum_by_day(
+        "classification", "log_loss", rows_of("classification")[0], np.zeros(1400), np.full(1400, 0.2), np.array([0.1])
+    )
+    assert np.isnan(measure(rows, 0.95)["roc_auc"].value)
+
+
+def test_bounds_hold_about_as_often_as_they_say():
+    """Seven days of unequal means: each bound is asked to hold in 95 of 100; plain percentiles hold in about 88."""
+    held = []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        label = np.repeat(rng.normal(0, 1, 7), 20) + rng.normal(0, 1, 140)
+        times = pd.Series(pd.date_range("2026-01-01", periods=7, freq="D", tz="UTC").repeat(20))
+        rows = sum_by_day("regression", "rmse", times, label, np.zeros(140), np.array([0.0]))
+        gap = measure(rows, 0.95, resamples=500)["gap"]
+        held += [gap.lower <= 0, gap.upper >= 0]
+    assert 0.92 <= np.mean(held) <= 0.98

@@ -1,0 +1,72 @@
+"""The service of a simulation ends with it, and knows nothing of the project's own settings."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from flightline.adapters.event_clock import set_clock
+from flightline.core.errors import RequestError, StartError
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from pipelines.replay import service as simulated_service
+from pipelines.replay.root import simulated_settings
+from pipelines.replay.service import Client, environment_of, free_port, running_service
+from tests.support.small_service import NOON
+
+
+@pytest.fixture
+def simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("FLIGHTLINE_PREDICTION_LOG__URL", "postgresql://somebody@127.0.0.1:1/real")
+    monkeypatch.setenv("FLIGHTLINE_SERVING__WORKERS", "3")
+    monkeypatch.setenv("FLIGHTLINE_PROFILE", "stack")
+    return simulated_settings(Settings(root=tmp_path / "project"), tmp_path, free_port())
+
+
+def test_nothing_of_the_projects_own_place_reaches_the_service(
+    simulated: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("FLIGHTLINE_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment_of(simulated).items():
+        monkeypatch.setenv(name, value)
+    there = Settings()
+    assert there.prediction_log == simulated.prediction_log
+    assert there.serving == simulated.serving
+    assert (there.root, there.profile, there.clock) == (simulated.root, "local", "set")
+
+
+@pytest.mark.slow
+def test_a_service_that_does_not_come_up_is_stopped_and_says_why(
+    simulated: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated_service, "START_SECONDS", 15.0)
+    set_clock(simulated, NOON)
+    with pytest.raises(StartError, match="no model has been promoted"), running_service(simulated, PROBLEM.model_name):
+        pass
+    assert nobody_listens(simulated)
+
+
+@pytest.mark.slow
+def test_the_service_ends_with_the_block_however_it_ends(simulated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulated_service, "_wait_until_ready", wait_until_it_listens)
+    with pytest.raises(KeyboardInterrupt), running_service(simulated, PROBLEM.model_name):
+        raise KeyboardInterrupt
+    assert nobody_listens(simulated)
+
+
+def wait_until_it_listens(client: Client, process: object, log: Path) -> None:
+    for _ in range(600):
+        try:
+            client.status()
+            return
+        except RequestError:
+            time.sleep(0.1)
+    raise AssertionError(f"nobody listens: {log.read_text()[-2000:]}")
+
+
+def nobody_listens(settings: Settings) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", settings.serving.port)) != 0

@@ -1,0 +1,329 @@
+"""The proof itself, without running it: faults can be planted, and what is not stopped makes it fail."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.proof.__main__ import conclude
+from tests.proof.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
+from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
+from tests.proof.fault import ASK, GATE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.faults import FAULTS, corrupt_object, deliver_twice, recode_carriers
+from tests.proof.harness import Bench
+from tests.proof.judgement import Outcome, Run, judge_control, judge_fault
+from tests.proof.matrix import cell, explanation, matrix, progress_line
+from tests.proof.observation import State, observe
+from tests.proof.safeguards import SAFEGUARDS
+
+BY_PATCH = [fault.name for fault in FAULTS if fault.plant is None]
+LEAK = next(fault for fault in FAULTS if fault.name == "weather_at_hour_start")
+BEFORE = State(champion=None, versions=0, data_version="one", data=None)
+PULLED = State(champion=None, versions=0, data_version="one", data="bytes")
+CAUGHT = Result(TRAIN, 1, "pull  done\nLeakError: 1 leak(s): no feature was written\n  origin_weather: 3 row(s)\n", 1.0)
+
+
+# The faults
+
+
+@pytest.mark.parametrize("name", BY_PATCH)
+def test_every_patch_applies_to_the_current_tree(name):
+    apply_patch(PROJECT, name, check_only=True)
+
+
+def test_every_patch_belongs_to_a_fault():
+    assert sorted(file.stem for file in PATCHES.iterdir()) == sorted(BY_PATCH)
+
+
+def test_every_fault_names_a_known_safeguard_and_every_safeguard_has_its_fault():
+    assert {fault.safeguard for fault in FAULTS} == set(SAFEGUARDS)
+
+
+def test_a_patch_that_no_longer_fits_must_be_updated(tmp_path):
+    (file,) = patched_files(PATCHES / "weather_at_hour_start.patch")
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text("other code\n")
+    with pytest.raises(ProofError, match="must be updated"):
+        apply_patch(tmp_path, "weather_at_hour_start")
+
+
+def test_a_patch_is_applied_below_another_repository(tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (name,) = patched_files(PATCHES / "weather_at_hour_start.patch")
+    file = tmp_path / "copy" / name
+    file.parent.mkdir(parents=True)
+    shutil.copy(PROJECT / name, file)
+    apply_patch(tmp_path / "copy", "weather_at_hour_start")
+    assert file.read_text() != (PROJECT / name).read_text()
+
+
+def test_one_bit_of_one_object_is_flipped(tmp_path):
+    folder = tmp_path / ".dvcstore" / "files"
+    folder.mkdir(parents=True)
+    (folder / "small").write_bytes(b"ab")
+    (folder / "large").write_bytes(b"abc")
+    corrupt_object(tmp_path)
+    assert ((folder / "small").read_bytes(), (folder / "large").read_bytes()) == (b"ab", b"acc")
+
+
+def test_a_month_is_delivered_with_its_rows_twice(tmp_path):
+    month = "flights/2013-02.csv"
+    (tmp_path / "data" / "flights").mkdir(parents=True)
+    (tmp_path / "data" / month).write_text("a,b\n1,2\n")
+    deliver_twice(tmp_path)
+    assert (tmp_path / "incoming" / month).read_text() == "a,b\n1,2\n1,2\n"
+
+
+def test_a_month_comes_with_carriers_under_other_codes(tmp_path):
+    (tmp_path / "data/flights").mkdir(parents=True)
+    (tmp_path / "data/airlines.csv").write_text("carrier,name\nAA,American\nUA,United\n")
+    (tmp_path / "data/flights/2013-03.csv").write_text("carrier,flight\nUA,1\nAA,2\n")
+    recode_carriers(tmp_path)
+    airlines = "carrier,name\nAA,American\nUA,United\nZA,American\nZB,United\n"
+    assert (tmp_path / "incoming/airlines.csv").read_text() == airlines
+    assert (tmp_path / "incoming/flights/2013-03.csv").read_text() == "carrier,flight\nZB,1\nZA,2\n"
+
+
+# The evidence
+
+SPOKEN = {
+    "data faults": (0, "watch: nothing is decided; the data is broken: temp outside since 2013-03-26"),
+    "labelled": (0, "retrain: 3 of the last 4 windows are in breach, the latest among them (2 and the latest ask)"),
+    "overdue": (0, '    "overdue": "23 predictions have waited for the monitor for more than 7 days: it never ran"'),
+    "contract": (1, "ContractError: 2 violation(s); no change.\n  flights/2013-02.csv:7: key=1 breaks: unique\n"),
+    "version": (1, "DataVersionError: version x cannot be had"),
+    "leak": (1, CAUGHT.output),
+    "rows": (1, "FeatureError: the point-in-time join was given 9 rows and gave 8: 1 example(s) missing"),
+    "values": (1, "TrainingError: all rows of the fit window have the same value: hour = 0.0; check how it is made"),
+    "stopping": (1, "TrainingError: step 'model' (Boosting) has early_stopping=True and would stop by a random split"),
+    "categories": (1, "TrainingError: 90% of the rows to be judged have a carrier that was never seen before them"),
+    "bounds": (0, "REJECT: brier 0.2 is above its ceiling 0.1"),
+    "baseline": (0, "REJECT: not better than the baseline: log_loss 0.6"),
+    "plausible": (0, "REJECT: roc_auc 1.0 is implausibly good"),
+    "identity": (0, "HOLD: the challenger is the champion: there is nothing to compare"),
+    "roles": (0, "REJECT: the champion's evidence was given as the challenger's: mixed up on the way to the gate"),
+    "pipeline": (0, "REJECT: the champion's evidence was not made by its own registered pipeline on these features"),
+    "later": (0, "REJECT: the challenger was judged on rows from 2013-01-01 on, before the test window began"),
+    "recorded": (1, "RegistryError: champion was not moved: say why, and give the evidence"),
+    "digest": (1, "REFUSED: version 1: model.skops has sha256 12..., expected 34...: it was altered"),
+    "trust": (1, "REFUSED: version 1: model.skops holds types outside the allow-list of model_file.py: eval"),
+    "signature": (1, "REFUSED: version 1: model.json of version 1 has sha256 1...: it was changed after it was signed"),
+    "signature tests": (1, "FAILED tests/adapters/model_store/test_signatures.py::test_it[another key]"),
+    "ttl": (0, "READY\nANSWERED: version 1, logged; 0 value(s) of the online store used, 11 view(s) named stale"),
+    "meaning": (1, "NOT ANSWERED 503: version 1 was trained on feature views that mean something else than those"),
+    "log": (1, "NOT ANSWERED 503: the SQLite file predictions.db of the prediction log cannot be opened"),
+    "keys": (1, "StartError: got host 0.0.0.0 in the profile local and no API key; expected one there"),
+    "early": (1, "LogError: 126 of 131 labels would be recorded before they are known, the first at 2013-03-28"),
+    "parity": (1, "ParityError: 12 mismatches, 31 values, in 181 predictions (14,661 features)"),
+    "lag": (0, "  - origin_departures was materialised more than 2 h before 44% of the predictions"),
+    "tests": (1, "FAILED tests/promotion/test_gate.py::test_the_verdict_and_its_reason[a tie]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAFEGUARDS)
+def test_each_safeguard_is_told_from_every_other(name):
+    code, said = SPOKEN[name]
+    results = [Result(TRAIN, code, f"before it\n{said}\n", 1.0)]
+    assert [other for other, safeguard in SAFEGUARDS.items() if safeguard.has_fired(results)] == [name]
+
+
+@pytest.mark.parametrize("name", SAFEGUARDS)
+def test_words_without_the_exit_code_are_no_evidence(name):
+    code, said = SPOKEN[name]
+    assert not SAFEGUARDS[name].has_fired([Result(TRAIN, 1 - code, said, 1.0)])
+
+
+# The judgement
+
+
+def run_of(*results: Result, after: State = PULLED, preparation: tuple[Result, ...] = ()) -> Run:
+    return Run(preparation, results, BEFORE, after, 1.0)
+
+
+def test_a_fault_that_is_stopped_passes():
+    assert judge_fault(LEAK, run_of(CAUGHT)).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("run", "problem"),
+    [
+        (run_of(Result(TRAIN, 0, "PROMOTE: better", 1.0)), "not stopped by leak"),
+        (run_of(Result(TRAIN, 1, "KeyError: 'x'", 1.0)), "not stopped by leak"),
+        (run_of(Result(TRAIN, TIMED_OUT, CAUGHT.output, 1.0)), "not stopped by leak"),
+        (run_of(Result(TRAIN, 1, CAUGHT.output.replace("weather", "delays"), 1.0)), "did not say 'origin_weather: '"),
+        (run_of(CAUGHT, after=State("1", 0, "one", None)), "let champion change: None to 1"),
+        (run_of(CAUGHT, after=State(None, 1, "one", None)), "let versions change"),
+        (run_of(CAUGHT, after=State(None, 0, "two", None)), "let data_version change"),
+        (run_of(preparation=(Result(TRAIN, 1, "", 1.0),)), "failed before the fault was planted"),
+    ],
+    ids=["promoted", "other error", "timeout", "other culprit", "champion", "versions", "data.dvc", "preparation"],
+)
+def test_a_fault_that_is_not_stopped_fails(run, problem, capsys):
+    outcome = judge_fault(LEAK, run)
+    assert problem in outcome.problems[0]
+    assert conclude([outcome], 1.0) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 1 failed"
+
+
+AGAIN = "".join(
+    f"{stage}   1 row, reused: nothing it depends on has changed\n"
+    for stage in ("validate", "features", "training set")
+)
+SERVED = "READY\nANSWERED: version 1, logged; 72 value(s) of the online store used, 0 view(s) named stale\n"
+REBUILT = "parity          0 mismatches in 181 predictions (14,661 features) (1.1 s)\n"
+CLEAN = (
+    Result(TRAIN, 0, "PROMOTE: there is no champion yet\n", 1.0),
+    Result(TRAIN_ANOTHER, 0, f"{AGAIN}HOLD: worse than the champion: log_loss 0.5\n", 1.0),
+    Result(STATUS, 0, json.dumps({"champion": {"version": "1"}}), 1.0),
+    Result(GATE_TESTS, 0, "50 passed", 1.0),
+    Result(ASK, 0, SERVED, 1.0),
+    Result(SIMULATE, 0, REBUILT, 1.0),
+)
+TRAINED = State("1", 2, "one", "bytes")
+
+
+def altered(index: int, exit_code: int, output: str) -> tuple[Result, ...]:
+    return (*CLEAN[:index], Result(CLEAN[index].command, exit_code, output, 1.0), *CLEAN[index + 1 :])
+
+
+def test_a_clean_control_passes(capsys):
+    outcome = judge_control(run_of(*CLEAN, after=TRAINED))
+    assert outcome.problems == ()
+    assert conclude([outcome], 1.0) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 0 failed"
+
+
+@pytest.mark.parametrize(
+    ("results", "after", "problem"),
+    [
+        (altered(1, 0, f"{AGAIN}REJECT: roc_auc 0.6 is below its floor 0.7"), TRAINED, "bounds fired"),
+        (altered(1, 0, "HOLD: worse than the champion"), TRAINED, "did not reuse: validate"),
+        (altered(2, 0, json.dumps({"champion": None})), TRAINED, "names no champion"),
+        (altered(2, 0, json.dumps({"champion": {"version": "2"}})), TRAINED, "names 2, the registry 1"),
+        (altered(3, 1, "FAILED tests/promotion/test_gate.py::test_a"), TRAINED, "tests fired"),
+        (altered(4, 0, SERVED.replace("72", "0")), TRAINED, "gave no logged prediction"),
+        (altered(4, 1, "NOT ANSWERED 503: no model"), TRAINED, "gave no logged prediction"),
+        (altered(5, 1, REBUILT.replace("0 mism", "2 mism")), TRAINED, "was rebuilt as it was made"),
+        (altered(5, 1, "ParityError: 2 mismatches in 181"), TRAINED, "parity fired"),
+        (CLEAN[:1], State("1", 1, "one", "bytes"), "expected version 1 of 2"),
+        (CLEAN, State(None, 2, "one", "bytes"), "expected version 1 of 2"),
+        (CLEAN, State("1", 2, "two", "bytes"), "data.dvc changed"),
+    ],
+)
+def test_a_control_in_which_anything_is_wrong_fails(results, after, problem):
+    outcome = judge_control(run_of(*results, after=after))
+    assert problem in "; ".join(outcome.problems)
+    assert conclude([outcome], 1.0) == 1
+
+
+def test_nothing_run_is_nothing_proved():
+    assert conclude([], 1.0) == 1
+
+
+# What is printed
+
+
+def test_the_cells_of_the_matrix():
+    stopped = Outcome("a", "leak", frozenset({"leak", "rows"}), (), 1.0)
+    missed = Outcome("b", "leak", frozenset(), ("not stopped",), 1.0)
+    stale = Outcome("c", "leak", frozenset(), ("no longer fits",), 1.0, is_run=False)
+    alarm = Outcome("control", None, frozenset({"rows"}), ("rows fired",), 1.0)
+    cells = [
+        cell(stopped, "leak"),
+        cell(stopped, "rows"),
+        cell(stopped, "tests"),
+        cell(missed, "leak"),
+        cell(stale, "leak"),
+        cell(alarm, "rows"),
+    ]
+    assert cells == ["STOPPED", "fired", ".", "MISSED", "NOT RUN", "ALARM"]
+    lines = matrix([stopped, missed, stale, alarm], 61.0).splitlines()
+    assert lines[-2:] == ["4 runs in 61 s", "1 passed, 3 failed"]
+    assert "NOT AS DEMANDED: not stopped" in progress_line(1, 4, missed)
+
+
+def test_a_wrong_outcome_shows_the_last_lines_of_its_output():
+    shown = explanation(Outcome("a", "leak", frozenset(), ("not stopped",), 1.0, "\n".join(map(str, range(100)))))
+    assert [line for line in shown.splitlines() if "|" in line] == [f"  | {number}" for number in range(70, 100)]
+
+
+# Copies and commands
+
+
+def test_a_copy_gets_no_setting_of_the_developer(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLIGHTLINE_PROFILE", "aws")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere")
+    shutil.copy(PROJECT / "tools.env", tmp_path)
+    environment = environment_of(tmp_path, "http://127.0.0.1:1/api")
+    assert not {"FLIGHTLINE_PROFILE", "MLFLOW_TRACKING_URI"} & environment.keys()
+    assert environment["FLIGHTLINE_ROOT"] == str(tmp_path)
+    assert environment["PYTHONPATH"].startswith(str(tmp_path / "src"))
+    assert environment["DVC_NO_ANALYTICS"] == "1"
+
+
+def test_a_command_is_stopped_at_its_time_limit(tmp_path):
+    sleep: Command = ("-c", "import time; print('started', flush=True); time.sleep(60)")
+    result = Processes().run(sleep, tmp_path, {}, timeout_seconds=2)
+    assert result.exit_code == TIMED_OUT
+    assert "started" in result.output
+
+
+def test_nothing_is_started_after_a_stop(tmp_path):
+    processes = Processes()
+    processes.stop()
+    with pytest.raises(StoppedError):
+        processes.run(("-c", "pass"), tmp_path, {})
+
+
+def test_the_registry_is_read_from_outside(tmp_path):
+    (tmp_path / "data.dvc").write_text("outs:\n")
+    assert observe(tmp_path) == State(None, 0, "outs:\n", None)
+    (tmp_path / ".state" / "mlflow").mkdir(parents=True)
+    with closing(sqlite3.connect(tmp_path / ".state" / "mlflow" / "mlflow.db")) as database:
+        database.execute("CREATE TABLE registered_model_aliases (alias TEXT, version INTEGER, name TEXT)")
+        database.execute("CREATE TABLE model_versions (name TEXT, version INTEGER)")
+        database.execute("INSERT INTO registered_model_aliases VALUES ('champion', 2, 'm'), ('challenger', 3, 'm')")
+        database.execute("INSERT INTO model_versions VALUES ('m', 1), ('m', 2), ('m', 3)")
+        database.commit()
+    assert observe(tmp_path) == State("2", 3, "outs:\n", None)
+
+
+class PromotingProcesses(Processes):
+    """Answers each command as a loop without safeguards would; `home` is where its code lies."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        super().__init__()
+        self.home = home
+
+    def run(self, command, cwd, environment, timeout_seconds=0.0) -> Result:
+        return Result(command, 0, f"{self.home or cwd}/src" if command[0] == "-c" else "PROMOTE: fine", 0.0)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A copy that has just what planting the fault needs."""
+    for name in ("data.dvc", "tools.env", "src/flightline/problem/features.py"):
+        (tmp_path / "base" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / name, tmp_path / "base" / name)
+    return tmp_path
+
+
+def test_a_loop_without_safeguards_fails_the_proof(base):
+    outcome = Bench(PromotingProcesses(), base, "").try_fault(LEAK)
+    assert "not stopped by leak" in outcome.problems[0]
+    assert conclude([outcome], 1.0) == 1
+
+
+def test_a_fault_that_cannot_be_planted_fails_the_proof(base):
+    outcome = Bench(PromotingProcesses(), base, "").try_fault(Fault("no_such_patch", "", "leak", ""))
+    assert not outcome.is_run
+    assert conclude([outcome], 1.0) == 1
+
+
+def test_a_copy_that_would_run_other_code_is_refused(base):
+    outcome = Bench(PromotingProcesses(home=PROJECT), base, "").try_fault(LEAK)
+    assert "other code than that copy's" in outcome.problems[0]

@@ -1,0 +1,61 @@
+"""The door for ready features: rows of the model's own columns."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.support.small_service import INSTANCE, KINDS, PREDICT, SCORE
+
+ROW = {"delay": 60.0, "carrier": "B6", "gust": None, "scheduled_minute": 540}
+
+
+def test_a_row_is_scored_as_the_prediction_it_belongs_to(client: TestClient) -> None:
+    predicted = client.post(PREDICT, json={"instances": [INSTANCE]}).json()
+    scored = client.post(SCORE, json={"instances": [ROW]}).json()
+    assert scored["predictions"][0]["value"] == predicted["predictions"][0]["probability"]
+    assert scored["model"] == predicted["model"]
+
+
+def test_rows_are_scored_in_their_order(client: TestClient) -> None:
+    rows = [ROW | {"delay": delay} for delay in (-20, 60, 10)]
+    values = [one["value"] for one in client.post(SCORE, json={"instances": rows}).json()["predictions"]]
+    assert values[0] < values[2] < values[1]
+
+
+def test_columns_left_out_are_missing(client: TestClient) -> None:
+    answers = client.post(SCORE, json={"instances": [{}, dict.fromkeys(KINDS)]}).json()["predictions"]
+    assert answers[0]["value"] == answers[1]["value"]
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "reason"),
+    [
+        ({"moon": 1}, "instances[0].moon", "the model has no such column"),
+        ({"delay": "much"}, "instances[0].delay", "expected a finite number or null"),
+        ({"carrier": 6}, "instances[0].carrier", "expected text or null"),
+    ],
+)
+def test_what_the_model_does_not_take_is_refused(client: TestClient, row: dict, field: str, reason: str) -> None:
+    answer = client.post(SCORE, json={"instances": [row]})
+    assert answer.status_code == 422
+    (fault,) = answer.json()["fields"]
+    assert fault["field"] == field
+    assert fault["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize("body", ['{"instances": []}', '{"instances": [1]}', '{"instances": [{"delay": [1]}]}', "{}"])
+def test_a_body_of_another_shape_is_refused(client: TestClient, body: str) -> None:
+    assert client.post(SCORE, content=body, headers={"content-type": "application/json"}).status_code == 422
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_a_number_that_is_none_is_refused(client: TestClient, number: str) -> None:
+    body = f'{{"instances": [{{"delay": {number}}}]}}'
+    assert client.post(SCORE, content=body, headers={"content-type": "application/json"}).status_code in (400, 422)
+
+
+def test_more_rows_than_the_settings_allow_are_refused(client: TestClient) -> None:
+    assert client.post(SCORE, json={"instances": [ROW] * 6}).status_code == 422
+
+
+def test_another_model_is_not_found(client: TestClient) -> None:
+    assert client.post("/v1/models/other:score", json={"instances": [ROW]}).status_code == 404

@@ -1,0 +1,130 @@
+"""API keys in their file: issued once, stored as digests, followed while the service runs."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flightline.core.errors import StartError
+from serving.middleware import api_keys
+from serving.middleware.api_keys import KeyRing, digest_of, issue_key, read_keys, revoke_key
+from tests.support.servers.service_process import REPOSITORY, environment_of
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "api_keys.json"
+
+
+@pytest.fixture
+def ring(file: Path, monkeypatch: pytest.MonkeyPatch) -> KeyRing:
+    monkeypatch.setattr(api_keys, "CHECK_EVERY_SECONDS", 0.0)
+    return KeyRing(file, {"fixed": digest_of("fl_fixed")})
+
+
+def test_the_file_holds_a_digest_and_only_its_owner_may_read_it(file: Path) -> None:
+    key = issue_key(file, "team")
+    assert key.startswith("fl_")
+    assert len(key) >= 3 + 43
+    assert key not in file.read_text()
+    assert json.loads(file.read_text())["keys"][0]["sha256"] == digest_of(key)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [entry.name for entry in file.parent.iterdir()] == ["api_keys.json"]
+
+
+def test_several_keys_are_valid_at_once_until_each_is_revoked(file: Path, ring: KeyRing) -> None:
+    one, two = issue_key(file, "one"), issue_key(file, "two")
+    assert [ring.find(key) for key in (one, two, "fl_fixed")] == ["one", "two", "fixed"]
+    revoke_key(file, "one")
+    assert [ring.find(key) for key in (one, two, "fl_fixed")] == [None, "two", "fixed"]
+
+
+@pytest.mark.parametrize("change", [lambda key: key[:-1], lambda key: key + "x", str.upper, lambda key: ""])
+def test_almost_a_key_is_none(file: Path, ring: KeyRing, change) -> None:
+    assert ring.find(change(issue_key(file, "team"))) is None
+
+
+def test_a_digest_is_no_key(file: Path, ring: KeyRing) -> None:
+    assert ring.find(digest_of(issue_key(file, "team"))) is None
+
+
+def test_the_file_is_looked_at_again_after_a_second_at_the_earliest(file: Path) -> None:
+    ring = KeyRing(file, {})
+    assert ring.find("x") is None
+    key = issue_key(file, "team")
+    assert ring.find(key) is None
+    ring._next_look = 0
+    assert ring.find(key) == "team"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"keys": [{"name": "x"}]}', '{"keys": [], "more": 1}', "[]"])
+def test_a_damaged_file_makes_no_key_valid(
+    file: Path, ring: KeyRing, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = issue_key(file, "team")
+    assert ring.find(key) == "team"
+    file.write_text(content)
+    assert ring.find(key) is None
+    assert ring.find("fl_fixed") == "fixed"
+    assert "not a readable file of API keys" in caplog.text
+    with pytest.raises(StartError, match="issue new ones"):
+        read_keys(file)
+
+
+def test_a_file_taken_away_makes_no_key_valid(file: Path, ring: KeyRing) -> None:
+    key = issue_key(file, "team")
+    assert ring.find(key) == "team"
+    file.unlink()
+    assert ring.find(key) is None
+
+
+@pytest.mark.parametrize("name", ["", "Team", "a b", "../x", "a\n", "x" * 41, "-a"])
+def test_a_name_that_is_none_is_refused(file: Path, name: str) -> None:
+    with pytest.raises(StartError, match="got the name"):
+        issue_key(file, name)
+    assert not file.exists()
+
+
+def test_a_name_has_one_key(file: Path) -> None:
+    issue_key(file, "team")
+    with pytest.raises(StartError, match="has a key already"):
+        issue_key(file, "team")
+
+
+def test_what_is_not_there_cannot_be_revoked(file: Path) -> None:
+    issue_key(file, "team")
+    with pytest.raises(StartError, match="expected the name of a stored key: team"):
+        revoke_key(file, "other")
+
+
+def _command(root: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "serving.issue_key", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, env=environment_of(root), capture_output=True, text=True, timeout=60)
+
+
+def test_the_command_issues_lists_and_revokes(tmp_path: Path) -> None:
+    issued = _command(tmp_path, "--name", "team", "--revoke", "")
+    key = issued.stdout.strip()
+    stored = tmp_path / ".state" / "api_keys.json"
+    assert digest_of(key) in stored.read_text()
+    listed = _command(tmp_path).stdout
+    assert listed.startswith("team  since ")
+    assert key not in listed
+    assert _command(tmp_path, "--revoke", "team").returncode == 0
+    assert "there is no key" in _command(tmp_path).stdout
+    wrong = _command(tmp_path, "--name", "No Name")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr.strip().splitlines()[-1].startswith("StartError: got the name")
+
+
+def test_no_permission_is_widened_by_a_loose_umask(file: Path) -> None:
+    before = os.umask(0)
+    try:
+        issue_key(file, "team")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600

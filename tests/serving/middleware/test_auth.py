@@ -1,0 +1,178 @@
+"""Who gets an answer, of real processes: keys, refused starts, and how often each may ask."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from flightline.adapters.model_store.signing_keys import PUBLIC_FILE
+from flightline.core.errors import RequestError, StartError
+from flightline.core.settings import ServingSettings, Settings
+from flightline.problem.config import PROBLEM
+from pipelines.commands.request import predict
+from serving.app import create_app
+from serving.middleware.api_keys import digest_of, issue_key, revoke_key
+from serving.middleware.auth import RateLimit, check_start, needs_key
+from tests.support.servers.service_process import REPOSITORY, Service, environment_of, running
+from tests.support.small_service import INSTANCE, PREDICT, STATUS
+
+pytestmark = pytest.mark.slow
+BODY = {"instances": [INSTANCE]}
+GUARDED = [STATUS, "/metrics", "/docs", "/openapi.json", "/", "/nowhere"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("guarded")
+
+
+@pytest.fixture(scope="module")
+def service(root: Path) -> Iterator[Service]:
+    file = Settings(root=root).api_keys_file
+    key = issue_key(file, "team")
+    fixed = f'{{"fixed": "{digest_of("fl_fixed")}"}}'
+    # Outside of the profile local the service believes no key that is not named.
+    named = {
+        "FLIGHTLINE_PROFILE": "stack",
+        "FLIGHTLINE_SIGNING__PUBLIC_KEY": Settings(root=root).signing_dir / PUBLIC_FILE,
+    }
+    with running(root, key, api_keys=fixed, requests_per_minute=200, failed_keys_per_minute=40, **named) as up:
+        yield up
+
+
+@pytest.mark.parametrize("path", GUARDED)
+def test_without_a_key_nothing_is_answered(service: Service, path: str) -> None:
+    answer = service.ask(path, authorization="")
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert "API key" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", GUARDED[:-1])
+def test_with_a_key_everything_is(service: Service, path: str) -> None:
+    assert service.ask(path).status == 200
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_health_needs_none(service: Service, path: str) -> None:
+    assert service.ask(path, authorization="").status == 200
+
+
+@pytest.mark.parametrize("given", ["Bearer fl_wrong", "Basic dGVhbTp4", "Bearer", "Bearer \xff", "fl_fixed"])
+def test_another_credential_is_refused(service: Service, given: str) -> None:
+    assert service.ask(PREDICT, BODY, authorization=given).status == 401
+
+
+@pytest.mark.parametrize("headers", [{"authorization": "bearer fl_fixed"}, {"x_api_key": "fl_fixed"}])
+def test_a_key_of_the_settings_is_taken(service: Service, headers: dict[str, str]) -> None:
+    service = Service(service.port, service.process, service.log)
+    assert service.ask(PREDICT, BODY, **headers).status == 200
+
+
+def test_make_predict_sends_the_key_it_is_given(service: Service, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(root=root, serving=ServingSettings(port=service.port))
+    with pytest.raises(RequestError, match=r"401.*set FLIGHTLINE_API_KEY to a key that `make api-key` issued"):
+        predict(settings, PROBLEM, INSTANCE)
+    monkeypatch.setenv("FLIGHTLINE_API_KEY", "fl_fixed")
+    assert predict(settings, PROBLEM, INSTANCE)["predictions"]
+
+
+def _within(seconds: float, is_so: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if is_so():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def test_a_new_key_works_and_a_revoked_one_stops_within_seconds(service: Service, root: Path) -> None:
+    file = Settings(root=root).api_keys_file
+    given = {"authorization": f"Bearer {issue_key(file, 'late')}"}
+    assert _within(5, lambda: service.ask(STATUS, **given).status == 200)
+    revoke_key(file, "late")
+    assert _within(5, lambda: service.ask(STATUS, **given).status == 401)
+    assert service.ask(STATUS).status == 200
+
+
+def test_each_key_has_its_own_limit_and_is_told_when_to_come_again(service: Service, root: Path) -> None:
+    given = {"authorization": f"Bearer {issue_key(Settings(root=root).api_keys_file, 'busy')}"}
+    assert _within(5, lambda: service.ask(STATUS, **given).status == 200)
+    answers = [service.ask(STATUS, **given) for _ in range(210)]
+    refused = [answer for answer in answers if answer.status == 429]
+    assert refused
+    assert all(1 <= int(answer.headers["retry-after"]) <= 60 for answer in refused)
+    assert {answer.status for answer in answers} == {200, 429}
+    assert service.ask(STATUS).status == 200
+    assert service.metrics()['flightline_rate_limited_total{why="requests"}'] >= len(refused)
+
+
+def test_wrong_keys_are_limited_and_right_ones_are_not(service: Service) -> None:
+    answers = [service.ask(STATUS, authorization="Bearer fl_guess") for _ in range(60)]
+    assert answers[-1].status == 429
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert service.ask(STATUS).status == 200
+    metrics = service.metrics()
+    assert metrics["flightline_unauthorised_total"] >= 60
+    assert metrics['flightline_rate_limited_total{why="wrong_keys"}'] >= 1
+
+
+@pytest.mark.parametrize(
+    ("host", "profile", "expected"),
+    [
+        ("127.0.0.1", "local", False),
+        ("localhost", "local", False),
+        ("::1", "local", False),
+        ("0.0.0.0", "local", True),
+        ("", "local", True),
+        ("192.168.0.7", "local", True),
+        ("127.0.0.1", "stack", True),
+        ("127.0.0.1", "aws", True),
+    ],
+)
+def test_only_loopback_in_the_profile_local_needs_no_key(
+    tmp_path: Path, host: str, profile: str, expected: bool
+) -> None:
+    settings = Settings(root=tmp_path, profile=profile, serving=ServingSettings(host=host))
+    assert needs_key(settings) is expected
+    if expected:
+        with pytest.raises(StartError, match="make api-key NAME=team"):
+            check_start(settings)
+        issue_key(settings.api_keys_file, "team")
+    check_start(settings)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"host": "0.0.0.0"}, {"FLIGHTLINE_PROFILE": "stack"}, {"FLIGHTLINE_PROFILE": "aws"}]
+)
+def test_a_start_without_a_key_is_refused_with_the_remedy(tmp_path: Path, changes: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "serving"],
+        cwd=REPOSITORY,
+        env=environment_of(tmp_path, **changes),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "make api-key NAME=team" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / ".state" / "metrics").iterdir()) == []
+
+
+def test_a_service_without_keys_that_another_program_binds_elsewhere_stays_shut(tmp_path: Path) -> None:
+    app = create_app(Settings(root=tmp_path))
+
+    async def from_elsewhere(scope, receive, send):
+        await app({**scope, "server": ("10.0.0.5", 80)}, receive, send)
+
+    assert TestClient(from_elsewhere).get("/docs").status_code == 403
+    assert TestClient(app).get("/docs").status_code == 200
+
+
+def test_no_limit_where_none_is_set() -> None:
+    limit = RateLimit(0)
+    assert {limit.wait_seconds("anyone") for _ in range(10_000)} == {0}

@@ -1,0 +1,274 @@
+"""A challenger in shadow changes no answer, with a share it answers its own instances, broken it harms nobody."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flightline.adapters.model_store.canary_setting import canary_folder, write_setting
+from flightline.adapters.model_store.model_file import save_model
+from flightline.adapters.prediction_log.challenger_counts import read_counts
+from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.core.settings import ServingSettings, Settings
+from flightline.promotion.canary import CanarySetting
+from serving.app import create_app
+from serving.prediction import challenger as challenger_module
+from serving.prediction.model_loader import AssetKeeper
+from tests.serving.conftest import TestClient
+from tests.support.small_service import (
+    INSTANCE,
+    KINDS,
+    NOON,
+    PREDICT,
+    SCORE,
+    HandMadeFeatures,
+    fitted,
+    manifest_of,
+    put_model,
+    put_signed,
+)
+
+Wait = Callable[[Callable[[], object]], None]
+BOUND = 0.1
+
+
+def setting_of(mode: str = "shadow", share: float = 0.0, **changes: object) -> CanarySetting:
+    return CanarySetting(**({"version": "4", "champion": "3", "mode": mode, "share": share, "since": NOON} | changes))
+
+
+def put_challenger(settings: Settings, setting: CanarySetting | None, pipeline: object = None) -> None:
+    """Do what the watcher does."""
+    folder = canary_folder(settings)
+    if setting is not None:
+        file = settings.root / "challenger.skops"
+        digest = save_model(pipeline or fitted(KINDS, is_contrary=True), file)
+        put_signed(settings, manifest_of(KINDS, digest, version=setting.version), file, folder)
+    write_setting(folder, setting)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(
+        update={"serving": ServingSettings(poll_seconds=0.05, canary_seconds=BOUND, max_instances=500)}
+    )
+
+
+@pytest.fixture
+def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """A whole service with a real champion, on hand-made features."""
+    settings.feature_repo.mkdir()
+    (settings.feature_repo / "feature_store.yaml").write_text("registry: ../registry.db\n")
+    (settings.root / "registry.db").write_text("one")
+    put_model(settings, "3")
+    monkeypatch.setattr("serving.prediction.model_loader._open_features", lambda _: HandMadeFeatures())
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        assert isinstance(client.app.state.keeper, AssetKeeper)
+        yield client
+
+
+def wait_for(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def wait_for_challenger(client: TestClient, setting: CanarySetting | None) -> None:
+    def is_it() -> bool:
+        running = client.app.state.canary.challenger
+        return (running.setting if running else None) == setting
+
+    wait_for(is_it)
+
+
+def ask(client: TestClient, flights: range = range(1, 2)) -> list[dict]:
+    answer = client.post(PREDICT, json={"instances": [INSTANCE | {"flight": number} for number in flights]})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["model"]["version"] == "3"
+    return answer.json()["predictions"]
+
+
+def logged(settings: Settings):
+    log = PredictionLog.open(settings)
+    try:
+        return log.read()
+    finally:
+        log.close()
+
+
+def said(predictions: list[dict]) -> list[dict]:
+    return [{name: value for name, value in one.items() if name != "prediction_id"} for one in predictions]
+
+
+def test_a_shadow_is_scored_and_logged_and_changes_no_answer(client, settings: Settings) -> None:
+    before = ask(client, range(1, 30))
+    put_challenger(settings, setting_of())
+    wait_for_challenger(client, setting_of())
+    after = ask(client, range(1, 30))
+    assert said(after) == said(before)
+    assert {one["probability"] > 0.5 for one in after} == {True}
+    wait_for(lambda: (logged(settings)["role"] == "shadow").sum() == 29)
+    rows = logged(settings)
+    shadow, champion = rows[rows["role"] == "shadow"], rows[rows["role"] == "champion"]
+    assert set(shadow["model_version"]) == {"4"}
+    assert (shadow["prediction"] < 0.5).all()
+    assert len(champion) == 58
+    assert set(shadow["request_id"]) < set(champion["request_id"])
+    assert set(shadow["instance_key"]) == set(champion["instance_key"])
+    assert shadow.iloc[0]["features"] == champion.iloc[0]["features"]
+
+
+def test_a_share_is_split_by_instance_and_stays_so(client, settings: Settings) -> None:
+    setting = setting_of("share", 0.2)
+    put_challenger(settings, setting)
+    wait_for_challenger(client, setting)
+    first, again = ask(client, range(1, 401)), ask(client, range(1, 401))
+    theirs = [one["answered_by"] == "4" for one in first]
+    assert 0.14 < sum(theirs) / 400 < 0.26  # three standard deviations about 0.2
+    assert [one["answered_by"] == "4" for one in again] == theirs
+    assert [one["probability"] < 0.5 for one in first] == theirs
+    alone = ask(client, range(theirs.index(True) + 1, theirs.index(True) + 2))
+    assert alone[0]["answered_by"] == "4"
+    rows = logged(settings).set_index("prediction_id")
+    for one, is_theirs in zip(first, theirs, strict=True):
+        row = rows.loc[one["prediction_id"]]
+        assert (row["role"], row["model_version"]) == (("challenger", "4") if is_theirs else ("champion", "3"))
+        assert row["prediction"] == one["probability"]
+
+
+def test_with_a_share_both_have_predicted_every_instance(client, settings: Settings) -> None:
+    setting = setting_of("share", 0.2)
+    put_challenger(settings, setting)
+    wait_for_challenger(client, setting)
+    ask(client, range(1, 101))
+    wait_for(lambda: len(logged(settings)) == 200)
+    rows = logged(settings)
+    assert set(rows.groupby("instance_key")["model_version"].agg(lambda given: tuple(sorted(given)))) == {("3", "4")}
+    assert set(rows["role"]) == {"champion", "challenger", "shadow"}
+
+
+def test_the_setting_changes_without_a_restart(client, settings: Settings) -> None:
+    for setting in (setting_of(), setting_of("share", 0.5), None, setting_of("share", 0.3)):
+        put_challenger(settings, setting)
+        wait_for_challenger(client, setting)
+        is_theirs = [one["answered_by"] == "4" for one in ask(client, range(1, 41))]
+        assert any(is_theirs) == bool(setting and setting.share)
+
+
+@pytest.mark.parametrize(
+    ("mode", "share", "fault"),
+    [("shadow", 0.0, "raises"), ("share", 0.5, "raises"), ("share", 0.5, "hangs"), ("share", 0.5, "is no number")],
+)
+def test_a_broken_challenger_harms_no_request(client, settings, monkeypatch, mode: str, share: float, fault: str):
+    setting = setting_of(mode, share)
+    put_challenger(settings, setting)
+    wait_for_challenger(client, setting)
+
+    is_over, waited_for = threading.Event(), []
+
+    def broken(task, pipeline, quick, kinds, rows):
+        if fault == "raises":
+            raise RuntimeError("broken")
+        if fault == "hangs" and not is_over.wait(60):
+            waited_for.append("the challenger")
+        return np.full(len(rows), np.nan)
+
+    monkeypatch.setattr(challenger_module, "predict_rows", broken)
+    try:
+        for number in range(1, 41):
+            (one,) = ask(client, range(number, number + 1))
+            assert one["answered_by"] is None
+    finally:
+        is_over.set()
+    assert not waited_for, "it is waited for no longer than the bound"
+    running = client.app.state.canary.challenger
+    wait_for(lambda: (running.counts.failed or running.counts.slow) and running.counts.dropped)
+    client.portal.call(client.app.state.canary.write_counts)
+    counts = read_counts(settings, setting)
+    assert counts.failed + counts.slow >= 1
+    assert counts.dropped >= 1, "one that fails again and again is left alone for a while"
+
+
+@pytest.mark.parametrize("broken", ["flipped byte", "other columns", "of another champion"])
+def test_a_challenger_that_cannot_serve_does_not_run(client, settings: Settings, broken: str) -> None:
+    if broken == "flipped byte":
+        file = settings.root / "challenger.skops"
+        digest = save_model(fitted(KINDS), file)
+        put_signed(settings, manifest_of(KINDS, digest, version="4"), file, canary_folder(settings))
+        copy = canary_folder(settings) / "4" / "model.skops"
+        copy.write_bytes(copy.read_bytes()[:-1] + b"x")
+        write_setting(canary_folder(settings), setting_of("share", 0.5))
+    elif broken == "other columns":
+        file = settings.root / "moon.skops"
+        digest = save_model(fitted({"moon": "float64"}), file)
+        put_signed(settings, manifest_of({"moon": "float64"}, digest, version="4"), file, canary_folder(settings))
+        write_setting(canary_folder(settings), setting_of())
+    else:
+        put_challenger(settings, setting_of("share", 0.5, champion="2"))
+    time.sleep(0.5)
+    assert {one["answered_by"] for one in ask(client, range(1, 20))} == {None}
+    assert client.app.state.canary.challenger is None
+
+
+def test_ready_features_are_the_champions_alone(client, settings: Settings) -> None:
+    put_challenger(settings, setting_of("share", 0.5))
+    wait_for_challenger(client, setting_of("share", 0.5))
+    for delay in range(20):
+        assert client.post(SCORE, json={"instances": [{"delay": 30 + delay}]}).json()["predictions"][0]["value"] > 0.5
+    assert set(logged(settings)["role"]) == {"champion"}
+
+
+def test_what_was_counted_is_shared_by_all(client, settings: Settings) -> None:
+    setting = setting_of("share", 0.5)
+    put_challenger(settings, setting)
+    wait_for_challenger(client, setting)
+    ask(client, range(1, 51))
+    client.portal.call(client.app.state.canary.write_counts)
+    counts = read_counts(settings, setting)
+    assert (counts.asked, counts.failed, counts.dropped) == (50, 0, 0)
+    assert 0 < counts.seconds < 5
+    other = setting_of("share", 0.4)
+    assert read_counts(settings, setting_of("shadow")).asked == 0
+    assert read_counts(settings, other).asked == 50, "another share of the same canary"
+
+
+def test_it_is_told_in_the_metrics(client, settings: Settings) -> None:
+    put_challenger(settings, setting_of())
+    wait_for_challenger(client, setting_of())
+    text = client.get("/metrics").text
+    assert 'flightline_model_workers{role="shadow",version="4"} 1.0' in text
+    assert 'flightline_canary_faults_total{reason="slow"}' in text
+    ask(client)
+    wait_for(lambda: 'flightline_predictions_total{role="shadow",version="4"}' in client.get("/metrics").text)
+
+
+def test_the_folder_of_the_champion_is_left_alone(client, settings: Settings, tmp_path: Path) -> None:
+    put_challenger(settings, setting_of())
+    put_model(settings, "5")
+    assert (canary_folder(settings) / "4" / "model.skops").is_file()
+
+
+def test_a_challenger_may_take_columns_that_the_champion_does_not(client, settings: Settings) -> None:
+    put_model(settings, "5", {"delay": "float64"})
+    setting = setting_of("share", 0.5, champion="5")
+    put_challenger(settings, setting)
+    wait_for_challenger(client, setting)
+    answer = client.post(PREDICT, json={"instances": [INSTANCE | {"flight": number} for number in range(1, 41)]}).json()
+    ids = [one["prediction_id"] for one in answer["predictions"] if one["answered_by"] == "4"]
+    rows = logged(settings).set_index("prediction_id")
+    assert answer["model"]["version"] == "5"
+    assert {tuple(rows.loc[one, "features"]) for one in ids} == {tuple(KINDS)}
+    assert rows.loc[ids[0], "features"]["scheduled_minute"] == 9 * 60
+
+
+def test_when_the_champion_moves_the_challenger_stops(client, settings: Settings) -> None:
+    put_challenger(settings, setting_of("share", 0.5))
+    wait_for_challenger(client, setting_of("share", 0.5))
+    put_model(settings, "5")
+    wait_for_challenger(client, None)
+    answer = client.post(PREDICT, json={"instances": [INSTANCE | {"flight": number} for number in range(1, 41)]}).json()
+    assert answer["model"]["version"] == "5"
+    assert {one["answered_by"] for one in answer["predictions"]} == {None}

@@ -1,0 +1,191 @@
+"""What Prometheus reads from a real service of two workers, and each function that counts."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving.telemetry.metrics_folder import VARIABLES, shared_metrics
+from tests.support.servers.service_process import REPOSITORY, Service, environment_of, running
+from tests.support.small_service import INSTANCE, PREDICT
+
+WORKERS = 2
+# What those do whose callers live in other processes or modules: the watcher and the log.
+CALLERS = """
+from datetime import UTC, datetime
+from serving.telemetry.metrics import *
+record_refused_model(); record_refused_model()
+record_log_write(0.02, 3); record_log_failure(); set_log_lag(12.5)
+set_served("shadow", "7", datetime(2026, 1, 1, tzinfo=UTC)); set_served("shadow", "8")
+record_features([{"gust": "stale"}, {"gust": "stale", "delay": "no value"}], [{"recent": 30}, {"recent": 5000}])
+record_rows("score", 40, "8", "shadow")
+print(render().decode())
+"""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("measured"), workers=WORKERS) as up:
+        yield up
+
+
+def _pids(service: Service) -> set[int]:
+    (folder,) = _folders(service)
+    return {int(file.stem.rsplit("_", 1)[1]) for file in folder.glob("gauge_livesum_*.db")} - {service.process.pid}
+
+
+def _folders(service: Service) -> list[Path]:
+    return list((service.log.parent / ".state" / "metrics").iterdir())
+
+
+@pytest.mark.slow
+def test_counts_are_those_of_all_workers_whoever_answers(service: Service) -> None:
+    before = service.metrics().get('flightline_rows_total{door="predict"}', 0)
+    for rows in range(1, 21):
+        assert service.ask(PREDICT, {"instances": [INSTANCE] * rows}).status == 200
+    answers = [service.metrics() for _ in range(6)]
+    assert {answer['flightline_rows_total{door="predict"}'] - before for answer in answers} == {210}
+    metrics = answers[-1]
+    assert metrics['flightline_predictions_total{role="champion",version="3"}'] - before == 210
+    assert metrics['flightline_features_missing_total{feature="weather",reason="after the clock"}'] - before == 210
+    assert metrics['flightline_feature_age_seconds_bucket{le="600.0",view="recent"}'] >= 1
+    assert metrics['flightline_model_workers{role="champion",version="3"}'] == WORKERS
+    assert 0 <= time.time() - metrics['flightline_model_timestamp_seconds{role="champion"}'] < 300
+    assert metrics['flightline_request_seconds_count{route="/v1/models/{name}:predict",status="200"}'] >= 20
+
+
+@pytest.mark.slow
+def test_what_a_client_sends_becomes_no_label(service: Service) -> None:
+    for path in ("/v1/models/made-up", "/made/up", "/v1/models/made-up:predict", "/%6dade-up"):
+        assert service.ask(path).status == 404
+    metrics = service.metrics()
+    assert [name for name in metrics if "made" in name] == []
+    unknown, deadline = 'flightline_request_seconds_count{route="none",status="404"}', time.monotonic() + 10
+    while metrics[unknown] < 2 and time.monotonic() < deadline:  # a request is counted when its answer has left
+        metrics = service.metrics()
+    assert metrics[unknown] >= 2
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_dropped_from_gauges_and_kept_in_counts(service: Service) -> None:
+    service.ask(PREDICT, {"instances": [INSTANCE]})
+    before = service.metrics()
+    killed = min(_pids(service))
+    os.kill(killed, signal.SIGKILL)
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        try:
+            if service.metrics()["flightline_workers"] == WORKERS and killed not in _pids(service):
+                break
+        except OSError:
+            pass  # that connection was the killed worker's
+        time.sleep(0.3)
+    metrics = service.metrics()
+    assert killed not in _pids(service)
+    assert metrics["flightline_workers"] == metrics["flightline_workers_ready"] == WORKERS
+    assert metrics['flightline_model_workers{role="champion",version="3"}'] == WORKERS
+    assert metrics["flightline_requests_active"] == 1
+    rows = 'flightline_rows_total{door="predict"}'
+    assert metrics[rows] >= before[rows]
+
+
+@pytest.mark.slow
+def test_a_file_that_a_killed_worker_had_only_begun_hides_nothing(service: Service) -> None:
+    (folder,) = _folders(service)
+    for name in ("counter_1.db", "gauge_livesum_999999999.db", "histogram_1.db"):
+        (folder / name).touch()
+    assert service.metrics()["flightline_workers"] == WORKERS
+    for name in ("counter_1.db", "histogram_1.db"):
+        (folder / name).unlink()
+
+
+@pytest.mark.slow
+def test_another_process_of_the_service_adds_to_them(service: Service) -> None:
+    (folder,), before = _folders(service), service.metrics()
+    environment = environment_of(service.log.parent) | dict.fromkeys(VARIABLES, str(folder))
+    command = [sys.executable, "-c", CALLERS + "import time; time.sleep(60)"]
+    watcher = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE)
+    try:
+        assert watcher.stdout
+        watcher.stdout.readline()
+        metrics = service.metrics()
+        assert metrics["flightline_models_refused_total"] == 2
+        assert metrics["flightline_model_refused"] == 1
+        for name, added in (("flightline_log_write_seconds_count", 1), ("flightline_log_rows_total", 3)):
+            assert metrics[name] == before[name] + added
+        assert metrics["flightline_log_failures_total"] == 1
+        assert metrics["flightline_log_lag_seconds"] == 12.5
+        assert metrics["flightline_workers"] == WORKERS
+        assert metrics['flightline_model_workers{role="shadow",version="8"}'] == 1
+        assert metrics['flightline_model_workers{role="shadow",version="7"}'] == 0
+        assert metrics['flightline_features_missing_total{feature="gust",reason="stale"}'] == 2
+        assert metrics['flightline_feature_age_seconds_bucket{le="10800.0",view="recent"}'] >= 1
+        assert metrics['flightline_rows_total{door="score"}'] == 40
+    finally:
+        watcher.kill()
+        watcher.wait()
+        if watcher.stdout:
+            watcher.stdout.close()
+    after = service.metrics()
+    assert (after["flightline_model_refused"], after["flightline_models_refused_total"]) == (0, 2)
+
+
+def _python(code: str, root: Path, **more: str) -> str:
+    command = [sys.executable, "-c", code]
+    environment = environment_of(root, **more)
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+
+
+AFTER_FEAST = (
+    "import os\n"
+    "from pathlib import Path\n"
+    "from serving.telemetry.metrics_folder import shared_metrics\n"
+    "with {entered} as folder:\n"
+    "    import feast.metrics\n"
+    "    from serving.telemetry.metrics import record_rows, render\n"
+    "    record_rows('predict', 5, '1', 'champion')\n"
+    "    print(os.environ['PROMETHEUS_MULTIPROC_DIR'])\n"
+    "    print([line for line in render().decode().splitlines() if line.startswith('flightline_rows')])\n"
+)
+
+
+@pytest.mark.slow
+def test_feast_does_not_take_the_metrics_elsewhere(tmp_path: Path) -> None:
+    told = _python(
+        AFTER_FEAST.format(entered="shared_metrics(Path.cwd().joinpath(os.environ['M']))"), tmp_path, M=str(tmp_path)
+    )
+    folder, rows = told.splitlines()
+    assert Path(folder).parent == tmp_path
+    assert rows == "['flightline_rows_total{door=\"predict\"} 5.0']"
+
+
+@pytest.mark.slow
+def test_without_the_folder_feast_would(tmp_path: Path) -> None:
+    told = _python("from contextlib import nullcontext\n" + AFTER_FEAST.format(entered="nullcontext()"), tmp_path)
+    assert "feast_metrics_" in told
+
+
+def test_folders_of_ended_services_are_removed_and_others_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VARIABLES:  # whatever Feast set in this process is there again afterwards
+        monkeypatch.delenv(variable, raising=False)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = os.uname().nodename
+    for name in (f"{host}-{ended.pid}", f"{host}-{os.getppid()}", f"elsewhere-{ended.pid}"):
+        (tmp_path / name).mkdir()
+    with shared_metrics(tmp_path) as folder:
+        assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == str(folder)
+        assert {entry.name for entry in tmp_path.iterdir()} == {
+            f"{host}-{os.getppid()}",
+            f"elsewhere-{ended.pid}",
+            folder.name,
+        }
+    assert not folder.exists()
+    assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ

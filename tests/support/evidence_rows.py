@@ -1,0 +1,72 @@
+"""Evidence made by hand: literal daily losses, ten days of a hundred rows, for the tests of the gate."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from flightline.core.problem_spec import Interval
+from flightline.evaluation.bootstrap import DailyLosses
+from flightline.promotion.evidence import Candidate, Contest, Cost, Evidence, Judgement, Role
+
+DAYS = tuple(f"2013-09-{day:02}" for day in range(1, 11))
+ROWS_A_DAY = 100
+WINDOW = Interval(datetime(2013, 9, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
+FIRST, LAST = datetime(2013, 9, 1, 8, tzinfo=UTC), datetime(2013, 9, 10, 20, tzinfo=UTC)
+LEARNED_UNTIL = datetime(2013, 8, 31, 20, tzinfo=UTC)
+GOOD = {"log_loss": 0.43, "brier": 0.13, "roc_auc": 0.76, "pr_auc": 0.5, "ece": 0.01}
+COST = Cost(one_row_seconds=0.004, thousand_rows_seconds=0.02, size_bytes=1_000_000)
+VERSIONS = {Role.CHALLENGER: "2", Role.CHAMPION: "1", Role.BASELINE: ""}
+
+
+def daily(*means: float, days: tuple[str, ...] = DAYS, rows: int = ROWS_A_DAY) -> DailyLosses:
+    """Mean losses of the days; one value counts for all."""
+    every = means * len(days) if len(means) == 1 else means
+    return DailyLosses(days, tuple(mean * rows for mean in every), (rows,) * len(days))
+
+
+def make_evidence(
+    role: Role = Role.CHALLENGER,
+    model: str = "new",
+    *,
+    losses: DailyLosses | None = None,
+    slices: dict[str, DailyLosses] | None = None,
+    rows: str = "rows",
+    cost: Cost | None = COST,
+    **metrics: float,
+) -> Evidence:
+    """Make evidence of a good model, but for what is said otherwise; its losses follow its log_loss."""
+    told = GOOD | metrics
+    judgement = Judgement(
+        metrics=told,
+        rows_digest=rows,
+        first_prediction=FIRST,
+        last_prediction=LAST,
+        losses=losses or daily(told["log_loss"]),
+        slices=slices or {},
+        probe=(0.1, 0.2, len(model) / 10),
+    )
+    return Evidence(role, VERSIONS[role], model, judgement, cost, LEARNED_UNTIL)
+
+
+def make_champion(**said: object) -> Evidence:
+    """Make the champion's evidence."""
+    return make_evidence(Role.CHAMPION, **{"model": "old", **said})
+
+
+def judged(evidence: Evidence, **other: object) -> Evidence:
+    """Alter a judgement."""
+    return replace(evidence, judgement=replace(evidence.judgement, **other))
+
+
+def candidate(evidence: Evidence) -> Candidate:
+    """Make the registry's side of what evidence says."""
+    return Candidate(evidence.version, evidence.model, evidence.judgement.probe)
+
+
+def contest_of(challenger: Evidence, champion: Evidence | None) -> Contest:
+    """Make the contest that fits the evidence."""
+    return Contest(candidate(challenger), candidate(champion) if champion else None, WINDOW)
+
+
+BASELINE = make_evidence(
+    Role.BASELINE, "baseline", cost=None, log_loss=0.52, brier=0.17, roc_auc=0.5, pr_auc=0.2, ece=0.01
+)

@@ -1,0 +1,227 @@
+"""Real uvicorn processes of the service, on hand-made features and a tiny model, and a client that sees all bytes.
+
+python -m tests.support.servers.service_process     serves where the environment says, as `python -m serving` does
+"""
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from flightline.adapters.event_clock import set_clock
+from flightline.core.settings import Settings
+from tests.support.small_service import NOON, put_model
+
+REPOSITORY = Path(__file__).parents[3]
+START_SECONDS = 150
+APP = "tests.support.servers.service_process:create_small_app"
+
+
+def main() -> None:
+    """Do what serving/__main__.py does, but for the application."""
+    import uvicorn
+
+    from serving.telemetry.metrics_folder import shared_metrics
+
+    settings = Settings()
+    with shared_metrics(settings.metrics_root):
+        from serving.middleware.auth import check_start
+        from serving.model_sync import watcher_beside
+        from serving.server import end_cleanly_on_sigterm, prepare_worker, server_options
+        from serving.supervisor import replace_killed_workers_at_once
+
+        end_cleanly_on_sigterm()
+        replace_killed_workers_at_once()
+        prepare_worker(settings)
+        check_start(settings)
+        with watcher_beside(settings):
+            uvicorn.run(APP, factory=True, workers=settings.serving.workers, **server_options(settings))
+
+
+def create_small_app():
+    """Make the service without a store; a request's x-test-delay slows it, its x-test-bug makes it fail."""
+    from fastapi import Request
+
+    from serving import app as service
+    from serving.api.dependencies import get_clock
+    from serving.prediction.model_loader import AssetKeeper
+    from serving.server import prepare_worker
+    from tests.support.small_service import HandMadeFeatures
+
+    settings = Settings()
+    prepare_worker(settings)
+    service.AssetKeeper = partial(AssetKeeper, open_features=lambda _: HandMadeFeatures())
+    app = service.create_app(settings)
+
+    async def hindered_clock(request: Request) -> datetime:
+        await asyncio.sleep(float(request.headers.get("x-test-delay", "0")))
+        if "x-test-bug" in request.headers:
+            raise RuntimeError("the password is in /srv/flightline/secret.txt")
+        return NOON
+
+    app.dependency_overrides[get_clock] = hindered_clock
+    return app
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> dict:
+        return json.loads(self.body)
+
+
+@dataclass
+class Service:
+    """A service that runs, and how to ask it."""
+
+    port: int
+    process: subprocess.Popen
+    log: Path
+    key: str | None = None
+
+    def ask(self, path: str, body: object = None, method: str | None = None, **headers: str) -> Answer:
+        """Ask on a connection of its own; `x_y` in `headers` is written x-y."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.key:
+            given = {"authorization": f"Bearer {self.key}"} | given
+        content = None if body is None else json.dumps(body)
+        if content:
+            given["content-type"] = "application/json"
+        try:
+            connection.request(method or ("POST" if content else "GET"), path, content, given)
+            answer = connection.getresponse()
+            named = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, named, answer.read())
+        finally:
+            connection.close()
+
+    def is_ready(self) -> bool:
+        """Say whether all workers predict: each speaks for itself, and any of them may answer."""
+        return all(self.ask("/health/ready").status == 200 for _ in range(12))
+
+    def send(self, content: bytes, wait_seconds: float = 10) -> bytes:
+        """Send bytes as they are and give all that comes until the connection is closed."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=wait_seconds) as connection:
+            connection.sendall(content)
+            return read_all(connection)
+
+    def metrics(self) -> dict[str, float]:
+        """Give every sample of /metrics, by name and labels as they are written there."""
+        answer = self.ask("/metrics")
+        text = answer.body.decode()
+        assert answer.status == 200, text
+        samples = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+        return {name: float(value) for name, value in samples}
+
+    def workers(self) -> set[int]:
+        """Give the process ids of the workers that have written a metric."""
+        folders = list((self.log.parent / ".state" / "metrics").iterdir())
+        found = (
+            {int(file.stem.rsplit("_", 1)[1]) for file in folders[0].glob("gauge_livesum_*.db")} if folders else set()
+        )
+        return found - {self.process.pid}
+
+    def kill(self) -> None:
+        """Kill all of its processes at once, as a machine that dies does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=30)
+
+    def stop(self) -> int:
+        """Tell it to stop as an orchestrator does, and give its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Read until the other side closes."""
+    parts = []
+    try:
+        while part := connection.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment_of(root: Path, **settings: object) -> dict[str, str]:
+    """Give the environment of a service in a root; `workers=2` is FLIGHTLINE_SERVING__WORKERS, UPPER is as it is."""
+    given = {
+        name if name.isupper() else f"FLIGHTLINE_SERVING__{name.upper()}": str(value)
+        for name, value in settings.items()
+    }
+    base = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}", "OMP_NUM_THREADS": "1"}
+    return base | {"FLIGHTLINE_ROOT": str(root), "NO_PROXY": "127.0.0.1"} | given
+
+
+@contextmanager
+def running(
+    root: Path, key: str | None = None, module: str = "tests.support.servers.service_process", **settings: object
+) -> Iterator[Service]:
+    """Run the service until the block ends; yields when each worker answers. `module="serving"` is the real one."""
+    set_clock(Settings(root=root), NOON)
+    if not Settings(root=root).serving_models_dir.exists():
+        put_model(Settings(root=root), "3")
+    port, log = free_port(), root / "service.log"
+    # The registry's watcher takes seconds to start; the real service has one unless it is told otherwise.
+    environment = environment_of(root, **({"port": port, "watch": module == "serving"} | settings))
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,  # so that `kill` reaches all of it and nothing else
+        )
+    service = Service(port, process, log, key)
+    try:
+        _wait_until_up(service, int(str(settings.get("workers", 1))))
+        yield service
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=40)
+            except subprocess.TimeoutExpired:
+                service.kill()
+
+
+def _wait_until_up(service: Service, workers: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and service.process.poll() is None:
+        if service.log.read_text(errors="replace").count("Application startup complete") >= workers:
+            try:
+                service.ask("/health/live")
+            except OSError:
+                continue
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"the service did not come up:\n{service.log.read_text(errors='replace')[-3000:]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""A real MLflow registry with tiny models in it, registered as training does."""
+
+from pathlib import Path
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from flightline.adapters.mlflow import registry
+from flightline.core.settings import Settings
+from flightline.problem.api_schema import Instance
+from flightline.problem.config import PROBLEM
+from flightline.problem.request_features import request_features
+from pipelines.steps.reference_predictions import write_probe
+from pipelines.steps.signing import collect, sign, signer_of_registration
+from serving.prediction.predictor import columns_of
+from tests.support.small_service import INSTANCE, KINDS
+
+EVIDENCE = {"test": "a tiny model"}
+
+
+def probe_features() -> pd.DataFrame:
+    """Give two rows of features that agree with what INSTANCE says of itself."""
+    frame = pd.DataFrame([dict.fromkeys(KINDS), {"delay": 1.0, "carrier": "B6", "gust": 2.0}], columns=[*KINDS])
+    computed = request_features(columns_of([Instance.model_validate(INSTANCE)] * 2))
+    for name in computed.keys() & set(frame.columns):
+        frame[name] = computed[name]
+    return frame.astype({name: "float64" if kind == "float64" else object for name, kind in KINDS.items()})
+
+
+def register(
+    settings: Settings, pipeline: Pipeline, *, with_probe: bool = True, is_signed: bool = True, **tags: str
+) -> str:
+    """Register a model and give its version; nobody is made champion."""
+    features = probe_features()
+    folder = settings.root / "evaluation"
+    folder.mkdir(exist_ok=True)
+    if with_probe:
+        write_probe(PROBLEM, folder, pd.DataFrame([INSTANCE] * 2), features, pipeline.predict_proba(features)[:, 1])
+    contents = registry.RunContents({}, {}, {}, pipeline, "predict_proba", features, "d", "s", "0" * 32, folder)
+    run_id, model_id, digest = registry.log_run(settings, PROBLEM.model_name, "small", contents)
+    told = {"model_sha256": digest, "feature_service": PROBLEM.feature_service, "feature_views_sha256": "d" * 64}
+    complete = signer_of_registration(settings, PROBLEM) if is_signed else lambda _: None
+    return registry.register(settings, PROBLEM.model_name, run_id, model_id, told | tags, complete)
+
+
+def sign_unseen(settings: Settings, version: str) -> None:
+    """Sign what the registry holds now, as somebody with the key could, without looking at it."""
+    found = registry.get_version(settings, PROBLEM.model_name, version)
+    sign(settings, found, collect(settings, PROBLEM, found, "person:nobody", "a test"))
+
+
+def model_file_of(settings: Settings, version: str) -> Path:
+    """Find the model file of a version among the registry's own files."""
+    found = registry.get_version(settings, PROBLEM.model_name, version)
+    return registry.download_model(settings, found)
+
+
+def papers_of(settings: Settings, version: str) -> Path:
+    """Find the signed papers of a version among the registry's own files."""
+    (folder,) = (settings.state_dir / "mlflow" / "artifacts").rglob(f"signed/version_{version}")
+    return folder
+
+
+def crown(settings: Settings, version: str) -> None:
+    """Move the alias `champion`, as the gate does."""
+    registry.move_champion(settings, PROBLEM.model_name, version, by="gate", why="a test", evidence=EVIDENCE)

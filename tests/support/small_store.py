@@ -1,0 +1,69 @@
+"""A real Feast repository with an embedded online store, small enough to be made in a second."""
+
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.core.settings import Settings
+from flightline.problem.config import PROBLEM
+from tests.support.small_service import NOON
+
+DECLARATIONS = f"""
+from datetime import timedelta
+from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
+from feast.types import Float64
+
+CARRIER = Entity(name="carrier", value_type=ValueType.STRING)
+ORIGIN = Entity(name="origin", value_type=ValueType.STRING)
+
+
+def view(name, entity, ttl, feature):
+    source = FileSource(
+        name=name + "_table",
+        path=f"../.state/features/current/{{name}}.parquet",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="created_timestamp",
+    )
+    return FeatureView(
+        name=name, entities=[entity], ttl=ttl, schema=[Field(name=feature, dtype=Float64)], source=source
+    )
+
+
+RECENT = view("recent", CARRIER, timedelta(hours=6), "delay")
+WEATHER = view("weather", ORIGIN, timedelta(hours=1), "gust")
+SERVICE = FeatureService(name="{PROBLEM.feature_service}", features=[RECENT, WEATHER])
+"""
+REPOSITORY = Path(__file__).parents[2]
+OTHERS = 2000  # carriers besides, so that a materialisation writes for a while
+
+
+def make_store(settings: Settings, delay: float = 60.0) -> None:
+    """Declare the views, give B6 a delay, and materialise it as of NOON."""
+    settings.feature_repo.mkdir(parents=True, exist_ok=True)
+    shutil.copy(REPOSITORY / "feature_repo" / "feature_store.yaml", settings.feature_repo)
+    (settings.feature_repo / "definitions.py").write_text(DECLARATIONS, encoding="utf-8")
+    write_tables(settings, delay)
+    feast_store.apply(settings)
+    feast_store.materialise(settings, NOON)
+
+
+def write_tables(settings: Settings, delay: float, known: datetime = NOON - timedelta(minutes=5)) -> None:
+    """Write what is to be materialised: B6 with a delay, AA ten minutes early, many others, a gust at JFK."""
+    tables = settings.features_dir / "current"
+    tables.mkdir(parents=True, exist_ok=True)
+    carriers = {"B6": delay, "AA": -10.0} | {f"X{n}": 0.0 for n in range(OTHERS)}
+    for name, key, values in (("recent", "carrier", carriers), ("weather", "origin", {"JFK": 9.0})):
+        feature = "delay" if name == "recent" else "gust"
+        frame = pd.DataFrame({key: list(values), feature: list(values.values()), "event_timestamp": known})
+        frame.assign(created_timestamp=frame["event_timestamp"]).to_parquet(tables / f"{name}.parquet")
+
+
+def definitions_digest(settings: Settings) -> str:
+    """Give the digest of what the registered views mean, as training records it."""
+    features = OnlineFeatures.open(settings, PROBLEM.feature_service)
+    features.close()
+    return features.definitions_sha256

@@ -1,0 +1,120 @@
+"""What the image tools do without Docker: what they hand to a build, what they say, what the Dockerfiles name."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flightline.adapters.provenance import git_state
+from flightline.core.settings import Settings
+from tests.support.small_service import put_model
+from tools.images import build as image
+from tools.images import docker
+from tools.images.base_image import ensure_base
+from tools.images.docker import Docker, DockerError, docker_ready
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILES = [ROOT / "serving" / "Dockerfile", ROOT / "pipelines" / "Dockerfile"]
+ADDRESS = "https://reader:s3cret@index.example/simple"
+
+
+@pytest.fixture
+def no_daemon(tmp_path, monkeypatch) -> Docker:
+    """A client that always fails, as one without a daemon does."""
+    client = tmp_path / "docker"
+    client.write_text("#!/bin/sh\necho 'cannot connect' >&2\nexit 1\n")
+    client.chmod(0o755)
+    monkeypatch.setattr(docker, "CLIENTS", (str(client),))
+    return Docker(str(client))
+
+
+def test_the_index_goes_by_secrets_and_is_gone_afterwards(monkeypatch, tmp_path):
+    authority = tmp_path / "ca.pem"
+    authority.write_text("a certificate")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", ADDRESS)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    with image.index_secrets() as options:
+        assert ADDRESS not in " ".join(options)
+        sources = [Path(option.split("src=")[1]) for option in options if "src=" in option]
+        assert sources[0].stat().st_mode & 0o077 == 0
+        read = f". {sources[0]} && echo $UV_DEFAULT_INDEX"
+        assert subprocess.run(["sh", "-c", read], capture_output=True, text=True).stdout.strip() == ADDRESS
+        assert sources[1] == authority
+    assert not sources[0].exists()
+
+
+def test_without_docker_it_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(docker, "CLIENTS", ("no-such-docker",))
+    with pytest.raises(DockerError, match=r"apt-get install docker\.io"), docker_ready(tmp_path):
+        pass
+
+
+def test_without_a_daemon_it_says_that_none_answers(no_daemon, monkeypatch, tmp_path):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(DockerError, match="no Docker daemon answers"), docker_ready(tmp_path):
+        pass
+
+
+def test_a_base_that_cannot_be_had_is_named(no_daemon):
+    with pytest.raises(DockerError, match=r"other:1 is not here and cannot be pulled \(cannot connect\)"):
+        ensure_base(no_daemon, "other:1")
+
+
+def test_a_folder_without_a_model_is_not_baked(no_daemon, tmp_path):
+    with pytest.raises(DockerError, match=r"holds no current\.json"):
+        image.build_with_model(no_daemon, tmp_path, Settings(root=tmp_path))
+
+
+def test_a_model_that_is_not_signed_as_it_is_is_not_baked(no_daemon, tmp_path):
+    settings = Settings(root=tmp_path)
+    put_model(settings, "3")
+    with pytest.raises(DockerError, match=r"with-model\.Dockerfile did not build"):
+        image.build_with_model(no_daemon, settings.serving_models_dir, settings)
+    (settings.serving_models_dir / "3" / "added").write_text("")
+    with pytest.raises(DockerError, match="is not baked: the files of version 3 are not those that were signed"):
+        image.build_with_model(no_daemon, settings.serving_models_dir, settings)
+
+
+@pytest.mark.parametrize("ci", ["true", ""])
+def test_without_docker_tests_are_skipped_and_demanded_in_ci(ci, tmp_path):
+    code = (
+        "import sys, pytest, tools.images.docker as d; d.CLIENTS = ('no-such-docker',);"
+        "sys.exit(pytest.main(['tests/images/test_service_image.py::test_it_is_small', '-rs']))"
+    )
+    environment = os.environ | {"CI": ci, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert "apt-get install docker.io" in done.stdout, done.stdout + done.stderr
+    assert ("1 skipped" in done.stdout) is (ci != "true")
+    assert done.returncode == (1 if ci == "true" else 0)
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.parent.name)
+def test_a_build_takes_no_address_by_argument(file):
+    arguments = re.findall(r"^ARG (\w+)", file.read_text(), re.MULTILINE)
+    assert set(arguments) == {"BASE", "COMMIT", "VERSION"}
+
+
+def test_the_flows_image_has_the_settings_of_the_tools():
+    lines = (ROOT / "tools.env").read_text().splitlines()
+    told = [line for line in lines if line and not line.startswith("#")]
+    held = (ROOT / "pipelines" / "Dockerfile").read_text()
+    assert [line for line in told if line not in held] == []
+
+
+def test_nothing_is_sent_to_a_build_but_what_is_named():
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "*"
+    assert not any(word in line for line in lines for word in (".state", ".env.", "api_keys", "data/"))
+
+
+@pytest.mark.parametrize(
+    ("commit", "expected"), [("a1b2", ("a1b2", False)), ("a1b2-dirty", ("a1b2", True)), ("", ("unknown", True))]
+)
+def test_where_there_is_no_git_the_settings_name_the_commit(tmp_path, monkeypatch, commit, expected):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_state(Settings(root=tmp_path, commit=commit)) == expected

@@ -1,0 +1,286 @@
+"""Settings are chosen on the validation window, the refit takes all before the test, the test stays untouched."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.core.errors import TrainingError
+from flightline.evaluation.metrics import METRICS
+from flightline.inference.predict import predict
+from flightline.training.fit import FittedModel, TrainingParameters, fit, fit_pipeline
+from flightline.training.row_checks import feature_columns
+from flightline.training.zoo import ZOO, find_model
+
+ROWS = {"fit": 1_000, "validation": 500, "test": 300}
+PRIMARY = {"classification": "log_loss", "regression": "rmse"}
+EVERY_MODEL = [(task, name) for task, models in ZOO.items() for name in models]
+LEARNING = [(task, name) for task, name in EVERY_MODEL if not ZOO[task][name].is_baseline]
+
+
+def make_examples(seed: int = 0) -> tuple[pd.DataFrame, dict[str, pd.Series], dict[str, pd.Series]]:
+    """Make features, labels and masks: fit, then validation, then test, as time goes by."""
+    random = np.random.default_rng(seed)
+    window = pd.Series(np.repeat(list(ROWS), list(ROWS.values())))
+    delay = random.normal(0, 1, len(window))
+    features = pd.DataFrame({"delay": delay, "carrier": random.choice(["AA", "UA"], len(window)).astype(object)})
+    late = pd.Series((random.random(len(window)) < 1 / (1 + np.exp(-2 * delay))).astype(float))
+    minutes = pd.Series(20 * delay + random.normal(0, 5, len(window)))
+    masks = {name: window == name for name in ROWS}
+    return features, {"classification": late, "regression": minutes}, masks | {"refit": ~masks["test"]}
+
+
+FEATURES, LABELS, MASKS = make_examples()
+LATE = LABELS["classification"]
+LATER = FEATURES[MASKS["test"]]
+
+
+def small(name: str, **changes: object) -> TrainingParameters:
+    """Few iterations, no calibration: what is tested is who sees which rows."""
+    return replace(TrainingParameters(model=name, max_iterations=30, calibrations=()), **changes)
+
+
+def fit_small(
+    task: str, name: str, features: pd.DataFrame = FEATURES, label: pd.Series | None = None, **changes: object
+) -> FittedModel:
+    label = LABELS[task] if label is None else label
+    return fit(small(name, **changes), features, label, MASKS, task=task, metric=PRIMARY[task])
+
+
+@cache
+def plain(task: str, name: str) -> FittedModel:
+    return fit_small(task, name)
+
+
+def poison(task: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Change everything about the test rows; their labels by turns to the contrary, another kind, and none."""
+    test, position = MASKS["test"], pd.Series(np.arange(len(FEATURES)))
+    features = FEATURES.assign(
+        delay=FEATURES["delay"].mask(test, 1e300), carrier=FEATURES["carrier"].mask(test, "poison")
+    )
+    label = LABELS[task]
+    for turn, value in enumerate((1 - label, 7.0, np.nan)):
+        label = label.mask(test & (position % 3 == turn), value)
+    return features, label
+
+
+@pytest.mark.parametrize(("task", "name"), EVERY_MODEL)
+def test_the_test_rows_are_never_touched(task, name):
+    poisoned = fit_small(task, name, *poison(task))
+    assert np.array_equal(predict(task, poisoned.pipeline, LATER), predict(task, plain(task, name).pipeline, LATER))
+    assert poisoned.validation_losses == plain(task, name).validation_losses
+
+
+OPPOSITE = {
+    "logistic_regression": {"inverse_regularisation": 0.003},
+    "ridge_regression": {"regularisation": 1000.0},
+    "decision_tree": {"min_samples_leaf": 1000},
+    "hist_gradient_boosting": {"max_iter": 10, "min_samples_leaf": 200},
+}
+
+
+@pytest.mark.parametrize(("task", "name"), [pair for pair in LEARNING if pair[1] in OPPOSITE])
+def test_the_choice_follows_the_validation_rows(task, name):
+    turned_round = LABELS[task].where(~MASKS["validation"], LABELS[task].max() - LABELS[task])
+    least = fit_small(task, name, label=turned_round).chosen
+    assert {"min_samples_leaf": 200} | least == {"min_samples_leaf": 200} | OPPOSITE[name]
+    assert plain(task, name).chosen != least
+
+
+@pytest.mark.parametrize(
+    ("name", "tried"),
+    [
+        ("base_rate", ["default"]),
+        ("logistic_regression", [f"inverse_regularisation={c}" for c in (0.003, 0.03, 0.3)]),
+        ("k_nearest_neighbours", [f"neighbours={count}" for count in (50, 200, 10)]),
+        (
+            "hist_gradient_boosting",
+            [*(f"max_iter={i}" for i in (10, 20, 30))]
+            + [f"min_samples_leaf=20, l2_regularization=1.0, max_iter={i}" for i in (10, 20, 30)],
+        ),
+    ],
+)
+def test_what_was_tried_is_told_and_the_best_is_chosen(name, tried):
+    model = plain("classification", name)
+    assert list(model.validation_losses) == tried
+    best = min(model.validation_losses, key=model.validation_losses.get)
+    assert best == (", ".join(f"{key}={value}" for key, value in model.chosen.items()) or "default")
+    assert model.validation_loss == model.validation_losses[best]
+
+
+@pytest.mark.parametrize(("task", "name"), EVERY_MODEL)
+def test_the_validation_loss_is_that_of_a_model_fitted_on_the_fit_rows(task, name):
+    model, later = plain(task, name), MASKS["validation"]
+    before = FEATURES[MASKS["fit"]], LABELS[task][MASKS["fit"]]
+    alone = fit_pipeline(find_model(task, name), feature_columns(FEATURES), 0, model.chosen, *before)
+    truth = LABELS[task][later].to_numpy()
+    loss = METRICS[task][PRIMARY[task]].compute(truth, predict(task, alone, FEATURES[later]))
+    assert model.validation_loss == pytest.approx(loss, abs=1e-12)
+
+
+@pytest.mark.parametrize(("task", "name"), EVERY_MODEL)
+def test_the_model_is_fitted_on_all_before_the_test(task, name):
+    model = plain(task, name)
+    before = FEATURES[MASKS["refit"]], LABELS[task][MASKS["refit"]]
+    again = fit_pipeline(find_model(task, name), feature_columns(FEATURES), 0, model.chosen, *before)
+    assert np.array_equal(predict(task, model.pipeline, LATER), predict(task, again, LATER))
+
+
+def test_the_base_rate_is_that_of_fit_and_validation_together():
+    label = pd.Series([0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0])
+    masks = {"fit": label.index < 2, "validation": (label.index >= 2) & (label.index < 4), "refit": label.index < 4}
+    frame = pd.DataFrame({"delay": np.arange(7.0)})
+    model = fit(small("base_rate"), frame, label, masks, task="classification", metric="log_loss")
+    assert predict("classification", model.pipeline, frame.head(1))[0] == 0.75
+
+
+def test_iterations_below_ten_are_tried_too():
+    model = fit_small("classification", "hist_gradient_boosting", max_iterations=3)
+    assert [words.split("=")[-1] for words in model.validation_losses] == ["3", "3"]
+
+
+@pytest.mark.parametrize("task", ZOO)
+def test_boosting_stops_when_the_validation_loss_no_longer_falls(task):
+    turned_round = LABELS[task].where(~MASKS["validation"], LABELS[task].max() - LABELS[task])
+    model = fit_small(task, "hist_gradient_boosting", label=turned_round, max_iterations=100, patience=12)
+    assert [words.split("=")[-1] for words in model.validation_losses] == ["10", "12"] * 2
+
+
+def test_settings_that_are_given_take_the_place_of_those_tried():
+    model = fit_small("classification", "hist_gradient_boosting", settings=(("max_iter", 7), ("max_leaf_nodes", 4)))
+    assert list(model.validation_losses) == ["max_iter=7, max_leaf_nodes=4"]
+    assert (model.pipeline[-1].n_iter_, model.pipeline[-1].max_leaf_nodes) == (7, 4)
+
+
+def test_iterations_are_chosen_for_settings_that_leave_them_open():
+    model = fit_small("classification", "hist_gradient_boosting", settings=(("max_leaf_nodes", 4),))
+    assert len(model.validation_losses) == 3
+    assert set(model.chosen) == {"max_leaf_nodes", "max_iter"}
+
+
+def test_steps_are_in_the_model_that_is_judged_and_in_the_one_that_is_kept():
+    stepped = fit_small("classification", "logistic_regression", pca_components=1, kmeans_segments=2)
+    assert stepped.validation_loss != plain("classification", "logistic_regression").validation_loss
+    assert "segments" in dict(stepped.pipeline[0].named_transformers_)
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "steps", "message"),
+    [
+        ("classification", "random_forest", {"pca_components": 2}, "cannot take pca_components, only: kmeans_segments"),
+        ("regression", "mean", {"kmeans_segments": 2}, "mean cannot take kmeans_segments, only: no step"),
+    ],
+)
+def test_a_step_that_a_model_cannot_take_is_refused(task, name, steps, message):
+    with pytest.raises(TrainingError, match=message):
+        fit_small(task, name, **steps)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (LATE * 0, "in the fit window, got \\[0.0\\]"),
+        (LATE * 0 + 1, "in the fit window, got \\[1.0\\]"),
+        (LATE.where(~MASKS["fit"], 0.0), "in the fit window, got \\[0.0\\]"),
+        (LATE * 2, "got \\[0.0, 2.0\\]"),
+        (LATE.where(LATE.index != 3), "and 1 missing"),
+        (LATE.where(LATE.index != 1_200), "in the refit window.* and 1 missing"),
+    ],
+    ids=["never", "always", "never in the fit window", "not 0 and 1", "one unknown", "one unknown in validation"],
+)
+@pytest.mark.parametrize("name", ["base_rate", "hist_gradient_boosting"])
+def test_labels_that_cannot_be_learned_from_are_refused(name, label, message):
+    with pytest.raises(TrainingError, match=f"labels of both classes, 0 and 1, .*{message}"):
+        fit_small("classification", name, label=label)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (LABELS["regression"] * 0 + 1, "in the fit window, got \\[1.0\\]"),
+        (LABELS["regression"].where(LATE.index != 3), "and 1 missing"),
+        (LABELS["regression"].where(LATE.index != 1_200, np.inf), "in the refit window"),
+    ],
+    ids=["all equal", "one unknown", "one without end"],
+)
+def test_numbers_that_cannot_be_learned_from_are_refused(label, message):
+    with pytest.raises(TrainingError, match=f"finite labels that differ .*{message}"):
+        fit_small("regression", "mean", label=label)
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "losses"),
+    [
+        ("classification", "rmse", "log_loss, brier, ece"),
+        ("classification", "roc_auc", "log_loss, brier, ece"),
+        ("regression", "log_loss", "rmse, mae, calibration_error"),
+    ],
+)
+def test_a_metric_that_is_no_loss_of_the_task_is_refused(task, metric, losses):
+    with pytest.raises(TrainingError, match=f"'{metric}' is no loss of a {task}; .* one of: {losses}"):
+        fit(TrainingParameters(), FEATURES, LABELS[task], MASKS, task=task, metric=metric)
+
+
+def test_settings_are_compared_in_the_primary_metric():
+    by = {
+        metric: fit(small("decision_tree"), FEATURES, LATE, MASKS, task="classification", metric=metric)
+        for metric in ("log_loss", "brier")
+    }
+    assert by["log_loss"].validation_losses.keys() == by["brier"].validation_losses.keys()
+    assert by["log_loss"].validation_loss > by["brier"].validation_loss
+
+
+@pytest.mark.parametrize("feature", ["delay", "carrier"])
+def test_a_feature_that_is_never_there_is_refused_by_name(feature):
+    features = FEATURES.assign(**{feature: FEATURES[feature].mask(MASKS["fit"])})
+    with pytest.raises(TrainingError, match=f"no row of the fit window has a value of: {feature};"):
+        fit_small("classification", "hist_gradient_boosting", features)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize("name", ["logistic_regression", "hist_gradient_boosting"])
+def test_one_class_in_validation_can_still_be_judged(name, value):
+    label = LATE.mask(MASKS["validation"], value)
+    model = fit_small("classification", name, label=label, calibrations=("sigmoid", "isotonic"))
+    assert np.isfinite(list(model.validation_losses.values())).all()
+    assert model.calibration == "none"
+
+
+RARE = 0.01
+
+
+@pytest.mark.parametrize("name", sorted(set(ZOO["classification"]) - {"base_rate"}))
+def test_one_positive_in_a_hundred_is_learned_and_predicted_as_one_in_a_hundred(name):
+    random = np.random.default_rng(0)
+    rows = 20_000
+    delay = random.normal(0, 1, rows)
+    label = pd.Series((random.random(rows) < RARE * np.exp(delay - 0.5)).astype(float))
+    frame = pd.DataFrame({"delay": delay, "carrier": np.array(["AA", "UA"] * (rows // 2), dtype=object)})
+    position = pd.Series(np.arange(rows))
+    masks = {"fit": position < 8_000, "validation": position.between(8_000, 11_999), "refit": position < 12_000}
+    parameters = TrainingParameters(model=name, max_iterations=60)
+    model = fit(parameters, frame, label, masks, task="classification", metric="log_loss")
+    probability = predict("classification", model.pipeline, frame[position >= 12_000])
+    assert probability.mean() == pytest.approx(label[position >= 12_000].mean(), rel=0.3)
+    assert probability.max() > 1.5 * RARE
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32", "Int64", "Float64", "bool", "category", "datetime64[ns]"])
+def test_a_feature_of_another_type_is_refused_by_name(dtype):
+    features = FEATURES.assign(odd=pd.Series(np.ones(len(FEATURES))).astype(dtype))
+    with pytest.raises(
+        TrainingError, match=rf"must be float64 or text, got \{{'odd': '{dtype.replace('[', chr(92) + '[')}"
+    ):
+        fit_small("classification", "base_rate", features)
+
+
+def test_numbers_and_categories_are_told_apart_in_the_frames_order():
+    columns = feature_columns(pd.DataFrame({"b": [1.0], "carrier": ["UA"], "a": [np.nan], "dest": [None]}))
+    assert (columns.numeric, columns.categorical) == (("b", "a"), ("carrier", "dest"))
+
+
+def test_an_unknown_model_is_refused():
+    with pytest.raises(TrainingError, match="no classification model is named 'forest'"):
+        fit_small("classification", "forest")

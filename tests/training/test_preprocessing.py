@@ -1,0 +1,55 @@
+"""What was never seen is encoded as what it is most like: a rare category, or a missing one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.training.preprocessing import MAX_CODES, MIN_CATEGORY_ROWS, Columns, as_codes, as_numbers
+
+COLUMNS = Columns(("delay",), ("carrier",))
+OFTEN, RARELY = 2 * MIN_CATEGORY_ROWS, MIN_CATEGORY_ROWS // 2
+TRAIN = pd.DataFrame({"carrier": ["AA"] * OFTEN + ["UA"] * OFTEN + ["HA"] * RARELY})
+TRAIN = TRAIN.astype(object).assign(delay=np.arange(len(TRAIN), dtype=float))
+
+
+def asked(*carriers: str | None) -> pd.DataFrame:
+    return pd.DataFrame({"carrier": pd.Series(carriers, dtype=object), "delay": 5.0})
+
+
+@pytest.mark.parametrize("carrier", ["ZZ", "", "aa", "a name of no carrier"])
+def test_an_unseen_category_is_a_rare_one_where_categories_become_columns(carrier):
+    encoder = as_numbers(COLUMNS, 0).fit(TRAIN)
+    unseen, rare, known = encoder.transform(asked(carrier, "HA", "AA"))
+    assert np.array_equal(unseen, rare)
+    assert not np.array_equal(unseen, known)
+
+
+def test_without_a_rare_category_an_unseen_one_is_none_of_the_known():
+    encoder = as_numbers(COLUMNS, 0).fit(TRAIN[TRAIN["carrier"] != "HA"])
+    columns = [name.startswith("categories__") for name in encoder.get_feature_names_out()]
+    assert encoder.transform(asked("ZZ"))[0, columns].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("carrier", ["ZZ", "", None])
+def test_an_unseen_category_is_a_missing_one_for_trees(carrier):
+    encoder = as_codes(COLUMNS, 0).fit(TRAIN)
+    assert np.isnan(encoder.transform(asked(carrier))[0, 0])
+    assert not np.isnan(encoder.transform(asked("AA", "UA", "HA"))[:, 0]).any()
+
+
+def test_more_categories_than_a_tree_can_hold_share_a_code():
+    many = pd.DataFrame({"carrier": [f"C{i:03}" for i in range(MAX_CODES + 50)] + ["C000"] * 10})
+    many = many.astype(object).assign(delay=0.0)
+    codes = as_codes(COLUMNS, 0).fit_transform(many)[:, 0]
+    assert len(np.unique(codes)) <= MAX_CODES
+    assert np.sum(codes == codes[1]) > 1
+
+
+def test_a_missing_number_is_the_median_and_says_so():
+    train = TRAIN.assign(delay=TRAIN["delay"].where(TRAIN.index % 2 == 0))
+    encoder = as_numbers(COLUMNS, 0).fit(train)
+    missing, median = encoder.transform(asked("AA", "AA").assign(delay=[np.nan, train["delay"].median()]))
+    names = list(encoder.get_feature_names_out())
+    flag = names.index("numbers__missingindicator_delay")
+    assert missing[flag] > median[flag]
+    assert np.array_equal(np.delete(missing, flag), np.delete(median, flag))

@@ -1,0 +1,83 @@
+"""The base image that the Dockerfiles name: there, pulled, or made of Debian's packages where no registry is reachable.
+
+The last is an emulation, for machines that reach Debian's mirror and no image registry: the
+same Debian release and Python version under the official tag, but Debian's own build of
+Python. An image for others is to be built on the official base, and pinned by its digest.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tools.images.docker import Docker, DockerError
+
+BASE = "python:3.11-slim-bookworm"
+_RELEASE = "bookworm"
+_PACKAGES = "python3,python3-venv"
+_TOO_MUCH = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
+_LINKS = ("python", "python3", "python3.11")
+_SECONDS = 900
+
+
+def ensure_base(docker: Docker, base: str = BASE) -> str:
+    """Have the base image, and say where it came from.
+
+    Returns
+    -------
+    str
+        "present", "pulled" or "made of Debian's packages".
+
+    Raises
+    ------
+    DockerError
+        If none of the three works.
+    """
+    if docker.run("image", "inspect", base, check=False).returncode == 0:
+        return "present"
+    pulled = docker.run("pull", "--quiet", base, check=False)
+    if pulled.returncode == 0:
+        return "pulled"
+    if base != BASE or shutil.which("debootstrap") is None:
+        raise DockerError(
+            f"{base} is not here and cannot be pulled ({pulled.stderr.strip()[-300:]}); where no registry is "
+            f"reachable {BASE} can be made, as root, with Debian's debootstrap: apt-get install debootstrap"
+        )
+    with tempfile.TemporaryDirectory(prefix="base-image-") as folder:
+        make_base(docker, Path(folder))
+    return "made of Debian's packages"
+
+
+def make_base(docker: Docker, folder: Path) -> None:
+    """Make the base in an empty folder and import it under its tag."""
+    system = folder / "system"
+    command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _RELEASE, str(system), _mirror()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
+    if done.returncode:
+        raise DockerError(f"debootstrap ended with {done.returncode}: {(done.stdout + done.stderr)[-500:]}")
+    for path in _TOO_MUCH:
+        shutil.rmtree(system / path, ignore_errors=True)
+    # It names the mirror.
+    (system / "etc/apt/sources.list").write_text("")
+    for name in _LINKS:
+        (system / "usr/local/bin" / name).symlink_to("/usr/bin/python3.11")
+    _import(docker, system)
+
+
+def _mirror() -> str:
+    """Find the mirror that apt uses."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {_RELEASE}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    if not found:
+        raise DockerError(
+            f"apt has no mirror of Debian {_RELEASE}, of which {BASE} could be made: apt-get update first"
+        )
+    return found[0]
+
+
+def _import(docker: Docker, system: Path) -> None:
+    archive = system.with_suffix(".tar")
+    subprocess.run(["tar", "--create", "--file", str(archive), "--directory", str(system), "."], check=True)
+    path = "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+    changes = [f"ENV {path}", "ENV LANG=C.UTF-8", 'CMD ["python3"]']
+    docker.run("import", *(f"--change={change}" for change in changes), str(archive), BASE)

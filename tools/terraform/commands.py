@@ -1,0 +1,159 @@
+"""Terraform behind make: `python -m tools.terraform.commands check | bootstrap | init | settings`.
+
+Deploying is not here: this looks at the code, makes what an account needs once, and writes
+what an environment puts out where the `aws` profile reads it.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tools.terraform.terraform import INSTALL, ROOT, Terraform, TerraformError, find_terraform
+
+STATE = ROOT / ".state" / "terraform"
+INFRA = ROOT / "infra"
+BACKEND = INFRA / "environments" / "backend.json"
+ENVIRONMENTS = ("staging", "production")
+
+
+def bootstrap_root() -> Terraform:
+    """Give what is applied once for each account; its state is a local file."""
+    return Terraform(INFRA / "bootstrap", STATE / "bootstrap")
+
+
+def environment_root(environment: str) -> Terraform:
+    """Give one environment."""
+    return Terraform(INFRA, STATE / environment)
+
+
+def check(checkov: Path) -> None:
+    """Look at format, validity, unit tests and known mistakes, without an account and without a network."""
+    root, bootstrap = Terraform(INFRA, STATE / "check"), Terraform(INFRA / "bootstrap", STATE / "check-bootstrap")
+    steps = [
+        ("format", lambda: root.run("fmt", "-check", "-recursive", "-diff")),
+        (
+            "init",
+            lambda: [each.run("init", "-backend=false", "-input=false", "-no-color") for each in (root, bootstrap)],
+        ),
+        ("validate", lambda: [each.run("validate", "-no-color") for each in (root, bootstrap)]),
+        ("unit tests", lambda: run_unit_tests(root)),
+        ("checkov", lambda: _checkov(checkov)),
+    ]
+    for name, step in steps:
+        started = time.monotonic()
+        said = step()
+        note = said if isinstance(said, str) and len(said) < 200 else "passed"
+        print(f"  {name:12} {note or 'passed'} ({time.monotonic() - started:.1f} s)", flush=True)
+
+
+def run_unit_tests(root: Terraform) -> str:
+    """Run the files of unit tests side by side, since each waits for a provider of its own; give how many passed."""
+    files = sorted(file.name for file in (root.folder / "tests").glob("*.tftest.hcl"))
+    with ThreadPoolExecutor() as beside:
+        said = list(beside.map(lambda name: root.run("test", "-no-color", f"-filter=tests/{name}"), files))
+    passed = [re.search(r"Success! (\d+) passed, 0 failed", one) for one in said]
+    if not files or not all(passed):
+        raise TerraformError("the unit tests did not say how many passed\n" + "\n".join(said))
+    return f"{sum(int(one[1]) for one in passed if one)} passed in {len(files)} files"
+
+
+def _checkov(program: Path) -> str:
+    command = [str(part) for part in (program, "--directory", INFRA, "--config-file", INFRA / "checkov.yaml")]
+    # It would ask its maker's server for news and rules.
+    quiet = {"CKV_SKIP_PACKAGE_UPDATE_CHECK": "True", "LOG_LEVEL": "ERROR", "BC_API_KEY": ""}
+    done = subprocess.run(command, env={**os.environ, **quiet}, capture_output=True, text=True, check=False, cwd=ROOT)
+    if done.returncode:
+        raise TerraformError(f"checkov found a mistake, or failed\n{done.stdout}{done.stderr[-2000:]}")
+    return next(line for line in done.stdout.splitlines() if line.startswith("Passed checks")).strip()
+
+
+def bootstrap() -> None:
+    """Make state bucket, image registry and GitHub's roles, and note where the state is."""
+    root = bootstrap_root()
+    root.run("init", "-input=false", "-no-color")
+    state = f"-state={INFRA / 'bootstrap' / 'terraform.tfstate'}"
+    root.run("apply", state, f"-var-file={INFRA / 'environments' / 'bootstrap.tfvars'}", shown=True)
+    outputs = root.outputs()
+    BACKEND.write_text(json.dumps(outputs["backend"], indent=2) + "\n", encoding="utf-8")
+    print(f"bootstrap: {BACKEND.relative_to(ROOT)} says where the states are; commit it")
+    for name, url in outputs["repositories"].items():
+        print(f"  push the image {name} to {url}")
+    for name, arn in outputs["role_arns"].items():
+        print(f"  role of the workflows for {name}: {arn}")
+
+
+def init(environment: str) -> Terraform:
+    """Make Terraform ready for an environment, with its state in the bucket."""
+    if not BACKEND.is_file():
+        raise TerraformError(f"{BACKEND.relative_to(ROOT)} is missing; run: make infra-bootstrap")
+    backend = json.loads(BACKEND.read_text(encoding="utf-8"))
+    root = environment_root(environment)
+    given = [f"-backend-config={name}={value}" for name, value in backend.items()]
+    key = f"-backend-config=key=environments/{environment}.tfstate"
+    root.run("init", "-input=false", "-no-color", "-reconfigure", key, *given)
+    return root
+
+
+def write_settings(environment: str, root: Terraform) -> Path:
+    """Write the environment's settings as lines NAME=value, and its secrets' places as comments.
+
+    Returns
+    -------
+    Path
+        The file, readable by its owner only. It holds no secret.
+    """
+    outputs = root.outputs()
+    if "settings" not in outputs:
+        raise TerraformError(
+            f"{environment} has no outputs: it was not applied yet; run: make deploy ENV={environment}"
+        )
+    lines = [f"# The `aws` profile of {environment}, written by make infra-settings."]
+    lines += [f"{name}={value}" for name, value in sorted(outputs["settings"].items())]
+    lines += ["# Besides these, in Secrets Manager (ARN, then a key in it):"]
+    lines += [f"# {name}: {place}" for name, place in sorted(outputs["secrets"].items())]
+    file = STATE / f"{environment}.env"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (STATE / f"{environment}.json").write_text(json.dumps(outputs, indent=2) + "\n", encoding="utf-8")
+    return file
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and do what it says; 1 after an error, which says what to do."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="format, validity, unit tests, checkov").add_argument(
+        "--checkov", type=Path, required=True
+    )
+    commands.add_parser("bootstrap", help="what an account needs once")
+    for name in ("init", "settings"):
+        commands.add_parser(name).add_argument("--environment", choices=ENVIRONMENTS, required=True)
+    given = parser.parse_args(arguments)
+    if find_terraform() is None:
+        is_demanded = given.command != "check" or os.environ.get("CI") == "true"
+        print(f"infra-{given.command}: {'' if is_demanded else 'SKIPPED, '}terraform is missing; {INSTALL}")
+        return int(is_demanded)
+    try:
+        if given.command == "check":
+            check(given.checkov)
+        elif given.command == "bootstrap":
+            bootstrap()
+        elif given.command == "init":
+            init(given.environment)
+        else:
+            print(f"settings: {write_settings(given.environment, init(given.environment)).relative_to(ROOT)}")
+    except TerraformError as err:
+        print(f"infra-{given.command}: {err}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -17,10 +17,10 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.model_store.served_model import ServedModel, load_served_model
 from flightline.core.clock import parse_moment
 from flightline.core.errors import ModelFileError, RequestError
-from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from pipelines.commands.champion import fetch_champion
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import Stage, stage
@@ -57,7 +57,7 @@ def examples_between(settings: Settings, start: datetime, end: datetime) -> pd.D
     return chosen.sort_values(["event_timestamp", "example_id"]).reset_index(drop=True)
 
 
-def requests_of(settings: Settings, problem: Problem, file: Path) -> pd.DataFrame:
+def requests_of(project: Project, file: Path) -> pd.DataFrame:
     """Read requests from a CSV or parquet file, in the types of the project's own examples.
 
     Parameters
@@ -72,13 +72,13 @@ def requests_of(settings: Settings, problem: Problem, file: Path) -> pd.DataFram
         If the file cannot be read, lacks a column, holds no row or a value of another type, or
         asks about a time after the event clock.
     """
-    wanted = [*problem.entity_keys, *problem.request_columns]
+    wanted = [*project.problem.entity_keys, *project.problem.request_columns]
     given = _read(file)
     if absent := [name for name in wanted if name not in given]:
         raise RequestError(f"{file.name} lacks the columns {', '.join(absent)}; expected {', '.join(wanted)}")
     if given.empty:
         raise RequestError(f"{file.name} holds no row")
-    types, clock = _known_examples(settings).dtypes, read_clock(settings)
+    types, clock = _known_examples(project.settings).dtypes, read_clock(project.settings)
     rows = pd.DataFrame({name: _as_type(file, given[name], types[name]) for name in wanted})
     moments = given.get(PREDICTION_TIME, pd.Series(clock, index=given.index))
     rows["event_timestamp"] = _as_type(file, moments, types["event_timestamp"])
@@ -107,9 +107,7 @@ def _as_type(file: Path, values: pd.Series, kind: object) -> pd.Series:
         raise RequestError(f"{file.name}: the column {values.name} is not all {kind}: {err}") from err
 
 
-def score(
-    settings: Settings, problem: Problem, model: ServedModel, examples: pd.DataFrame, said: Stage
-) -> pd.DataFrame:
+def score(project: Project, model: ServedModel, examples: pd.DataFrame, said: Stage) -> pd.DataFrame:
     """Answer each example as of its `event_timestamp`, some at a time.
 
     Returns
@@ -121,12 +119,12 @@ def score(
     answers: list[float] = []
     for first in range(0, len(examples), ROWS_AT_ONCE):
         part = examples.iloc[first : first + ROWS_AT_ONCE]
-        features = features_as_of(settings, problem, part)[list(model.kinds)]
+        features = features_as_of(project, part)[list(model.kinds)]
         rows = features.astype(object).where(features.notna(), None).to_dict("records")
-        answers += predict_rows(problem.task, model.pipeline, model.quick, model.kinds, rows).tolist()
+        answers += predict_rows(project.problem.task, model.pipeline, model.quick, model.kinds, rows).tolist()
         said.note(f"{len(answers):,} of {len(examples):,} rows")
     manifest = model.manifest
-    asked = examples[["example_id", *problem.entity_keys, *problem.request_columns]]
+    asked = examples[["example_id", *project.problem.entity_keys, *project.problem.request_columns]]
     return asked.assign(
         prediction_time=examples["event_timestamp"],
         prediction=answers,
@@ -135,7 +133,7 @@ def score(
         model_version=manifest.version,
         model_sha256=manifest.sha256,
         feature_service=manifest.feature_service,
-        clock=read_clock(settings),
+        clock=read_clock(project.settings),
         scored_at=datetime.now(UTC),
     )
 
@@ -143,21 +141,22 @@ def score(
 @flow(name="batch", validate_parameters=False)
 def batch(file: Path | None = None, start: datetime | None = None, end: datetime | None = None) -> Path:
     """Score a file of requests, or the known examples of a time range, and write a parquet file."""
-    settings = Settings()
+    project = open_project()
+    settings = project.settings
     with stage("model") as said:
-        fetch_champion(settings, PROBLEM)
-        model = load_served_model(settings.serving_models_dir, settings)
+        fetch_champion(project)
+        model = load_served_model(settings.serving_models_dir, project)
         if model is None:
             raise ModelFileError("no model has been promoted yet; run `make train`")
         said.say(f"{model.manifest.name} version {model.manifest.version}")
     with stage("score") as said:
         if file is not None:
-            examples, name = requests_of(settings, PROBLEM, file), file.stem
+            examples, name = requests_of(project, file), file.stem
         elif start is not None and end is not None:
             examples, name = examples_between(settings, start, end), f"{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}"
         else:
             raise RequestError("say what to score: --file, or --start and --end")
-        scored = score(settings, PROBLEM, model, examples, said)
+        scored = score(project, model, examples, said)
         target = settings.state_dir / "batch" / f"{name}-v{model.manifest.version}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_suffix(".unfinished")

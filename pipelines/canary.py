@@ -24,8 +24,9 @@ from flightline.adapters.mlflow.champion_history import version_before
 from flightline.adapters.prediction_log.challenger_counts import read_counts
 from flightline.core.errors import RegistryError
 from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from flightline.promotion.canary import (
     MOST_SHARE,
     Action,
@@ -72,43 +73,47 @@ class CanaryEvidence:
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
-def gather(settings: Settings, problem: Problem, setting: CanarySetting, clock: datetime) -> CanaryEvidence:
+def gather(project: Project, setting: CanarySetting, clock: datetime) -> CanaryEvidence:
     """Read what was logged, labelled and counted since the canary began."""
-    days = collect_days(settings, problem, setting, clock)
-    return CanaryEvidence(setting, clock, tuple(days), read_counts(settings, setting))
+    days = collect_days(project, setting, clock)
+    return CanaryEvidence(setting, clock, tuple(days), read_counts(project.settings, setting))
 
 
 @task(cache_policy=NO_CACHE)
-def keep(settings: Settings, problem: Problem, evidence: CanaryEvidence, decision: CanaryDecision) -> Path:
+def keep(project: Project, evidence: CanaryEvidence, decision: CanaryDecision) -> Path:
     """Write a decision down: as JSON, in MLflow, and as Prefect's artifact."""
-    setting, record = evidence.setting, evidence.as_record(problem, decision)
-    folder = settings.state_dir / "canary" / f"version_{setting.version}_beside_{setting.champion}"
+    setting, record = evidence.setting, evidence.as_record(project.problem, decision)
+    folder = project.settings.state_dir / "canary" / f"version_{setting.version}_beside_{setting.champion}"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{evidence.clock:%Y%m%dT%H%M%S}.json"
     file.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
-    record_decision(settings, problem.model_name, f"version {setting.version}: {decision.action}", record)
+    record_decision(
+        project.settings, project.problem.model_name, f"version {setting.version}: {decision.action}", record
+    )
     tags = {"canary": str(decision.action), "canary_summary": decision.summary}
-    registry.tag_version(settings, problem.model_name, setting.version, tags)
+    registry.tag_version(project.settings, project.problem.model_name, setting.version, tags)
     create_markdown_artifact(
-        key=f"{problem.model_name}-canary", markdown=_as_markdown(evidence, decision), description=decision.summary
+        key=f"{project.problem.model_name}-canary",
+        markdown=_as_markdown(evidence, decision),
+        description=decision.summary,
     )
     return file
 
 
 @task(cache_policy=NO_CACHE)
-def act(settings: Settings, problem: Problem, evidence: CanaryEvidence, decision: CanaryDecision) -> str:
+def act(project: Project, evidence: CanaryEvidence, decision: CanaryDecision) -> str:
     """Move `champion` if the decision says so, and set what runs beside it from now on; say what was done."""
-    setting, name = evidence.setting, problem.model_name
+    setting, name = evidence.setting, project.problem.model_name
     if decision.action is Action.WATCH:
         return "nothing changes"
     if decision.action is Action.DROP:
-        write_canary(settings, name, None)
+        write_canary(project.settings, name, None)
         return f"version {setting.version} runs no more, champion stays version {setting.champion}"
     mover = "canary" if setting.purpose == "promotion" else "rollback"
-    record = evidence.as_record(problem, decision)
-    registry.move_champion(settings, name, setting.version, by=mover, why=decision.summary, evidence=record)
+    record = evidence.as_record(project.problem, decision)
+    registry.move_champion(project.settings, name, setting.version, by=mover, why=decision.summary, evidence=record)
     if setting.purpose == "rollback":
-        write_canary(settings, name, None)
+        write_canary(project.settings, name, None)
         return f"champion is version {setting.version} again"
     guard = CanarySetting(
         version=setting.champion,
@@ -118,39 +123,39 @@ def act(settings: Settings, problem: Problem, evidence: CanaryEvidence, decision
         since=evidence.clock,
         begun=uuid4().hex,
     )
-    write_canary(settings, name, guard)
+    write_canary(project.settings, name, guard)
     return (
         f"champion is version {setting.version}; version {setting.champion} goes on in shadow, to come back if better"
     )
 
 
-def judge_canary(settings: Settings, problem: Problem) -> CanaryDecision | None:
+def judge_canary(project: Project) -> CanaryDecision | None:
     """Tell the story of a judgement; call it inside a flow. None if no canary runs."""
-    setting = read_canary(settings, problem.model_name) if _has_model(settings, problem) else None
+    setting = read_canary(project.settings, project.problem.model_name) if _has_model(project) else None
     if setting is None:
         print("no canary runs; begin one with `make canary-start VERSION=...`")
         return None
-    champion = registry.version_of(settings, problem.model_name, registry.CHAMPION)
+    champion = registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
     if champion is None or str(champion.version) != setting.champion:
-        write_canary(settings, problem.model_name, None)
+        write_canary(project.settings, project.problem.model_name, None)
         print(
             f"version {setting.version} was compared with version {setting.champion}, which is no longer champion: "
             "its canary ends; begin it again with `make canary-start`"
         )
         return None
     with stage("evidence") as progress:
-        evidence = gather(settings, problem, setting, read_clock(settings))
+        evidence = gather(project, setting, read_clock(project.settings))
         pairs = sum(day.pairs for day in evidence.days)
         progress.say(f"{pairs:,} labelled pairs on {len(evidence.days)} days, {evidence.counts.asked:,} rows asked")
     with stage("decision") as progress:
-        decision = decide_canary(evidence.days, evidence.counts, problem.canary)
-        keep(settings, problem, evidence, decision)
-        progress.say(act(settings, problem, evidence, decision))
+        decision = decide_canary(evidence.days, evidence.counts, project.problem.canary)
+        keep(project, evidence, decision)
+        progress.say(act(project, evidence, decision))
     print(decision.summary)
     return decision
 
 
-def start_canary(settings: Settings, problem: Problem, version: str, mode: Mode, share: float) -> CanarySetting:
+def start_canary(project: Project, version: str, mode: Mode, share: float) -> CanarySetting:
     """Let a version run beside the champion from now on; services follow within seconds.
 
     Parameters
@@ -165,14 +170,14 @@ def start_canary(settings: Settings, problem: Problem, version: str, mode: Mode,
     RegistryError
         If there is no champion, no such version, it is the champion itself, or the share does not fit the mode.
     """
-    name = problem.model_name
-    champion = registry.version_of(settings, name, registry.CHAMPION)
+    name = project.problem.model_name
+    champion = registry.version_of(project.settings, name, registry.CHAMPION)
     if champion is None:
         raise RegistryError(f"{name} has no champion to run beside; run `make train`")
     found = (
-        registry.get_version(settings, name, version)
+        registry.get_version(project.settings, name, version)
         if version
-        else registry.version_of(settings, name, registry.CHALLENGER)
+        else registry.version_of(project.settings, name, registry.CHALLENGER)
     )
     if found is None or str(found.version) == str(champion.version):
         raise RegistryError(
@@ -186,11 +191,11 @@ def start_canary(settings: Settings, problem: Problem, version: str, mode: Mode,
         champion=str(champion.version),
         mode=mode,
         share=share,
-        purpose=_purpose(settings, name, str(found.version)),
-        since=read_clock(settings),
+        purpose=_purpose(project.settings, name, str(found.version)),
+        since=read_clock(project.settings),
         begun=uuid4().hex,
     )
-    write_canary(settings, name, setting)
+    write_canary(project.settings, name, setting)
     return setting
 
 
@@ -202,8 +207,8 @@ def _purpose(settings: Settings, name: str, version: str) -> Purpose:
         return "promotion"
 
 
-def _has_model(settings: Settings, problem: Problem) -> bool:
-    return registry.version_of(settings, problem.model_name, registry.CHAMPION) is not None
+def _has_model(project: Project) -> bool:
+    return registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION) is not None
 
 
 def _as_markdown(evidence: CanaryEvidence, decision: CanaryDecision) -> str:
@@ -225,11 +230,11 @@ def _as_markdown(evidence: CanaryEvidence, decision: CanaryDecision) -> str:
 @flow(name="canary", validate_parameters=False)
 def canary() -> CanaryDecision | None:
     """Judge what runs beside the champion by labels, errors and latency, up to the event clock."""
-    return judge_canary(Settings(), PROBLEM)
+    return judge_canary(open_project())
 
 
 def _start(version: str, mode: Mode, share: float) -> None:
-    setting = start_canary(Settings(), PROBLEM, version, mode, share)
+    setting = start_canary(open_project(), version, mode, share)
     print(
         f"version {setting.version} runs beside champion version {setting.champion} ({setting.mode}"
         f"{f', {setting.share:.0%} of the instances' if setting.share else ''}); judge it with `make canary`"
@@ -237,7 +242,8 @@ def _start(version: str, mode: Mode, share: float) -> None:
 
 
 def _stop() -> None:
-    write_canary(Settings(), PROBLEM.model_name, None)
+    project = open_project()
+    write_canary(project.settings, project.problem.model_name, None)
     print("no canary runs any more")
 
 

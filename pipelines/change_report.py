@@ -21,8 +21,9 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.plots.evaluation_plots import draw_comparisons
 from flightline.core.errors import ClockError, TrainingError
 from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from flightline.promotion.change_report import Compared, Side, compare
 from flightline.promotion.change_report_page import write_page
 from flightline.training.zoo import ZOO
@@ -134,39 +135,40 @@ def write_report(problem: Problem, base: Side, new: Side, folder: Path) -> Compa
     return compared
 
 
-def report(settings: Settings, problem: Problem, base: str, model: str, seed: int) -> None:
+def report(project: Project, base: str, model: str, seed: int) -> None:
     """Tell the story: train both, compare, write."""
     started = time.monotonic()
-    commit = merge_base(settings.root, base)
-    arguments = ["--model", model, "--seed", str(seed), "--clock", _clock(settings, problem)]
-    work = settings.state_dir / f"{FOLDER}_sides"
+    commit = merge_base(project.settings.root, base)
+    arguments = ["--model", model, "--seed", str(seed), "--clock", _clock(project)]
+    work = project.settings.state_dir / f"{FOLDER}_sides"
     print(f"train-report: this tree, then {commit[:12]}, where it left {base}", flush=True)
-    new = train_in(settings, settings.root, arguments, work / "new")
-    with base_tree(settings, commit) as tree:
-        old = train_in(settings, tree, arguments, work / "base")
-    folder = settings.state_dir / FOLDER
-    compared = write_report(problem, old, new, folder)
+    new = train_in(project.settings, project.settings.root, arguments, work / "new")
+    with base_tree(project.settings, commit) as tree:
+        old = train_in(project.settings, tree, arguments, work / "base")
+    folder = project.settings.state_dir / FOLDER
+    compared = write_report(project.problem, old, new, folder)
     said = "nothing changed" if compared.is_same else "; ".join(compared.verdict.reasons)
     print(f"train-report: {compared.verdict.decision}: {said}")
     print(f"train-report: {folder / REPORT_FILE} ({time.monotonic() - started:.0f} s)")
 
 
-def _clock(settings: Settings, problem: Problem) -> str:
+def _clock(project: Project) -> str:
     """Say where this tree's event clock stands, or will: both trees know as much."""
     try:
-        return read_clock(settings).isoformat()
+        return read_clock(project.settings).isoformat()
     except ClockError:
-        return problem.first_clock.isoformat()
+        return project.problem.first_clock.isoformat()
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and report."""
+    project = open_project()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", required=True, help="the branch that the change goes to")
-    parser.add_argument("--model", default="hist_gradient_boosting", choices=list(ZOO[PROBLEM.task]))
+    parser.add_argument("--model", default="hist_gradient_boosting", choices=list(ZOO[project.problem.task]))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    return run_command(lambda: report(Settings(), PROBLEM, options.base, options.model, options.seed))
+    return run_command(lambda: report(project, options.base, options.model, options.seed))
 
 
 if __name__ == "__main__":

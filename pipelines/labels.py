@@ -13,10 +13,10 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.label_table import read_labels, record_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
-from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import LabelCounts, count_labels, known_labels
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from flightline.problem.features import examples
 from flightline.problem.raw_tables import CONTRACTS
 from pipelines.common.command_line import run_command
@@ -46,32 +46,32 @@ def examples_folder(settings: Settings, key: str) -> Path:
     return settings.state_dir / "labels" / key[:16]
 
 
-def find_examples(settings: Settings, problem: Problem, data: DataVersion, clock: datetime) -> Path:
+def find_examples(project: Project, data: DataVersion, clock: datetime) -> Path:
     """Give the examples as of the clock: those of the feature tables if they are of this clock, else new ones."""
     with stage("examples") as progress:
-        key = features.features_key(data.md5, clock, problem)
-        of_features = settings.features_dir / key[:16] / "examples" / "examples.parquet"
+        key = features.features_key(data.md5, clock, project.problem)
+        of_features = project.settings.features_dir / key[:16] / "examples" / "examples.parquet"
         if of_features.is_file():
             progress.say(f"those of the feature tables, as of {clock:%Y-%m-%d %H:%M} UTC")
             return of_features
-        output = examples_folder(settings, key)
-        file, reused = reuse_or_run(build_examples, key, output=output, settings=settings, clock=clock)
+        output = examples_folder(project.settings, key)
+        file, reused = reuse_or_run(build_examples, key, output=output, settings=project.settings, clock=clock)
         progress.say(f"as of {clock:%Y-%m-%d %H:%M} UTC" + in_words(reused))
     return file
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
-def join_labels(settings: Settings, problem: Problem, file: Path, clock: datetime, data_md5: str) -> LabelCounts:
+def join_labels(project: Project, file: Path, clock: datetime, data_md5: str) -> LabelCounts:
     """Record what is known by the clock of each instance that has a logged prediction."""
-    logged = _logged(settings)
+    logged = _logged(project.settings)
     asked = set(logged["instance_key"])
     if not asked:
         return LabelCounts(0, {}, 0, 0, 0)
     known = pd.read_parquet(file)
     span = known["event_timestamp"].between(logged["prediction_time"].min(), logged["prediction_time"].max())
-    found = known_labels(known[span], problem, clock, datetime.now(UTC), data_md5)
-    added = record_labels(settings, [one for one in found if one.instance_key in asked])
-    current = read_labels(settings, as_of=clock, keys=asked)
+    found = known_labels(known[span], project.problem, clock, datetime.now(UTC), data_md5)
+    added = record_labels(project.settings, [one for one in found if one.instance_key in asked])
+    current = read_labels(project.settings, as_of=clock, keys=asked)
     return count_labels(asked, dict(zip(current["instance_key"], current["outcome"], strict=True)), added)
 
 
@@ -84,13 +84,13 @@ def _logged(settings: Settings) -> pd.DataFrame:
     return logged[logged["instance_key"] != WITHOUT_KEYS]
 
 
-def run_labels(settings: Settings, problem: Problem) -> LabelCounts:
+def run_labels(project: Project) -> LabelCounts:
     """Tell the story of a run of labels; call it inside a flow."""
-    clock = read_clock(settings)
-    data = pull(settings)
-    file = find_examples(settings, problem, data, clock)
+    clock = read_clock(project.settings)
+    data = pull(project.settings)
+    file = find_examples(project, data, clock)
     with stage("labels") as progress:
-        counts = join_labels(settings, problem, file, clock, data.md5)
+        counts = join_labels(project, file, clock, data.md5)
         progress.say(in_figures(counts))
     return counts
 
@@ -109,7 +109,7 @@ def in_figures(counts: LabelCounts) -> str:
 @flow(name="labels", validate_parameters=False)
 def labels() -> LabelCounts:
     """Join outcomes that are known by the event clock to logged predictions."""
-    return run_labels(Settings(), PROBLEM)
+    return run_labels(open_project())
 
 
 def main() -> int:

@@ -12,11 +12,11 @@ from prefect.cache_policies import NO_CACHE
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.provenance import source_text
 from flightline.core.lineage import digest_of
-from flightline.core.problem_spec import Interval, Problem
-from flightline.core.settings import Settings
+from flightline.core.problem_spec import Interval
+from flightline.core.project import Project
 from flightline.monitoring.daily_stats import Limits
 from flightline.monitoring.decision import MonitoringDecision, decide_monitoring, windows_until
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.task_cache import in_words, reuse_or_run
@@ -60,37 +60,36 @@ class Usual:
     limits: Limits
 
 
-def prepare_champion(settings: Settings, problem: Problem) -> tuple[ChampionRows, Usual]:
+def prepare_champion(project: Project) -> tuple[ChampionRows, Usual]:
     """Give the champion's own rows and what is usual, reusing what is unchanged."""
-    rule = problem.monitoring
+    rule = project.problem.monitoring
     with stage("champion") as progress:
-        key, found, folder = champion_key(settings, problem)
+        key, found, folder = champion_key(project)
         champion, reused = reuse_or_run(
             predict_champion_rows,
             key,
-            output=references_dir(settings) / key[:16],
-            settings=settings,
-            problem=problem,
+            output=references_dir(project.settings) / key[:16],
+            settings=project.settings,
+            problem=project.problem,
             version=str(found.version),
             folder=folder,
         )
         progress.say(f"version {found.version}, its training and test rows predicted" + in_words(reused))
     with stage("thresholds") as progress:
         key = digest_of(champion.key, rule.drift_rows, rule.drift_slack, rule.min_labels, source_text(DRIFT_CODE))
-        output = references_dir(settings) / key[:16]
-        given = {"settings": settings, "champion": champion, "rule": rule}
+        output = references_dir(project.settings) / key[:16]
+        given = {"settings": project.settings, "champion": champion, "rule": rule}
         thresholds, reused = reuse_or_run(learn_drift_thresholds, key, output=output, **given)
         numbers = rule.fault_rows, rule.min_fault_rows, rule.share_slack, rule.change_slack, rule.min_labels
         key = digest_of(champion.key, *numbers, source_text(FAULT_CODE))
-        limits, _ = reuse_or_run(learn_fault_limits, key, output=references_dir(settings) / key[:16], **given)
+        limits, _ = reuse_or_run(learn_fault_limits, key, output=references_dir(project.settings) / key[:16], **given)
         progress.say(f"{len(thresholds)} columns, each month against the rest, and each day" + in_words(reused))
     return champion, Usual(thresholds, limits)
 
 
 @task(cache_policy=NO_CACHE)
 def report(
-    settings: Settings,
-    problem: Problem,
+    project: Project,
     clock: datetime,
     champion: ChampionRows,
     judged: Judged,
@@ -99,42 +98,41 @@ def report(
     folder: Path,
 ) -> None:
     """Write the decision record, the page, the gauges and Prefect's artifact."""
-    write_report(settings, problem, clock, champion, judged, inputs, decision, folder)
+    write_report(project, clock, champion, judged, inputs, decision, folder)
     create_markdown_artifact(
-        key=f"{problem.model_name}-monitoring",
-        markdown=as_markdown(problem, champion, judged, inputs, decision),
+        key=f"{project.problem.model_name}-monitoring",
+        markdown=as_markdown(project.problem, champion, judged, inputs, decision),
         description=decision.summary,
     )
 
 
-def run_monitoring(settings: Settings, problem: Problem) -> MonitoringResult:
+def run_monitoring(project: Project) -> MonitoringResult:
     """Tell the story of a run of monitoring; call it inside a flow."""
-    clock = read_clock(settings)
-    windows = windows_until(clock, problem.monitoring)
-    champion, usual = prepare_champion(settings, problem)
-    folder = settings.state_dir / "monitoring" / str(windows[-1]).replace(" ", "_")
+    clock = read_clock(project.settings)
+    windows = windows_until(clock, project.problem.monitoring)
+    champion, usual = prepare_champion(project)
+    folder = project.settings.state_dir / "monitoring" / str(windows[-1]).replace(" ", "_")
     with stage("predictions") as progress:
-        served = collect_served_rows(settings, problem, windows, champion.version, clock, folder)
+        served = collect_served_rows(project, windows, champion.version, clock, folder)
         progress.say(
             f"{served.rows:,} instances predicted by version {champion.version} since {windows[0].start:%Y-%m-%d}"
         )
     with stage("windows") as progress:
-        judged = judge_windows(problem, champion, served, windows)
+        judged = judge_windows(project.problem, champion, served, windows)
         labelled = sum(one.labelled for one in judged.windows)
         progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
-    inputs = examine(settings, problem, champion, served, windows, clock, usual)
+    inputs = examine(project, champion, served, windows, clock, usual)
     decision = decide_monitoring(
-        judged.windows, problem.monitoring, inputs.warnings, inputs.faults, inputs.incomparable
+        judged.windows, project.problem.monitoring, inputs.warnings, inputs.faults, inputs.incomparable
     )
     with stage("report") as progress:
-        report(settings, problem, clock, champion, judged, inputs, decision, folder)
+        report(project, clock, champion, judged, inputs, decision, folder)
         progress.say(f"{decision.action}: page, decision and gauges written")
     return MonitoringResult(decision, windows[-1], folder)
 
 
 def examine(
-    settings: Settings,
-    problem: Problem,
+    project: Project,
     champion: ChampionRows,
     served: ServedRows,
     windows: list[Interval],
@@ -146,8 +144,8 @@ def examine(
         if not served.rows:
             progress.say("no prediction to look at")
             return Inputs()
-        inputs = examine_inputs(settings, problem, champion, served, windows, usual.thresholds)
-        faults = examine_faults(settings, served, windows, clock, usual.limits, problem.monitoring)
+        inputs = examine_inputs(project, champion, served, windows, usual.thresholds)
+        faults = examine_faults(project.settings, served, windows, clock, usual.limits, project.problem.monitoring)
         inputs = replace(inputs, faults=faults)
         progress.say(
             f"{inputs.rows:,} predictions against the training window: {len(inputs.drifted)} of {len(inputs.columns)} "
@@ -159,7 +157,7 @@ def examine(
 @flow(name="monitoring", validate_parameters=False)
 def monitoring() -> MonitoringResult:
     """Judge the champion's logged predictions by what became of them, up to the event clock."""
-    return run_monitoring(Settings(), PROBLEM)
+    return run_monitoring(open_project())
 
 
 def print_result(result: MonitoringResult) -> None:

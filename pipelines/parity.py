@@ -15,6 +15,7 @@ from flightline.adapters.model_store.served_model import ServedModel
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.errors import LogError, ParityError
 from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
 from flightline.monitoring.parity import (
@@ -27,7 +28,7 @@ from flightline.monitoring.parity import (
     inputs_of,
     rebuild_view,
 )
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from flightline.problem.request_features import request_features, request_keys
 from pipelines.commands.champion import load_version
 from pipelines.common.command_line import run_command
@@ -86,32 +87,32 @@ def read_log(settings: Settings, since: datetime | None = None) -> tuple[pd.Data
     return asked, len(logged) - len(asked)
 
 
-def requests_of(settings: Settings, problem: Problem, logged: pd.DataFrame) -> pd.DataFrame:
+def requests_of(project: Project, logged: pd.DataFrame) -> pd.DataFrame:
     """Give the requests of logged predictions in the types of the project's own examples."""
-    names = [*problem.entity_keys, *problem.request_columns]
-    known = pd.read_parquet(settings.features_dir / "current" / "examples" / "examples.parquet", columns=names)
+    names = [*project.problem.entity_keys, *project.problem.request_columns]
+    known = pd.read_parquet(project.settings.features_dir / "current" / "examples" / "examples.parquet", columns=names)
     given = pd.DataFrame(logged["keys"].tolist(), columns=names, dtype=object)
     moments = [name for name in names if isinstance(known[name].dtype, pd.DatetimeTZDtype)]
     return given.assign(**{name: pd.to_datetime(given[name], utc=True, format="ISO8601") for name in moments})
 
 
-def check_parity(settings: Settings, problem: Problem, since: datetime | None = None) -> ParityReport:
+def check_parity(project: Project, since: datetime | None = None) -> ParityReport:
     """Rebuild and compare every logged prediction of a root, or those logged since a time of day."""
-    logged, left_out = read_log(settings, since)
-    views = feast_store.stored_views(settings, problem.feature_service)
-    tables = {view.name: _read_table(settings, view) for view in views}
-    load = model_loader(settings, problem)
+    logged, left_out = read_log(project.settings, since)
+    views = feast_store.stored_views(project.settings, project.problem.feature_service)
+    tables = {view.name: _read_table(project.settings, view) for view in views}
+    load = model_loader(project)
     mismatches, features = [], 0
     for first in range(0, len(logged), ROWS_AT_ONCE):
         part = logged.iloc[first : first + ROWS_AT_ONCE].reset_index(drop=True)
-        requests = requests_of(settings, problem, part)
+        requests = requests_of(project, part)
         rebuilt = _rebuild(part, requests, views, tables)
         for rows, model in by_model(part, load):
             ours = [_rows_of(one, rows) for one in rebuilt]
             inputs = inputs_of(ours, request_features(requests.loc[rows]), list(model.kinds))
             chosen = part.loc[rows].reset_index(drop=True)
             mismatches += compare_inputs(chosen, ours, inputs) + compare_states(chosen, ours)
-            mismatches += compare_predictions(chosen, answers_of(problem, model, inputs))
+            mismatches += compare_predictions(chosen, answers_of(project.problem, model, inputs))
             features += len(chosen) * len(inputs)
     mismatches.sort(key=lambda one: (one.clock, one.prediction_id))  # the first may be the cause of the others
     return ParityReport(len(logged), left_out, features, tuple(mismatches))
@@ -138,13 +139,13 @@ def _rows_of(one: RebuiltView, rows: np.ndarray) -> RebuiltView:
     return RebuiltView(one.view, stamps, one.reasons[rows], values)
 
 
-def model_loader(settings: Settings, problem: Problem) -> Callable[[str], ServedModel]:
+def model_loader(project: Project) -> Callable[[str], ServedModel]:
     """Give what loads a version by its number, each only once."""
     loaded: dict[str, ServedModel] = {}
 
     def load(version: str) -> ServedModel:
         if version not in loaded:
-            loaded[version] = load_version(settings, problem, version)
+            loaded[version] = load_version(project, version)
         return loaded[version]
 
     return load
@@ -178,10 +179,10 @@ def demand_parity(report: ParityReport) -> None:
     raise ParityError("\n".join([str(report), *shown, *([f"  and {more:,} more"] if more else [])]))
 
 
-def print_parity(settings: Settings, problem: Problem) -> None:
+def print_parity(project: Project) -> None:
     """Compare every logged prediction of a root, print the result, and refuse a mismatch."""
     with stage("parity") as said:
-        report = check_parity(settings, problem)
+        report = check_parity(project)
         said.say(str(report))
     demand_parity(report)
 
@@ -198,13 +199,14 @@ def _run(root: Path | None) -> None:
     from pipelines.replay.root import simulated_settings
     from pipelines.replay.staleness_cost import print_freshness
 
-    settings = Settings()
+    project = open_project()
     if root is not None:
         if not (root / ".state").is_dir():
             raise LogError(f"{root} holds no simulation; those of `make simulate` are folders of .state/simulations")
-        settings = simulated_settings(settings, root.resolve(), settings.serving.port)
-    print_freshness(settings, PROBLEM)
-    print_parity(settings, PROBLEM)
+        settings = project.settings
+        project = project.at(simulated_settings(settings, root.resolve(), settings.serving.port))
+    print_freshness(project)
+    print_parity(project)
 
 
 if __name__ == "__main__":

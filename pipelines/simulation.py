@@ -24,11 +24,10 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.clock import parse_moment
-from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
+from flightline.core.project import Project
 from flightline.monitoring.labels import LABELLED, LabelCounts
 from flightline.monitoring.replay_plan import Plan, arrivals_between
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from pipelines import labels
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
@@ -75,60 +74,60 @@ class SimulatedDay:
         return f"{self.start:%Y-%m-%d}      {told}"
 
 
-def live_through(simulated: Settings, problem: Problem, plan: Plan, client: Client) -> Iterator[tuple[datetime, int]]:
+def live_through(simulated: Project, plan: Plan, client: Client) -> Iterator[tuple[datetime, int]]:
     """Move the clock to the plan's end; after each step give where it stands and how many were answered."""
-    names = [*problem.entity_keys, *problem.request_columns]
+    settings, names = simulated.settings, list(simulated.request_fields)
     examples = pd.read_parquet(
-        simulated.features_dir / "current" / "examples" / "examples.parquet",
+        settings.features_dir / "current" / "examples" / "examples.parquet",
         columns=[*names, "event_timestamp", "example_id"],
     )
     known_until = plan.start
     for start, end in plan.steps():
-        set_clock(simulated, start)
+        set_clock(settings, start)
         if start > known_until:
             client.close()  # it may take longer than an idle connection is kept
-            feast_store.materialise_since(simulated, known_until, start)
+            feast_store.materialise_since(settings, known_until, start)
             known_until = start
         client.wait_until_materialised(start)
         answered = 0
         for moment, asked in arrivals_between(examples, start, end):
-            set_clock(simulated, moment)
+            set_clock(settings, moment)
             answered += client.predict(json.loads(asked[names].to_json(orient="records", date_format="iso")))
         yield end, answered
 
 
-def record_labels(simulated: Settings, problem: Problem, data: DataVersion, clock: datetime) -> LabelCounts:
+def record_labels(simulated: Project, data: DataVersion, clock: datetime) -> LabelCounts:
     """Let the labels arrive that are known by the clock."""
-    set_clock(simulated, clock)
+    set_clock(simulated.settings, clock)
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # a line a day says enough
         warnings.simplefilter("ignore", DeprecationWarning)  # Feast shows those of other packages
-        file = labels.find_examples(simulated, problem, data, clock)
-    return labels.join_labels(simulated, problem, file, clock, data.md5)
+        file = labels.find_examples(simulated, data, clock)
+    return labels.join_labels(simulated, file, clock, data.md5)
 
 
-def run_days(
-    simulated: Settings, problem: Problem, plan: Plan, client: Client, data: DataVersion
-) -> Iterator[SimulatedDay]:
+def run_days(simulated: Project, plan: Plan, client: Client, data: DataVersion) -> Iterator[SimulatedDay]:
     """Live through the plan, and give each day as it ends."""
     day, answered, began = plan.start, 0, time.perf_counter()
-    for clock, count in live_through(simulated, problem, plan, client):
+    for clock, count in live_through(simulated, plan, client):
         answered += count
         if clock == plan.day_end(day):
-            counts = record_labels(simulated, problem, data, clock)
+            counts = record_labels(simulated, data, clock)
             yield SimulatedDay(day, clock, answered, counts, time.perf_counter() - began)
             day, answered, began = clock, 0, time.perf_counter()
 
 
 def run_simulation(
-    settings: Settings, problem: Problem, plan: Plan, data: DataVersion, bring_model: BringModel = fetch_champion
-) -> tuple[Settings, list[SimulatedDay]]:
+    project: Project, plan: Plan, data: DataVersion, bring_model: BringModel = fetch_champion
+) -> tuple[Project, list[SimulatedDay]]:
     """Tell the story of a simulation up to its last label; call it inside a flow."""
     with stage("root") as said:
-        simulated = make_root(settings, problem, plan, free_port(), bring_model)
-        said.say(f"{simulated.root.relative_to(settings.root)}, materialised as of {plan.start:%Y-%m-%d %H:%M} UTC")
+        simulated = make_root(project, plan, free_port(), bring_model)
+        said.say(
+            f"{simulated.settings.root.relative_to(project.settings.root)}, materialised as of {plan.start:%Y-%m-%d %H:%M} UTC"
+        )
     days = []
-    with running_service(simulated, problem.model_name) as client:
-        for day in run_days(simulated, problem, plan, client, data):
+    with running_service(simulated.settings, project.problem.model_name) as client:
+        for day in run_days(simulated, plan, client, data):
             print(day, flush=True)
             days.append(day)
     return simulated, days
@@ -137,15 +136,15 @@ def run_simulation(
 @flow(name="simulation", validate_parameters=False)
 def simulation(plan: Plan) -> list[SimulatedDay]:
     """Live through real days with the champion, judge them, and rebuild every prediction."""
-    settings = Settings()
-    data = pull(settings)
-    champion_key(settings, PROBLEM)  # or the monitor would find out at the very end that it has no reference
-    simulated, days = run_simulation(settings, PROBLEM, plan, data)
+    project = open_project()
+    data = pull(project)
+    champion_key(project)  # or the monitor would find out at the very end that it has no reference
+    simulated, days = run_simulation(project, plan, data)
     print_days(days)
-    monitored = run_monitoring(simulated, PROBLEM)
+    monitored = run_monitoring(simulated)
     print_monitoring(monitored)
-    print_freshness(simulated, PROBLEM)
-    print_parity(simulated, PROBLEM)
+    print_freshness(simulated)
+    print_parity(simulated)
     return days
 
 

@@ -19,8 +19,8 @@ from flightline.adapters.provenance import source_text
 from flightline.core.errors import TrainingError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.core.project import Project
+from flightline.problem import open_project
 from flightline.training.fit import TrainingParameters
 from flightline.training.search import SPACES, Tried, make_folds, space_of, try_settings
 from flightline.training.zoo import Setting, find_model
@@ -51,43 +51,41 @@ def study_name(problem: Problem, model: str, training_set: TrainingSet) -> str:
 
 
 @task(cache_policy=NO_CACHE)
-def search(
-    settings: Settings, problem: Problem, parameters: TrainingParameters, training_set: TrainingSet, trials: int
-) -> TuningResult:
+def search(project: Project, parameters: TrainingParameters, training_set: TrainingSet, trials: int) -> TuningResult:
     """Run the trials, print each, and write the best settings for `make train`."""
     space = space_of(parameters.model)
     examples, features = pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
-    folds = make_folds(examples, problem.windows)
+    folds = make_folds(examples, project.problem.windows)
     with stage("tune") as progress:
         for fold in folds:
             progress.note(f"fold: fit on {fold.before.sum():,} rows, judge on the {fold.later.sum():,} that follow")
 
         def objective(chosen: Mapping[str, Setting], report: Report) -> Tried:
-            label, metric = examples[problem.label], problem.primary_metric
+            label, metric = examples[project.problem.label], project.problem.primary_metric
             return try_settings(
-                parameters, chosen, features, label, folds, task=problem.task, metric=metric, report=report
+                parameters, chosen, features, label, folds, task=project.problem.task, metric=metric, report=report
             )
 
         def tell(trial: TrialSummary) -> None:
             best = "none yet" if trial.best_loss is None else f"{trial.best_loss:.5f}"
             note = " (given up)" if trial.is_pruned else ""
             progress.note(
-                f"trial {trial.number}: {problem.primary_metric} {trial.loss:.5f}{note}, best {best}, "
+                f"trial {trial.number}: {project.problem.primary_metric} {trial.loss:.5f}{note}, best {best}, "
                 f"{trial.seconds:.1f} s; in all"
             )
 
         study = run_study(
-            settings.state_dir / "optuna" / "studies.db",
-            study_name(problem, parameters.model, training_set),
+            project.settings.state_dir / "optuna" / "studies.db",
+            study_name(project.problem, parameters.model, training_set),
             space,
             objective,
             trials,
             tell,
             seed=parameters.seed,
-            first=settings_in_use(problem, parameters.model),
+            first=settings_in_use(project.problem, parameters.model),
         )
-        progress.say(f"{study.trials} trials so far, best {problem.primary_metric} {study.loss:.5f}")
-    return TuningResult(study, write_best(settings, problem, parameters, study))
+        progress.say(f"{study.trials} trials so far, best {project.problem.primary_metric} {study.loss:.5f}")
+    return TuningResult(study, write_best(project, parameters, study))
 
 
 def settings_in_use(problem: Problem, model: str) -> dict[str, float | int]:
@@ -96,26 +94,26 @@ def settings_in_use(problem: Problem, model: str) -> dict[str, float | int]:
     return {name: build[name].default for name in space_of(model)}
 
 
-def write_best(settings: Settings, problem: Problem, parameters: TrainingParameters, study: StudyResult) -> Path:
+def write_best(project: Project, parameters: TrainingParameters, study: StudyResult) -> Path:
     """Write the best settings to the file that `make train PARAMETERS=...` takes."""
-    file = settings.state_dir / "optuna" / BEST_FILE
+    file = project.settings.state_dir / "optuna" / BEST_FILE
     found = {"model": parameters.model, "settings": dict(study.settings)}
-    how = {"loss": study.loss, "metric": problem.primary_metric, "trials": study.trials}
+    how = {"loss": study.loss, "metric": project.problem.primary_metric, "trials": study.trials}
     unfinished = file.with_suffix(f".{os.getpid()}.unfinished")
     unfinished.write_text(json.dumps({**found, **how}, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(file)
     return file
 
 
-def run_tuning(settings: Settings, problem: Problem, parameters: TrainingParameters, trials: int) -> TuningResult:
+def run_tuning(project: Project, parameters: TrainingParameters, trials: int) -> TuningResult:
     """Tell the story of a tuning; call it inside a flow."""
     space_of(parameters.model)
     if trials < 1:
         raise TrainingError(f"TRIALS must be 1 or more, got {trials}")
-    clock = ensure_clock(settings, problem.first_clock)
-    tables = prepare_features(settings, problem, pull(settings), clock)
-    training_set = prepare_training_set(settings, problem, tables)
-    return search(settings, problem, parameters, training_set, trials)
+    clock = ensure_clock(project.settings, project.problem.first_clock)
+    tables = prepare_features(project, pull(project.settings), clock)
+    training_set = prepare_training_set(project, tables)
+    return search(project, parameters, training_set, trials)
 
 
 @flow(name="tuning", validate_parameters=False)
@@ -124,7 +122,7 @@ def tuning(
 ) -> TuningResult:
     """Search settings on time-ordered folds before the test window; a second call goes on with the study."""
     parameters = TrainingParameters(model=model, seed=seed, max_iterations=MAX_ITERATIONS)
-    return run_tuning(Settings(), PROBLEM, parameters, trials)
+    return run_tuning(open_project(), parameters, trials)
 
 
 def print_best(result: TuningResult) -> None:

@@ -16,15 +16,15 @@ from flightline.adapters.mlflow.champion_history import last_move, version_befor
 from flightline.adapters.model_store.served_model import ServedModel, load_served_version
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import ClockError, LogError
-from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 from pipelines.monitoring_steps.due import monitoring_status
 from pipelines.steps.signing import deliver_version, load_signed
 
 
-def fetch_champion(settings: Settings, problem: Problem) -> str | None:
+def fetch_champion(project: Project) -> str | None:
     """Bring the champion's model file to where the service loads it from, after checking it.
 
     Returns
@@ -37,38 +37,40 @@ def fetch_champion(settings: Settings, problem: Problem) -> str | None:
     ModelFileError
         If it is not what was signed at registration, holds an untrusted type, or is of another problem.
     """
-    champion = registry.version_of(settings, problem.model_name, registry.CHAMPION)
+    champion = registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
     if champion is None:
         return None
-    fetch_version(settings, problem, champion, settings.serving_models_dir)
+    fetch_version(project, champion, project.settings.serving_models_dir)
     return str(champion.version)
 
 
-def fetch_version(settings: Settings, problem: Problem, found: registry.ModelVersion, folder: Path) -> None:
+def fetch_version(project: Project, found: registry.ModelVersion, folder: Path) -> None:
     """Bring a version into a folder of served models, after verifying it; raises as `fetch_champion`."""
-    deliver_version(settings, problem, found, folder)
+    deliver_version(project, found, folder)
 
 
-def load_version(settings: Settings, problem: Problem, version: str) -> ServedModel:
+def load_version(project: Project, version: str) -> ServedModel:
     """Load any version, verified: the service's own copy if it keeps one, else from the registry."""
-    if (settings.serving_models_dir / version).is_dir():
-        return load_served_version(settings.serving_models_dir, version, read_trusted_keys(settings))
-    return load_signed(settings, registry.get_version(settings, problem.model_name, version))
+    if (project.settings.serving_models_dir / version).is_dir():
+        return load_served_version(project.settings.serving_models_dir, version, read_trusted_keys(project.settings))
+    return load_signed(project.settings, registry.get_version(project.settings, project.problem.model_name, version))
 
 
-def status(settings: Settings, problem: Problem) -> dict[str, Any]:
+def status(project: Project) -> dict[str, Any]:
     """Describe data, clock, champion, challenger, the last verdict and what monitoring said, in plain values."""
-    challenger = registry.version_of(settings, problem.model_name, registry.CHALLENGER)
+    challenger = registry.version_of(project.settings, project.problem.model_name, registry.CHALLENGER)
     return {
-        "model": problem.model_name,
-        "data_version": read_data_version(settings).md5,
-        "feature_service": problem.feature_service,
-        "clock": _clock(settings),
-        "champion": _describe(settings, registry.version_of(settings, problem.model_name, registry.CHAMPION)),
-        "challenger": _describe(settings, challenger),
+        "model": project.problem.model_name,
+        "data_version": read_data_version(project.settings).md5,
+        "feature_service": project.problem.feature_service,
+        "clock": _clock(project.settings),
+        "champion": _describe(
+            project.settings, registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
+        ),
+        "challenger": _describe(project.settings, challenger),
         "last_verdict": _verdict(challenger),
-        "monitoring": _monitoring(settings, problem),
-        "last_champion_move": last_move(settings, problem.model_name),
+        "monitoring": _monitoring(project),
+        "last_champion_move": last_move(project.settings, project.problem.model_name),
     }
 
 
@@ -79,9 +81,9 @@ def _clock(settings: Settings) -> str | None:
         return None
 
 
-def _monitoring(settings: Settings, problem: Problem) -> dict[str, Any] | None:
+def _monitoring(project: Project) -> dict[str, Any] | None:
     try:
-        return monitoring_status(settings, problem)
+        return monitoring_status(project)
     except (ClockError, LogError) as err:
         return {"overdue": str(err)}
 
@@ -104,26 +106,31 @@ def _verdict(version: Any) -> dict[str, Any] | None:
     }
 
 
-def promote(settings: Settings, problem: Problem, version: str, by: str, why: str) -> None:
+def promote(project: Project, version: str, by: str, why: str) -> None:
     """Let a named person move `champion`, with the version's own metrics and verdict as evidence."""
-    chosen = registry.get_version(settings, problem.model_name, version)
-    evidence = {"metrics": registry.metrics_of_version(settings, chosen), "verdict": _verdict(chosen)}
-    registry.move_champion(settings, problem.model_name, version, by=f"person:{by}", why=why, evidence=evidence)
-    print(f"champion of {problem.model_name} is now version {version}, moved by {by}: {why}")
+    chosen = registry.get_version(project.settings, project.problem.model_name, version)
+    evidence = {"metrics": registry.metrics_of_version(project.settings, chosen), "verdict": _verdict(chosen)}
+    registry.move_champion(
+        project.settings, project.problem.model_name, version, by=f"person:{by}", why=why, evidence=evidence
+    )
+    print(f"champion of {project.problem.model_name} is now version {version}, moved by {by}: {why}")
 
 
-def roll_back(settings: Settings, problem: Problem, why: str) -> None:
+def roll_back(project: Project, why: str) -> None:
     """Move `champion` back to the version it was before the last one that was promoted."""
-    to = version_before(settings, problem.model_name)
+    to = version_before(project.settings, project.problem.model_name)
     evidence = {
-        "metrics": registry.metrics_of_version(settings, registry.get_version(settings, problem.model_name, to))
+        "metrics": registry.metrics_of_version(
+            project.settings, registry.get_version(project.settings, project.problem.model_name, to)
+        )
     }
-    registry.move_champion(settings, problem.model_name, to, by="rollback", why=why, evidence=evidence)
-    print(f"champion of {problem.model_name} is version {to} again: {why}; a running service follows within seconds")
+    registry.move_champion(project.settings, project.problem.model_name, to, by="rollback", why=why, evidence=evidence)
+    name = project.problem.model_name
+    print(f"champion of {name} is version {to} again: {why}; a running service follows within seconds")
 
 
-def _fetch(settings: Settings, problem: Problem) -> None:
-    version = fetch_champion(settings, problem)
+def _fetch(project: Project) -> None:
+    version = fetch_champion(project)
     print(f"champion: version {version}" if version else "champion: none yet; run `make train`")
 
 
@@ -140,14 +147,14 @@ def main(arguments: list[str] | None = None) -> int:
     back = commands.add_parser("rollback", help="move champion back to the version before")
     back.add_argument("--why", required=True, help="the reason, in words")
     options = parser.parse_args(arguments)
-    settings = Settings()
+    project = open_project()
     if options.command == "rollback":
-        return run_command(lambda: roll_back(settings, PROBLEM, options.why))
+        return run_command(lambda: roll_back(project, options.why))
     if options.command == "status":
-        return run_command(lambda: print(json.dumps(status(settings, PROBLEM), indent=2)))
+        return run_command(lambda: print(json.dumps(status(project), indent=2)))
     if options.command == "fetch":
-        return run_command(lambda: _fetch(settings, PROBLEM))
-    return run_command(lambda: promote(settings, PROBLEM, options.version, options.by, options.why))
+        return run_command(lambda: _fetch(project))
+    return run_command(lambda: promote(project, options.version, options.by, options.why))
 
 
 if __name__ == "__main__":

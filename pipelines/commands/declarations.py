@@ -7,23 +7,23 @@ already is left alone: a changed meaning comes with a training, whose model fits
 import sys
 
 from flightline.adapters.feast import feature_store as feast_store
-from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.core.project import Project
+from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 
 
-def declare(settings: Settings, problem: Problem) -> None:
+def declare(project: Project) -> None:
     """Register what feature_repo/ declares, if the problem's feature service is not registered yet."""
-    if feast_store.is_registered(settings, problem.feature_service):
-        print(f"declarations: {problem.feature_service} is registered")
+    service = project.problem.feature_service
+    if feast_store.is_registered(project.settings, service):
+        print(f"declarations: {service} is registered")
         return
-    print(f"declarations: {len(feast_store.apply(settings))} feature views registered for {problem.feature_service}")
+    print(f"declarations: {len(feast_store.apply(project.settings))} feature views registered for {service}")
 
 
 def main() -> int:
     """Register the declarations of this project."""
-    return run_command(lambda: declare(Settings(), PROBLEM))
+    return run_command(lambda: declare(open_project()))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ import pandas as pd
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.feast import feature_store as feast_store
-from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.parity import check_parity, demand_parity
@@ -28,19 +28,19 @@ def register_features(settings: Settings) -> None:
         said.say(f"{len(feast_store.apply(settings))} feature views registered")
 
 
-def build_tables(settings: Settings, problem: Problem) -> None:
+def build_tables(project: Project) -> None:
     """Make the feature tables of the data version that this image names, as of the clock, on this task's disk."""
-    clock = ensure_clock(settings, problem.first_clock)
-    data = dvc_data.pull(settings)
+    clock = ensure_clock(project.settings, project.problem.first_clock)
+    data = dvc_data.pull(project.settings)
     with stage("features") as said:
-        key = features.features_key(data.md5, clock, problem)
+        key = features.features_key(data.md5, clock, project.problem)
         # Plain functions: as tasks they would want Prefect's server.
-        tables = features.build_features.fn(key, settings, problem, clock, said)
-        feast_store.activate(settings, tables.folder)
+        tables = features.build_features.fn(key, project.settings, project.problem, clock, said)
+        feast_store.activate(project.settings, tables.folder)
         said.say(f"{sum(tables.rows.values()):,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
 
 
-def compare_live(settings: Settings, problem: Problem, since: datetime) -> None:
+def compare_live(project: Project, since: datetime) -> None:
     """Rebuild the predictions that were logged from a moment on, and refuse any mismatch.
 
     Raises
@@ -50,9 +50,9 @@ def compare_live(settings: Settings, problem: Problem, since: datetime) -> None:
     ParityError
         Naming what differs.
     """
-    build_tables(settings, problem)
+    build_tables(project)
     with stage("parity") as said:
-        report = check_parity(settings, problem, since)
+        report = check_parity(project, since)
         said.say(str(report))
     demand_parity(report)
 
@@ -65,10 +65,10 @@ def main(arguments: list[str] | None = None) -> int:
     parity = commands.add_parser("parity", help="compare live predictions with what the feature tables say")
     parity.add_argument("--since", type=pd.Timestamp, required=True, help="logged from then on, with a time zone")
     options = parser.parse_args(arguments)
-    settings = Settings()
+    project = open_project()
     if options.command == "apply":
-        return run_command(lambda: register_features(settings))
-    return run_command(lambda: compare_live(settings, PROBLEM, options.since.to_pydatetime()))
+        return run_command(lambda: register_features(project.settings))
+    return run_command(lambda: compare_live(project, options.since.to_pydatetime()))
 
 
 if __name__ == "__main__":

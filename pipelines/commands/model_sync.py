@@ -31,9 +31,8 @@ from flightline.adapters.model_store.served_model import (
 )
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import FlightlineError, SignatureError
-from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.core.project import Project
+from flightline.problem import open_project
 from pipelines.commands.champion import fetch_champion, fetch_version
 
 LOG = logging.getLogger("watcher")
@@ -46,8 +45,8 @@ IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEO
 class Watcher:
     """Looks at the registry's `champion`, and keeps the service's folder at that version."""
 
-    def __init__(self, settings: Settings, problem: Problem):
-        self._settings, self._problem = settings, problem
+    def __init__(self, project: Project):
+        self._project = project
         self._said = ""
         self._whole: object = None
         self._said_of_canary = ""
@@ -60,15 +59,19 @@ class Watcher:
 
     def look_at_canary(self) -> None:
         """Bring the challenger of the canary's setting and then the setting, or take the setting away."""
-        folder = canary_folder(self._settings)
+        folder = canary_folder(self._project.settings)
         try:
-            setting = read_canary(self._settings, self._problem.model_name)
+            setting = read_canary(self._project.settings, self._project.problem.model_name)
             if setting is not None:
-                found = registry.get_version(self._settings, self._problem.model_name, setting.version)
+                found = registry.get_version(self._project.settings, self._project.problem.model_name, setting.version)
                 held = current_manifest(folder)
-                keys = read_trusted_keys(self._settings)
-                if held is None or held.version != setting.version or not is_whole(folder, held.version, keys):
-                    fetch_version(self._settings, self._problem, found, folder)
+                keys = read_trusted_keys(self._project.settings)
+                if (
+                    held is None
+                    or held.version != setting.version
+                    or not is_whole(folder, held.version, keys, self._project.problem)
+                ):
+                    fetch_version(self._project, found, folder)
             if setting != read_setting(folder):
                 write_setting(folder, setting)
             said = f"version {setting.version} runs beside the champion ({setting.mode})" if setting else ""
@@ -80,9 +83,9 @@ class Watcher:
 
     def look_at_champion(self) -> bool:
         """Look once and say whether the registry answered; a failure is logged once, and the folder stays as it is."""
-        folder = self._settings.serving_models_dir
+        folder = self._project.settings.serving_models_dir
         try:
-            champion = registry.version_of(self._settings, self._problem.model_name, registry.CHAMPION)
+            champion = registry.version_of(self._project.settings, self._project.problem.model_name, registry.CHAMPION)
         except Exception as err:  # noqa: BLE001  # MLflow passes on what its store raises: requests, sqlalchemy, its own
             self._say(logging.WARNING, f"the registry does not answer ({type(err).__name__}); what is served stays")
             return False
@@ -101,7 +104,7 @@ class Watcher:
             self._say(logging.INFO, f"version {version} is champion and is in place")
             return True
         try:
-            fetch_champion(self._settings, self._problem)
+            fetch_champion(self._project)
             self._say(logging.INFO, f"version {version} is champion and is in place")
         except (FlightlineError, KeyError, OSError, ValueError) as err:
             refusal = Refusal.of(version, err)
@@ -112,14 +115,14 @@ class Watcher:
 
     def _is_whole(self, served: ModelManifest) -> bool:
         """Say whether the served files are as signed; their bytes are read again only if one has changed."""
-        folder = self._settings.serving_models_dir
+        folder = self._project.settings.serving_models_dir
         try:
-            keys = read_trusted_keys(self._settings)
+            keys = read_trusted_keys(self._project.settings)
         except SignatureError:
             return False  # what is brought anew meets the same error, and says it
         seen = (served.version, version_stamp(folder, served.version), tuple(key.keyid for key in keys))
         if seen != self._whole:
-            self._whole = seen if is_whole(folder, served.version, keys) else None
+            self._whole = seen if is_whole(folder, served.version, keys, self._project.problem) else None
         return self._whole is not None
 
     def _say(self, level: int, what: str) -> None:
@@ -129,7 +132,7 @@ class Watcher:
 
 
 def watch(
-    settings: Settings,
+    project: Project,
     is_over: threading.Event,
     is_orphan: Callable[[], bool] = lambda: False,
     looked: Path | None = None,
@@ -142,12 +145,12 @@ def watch(
         A file to make once there was a first look that the registry answered, or `PATIENCE_SECONDS` are over: then a
         service that starts has the champion, if there is one.
     """
-    watcher, patient_until = Watcher(settings, PROBLEM), time.monotonic() + PATIENCE_SECONDS
+    watcher, patient_until = Watcher(project), time.monotonic() + PATIENCE_SECONDS
     while not is_over.is_set() and not is_orphan():
         has_answered = watcher.look()
         if looked and (has_answered or time.monotonic() >= patient_until):
             looked.touch()
-        is_over.wait(settings.serving.watch_seconds)
+        is_over.wait(project.settings.serving.watch_seconds)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -164,12 +167,12 @@ def main(arguments: list[str] | None = None) -> int:
     is_over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_over.set())
-    settings = Settings()
+    project = open_project()
     # Where the service has no clock yet, as in a new task on AWS, it begins where a training would begin.
-    ensure_clock(settings, PROBLEM.first_clock)
+    ensure_clock(project.settings, project.problem.first_clock)
     if given.looked:
         given.looked.unlink(missing_ok=True)
-    watch(settings, is_over, lambda: given.parent is not None and os.getppid() != given.parent, given.looked)
+    watch(project, is_over, lambda: given.parent is not None and os.getppid() != given.parent, given.looked)
     return 0
 
 

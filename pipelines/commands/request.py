@@ -13,9 +13,8 @@ import pandas as pd
 
 from flightline.adapters.event_clock import read_clock
 from flightline.core.errors import FeatureError, RequestError
-from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.core.project import Project
+from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 
 TIMEOUT_SECONDS = 30
@@ -23,7 +22,7 @@ KEY_VARIABLE = "FLIGHTLINE_API_KEY"
 UNAUTHORISED = 401
 
 
-def next_instance(settings: Settings, problem: Problem) -> dict[str, object]:
+def next_instance(project: Project) -> dict[str, object]:
     """Take the first example whose prediction time is not before the clock.
 
     Raises
@@ -31,21 +30,23 @@ def next_instance(settings: Settings, problem: Problem) -> dict[str, object]:
     FeatureError
         If there is no such example.
     """
-    file = settings.features_dir / "current" / "examples" / "examples.parquet"
+    file = project.settings.features_dir / "current" / "examples" / "examples.parquet"
     if not file.is_file():
         raise FeatureError("there are no examples yet; run `make train` first")
     examples = pd.read_parquet(file)
-    coming = examples[examples["event_timestamp"] >= read_clock(settings)].sort_values(
+    coming = examples[examples["event_timestamp"] >= read_clock(project.settings)].sort_values(
         ["event_timestamp", "example_id"]
     )
     if coming.empty:
         raise FeatureError("no example lies after the event clock; ingest newer data or set the clock back")
     return json.loads(
-        coming[[*problem.entity_keys, *problem.request_columns]].head(1).to_json(orient="records", date_format="iso")
+        coming[[*project.problem.entity_keys, *project.problem.request_columns]]
+        .head(1)
+        .to_json(orient="records", date_format="iso")
     )[0]
 
 
-def predict(settings: Settings, problem: Problem, instance: dict[str, object]) -> dict[str, object]:
+def predict(project: Project, instance: dict[str, object]) -> dict[str, object]:
     """Ask the service about one instance.
 
     Raises
@@ -53,7 +54,7 @@ def predict(settings: Settings, problem: Problem, instance: dict[str, object]) -
     RequestError
         If it does not answer, or refuses.
     """
-    url = f"http://{settings.serving.host}:{settings.serving.port}/v1/models/{problem.model_name}:predict"
+    url = f"http://{project.settings.serving.host}:{project.settings.serving.port}/v1/models/{project.problem.model_name}:predict"
     body = json.dumps({"instances": [instance]}).encode()
     key = os.environ.get(KEY_VARIABLE, "")
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
@@ -68,11 +69,11 @@ def predict(settings: Settings, problem: Problem, instance: dict[str, object]) -
         raise RequestError(f"no service answers on {url} ({err}); start it in another terminal: make serve") from err
 
 
-def _show(settings: Settings, problem: Problem) -> None:
-    instance = next_instance(settings, problem)
+def _show(project: Project) -> None:
+    instance = next_instance(project)
     print("request:", json.dumps(instance))
-    print("answer:", json.dumps(predict(settings, problem, instance), indent=2))
+    print("answer:", json.dumps(predict(project, instance), indent=2))
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(lambda: _show(Settings(), PROBLEM)))
+    sys.exit(run_command(lambda: _show(open_project())))

@@ -6,13 +6,13 @@ from typing import Any
 
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.log import PredictionLog
-from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 
 LATEST = "latest_decision.json"
 
 
-def monitoring_status(settings: Settings, problem: Problem) -> dict[str, Any]:
+def monitoring_status(project: Project) -> dict[str, Any]:
     """Give the latest decision, and how many predictions it has not seen for longer than a window.
 
     Returns
@@ -28,14 +28,15 @@ def monitoring_status(settings: Settings, problem: Problem) -> dict[str, Any]:
     LogError
         If the log cannot be read.
     """
-    file = settings.state_dir / "monitoring" / LATEST
+    file = project.settings.state_dir / "monitoring" / LATEST
     latest = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    clock = read_clock(settings)
+    clock = read_clock(project.settings)
     last = datetime.fromisoformat(latest["clock"]) if latest else None
-    waiting = _logged(settings, last, clock - problem.monitoring.window)
+    window = project.problem.monitoring.window
+    waiting = _logged(project.settings, last, clock - window)
     ran = f"last ran at {latest['clock']}" if latest else "never ran"
     overdue = (
-        f"{waiting:,} predictions have waited for the monitor for more than {problem.monitoring.window.days} days: it "
+        f"{waiting:,} predictions have waited for the monitor for more than {window.days} days: it "
         f"{ran}; run `make monitor`, and mend what should run it"
         if waiting
         else None

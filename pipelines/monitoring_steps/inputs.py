@@ -14,7 +14,8 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import evidently_reports
 from flightline.adapters.prediction_log.log import PredictionLog
-from flightline.core.problem_spec import Interval, Monitoring, Problem
+from flightline.core.problem_spec import Interval, Monitoring
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.monitoring.data_quality import DataFault
 from flightline.monitoring.drift import (
@@ -125,22 +126,21 @@ def training_frame(champion: ChampionRows) -> tuple[pd.DataFrame, pd.Series]:
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
 def examine_inputs(
-    settings: Settings,
-    problem: Problem,
+    project: Project,
     champion: ChampionRows,
     served: ServedRows,
     windows: list[Interval],
     thresholds: dict[str, float],
 ) -> Inputs:
     """Hold the features and predictions of the windows that decide against the training window."""
-    rule = problem.monitoring
+    rule = project.problem.monitoring
     rows = pd.read_parquet(served.file, columns=["prediction_id", "prediction_time"])
     times = rows["prediction_time"]
     rows = rows[(times >= windows[-rule.windows].start) & (times < windows[-1].end)]
     if rows.empty:
         return Inputs()
     chosen = rows["prediction_id"].to_numpy()[sample_places(len(rows), rule.drift_rows)]
-    made = read_features(settings, list(chosen))
+    made = read_features(project.settings, list(chosen))
     usual, _ = training_frame(champion)
     missing_usually = usual.isna().mean()
     usual = usual.iloc[sample_places(len(usual), rule.drift_rows)].reset_index(drop=True)
@@ -156,7 +156,7 @@ def examine_inputs(
     views = view_ages(made[is_latest], rule) if is_latest.any() else ()
     reports = evidently_reports.run_reports(usual, current, thresholds, windows[-1].end, worth_detail(columns))
     name = str(Interval(windows[-rule.windows].start, windows[-1].end))
-    workspace = evidently_reports.save_reports(settings, problem.model_name, name, reports)
+    workspace = evidently_reports.save_reports(project.settings, project.problem.model_name, name, reports)
     warnings = (
         *missing_warnings(columns, rule.missing_margin),
         *drift_warnings(columns, rule.drift_alarm),

@@ -13,7 +13,7 @@ import pandas as pd
 from flightline.adapters.plots import monitoring_plots as figures
 from flightline.adapters.prometheus_textfile import Measured, write_gauges
 from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
+from flightline.core.project import Project
 from flightline.monitoring.decision import Action, MonitoringDecision, WindowEvidence
 from flightline.monitoring.window_metrics import DailyRows
 from pipelines.monitoring_steps.inputs import Inputs
@@ -24,8 +24,7 @@ GAUGES_FILE = "flightline_monitor.prom"
 
 
 def write_report(
-    settings: Settings,
-    problem: Problem,
+    project: Project,
     clock: datetime,
     champion: ChampionRows,
     judged: Judged,
@@ -34,12 +33,12 @@ def write_report(
     folder: Path,
 ) -> None:
     """Write everything into the window's folder; the newest decision and gauges lie beside it too."""
-    record = as_record(problem, clock, champion, judged, inputs, decision)
+    record = as_record(project.problem, clock, champion, judged, inputs, decision)
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record, indent=2)
     (folder / "decision.json").write_text(text, encoding="utf-8")
-    pictures = draw(problem, judged, inputs, folder)
-    words = page(problem, clock, champion.version, judged, inputs, decision, pictures)
+    pictures = draw(project.problem, judged, inputs, folder)
+    words = page(project.problem, clock, champion.version, judged, inputs, decision, pictures)
     (folder / "page.html").write_text(words, encoding="utf-8")
     write_gauges(folder / GAUGES_FILE, gauges(champion.version, clock, judged, inputs, decision))
     for name in ("decision.json", "page.html", GAUGES_FILE):

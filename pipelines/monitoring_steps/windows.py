@@ -17,6 +17,7 @@ from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.core.errors import RegistryError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Interval, Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.monitoring.decision import Reference, WindowEvidence, judge_window, make_reference
 from flightline.monitoring.drift import PREDICTION
@@ -74,7 +75,7 @@ class ServedRows:
     rows: int
 
 
-def champion_key(settings: Settings, problem: Problem) -> tuple[str, registry.ModelVersion, Path]:
+def champion_key(project: Project) -> tuple[str, registry.ModelVersion, Path]:
     """Name the champion, and the training set it was made of.
 
     Raises
@@ -82,17 +83,17 @@ def champion_key(settings: Settings, problem: Problem) -> tuple[str, registry.Mo
     RegistryError
         If there is no champion, or its training set is not at hand.
     """
-    found = registry.version_of(settings, problem.model_name, registry.CHAMPION)
+    found = registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
     if found is None:
-        raise RegistryError(f"{problem.model_name} has no champion to monitor; run `make train`")
+        raise RegistryError(f"{project.problem.model_name} has no champion to monitor; run `make train`")
     key = found.tags.get("training_set", "")
-    folder = settings.state_dir / "training_sets" / key[:16]
+    folder = project.settings.state_dir / "training_sets" / key[:16]
     if not key or not (folder / "features.parquet").is_file():
         raise RegistryError(
             f"the training set of version {found.version} is not under .state/training_sets, and nothing can be "
             "compared without it; run `make train`, which makes it again"
         )
-    return digest_of(key, found.tags["model_sha256"], problem.windows, problem.slices), found, folder
+    return digest_of(key, found.tags["model_sha256"], project.problem.windows, project.problem.slices), found, folder
 
 
 @task(cache_key_fn=by_key, persist_result=True)
@@ -119,18 +120,20 @@ def references_dir(settings: Settings) -> Path:
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
 def collect_served_rows(
-    settings: Settings, problem: Problem, windows: list[Interval], version: str, clock: datetime, folder: Path
+    project: Project, windows: list[Interval], version: str, clock: datetime, folder: Path
 ) -> ServedRows:
     """Join the champion's logged predictions with the outcomes that are known by the clock."""
     span = Interval(windows[0].start, clock)  # the days after the last window have no labels yet, but may have faults
-    log = PredictionLog.open(settings)
+    log = PredictionLog.open(project.settings)
     try:
         # A prediction may be asked for before its prediction time; so early nobody asks.
-        read = log.read(start=span.start - problem.monitoring.window, end=clock + INSTANT, by="clock", columns=_LIGHT)
+        read = log.read(
+            start=span.start - project.problem.monitoring.window, end=clock + INSTANT, by="clock", columns=_LIGHT
+        )
     finally:
         log.close()
-    rows = served_rows(read, problem, span, version)
-    labels = read_labels(settings, as_of=clock, keys=rows["instance_key"])
+    rows = served_rows(read, project.problem, span, version)
+    labels = read_labels(project.settings, as_of=clock, keys=rows["instance_key"])
     rows = rows.merge(labels[["instance_key", "outcome", "label"]], on="instance_key", how="left")
     write_folder(folder / "rows", {"served.parquet": rows})
     return ServedRows(folder / "rows" / "served.parquet", len(rows))

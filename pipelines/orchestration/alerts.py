@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from flightline.core.errors import StartError
 from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
+from flightline.core.project import Project
 from pipelines.orchestration.events import Announced, resource_id
 
 NO_TARGET = "none, for FLIGHTLINE_ALERTS__URL is not set (a URL of Apprise, such as jsons://host/path)"
@@ -62,7 +62,7 @@ def make_alerts(problem: Problem) -> list[Alert]:
     ]
 
 
-def keep_alerts(settings: Settings, problem: Problem) -> str:
+def keep_alerts(project: Project) -> str:
     """Make the automations that alert, or change them to the settings, or remove them if there is no target.
 
     Returns
@@ -75,11 +75,11 @@ def keep_alerts(settings: Settings, problem: Problem) -> str:
     StartError
         If Apprise does not know the URL.
     """
-    url = settings.alerts.url.get_secret_value()
-    alerts = make_alerts(problem)
+    url = project.settings.alerts.url.get_secret_value()
+    alerts = make_alerts(project.problem)
     if not url:
         for alert in alerts:
-            _remove(_name(problem, alert))
+            _remove(_name(project.problem, alert))
         return NO_TARGET
     if not Apprise().add(url):
         raise StartError(
@@ -87,9 +87,9 @@ def keep_alerts(settings: Settings, problem: Problem) -> str:
             "such as jsons://host/path for a webhook, or mailtos://user:password@host for mail"
         )
     # Prefect has no block for any service; this one hands whatever is no address of Slack on to Apprise.
-    block = SlackWebhook(url=SecretStr(url)).save(f"{problem.model_name}-alerts", overwrite=True)
+    block = SlackWebhook(url=SecretStr(url)).save(f"{project.problem.model_name}-alerts", overwrite=True)
     for alert in alerts:
-        name = _name(problem, alert)
+        name = _name(project.problem, alert)
         sent = SendNotification(block_document_id=UUID(str(block)), subject=name, body=alert.body)
         _keep(Automation(name=name, trigger=alert.trigger, actions=[sent]))
     return f"{', '.join(alert.subject for alert in alerts)}, by {url.split(':')[0]}"

@@ -21,8 +21,9 @@ from pydantic import ValidationError
 
 from flightline.core.errors import StartError
 from flightline.core.problem_spec import Problem
-from flightline.core.settings import ScheduleSettings, Settings
-from flightline.problem.config import PROBLEM
+from flightline.core.project import Project
+from flightline.core.settings import ScheduleSettings
+from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 from pipelines.orchestration import scheduled
 from pipelines.orchestration.alerts import keep_alerts
@@ -45,7 +46,7 @@ STARTS_TRAINING = {
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 
 
-def make_deployments(settings: Settings, problem: Problem, flows: Mapping[str, Flow] = FLOWS) -> list[RunnerDeployment]:
+def make_deployments(project: Project, flows: Mapping[str, Flow] = FLOWS) -> list[RunnerDeployment]:
     """Describe the deployments: flow, schedule, what starts it and how many may run at a time.
 
     Parameters
@@ -62,7 +63,7 @@ def make_deployments(settings: Settings, problem: Problem, flows: Mapping[str, F
     StartError
         If a schedule is no cron expression or its time zone is unknown.
     """
-    return [_make(settings.schedules, problem, name, flow) for name, flow in flows.items()]
+    return [_make(project.settings.schedules, project.problem, name, flow) for name, flow in flows.items()]
 
 
 def _make(schedules: ScheduleSettings, problem: Problem, name: str, flow: Flow) -> RunnerDeployment:
@@ -117,14 +118,14 @@ def describe(deployments: Sequence[RunnerDeployment]) -> str:
     return "\n".join(lines)
 
 
-def serve(settings: Settings, problem: Problem, flows: Mapping[str, Flow] = FLOWS) -> None:
+def serve(project: Project, flows: Mapping[str, Flow] = FLOWS) -> None:
     """Register deployments, automations and alerts, and run flows when they are due, until stopped."""
-    deployments = make_deployments(settings, problem, flows)
-    alerts = keep_alerts(settings, problem)
+    deployments = make_deployments(project, flows)
+    alerts = keep_alerts(project)
     runner = Runner()  # as `prefect.serve` does, but what is printed is registered by then
     for one in deployments:
         runner.add_deployment(one)
-    print(f"worker: the flows of {problem.model_name}, in five fields of cron\n{describe(deployments)}")
+    print(f"worker: the flows of {project.problem.model_name}, in five fields of cron\n{describe(deployments)}")
     print(f"alerts: {alerts}")
     print("start one now: make trigger FLOW=training (or another of them)", flush=True)
     with suppress(KeyboardInterrupt):
@@ -133,7 +134,7 @@ def serve(settings: Settings, problem: Problem, flows: Mapping[str, Flow] = FLOW
 
 def main() -> int:
     """Serve the flows of this project."""
-    return run_command(lambda: serve(Settings(), PROBLEM))
+    return run_command(lambda: serve(open_project()))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ retry is cheap: what the failed run finished is reused.
 
 from prefect import flow
 
-from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from flightline.training.fit import TrainingParameters
 from pipelines.canary import judge_canary
 from pipelines.labels import run_labels
@@ -22,35 +21,38 @@ RETRY_SECONDS = 120
 @flow(name="labels", log_prints=True, retries=2, retry_delay_seconds=RETRY_SECONDS)
 def labels() -> None:
     """Join outcomes that are known by the event clock to logged predictions."""
-    run_labels(Settings(), PROBLEM)
+    run_labels(open_project())
 
 
 @flow(name="monitoring", log_prints=True, retries=2, retry_delay_seconds=RETRY_SECONDS)
 def monitoring() -> None:
     """Judge the champion's logged predictions; a decision to retrain starts a training."""
-    result = run_monitoring(Settings(), PROBLEM)
+    project = open_project()
+    result = run_monitoring(project)
     print_result(result)
-    announce_decision(PROBLEM, result.decision)
+    announce_decision(project.problem, result.decision)
 
 
 @flow(name="canary", log_prints=True, retries=2, retry_delay_seconds=RETRY_SECONDS)
 def canary() -> None:
     """Judge what runs beside the champion, if something does: promote, keep watching, drop, or roll back."""
-    judge_canary(Settings(), PROBLEM)
+    judge_canary(open_project())
 
 
 @flow(name="data-check", log_prints=True, retries=2, retry_delay_seconds=RETRY_SECONDS)
 def data_check() -> None:
     """Look whether data.dvc names what no model has learned from; if so, a training starts."""
-    found = check_data_version(Settings(), PROBLEM)
+    project = open_project()
+    found = check_data_version(project)
     print(f"data.dvc names {found.named}; the newest model learned from {found.learned or 'nothing: there is none'}")
     if found.is_new:
-        announce_new_data(PROBLEM, found.learned, found.named)
+        announce_new_data(project.problem, found.learned, found.named)
 
 
 @flow(name="training", log_prints=True, retries=1, retry_delay_seconds=RETRY_SECONDS)
 def training(model: str = TrainingParameters.model, seed: int = TrainingParameters.seed) -> None:
     """Train, evaluate, register and judge a model on data up to the event clock; the gate decides."""
-    result = run_training(Settings(), PROBLEM, TrainingParameters(model=model, seed=seed))
+    project = open_project()
+    result = run_training(project, TrainingParameters(model=model, seed=seed))
     champion = result.champion.version if result.champion else None
-    announce_verdict(PROBLEM, result.verdict, result.registered.version, champion)
+    announce_verdict(project.problem, result.verdict, result.registered.version, champion)

@@ -10,14 +10,13 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.core.errors import StartError
-from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.core.project import Project
+from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 from pipelines.orchestration.prefect_server import find_server
 
 
-def trigger(settings: Settings, problem: Problem, flow: str) -> None:
+def trigger(project: Project, flow: str) -> None:
     """Ask Prefect for a run of a deployment, now.
 
     Raises
@@ -25,17 +24,19 @@ def trigger(settings: Settings, problem: Problem, flow: str) -> None:
     StartError
         If no server is there, or nothing of that name is deployed.
     """
-    server = find_server(settings)
+    server = find_server(project.settings)
     if server is None:
         raise StartError("no worker is running for this clone: start it with `make worker`, or set PREFECT_API_URL")
-    name = f"{flow}/{problem.model_name}"
+    name = f"{flow}/{project.problem.model_name}"
     with temporary_settings({PREFECT_API_URL: server.api_url}):
         try:
             run: Any = run_deployment(name, timeout=0)  # typed as a coroutine too, which it is only inside a loop
         except ObjectNotFound as err:
             with get_client(sync_client=True) as client:
                 flows = {found.id: found.name for found in client.read_flows()}
-                known = [flows[one.flow_id] for one in client.read_deployments() if one.name == problem.model_name]
+                known = [
+                    flows[one.flow_id] for one in client.read_deployments() if one.name == project.problem.model_name
+                ]
             raise StartError(
                 f"{name} is not deployed; expected FLOW to be one of: {', '.join(sorted(known)) or 'none'}. "
                 "`make worker` deploys them"
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flow", required=True, help="labels, monitoring, canary, data-check or training")
     flow = parser.parse_args(arguments).flow
-    return run_command(lambda: trigger(Settings(), PROBLEM, flow))
+    return run_command(lambda: trigger(open_project(), flow))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.model_store.signing_keys import KEY_FILE, PUBLIC_FILE
 from flightline.core.errors import ClockError, FeatureError, ModelFileError
 from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import PredictionLogSettings, ServingSettings, Settings, SigningSettings
 from flightline.monitoring.replay_plan import Plan
 from pipelines.commands.champion import fetch_champion
@@ -20,24 +21,22 @@ BringModel = Callable[[Settings, Problem], str | None]
 POLL_SECONDS = 0.1
 
 
-def make_root(
-    settings: Settings, problem: Problem, plan: Plan, port: int, bring_model: BringModel = fetch_champion
-) -> Settings:
+def make_root(project: Project, plan: Plan, port: int, bring_model: BringModel = fetch_champion) -> Settings:
     """Make the root of a simulation, in place of an earlier one of the same span.
 
     Parameters
     ----------
-    settings
-        Of the project; nothing of its state is changed.
+    project
+        The one to simulate; nothing of its state is changed.
     port
         For the simulation's service.
     bring_model
-        Puts a model into the serving folder of the settings it is given, and gives its version.
+        Puts a model into the serving folder of the project it is given, and gives its version.
 
     Returns
     -------
-    Settings
-        Of the simulation, its clock at the plan's start, the store materialised as of it.
+    Project
+        At the root of the simulation, its clock at the plan's start, the store materialised as of it.
 
     Raises
     ------
@@ -46,23 +45,24 @@ def make_root(
     ModelFileError
         If there is no champion.
     """
-    tables = current_tables(settings, plan.end)
+    tables = current_tables(project.settings, plan.end)
     check_known_when_stamped(tables)
-    root = settings.state_dir / "simulations" / plan.name
+    root = project.settings.state_dir / "simulations" / plan.name
     shutil.rmtree(root, ignore_errors=True)
-    simulated = simulated_settings(settings, root, port)
+    simulated = simulated_settings(project.settings, root, port)
+    elsewhere = project.at(simulated)
     simulated.features_dir.mkdir(parents=True)
     # A link would lead Feast's relative paths back into the project's own state.
-    shutil.copytree(settings.feature_repo, simulated.feature_repo, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(project.settings.feature_repo, simulated.feature_repo, ignore=shutil.ignore_patterns("__pycache__"))
     (simulated.features_dir / "current").symlink_to(tables)
-    for link, target in ((simulated.data_dir, settings.data_dir), (_sets(simulated), _sets(settings))):
+    for link, target in ((simulated.data_dir, project.settings.data_dir), (_sets(simulated), _sets(project.settings))):
         link.symlink_to(target.resolve())
-    if bring_model(simulated, problem) is None:
+    if bring_model(elsewhere) is None:
         raise ModelFileError("there is no champion to simulate with; run `make train`")
     set_clock(simulated, plan.start)
     feast_store.apply(simulated)
     feast_store.materialise(simulated, plan.start)
-    return simulated
+    return elsewhere
 
 
 def current_tables(settings: Settings, end: datetime) -> Path:

@@ -8,7 +8,7 @@ import pandas as pd
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
+from flightline.core.project import Project
 from flightline.evaluation.losses import row_losses
 from pipelines.common.progress import stage
 from pipelines.parity import answers_of, by_model, model_loader, read_log, requests_of
@@ -41,24 +41,22 @@ class FreshnessCost:
     fresh_loss: float
 
 
-def measure_freshness(settings: Settings, problem: Problem) -> FreshnessCost:
+def measure_freshness(project: Project) -> FreshnessCost:
     """Join every logged prediction with its features as of its clock, and ask its model again."""
-    logged, _ = read_log(settings)
-    load = model_loader(settings, problem)
-    examples = requests_of(settings, problem, logged).assign(
-        example_id=logged["prediction_id"], event_timestamp=logged["clock"]
-    )
-    fresh = features_as_of(settings, problem, examples)
+    logged, _ = read_log(project.settings)
+    load = model_loader(project)
+    examples = requests_of(project, logged).assign(example_id=logged["prediction_id"], event_timestamp=logged["clock"])
+    fresh = features_as_of(project, examples)
     answers, is_changed = np.zeros(len(logged)), np.zeros(len(logged), dtype=bool)
     for rows, model in by_model(logged, load):
         inputs = {name: fresh[name].to_numpy()[rows] for name in model.kinds}
-        answers[rows] = answers_of(problem, model, inputs)
+        answers[rows] = answers_of(project.problem, model, inputs)
         is_changed[rows] = _changed(logged.iloc[rows], inputs)
     served = logged["prediction"].to_numpy()
-    known = read_labels(settings, as_of=read_clock(settings), keys=logged["instance_key"])
+    known = read_labels(project.settings, as_of=read_clock(project.settings), keys=logged["instance_key"])
     labels = logged["instance_key"].map(known.set_index("instance_key")["label"]).to_numpy(dtype=np.float64)
     has_label = ~np.isnan(labels)
-    losses = [_mean_loss(problem, labels[has_label], each[has_label]) for each in (served, answers)]
+    losses = [_mean_loss(project.problem, labels[has_label], each[has_label]) for each in (served, answers)]
     difference = float(np.abs(served - answers).mean())
     return FreshnessCost(len(logged), float(is_changed.mean()), difference, int(has_label.sum()), *losses)
 
@@ -76,16 +74,16 @@ def _mean_loss(problem: Problem, labels: np.ndarray, predictions: np.ndarray) ->
     return float(row_losses(problem.task, problem.primary_metric, labels, predictions).mean())
 
 
-def print_freshness(settings: Settings, problem: Problem) -> None:
+def print_freshness(project: Project) -> None:
     """Measure and print."""
     with stage("freshness") as said:
-        cost = measure_freshness(settings, problem)
+        cost = measure_freshness(project)
         said.say(
             f"{cost.changed:.1%} of {cost.predictions:,} predictions have a feature that a store without lag would "
             f"give otherwise; answers differ by {cost.mean_difference:.4f} on average"
         )
         if cost.labelled:
             said.say(
-                f"{problem.primary_metric} of {cost.labelled:,} labelled: {cost.loss:.4f} served, "
+                f"{project.problem.primary_metric} of {cost.labelled:,} labelled: {cost.loss:.4f} served, "
                 f"{cost.fresh_loss:.4f} without lag"
             )

@@ -7,7 +7,7 @@ import pandas as pd
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.core.problem_spec import Canary, Problem
-from flightline.core.settings import Settings
+from flightline.core.project import Project
 from flightline.evaluation.losses import row_losses
 from flightline.monitoring.labels import LABELLED
 from flightline.promotion.canary import CanarySetting, JudgedDay
@@ -17,17 +17,17 @@ _READ = ("request_id", "prediction_time", "instance_key", "clock", "prediction",
 _PAIR = ["request_id", "instance_key"]
 
 
-def collect_days(settings: Settings, problem: Problem, setting: CanarySetting, clock: datetime) -> list[JudgedDay]:
+def collect_days(project: Project, setting: CanarySetting, clock: datetime) -> list[JudgedDay]:
     """Judge each day since the canary began whose labels are in by the clock."""
-    log = PredictionLog.open(settings)
+    log = PredictionLog.open(project.settings)
     try:
         read = log.read(start=setting.since, end=clock + INSTANT, by="clock", columns=_READ)
     finally:
         log.close()
     pairs = pair_up(read, setting)
-    labels = read_labels(settings, as_of=clock, keys=pairs["instance_key"])
+    labels = read_labels(project.settings, as_of=clock, keys=pairs["instance_key"])
     rows = pairs.merge(labels[["instance_key", "outcome", "label"]], on="instance_key", how="left")
-    return judge_days(rows, problem, clock)
+    return judge_days(rows, project.problem, clock)
 
 
 def pair_up(read: pd.DataFrame, setting: CanarySetting) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from rich.table import Table
 from flightline.adapters.mlflow import registry
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
+from flightline.core.project import Project
 from flightline.training.fit import TrainingParameters, check_steps
 from flightline.training.zoo import ZOO, find_model
 from pipelines.common.artifacts import EvaluationFile, FittedFile, TrainingSet
@@ -63,38 +63,34 @@ def models_asked(problem: Problem, parameters: TrainingParameters) -> list[Train
     ]
 
 
-def train_each(
-    settings: Settings, problem: Problem, asked: Sequence[TrainingParameters], training_set: TrainingSet
-) -> list[Trained]:
+def train_each(project: Project, asked: Sequence[TrainingParameters], training_set: TrainingSet) -> list[Trained]:
     """Fit and evaluate each model; those of many are printed in one table, best on validation first."""
-    trained = [fit_and_evaluate(settings, problem, parameters, training_set) for parameters in asked]
+    trained = [fit_and_evaluate(project, parameters, training_set) for parameters in asked]
     ranked = sorted(trained, key=lambda one: one.model.validation_loss)
     if len(ranked) > 1:
         console = Console(highlight=False)
         console.width = max(console.width, TABLE_WIDTH)
-        console.print(_as_table(_rows(problem, ranked), problem))
+        console.print(_as_table(_rows(project.problem, ranked), project.problem))
     return ranked
 
 
-def fit_and_evaluate(
-    settings: Settings, problem: Problem, parameters: TrainingParameters, training_set: TrainingSet
-) -> Trained:
+def fit_and_evaluate(project: Project, parameters: TrainingParameters, training_set: TrainingSet) -> Trained:
     """Fit on what lies before the test window, and judge on the test window."""
     with stage("train") as progress:
-        key = models.model_key(training_set, parameters, problem)
-        arguments = {"settings": settings, "problem": problem, "training_set": training_set}
-        folder = settings.state_dir / "models" / key[:16]
+        key = models.model_key(training_set, parameters, project.problem)
+        arguments = {"settings": project.settings, "problem": project.problem, "training_set": training_set}
+        folder = project.settings.state_dir / "models" / key[:16]
         fitted, reused = reuse_or_run(models.fit_model, key, output=folder, parameters=parameters, **arguments)
         progress.say(
             f"{parameters.model} on {fitted.rows['refit']:,} rows; on the validation window: "
             f"{_chosen(fitted) or 'nothing to choose'}, calibration {fitted.calibration}" + in_words(reused)
         )
     with stage("evaluate") as progress:
-        key = models.evaluation_key(fitted, problem)
-        folder = settings.state_dir / "evaluations" / key[:16]
+        key = models.evaluation_key(fitted, project.problem)
+        folder = project.settings.state_dir / "evaluations" / key[:16]
         evaluation, reused = reuse_or_run(models.evaluate_model, key, output=folder, model=fitted, **arguments)
         progress.say(
-            f"{evaluation.rows:,} test rows, {problem.primary_metric} {evaluation.metrics[problem.primary_metric]:.4f}"
+            f"{evaluation.rows:,} test rows, {project.problem.primary_metric} {evaluation.metrics[project.problem.primary_metric]:.4f}"
             + in_words(reused)
         )
     return Trained(parameters, fitted, evaluation)
@@ -139,7 +135,7 @@ def _as_table(rows: pd.DataFrame, problem: Problem) -> Table:
 
 
 @task(cache_policy=NO_CACHE)
-def log_comparison(settings: Settings, problem: Problem, ranked: Sequence[Trained], registered_run: str) -> str:
+def log_comparison(project: Project, ranked: Sequence[Trained], registered_run: str) -> str:
     """Log a parent run with one nested run for each model, the registered one's own run among them.
 
     Returns
@@ -148,20 +144,20 @@ def log_comparison(settings: Settings, problem: Problem, ranked: Sequence[Traine
         The id of the parent run.
     """
     best = ranked[0]
-    table = _rows(problem, ranked)
-    with registry.open_run(settings, problem.model_name, "comparison") as parent:
+    table = _rows(project.problem, ranked)
+    with registry.open_run(project.settings, project.problem.model_name, "comparison") as parent:
         registry.log_values(
-            settings,
+            project.settings,
             parent,
             parameters={"models": len(ranked), "chosen.model": best.parameters.model},
-            metrics={f"validation_{problem.primary_metric}": best.model.validation_loss},
+            metrics={f"validation_{project.problem.primary_metric}": best.model.validation_loss},
         )
-        registry.log_table(settings, parent, table, "comparison.csv")
-        others = ranked[1:] if registry.nest_run(settings, registered_run, parent) else ranked
+        registry.log_table(project.settings, parent, table, "comparison.csv")
+        others = ranked[1:] if registry.nest_run(project.settings, registered_run, parent) else ranked
         for one in others:
-            with registry.open_run(settings, problem.model_name, one.parameters.model, parent) as run:
-                parameters = models.logged_parameters(problem, one.parameters, one.model)
-                metrics = models.logged_metrics(problem, one.model, one.evaluation)
-                registry.log_values(settings, run, parameters, metrics)
-                registry.log_folder(settings, run, one.evaluation.folder, "evaluation")
+            with registry.open_run(project.settings, project.problem.model_name, one.parameters.model, parent) as run:
+                parameters = models.logged_parameters(project.problem, one.parameters, one.model)
+                metrics = models.logged_metrics(project.problem, one.model, one.evaluation)
+                registry.log_values(project.settings, run, parameters, metrics)
+                registry.log_folder(project.settings, run, one.evaluation.folder, "evaluation")
     return parent

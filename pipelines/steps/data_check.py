@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.mlflow import registry
-from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
+from flightline.core.project import Project
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,12 @@ class DataCheck:
         return self.named != self.learned
 
 
-def check_data_version(settings: Settings, problem: Problem) -> DataCheck:
+def check_data_version(project: Project) -> DataCheck:
     """Compare data.dvc with what the newest model version learned from.
 
     The newest, not the champion: if the gate keeps the champion, the new data has been learned all
     the same, and learning it again at each look would come to the same.
     """
-    newest = registry.version_of(settings, problem.model_name, registry.CHALLENGER)
+    newest = registry.version_of(project.settings, project.problem.model_name, registry.CHALLENGER)
     learned = newest.tags.get("lineage.data_md5") if newest is not None else None
-    return DataCheck(named=read_data_version(settings).md5, learned=learned)
+    return DataCheck(named=read_data_version(project.settings).md5, learned=learned)

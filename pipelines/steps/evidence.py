@@ -11,7 +11,7 @@ from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import load_model
 from flightline.core.errors import FlightlineError
 from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
+from flightline.core.project import Project
 from flightline.promotion.evidence import (
     Candidate,
     Contest,
@@ -52,31 +52,29 @@ class Gathered:
         return asdict(self)
 
 
-def gather_evidence(
-    settings: Settings, problem: Problem, training_set: TrainingSet, evaluation: EvaluationFile, version: str
-) -> Gathered:
+def gather_evidence(project: Project, training_set: TrainingSet, evaluation: EvaluationFile, version: str) -> Gathered:
     """Load both models from the registry, judge the champion on the challenger's rows, and time them in turns."""
-    rows = read_held_out(problem, training_set)
-    challenger = enter(settings, problem, version, rows)
-    champion, judgement, unjudged = _judge_champion(settings, problem, rows)
+    rows = read_held_out(project.problem, training_set)
+    challenger = enter(project, version, rows)
+    champion, judgement, unjudged = _judge_champion(project, rows)
     entrants = {Role.CHALLENGER: challenger} | ({Role.CHAMPION: champion} if champion else {})
-    costs = _measure_costs(problem, entrants, rows)
+    costs = _measure_costs(project.problem, entrants, rows)
     own = _read(evaluation, JUDGEMENT_FILE)
     return Gathered(
         challenger=_evidence(Role.CHALLENGER, challenger, own, costs),
         baseline=Evidence(Role.BASELINE, "", "baseline", _read(evaluation, BASELINE_FILE)),
         champion=_evidence(Role.CHAMPION, champion, judgement, costs) if champion and judgement else None,
-        contest=Contest(challenger.candidate, champion.candidate if champion else None, problem.windows.test),
+        contest=Contest(challenger.candidate, champion.candidate if champion else None, project.problem.windows.test),
         champion_unjudged=unjudged,
     )
 
 
-def enter(settings: Settings, problem: Problem, version: str, rows: HeldOut) -> Entrant:
+def enter(project: Project, version: str, rows: HeldOut) -> Entrant:
     """Load a version from the registry, and ask its pipeline about the probe rows."""
-    found = registry.get_version(settings, problem.model_name, version)
-    file = registry.download_model(settings, found)
+    found = registry.get_version(project.settings, project.problem.model_name, version)
+    file = registry.download_model(project.settings, found)
     pipeline = load_model(file, found.tags["model_sha256"])
-    probe = predict_with(pipeline, problem, rows.features.iloc[probe_positions(len(rows.features))])
+    probe = predict_with(pipeline, project.problem, rows.features.iloc[probe_positions(len(rows.features))])
     learned_until = found.tags.get("learned_until")
     return Entrant(
         Candidate(version, found.tags["model_sha256"], tuple(probe.tolist())),
@@ -86,15 +84,13 @@ def enter(settings: Settings, problem: Problem, version: str, rows: HeldOut) -> 
     )
 
 
-def _judge_champion(
-    settings: Settings, problem: Problem, rows: HeldOut
-) -> tuple[Entrant | None, Judgement | None, str]:
-    current = registry.version_of(settings, problem.model_name, registry.CHAMPION)
+def _judge_champion(project: Project, rows: HeldOut) -> tuple[Entrant | None, Judgement | None, str]:
+    current = registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
     if current is None:
         return None, None, ""
     try:
-        champion = enter(settings, problem, str(current.version), rows)
-        return champion, judge(problem, champion.pipeline, rows).judgement, ""
+        champion = enter(project, str(current.version), rows)
+        return champion, judge(project.problem, champion.pipeline, rows).judgement, ""
     except (FlightlineError, KeyError, ValueError) as err:
         return None, None, f"the champion, version {current.version}, cannot be judged on these rows: {err}"
 

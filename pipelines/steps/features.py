@@ -18,6 +18,7 @@ from flightline.adapters.provenance import source_text
 from flightline.core.errors import FeatureError, LeakError
 from flightline.core.lineage import digest_of, features_digest
 from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
 from flightline.problem.features import FEATURE_TABLES, examples
@@ -52,22 +53,24 @@ def features_key(data_md5: str, clock: datetime, problem: Problem) -> str:
     return digest_of(data_md5, clock, columns, times, source_text(FEATURE_CODE))
 
 
-def training_set_key(settings: Settings, problem: Problem, tables: FeatureTables) -> str:
+def training_set_key(project: Project, tables: FeatureTables) -> str:
     """Name what a training set depends on."""
-    store = (settings.feature_repo / feast_store.STORE_FILES[settings.profile]).read_text(encoding="utf-8")
-    declared = feast_store.describe_service(settings, problem.feature_service)
+    store = (project.settings.feature_repo / feast_store.STORE_FILES[project.settings.profile]).read_text(
+        encoding="utf-8"
+    )
+    declared = feast_store.describe_service(project.settings, project.problem.feature_service)
     return digest_of(tables.key, declared, store, source_text(JOIN_CODE))
 
 
-def feature_definitions_digest(settings: Settings, problem: Problem) -> str:
+def feature_definitions_digest(project: Project) -> str:
     """Hash the feature declarations and the code that computes them, for lineage."""
-    declared = feast_store.describe_service(settings, problem.feature_service)
+    declared = feast_store.describe_service(project.settings, project.problem.feature_service)
     return features_digest(declared, source_text((*FEATURE_CODE, "problem/request_features.py")))
 
 
-def feature_views_digest(settings: Settings, problem: Problem) -> str:
+def feature_views_digest(project: Project) -> str:
     """Hash what the feature service means; the running service compares it with what is registered."""
-    return digest_of(feast_store.describe_service(settings, problem.feature_service))
+    return digest_of(feast_store.describe_service(project.settings, project.problem.feature_service))
 
 
 @task(cache_key_fn=by_key, persist_result=True)
@@ -137,12 +140,12 @@ def apply_features(settings: Settings, tables: FeatureTables) -> list[str]:
     return feast_store.apply(settings)
 
 
-def features_as_of(settings: Settings, problem: Problem, examples: pd.DataFrame) -> pd.DataFrame:
+def features_as_of(project: Project, examples: pd.DataFrame) -> pd.DataFrame:
     """Give the model's input for each example as of its `event_timestamp`, in their order and with their index."""
     # Request features see what a request holds, and so never the label.
-    requests = examples[[*problem.entity_keys, *problem.request_columns]]
+    requests = examples[[*project.problem.entity_keys, *project.problem.request_columns]]
     keyed = examples.assign(**request_keys(requests))
-    joined = feast_store.join_features(settings, problem.feature_service, keyed)
+    joined = feast_store.join_features(project.settings, project.problem.feature_service, keyed)
     return joined.assign(**request_features(requests))
 
 
@@ -152,7 +155,7 @@ def join_training_set(key: str, settings: Settings, problem: Problem, tables: Fe
     known = pd.read_parquet(tables.examples_file)
     labelled = known[known[problem.label].notna()].reset_index(drop=True)
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
-    features = features_as_of(settings, problem, labelled)
+    features = features_as_of(project, labelled)
     folder = settings.state_dir / "training_sets" / key[:16]
     write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})
     return TrainingSet(key, folder, len(labelled), features.shape[1], {str(k): int(v) for k, v in outcomes.items()})

@@ -9,8 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.mlflow import registry
 from flightline.adapters.plots.evaluation_plots import draw_comparisons
-from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
+from flightline.core.project import Project
 from flightline.promotion.evidence import Evidence
 from flightline.promotion.gate import Decision, Verdict, decide_promotion
 from pipelines.commands.champion import fetch_champion
@@ -23,49 +22,47 @@ TAG_LENGTH = 4000  # MLflow refuses longer values, each store at another length
 
 @task(cache_policy=NO_CACHE)
 def gate(
-    settings: Settings, problem: Problem, training_set: TrainingSet, evaluation: EvaluationFile, registered: Registered
+    project: Project, training_set: TrainingSet, evaluation: EvaluationFile, registered: Registered
 ) -> tuple[Verdict, Evidence | None]:
     """Decide on the challenger, store the verdict with its version, and move `champion` if it passed."""
     with stage("gate") as progress:
-        given = gather_evidence(settings, problem, training_set, evaluation, registered.version)
+        given = gather_evidence(project, training_set, evaluation, registered.version)
         verdict = decide_promotion(
             challenger=given.challenger,
             baseline=given.baseline,
             champion=given.champion,
             contest=given.contest,
-            thresholds=problem.thresholds,
-            primary_metric=problem.primary_metric,
+            thresholds=project.problem.thresholds,
+            primary_metric=project.problem.primary_metric,
             champion_unjudged=given.champion_unjudged,
         )
-        keep_verdict(settings, problem, registered, given, verdict)
+        keep_verdict(project, registered, given, verdict)
         if verdict.decision is Decision.PROMOTE:
             registry.move_champion(
-                settings,
-                problem.model_name,
+                project.settings,
+                project.problem.model_name,
                 registered.version,
                 by="gate",
                 why=reasons_of(verdict),
                 evidence={"verdict": asdict(verdict), **given.as_record()},
             )
-        fetch_champion(settings, problem)
+        fetch_champion(project)
         progress.say(f"version {registered.version}: {verdict.decision}")
     return verdict, given.champion
 
 
-def keep_verdict(
-    settings: Settings, problem: Problem, registered: Registered, given: Gathered, verdict: Verdict
-) -> None:
+def keep_verdict(project: Project, registered: Registered, given: Gathered, verdict: Verdict) -> None:
     """Store a verdict: decision and reasons as tags of the version; every number, and a picture, with its run."""
     tags = {"verdict": str(verdict.decision), "verdict_reasons": reasons_of(verdict)}
-    registry.tag_version(settings, problem.model_name, registered.version, tags)
+    registry.tag_version(project.settings, project.problem.model_name, registered.version, tags)
     against = f"against_version_{given.champion.version}" if given.champion else "without_champion"
-    folder = settings.state_dir / "gates" / f"version_{registered.version}" / against
+    folder = project.settings.state_dir / "gates" / f"version_{registered.version}" / against
     folder.mkdir(parents=True, exist_ok=True)
     record = {"verdict": asdict(verdict), **given.as_record()}
     (folder / "verdict.json").write_text(json.dumps(record, indent=2, default=str), encoding="utf-8")
     if verdict.comparisons:
-        draw_comparisons(folder / "gate.png", verdict, problem.thresholds)
-    registry.log_folder(settings, registered.run_id, folder, f"gate/{against}")
+        draw_comparisons(folder / "gate.png", verdict, project.problem.thresholds)
+    registry.log_folder(project.settings, registered.run_id, folder, f"gate/{against}")
 
 
 def reasons_of(verdict: Verdict) -> str:

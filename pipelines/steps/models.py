@@ -20,6 +20,7 @@ from flightline.adapters.plots.explanation_plots import draw_dependence, draw_im
 from flightline.adapters.provenance import source_text
 from flightline.core.lineage import Lineage, canonical_json, digest_of
 from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.evaluation.explanation import partial_dependence, permutation_importance, sample_positions
 from flightline.evaluation.losses import row_losses
@@ -216,8 +217,7 @@ def baseline_model(problem: Problem, training_set: TrainingSet) -> Pipeline:
 
 @task(cache_policy=NO_CACHE)
 def register_model(
-    settings: Settings,
-    problem: Problem,
+    project: Project,
     parameters: TrainingParameters,
     lineage: Lineage,
     training_set: TrainingSet,
@@ -230,24 +230,24 @@ def register_model(
     from before a tag was introduced is given it.
     """
     identity = digest_of(evaluation.key, lineage)
-    tags = lineage.as_tags() | {"feature_service": problem.feature_service}
+    tags = lineage.as_tags() | {"feature_service": project.problem.feature_service}
     tags |= {"learned_until": model.learned_until, "training_set": training_set.key}
     tags |= {"feature_views_sha256": lineage.feature_views_sha256}
-    existing = registry.find_version(settings, problem.model_name, {"identity": identity})
+    existing = registry.find_version(project.settings, project.problem.model_name, {"identity": identity})
     if existing is not None:
         missing = {name: value for name, value in tags.items() if name not in existing.tags}
-        registry.tag_version(settings, problem.model_name, existing.version, missing)
-        registry.set_challenger(settings, problem.model_name, existing.version)
+        registry.tag_version(project.settings, project.problem.model_name, existing.version, missing)
+        registry.set_challenger(project.settings, project.problem.model_name, existing.version)
         return Registered(str(existing.version), str(existing.run_id), existing.tags["model_sha256"])
-    complete = signer_of_registration(settings, problem)  # first of all: without a key nothing is logged
+    complete = signer_of_registration(project)  # first of all: without a key nothing is logged
     run_id, model_id, digest = registry.log_run(
-        settings,
-        problem.model_name,
+        project.settings,
+        project.problem.model_name,
         parameters.model,
-        _contents(problem, parameters, lineage.as_tags(), training_set, model, evaluation),
+        _contents(project.problem, parameters, lineage.as_tags(), training_set, model, evaluation),
     )
     tags |= {"identity": identity, "model_sha256": digest}
-    version = registry.register(settings, problem.model_name, run_id, model_id, tags, complete)
+    version = registry.register(project.settings, project.problem.model_name, run_id, model_id, tags, complete)
     return Registered(version, run_id, digest)
 
 

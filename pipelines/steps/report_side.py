@@ -17,8 +17,7 @@ from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.model_store.model_file import load_model
 from flightline.core.clock import parse_moment
 from flightline.core.problem_spec import Problem
-from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from flightline.training.fit import TrainingParameters
 from pipelines.common.artifacts import TrainingSet
 from pipelines.common.command_line import run_command
@@ -33,14 +32,15 @@ ROWS_FILE, TOLD_FILE = "rows.parquet", "side.json"
 @flow(name="train-report", validate_parameters=False)
 def train_side(model: str, seed: int, clock: str, to: Path) -> None:
     """Train up to the evaluation, and write rows and lineage; nothing is registered."""
-    settings, problem = Settings(), PROBLEM
+    project = open_project()
+    settings, problem = project.settings, project.problem
     now = ensure_clock(settings, parse_moment(clock) if clock else problem.first_clock)
     parameters = TrainingParameters(model=model, seed=seed)
-    data = pull(settings)
-    tables = prepare_features(settings, problem, data, now)
-    training_set = prepare_training_set(settings, problem, tables)
-    trained = comparison.fit_and_evaluate(settings, problem, parameters, training_set)
-    lineage = asdict(lineage_of(settings, problem, data, seed))
+    data = pull(project)
+    tables = prepare_features(project, data, now)
+    training_set = prepare_training_set(project, tables)
+    trained = comparison.fit_and_evaluate(project, parameters, training_set)
+    lineage = asdict(lineage_of(project, data, seed))
     write_side(problem, training_set, trained, {**lineage, "clock": now.isoformat()}, to)
 
 

@@ -26,9 +26,9 @@ from flightline.adapters.model_store.served_model import (
 from flightline.adapters.model_store.signatures import REGISTRATION, SIGNATURE_FILE, SignedVersion, sign_files
 from flightline.adapters.model_store.signing_keys import open_signer, public_text, read_trusted_keys
 from flightline.core.errors import RegistryError, SignatureError
-from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.problem import open_project
 from flightline.promotion.model_sbom import ModelDescription, TrainedOn, model_bom
 from pipelines.common.command_line import run_command
 from pipelines.steps.reference_predictions import PROBE_FILE, read_probe
@@ -46,7 +46,7 @@ class Looked:
     signed: SignedVersion
 
 
-def look_at(settings: Settings, problem: Problem, found: registry.ModelVersion, by: str, why: str) -> Looked:
+def look_at(project: Project, found: registry.ModelVersion, by: str, why: str) -> Looked:
     """Load a version's model file, and collect what a signature would say.
 
     Raises
@@ -56,15 +56,15 @@ def look_at(settings: Settings, problem: Problem, found: registry.ModelVersion, 
     RegistryError
         If it was registered without what the service needs.
     """
-    looked = collect(settings, problem, found, by, why)
-    load_model(registry.download_model(settings, found), looked.manifest.sha256)
+    looked = collect(project, found, by, why)
+    load_model(registry.download_model(project.settings, found), looked.manifest.sha256)
     return looked
 
 
-def collect(settings: Settings, problem: Problem, found: registry.ModelVersion, by: str, why: str) -> Looked:
+def collect(project: Project, found: registry.ModelVersion, by: str, why: str) -> Looked:
     """Collect what a signature of a version would say."""
-    manifest = _manifest(settings, problem, found)
-    requirements = registry.download_model(settings, found).with_name(REQUIREMENTS_FILE)
+    manifest = _manifest(project, found)
+    requirements = registry.download_model(project.settings, found).with_name(REQUIREMENTS_FILE)
     lineage = {name: value for name, value in found.tags.items() if name.startswith("lineage.")}
     signed = SignedVersion(
         model=manifest.name,
@@ -74,18 +74,18 @@ def collect(settings: Settings, problem: Problem, found: registry.ModelVersion, 
         signed_by=by,
         reason=why,
     )
-    return Looked(manifest, _bom(settings, problem, found, manifest, requirements), signed)
+    return Looked(manifest, _bom(project, found, manifest, requirements), signed)
 
 
-def sign_version(settings: Settings, problem: Problem, found: registry.ModelVersion) -> None:
+def sign_version(project: Project, found: registry.ModelVersion) -> None:
     """Sign a version that this process is registering; raises as `look_at` and `open_signer`."""
-    sign(settings, found, look_at(settings, problem, found, REGISTRATION, ""))
+    sign(project.settings, found, look_at(project, found, REGISTRATION, ""))
 
 
-def signer_of_registration(settings: Settings, problem: Problem) -> "partial[None]":
+def signer_of_registration(project: Project) -> "partial[None]":
     """Give what completes a registration with its signature, after making sure that there is a key."""
-    open_signer(settings)
-    return partial(sign_version, settings, problem)
+    open_signer(project.settings)
+    return partial(sign_version, project.settings, project.problem)
 
 
 def sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> None:
@@ -103,27 +103,27 @@ def sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> No
         store_papers(settings, found, folder)
 
 
-def _manifest(settings: Settings, problem: Problem, found: registry.ModelVersion) -> ModelManifest:
+def _manifest(project: Project, found: registry.ModelVersion) -> ModelManifest:
     absent = [tag for tag in ("model_sha256", "feature_service", "feature_views_sha256") if tag not in found.tags]
     if absent:
         raise RegistryError(
             f"version {found.version} was registered without {', '.join(absent)}; train it again with `make train`"
         )
     return ModelManifest(
-        name=problem.model_name,
+        name=project.problem.model_name,
         version=str(found.version),
         run_id=str(found.run_id),
         sha256=found.tags["model_sha256"],
         feature_service=found.tags["feature_service"],
         feature_views_sha256=found.tags["feature_views_sha256"],
-        columns=registry.input_columns(settings, found),
-        probe=read_probe(registry.read_text(settings, found, f"evaluation/{PROBE_FILE}")),
+        columns=registry.input_columns(project.settings, found),
+        probe=read_probe(registry.read_text(project.settings, found, f"evaluation/{PROBE_FILE}")),
         registered_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
     )
 
 
 def _bom(
-    settings: Settings, problem: Problem, found: registry.ModelVersion, manifest: ModelManifest, requirements: Path
+    project: Project, found: registry.ModelVersion, manifest: ModelManifest, requirements: Path
 ) -> dict[str, object]:
     pins = [line.split("==", 1) for line in requirements.read_text(encoding="utf-8").splitlines() if "==" in line]
     tags = dict(found.tags)
@@ -133,12 +133,12 @@ def _bom(
         run_id=manifest.run_id,
         sha256=manifest.sha256,
         registered_at=manifest.registered_at or datetime.now(UTC),
-        task=problem.task,
-        approach=registry.parameters_of_version(settings, found).get("model", "unknown"),
+        task=project.problem.task,
+        approach=registry.parameters_of_version(project.settings, found).get("model", "unknown"),
         inputs=tuple(name for name, _ in manifest.columns),
         metrics={
             name: value
-            for name, value in registry.metrics_of_version(settings, found).items()
+            for name, value in registry.metrics_of_version(project.settings, found).items()
             if name.startswith("test_")
         },
         lineage={name: value for name, value in tags.items() if name.startswith("lineage.")},
@@ -147,7 +147,7 @@ def _bom(
     return model_bom(described, TrainedOn("data.dvc", md5), dict(pins))
 
 
-def deliver_version(settings: Settings, problem: Problem, found: registry.ModelVersion, folder: Path) -> None:
+def deliver_version(project: Project, found: registry.ModelVersion, folder: Path) -> None:
     """Bring a version from the registry into a folder of served models, if it is what was signed.
 
     Raises
@@ -156,18 +156,19 @@ def deliver_version(settings: Settings, problem: Problem, found: registry.ModelV
         If it is not, is of another problem, or holds an untrusted type; the folder is then as before.
     """
     with TemporaryDirectory(prefix="delivered-") as temporary:
-        deliver(settings, found, Path(temporary))
-        keys = read_trusted_keys(settings)
-        manifest = load_delivered(Path(temporary), str(found.version), keys).manifest
+        deliver(project.settings, found, Path(temporary))
+        keys = read_trusted_keys(project.settings)
+        manifest = load_delivered(Path(temporary), str(found.version), keys, project.problem).manifest
         _check_tags(found, manifest)
-        write_served_model(folder, str(found.version), Path(temporary), keys)
+        write_served_model(folder, str(found.version), Path(temporary), keys, project.problem)
 
 
-def load_signed(settings: Settings, found: registry.ModelVersion) -> ServedModel:
+def load_signed(project: Project, found: registry.ModelVersion) -> ServedModel:
     """Load a version from the registry, if it is what was signed; raises as `deliver_version`."""
     with TemporaryDirectory(prefix="delivered-") as temporary:
-        deliver(settings, found, Path(temporary))
-        return load_delivered(Path(temporary), str(found.version), read_trusted_keys(settings))
+        deliver(project.settings, found, Path(temporary))
+        keys = read_trusted_keys(project.settings)
+        return load_delivered(Path(temporary), str(found.version), keys, project.problem)
 
 
 def _check_tags(found: registry.ModelVersion, manifest: ModelManifest) -> None:
@@ -178,15 +179,15 @@ def _check_tags(found: registry.ModelVersion, manifest: ModelManifest) -> None:
         )
 
 
-def sign_afterwards(settings: Settings, problem: Problem, version: str, by: str, why: str) -> None:
+def sign_afterwards(project: Project, version: str, by: str, why: str) -> None:
     """Show what the registry has of a version, and sign it if a person and a reason are named."""
     if bool(by.strip()) != bool(why.strip()):
         raise SignatureError('say who signs and why: make sign VERSION=3 BY=ada WHY="registered before signatures"')
-    found = registry.get_version(settings, problem.model_name, version)
-    looked = look_at(settings, problem, found, f"person:{by.strip()}" if by else REGISTRATION, why.strip())
-    check_problem(looked.manifest)
-    metrics = registry.metrics_of_version(settings, found)
-    print(f"version {version} of {problem.model_name}, run {looked.manifest.run_id}")
+    found = registry.get_version(project.settings, project.problem.model_name, version)
+    looked = look_at(project, found, f"person:{by.strip()}" if by else REGISTRATION, why.strip())
+    check_problem(looked.manifest, project.problem)
+    metrics = registry.metrics_of_version(project.settings, found)
+    print(f"version {version} of {project.problem.model_name}, run {looked.manifest.run_id}")
     print(f"  registered   {looked.manifest.registered_at:%Y-%m-%d %H:%M} UTC")
     print(f"  model file   sha256 {looked.manifest.sha256}; it loads, and holds only types of the allow-list")
     for name, value in sorted(looked.signed.training.items()):
@@ -196,9 +197,9 @@ def sign_afterwards(settings: Settings, problem: Problem, version: str, by: str,
     if not by:
         print(f'not signed; if this is the model that was trained: make sign VERSION={version} BY=you WHY="..."')
         return
-    sign(settings, found, looked)
+    sign(project.settings, found, looked)
     registry.tag_version(
-        settings, problem.model_name, version, {"signed_by": looked.signed.signed_by, "signed_why": why}
+        project.settings, project.problem.model_name, version, {"signed_by": looked.signed.signed_by, "signed_why": why}
     )
     print(f"signed by {by}: {why}; a running service takes it within seconds")
 
@@ -218,10 +219,10 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("--by", default="", help="your name")
     one.add_argument("--why", default="", help="the reason, in words")
     options = parser.parse_args(arguments)
-    settings = Settings()
+    project = open_project()
     if options.command == "key":
-        return run_command(lambda: show_key(settings))
-    return run_command(lambda: sign_afterwards(settings, PROBLEM, options.version, options.by, options.why))
+        return run_command(lambda: show_key(project.settings))
+    return run_command(lambda: sign_afterwards(project, options.version, options.by, options.why))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from flightline.adapters.prediction_log.label_table import read_history, read_la
 from flightline.core.prediction_record import instance_key
 from flightline.core.settings import Settings
 from flightline.problem.api_schema import Instance
-from flightline.problem.availability import known_by
+from flightline.data.leakage import as_of
 from flightline.problem.config import PROBLEM
 from flightline.problem.features import examples
 from pipelines.labels import LabelCounts, in_figures, join_labels
@@ -56,7 +56,7 @@ def examples_at(winter_groups: dict[str, ibis.Table]) -> Callable[[datetime], pd
     """Build the examples of the blizzard's day as they were known by a clock."""
 
     def build(clock: datetime) -> pd.DataFrame:
-        rows = examples(known_by(winter_groups, clock))
+        rows = examples(as_of(winter_groups, clock))
         near = (rows.event_timestamp >= NOON - DAY / 2) & (rows.event_timestamp < NOON + DAY / 2)
         return engine.to_frame(rows.filter(near).order_by("event_timestamp", "example_id"))
 

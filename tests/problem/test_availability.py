@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
-from flightline.problem.availability import GROUPS, known_by
+from flightline.data.leakage import as_of
+from flightline.problem.availability import GROUPS
 from flightline.problem.raw_tables import IMPOSSIBLE_WIND_SPEED, TIME_ZONES_OF_ABSENT_AIRPORTS
 from tests.support.raw_rows import cancelled, diverted, flight, observation
 
@@ -226,13 +227,13 @@ def one_flight(groups_of):
         (datetime(2013, 6, 3, 17, 25, 0, 1, tzinfo=UTC), 1),
     ],
 )
-def test_what_becomes_known_at_a_moment_is_known_by_it(one_flight, moment, known):
-    assert known_by(one_flight, moment)["arrivals"].count().execute() == known
+def test_what_becomes_known_at_a_moment_is_known_as_of_it(one_flight, moment, known):
+    assert as_of(one_flight, moment)["arrivals"].count().execute() == known
 
 
-def test_known_by_takes_a_moment_of_any_time_zone(one_flight):
+def test_as_of_takes_a_moment_of_any_time_zone(one_flight):
     in_new_york = datetime(2013, 6, 3, 13, 25, tzinfo=ZoneInfo("America/New_York"))
-    assert known_by(one_flight, in_new_york)["arrivals"].count().execute() == 1
+    assert as_of(one_flight, in_new_york)["arrivals"].count().execute() == 1
 
 
 @pytest.mark.parametrize(
@@ -243,8 +244,8 @@ def test_known_by_takes_a_moment_of_any_time_zone(one_flight):
         (18, {"schedule", "assignments", "departures", "arrivals"}),
     ],
 )
-def test_known_by_cuts_every_group(one_flight, hour, known):
-    groups = known_by(one_flight, datetime(2013, 6, 3, hour, tzinfo=UTC))
+def test_as_of_cuts_every_group(one_flight, hour, known):
+    groups = as_of(one_flight, datetime(2013, 6, 3, hour, tzinfo=UTC))
     assert set(groups) == set(GROUPS)
     assert {name for name, table in groups.items() if name != "weather" and table.count().execute()} == known
 

@@ -12,9 +12,9 @@ import ibis
 import pandas as pd
 
 from flightline.core.errors import FeatureError
+from flightline.core.project import FeatureCode
 from flightline.data.contract import MISSING, TableContract
-from flightline.data.leakage import Leak, around, changed_rows
-from flightline.problem.availability import GROUPS, known_by, prepare
+from flightline.data.leakage import Leak, around, as_of, changed_rows
 
 TIMESTAMPS = ("event_timestamp", "created_timestamp")
 
@@ -51,12 +51,16 @@ def _engine_type(contract_type: str) -> str:
 
 
 def build_groups(
-    connection: ibis.BaseBackend, raw: Mapping[str, ibis.Table], clock: datetime | None = None
+    connection: ibis.BaseBackend, raw: Mapping[str, ibis.Table], code: FeatureCode, clock: datetime | None = None
 ) -> dict[str, ibis.Table]:
-    """Run the groups of `availability.py` and keep them as tables.
+    """Run the groups of the problem and keep them as tables.
 
     Parameters
     ----------
+    raw
+        The raw tables, as `load_raw` gives them.
+    code
+        What prepares them and cuts the groups out.
     clock
         Leave out what became known after this moment (UTC-aware); None keeps all.
 
@@ -65,16 +69,16 @@ def build_groups(
     FeatureError
         If rows were lost or doubled between the raw tables and the prepared ones.
     """
-    prepared = {name: connection.create_table(f"prepared_{name}", table) for name, table in prepare(raw).items()}
+    prepared = {name: connection.create_table(f"prepared_{name}", table) for name, table in code.prepare(raw).items()}
     for name, table in prepared.items():
         got, expected = table.count().execute(), raw[name].count().execute()
         if got != expected:
             raise FeatureError(
-                f"preparing {name} turned {expected} raw rows into {got}; a join in knowledge.prepare "
+                f"preparing {name} turned {expected} raw rows into {got}; a join in availability.prepare "
                 "loses or doubles rows (a time zone or key it does not know?)"
             )
-    groups = {name: group(prepared) for name, group in GROUPS.items()}
-    known = groups if clock is None else known_by(groups, clock)
+    groups = {name: group(prepared) for name, group in code.groups.items()}
+    known = groups if clock is None else as_of(groups, clock)
     return {name: connection.create_table(name, table) for name, table in known.items()}
 
 
@@ -111,7 +115,7 @@ def find_leaks(
     leaks = []
     for moment in moments:
         with_future = around(groups, moment, before, after)
-        known = known_by(with_future, moment)
+        known = as_of(with_future, moment)
         for name, build in feature_tables.items():
             _check_comparable(name, build(with_future), moment)
             changed = changed_rows(build, with_future, known, moment)

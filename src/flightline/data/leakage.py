@@ -30,6 +30,19 @@ class Leak:
         )
 
 
+def as_of(groups: Tables, moment: datetime) -> dict[str, ibis.Table]:
+    """Give every group as it was known at a moment, that moment included.
+
+    Parameters
+    ----------
+    groups
+        By name, tables with the column ``known_at``.
+    moment
+        UTC-aware.
+    """
+    return {name: table.filter(table.known_at <= ibis.literal(moment)) for name, table in groups.items()}
+
+
 def around(groups: Tables, moment: datetime, before: timedelta, after: timedelta) -> dict[str, ibis.Table]:
     """Keep what became known near a moment, so that a leak test on it is quick."""
     low, high = ibis.literal(moment - before), ibis.literal(moment + after)

@@ -1,7 +1,7 @@
 """CHANGE ME for your own problem: what a request and a prediction hold, and when a request is about.
 
-The rest of `serving/` reads an instance by the names in `PROBLEM.entity_keys` and
-`PROBLEM.request_columns`, and fills a prediction in by `PROBLEM.label`.
+The service reads an instance by the names in `entity_keys` and `request_columns` of `config.py`, and fills a
+prediction in by its `label`.
 """
 
 from datetime import UTC, datetime
@@ -10,10 +10,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
 
 from flightline.core.response import Answer
-from flightline.problem.config import PROBLEM
 
 # The instance's field that says when what is predicted happens.
-MOMENT_FIELD = "scheduled_departure"
+EVENT_TIME_FIELD = "scheduled_departure"
 
 _FIRST_MOMENT, _END_OF_MOMENTS = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -72,11 +71,6 @@ class Prediction(Answer, Outcome):
     """An outcome, and what it rests on."""
 
 
-def moment_of(instance: Instance) -> datetime:
+def event_time_of(instance: Instance) -> datetime:
     """Give the moment the request is about; once it is past there is nothing to predict."""
     return instance.scheduled_departure
-
-
-def prediction_time_of(instance: Instance) -> datetime:
-    """Give the moment the model was trained to predict this instance at."""
-    return moment_of(instance) - PROBLEM.prediction_horizon

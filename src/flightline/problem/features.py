@@ -15,9 +15,9 @@ from datetime import timedelta
 import ibis
 from ibis import _
 
+from flightline.core.problem_spec import Problem
 from flightline.data.rolling import rolling
 from flightline.problem.availability import SCHEDULE_KNOWN_AHEAD, Tables
-from flightline.problem.config import PROBLEM
 from flightline.problem.request_features import AREA, SLOT_FORMAT
 
 LATE_MINUTES = 15
@@ -186,7 +186,7 @@ FEATURE_TABLES: Mapping[str, Callable[[Tables], ibis.Table]] = {
 }
 
 
-def examples(groups: Tables) -> ibis.Table:
+def examples(groups: Tables, problem: Problem) -> ibis.Table:
     """Give one row for each thing to predict, with its label where the groups know it.
 
     Returns
@@ -211,7 +211,7 @@ def examples(groups: Tables) -> ibis.Table:
         "tailnum",
         "scheduled_departure",
         example_id=_.flight_id,
-        event_timestamp=_.scheduled_departure - ibis.literal(PROBLEM.prediction_horizon),
+        event_timestamp=_.scheduled_departure - ibis.literal(problem.prediction_horizon),
         outcome=ibis.cases(
             (_.landed_at.notnull(), "landed"), (_.is_cancelled, "cancelled"), (_.is_diverted, "diverted")
         ),

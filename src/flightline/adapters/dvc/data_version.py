@@ -16,8 +16,8 @@ from pathlib import Path
 from flightline.adapters.dvc import repository as dvc_store
 from flightline.adapters.dvc.repository import SHOWN_FILES, Content, Stores
 from flightline.core.errors import DataVersionError, RemoteError
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.problem.source import write_seed
 
 POINTER = "data.dvc"
 Report = Callable[[str], None]
@@ -85,7 +85,7 @@ def check_data(settings: Settings) -> DataVersion:
     return wanted
 
 
-def pull(settings: Settings, report: Report = print) -> DataVersion:
+def pull(project: Project, report: Report = print) -> DataVersion:
     """Bring data/ to the version that data.dvc names.
 
     If the remote has never been filled, that version is made from the seed and pushed.
@@ -93,8 +93,8 @@ def pull(settings: Settings, report: Report = print) -> DataVersion:
 
     Parameters
     ----------
-    settings
-        Where data/ and data.dvc are, and the remote's name.
+    project
+        Says where data/ and data.dvc are, the remote's name, and how the seed is written.
     report
         Gets a line about what was done.
 
@@ -103,6 +103,7 @@ def pull(settings: Settings, report: Report = print) -> DataVersion:
     DataVersionError
         If data/, data.dvc and the remote do not agree.
     """
+    settings = project.settings
     wanted = read_data_version(settings)
     if _is_at(settings.data_dir, wanted):
         report(f"data/ is at version {wanted}, as {POINTER} says: nothing to do")
@@ -112,7 +113,7 @@ def pull(settings: Settings, report: Report = print) -> DataVersion:
             report(f"data/ is at version {wanted}: another process has just brought it")
             return wanted
         _refuse_unknown_content(settings, stores, wanted)
-        done = _stage(stores, wanted, scratch / "data")
+        done = _stage(stores, wanted, scratch / "data", project)
         _replace_folder(settings.data_dir, scratch / "data", scratch / "before")
     report(f"data/ is now at version {wanted}: {done}")
     return wanted
@@ -217,10 +218,10 @@ def _differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[st
     return lines[:SHOWN_FILES] + more
 
 
-def _stage(stores: Stores, wanted: DataVersion, staged: Path) -> str:
+def _stage(stores: Stores, wanted: DataVersion, staged: Path, project: Project) -> str:
     """Write the wanted version into a new folder; say where it came from."""
     if not _is_held(stores, wanted.md5) and dvc_store.is_remote_unfilled(stores):
-        return _stage_seed(stores, wanted, staged)
+        return _stage_seed(stores, wanted, staged, project)
     try:
         content = dvc_store.fetch_list(stores, wanted.md5)
         fetched = dvc_store.fetch_files(stores, content)
@@ -237,9 +238,9 @@ def _stage(stores: Stores, wanted: DataVersion, staged: Path) -> str:
     return f"{fetched} file(s) from the remote '{stores.remote_name}', {len(content.hashes) - fetched} from the cache"
 
 
-def _stage_seed(stores: Stores, wanted: DataVersion, staged: Path) -> str:
+def _stage_seed(stores: Stores, wanted: DataVersion, staged: Path, project: Project) -> str:
     staged.mkdir()
-    write_seed(staged)
+    project.raw_tables.write_seed(staged)
     content = dvc_store.hash_folder(staged)
     if content is None or content.md5 != wanted.md5:
         got = "nothing" if content is None else _version_of(content)

@@ -31,10 +31,10 @@ from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, r
 from flightline.adapters.model_store.signatures import SIGNATURE_FILE, Statement, read_signed
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import FlightlineError, ModelFileError, SignatureError
-from flightline.core.settings import Settings
+from flightline.core.problem_spec import Problem, Task
+from flightline.core.project import Project
 from flightline.inference.fast_pipeline import QuickModel
 from flightline.inference.predict import METHODS
-from flightline.problem.config import PROBLEM
 
 CURRENT_FILE, REFUSED_FILE = "current.json", "refused.json"
 KEPT_VERSIONS = 3
@@ -68,6 +68,7 @@ class ServedModel:
 
     manifest: ModelManifest
     pipeline: Pipeline
+    task: Task
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -77,10 +78,12 @@ class ServedModel:
     @cached_property
     def quick(self) -> QuickModel | None:
         """The pipeline without frames, if it has such a form."""
-        return QuickModel.of(METHODS[PROBLEM.task], self.pipeline)
+        return QuickModel.of(METHODS[self.task], self.pipeline)
 
 
-def write_served_model(folder: Path, version: str, delivered: Path, keys: Sequence[Key]) -> ModelManifest:
+def write_served_model(
+    folder: Path, version: str, delivered: Path, keys: Sequence[Key], problem: Problem
+) -> ModelManifest:
     """Put a model into the folder and make it the current one; readers see all of it or nothing.
 
     Parameters
@@ -96,7 +99,7 @@ def write_served_model(folder: Path, version: str, delivered: Path, keys: Sequen
         If what was delivered is not what was signed, or of another problem; the folder is then as before.
     """
     own, other = folder / version / SIGNATURE_FILE, delivered / SIGNATURE_FILE
-    if is_whole(folder, version, keys) and other.is_file() and cmp(own, other, shallow=False):
+    if is_whole(folder, version, keys, problem) and other.is_file() and cmp(own, other, shallow=False):
         switch_served_model(folder, version)
         return _read_manifest(folder, version)
     unfinished = folder / f".{version}.{os.getpid()}.unfinished"
@@ -106,7 +109,7 @@ def write_served_model(folder: Path, version: str, delivered: Path, keys: Sequen
         for file in delivered.iterdir():
             shutil.copyfile(file, unfinished / file.name)
         # What was copied is checked, not what was delivered: it may have changed meanwhile.
-        manifest = _check_whole(unfinished, version, keys)
+        manifest = _check_whole(unfinished, version, keys, problem)
         # A version never changes in the registry, so what is replaced is a broken copy.
         shutil.rmtree(folder / version, ignore_errors=True)
         unfinished.rename(folder / version)
@@ -116,18 +119,18 @@ def write_served_model(folder: Path, version: str, delivered: Path, keys: Sequen
     return manifest
 
 
-def is_whole(folder: Path, version: str, keys: Sequence[Key]) -> bool:
+def is_whole(folder: Path, version: str, keys: Sequence[Key], problem: Problem) -> bool:
     """Say whether the folder has this version, with the bytes that were signed."""
     try:
-        _check_whole(folder / version, version, keys)
+        _check_whole(folder / version, version, keys, problem)
     except ModelFileError:
         return False
     return True
 
 
-def _check_whole(folder: Path, version: str, keys: Sequence[Key]) -> ModelManifest:
+def _check_whole(folder: Path, version: str, keys: Sequence[Key], problem: Problem) -> ModelManifest:
     """Verify the files of a version, the model file too, without loading it."""
-    manifest, statement = read_signed_manifest(folder, version, keys)
+    manifest, statement = read_signed_manifest(folder, version, keys, problem)
     read_model_file(folder / MODEL_FILE, statement.files[MODEL_FILE])
     return manifest
 
@@ -211,13 +214,13 @@ def _write(file: Path, text: str) -> None:
     unfinished.replace(file)
 
 
-def load_served_model(folder: Path, settings: Settings) -> ServedModel | None:
+def load_served_model(folder: Path, project: Project) -> ServedModel | None:
     """Load the current model after checking that it is what it should be.
 
     Parameters
     ----------
-    settings
-        Say whose signature is believed.
+    project
+        Says whose signature is believed, and which problem the model must be of.
 
     Returns
     -------
@@ -231,26 +234,32 @@ def load_served_model(folder: Path, settings: Settings) -> ServedModel | None:
         nobody who is believed has signed it as it is.
     """
     version = _read_current(folder)
-    return None if version is None else load_served_version(folder, version, read_trusted_keys(settings))
+    return (
+        None
+        if version is None
+        else load_served_version(folder, version, read_trusted_keys(project.settings), project.problem)
+    )
 
 
-def load_served_version(folder: Path, version: str, keys: Sequence[Key]) -> ServedModel:
+def load_served_version(folder: Path, version: str, keys: Sequence[Key], problem: Problem) -> ServedModel:
     """Load a version that is in the folder, current or not, after checking it; raises as `load_served_model`."""
     if not (folder / version).is_dir():
         raise ModelFileError(f"there is no version {version} in the folder of models; fetch the model again")
-    return load_delivered(folder / version, version, keys)
+    return load_delivered(folder / version, version, keys, problem)
 
 
-def load_delivered(folder: Path, version: str, keys: Sequence[Key]) -> ServedModel:
+def load_delivered(folder: Path, version: str, keys: Sequence[Key], problem: Problem) -> ServedModel:
     """Load a version from a folder that holds nothing else; raises as `load_served_model`."""
-    manifest, statement = read_signed_manifest(folder, version, keys)
-    check_problem(manifest)
-    return ServedModel(manifest, load_model(folder / MODEL_FILE, statement.files[MODEL_FILE]))
+    manifest, statement = read_signed_manifest(folder, version, keys, problem)
+    check_problem(manifest, problem)
+    return ServedModel(manifest, load_model(folder / MODEL_FILE, statement.files[MODEL_FILE]), problem.task)
 
 
-def read_signed_manifest(folder: Path, version: str, keys: Sequence[Key]) -> tuple[ModelManifest, Statement]:
+def read_signed_manifest(
+    folder: Path, version: str, keys: Sequence[Key], problem: Problem
+) -> tuple[ModelManifest, Statement]:
     """Verify all files of a version but the model file, whose digest the statement gives."""
-    statement, contents = read_signed(folder, PROBLEM.model_name, version, keys, unread=MODEL_FILE)
+    statement, contents = read_signed(folder, problem.model_name, version, keys, unread=MODEL_FILE)
     if absent := {MODEL_FILE, MANIFEST_FILE} - set(statement.files):
         raise SignatureError(f"the signature of version {version} does not name {', '.join(sorted(absent))}")
     manifest = parse_manifest(contents[MANIFEST_FILE], version)
@@ -278,7 +287,7 @@ def _read_manifest(folder: Path, version: str) -> ModelManifest:
         raise ModelFileError(f"there is no {MANIFEST_FILE} for version {version}; fetch the model again") from err
 
 
-def check_problem(manifest: ModelManifest) -> None:
+def check_problem(manifest: ModelManifest, problem: Problem) -> None:
     """Refuse a model of another problem, or with a column twice.
 
     Raises
@@ -286,7 +295,7 @@ def check_problem(manifest: ModelManifest) -> None:
     ModelFileError
         Saying which.
     """
-    got, expected = (manifest.name, manifest.feature_service), (PROBLEM.model_name, PROBLEM.feature_service)
+    got, expected = (manifest.name, manifest.feature_service), (problem.model_name, problem.feature_service)
     if got != expected:
         raise ModelFileError(
             f"version {manifest.version} is {got[0]!r} on feature service {got[1]!r}, expected {expected[0]!r} on "

@@ -1,9 +1,8 @@
 """CHANGE ME for your own problem: groups of raw columns, and when each becomes known.
 
 Each function cuts one group of columns out of the raw tables and states in `known_at` (UTC)
-when such a row can be known, independently of the feature code. `known_by` then gives the
-world as it was known at a moment; the leak test, the features and the labels are all judged
-by it.
+when such a row can be known, independently of the feature code. The leak test, the features
+and the labels are all judged by it.
 
 Decided for this data:
 
@@ -13,7 +12,6 @@ Decided for this data:
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 
 import ibis
 from ibis import _
@@ -51,16 +49,3 @@ def counts(prepared: Tables) -> ibis.Table:
 
 
 GROUPS = {group.__name__: group for group in (calendar, counts)}
-
-
-def known_by(groups: Tables, moment: datetime) -> dict[str, ibis.Table]:
-    """Give every group as it was known at a moment, that moment included.
-
-    Parameters
-    ----------
-    groups
-        By name, tables with the column ``known_at``.
-    moment
-        UTC-aware.
-    """
-    return {name: table.filter(table.known_at <= ibis.literal(moment)) for name, table in groups.items()}

@@ -15,9 +15,9 @@ from datetime import timedelta
 import ibis
 from ibis import _
 
+from flightline.core.problem_spec import Problem
 from flightline.data.rolling import rolling
 from flightline.problem.availability import Tables
-from flightline.problem.config import PROBLEM
 
 _DAY = timedelta(days=1)
 
@@ -69,7 +69,7 @@ FEATURE_TABLES: Mapping[str, Callable[[Tables], ibis.Table]] = {
 }
 
 
-def examples(groups: Tables) -> ibis.Table:
+def examples(groups: Tables, problem: Problem) -> ibis.Table:
     """Give one row for each thing to predict, with its label where the groups know it.
 
     Returns
@@ -86,7 +86,7 @@ def examples(groups: Tables) -> ibis.Table:
         "day",
         "label_known_at",
         example_id=_.page + "-" + _.day,
-        event_timestamp=_.day_start - ibis.literal(PROBLEM.prediction_horizon),
+        event_timestamp=_.day_start - ibis.literal(problem.prediction_horizon),
         outcome=ibis.cases((_.views.notnull(), "counted")),
         log_views=_.views.cast("float64").ln(),
     )

@@ -17,10 +17,9 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.model_store.served_model import ServedModel, load_served_model
 from flightline.core.clock import parse_moment
 from flightline.core.errors import ModelFileError, RequestError
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
-from flightline.problem import open_project
 from pipelines.commands.champion import fetch_champion
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import Stage, stage

@@ -24,9 +24,8 @@ from flightline.adapters.mlflow.champion_history import version_before
 from flightline.adapters.prediction_log.challenger_counts import read_counts
 from flightline.core.errors import RegistryError
 from flightline.core.problem_spec import Problem
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
-from flightline.problem import open_project
 from flightline.promotion.canary import (
     MOST_SHARE,
     Action,

@@ -21,9 +21,8 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.plots.evaluation_plots import draw_comparisons
 from flightline.core.errors import ClockError, TrainingError
 from flightline.core.problem_spec import Problem
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
-from flightline.problem import open_project
 from flightline.promotion.change_report import Compared, Side, compare
 from flightline.promotion.change_report_page import write_page
 from flightline.training.zoo import ZOO

@@ -13,10 +13,9 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.label_table import read_labels, record_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import LabelCounts, count_labels, known_labels
-from flightline.problem import open_project
 from flightline.problem.features import examples
 from flightline.problem.raw_tables import CONTRACTS
 from pipelines.common.command_line import run_command

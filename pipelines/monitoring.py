@@ -13,10 +13,9 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.provenance import source_text
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Interval
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.monitoring.daily_stats import Limits
 from flightline.monitoring.decision import MonitoringDecision, decide_monitoring, windows_until
-from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.task_cache import in_words, reuse_or_run

@@ -15,7 +15,7 @@ from flightline.adapters.model_store.served_model import ServedModel
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.errors import LogError, ParityError
 from flightline.core.problem_spec import Problem
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
 from flightline.monitoring.parity import (
@@ -28,7 +28,6 @@ from flightline.monitoring.parity import (
     inputs_of,
     rebuild_view,
 )
-from flightline.problem import open_project
 from flightline.problem.request_features import request_features, request_keys
 from pipelines.commands.champion import load_version
 from pipelines.common.command_line import run_command

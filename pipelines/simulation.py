@@ -24,10 +24,9 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.clock import parse_moment
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.monitoring.labels import LABELLED, LabelCounts
 from flightline.monitoring.replay_plan import Plan, arrivals_between
-from flightline.problem import open_project
 from pipelines import labels
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage

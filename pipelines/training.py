@@ -13,8 +13,7 @@ from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import ensure_clock
 from flightline.core.lineage import Lineage
-from flightline.core.project import Project
-from flightline.problem import open_project
+from flightline.core.project import Project, open_project
 from flightline.promotion.evidence import Evidence
 from flightline.promotion.gate import Verdict
 from flightline.training.fit import TrainingParameters

@@ -19,8 +19,7 @@ from flightline.adapters.provenance import source_text
 from flightline.core.errors import TrainingError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
-from flightline.core.project import Project
-from flightline.problem import open_project
+from flightline.core.project import Project, open_project
 from flightline.training.fit import TrainingParameters
 from flightline.training.search import SPACES, Tried, make_folds, space_of, try_settings
 from flightline.training.zoo import Setting, find_model

@@ -16,9 +16,8 @@ from flightline.adapters.mlflow.champion_history import last_move, version_befor
 from flightline.adapters.model_store.served_model import ServedModel, load_served_version
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import ClockError, LogError
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
-from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 from pipelines.monitoring_steps.due import monitoring_status
 from pipelines.steps.signing import deliver_version, load_signed

@@ -7,8 +7,7 @@ already is left alone: a changed meaning comes with a training, whose model fits
 import sys
 
 from flightline.adapters.feast import feature_store as feast_store
-from flightline.core.project import Project
-from flightline.problem import open_project
+from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
 
 

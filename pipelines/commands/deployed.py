@@ -13,9 +13,8 @@ import pandas as pd
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.feast import feature_store as feast_store
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
-from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.parity import check_parity, demand_parity

@@ -13,8 +13,7 @@ import pandas as pd
 
 from flightline.adapters.event_clock import read_clock
 from flightline.core.errors import FeatureError, RequestError
-from flightline.core.project import Project
-from flightline.problem import open_project
+from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
 
 TIMEOUT_SECONDS = 30

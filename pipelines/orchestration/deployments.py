@@ -21,9 +21,8 @@ from pydantic import ValidationError
 
 from flightline.core.errors import StartError
 from flightline.core.problem_spec import Problem
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.core.settings import ScheduleSettings
-from flightline.problem import open_project
 from pipelines.common.command_line import run_command
 from pipelines.orchestration import scheduled
 from pipelines.orchestration.alerts import keep_alerts

@@ -6,7 +6,7 @@ retry is cheap: what the failed run finished is reused.
 
 from prefect import flow
 
-from flightline.problem import open_project
+from flightline.core.project import open_project
 from flightline.training.fit import TrainingParameters
 from pipelines.canary import judge_canary
 from pipelines.labels import run_labels

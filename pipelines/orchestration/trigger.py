@@ -10,8 +10,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.core.errors import StartError
-from flightline.core.project import Project
-from flightline.problem import open_project
+from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
 from pipelines.orchestration.prefect_server import find_server
 

@@ -17,7 +17,7 @@ from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.model_store.model_file import load_model
 from flightline.core.clock import parse_moment
 from flightline.core.problem_spec import Problem
-from flightline.problem import open_project
+from flightline.core.project import open_project
 from flightline.training.fit import TrainingParameters
 from pipelines.common.artifacts import TrainingSet
 from pipelines.common.command_line import run_command

@@ -26,9 +26,8 @@ from flightline.adapters.model_store.served_model import (
 from flightline.adapters.model_store.signatures import REGISTRATION, SIGNATURE_FILE, SignedVersion, sign_files
 from flightline.adapters.model_store.signing_keys import open_signer, public_text, read_trusted_keys
 from flightline.core.errors import RegistryError, SignatureError
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
-from flightline.problem import open_project
 from flightline.promotion.model_sbom import ModelDescription, TrainedOn, model_bom
 from pipelines.common.command_line import run_command
 from pipelines.steps.reference_predictions import PROBE_FILE, read_probe

@@ -1,13 +1,14 @@
 """The project as one argument: where it runs, what it predicts, and the code that only the problem can give.
 
-`flightline.problem.open_project` builds it at the edges (a flow, a command, the service); everything else
-takes it as an argument. So no other code and no test of the machine needs to know which problem it is.
+`open_project` builds it at the edges (a flow, a command, the service); everything else takes it as an
+argument. So no other code and no test of the machine needs to know which problem it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -151,3 +152,10 @@ class Project:
     def prediction_time_of(self, instance: BaseModel) -> datetime:
         """Give the moment the model was trained to predict an instance at (UTC)."""
         return self.schemas.event_time_of(instance) - self.problem.prediction_horizon
+
+
+def open_project(settings: Settings | None = None) -> Project:
+    """Build the project where the settings say (None: where the environment says), with the problem they name."""
+    settings = settings or Settings()
+    project: Project = import_module(settings.problem_package).make_project(settings)
+    return project

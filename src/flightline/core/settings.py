@@ -184,6 +184,9 @@ class Settings(BaseSettings):
         default="set",
         description="'set': the event clock stands where .state/clock.json says; 'real': it is the time of day.",
     )
+    problem_package: str = Field(
+        default="flightline.problem", description="The package of the problem; the machine's own tests name a toy one."
+    )
     commit: str = Field(
         default="",
         description="The git commit of this code where there is no git, as in images; -dirty at its end: files differ.",

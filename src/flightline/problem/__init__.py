@@ -1,6 +1,6 @@
 """YOURS: everything about the problem, and the only package that names its columns.
 
-`open_project` hands it to the machine. It stays as it is: change the seven files beside it,
+`make_project` hands it to the machine. It stays as it is: change the seven files beside it,
 `feature_repo/definitions.py` and `tests/problem/`.
 """
 
@@ -10,10 +10,10 @@ from flightline.problem import api_schema, request_features
 from flightline.problem.config import PROBLEM
 
 
-def open_project(settings: Settings | None = None) -> Project:
-    """Build the project of this clone, where the settings say (None: where the environment says)."""
+def make_project(settings: Settings) -> Project:
+    """Build the project of this clone; `flightline.core.project.open_project` calls it."""
     return Project(
-        settings=settings or Settings(),
+        settings=settings,
         problem=PROBLEM,
         requests=RequestCode(request_features.request_keys, request_features.request_features, (request_features,)),
         schemas=Schemas(

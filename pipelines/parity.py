@@ -28,7 +28,6 @@ from flightline.monitoring.parity import (
     inputs_of,
     rebuild_view,
 )
-from flightline.problem.request_features import request_features, request_keys
 from pipelines.commands.champion import load_version
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
@@ -88,7 +87,7 @@ def read_log(settings: Settings, since: datetime | None = None) -> tuple[pd.Data
 
 def requests_of(project: Project, logged: pd.DataFrame) -> pd.DataFrame:
     """Give the requests of logged predictions in the types of the project's own examples."""
-    names = [*project.problem.entity_keys, *project.problem.request_columns]
+    names = list(project.request_fields)
     known = pd.read_parquet(project.settings.features_dir / "current" / "examples" / "examples.parquet", columns=names)
     given = pd.DataFrame(logged["keys"].tolist(), columns=names, dtype=object)
     moments = [name for name in names if isinstance(known[name].dtype, pd.DatetimeTZDtype)]
@@ -105,10 +104,10 @@ def check_parity(project: Project, since: datetime | None = None) -> ParityRepor
     for first in range(0, len(logged), ROWS_AT_ONCE):
         part = logged.iloc[first : first + ROWS_AT_ONCE].reset_index(drop=True)
         requests = requests_of(project, part)
-        rebuilt = _rebuild(part, requests, views, tables)
+        rebuilt = _rebuild(project, part, requests, views, tables)
         for rows, model in by_model(part, load):
             ours = [_rows_of(one, rows) for one in rebuilt]
-            inputs = inputs_of(ours, request_features(requests.loc[rows]), list(model.kinds))
+            inputs = inputs_of(ours, project.requests.features(requests.loc[rows]), list(model.kinds))
             chosen = part.loc[rows].reset_index(drop=True)
             mismatches += compare_inputs(chosen, ours, inputs) + compare_states(chosen, ours)
             mismatches += compare_predictions(chosen, answers_of(project.problem, model, inputs))
@@ -123,9 +122,13 @@ def _read_table(settings: Settings, view: StoredView) -> pd.DataFrame:
 
 
 def _rebuild(
-    logged: pd.DataFrame, requests: pd.DataFrame, views: list[StoredView], tables: dict[str, pd.DataFrame]
+    project: Project,
+    logged: pd.DataFrame,
+    requests: pd.DataFrame,
+    views: list[StoredView],
+    tables: dict[str, pd.DataFrame],
 ) -> list[RebuiltView]:
-    asked = requests.assign(**request_keys(requests), clock=logged["clock"])
+    asked = requests.assign(**project.requests.keys(requests), clock=logged["clock"])
     rebuilt = []
     for view in views:
         watermarks = pd.Series([row.get(view.name) for row in logged["watermarks"]], dtype="datetime64[us, UTC]")

@@ -22,7 +22,6 @@ from pipelines.common.artifacts import EvaluationFile, FeatureTables, FittedFile
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import is_remote_error
-from pipelines.common.task_cache import in_words, reuse_or_run
 from pipelines.common.training_options import add_options, parameters_of
 from pipelines.steps import compare as comparison
 from pipelines.steps import features, models
@@ -53,46 +52,28 @@ def pull(project: Project) -> DataVersion:
 
 def prepare_features(project: Project, data: DataVersion, clock: datetime) -> FeatureTables:
     """Validate the raw tables and build, check and register the features, reusing what is unchanged."""
+    settings, raw = project.settings, project.raw_tables
     with stage("validate") as progress:
-        key = features.validation_key(data.md5)
-        rows, reused = reuse_or_run(features.validate, key, output=project.settings.data_dir, settings=project.settings)
-        progress.say(f"{sum(rows.values()):,} rows keep the contract" + in_words(reused))
+        rows = features.validate(settings, raw, data)
+        progress.say(f"{sum(rows.values()):,} rows keep the contract")
     with stage("features") as progress:
-        key = features.features_key(data.md5, clock, project.problem)
-        tables, reused = reuse_or_run(
-            features.build_features,
-            key,
-            output=project.settings.features_dir / key[:16] / "examples",
-            settings=project.settings,
-            problem=project.problem,
-            clock=clock,
-            progress=progress,
-        )
-        progress.say(
-            f"{len(tables.rows)} tables, {sum(tables.rows.values()):,} rows as of {clock:%Y-%m-%d %H:%M} UTC"
-            + in_words(reused)
-        )
+        tables = features.build_features(settings, project.problem, raw, project.features, data, clock, progress)
+        total = sum(tables.rows.values())
+        progress.say(f"{len(tables.rows)} tables, {total:,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
     with stage("apply") as progress:
-        progress.say(f"{len(features.apply_features(project.settings, tables))} feature views registered")
+        progress.say(f"{len(features.apply_features(settings, tables))} feature views registered")
     return tables
 
 
 def prepare_training_set(project: Project, tables: FeatureTables) -> TrainingSet:
     """Join labelled examples with their features as of each prediction time."""
     with stage("training set") as progress:
-        key = features.training_set_key(project, tables)
-        training_set, reused = reuse_or_run(
-            features.join_training_set,
-            key,
-            output=project.settings.state_dir / "training_sets" / key[:16],
-            settings=project.settings,
-            problem=project.problem,
-            tables=tables,
+        training_set = features.join_training_set(
+            project.settings, project.problem, project.requests, tables, features.declared(project)
         )
         left_out = ", ".join(f"{count:,} {outcome}" for outcome, count in training_set.unlabelled.items())
         progress.say(
             f"{training_set.rows:,} rows x {training_set.features} features; without a label: {left_out or 'none'}"
-            + in_words(reused)
         )
     return training_set
 

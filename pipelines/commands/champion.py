@@ -50,9 +50,10 @@ def fetch_version(project: Project, found: registry.ModelVersion, folder: Path) 
 
 def load_version(project: Project, version: str) -> ServedModel:
     """Load any version, verified: the service's own copy if it keeps one, else from the registry."""
-    if (project.settings.serving_models_dir / version).is_dir():
-        return load_served_version(project.settings.serving_models_dir, version, read_trusted_keys(project.settings))
-    return load_signed(project.settings, registry.get_version(project.settings, project.problem.model_name, version))
+    folder = project.settings.serving_models_dir
+    if (folder / version).is_dir():
+        return load_served_version(folder, version, read_trusted_keys(project.settings), project.problem)
+    return load_signed(project, registry.get_version(project.settings, project.problem.model_name, version))
 
 
 def status(project: Project) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def measure_freshness(project: Project) -> FreshnessCost:
     logged, _ = read_log(project.settings)
     load = model_loader(project)
     examples = requests_of(project, logged).assign(example_id=logged["prediction_id"], event_timestamp=logged["clock"])
-    fresh = features_as_of(project, examples)
+    fresh = features_as_of(project.settings, project.problem, project.requests, examples)
     answers, is_changed = np.zeros(len(logged)), np.zeros(len(logged), dtype=bool)
     for rows, model in by_model(logged, load):
         inputs = {name: fresh[name].to_numpy()[rows] for name in model.kinds}

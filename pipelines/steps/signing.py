@@ -84,7 +84,7 @@ def sign_version(project: Project, found: registry.ModelVersion) -> None:
 def signer_of_registration(project: Project) -> "partial[None]":
     """Give what completes a registration with its signature, after making sure that there is a key."""
     open_signer(project.settings)
-    return partial(sign_version, project.settings, project.problem)
+    return partial(sign_version, project)
 
 
 def sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 from flightline.core.lineage import digest_of
 
 ALL = "*"  # in place of a name: everything that a module defines
-# Where the project runs, and what a person sees meanwhile, decide no result.
-DECIDES_NOTHING = frozenset({"flightline.core.settings", "pipelines.common.progress"})
+# Where the project runs, what a person sees meanwhile, and how results are kept decide no result.
+DECIDES_NOTHING = frozenset({"flightline.core.settings", "pipelines.common.cached_step", "pipelines.common.progress"})
 _ROOTS = tuple(Path(str(find_spec(name).submodule_search_locations[0])).parent for name in ("flightline", "pipelines"))  # type: ignore[union-attr,index]
 
 

@@ -7,6 +7,7 @@ function in the same file that is not reached. Other packages are not looked int
 
 import ast
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.util import find_spec
@@ -72,16 +73,27 @@ def _imported(statement: ast.Import | ast.ImportFrom) -> dict[str, tuple[str, st
 
 
 @cache
+def _is_ours(package: str) -> bool:
+    """Say whether a top-level package lies in this project; to ask for a part of any other would import it."""
+    spec = find_spec(package) if package not in sys.stdlib_module_names else None
+    places = [*(spec.submodule_search_locations or []), spec.origin] if spec else []
+    return any(
+        "site-packages" not in Path(place).parts and any(Path(place).is_relative_to(root) for root in _ROOTS)
+        for place in places
+        if place
+    )
+
+
+@cache
 def _module(name: str) -> _Module | None:
     """Read a module of this project; None for any other."""
+    if not name or not _is_ours(name.split(".")[0]):
+        return None
     try:
         spec = find_spec(name)
-    except (ImportError, ValueError):
+    except ImportError:  # a name in a module, not a module
         return None
-    file = Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-    if file is None or "site-packages" in file.parts or not any(file.is_relative_to(root) for root in _ROOTS):
-        return None
-    return _Module(name, file)
+    return _Module(name, Path(spec.origin)) if spec and spec.origin else None
 
 
 def _reached(module: _Module, statement: ast.stmt) -> Iterable[tuple[str, str]]:

@@ -28,10 +28,13 @@ from pipelines.common.source_closure import source_digest
 
 
 def declared(project: Project) -> dict[str, object]:
-    """Give what the feature service means, and the kind of store it is read from, in plain values."""
-    settings = project.settings
-    store = (settings.feature_repo / feast_store.STORE_FILES[settings.profile]).read_text(encoding="utf-8")
-    return {"service": feast_store.describe_service(settings, project.problem.feature_service), "store": store}
+    """Give what the feature service means and the store it is joined by, in plain values."""
+    return {
+        "service": feast_store.describe_service(project.settings, project.problem.feature_service),
+        "store": feast_store.store_file(project.settings).read_text(encoding="utf-8"),
+        # Named in that file and imported by Feast, so no import of ours leads to it.
+        "join": source_digest(feast_store.offline_store_module(project.settings)),
+    }
 
 
 def feature_definitions_digest(project: Project) -> str:

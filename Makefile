@@ -77,8 +77,8 @@ clean:  ## Remove what was made: environment, state, data/ and caches (the DVC r
 data: $(READY)  ## Bring data/ to the version data.dvc names, verified
 	@$(RUN) -m pipelines.commands.data
 
-.PHONY: push
-push: $(READY)  ## Push data/ to the remote again, which mends a damaged one
+.PHONY: data-push
+data-push: $(READY)  ## Push data/ to the remote again, which mends a damaged one
 	@$(RUN) -m pipelines.commands.data --push
 
 .PHONY: ingest
@@ -136,8 +136,8 @@ serve: $(READY)  ## Serve the champion on http://127.0.0.1:8000
 predict: $(READY)  ## Send a real request to the running service and print the answer
 	@$(RUN) -m pipelines.commands.request
 
-.PHONY: migrate
-migrate: $(READY)  ## Bring the schema of the prediction log to the one of this code
+.PHONY: db-migrate
+db-migrate: $(READY)  ## Bring the schema of the prediction log to the one of this code
 	@$(RUN) -m pipelines.commands.prediction_log migrate
 
 .PHONY: retention
@@ -218,15 +218,15 @@ test: $(READY) .tools/sbom/.installed  ## Run every test (doctests too) but thos
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not docker and not stack"
 
-.PHONY: packages
-packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing
+.PHONY: system-packages
+system-packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing
 	@.ci/packages
 
-.PHONY: check-rules
-check-rules: $(READY)  ## Check and test the alert rules, and parse every query of the dashboards, with promtool
+.PHONY: check-alerts
+check-alerts: $(READY)  ## Check and test the alert rules, and parse every query of the dashboards, with promtool
 	@if command -v promtool > /dev/null; then $(RUN) -m tools.ci.check_alerts; \
-	elif [ "$${CI:-}" = true ]; then echo "check-rules: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
-	else echo "check-rules: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
+	elif [ "$${CI:-}" = true ]; then echo "check-alerts: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
+	else echo "check-alerts: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
 
 .PHONY: secrets-scan
 secrets-scan: $(READY) .tools/scans/.installed  ## Look for secrets in the project's files and in its whole history

@@ -1,6 +1,57 @@
-# Part of the Makefile: what it costs, measured.
+# Part of the Makefile: what proves the template itself. `make start` leaves it behind.
+TIMES ?= 20
+# The packages that hold the examples' data.
+LOCKS += template/locks/examples.txt
+$(INSTALLED): template/locks/examples.txt
 
-##@ Benchmarks (docs/benchmarks.md)
+.tools/%/.installed: template/locks/%.txt | $(UV)
+	$(INSTALL_TOOL)
+
+.PHONY: lock-template
+lock: lock-template
+lock-template: | $(UV)  ## Renew the locks of the template alone
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 template/locks/act.in -o template/locks/act.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-deps template/locks/examples.in -o template/locks/examples.txt
+
+##@ Start your own (docs/your-own-data.md)
+.PHONY: example
+example: $(READY)  ## Lay a problem of template/examples over a copy of the project: make example NAME=pageviews TO=../mine
+	@$(RUN) -m template.example --name "$(NAME)" --to "$(TO)"
+
+.PHONY: start
+start: $(READY)  ## Make this clean git tree a project of your own, under your name and without template/: make start NAME=churn
+	@$(RUN) -m template.start --name "$(NAME)"
+
+##@ Proof of the template
+.PHONY: test-template
+test-template: $(READY)  ## Start a project and lay the examples over copies, and run the tests of what comes out
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile $(wildcard template/tests/test_*.py)
+
+.PHONY: test-workflows
+test-workflows: $(READY) .tools/workflows/.installed .tools/scans/.installed .tools/act/.installed  ## Run every workflow with act, and both scans on what they must catch
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 template/tests/workflows
+
+.PHONY: test-infra
+test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it
+	@export OMP_NUM_THREADS=1; $(RUN) -m pytest template/tests/infra/test_guards.py > .state/guards.log 2>&1 & guards=$$!; failed=0; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 5 --ignore template/tests/infra/test_guards.py template/tests/infra || failed=1; \
+	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
+
+.PHONY: test-deploy
+test-deploy: $(READY) base-image .tools/moto/.installed .tools/act/.installed  ## Deploy, bootstrap, break, roll back and destroy on an emulated AWS; needs Docker
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest template/tests/deploy -rs --durations 5
+
+.PHONY: test-containers
+test-containers: $(READY) base-image .tools/moto/.installed  ## Run the stack's containers, and a push, with stand-ins for the images of others; needs Docker
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest template/tests/images -rs
+
+# Where no image registry is reached, it is made, under the official tag, before a build asks for it.
+.PHONY: base-image
+base-image: $(READY)  ## Have the base of the images: there, pulled, or made of Debian's packages
+	@$(if $(BASE),true,$(RUN) -m template.base_image)
+image image-push image-smoke stack-up: base-image
+
+##@ Benchmarks (template/docs/benchmarks.md)
 .PHONY: bench-join
 bench-join: $(READY)  ## Compare the point-in-time join with a plain ASOF JOIN in the same run
 	@$(RUN) template/benchmarks/bench_join.py

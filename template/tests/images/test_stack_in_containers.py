@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from flightline.problem.config import PROBLEM
-from tests.images.stack_containers import STARTED, ComposedStack, composed
+from template.tests.images.stack_containers import STARTED, ComposedStack, composed
 from tests.stack.servers import at_prefect, finish_run, run_of, wait_until
 from tests.support.small_service import INSTANCE, PREDICT, STATUS
 

@@ -243,4 +243,4 @@ prove: $(READY)  ## Plant faults and demand that their safeguards stop them
 	@$(RUN) -m tests.proof
 
 include infra/infra.mk .github/workflows.mk
--include template/template.mk
+-include template/template.mk # template only

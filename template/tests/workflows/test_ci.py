@@ -1,4 +1,4 @@
-"""`ci` and `template`: every check of .ci/run, each job stopping at its first failure, and one job that speaks for all."""
+"""`ci` and `template`: all that .ci/run runs, each job stopping at its first failure, one job that speaks for all."""
 
 import re
 

@@ -24,7 +24,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 http.server.ThreadingHTTPServer(("0.0.0.0", 8000), Handler).serve_forever()
 """
-SLOWLY = r"s/        check_still_to_come(instances, clock)/        __import__('time').sleep(1.5)\n&/"
+SLOWLY = r"s/^        check_still_to_come(/        __import__('time').sleep(1.5)\n&/"
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,6 @@ $(INSTALLED): template/locks/examples.txt
 .tools/%/.installed: template/locks/%.txt | $(UV)
 	$(INSTALL_TOOL)
 
-.PHONY: lock-template
-lock: lock-template
-lock-template: | $(UV)  ## Renew the locks of the template alone
-	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 template/locks/act.in -o template/locks/act.txt
-	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-deps template/locks/examples.in -o template/locks/examples.txt
-
 ##@ Start your own (docs/your-own-data.md)
 .PHONY: example
 example: $(READY)  ## Lay a problem of template/examples over a copy of the project: make example NAME=pageviews TO=../mine
@@ -44,6 +38,17 @@ test-deploy: $(READY) base-image .tools/moto/.installed .tools/act/.installed  #
 .PHONY: test-containers
 test-containers: $(READY) base-image .tools/moto/.installed  ## Run the stack's containers, and a push, with stand-ins for the images of others; needs Docker
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest template/tests/images -rs
+
+.PHONY: lock-template
+lock: lock-template
+lock-template: | $(UV)  ## Renew the locks of the template alone
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 template/locks/act.in -o template/locks/act.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-deps template/locks/examples.in -o template/locks/examples.txt
+
+.PHONY: lint-template
+lint: lint-template
+lint-template: $(READY)  ## Check the types of the template's own commands; a part of lint
+	@$(VENV)/bin/mypy --no-error-summary --cache-dir .state/mypy-template $(wildcard template/*.py)
 
 # Where no image registry is reached, it is made, under the official tag, before a build asks for it.
 .PHONY: base-image

@@ -18,8 +18,12 @@ start: $(READY)  ## Make this clean git tree a project of your own, under your n
 
 ##@ Proof of the template
 .PHONY: test-template
-test-template: $(READY)  ## Start a project and lay the examples over copies, and run the tests of what comes out
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile $(wildcard template/tests/test_*.py)
+test-template: $(READY)  ## Start a project, lay an example over a copy, and see that both work
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py))
+
+.PHONY: test-example
+test-example: $(READY) .tools/sbom/.installed  ## Lay each example over a copy and run all of its tests there
+	@$(RUN) -m pytest template/tests/test_example_suite.py
 
 .PHONY: test-workflows
 test-workflows: $(READY) .tools/workflows/.installed .tools/scans/.installed .tools/act/.installed  ## Run every workflow with act, and both scans on what they must catch

@@ -236,5 +236,6 @@ def _method(problem: Problem, judged: Judged, inputs: Inputs) -> str:
     return (
         f"<p>The reference is what this version reached on {reference.rows.rows:,} held-out rows of {reference.span}. "
         f"Bounds come from a bootstrap of whole days, each at {rule.confidence:.0%}. Retrain: the latest window and "
-        f"{rule.breaches} of the last {rule.windows} are in breach of a criterion that decides.{reports}</p>"
+        f"{rule.breaches} of the last {rule.windows} are in breach of a criterion that decides. "
+        f"<code>make bench-monitor</code> measures how often that errs, and what goes unseen how long.{reports}</p>"
     )

@@ -8,6 +8,7 @@ import pytest
 from flightline.adapters.model_store.served_model import load_served_model
 from flightline.adapters.model_store.signing_keys import open_signer, public_text
 from flightline.core.errors import SignatureError
+from flightline.core.project import open_project
 from flightline.core.settings import Settings, SigningSettings
 from template.tests.infra.cloud import Cloud, emulated
 from tests.support.small_service import put_model
@@ -36,14 +37,13 @@ def test_a_key_that_never_leaves_kms_signs(client, tmp_path: Path) -> None:
     settings = Settings(root=tmp_path, profile="aws", signing=believing)
     put_model(settings, "3")
     assert list(tmp_path.rglob("*.pem")) == []
-    assert load_served_model(settings.serving_models_dir, settings) is not None
+    assert load_served_model(settings.serving_models_dir, open_project(settings)) is not None
     other = public_text(
         open_signer(Settings(root=tmp_path, signing=SigningSettings(key=f"awskms:///{made_key(client)}")))
     )
     with pytest.raises(SignatureError, match="not signed by a trusted key"):
-        load_served_model(
-            settings.serving_models_dir, Settings(root=tmp_path, signing=SigningSettings(public_key=other))
-        )
+        doubting = Settings(root=tmp_path, signing=SigningSettings(public_key=other))
+        load_served_model(settings.serving_models_dir, open_project(doubting))
 
 
 @pytest.mark.parametrize("named", ["absent", "another curve"])

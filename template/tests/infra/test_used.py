@@ -20,8 +20,8 @@ import yaml
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.core.project import open_project
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
 from pipelines.commands.databases import set_up
 from serving.middleware.api_keys import digest_of
 from template.tests.infra.cloud import REGION, Cloud, demand, free_port, running
@@ -118,7 +118,7 @@ def test_data_is_pushed_to_the_bucket_and_pulled_from_it(place, cloud, tmp_path)
     version = dvc_data.add_version(place, staged)
     shutil.rmtree(place.data_dir)
     shutil.rmtree(place.root / ".dvc" / "cache")
-    assert dvc_data.pull(place) == version
+    assert dvc_data.pull(open_project(place)) == version
     assert (place.data_dir / "months" / "2013-01.csv").read_text() == "a,b\n1,2\n"
     held = cloud.client("s3").list_objects_v2(Bucket="flightline-staging-dvc-123456789012")["Contents"]
     assert len(held) == 3
@@ -177,7 +177,7 @@ def test_features_are_applied_to_s3_and_materialised_into_redis(place, redis, cl
     assert feast_store.apply(place) == ["recent", "weather"]
     feast_store.materialise(place, NOON)
     assert cloud.client("s3").head_object(Bucket="flightline-staging-feast-123456789012", Key="registry.pb")
-    online = OnlineFeatures.open(place, PROBLEM.feature_service)
+    online = OnlineFeatures.open(place, open_project(place).problem.feature_service)
     try:
         (row,) = online.read([{"carrier": "B6", "origin": "JFK"}], NOON)
         assert row.values == {"delay": 60.0, "gust": 9.0}
@@ -239,7 +239,7 @@ def round_trip(settings: Settings) -> None:
     from flightline.adapters.mlflow import registry
     from flightline.adapters.model_store.signing_keys import make_key
     from flightline.core.settings import SigningSettings
-    from pipelines.commands.champion import fetch_champion
+    from pipelines.steps.champion import fetch_champion
     from tests.support.small_service import KINDS, fitted
 
     if not settings.signing.key:  # where Terraform names no key of KMS, the test brings a file
@@ -250,7 +250,8 @@ def round_trip(settings: Settings) -> None:
         settings = settings.model_copy(update={"signing": signing})
     version = small_registry.register(settings, fitted(KINDS))
     small_registry.crown(settings, version)
-    found = registry.version_of(settings, PROBLEM.model_name, registry.CHAMPION)
+    project = open_project(settings)
+    found = registry.version_of(settings, project.problem.model_name, registry.CHAMPION)
     assert str(found.version) == version
-    fetch_champion(settings, PROBLEM)
+    fetch_champion(project)
     assert list(settings.serving_models_dir.rglob("model.skops"))

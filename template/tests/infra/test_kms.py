@@ -41,8 +41,8 @@ def test_a_key_that_never_leaves_kms_signs(client, tmp_path: Path) -> None:
     other = public_text(
         open_signer(Settings(root=tmp_path, signing=SigningSettings(key=f"awskms:///{made_key(client)}")))
     )
+    doubting = Settings(root=tmp_path, signing=SigningSettings(public_key=other))
     with pytest.raises(SignatureError, match="not signed by a trusted key"):
-        doubting = Settings(root=tmp_path, signing=SigningSettings(public_key=other))
         load_served_model(settings.serving_models_dir, open_project(doubting))
 
 

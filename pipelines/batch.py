@@ -20,9 +20,9 @@ from flightline.core.errors import ModelFileError, RequestError
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
-from pipelines.commands.champion import fetch_champion
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import Stage, stage
+from pipelines.steps.champion import fetch_champion
 from pipelines.steps.features import features_as_of
 
 ROWS_AT_ONCE = 50_000
@@ -118,7 +118,7 @@ def score(project: Project, model: ServedModel, examples: pd.DataFrame, said: St
     answers: list[float] = []
     for first in range(0, len(examples), ROWS_AT_ONCE):
         part = examples.iloc[first : first + ROWS_AT_ONCE]
-        features = features_as_of(project, part)[list(model.kinds)]
+        features = features_as_of(project.settings, project.problem, project.requests, part)[list(model.kinds)]
         rows = features.astype(object).where(features.notna(), None).to_dict("records")
         answers += predict_rows(project.problem.task, model.pipeline, model.quick, model.kinds, rows).tolist()
         said.note(f"{len(answers):,} of {len(examples):,} rows")

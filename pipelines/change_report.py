@@ -26,10 +26,10 @@ from flightline.core.settings import Settings
 from flightline.promotion.change_report import Compared, Side, compare
 from flightline.promotion.change_report_page import write_page
 from flightline.training.zoo import ZOO
+from pipelines.change_report_side import ROWS_FILE, TOLD_FILE
 from pipelines.common.command_line import run_command
-from pipelines.steps.report_side import ROWS_FILE, TOLD_FILE
 
-SIDE = Path(__file__).parent / "steps" / "report_side.py"
+SIDE = Path(__file__).parent / "change_report_side.py"
 FOLDER, BASE_TREE = "train_report", "train_report_base"
 REPORT_FILE, PICTURE_FILE = "report.md", "report.png"
 WHERE_IT_RUNS = "import flightline, pipelines; print(flightline.__file__, pipelines.__file__)"

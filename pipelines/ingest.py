@@ -16,9 +16,9 @@ from flightline.adapters import raw_files
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.raw_files import FileChanges
+from flightline.core.project import RawTables, open_project
 from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
-from flightline.problem.raw_tables import CONTRACTS
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import is_remote_error
@@ -58,10 +58,10 @@ def stage_files(settings: Settings, folder: Path, staged: Path) -> FileChanges:
 
 
 @task(cache_policy=NO_CACHE)
-def validate(staged: Path) -> dict[str, int]:
+def validate(staged: Path, raw: RawTables) -> dict[str, int]:
     """Check the whole staged data set against the contract."""
     with stage("validate") as progress:
-        rows = check_dataset(raw_files.read_raw_files(staged), CONTRACTS)
+        rows = check_dataset(raw_files.read_raw_files(staged), raw.contracts)
         counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
         progress.say(f"{sum(rows.values()):,} rows keep the contract: {counts}")
     return rows
@@ -90,7 +90,8 @@ def ingest(folder: Path) -> IngestResult:
     DataVersionError
         If data/ is not at data.dvc, or the remote cannot be filled; nothing is changed.
     """
-    settings = Settings()
+    project = open_project()
+    settings = project.settings
     before = verify(settings)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ingest-", dir=settings.state_dir) as scratch:
@@ -98,7 +99,7 @@ def ingest(folder: Path) -> IngestResult:
         changes = stage_files(settings, Path(folder).resolve(), staged)
         if not (changes.new or changes.corrected):
             return IngestResult(before, before, changes)
-        validate(staged)
+        validate(staged, project.raw_tables)
         return IngestResult(before, add_version(settings, staged), changes)
 
 

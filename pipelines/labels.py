@@ -13,15 +13,14 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.label_table import read_labels, record_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
-from flightline.core.project import Project, open_project
+from flightline.core.problem_spec import Problem
+from flightline.core.project import FeatureCode, Project, RawTables, open_project
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import LabelCounts, count_labels, known_labels
-from flightline.problem.features import examples
-from flightline.problem.raw_tables import CONTRACTS
-from pipelines.common.command_line import run_command
+from pipelines.common.cached_step import cached_step
+from pipelines.common.command_line import by_hand, run_command
 from pipelines.common.progress import stage
-from pipelines.common.retries import is_log_error
-from pipelines.common.task_cache import by_key, in_words, reuse_or_run
+from pipelines.common.retries import SCHEDULED, is_log_error
 from pipelines.steps import features
 from pipelines.steps.features import write_folder
 from pipelines.training import pull
@@ -29,33 +28,38 @@ from pipelines.training import pull
 WITHOUT_KEYS = instance_key({})  # of ready features that were sent in: they do not say what they are about
 
 
-@task(cache_key_fn=by_key, persist_result=True)
-def build_examples(key: str, settings: Settings, clock: datetime) -> Path:
+@cached_step
+def build_examples(
+    key: str,
+    settings: Settings,
+    problem: Problem,
+    raw: RawTables,
+    code: FeatureCode,
+    data: DataVersion,
+    clock: datetime,
+) -> Path:
     """Build the examples alone, with outcomes as they were known by the clock."""
     with engine.connect(settings.threads) as connection:
-        groups = engine.build_groups(connection, engine.load_raw(connection, settings.data_dir, CONTRACTS), clock)
-        known = engine.to_frame(examples(groups))
-    folder = examples_folder(settings, key)
+        groups = engine.build_groups(
+            connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock
+        )
+        known = engine.to_frame(code.examples(groups, problem))
+    folder = settings.state_dir / "labels" / key[:16]
     write_folder(folder, {"examples.parquet": known})
     return folder / "examples.parquet"
 
 
-def examples_folder(settings: Settings, key: str) -> Path:
-    """Say where examples that were built without features lie."""
-    return settings.state_dir / "labels" / key[:16]
-
-
 def find_examples(project: Project, data: DataVersion, clock: datetime) -> Path:
     """Give the examples as of the clock: those of the feature tables if they are of this clock, else new ones."""
+    made_of = (project.settings, project.problem, project.raw_tables, project.features, data, clock)
     with stage("examples") as progress:
-        key = features.features_key(data.md5, clock, project.problem)
-        of_features = project.settings.features_dir / key[:16] / "examples" / "examples.parquet"
+        key = features.build_features.key(*made_of, progress)
+        of_features = features.features_folder(project.settings, key) / "examples" / "examples.parquet"
         if of_features.is_file():
             progress.say(f"those of the feature tables, as of {clock:%Y-%m-%d %H:%M} UTC")
             return of_features
-        output = examples_folder(project.settings, key)
-        file, reused = reuse_or_run(build_examples, key, output=output, settings=project.settings, clock=clock)
-        progress.say(f"as of {clock:%Y-%m-%d %H:%M} UTC" + in_words(reused))
+        file = build_examples(*made_of)
+        progress.say(f"as of {clock:%Y-%m-%d %H:%M} UTC")
     return file
 
 
@@ -86,7 +90,7 @@ def _logged(settings: Settings) -> pd.DataFrame:
 def run_labels(project: Project) -> LabelCounts:
     """Tell the story of a run of labels; call it inside a flow."""
     clock = read_clock(project.settings)
-    data = pull(project.settings)
+    data = pull(project)
     file = find_examples(project, data, clock)
     with stage("labels") as progress:
         counts = join_labels(project, file, clock, data.md5)
@@ -105,7 +109,7 @@ def in_figures(counts: LabelCounts) -> str:
     )
 
 
-@flow(name="labels", validate_parameters=False)
+@flow(name="labels", validate_parameters=False, **SCHEDULED)
 def labels() -> LabelCounts:
     """Join outcomes that are known by the event clock to logged predictions."""
     return run_labels(open_project())
@@ -113,7 +117,7 @@ def labels() -> LabelCounts:
 
 def main() -> int:
     """Run the flow."""
-    return run_command(labels)
+    return run_command(by_hand(labels))
 
 
 if __name__ == "__main__":

@@ -10,15 +10,14 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.event_clock import read_clock
-from flightline.adapters.provenance import source_text
-from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Interval
 from flightline.core.project import Project, open_project
 from flightline.monitoring.daily_stats import Limits
 from flightline.monitoring.decision import MonitoringDecision, decide_monitoring, windows_until
-from pipelines.common.command_line import run_command
+from pipelines.common.command_line import by_hand, run_command
+from pipelines.common.events import announce_decision
 from pipelines.common.progress import stage
-from pipelines.common.task_cache import in_words, reuse_or_run
+from pipelines.common.retries import SCHEDULED
 from pipelines.monitoring_steps.data_quality import examine_faults, learn_fault_limits
 from pipelines.monitoring_steps.inputs import Inputs, examine_inputs, learn_drift_thresholds
 from pipelines.monitoring_steps.report import as_markdown, write_report
@@ -26,15 +25,11 @@ from pipelines.monitoring_steps.windows import (
     ChampionRows,
     Judged,
     ServedRows,
-    champion_key,
     collect_served_rows,
+    find_champion,
     judge_windows,
     predict_champion_rows,
-    references_dir,
 )
-
-FAULT_CODE = ("monitoring/daily_stats.py", "monitoring/drift.py")
-DRIFT_CODE = ("monitoring/drift.py", "adapters/evidently_reports.py")
 
 
 @dataclass(frozen=True)
@@ -61,28 +56,16 @@ class Usual:
 
 def prepare_champion(project: Project) -> tuple[ChampionRows, Usual]:
     """Give the champion's own rows and what is usual, reusing what is unchanged."""
-    rule = project.problem.monitoring
+    settings, rule = project.settings, project.problem.monitoring
     with stage("champion") as progress:
-        key, found, folder = champion_key(project)
-        champion, reused = reuse_or_run(
-            predict_champion_rows,
-            key,
-            output=references_dir(project.settings) / key[:16],
-            settings=project.settings,
-            problem=project.problem,
-            version=str(found.version),
-            folder=folder,
-        )
-        progress.say(f"version {found.version}, its training and test rows predicted" + in_words(reused))
+        found, training_set = find_champion(project)
+        model = found.tags["model_sha256"]
+        champion = predict_champion_rows(settings, project.problem, str(found.version), model, training_set)
+        progress.say(f"version {found.version}, its training and test rows predicted")
     with stage("thresholds") as progress:
-        key = digest_of(champion.key, rule.drift_rows, rule.drift_slack, rule.min_labels, source_text(DRIFT_CODE))
-        output = references_dir(project.settings) / key[:16]
-        given = {"settings": project.settings, "champion": champion, "rule": rule}
-        thresholds, reused = reuse_or_run(learn_drift_thresholds, key, output=output, **given)
-        numbers = rule.fault_rows, rule.min_fault_rows, rule.share_slack, rule.change_slack, rule.min_labels
-        key = digest_of(champion.key, *numbers, source_text(FAULT_CODE))
-        limits, _ = reuse_or_run(learn_fault_limits, key, output=references_dir(project.settings) / key[:16], **given)
-        progress.say(f"{len(thresholds)} columns, each month against the rest, and each day" + in_words(reused))
+        limits = learn_fault_limits(settings, champion, rule)
+        thresholds = learn_drift_thresholds(settings, champion, rule)
+        progress.say(f"{len(thresholds)} columns, each month against the rest, and each day")
     return champion, Usual(thresholds, limits)
 
 
@@ -153,10 +136,14 @@ def examine(
     return inputs
 
 
-@flow(name="monitoring", validate_parameters=False)
+@flow(name="monitoring", validate_parameters=False, **SCHEDULED)
 def monitoring() -> MonitoringResult:
-    """Judge the champion's logged predictions by what became of them, up to the event clock."""
-    return run_monitoring(open_project())
+    """Judge the champion's logged predictions by what became of them; a decision to retrain starts a training."""
+    project = open_project()
+    result = run_monitoring(project)
+    print_result(result)
+    announce_decision(project.problem, result.decision)
+    return result
 
 
 def print_result(result: MonitoringResult) -> None:
@@ -169,7 +156,7 @@ def print_result(result: MonitoringResult) -> None:
 
 def main() -> int:
     """Run the flow."""
-    return run_command(lambda: print_result(monitoring()))
+    return run_command(by_hand(monitoring))
 
 
 if __name__ == "__main__":

@@ -31,11 +31,11 @@ from pipelines import labels
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.monitoring import MonitoringResult, run_monitoring
-from pipelines.monitoring_steps.windows import champion_key
+from pipelines.monitoring_steps.windows import find_champion
 from pipelines.parity import print_parity
 from pipelines.replay.root import BringModel, fetch_champion, make_root
 from pipelines.replay.service import Client, free_port, running_service
-from pipelines.replay.staleness_cost import print_freshness
+from pipelines.replay.staleness_cost import print_staleness_cost
 from pipelines.training import pull
 
 DAY_LETTERS = len("2013-12-27")
@@ -121,9 +121,8 @@ def run_simulation(
     """Tell the story of a simulation up to its last label; call it inside a flow."""
     with stage("root") as said:
         simulated = make_root(project, plan, free_port(), bring_model)
-        said.say(
-            f"{simulated.settings.root.relative_to(project.settings.root)}, materialised as of {plan.start:%Y-%m-%d %H:%M} UTC"
-        )
+        root = simulated.settings.root.relative_to(project.settings.root)
+        said.say(f"{root}, materialised as of {plan.start:%Y-%m-%d %H:%M} UTC")
     days = []
     with running_service(simulated.settings, project.problem.model_name) as client:
         for day in run_days(simulated, plan, client, data):
@@ -137,12 +136,12 @@ def simulation(plan: Plan) -> list[SimulatedDay]:
     """Live through real days with the champion, judge them, and rebuild every prediction."""
     project = open_project()
     data = pull(project)
-    champion_key(project)  # or the monitor would find out at the very end that it has no reference
+    find_champion(project)  # or the monitor would find out at the very end that it has no reference
     simulated, days = run_simulation(project, plan, data)
     print_days(days)
     monitored = run_monitoring(simulated)
     print_monitoring(monitored)
-    print_freshness(simulated)
+    print_staleness_cost(simulated)
     print_parity(simulated)
     return days
 

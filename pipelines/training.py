@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 
 from prefect import flow, task
@@ -14,34 +13,18 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import ensure_clock
 from flightline.core.lineage import Lineage
 from flightline.core.project import Project, open_project
-from flightline.promotion.evidence import Evidence
-from flightline.promotion.gate import Verdict
 from flightline.training.fit import TrainingParameters
 from flightline.training.zoo import ZOO
-from pipelines.common.artifacts import EvaluationFile, FeatureTables, FittedFile, Registered, TrainingSet
-from pipelines.common.command_line import run_command
+from pipelines.common.artifacts import FeatureTables, TrainingSet
+from pipelines.common.command_line import by_hand, run_command
+from pipelines.common.events import announce_verdict
 from pipelines.common.progress import stage
-from pipelines.common.retries import is_remote_error
-from pipelines.common.task_cache import in_words, reuse_or_run
+from pipelines.common.retries import SCHEDULED, is_remote_error
 from pipelines.common.training_options import add_options, parameters_of
 from pipelines.steps import compare as comparison
 from pipelines.steps import features, models
 from pipelines.steps.gate import gate
-from pipelines.steps.summary import print_result
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a training run came to."""
-
-    data: DataVersion
-    clock: datetime
-    training_set: TrainingSet
-    model: FittedFile
-    evaluation: EvaluationFile
-    registered: Registered
-    champion: Evidence | None
-    verdict: Verdict
+from pipelines.steps.summary import TrainingResult, print_result
 
 
 @task(cache_policy=NO_CACHE, retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=is_remote_error)
@@ -53,46 +36,28 @@ def pull(project: Project) -> DataVersion:
 
 def prepare_features(project: Project, data: DataVersion, clock: datetime) -> FeatureTables:
     """Validate the raw tables and build, check and register the features, reusing what is unchanged."""
+    settings, raw = project.settings, project.raw_tables
     with stage("validate") as progress:
-        key = features.validation_key(data.md5)
-        rows, reused = reuse_or_run(features.validate, key, output=project.settings.data_dir, settings=project.settings)
-        progress.say(f"{sum(rows.values()):,} rows keep the contract" + in_words(reused))
+        rows = features.validate(settings, raw, data)
+        progress.say(f"{sum(rows.values()):,} rows keep the contract")
     with stage("features") as progress:
-        key = features.features_key(data.md5, clock, project.problem)
-        tables, reused = reuse_or_run(
-            features.build_features,
-            key,
-            output=project.settings.features_dir / key[:16] / "examples",
-            settings=project.settings,
-            problem=project.problem,
-            clock=clock,
-            progress=progress,
-        )
-        progress.say(
-            f"{len(tables.rows)} tables, {sum(tables.rows.values()):,} rows as of {clock:%Y-%m-%d %H:%M} UTC"
-            + in_words(reused)
-        )
+        tables = features.build_features(settings, project.problem, raw, project.features, data, clock, progress)
+        total = sum(tables.rows.values())
+        progress.say(f"{len(tables.rows)} tables, {total:,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
     with stage("apply") as progress:
-        progress.say(f"{len(features.apply_features(project.settings, tables))} feature views registered")
+        progress.say(f"{len(features.apply_features(settings, tables))} feature views registered")
     return tables
 
 
 def prepare_training_set(project: Project, tables: FeatureTables) -> TrainingSet:
     """Join labelled examples with their features as of each prediction time."""
     with stage("training set") as progress:
-        key = features.training_set_key(project, tables)
-        training_set, reused = reuse_or_run(
-            features.join_training_set,
-            key,
-            output=project.settings.state_dir / "training_sets" / key[:16],
-            settings=project.settings,
-            problem=project.problem,
-            tables=tables,
+        training_set = features.join_training_set(
+            project.settings, project.problem, project.requests, tables, features.declared(project)
         )
         left_out = ", ".join(f"{count:,} {outcome}" for outcome, count in training_set.unlabelled.items())
         progress.say(
             f"{training_set.rows:,} rows x {training_set.features} features; without a label: {left_out or 'none'}"
-            + in_words(reused)
         )
     return training_set
 
@@ -135,19 +100,36 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
     return TrainingResult(data, clock, training_set, best.model, best.evaluation, registered, champion, verdict)
 
 
-@flow(name="training", validate_parameters=False)
-def training(parameters: TrainingParameters = TrainingParameters()) -> TrainingResult:  # noqa: B008  # it is frozen
-    """Train, evaluate, register and judge a model, or the best of all, on data up to the event clock."""
-    return run_training(open_project(), parameters)
+@flow(name="training", validate_parameters=False, **{**SCHEDULED, "retries": 1})
+def training(
+    model: str = TrainingParameters.model,
+    seed: int = TrainingParameters.seed,
+    parameters: TrainingParameters | None = None,
+) -> TrainingResult:
+    """Train, evaluate, register and judge a model, or the best of all, on data up to the event clock.
+
+    Parameters
+    ----------
+    model, seed
+        What a schedule or a trigger may name.
+    parameters
+        All that is to be learned, in place of the two.
+    """
+    project = open_project()
+    result = run_training(project, parameters or TrainingParameters(model=model, seed=seed))
+    print_result(result, project.problem)
+    champion = result.champion.version if result.champion else None
+    announce_verdict(project.problem, result.verdict, result.registered.version, champion)
+    return result
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
     project = open_project()
-    parser = argparse.ArgumentParser(description=training.__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser, f"{comparison.ALL}, or one of: {', '.join(ZOO[project.problem.task])}")
     options = parser.parse_args(arguments)
-    return run_command(lambda: print_result(training(parameters_of(options)), project.problem))
+    return run_command(lambda: by_hand(training)(parameters=parameters_of(options)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.optuna_study import Report, StudyResult, TrialSummary, run_study
-from flightline.adapters.provenance import source_text
 from flightline.core.errors import TrainingError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
@@ -26,7 +25,8 @@ from flightline.training.zoo import Setting, find_model
 from pipelines.common.artifacts import TrainingSet
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
-from pipelines.steps.models import TRAINING_CODE
+from pipelines.common.source_closure import source_digest
+from pipelines.steps import models
 from pipelines.training import prepare_features, prepare_training_set, pull
 
 TRIALS = 20
@@ -45,7 +45,7 @@ class TuningResult:
 def study_name(problem: Problem, model: str, training_set: TrainingSet) -> str:
     """Name a study after all that its losses depend on: with other data, another study begins."""
     told = (problem.task, problem.primary_metric, problem.windows, MAX_ITERATIONS)
-    digest = digest_of(training_set.key, told, source_text((*TRAINING_CODE, "training/search.py")))
+    digest = digest_of(training_set.key, told, source_digest(try_settings, models.fit_model.function))
     return f"{problem.model_name} {model} {digest[:12]}"
 
 
@@ -110,7 +110,7 @@ def run_tuning(project: Project, parameters: TrainingParameters, trials: int) ->
     if trials < 1:
         raise TrainingError(f"TRIALS must be 1 or more, got {trials}")
     clock = ensure_clock(project.settings, project.problem.first_clock)
-    tables = prepare_features(project, pull(project.settings), clock)
+    tables = prepare_features(project, pull(project), clock)
     training_set = prepare_training_set(project, tables)
     return search(project, parameters, training_set, trials)
 

@@ -14,22 +14,20 @@ from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.raw_files import read_raw_files
 from flightline.core.errors import DataVersionError
-from flightline.core.settings import Settings
+from flightline.core.project import Project, open_project
 from flightline.data.contract import check_dataset
-from flightline.problem.raw_tables import CONTRACTS
-from flightline.problem.source import write_seed
 from pipelines.common.command_line import run_command
 
 
-def bring_data(settings: Settings) -> DataVersion:
+def bring_data(project: Project) -> DataVersion:
     """Bring data/ to the version that data.dvc names, and say how long it took."""
     start = time.perf_counter()
-    version = dvc_data.pull(settings)
+    version = dvc_data.pull(project)
     print(f"data: {time.perf_counter() - start:.1f} s")
     return version
 
 
-def make_first_version(settings: Settings) -> DataVersion:
+def make_first_version(project: Project) -> DataVersion:
     """Write the seed, check it against the contract, and let a new data.dvc name it.
 
     Raises
@@ -39,6 +37,7 @@ def make_first_version(settings: Settings) -> DataVersion:
     ContractError
         If the seed breaks the contract.
     """
+    settings = project.settings
     for path in (settings.root / dvc_data.POINTER, settings.data_dir):
         if path.exists():
             raise DataVersionError(
@@ -48,8 +47,8 @@ def make_first_version(settings: Settings) -> DataVersion:
     with tempfile.TemporaryDirectory(dir=settings.state_dir) as folder:
         staged = Path(folder) / "data"
         staged.mkdir()
-        write_seed(staged)
-        rows = check_dataset(read_raw_files(staged), CONTRACTS)
+        project.raw_tables.write_seed(staged)
+        rows = check_dataset(read_raw_files(staged), project.raw_tables.contracts)
         print("seed: " + ", ".join(f"{table} {count:,} rows" for table, count in rows.items()))
         return dvc_data.add_version(settings, staged)
 
@@ -61,12 +60,12 @@ def main(arguments: list[str] | None = None) -> int:
     action.add_argument("--push", action="store_true", help="mend the remote from data/")
     action.add_argument("--first-version", action="store_true", help="make data.dvc and data/ from the seed")
     chosen = parser.parse_args(arguments)
-    settings = Settings()
+    project = open_project()
     if chosen.push:
-        return run_command(lambda: dvc_data.push(settings))
+        return run_command(lambda: dvc_data.push(project.settings))
     if chosen.first_version:
-        return run_command(lambda: make_first_version(settings))
-    return run_command(lambda: bring_data(settings))
+        return run_command(lambda: make_first_version(project))
+    return run_command(lambda: bring_data(project))
 
 
 if __name__ == "__main__":

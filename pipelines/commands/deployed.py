@@ -17,8 +17,8 @@ from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
-from pipelines.parity import check_parity, demand_parity
 from pipelines.steps import features
+from pipelines.steps.parity import check_parity, demand_parity
 
 
 def register_features(settings: Settings) -> None:
@@ -30,11 +30,11 @@ def register_features(settings: Settings) -> None:
 def build_tables(project: Project) -> None:
     """Make the feature tables of the data version that this image names, as of the clock, on this task's disk."""
     clock = ensure_clock(project.settings, project.problem.first_clock)
-    data = dvc_data.pull(project.settings)
+    data = dvc_data.pull(project)
     with stage("features") as said:
-        key = features.features_key(data.md5, clock, project.problem)
-        # Plain functions: as tasks they would want Prefect's server.
-        tables = features.build_features.fn(key, project.settings, project.problem, clock, said)
+        made_of = (project.settings, project.problem, project.raw_tables, project.features, data, clock, said)
+        # The plain function: as a task it would want Prefect's server.
+        tables = features.build_features.function(features.build_features.key(*made_of), *made_of)
         feast_store.activate(project.settings, tables.folder)
         said.say(f"{sum(tables.rows.values()):,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
 

@@ -14,15 +14,15 @@ from flightline.core.settings import Settings
 from flightline.monitoring.daily_stats import BASELINE_DAYS, Days, Kind, Limits, learn_limits, measure_days
 from flightline.monitoring.data_quality import DataFault, find_faults, find_late, spell_unseen
 from flightline.monitoring.drift import sample_places
+from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
-from pipelines.common.task_cache import by_key
 from pipelines.monitoring_steps.inputs import as_training, read_features, training_frame
 from pipelines.monitoring_steps.windows import ChampionRows, ServedRows, references_dir
 
 FRESH = 0.05  # the quantile that counts as a day's freshest values
 
 
-@task(cache_key_fn=by_key, persist_result=True)
+@cached_step
 def learn_fault_limits(key: str, settings: Settings, champion: ChampionRows, rule: Monitoring) -> Limits:
     """Learn from the training window how far a day may go, column by column."""
     frame, times = training_frame(champion)

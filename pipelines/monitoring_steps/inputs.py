@@ -26,8 +26,8 @@ from flightline.monitoring.drift import (
     month_thresholds,
     sample_places,
 )
+from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
-from pipelines.common.task_cache import by_key
 from pipelines.monitoring_steps.windows import ChampionRows, ServedRows, references_dir
 
 _HEAVY = (
@@ -105,7 +105,7 @@ class Inputs:
         return tuple(sorted((one for one in self.columns if one.is_drifted), key=lambda one: -one.excess))
 
 
-@task(cache_key_fn=by_key, persist_result=True)
+@cached_step
 def learn_drift_thresholds(key: str, settings: Settings, champion: ChampionRows, rule: Monitoring) -> dict[str, float]:
     """Score each month of the training window against the rest of it, and give each column its threshold."""
     frame, times = training_frame(champion)

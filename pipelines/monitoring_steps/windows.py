@@ -15,7 +15,6 @@ from flightline.adapters.model_store.model_file import load_model
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.core.errors import RegistryError
-from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Interval, Problem
 from flightline.core.project import Project
 from flightline.core.settings import Settings
@@ -24,14 +23,13 @@ from flightline.monitoring.drift import PREDICTION
 from flightline.monitoring.labels import LABELLED
 from flightline.monitoring.window_metrics import DailyRows, bin_edges, sum_by_day
 from flightline.training.splits import split
+from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
-from pipelines.common.task_cache import by_key
 from pipelines.steps.features import write_folder
 from pipelines.steps.models import predict_with
 
 LEAST_REFERENCE_DAYS = 28
 INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
-SLICE_RULE_ROWS = 300
 _LIGHT = ("prediction_id", "prediction_time", "instance_key", "keys", "clock", "prediction", "model_version", "role")
 
 
@@ -75,8 +73,8 @@ class ServedRows:
     rows: int
 
 
-def champion_key(project: Project) -> tuple[str, registry.ModelVersion, Path]:
-    """Name the champion, and the training set it was made of.
+def find_champion(project: Project) -> tuple[registry.ModelVersion, str]:
+    """Give the champion, and the key of the training set it was made of.
 
     Raises
     ------
@@ -86,21 +84,25 @@ def champion_key(project: Project) -> tuple[str, registry.ModelVersion, Path]:
     found = registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
     if found is None:
         raise RegistryError(f"{project.problem.model_name} has no champion to monitor; run `make train`")
-    key = found.tags.get("training_set", "")
-    folder = project.settings.state_dir / "training_sets" / key[:16]
-    if not key or not (folder / "features.parquet").is_file():
+    training_set = found.tags.get("training_set", "")
+    if not training_set or not (training_set_dir(project.settings, training_set) / "features.parquet").is_file():
         raise RegistryError(
             f"the training set of version {found.version} is not under .state/training_sets, and nothing can be "
             "compared without it; run `make train`, which makes it again"
         )
-    return digest_of(key, found.tags["model_sha256"], project.problem.windows, project.problem.slices), found, folder
+    return found, training_set
 
 
-@task(cache_key_fn=by_key, persist_result=True)
-def predict_champion_rows(key: str, settings: Settings, problem: Problem, version: str, folder: Path) -> ChampionRows:
+@cached_step
+def predict_champion_rows(
+    key: str, settings: Settings, problem: Problem, version: str, model_sha256: str, training_set: str
+) -> ChampionRows:
     """Let the champion predict its own training and test rows."""
-    found = registry.get_version(settings, problem.model_name, version)
-    model = load_model(registry.download_model(settings, found), found.tags["model_sha256"])
+    found, folder = (
+        registry.get_version(settings, problem.model_name, version),
+        training_set_dir(settings, training_set),
+    )
+    model = load_model(registry.download_model(settings, found), model_sha256)
     examples, features = pd.read_parquet(folder / "examples.parquet"), pd.read_parquet(folder / "features.parquet")
     masks = split(examples, problem.windows)
     rows = examples[["event_timestamp", *problem.slices]].assign(
@@ -111,6 +113,11 @@ def predict_champion_rows(key: str, settings: Settings, problem: Problem, versio
     target = references_dir(settings) / key[:16]
     write_folder(target, {"rows.parquet": rows})
     return ChampionRows(version, key, target, folder)
+
+
+def training_set_dir(settings: Settings, key: str) -> Path:
+    """Say where the training set of a key lies."""
+    return settings.state_dir / "training_sets" / key[:16]
 
 
 def references_dir(settings: Settings) -> Path:
@@ -213,7 +220,7 @@ def judge_slices(
     for name in problem.slices:
         for value in sorted(rows[name].dropna().unique(), key=str):
             here, there = rows[rows[name] == value], tested[tested[name] == value]
-            if min(len(here), len(there)) >= SLICE_RULE_ROWS:
+            if min(len(here), len(there)) >= problem.thresholds.min_slice_rows:
                 usual = make_reference(sum_rows(problem, there, edges), problem.monitoring)
                 found[f"{name}={value}"] = judge_rows(problem, here, span, usual, edges)
     return found

@@ -11,17 +11,16 @@ from flightline.adapters.event_clock import read_clock, set_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.model_store.signing_keys import KEY_FILE, PUBLIC_FILE
 from flightline.core.errors import ClockError, FeatureError, ModelFileError
-from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.settings import PredictionLogSettings, ServingSettings, Settings, SigningSettings
 from flightline.monitoring.replay_plan import Plan
-from pipelines.commands.champion import fetch_champion
+from pipelines.steps.champion import fetch_champion
 
-BringModel = Callable[[Settings, Problem], str | None]
+BringModel = Callable[[Project], str | None]
 POLL_SECONDS = 0.1
 
 
-def make_root(project: Project, plan: Plan, port: int, bring_model: BringModel = fetch_champion) -> Settings:
+def make_root(project: Project, plan: Plan, port: int, bring_model: BringModel = fetch_champion) -> Project:
     """Make the root of a simulation, in place of an earlier one of the same span.
 
     Parameters

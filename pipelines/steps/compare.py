@@ -21,7 +21,6 @@ from flightline.training.fit import TrainingParameters, check_steps
 from flightline.training.zoo import ZOO, find_model
 from pipelines.common.artifacts import EvaluationFile, FittedFile, TrainingSet
 from pipelines.common.progress import stage
-from pipelines.common.task_cache import in_words, reuse_or_run
 from pipelines.steps import models
 
 ALL = "all"
@@ -76,23 +75,17 @@ def train_each(project: Project, asked: Sequence[TrainingParameters], training_s
 
 def fit_and_evaluate(project: Project, parameters: TrainingParameters, training_set: TrainingSet) -> Trained:
     """Fit on what lies before the test window, and judge on the test window."""
+    settings, problem = project.settings, project.problem
     with stage("train") as progress:
-        key = models.model_key(training_set, parameters, project.problem)
-        arguments = {"settings": project.settings, "problem": project.problem, "training_set": training_set}
-        folder = project.settings.state_dir / "models" / key[:16]
-        fitted, reused = reuse_or_run(models.fit_model, key, output=folder, parameters=parameters, **arguments)
+        fitted = models.fit_model(settings, problem, parameters, training_set, problem.thresholds.unseen_ceiling)
         progress.say(
             f"{parameters.model} on {fitted.rows['refit']:,} rows; on the validation window: "
-            f"{_chosen(fitted) or 'nothing to choose'}, calibration {fitted.calibration}" + in_words(reused)
+            f"{_chosen(fitted) or 'nothing to choose'}, calibration {fitted.calibration}"
         )
     with stage("evaluate") as progress:
-        key = models.evaluation_key(fitted, project.problem)
-        folder = project.settings.state_dir / "evaluations" / key[:16]
-        evaluation, reused = reuse_or_run(models.evaluate_model, key, output=folder, model=fitted, **arguments)
-        progress.say(
-            f"{evaluation.rows:,} test rows, {project.problem.primary_metric} {evaluation.metrics[project.problem.primary_metric]:.4f}"
-            + in_words(reused)
-        )
+        evaluation = models.evaluate_model(settings, problem, fitted, training_set)
+        metric = problem.primary_metric
+        progress.say(f"{evaluation.rows:,} test rows, {metric} {evaluation.metrics[metric]:.4f}")
     return Trained(parameters, fitted, evaluation)
 
 

@@ -13,59 +13,34 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters import raw_files
+from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.feast import feature_store as feast_store
-from flightline.adapters.provenance import source_text
 from flightline.core.errors import FeatureError, LeakError
-from flightline.core.lineage import digest_of, features_digest
+from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
-from flightline.core.project import Project
+from flightline.core.project import FeatureCode, Project, RawTables, RequestCode
 from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
-from flightline.problem.features import FEATURE_TABLES, examples
-from flightline.problem.raw_tables import CONTRACTS
-from flightline.problem.request_features import request_features, request_keys
 from pipelines.common.artifacts import FeatureTables, TrainingSet
+from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import Stage
-from pipelines.common.task_cache import by_key
-
-CONTRACT_CODE = ("data/contract.py", "problem/raw_tables.py", "adapters/raw_files.py")
-FEATURE_CODE = (
-    "problem/raw_tables.py",
-    "problem/availability.py",
-    "problem/features.py",
-    "data/rolling.py",
-    "data/timezones.py",
-    "data/leakage.py",
-    "adapters/duckdb_engine.py",
-)
-JOIN_CODE = ("problem/request_features.py", "adapters/feast/feature_store.py", "adapters/feast/asof_store.py")
+from pipelines.common.source_closure import source_digest
 
 
-def validation_key(data_md5: str) -> str:
-    """Name what a validation depends on."""
-    return digest_of(data_md5, source_text(CONTRACT_CODE))
-
-
-def features_key(data_md5: str, clock: datetime, problem: Problem) -> str:
-    """Name what the feature tables and the examples depend on."""
-    columns = (problem.label, problem.entity_keys, problem.request_columns, problem.slices)
-    times = (problem.prediction_horizon, problem.leak_test_moments)
-    return digest_of(data_md5, clock, columns, times, source_text(FEATURE_CODE))
-
-
-def training_set_key(project: Project, tables: FeatureTables) -> str:
-    """Name what a training set depends on."""
-    store = (project.settings.feature_repo / feast_store.STORE_FILES[project.settings.profile]).read_text(
-        encoding="utf-8"
-    )
-    declared = feast_store.describe_service(project.settings, project.problem.feature_service)
-    return digest_of(tables.key, declared, store, source_text(JOIN_CODE))
+def declared(project: Project) -> dict[str, object]:
+    """Give what the feature service means and the store it is joined by, in plain values."""
+    return {
+        "service": feast_store.describe_service(project.settings, project.problem.feature_service),
+        "store": feast_store.store_file(project.settings).read_text(encoding="utf-8"),
+        # Named in that file and imported by Feast, so no import of ours leads to it.
+        "join": source_digest(feast_store.offline_store_module(project.settings)),
+    }
 
 
 def feature_definitions_digest(project: Project) -> str:
     """Hash the feature declarations and the code that computes them, for lineage."""
-    declared = feast_store.describe_service(project.settings, project.problem.feature_service)
-    return features_digest(declared, source_text((*FEATURE_CODE, "problem/request_features.py")))
+    code = source_digest(*project.features.modules, *project.requests.modules, build_features.function)
+    return digest_of(feast_store.describe_service(project.settings, project.problem.feature_service), code)
 
 
 def feature_views_digest(project: Project) -> str:
@@ -73,29 +48,46 @@ def feature_views_digest(project: Project) -> str:
     return digest_of(feast_store.describe_service(project.settings, project.problem.feature_service))
 
 
-@task(cache_key_fn=by_key, persist_result=True)
-def validate(key: str, settings: Settings) -> dict[str, int]:
+@cached_step
+def validate(key: str, settings: Settings, raw: RawTables, data: DataVersion) -> dict[str, int]:
     """Check every raw table against its contract."""
-    return check_dataset(raw_files.read_raw_files(settings.data_dir), CONTRACTS)
+    return check_dataset(raw_files.read_raw_files(settings.data_dir), raw.contracts)
 
 
-@task(cache_key_fn=by_key, persist_result=True)
-def build_features(key: str, settings: Settings, problem: Problem, clock: datetime, progress: Stage) -> FeatureTables:
+@cached_step
+def build_features(
+    key: str,
+    settings: Settings,
+    problem: Problem,
+    raw: RawTables,
+    code: FeatureCode,
+    data: DataVersion,
+    clock: datetime,
+    progress: Stage,
+) -> FeatureTables:
     """Build the feature tables as of the clock, after they have passed the leak test."""
-    folder = settings.features_dir / key[:16]
+    folder = features_folder(settings, key)
     with engine.connect(settings.threads) as connection:
-        groups = engine.build_groups(connection, engine.load_raw(connection, settings.data_dir, CONTRACTS), clock)
+        groups = engine.build_groups(
+            connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock
+        )
         progress.note("raw tables read and put in UTC")
-        check_examples(examples(groups).columns, problem)
-        check_leaks(groups, problem)
+        examples = code.examples(groups, problem)
+        check_examples(examples.columns, problem)
+        check_leaks(groups, code, problem)
         progress.note("leak test passed")
         rows = engine.write_feature_tables(
-            groups, FEATURE_TABLES, folder, lambda name, count: progress.note(f"{name} {count:,} rows")
+            groups, code.tables, folder, lambda name, count: progress.note(f"{name} {count:,} rows")
         )
-        known = engine.to_frame(examples(groups).order_by("event_timestamp", "example_id"))
+        known = engine.to_frame(examples.order_by("event_timestamp", "example_id"))
     (folder / "examples").mkdir()
     known.to_parquet(folder / "examples" / "examples.parquet")
     return FeatureTables(key, folder, rows, len(known))
+
+
+def features_folder(settings: Settings, key: str) -> Path:
+    """Say where the feature tables of a key lie."""
+    return settings.features_dir / key[:16]
 
 
 def check_examples(columns: Iterable[str], problem: Problem) -> None:
@@ -115,7 +107,7 @@ def check_examples(columns: Iterable[str], problem: Problem) -> None:
         )
 
 
-def check_leaks(groups: Mapping[str, ibis.Table], problem: Problem) -> None:
+def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Problem) -> None:
     """Run the leak test on every feature table.
 
     Raises
@@ -123,7 +115,7 @@ def check_leaks(groups: Mapping[str, ibis.Table], problem: Problem) -> None:
     LeakError
         Naming table, moment, rows and a sample.
     """
-    leaks = engine.find_leaks(groups, FEATURE_TABLES, engine.moments_inside(groups, problem.leak_test_moments))
+    leaks = engine.find_leaks(groups, code.tables, engine.moments_inside(groups, problem.leak_test_moments))
     if leaks:
         found = "\n".join(f"  {leak}" for leak in leaks)
         raise LeakError(
@@ -140,22 +132,29 @@ def apply_features(settings: Settings, tables: FeatureTables) -> list[str]:
     return feast_store.apply(settings)
 
 
-def features_as_of(project: Project, examples: pd.DataFrame) -> pd.DataFrame:
+def features_as_of(settings: Settings, problem: Problem, code: RequestCode, examples: pd.DataFrame) -> pd.DataFrame:
     """Give the model's input for each example as of its `event_timestamp`, in their order and with their index."""
     # Request features see what a request holds, and so never the label.
-    requests = examples[[*project.problem.entity_keys, *project.problem.request_columns]]
-    keyed = examples.assign(**request_keys(requests))
-    joined = feast_store.join_features(project.settings, project.problem.feature_service, keyed)
-    return joined.assign(**request_features(requests))
+    requests = examples[[*problem.entity_keys, *problem.request_columns]]
+    keyed = examples.assign(**code.keys(requests))
+    joined = feast_store.join_features(settings, problem.feature_service, keyed)
+    return joined.assign(**code.features(requests))
 
 
-@task(cache_key_fn=by_key, persist_result=True)
-def join_training_set(key: str, settings: Settings, problem: Problem, tables: FeatureTables) -> TrainingSet:
+@cached_step
+def join_training_set(
+    key: str,
+    settings: Settings,
+    problem: Problem,
+    code: RequestCode,
+    tables: FeatureTables,
+    declarations: Mapping[str, object],
+) -> TrainingSet:
     """Join every labelled example with its features as of its prediction time."""
     known = pd.read_parquet(tables.examples_file)
     labelled = known[known[problem.label].notna()].reset_index(drop=True)
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
-    features = features_as_of(project, labelled)
+    features = features_as_of(settings, problem, code, labelled)
     folder = settings.state_dir / "training_sets" / key[:16]
     write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})
     return TrainingSet(key, folder, len(labelled), features.shape[1], {str(k): int(v) for k, v in outcomes.items()})

@@ -17,7 +17,6 @@ from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
 from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
-from flightline.adapters.provenance import source_text
 from flightline.core.lineage import Lineage, canonical_json, digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
@@ -32,61 +31,31 @@ from flightline.training.row_checks import as_target, check_categories, feature_
 from flightline.training.splits import split
 from flightline.training.zoo import baseline_of
 from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
-from pipelines.common.task_cache import by_key
+from pipelines.common.cached_step import cached_step
 from pipelines.steps.reference_predictions import write_probe
 from pipelines.steps.signing import signer_of_registration
 
-TRAINING_CODE = (
-    "training/zoo.py",
-    "training/preprocessing.py",
-    "training/fit.py",
-    "training/row_checks.py",
-    "training/early_stopping.py",
-    "training/calibration.py",
-    "inference/predict.py",
-    "evaluation/metrics.py",
-    "training/splits.py",
-    "adapters/model_store/model_file.py",
-)
-EVALUATION_CODE = (
-    "evaluation/metrics.py",
-    "inference/predict.py",
-    "training/splits.py",
-    "evaluation/losses.py",
-    "promotion/evidence.py",
-    "evaluation/bootstrap.py",
-    "evaluation/explanation.py",
-    "adapters/plots/evaluation_plots.py",
-    "adapters/plots/explanation_plots.py",
-    "adapters/model_store/manifest.py",
-)
 EXPLAINED_FEATURES = 6
 JUDGEMENT_FILE, BASELINE_FILE = "judgement.json", "baseline_judgement.json"
-
-
-def model_key(training_set: TrainingSet, parameters: TrainingParameters, problem: Problem) -> str:
-    """Name what a fitted model depends on."""
-    told = (problem.task, problem.primary_metric, problem.windows, problem.thresholds.unseen_ceiling)
-    return digest_of(training_set.key, parameters, told, source_text(TRAINING_CODE))
-
-
-def evaluation_key(model: FittedFile, problem: Problem) -> str:
-    """Name what an evaluation depends on."""
-    return digest_of(model.key, problem.slices, problem.task, problem.primary_metric, source_text(EVALUATION_CODE))
 
 
 def _read(training_set: TrainingSet) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
 
 
-@task(cache_key_fn=by_key, persist_result=True)
+@cached_step
 def fit_model(
-    key: str, settings: Settings, problem: Problem, parameters: TrainingParameters, training_set: TrainingSet
+    key: str,
+    settings: Settings,
+    problem: Problem,
+    parameters: TrainingParameters,
+    training_set: TrainingSet,
+    max_unseen: float,
 ) -> FittedFile:
     """Choose settings on the validation window, refit on all before the test, write the file."""
     examples, features = _read(training_set)
     masks = split(examples, problem.windows)
-    check_categories(features[masks["refit"]], features[masks["test"]], problem.thresholds.unseen_ceiling)
+    check_categories(features[masks["refit"]], features[masks["test"]], max_unseen)
     start = time.perf_counter()
     label = examples[problem.label]
     with parallel_config(backend="threading", n_jobs=settings.threads):
@@ -158,7 +127,7 @@ def judge(problem: Problem, model: Pipeline, rows: HeldOut) -> Judged:
     return Judged(evaluation, judgement, label, prediction)
 
 
-@task(cache_key_fn=by_key, persist_result=True)
+@cached_step
 def evaluate_model(
     key: str, settings: Settings, problem: Problem, model: FittedFile, training_set: TrainingSet
 ) -> EvaluationFile:

@@ -21,6 +21,7 @@ from pathlib import Path
 from flightline.adapters.model_store.served_model import load_served_model
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import ModelFileError
+from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from tools.images.base_image import BASE, ensure_base
 from tools.images.docker import Docker, DockerError, docker_ready
@@ -133,7 +134,7 @@ def build_with_model(docker: Docker, folder: Path, settings: Settings) -> None:
             f"{folder} holds no current.json; name a folder that a watcher filled, such as .state/serving"
         )
     try:
-        load_served_model(folder, settings)
+        load_served_model(folder, open_project(settings))
         keys = [str(key.keyval["public"]) for key in read_trusted_keys(settings)]
     except ModelFileError as err:
         raise DockerError(f"the model of {folder} is not baked: {err}") from err

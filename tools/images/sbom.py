@@ -21,6 +21,7 @@ from typing import Any
 
 from flightline.adapters.model_store.served_model import load_served_model
 from flightline.core.errors import ModelFileError
+from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from tools.images.build import FLOWS, ROOT, SERVICE, Image, project_version
 from tools.images.docker import Docker, DockerError, docker_ready
@@ -161,7 +162,7 @@ def check_schema(files: Iterable[Path]) -> None:
     BomError
         Saying which is not, and why.
     """
-    command = [SBOM_ENVIRONMENT / "python", ROOT / "tools" / "check_sbom.py", *files]
+    command = [SBOM_ENVIRONMENT / "python", ROOT / "tools" / "images" / "check_sbom.py", *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BomError(done.stderr.strip()[-2000:])
@@ -169,7 +170,7 @@ def check_schema(files: Iterable[Path]) -> None:
 
 def write_model_bom(settings: Settings, folder: Path) -> Path | None:
     """Copy the bill of materials of the model that the service would load, if there is one: it is signed with it."""
-    served = load_served_model(settings.serving_models_dir, settings)
+    served = load_served_model(settings.serving_models_dir, open_project(settings))
     if served is None:
         return None
     source = settings.serving_models_dir / served.manifest.version / MODEL_BOM

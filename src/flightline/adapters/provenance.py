@@ -1,13 +1,10 @@
-"""What the running code is: git commit, lock file and source text, for lineage and cache keys."""
+"""What the running code is: git commit and lock file, for lineage."""
 
 import hashlib
 import subprocess
-from collections.abc import Iterable
-from pathlib import Path
 
 from flightline.core.settings import Settings
 
-PACKAGE = Path(__file__).parent.parent
 LOCK_FILE = "locks/all.txt"
 
 
@@ -36,8 +33,3 @@ def lock_digest(settings: Settings) -> str:
     """Hash the lock file (sha256, hex), or say "unknown" where it is not shipped."""
     file = settings.root / LOCK_FILE
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "unknown"
-
-
-def source_text(names: Iterable[str]) -> dict[str, str]:
-    """Read source files of this package, by path relative to it."""
-    return {name: (PACKAGE / name).read_text(encoding="utf-8") for name in sorted(names)}

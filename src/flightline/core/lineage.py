@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 
@@ -59,17 +58,3 @@ def digest_of(*parts: object) -> str:
     True
     """
     return hashlib.sha256("\n".join(canonical_json(part) for part in parts).encode()).hexdigest()
-
-
-def features_digest(declarations: Mapping[str, object], code: Mapping[str, str]) -> str:
-    """Hash what defines the features.
-
-    Parameters
-    ----------
-    declarations
-        The feature service in plain values; not Feast's own spec, which holds timestamps and
-        changes at every apply.
-    code
-        By file name, the source text that computes features.
-    """
-    return digest_of(declarations, code)

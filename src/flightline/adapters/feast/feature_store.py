@@ -13,7 +13,9 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -31,6 +33,17 @@ STORE_FILES = {"local": "feature_store.yaml", "stack": "feature_store.stack.yaml
 _TIMESTAMPS = ("event_timestamp", "created_timestamp")
 
 
+def store_file(settings: Settings) -> Path:
+    """Give the YAML file that says where the registry and the stores of this place are."""
+    return settings.feature_repo / STORE_FILES[settings.profile]
+
+
+def offline_store_module(settings: Settings) -> ModuleType:
+    """Give the module of the offline store that the YAML file names: its code makes the point-in-time join."""
+    named = yaml.safe_load(store_file(settings).read_text(encoding="utf-8"))["offline_store"]["type"]
+    return import_module(named.rpartition(".")[0])
+
+
 def open_store(settings: Settings) -> "FeatureStore":
     """Open the feature store of the settings' profile.
 
@@ -41,7 +54,7 @@ def open_store(settings: Settings) -> "FeatureStore":
     """
     from feast import FeatureStore
 
-    file = settings.feature_repo / STORE_FILES[settings.profile]
+    file = store_file(settings)
     _refuse_unset_variables(file)
     return FeatureStore(repo_path=str(settings.feature_repo), fs_yaml_file=file)
 

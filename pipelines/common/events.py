@@ -1,6 +1,7 @@
 """What the flows tell Prefect has happened; `deployments.py` and `alerts.py` say what follows from it.
 
-Each is an event about the model. Without a server that goes on (`make worker`) nobody hears it.
+Each is an event about the model, and sent only by the run of a deployment (`make worker`, or ECS): from what a
+person runs by hand nothing follows.
 """
 
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from enum import StrEnum
 from textwrap import shorten
 
 from prefect.events import emit_event
+from prefect.runtime import deployment
 
 from flightline.core.problem_spec import Problem
 from flightline.monitoring.decision import MonitoringDecision
@@ -51,6 +53,8 @@ def announce_verdict(problem: Problem, verdict: Verdict, version: str, champion:
 
 
 def _announce(problem: Problem, event: str, summary: str, payload: Mapping[str, str]) -> None:
+    if deployment.id is None:
+        return
     resource = {"prefect.resource.id": resource_id(problem), "prefect.resource.name": problem.model_name}
     told = {
         name: shorten(value, LONGEST, placeholder=" ...") for name, value in {"summary": summary, **payload}.items()

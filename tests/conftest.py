@@ -101,7 +101,9 @@ def toy_examples(toy_place: Project, toy_groups: dict[str, ibis.Table]) -> pd.Da
 
 
 @pytest.fixture(scope="session")
-def toy_store(toy_place: Project, toy_groups: dict[str, ibis.Table], tmp_path_factory: pytest.TempPathFactory) -> Project:
+def toy_store(
+    toy_place: Project, toy_groups: dict[str, ibis.Table], tmp_path_factory: pytest.TempPathFactory
+) -> Project:
     """The toy problem with its feature tables written and declared to a real Feast; not to be changed."""
     from flightline.adapters.feast import feature_store as feast_store
 

@@ -96,7 +96,9 @@ def winter_store(
 
 
 @pytest.fixture(scope="module")
-def groups_of(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., dict[str, ibis.Table]]]:
+def groups_of(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., dict[str, ibis.Table]]]:
     """Build groups from hand-made rows: ``groups_of(flights=[...], weather=[...])``; see `tests.problem.raw_rows`."""
     with ExitStack() as opened:
 

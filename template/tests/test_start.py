@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from template.renaming import Names, Spelling, StartError, check_name, replace, replacements
-from template.start import LEFT_BEHIND, is_left_behind, start, without_marked_lines
+from template.start import LEFT_BEHIND, is_left_behind, start, tidy, without_marked_lines
 from template.tests.copies import commit_all, linked_to_environment, run_make, run_python
 from tools.tree import copy_tree, git, project_files
 
@@ -122,7 +122,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
     linked_to_environment(root)
     (root / "src" / OWN / "__pycache__").mkdir()  # what git ignores must not keep the old package alive
     printed = run_make(root, "start", f"NAME={NEW}")
-    assert printed.startswith(f"package {OWN} is now {NEW}, in src/{NEW}\n"), printed
+    assert f"package {OWN} is now {NEW}, in src/{NEW}\n" in printed
     assert "make train" in printed
     assert git(root, "add", "--all").returncode == 0
     return root
@@ -172,6 +172,16 @@ def test_make_shows_only_what_is_left(started):
 def test_a_second_start_is_no_target_any_more(started):
     with pytest.raises(AssertionError, match="No rule to make target 'start'"):
         run_make(started, "start", "NAME=other")
+
+
+@pytest.mark.slow
+def test_the_style_holds_for_a_long_name_too(tmp_path):
+    copy_tree(PROJECT, tmp_path)
+    commit_all(tmp_path)
+    start(tmp_path, "churn-of-customers-by-month")
+    assert all("has become too long" in line for line in tidy(tmp_path))
+    run_python(tmp_path, "-m", "ruff", "check", "--quiet", ".")
+    run_python(tmp_path, "-m", "ruff", "format", "--check", "--quiet", ".")
 
 
 @pytest.mark.slow

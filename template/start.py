@@ -19,7 +19,13 @@ from template.renaming import Names, Spelling, StartError, check_name, read_name
 from tools.tree import git, project_files
 
 ROOT = Path(__file__).parents[1]
-LEFT_BEHIND = (Path("template"), Path(".github/workflows/template.yml"))
+LEFT_BEHIND = (
+    Path("template"),
+    Path(".github/workflows/template.yml"),
+    # A model that the template registered once, under its own name.
+    Path("tests/adapters/model_store/registered_before"),
+    Path("tests/adapters/model_store/test_registered_before.py"),
+)
 _LINE, _FROM, _TO = (re.compile(rf"(?:#|<!--) template {mark}\b") for mark in ("only", "from here", "to here"))
 
 
@@ -46,7 +52,7 @@ def start(root: Path, name: str) -> Started:
     new = check_name(name, root, files, old.package)
     shorter = {file: text for file in files if (text := _shortened(root / file)) is not None}
     for gone in LEFT_BEHIND:
-        shutil.rmtree(root / gone) if (root / gone).is_dir() else (root / gone).unlink()
+        shutil.rmtree(root / gone) if (root / gone).is_dir() else (root / gone).unlink(missing_ok=True)
     for file, text in shorter.items():
         (root / file).write_bytes(text.encode())
     rename(root, files, old, new)
@@ -142,7 +148,7 @@ def report(started: Started, to_look_at: list[str]) -> None:
     print(f"package {old.package.package} is now {new.package}, in src/{new.package}")
     print(f"model {old.model.distribution} is now {new.distribution}, its feature service {new.package}_v1")
     print(f"settings begin with {new.package.upper()}_ instead of {old.package.package.upper()}_")
-    print(f"left behind: {', '.join(map(str, LEFT_BEHIND))}, and their mention in {len(started.shortened)} files")
+    print(f"left behind: {', '.join(map(str, LEFT_BEHIND))}, and their mention in {len(started.shortened)} other files")
     print("Next:")
     print("  git add -A && git diff --cached --stat, make lint test, git commit -m Start; or back: git reset --hard")
     print(

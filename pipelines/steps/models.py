@@ -115,7 +115,9 @@ def judge(problem: Problem, model: Pipeline, rows: HeldOut) -> Judged:
     examples, slice_by = rows.examples, rows.examples[list(problem.slices)]
     prediction = predict_with(model, problem, rows.features)
     label = examples[problem.label].astype(float)
-    evaluation = evaluate(problem.task, examples["example_id"], label, prediction, slice_by)
+    evaluation = evaluate(
+        problem.task, examples["example_id"], label, prediction, slice_by, problem.thresholds.min_slice_rows
+    )
     judgement = collect_judgement(
         evaluation.metrics,
         evaluation.rows_digest,

@@ -109,11 +109,11 @@ promote: $(READY)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="
 
 .PHONY: sign
 sign: $(READY)  ## Show a version that has no signature, and sign it: make sign VERSION=3 BY=ada WHY="registered before signatures"
-	@$(RUN) -m pipelines.steps.signing sign --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
+	@$(RUN) -m pipelines.commands.signing sign --version "$(VERSION)" --by "$(BY)" --why "$(WHY)"
 
 .PHONY: signing-key
 signing-key: $(READY)  ## Print the public key of model signatures, for FLIGHTLINE_SIGNING__PUBLIC_KEY; the first call makes the pair
-	@$(RUN) -m pipelines.steps.signing key
+	@$(RUN) -m pipelines.commands.signing key
 
 .PHONY: batch
 batch: $(READY)  ## Score a file or a time range into parquet: make batch FILE=requests.csv, or START=2013-12-01T00:00:00Z END=...

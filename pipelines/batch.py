@@ -20,9 +20,9 @@ from flightline.core.errors import ModelFileError, RequestError
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
-from pipelines.commands.champion import fetch_champion
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import Stage, stage
+from pipelines.steps.champion import fetch_champion
 from pipelines.steps.features import features_as_of
 
 ROWS_AT_ONCE = 50_000

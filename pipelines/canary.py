@@ -37,9 +37,9 @@ from flightline.promotion.canary import (
     Purpose,
     decide_canary,
 )
-from pipelines.common.command_line import run_command
+from pipelines.common.command_line import by_hand, run_command
 from pipelines.common.progress import stage
-from pipelines.common.retries import is_log_error
+from pipelines.common.retries import SCHEDULED, is_log_error
 from pipelines.steps.canary_rows import collect_days
 
 
@@ -226,7 +226,7 @@ def _as_markdown(evidence: CanaryEvidence, decision: CanaryDecision) -> str:
     return "\n".join(lines)
 
 
-@flow(name="canary", validate_parameters=False)
+@flow(name="canary", validate_parameters=False, **SCHEDULED)
 def canary() -> CanaryDecision | None:
     """Judge what runs beside the champion by labels, errors and latency, up to the event clock."""
     return judge_canary(open_project())
@@ -259,7 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "start":
         return run_command(lambda: _start(options.version, options.mode, options.share))
-    return run_command(canary if options.command == "judge" else _stop)
+    return run_command(by_hand(canary) if options.command == "judge" else _stop)
 
 
 if __name__ == "__main__":

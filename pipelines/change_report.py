@@ -25,11 +25,11 @@ from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.promotion.change_report import Compared, Side, compare
 from flightline.training.zoo import ZOO
+from pipelines.change_report_side import FACTS_FILE, ROWS_FILE
 from pipelines.common.command_line import run_command
 from pipelines.steps.report_page import as_markdown
-from pipelines.steps.report_side import FACTS_FILE, ROWS_FILE
 
-SIDE = Path(__file__).parent / "steps" / "report_side.py"
+SIDE = Path(__file__).parent / "change_report_side.py"
 FOLDER, BASE_TREE = "train_report", "train_report_base"
 REPORT_FILE, PICTURE_FILE = "report.md", "report.png"
 WHERE_IT_RUNS = "import flightline, pipelines; print(flightline.__file__, pipelines.__file__)"

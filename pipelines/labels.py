@@ -18,9 +18,9 @@ from flightline.core.project import FeatureCode, Project, RawTables, open_projec
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import LabelCounts, count_labels, known_labels
 from pipelines.common.cached_step import cached_step
-from pipelines.common.command_line import run_command
+from pipelines.common.command_line import by_hand, run_command
 from pipelines.common.progress import stage
-from pipelines.common.retries import is_log_error
+from pipelines.common.retries import SCHEDULED, is_log_error
 from pipelines.steps import features
 from pipelines.steps.features import write_folder
 from pipelines.training import pull
@@ -109,7 +109,7 @@ def in_figures(counts: LabelCounts) -> str:
     )
 
 
-@flow(name="labels", validate_parameters=False)
+@flow(name="labels", validate_parameters=False, **SCHEDULED)
 def labels() -> LabelCounts:
     """Join outcomes that are known by the event clock to logged predictions."""
     return run_labels(open_project())
@@ -117,7 +117,7 @@ def labels() -> LabelCounts:
 
 def main() -> int:
     """Run the flow."""
-    return run_command(labels)
+    return run_command(by_hand(labels))
 
 
 if __name__ == "__main__":

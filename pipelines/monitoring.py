@@ -14,8 +14,10 @@ from flightline.core.problem_spec import Interval
 from flightline.core.project import Project, open_project
 from flightline.monitoring.daily_stats import Limits
 from flightline.monitoring.decision import MonitoringDecision, decide_monitoring, windows_until
-from pipelines.common.command_line import run_command
+from pipelines.common.command_line import by_hand, run_command
+from pipelines.common.events import announce_decision
 from pipelines.common.progress import stage
+from pipelines.common.retries import SCHEDULED
 from pipelines.monitoring_steps.data_quality import find_data_anomalies, learn_anomaly_limits
 from pipelines.monitoring_steps.inputs import Inputs, examine_inputs, learn_drift_thresholds
 from pipelines.monitoring_steps.page import as_markdown
@@ -138,10 +140,15 @@ def examine(
     return inputs
 
 
-@flow(name="monitoring", validate_parameters=False)
+@flow(name="monitoring", validate_parameters=False, **SCHEDULED)
 def monitoring() -> MonitoringResult:
-    """Judge the champion's logged predictions by what became of them, up to the event clock."""
-    return run_monitoring(open_project())
+    """Judge the champion's logged predictions by what became of them; a decision to retrain starts a training."""
+    project = open_project()
+    result = run_monitoring(project)
+    print_result(result)
+    decision = result.decision
+    announce_decision(project.problem, decision.action, summary(decision), reasons(decision))
+    return result
 
 
 def print_result(result: MonitoringResult) -> None:
@@ -154,7 +161,7 @@ def print_result(result: MonitoringResult) -> None:
 
 def main() -> int:
     """Run the flow."""
-    return run_command(lambda: print_result(monitoring()))
+    return run_command(by_hand(monitoring))
 
 
 if __name__ == "__main__":

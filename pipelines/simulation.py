@@ -36,7 +36,7 @@ from pipelines.monitoring_steps.windows import find_champion
 from pipelines.parity import print_parity
 from pipelines.replay.root import BringModel, fetch_champion, make_root
 from pipelines.replay.service import Client, free_port, running_service
-from pipelines.replay.staleness_cost import print_freshness
+from pipelines.replay.staleness_cost import print_staleness_cost
 from pipelines.training import pull
 
 DAY_LETTERS = len("2013-12-27")
@@ -142,7 +142,7 @@ def simulation(plan: Plan) -> list[SimulatedDay]:
     print_days(days)
     monitored = run_monitoring(simulated)
     print_monitoring(monitored)
-    print_freshness(simulated)
+    print_staleness_cost(simulated)
     print_parity(simulated)
     return days
 

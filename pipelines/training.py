@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 
 from prefect import flow, task
@@ -14,33 +13,18 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import ensure_clock
 from flightline.core.lineage import Lineage
 from flightline.core.project import Project, open_project
-from flightline.promotion.evidence import Evidence
-from flightline.promotion.gate import Verdict
 from flightline.training.fit import TrainingParameters
 from flightline.training.zoo import ZOO
-from pipelines.common.artifacts import EvaluationFile, FeatureTables, FittedFile, Registered, TrainingSet
-from pipelines.common.command_line import run_command
+from pipelines.common.artifacts import FeatureTables, TrainingSet
+from pipelines.common.command_line import by_hand, run_command
+from pipelines.common.events import announce_verdict
 from pipelines.common.progress import stage
-from pipelines.common.retries import is_remote_error
+from pipelines.common.retries import SCHEDULED, is_remote_error
 from pipelines.common.training_options import add_options, parameters_of
 from pipelines.steps import compare as comparison
 from pipelines.steps import features, models
 from pipelines.steps.gate import gate
-from pipelines.steps.summary import print_result
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a training run came to."""
-
-    data: DataVersion
-    clock: datetime
-    training_set: TrainingSet
-    model: FittedFile
-    evaluation: EvaluationFile
-    registered: Registered
-    champion: Evidence | None
-    verdict: Verdict
+from pipelines.steps.summary import TrainingResult, print_result
 
 
 @task(cache_policy=NO_CACHE, retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=is_remote_error)
@@ -116,19 +100,36 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
     return TrainingResult(data, clock, training_set, best.model, best.evaluation, registered, champion, verdict)
 
 
-@flow(name="training", validate_parameters=False)
-def training(parameters: TrainingParameters = TrainingParameters()) -> TrainingResult:  # noqa: B008  # it is frozen
-    """Train, evaluate, register and judge a model, or the best of all, on data up to the event clock."""
-    return run_training(open_project(), parameters)
+@flow(name="training", validate_parameters=False, **{**SCHEDULED, "retries": 1})
+def training(
+    model: str = TrainingParameters.model,
+    seed: int = TrainingParameters.seed,
+    parameters: TrainingParameters | None = None,
+) -> TrainingResult:
+    """Train, evaluate, register and judge a model, or the best of all, on data up to the event clock.
+
+    Parameters
+    ----------
+    model, seed
+        What a schedule or a trigger may name.
+    parameters
+        All that is to be learned, in place of the two.
+    """
+    project = open_project()
+    result = run_training(project, parameters or TrainingParameters(model=model, seed=seed))
+    print_result(result, project.problem)
+    champion = result.champion.version if result.champion else None
+    announce_verdict(project.problem, result.verdict, result.registered.version, champion)
+    return result
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
     project = open_project()
-    parser = argparse.ArgumentParser(description=training.__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser, f"{comparison.ALL}, or one of: {', '.join(ZOO[project.problem.task])}")
     options = parser.parse_args(arguments)
-    return run_command(lambda: print_result(training(parameters_of(options)), project.problem))
+    return run_command(lambda: by_hand(training)(parameters=parameters_of(options)))
 
 
 if __name__ == "__main__":

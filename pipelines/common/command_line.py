@@ -7,6 +7,9 @@ to do; here they reach the terminal once. Prefect's server keeps its full record
 import logging
 import sys
 from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from prefect import Flow
 
 from flightline.core.errors import FlightlineError
 
@@ -46,6 +49,15 @@ def run_command(run: Callable[[], object]) -> int:
         for handler in handlers:
             handler.removeFilter(quiet)
     return 0
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def by_hand(flow: Flow[P, R]) -> Flow[P, R]:
+    """Give a flow as a person runs it: it fails at once, and prints to the terminal alone."""
+    return flow.with_options(retries=0, log_prints=False)
 
 
 class _OwnErrorsOnce(logging.Filter):

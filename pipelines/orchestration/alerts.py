@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from flightline.core.errors import StartError
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
-from pipelines.orchestration.events import Announced, resource_id
+from pipelines.common.events import Announced, resource_id
 
 NO_TARGET = "none, for FLIGHTLINE_ALERTS__URL is not set (a URL of Apprise, such as jsons://host/path)"
 OF_THE_MODEL = "{{ event.payload.summary }}\n{{ event.payload.reasons }}"

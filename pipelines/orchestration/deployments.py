@@ -23,18 +23,22 @@ from flightline.core.errors import StartError
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project, open_project
 from flightline.core.settings import ScheduleSettings
+from pipelines.canary import canary
 from pipelines.common.command_line import run_command
-from pipelines.orchestration import scheduled
+from pipelines.common.events import Announced, resource_id
+from pipelines.data_check import data_check
+from pipelines.labels import labels
+from pipelines.monitoring import monitoring
 from pipelines.orchestration.alerts import keep_alerts
-from pipelines.orchestration.events import Announced, resource_id
+from pipelines.training import training
 
 # By the name of its schedule in the settings.
 FLOWS: Mapping[str, Flow] = {
-    "labels": scheduled.labels,
-    "monitoring": scheduled.monitoring,
-    "canary": scheduled.canary,
-    "data_check": scheduled.data_check,
-    "training": scheduled.training,
+    "labels": labels,
+    "monitoring": monitoring,
+    "canary": canary,
+    "data_check": data_check,
+    "training": training,
 }
 STARTS_TRAINING = {
     Announced.RETRAIN: "Monitoring decided to retrain",
@@ -50,10 +54,9 @@ def make_deployments(project: Project, flows: Mapping[str, Flow] = FLOWS) -> lis
 
     Parameters
     ----------
-    settings
-        Say when each starts.
-    problem
-        Whose model they are about; each deployment is called ``<flow>/<model>`` and tagged with the model.
+    project
+        Says when each starts, and whose model they are about; each deployment is called ``<flow>/<model>`` and
+        tagged with the model.
     flows
         By the name of its schedule.
 

@@ -11,12 +11,12 @@ from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.evaluation.losses import row_losses
 from pipelines.common.progress import stage
-from pipelines.parity import answers_of, by_model, model_loader, read_log, requests_of
 from pipelines.steps.features import features_as_of
+from pipelines.steps.parity import answers_of, by_model, model_loader, read_log, requests_of
 
 
 @dataclass(frozen=True)
-class FreshnessCost:
+class StalenessCost:
     """What was answered, beside what would have been answered without any lag.
 
     Parameters
@@ -41,7 +41,7 @@ class FreshnessCost:
     fresh_loss: float
 
 
-def measure_freshness(project: Project) -> FreshnessCost:
+def measure_staleness_cost(project: Project) -> StalenessCost:
     """Join every logged prediction with its features as of its clock, and ask its model again."""
     logged, _ = read_log(project.settings)
     load = model_loader(project)
@@ -58,7 +58,7 @@ def measure_freshness(project: Project) -> FreshnessCost:
     has_label = ~np.isnan(labels)
     losses = [_mean_loss(project.problem, labels[has_label], each[has_label]) for each in (served, answers)]
     difference = float(np.abs(served - answers).mean())
-    return FreshnessCost(len(logged), float(is_changed.mean()), difference, int(has_label.sum()), *losses)
+    return StalenessCost(len(logged), float(is_changed.mean()), difference, int(has_label.sum()), *losses)
 
 
 def _changed(logged: pd.DataFrame, inputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -74,10 +74,10 @@ def _mean_loss(problem: Problem, labels: np.ndarray, predictions: np.ndarray) ->
     return float(row_losses(problem.task, problem.primary_metric, labels, predictions).mean())
 
 
-def print_freshness(project: Project) -> None:
+def print_staleness_cost(project: Project) -> None:
     """Measure and print."""
-    with stage("freshness") as said:
-        cost = measure_freshness(project)
+    with stage("staleness cost") as said:
+        cost = measure_staleness_cost(project)
         said.say(
             f"{cost.changed:.1%} of {cost.predictions:,} predictions have a feature that a store without lag would "
             f"give otherwise; answers differ by {cost.mean_difference:.4f} on average"

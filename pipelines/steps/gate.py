@@ -12,9 +12,9 @@ from flightline.adapters.plots.evaluation_plots import draw_comparisons
 from flightline.core.project import Project
 from flightline.promotion.evidence import Evidence
 from flightline.promotion.gate import Decision, Verdict, decide_promotion
-from pipelines.commands.champion import fetch_champion
 from pipelines.common.artifacts import EvaluationFile, Registered, TrainingSet
 from pipelines.common.progress import stage
+from pipelines.steps.champion import fetch_champion
 from pipelines.steps.evidence import Gathered, gather_evidence
 
 TAG_LENGTH = 4000  # MLflow refuses longer values, each store at another length

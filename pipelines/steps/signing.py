@@ -1,12 +1,6 @@
-"""Signs model versions and delivers them: `python -m pipelines.steps.signing sign | key`.
+"""Signs model versions when they are registered, and delivers them verified."""
 
-A registration signs by itself. The command is for versions from before there were signatures
-and for a new key; without a name it only shows what it would sign.
-"""
-
-import argparse
 import json
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,17 +13,15 @@ from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifes
 from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, load_model
 from flightline.adapters.model_store.served_model import (
     ServedModel,
-    check_problem,
     load_delivered,
     write_served_model,
 )
 from flightline.adapters.model_store.signatures import REGISTRATION, SIGNATURE_FILE, SignedVersion, sign_files
-from flightline.adapters.model_store.signing_keys import open_signer, public_text, read_trusted_keys
+from flightline.adapters.model_store.signing_keys import open_signer, read_trusted_keys
 from flightline.core.errors import RegistryError, SignatureError
-from flightline.core.project import Project, open_project
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.promotion.model_sbom import ModelDescription, TrainedOn, model_bom
-from pipelines.common.command_line import run_command
 from pipelines.steps.reference_predictions import PROBE_FILE, read_probe
 
 BOM_FILE = "model.cdx.json"
@@ -176,53 +168,3 @@ def _check_tags(found: registry.ModelVersion, manifest: ModelManifest) -> None:
             f"version {found.version} has the tag model_sha256 {found.tags.get('model_sha256', 'none')[:16]}..., but "
             f"{manifest.sha256[:16]}... was signed: the tag was changed; set it back, or promote another version"
         )
-
-
-def sign_afterwards(project: Project, version: str, by: str, why: str) -> None:
-    """Show what the registry has of a version, and sign it if a person and a reason are named."""
-    if bool(by.strip()) != bool(why.strip()):
-        raise SignatureError('say who signs and why: make sign VERSION=3 BY=ada WHY="registered before signatures"')
-    found = registry.get_version(project.settings, project.problem.model_name, version)
-    looked = look_at(project, found, f"person:{by.strip()}" if by else REGISTRATION, why.strip())
-    check_problem(looked.manifest, project.problem)
-    metrics = registry.metrics_of_version(project.settings, found)
-    print(f"version {version} of {project.problem.model_name}, run {looked.manifest.run_id}")
-    print(f"  registered   {looked.manifest.registered_at:%Y-%m-%d %H:%M} UTC")
-    print(f"  model file   sha256 {looked.manifest.sha256}; it loads, and holds only types of the allow-list")
-    for name, value in sorted(looked.signed.training.items()):
-        print(f"  {name.removeprefix('lineage.'):<12} {value}")
-    for name in sorted(name for name in metrics if name.startswith("test_")):
-        print(f"  {name.removeprefix('test_'):<12} {metrics[name]:.5f} on the test window")
-    if not by:
-        print(f'not signed; if this is the model that was trained: make sign VERSION={version} BY=you WHY="..."')
-        return
-    sign(project.settings, found, looked)
-    registry.tag_version(
-        project.settings, project.problem.model_name, version, {"signed_by": looked.signed.signed_by, "signed_why": why}
-    )
-    print(f"signed by {by}: {why}; a running service takes it within seconds")
-
-
-def show_key(settings: Settings) -> None:
-    """Print the public key, after making the pair in the profile local if there is none."""
-    print(public_text(open_signer(settings)), end="")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Read the command line and do what it says."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("key", help="print the public key")
-    one = commands.add_parser("sign", help="show a version, and sign it if BY and WHY are given")
-    one.add_argument("--version", required=True)
-    one.add_argument("--by", default="", help="your name")
-    one.add_argument("--why", default="", help="the reason, in words")
-    options = parser.parse_args(arguments)
-    project = open_project()
-    if options.command == "key":
-        return run_command(lambda: show_key(project.settings))
-    return run_command(lambda: sign_afterwards(project, options.version, options.by, options.why))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,18 +1,34 @@
 """The table a training run ends with."""
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 
+from flightline.adapters.dvc.data_version import DataVersion
 from flightline.core.problem_spec import Problem
 from flightline.evaluation.metrics import LOWER_IS_BETTER
+from flightline.promotion.evidence import Evidence
+from flightline.promotion.gate import Verdict
+from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
 
-if TYPE_CHECKING:
-    from pipelines.training import TrainingResult
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training run came to."""
+
+    data: DataVersion
+    clock: datetime
+    training_set: TrainingSet
+    model: FittedFile
+    evaluation: EvaluationFile
+    registered: Registered
+    champion: Evidence | None
+    verdict: Verdict
 
 
-def print_result(result: "TrainingResult", problem: Problem) -> None:
+def print_result(result: TrainingResult, problem: Problem) -> None:
     """Print data, windows, metrics beside baseline and champion, the verdict, and where to look."""
     console = Console(highlight=False)
     console.print(_summary(result, problem))
@@ -22,7 +38,7 @@ def print_result(result: "TrainingResult", problem: Problem) -> None:
     console.print("Next: make serve (answer requests), make status (what is live), make ui (the tools' pages)")
 
 
-def _summary(result: "TrainingResult", problem: Problem) -> Table:
+def _summary(result: TrainingResult, problem: Problem) -> Table:
     table = Table(show_header=False, box=None)
     rows = result.model.rows
     windows = problem.windows
@@ -35,7 +51,7 @@ def _summary(result: "TrainingResult", problem: Problem) -> Table:
     return table
 
 
-def _metrics(result: "TrainingResult") -> Table:
+def _metrics(result: TrainingResult) -> Table:
     table = Table(title="test window")
     for heading in ("metric", "this model", "baseline", "champion before"):
         table.add_column(heading, justify="left" if heading == "metric" else "right")
@@ -49,7 +65,7 @@ def _metrics(result: "TrainingResult") -> Table:
     return table
 
 
-def _checks(result: "TrainingResult") -> Table:
+def _checks(result: TrainingResult) -> Table:
     table = Table(title="gate")
     for heading in ("check", "value", "bound", "passed"):
         table.add_column(heading, justify="left" if heading == "check" else "right")

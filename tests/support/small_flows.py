@@ -18,7 +18,7 @@ from flightline.monitoring.decision import Action, MonitoringDecision
 from flightline.problem import config as problem
 from flightline.training.fit import TrainingParameters
 from pipelines.common.artifacts import TrainingSet
-from pipelines.orchestration.events import announce_decision, announce_verdict
+from pipelines.common.events import announce_decision, announce_verdict
 from pipelines.steps import compare as comparison
 from pipelines.steps import models
 from pipelines.steps.gate import gate

@@ -32,7 +32,7 @@ class Side:
     Parameters
     ----------
     facts
-        What it was trained on and with, in plain values; see `pipelines/steps/report_side.py`.
+        What it was trained on and with, in plain values; see `pipelines/change_report_side.py`.
     rows
         Columns example_id, event_timestamp, label, prediction, baseline, and the keys and slices of the problem.
     """

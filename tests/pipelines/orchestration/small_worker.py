@@ -7,7 +7,7 @@ from flightline.core.settings import Settings
 from flightline.monitoring.decision import Action, MonitoringDecision
 from pipelines.common.command_line import run_command
 from pipelines.orchestration import deployments, worker
-from pipelines.orchestration.events import announce_decision, announce_new_data
+from pipelines.common.events import announce_decision, announce_new_data
 from tests.support.small_flows import FLOWS, PROBLEM
 
 MODULE = "tests.pipelines.orchestration.small_worker"

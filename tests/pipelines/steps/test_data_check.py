@@ -8,7 +8,7 @@ from flightline.adapters.mlflow import registry
 from flightline.core.errors import DataVersionError
 from flightline.core.settings import Settings
 from flightline.problem.config import PROBLEM
-from pipelines.steps.data_check import DataCheck, check_data_version
+from pipelines.data_check import DataCheck, check_data_version
 from tests.support.small_registry import crown, register
 from tests.support.small_service import KINDS, fitted
 

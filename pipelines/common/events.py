@@ -1,18 +1,19 @@
 """What the flows tell Prefect has happened; `deployments.py` and `alerts.py` say what follows from it.
 
-Each is an event about the model. Without a server that goes on (`make worker`) nobody hears it.
+Each is an event about the model, and sent only by the run of a deployment (`make worker`, or ECS): from what a
+person runs by hand nothing follows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from textwrap import shorten
 
 from prefect.events import emit_event
+from prefect.runtime import deployment
 
 from flightline.core.problem_spec import Problem
-from flightline.monitoring.decision import MonitoringDecision
+from flightline.monitoring.decision import Action
 from flightline.promotion.gate import Decision, Verdict
-from pipelines.monitoring_steps.sentences import reasons, summary
 
 LONGEST = 2_000  # characters; what is said in full lies in the records
 
@@ -31,11 +32,9 @@ def resource_id(problem: Problem) -> str:
     return f"model.{problem.model_name}"
 
 
-def announce_decision(problem: Problem, decision: MonitoringDecision) -> None:
+def announce_decision(problem: Problem, action: Action, text: str, reasons: Sequence[str]) -> None:
     """Tell what monitoring came to: `model.decision.ok`, `.watch` or `.retrain`."""
-    _announce(
-        problem, f"model.decision.{decision.action}", summary(decision), {"reasons": "; ".join(reasons(decision))}
-    )
+    _announce(problem, f"model.decision.{action}", text, {"reasons": "; ".join(reasons)})
 
 
 def announce_new_data(problem: Problem, learned: str | None, named: str) -> None:
@@ -54,6 +53,8 @@ def announce_verdict(problem: Problem, verdict: Verdict, version: str, champion:
 
 
 def _announce(problem: Problem, event: str, text: str, payload: Mapping[str, str]) -> None:
+    if deployment.id is None:
+        return
     resource = {"prefect.resource.id": resource_id(problem), "prefect.resource.name": problem.model_name}
     told = {name: shorten(value, LONGEST, placeholder=" ...") for name, value in {"summary": text, **payload}.items()}
     emit_event(event, resource, payload=told)

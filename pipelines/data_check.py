@@ -1,10 +1,14 @@
-"""Looks whether data.dvc names a version that no model has learned from; a scheduled flow asks it."""
+"""Looks whether data.dvc names a version that no model has learned from; then a training starts."""
 
 from dataclasses import dataclass
 
+from prefect import flow
+
 from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.mlflow import registry
-from flightline.core.project import Project
+from flightline.core.project import Project, open_project
+from pipelines.common.events import announce_new_data
+from pipelines.common.retries import SCHEDULED
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,14 @@ def check_data_version(project: Project) -> DataCheck:
     newest = registry.version_of(project.settings, project.problem.model_name, registry.CHALLENGER)
     learned = newest.tags.get("lineage.data_md5") if newest is not None else None
     return DataCheck(named=read_data_version(project.settings).md5, learned=learned)
+
+
+@flow(name="data-check", validate_parameters=False, **SCHEDULED)
+def data_check() -> DataCheck:
+    """Look whether data.dvc names what no model has learned from; if so, a training starts."""
+    project = open_project()
+    found = check_data_version(project)
+    print(f"data.dvc names {found.named}; the newest model learned from {found.learned or 'nothing: there is none'}")
+    if found.is_new:
+        announce_new_data(project.problem, found.learned, found.named)
+    return found

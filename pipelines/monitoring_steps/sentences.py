@@ -27,6 +27,7 @@ MEANINGS = {
     "discrimination": "ROC AUC",
     "loss": "the loss",
 }
+DIFFERENCES = ("excess", "gap")  # metrics that are written with their sign
 _SOURCE = "its unit, its scale or its source has changed"
 CAUSES = {
     Kind.MISSING: "its source or its join is broken",
@@ -79,20 +80,23 @@ def reasons(decision: MonitoringDecision) -> list[str]:
 
 def criterion(found: Criterion) -> str:
     """Say what was measured, and what is allowed."""
-    estimate = found.estimate
-    return (
-        f"{found.name} {'breached' if found.is_breached else 'kept'}: {MEANINGS[found.name]} is {estimate.value:+.4f} "
-        f"({estimate.lower:+.4f} to {estimate.upper:+.4f}); {allowed(found)} is allowed"
+    value, lower, upper = (
+        _number(found, each) for each in (found.estimate.value, found.estimate.lower, found.estimate.upper)
     )
+    result = "breached" if found.is_breached else "kept"
+    return f"{found.name} {result}: {MEANINGS[found.name]} is {value} ({lower} to {upper}); {allowed(found)} is allowed"
 
 
 def allowed(found: Criterion) -> str:
     """Say between what a criterion's metric may lie."""
+    lowest, highest = _number(found, found.lowest), _number(found, found.highest)
     if math.isinf(found.lowest):
-        return f"up to {found.highest:+.4f}"
-    return (
-        f"at least {found.lowest:+.4f}" if math.isinf(found.highest) else f"{found.lowest:+.4f} to {found.highest:+.4f}"
-    )
+        return f"up to {highest}"
+    return f"at least {lowest}" if math.isinf(found.highest) else f"{lowest} to {highest}"
+
+
+def _number(found: Criterion, value: float) -> str:
+    return f"{value:+.4f}" if found.metric in DIFFERENCES else f"{value:.4f}"
 
 
 def breaches(window: WindowEvidence) -> str:

@@ -77,12 +77,12 @@ def test_what_is_breached_comes_before_what_is_kept():
 
 @pytest.mark.parametrize(
     ("lowest", "highest", "text"),
-    [(-1.0, 1.0, "-1.0000 to +1.0000"), (float("-inf"), 1.0, "up to +1.0000"), (0.5, float("inf"), "at least +0.5000")],
+    [(-1.0, 1.0, "-1.0000 to 1.0000"), (float("-inf"), 1.0, "up to 1.0000"), (0.5, float("inf"), "at least 0.5000")],
 )
 def test_a_criterion_says_what_was_measured_and_what_is_allowed(lowest, highest, text):
     found = Criterion("discrimination", "roc_auc", Estimate(0.7, 0.6, 0.8), lowest, highest)
     assert sentences.criterion(found) == (
-        f"discrimination kept: ROC AUC is +0.7000 (+0.6000 to +0.8000); {text} is allowed"
+        f"discrimination kept: ROC AUC is 0.7000 (0.6000 to 0.8000); {text} is allowed"
     )
 
 

@@ -12,13 +12,14 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Problem
+from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from flightline.promotion.change_report import Side, compare
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from pipelines.change_report import PICTURE_FILE, REPORT_FILE, base_tree, merge_base, read_side, write_report
-from pipelines.steps import compare as comparison
 from pipelines.change_report_side import write_side
+from pipelines.steps import compare as comparison
 from pipelines.steps.report_page import MOST_BYTES, as_markdown
 from tests.support.small_training_set import run_in_flow, small_problem, write_training_set
 
@@ -36,12 +37,12 @@ def side(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> Side:
     """A real small training, as both trees of a report have it."""
     folder = tmp_path_factory.mktemp("report")
     training_set = write_training_set(folder / "set", "classification")
-    settings = Settings(root=folder)
+    project = replace(open_project(Settings(root=folder)), problem=problem)
     asked = TrainingParameters(model="logistic_regression")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         with prefect_test_harness(server_startup_timeout=120):
-            trained = run_in_flow(lambda: comparison.fit_and_evaluate(settings, problem, asked, training_set))
+            trained = run_in_flow(lambda: comparison.fit_and_evaluate(project, asked, training_set))
     write_side(problem, training_set, trained, LINEAGE, folder / "side")
     return read_side(folder / "side")
 

@@ -19,6 +19,7 @@ from flightline.adapters.prediction_log.label_table import record_labels
 from flightline.core.errors import LogError, RegistryError
 from flightline.core.lineage import Lineage
 from flightline.core.problem_spec import Monitoring, Problem
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.monitoring.daily_stats import Kind
 from flightline.monitoring.decision import Action
@@ -39,6 +40,10 @@ RULE = Monitoring(
     min_anomaly_rows=10, promise_margin=0.1, calibration_margin=0.2, slope_margin=0.4, loss_margin=0.5,
 )  # fmt: skip
 CLOCK = START + timedelta(days=118, hours=5)
+
+
+def project_of(settings: Settings, problem: Problem) -> Project:
+    return replace(open_project(settings), problem=problem)
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Served:
 
     def monitor(self) -> MonitoringResult:
         set_clock(self.settings, CLOCK)
-        return run_in_flow(lambda: run_monitoring(self.settings, self.problem))
+        return run_in_flow(lambda: run_monitoring(project_of(self.settings, self.problem)))
 
     def record(self) -> dict:
         return json.loads((self.settings.state_dir / "monitoring" / "latest_decision.json").read_text())
@@ -92,10 +97,10 @@ def trained(request, server: None, repository: Path, tmp_path_factory: pytest.Te
     asked = comparison.models_asked(problem, TrainingParameters(model=name, max_iterations=20))
 
     def story() -> str:
-        best = comparison.train_each(settings, problem, asked, training_set)[0]
+        best = comparison.train_each(project_of(settings, problem), asked, training_set)[0]
         lineage = Lineage("commit", False, "data", "service", "features", "lock", 0)
         made = models.register_model(
-            settings, problem, best.parameters, lineage, training_set, best.model, best.evaluation
+            project_of(settings, problem), best.parameters, lineage, training_set, best.model, best.evaluation
         )
         registry.move_champion(
             settings, problem.model_name, made.version, by="person:test", why="test", evidence={"by": "hand"}
@@ -281,4 +286,4 @@ def test_without_a_champion_it_says_what_to_do(server, tmp_path: Path):
     settings = Settings(root=tmp_path)
     set_clock(settings, CLOCK)
     with pytest.raises(RegistryError, match="has no champion to monitor; run `make train`"):
-        run_in_flow(lambda: run_monitoring(settings, small_problem("classification")))
+        run_in_flow(lambda: run_monitoring(project_of(settings, small_problem("classification"))))

@@ -6,7 +6,7 @@ asks to watch. docs/decisions/0011-monitoring.md says why it asks what it asks.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -240,7 +240,7 @@ def judge_window(
     seen = WindowEvidence(window, predictions, dict(outcomes), labelled, metrics)
     unjudged = _why_unjudged(seen, rows, reference, rule)
     criteria = () if unjudged or reference is None else judge_metrics(metrics, reference, rule)
-    return WindowEvidence(window, predictions, dict(outcomes), labelled, metrics, criteria, unjudged)
+    return replace(seen, criteria=criteria, unjudged=unjudged)
 
 
 def _why_unjudged(
@@ -260,9 +260,8 @@ def _why_unjudged(
 
 def _classes(rows: DailyRows | None) -> int:
     """Count the classes among the labels; a regression has as many as are needed."""
-    if rows and rows.task == "classification" and rows.sums["observed"].sum() in (0, rows.rows):
-        return 1
-    return 2
+    is_single = rows and rows.task == "classification" and rows.sums["observed"].sum() in (0, rows.rows)
+    return 1 if is_single else 2
 
 
 def judge_metrics(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> tuple[Criterion, ...]:

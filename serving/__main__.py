@@ -6,7 +6,7 @@ import uvicorn
 
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings
-from serving.model_sync import watcher_beside
+from serving.model_sync import model_sync_running
 from serving.telemetry.metrics_folder import shared_metrics
 
 
@@ -28,7 +28,7 @@ def main() -> int:
             sys.stderr.write(f"{type(err).__name__}: {err}\n")
             return 1
         workers = settings.serving.workers
-        with watcher_beside(settings):
+        with model_sync_running(settings):
             uvicorn.run("serving.app:create_worker_app", factory=True, workers=workers, **server_options(settings))
     return 0
 

@@ -2,22 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
-from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.core.project import Project, open_project
 from serving.api.errors import add_error_handlers
 from serving.api.openapi import require_keys
-from serving.api.routes import router
+from serving.api.routes import add_routes
 from serving.middleware.auth import needs_key
 from serving.prediction.canary import Canary
-from serving.prediction.model_loader import AssetKeeper
-from serving.prediction.prediction_logger import Recorder
-from serving.server import add_safeguards, prepare_worker
+from serving.prediction.model_loader import ModelLoader, open_feature_service
+from serving.prediction.prediction_logger import PredictionLogger
+from serving.prediction.predictor import FeatureReader
+from serving.server import add_middleware, prepare_worker
 from serving.telemetry.metrics import begin_at_zero
 from serving.telemetry.tracing import start_tracing, stop_tracing
 
@@ -26,73 +26,76 @@ LOG = logging.getLogger("serving")
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings = app.state.settings
+    loader, canary, logger = app.state.model_loader, app.state.canary, app.state.prediction_logger
+    settings = app.state.project.settings
     start_tracing(settings)
     begin_at_zero()
-    app.state.keeper = keeper = AssetKeeper(settings)
-    keeper.refresh()
-    canary = app.state.canary
-    canary.refresh(keeper.assets)
-    await app.state.recorder.open()
-    beside = [
-        asyncio.create_task(task)
-        for task in (_keep_fresh(keeper, canary, settings.serving.poll_seconds), canary.run(), canary.keep_counts())
+    loader.refresh()
+    canary.refresh(loader.state)
+    await logger.open()
+    tasks = [
+        asyncio.create_task(work)
+        for work in (_poll_models(loader, canary, settings.serving.poll_seconds), canary.run(), canary.keep_counts())
     ]
     # One thread for each prediction: on a busy machine more of them wait for one another.
     with threadpool_limits(1):
         yield
-    for task in beside:
+    for task in tasks:
         task.cancel()
-    for task in beside:
+    for task in tasks:
         with suppress(asyncio.CancelledError):
             await task
     await canary.close()
-    keeper.close()
-    app.state.recorder.close()
+    loader.close()
+    logger.close()
     stop_tracing()
 
 
-async def _keep_fresh(keeper: AssetKeeper, canary: Canary, seconds: float) -> None:
+async def _poll_models(loader: ModelLoader, canary: Canary, seconds: float) -> None:
     """Look for a new model or new features again and again, beside the requests."""
     while True:
         await asyncio.sleep(seconds)
         try:
-            await asyncio.to_thread(keeper.refresh)
-            await asyncio.to_thread(canary.refresh, keeper.assets)
+            await asyncio.to_thread(loader.refresh)
+            await asyncio.to_thread(canary.refresh, loader.state)
         except Exception:
             # Whatever it is, what is served now is whole and goes on.
             LOG.exception("looking for a new model failed; the one that is served stays")
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(project: Project, open_features: Callable[[Project], FeatureReader] = open_feature_service) -> FastAPI:
     """Make the service.
 
     Parameters
     ----------
-    settings
-        Where it runs; the model, the feature store and the log are opened when it starts, not here.
+    project
+        Where it runs and what it predicts; the model, the feature store and the log are opened when it starts, not
+        here.
+    open_features
+        From the project to the feature store; tests open another one.
     """
     app = FastAPI(
-        title=f"Predictions of {PROBLEM.model_name}",
+        title=f"Predictions of {project.problem.model_name}",
         version="1",
         lifespan=_lifespan,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,  # it would send clients where their own Host header says
     )
-    app.state.settings = settings
-    app.state.recorder = recorder = Recorder(settings)
-    app.state.canary = Canary(settings, recorder)
-    add_safeguards(app, settings)
-    app.include_router(router)
+    app.state.project = project
+    app.state.model_loader = ModelLoader(project, open_features)
+    app.state.prediction_logger = logger = PredictionLogger(project.settings)
+    app.state.canary = Canary(project, logger)
+    add_middleware(app, project.settings)
+    add_routes(app, project)
     add_error_handlers(app)
-    if needs_key(settings):
+    if needs_key(project.settings):
         require_keys(app)
     return app
 
 
 def create_worker_app() -> FastAPI:
     """Make the service in a process of its own, where the environment says; uvicorn calls it by name."""
-    settings = Settings()
-    prepare_worker(settings)
-    return create_app(settings)
+    project = open_project()
+    prepare_worker(project.settings)
+    return create_app(project)

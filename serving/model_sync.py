@@ -1,6 +1,6 @@
-"""Starts the watcher beside the service, and starts it again if it ends.
+"""Starts the model sync beside the service, and starts it again if it ends.
 
-The watcher is a process of its own because it imports the registry's client, which would cost
+The model sync is a process of its own because it imports the registry's client, which would cost
 every worker half as much memory again; see `pipelines/commands/model_sync.py`.
 """
 
@@ -20,19 +20,19 @@ PAUSE_SECONDS = 5.0
 
 
 @contextmanager
-def watcher_beside(settings: Settings) -> Iterator[None]:
-    """Run the watcher while the block runs, if the settings ask for it."""
+def model_sync_running(settings: Settings) -> Iterator[None]:
+    """Run the model sync while the block runs, if the settings ask for it."""
     if not settings.serving.watch:
         yield
         return
     is_over = threading.Event()
-    keeper = threading.Thread(target=_keep_running, args=(is_over,), daemon=True)
-    keeper.start()
+    thread = threading.Thread(target=_keep_running, args=(is_over,), daemon=True)
+    thread.start()
     try:
         yield
     finally:
         is_over.set()
-        keeper.join(timeout=2 * PAUSE_SECONDS)
+        thread.join(timeout=2 * PAUSE_SECONDS)
 
 
 def _keep_running(is_over: threading.Event) -> None:
@@ -44,5 +44,5 @@ def _keep_running(is_over: threading.Event) -> None:
             process.terminate()
             process.wait()
             return
-        LOG.error("the watcher ended with %s and is started again", process.returncode)
+        LOG.error("the model sync ended with %s and is started again", process.returncode)
         is_over.wait(PAUSE_SECONDS)

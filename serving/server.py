@@ -1,21 +1,24 @@
 """How the service's processes start, whoever starts them."""
 
+import logging
 import math
 import signal
 import sys
+from contextlib import suppress
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 
 from flightline.core.settings import Settings
-from serving.middleware.auth import Access
-from serving.middleware.body_size import BodyLimit
-from serving.middleware.concurrency import Bounds
-from serving.middleware.http_protocol import bound_connections
-from serving.middleware.request_context import Envelope
+from serving.middleware.auth import Auth
+from serving.middleware.body_size import BodySize
+from serving.middleware.concurrency import Concurrency
+from serving.middleware.request_context import RequestContext
 from serving.telemetry.logs import configure_logs
 
 WORKER_START_SECONDS = 60
+LOG = logging.getLogger("serving")
 
 
 def end_cleanly_on_sigterm() -> None:
@@ -29,15 +32,36 @@ def end_cleanly_on_sigterm() -> None:
 def prepare_worker(settings: Settings) -> None:
     """Set up what each process of the service needs before it makes its application."""
     configure_logs(settings)
-    bound_connections(settings)
+    with suppress(ImportError):  # `choose_http_protocol` has warned of it
+        from serving.middleware.http_protocol import set_connection_bounds
+
+        set_connection_bounds(settings)
 
 
-def add_safeguards(app: FastAPI, settings: Settings) -> None:
+def choose_http_protocol() -> str:
+    """Give the HTTP protocol for uvicorn: ours, or its own where ours does not fit the uvicorn that is installed."""
+    try:
+        from serving.middleware.http_protocol import check_internals
+
+        check_internals()
+    except Exception as err:  # noqa: BLE001  # whatever private parts that changed make of it
+        LOG.warning(
+            "uvicorn %s is not as BoundedHttp expects it (%s: %s): connections and heads of requests have no bounds; "
+            "install the version of locks/serving.txt",
+            version("uvicorn"),
+            type(err).__name__,
+            err,
+        )
+        return "auto"
+    return "serving.middleware.http_protocol:BoundedHttp"
+
+
+def add_middleware(app: FastAPI, settings: Settings) -> None:
     """Put all middleware around the application, the outermost last."""
-    app.add_middleware(BodyLimit, max_bytes=settings.serving.max_body_bytes)
-    app.add_middleware(Access, settings=settings)
-    app.add_middleware(Bounds, settings=settings)
-    app.add_middleware(Envelope, settings=settings)
+    app.add_middleware(BodySize, max_bytes=settings.serving.max_body_bytes)
+    app.add_middleware(Auth, settings=settings)
+    app.add_middleware(Concurrency, settings=settings)
+    app.add_middleware(RequestContext, settings=settings)
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
@@ -49,7 +73,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
     return {
         "host": serving.host,
         "port": serving.port,
-        "http": "serving.middleware.http_protocol:BoundedHttp",
+        "http": choose_http_protocol(),
         "ws": "none",
         "lifespan": "on",
         "log_config": None,  # ours: serving/telemetry/logs.py

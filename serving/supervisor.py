@@ -1,21 +1,31 @@
 """A worker that was killed is replaced at once, not after a minute."""
 
+import logging
+from typing import Any
+
 from uvicorn.supervisors import multiprocess
 
+LOG = logging.getLogger("serving")
+_PLAIN: Any = getattr(multiprocess, "Process", object)
 
-class Worker(multiprocess.Process):
-    """Uvicorn's worker, whose end is seen while it is asked whether it lives.
 
-    Uvicorn keeps both ends of the pipe it asks through. If a worker is killed before it answers,
-    the pipe stays open, and uvicorn waits for all of `timeout_worker_healthcheck`.
+class Worker(_PLAIN):
+    """Uvicorn's worker, whose end is seen while uvicorn waits for its answer to a ping.
+
+    Uvicorn keeps both ends of the pipe that it pings through. If a worker is killed before it
+    answers, the pipe stays open, and uvicorn waits for all of `timeout_worker_healthcheck`.
     """
 
     def start(self) -> None:
         """Start the worker, and leave its end of the pipe to it."""
         super().start()
-        self.child_conn.close()
+        if end := getattr(self, "child_conn", None):
+            end.close()
 
 
 def replace_killed_workers_at_once() -> None:
-    """Let uvicorn start workers of this kind; it offers no setting for that."""
+    """Let uvicorn start workers of this kind; it offers no setting for that, so its private class is replaced."""
+    if _PLAIN is object:
+        LOG.warning("uvicorn has no class of its workers here: one that is killed may be replaced late")
+        return
     multiprocess.Process = Worker  # type: ignore[misc]

@@ -1,9 +1,7 @@
-"""What every test may lean on: the real data, groups of hand-made rows, and a guard around the developer's state."""
+"""What every test may lean on: the toy problem in places of its own, and a guard around the developer's state."""
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import ibis
@@ -11,11 +9,9 @@ import pandas as pd
 import pytest
 
 from flightline.adapters import duckdb_engine as engine
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.problem.features import FEATURE_TABLES, examples
-from flightline.problem.raw_tables import CONTRACTS
-from flightline.problem.request_features import request_keys
-from flightline.problem.source import write_seed
+from tests import toy_problem
 from tests.support.servers.postgres import postgres_server  # noqa: F401 a fixture, for tests of every folder
 from tests.support.servers.redis_server import redis_server  # noqa: F401 likewise
 
@@ -29,6 +25,7 @@ _NO_PHONING_HOME = {
 
 # What is built from whole real months takes seconds for each worker, so its tests are slow ones.
 _SLOW_FIXTURES = {"real_groups", "winter_groups", "winter_store", "winter_tables", "filled_root"}
+TOY_PACKAGE = "tests.toy_problem"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -54,6 +51,7 @@ def isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         ]:
             patch.delenv(name)
         patch.setenv("FLIGHTLINE_ROOT", str(tmp_path_factory.mktemp("session_root")))
+        patch.setenv("FLIGHTLINE_PROBLEM_PACKAGE", TOY_PACKAGE)
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect_home")))
         for name, value in _NO_PHONING_HOME.items():
             patch.setenv(name, value)
@@ -61,9 +59,11 @@ def isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture(autouse=True)
-def isolated_root(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def isolated_root(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give each test a root of its own, so that settings built from nothing never name the clone."""
-    monkeypatch.setenv("FLIGHTLINE_ROOT", str(tmp_path_factory.mktemp("root")))
+    root = tmp_path_factory.mktemp("root")
+    monkeypatch.setenv("FLIGHTLINE_ROOT", str(root))
+    return root
 
 
 @pytest.fixture(scope="session")
@@ -72,67 +72,49 @@ def repository() -> Path:
     return Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="session")
-def seed_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real raw data of 2013; not to be written to."""
-    folder = tmp_path_factory.mktemp("seed")
-    write_seed(folder)
-    return folder
+@pytest.fixture
+def toy_project(isolated_root: Path) -> Project:
+    """The toy problem in the test's own root, with its Feast repository and raw data."""
+    return toy_problem.make_root(isolated_root)
 
 
 @pytest.fixture(scope="session")
-def winter_dir(seed_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real raw data of January and February; not to be written to."""
-    folder = tmp_path_factory.mktemp("winter")
-    for name in CONTRACTS:
-        if (seed_dir / name).is_dir():
-            (folder / name).mkdir()
-            for month in ("2013-01", "2013-02"):
-                (folder / name / f"{month}.csv").symlink_to(seed_dir / name / f"{month}.csv")
-        else:
-            (folder / f"{name}.csv").symlink_to(seed_dir / f"{name}.csv")
-    return folder
-
-
-def _groups(connection: ibis.BaseBackend, data_dir: Path) -> dict[str, ibis.Table]:
-    return engine.build_groups(connection, engine.load_raw(connection, data_dir, CONTRACTS))
+def toy_place(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The toy problem in a root for many tests; not to be changed."""
+    return toy_problem.make_root(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="session")
-def real_groups(seed_dir: Path) -> Iterator[dict[str, ibis.Table]]:
-    """The groups of the whole real year."""
-    with engine.connect(2) as connection:
-        yield _groups(connection, seed_dir)
+def toy_groups(toy_place: Project) -> Iterator[dict[str, ibis.Table]]:
+    """The groups of all the toy problem's raw data."""
+    with engine.connect(2) as opened:
+        raw = engine.load_raw(opened, toy_place.settings.data_dir, toy_place.raw_tables.contracts)
+        yield engine.build_groups(opened, raw, toy_place.features)
 
 
 @pytest.fixture(scope="session")
-def winter_groups(winter_dir: Path) -> Iterator[dict[str, ibis.Table]]:
-    """The groups of the real January and February."""
-    with engine.connect(2) as connection:
-        yield _groups(connection, winter_dir)
+def toy_examples(toy_place: Project, toy_groups: dict[str, ibis.Table]) -> pd.DataFrame:
+    """The toy problem's examples, with every entity key; not to be changed."""
+    rows = toy_place.features.examples(toy_groups, toy_place.problem).order_by("event_timestamp", "example_id")
+    known = engine.to_frame(rows)
+    return known.assign(**toy_place.requests.keys(known))
 
 
 @pytest.fixture(scope="session")
-def winter_examples(winter_groups: dict[str, ibis.Table]) -> pd.DataFrame:
-    """The 51,955 flights of the real January and February, with every entity key; not to be changed."""
-    known = engine.to_frame(examples(winter_groups).order_by("event_timestamp", "example_id"))
-    return known.assign(**request_keys(known))
-
-
-@pytest.fixture(scope="session")
-def winter_store(
-    winter_groups: dict[str, ibis.Table], repository: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Settings:
-    """A real Feast repository with the project's declarations applied over the real winter; not to be changed."""
+def toy_store(
+    toy_place: Project, toy_groups: dict[str, ibis.Table], tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """The toy problem with its feature tables written and declared to a real Feast; not to be changed."""
     from flightline.adapters.feast import feature_store as feast_store
 
-    settings = Settings(root=tmp_path_factory.mktemp("winter_store"))
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(repository / "feature_repo", settings.feature_repo, ignore=ignored)
-    engine.write_feature_tables(winter_groups, FEATURE_TABLES, settings.features_dir / "winter")
-    feast_store.activate(settings, settings.features_dir / "winter")
-    feast_store.apply(settings)
-    return settings
+    root = tmp_path_factory.mktemp("toy_store")
+    toy_problem.write_feature_repo(root)
+    project = toy_place.at(Settings(root=root))
+    folder = project.settings.features_dir / "toy"
+    engine.write_feature_tables(toy_groups, project.features.tables, folder)
+    feast_store.activate(project.settings, folder)
+    feast_store.apply(project.settings)
+    return project
 
 
 @pytest.fixture
@@ -140,18 +122,3 @@ def connection() -> Iterator[ibis.BaseBackend]:
     """An engine of the test's own."""
     with engine.connect(2) as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def groups_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., dict[str, ibis.Table]]]:
-    """Build groups from hand-made rows: ``groups_of(flights=[...], weather=[...])``; see `tests.support.raw_rows`."""
-    with ExitStack() as opened:
-
-        def build(**rows: list[dict]) -> dict[str, ibis.Table]:
-            from tests.support.raw_rows import write_raw  # here, so that the other tests need no flights
-
-            folder = tmp_path_factory.mktemp("raw")
-            write_raw(folder, **rows)
-            return _groups(opened.enter_context(engine.connect(2)), folder)
-
-        yield build

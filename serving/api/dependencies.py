@@ -1,9 +1,10 @@
-"""What routes are given, by name; tests give their own through `app.dependency_overrides`.
+"""What routes need, by name; tests give their own through `app.dependency_overrides`.
 
 All are coroutines, because FastAPI runs plain functions in a thread pool, which costs more
 than what they do.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
 
@@ -12,34 +13,35 @@ from fastapi import Depends, HTTPException, Path, Request
 from flightline.adapters.event_clock import read_clock
 from flightline.core.errors import ClockError, FeatureError, ModelFileError
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
-from serving.prediction.model_loader import Assets
-from serving.prediction.prediction_logger import Recorder
+from serving.prediction.model_loader import ServingState
+from serving.prediction.prediction_logger import PredictionLogger
 from serving.prediction.predictor import Predictor, check_count
 
 
 async def get_settings(request: Request) -> Settings:
     """Give the settings the app was made with."""
-    return request.app.state.settings
+    return request.app.state.project.settings
 
 
-async def get_assets(request: Request) -> Assets:
-    """Give what is predicted with now; a request keeps what it was given."""
-    return request.app.state.keeper.assets
+async def get_serving_state(request: Request) -> ServingState:
+    """Give what is predicted with now; a request keeps what it got here."""
+    return request.app.state.model_loader.state
 
 
 SettingsDep = Annotated[Settings, Depends(get_settings)]
-AssetsDep = Annotated[Assets, Depends(get_assets)]
+ServingStateDep = Annotated[ServingState, Depends(get_serving_state)]
 
 
-ModelName = Annotated[str, Path(json_schema_extra={"enum": [PROBLEM.model_name]})]
+def known_model(model_name: str) -> Callable[[str], Awaitable[str]]:
+    """Make the dependency that answers 404 for a model of another name."""
+    ModelName = Annotated[str, Path(json_schema_extra={"enum": [model_name]})]  # noqa: N806  # a type
 
+    async def check_name(name: ModelName) -> str:
+        if name != model_name:
+            raise HTTPException(404, f"got model {name[:80]!r}, expected {model_name!r}")
+        return name
 
-async def known_model(name: ModelName) -> str:
-    """Answer 404 for a model of another name."""
-    if name != PROBLEM.model_name:
-        raise HTTPException(404, f"got model {name[:80]!r}, expected {PROBLEM.model_name!r}")
-    return name
+    return check_name
 
 
 async def bounded_json(request: Request, settings: SettingsDep) -> None:
@@ -56,46 +58,45 @@ async def bounded_json(request: Request, settings: SettingsDep) -> None:
 
 
 async def get_clock(settings: SettingsDep) -> datetime:
-    """Tell where the event clock stands; it may have moved since the last request."""
+    """Read where the event clock stands; it may have moved since the last request."""
     return read_clock(settings)
 
 
 async def get_clock_if_set(settings: SettingsDep) -> datetime | None:
-    """Tell where the event clock stands, or None."""
+    """Read where the event clock stands, or None."""
     try:
         return read_clock(settings)
     except ClockError:
         return None
 
 
-async def get_predictor(assets: AssetsDep) -> Predictor:
+async def get_predictor(state: ServingStateDep) -> Predictor:
     """Give the model and its features, or answer 503 with the reason."""
-    if assets.predictor is None:
-        raise ModelFileError(assets.reason or "no model is loaded")
-    return assets.predictor
+    if state.predictor is None:
+        raise ModelFileError(state.reason or "no model is loaded")
+    return state.predictor
 
 
-async def get_recorder(request: Request) -> Recorder:
+async def get_prediction_logger(request: Request) -> PredictionLogger:
     """Give the prediction log of this worker."""
-    return request.app.state.recorder
+    return request.app.state.prediction_logger
 
 
-RecorderDep = Annotated[Recorder, Depends(get_recorder)]
+LoggerDep = Annotated[PredictionLogger, Depends(get_prediction_logger)]
 
 
-async def get_reason(assets: AssetsDep, settings: SettingsDep, recorder: RecorderDep) -> str | None:
-    """Say why the service is not ready; None if it is."""
-    reasons = [assets.reason, await recorder.why_not()]
+async def get_reason(state: ServingStateDep, settings: SettingsDep, logger: LoggerDep) -> str | None:
+    """Give the reason why the service is not ready; None if it is."""
+    reasons = [state.reason, await logger.reason_not_writable()]
     try:
         clock = read_clock(settings)
-        if assets.predictor is not None:
-            assets.predictor.features.read([{}], clock)
+        if state.predictor is not None:
+            state.predictor.features.read([{}], clock)
     except (ClockError, FeatureError) as err:
         reasons.append(str(err))
     return "; ".join(filter(None, reasons)) or None
 
 
-KnownModel = Annotated[str, Depends(known_model)]
 BoundedJson = Depends(bounded_json)
 ClockDep = Annotated[datetime, Depends(get_clock)]
 ClockIfSetDep = Annotated[datetime | None, Depends(get_clock_if_set)]

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from flightline.core.errors import ClockError, FeatureError, LogError, ModelFileError, RequestError
 from flightline.core.response import Failure, FieldFault
-from serving.prediction.predictor import SHOWN_FAULTS, InstanceError
+from serving.prediction.predictor import SHOWN_ERRORS, InstanceError
 
 STATUS_OF_ERROR: dict[type[Exception], int] = {
     RequestError: 422,
@@ -20,13 +20,13 @@ STATUS_OF_ERROR: dict[type[Exception], int] = {
     LogError: 503,
 }
 RETRY_SECONDS = 5
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 UNEXPECTED = "the service failed on this request; the reason is in its log"
 LOG = logging.getLogger("serving")
 
 
-def _answer(status: int, error: str, faults: Sequence[tuple[str, str]] = ()) -> Response:
-    failure = Failure(error=error, fields=[FieldFault(field=field, reason=reason) for field, reason in faults])
+def _answer(status: int, error: str, field_errors: Sequence[tuple[str, str]] = ()) -> Response:
+    failure = Failure(error=error, fields=[FieldFault(field=field, reason=reason) for field, reason in field_errors])
     return JSONResponse(failure.model_dump(exclude_defaults=True), status)
 
 
@@ -38,21 +38,21 @@ def refusal(status: int, error: str, headers: Mapping[str, str] | None = None) -
 
 
 def _field(location: Sequence[object]) -> str:
-    """Write where a fault is as a path: instances[0].name."""
+    """Write where an error is as a path: instances[0].name."""
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location[1:])
-    return path.lstrip(".")[:LONGEST_NAME] or "body"
+    return path.lstrip(".")[:MAX_NAME_LENGTH] or "body"
 
 
 async def _not_valid(_: Request, err: RequestValidationError) -> Response:
     errors = err.errors()
     if errors and errors[0]["type"] == "json_invalid":
         return _answer(400, 'the body is not JSON; expected {"instances": [...]}')
-    faults = [(_field(error["loc"]), str(error["msg"]).removeprefix("Value error, ")) for error in errors]
-    return _answer(422, f"{len(faults)} field(s) of the request are not as expected", faults[:SHOWN_FAULTS])
+    field_errors = [(_field(error["loc"]), str(error["msg"]).removeprefix("Value error, ")) for error in errors]
+    return _answer(422, f"{len(field_errors)} field(s) of the request are not as expected", field_errors[:SHOWN_ERRORS])
 
 
 async def _not_predictable(_: Request, err: InstanceError) -> Response:
-    return _answer(STATUS_OF_ERROR[RequestError], str(err), err.faults)
+    return _answer(STATUS_OF_ERROR[RequestError], str(err), err.field_errors)
 
 
 async def _refused(_: Request, err: Exception) -> Response:
@@ -70,7 +70,7 @@ async def _http(_: Request, err: HTTPException) -> Response:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every error an answer of the shape of `protocol.Failure`; unexpected ones are `envelope`'s."""
+    """Make every error an answer of the shape of `response.Failure`; unexpected ones are the `RequestContext`'s."""
     for error in STATUS_OF_ERROR:
         app.exception_handler(error)(_refused)
     app.exception_handler(InstanceError)(_not_predictable)

@@ -1,9 +1,10 @@
 """The routes: KServe's V1 protocol, and what an orchestrator asks."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
+from flightline.core.project import Project
 from flightline.core.response import (
     Failure,
     FeatureRows,
@@ -16,69 +17,98 @@ from flightline.core.response import (
     Score,
     Scores,
 )
-from flightline.problem.api_schema import Instance, Prediction
-from flightline.problem.config import PROBLEM
 from serving.api.dependencies import (
-    AssetsDep,
     BoundedJson,
     ClockDep,
     ClockIfSetDep,
-    KnownModel,
+    LoggerDep,
     PredictorDep,
     ReasonDep,
-    RecorderDep,
+    ServingStateDep,
+    known_model,
 )
 from serving.api.openapi import documented
 from serving.prediction.predictor import Predictor, prediction_of
 from serving.telemetry.metrics import CONTENT_TYPE, render, set_ready
 
-router = APIRouter()
 # Every answer that a route may give besides its own. 431 and a 400 for what is no HTTP come before there is a route.
 ALWAYS = documented(401, 403, 429, 431, 500, 503)
 REFUSALS = documented(400, 404, 408, 413, 415, 422) | ALWAYS
 HEALTH: dict[int | str, dict[str, Any]] = documented(431, 500) | {503: {"model": Health | Failure}}
 
 
-@router.post("/v1/models/{name}:predict", dependencies=[BoundedJson], responses=REFUSALS, tags=["model"])
-async def predict(
-    request: Request,
-    name: KnownModel,
-    predictor: PredictorDep,
-    clock: ClockDep,
-    recorder: RecorderDep,
-    body: Instances[Instance],
-) -> Predictions[Prediction]:
-    """Predict for one or more instances with what is known at the event clock."""
-    # In the event loop: handing it to a thread takes longer than predicting.
-    answered = predictor.predict(body.instances, clock)
-    # Not a dependency: solving one takes 9 us, and mostly no challenger runs.
-    canary = request.app.state.canary
-    if canary.challenger is not None:
-        answered = await canary.answer(predictor, answered, body.instances, clock)
-    ids = await recorder.record("predict", predictor, clock, answered, body.instances)
-    return Predictions[Prediction](
-        predictions=[
-            prediction_of(instance, one, clock, prediction_id)
-            for instance, one, prediction_id in zip(body.instances, answered, ids, strict=True)
-        ],
-        model=_reference(predictor),
-    )
+def add_routes(app: FastAPI, project: Project) -> None:
+    """Give an app all routes; its `state` must hold what `dependencies` look up."""
+    app.include_router(make_model_router(project))
+    app.include_router(make_operations_router(project))
 
 
-@router.post("/v1/models/{name}:score", dependencies=[BoundedJson], responses=REFUSALS, tags=["model"])
-async def score(
-    name: KnownModel, predictor: PredictorDep, clock: ClockDep, recorder: RecorderDep, body: FeatureRows
-) -> Scores:
-    """Predict for ready rows of features, as batch jobs and what-if questions have them."""
-    answered = predictor.score(body.instances)
-    ids = await recorder.record("score", predictor, clock, answered, [None] * len(answered))
-    return Scores(
-        predictions=[
-            Score(prediction_id=prediction_id, value=one.value)
-            for prediction_id, one in zip(ids, answered, strict=True)
-        ],
-        model=_reference(predictor),
-    )
+def make_model_router(project: Project) -> APIRouter:
+    """Make the routes of the model; what they take and give is typed by the project's schemas."""
+    router = APIRouter(tags=["model"])
+    Instance, Prediction = project.schemas.instance, project.schemas.prediction  # noqa: N806  # types
+    KnownModel = Annotated[str, Depends(known_model(project.problem.model_name))]  # noqa: N806  # a type
+
+    @router.post("/v1/models/{name}:predict", dependencies=[BoundedJson], responses=REFUSALS)
+    async def predict(
+        request: Request,
+        name: KnownModel,
+        predictor: PredictorDep,
+        clock: ClockDep,
+        logger: LoggerDep,
+        body: Instances[Instance],  # type: ignore[valid-type]  # FastAPI reads it when the route is made
+    ) -> Predictions[Prediction]:  # type: ignore[valid-type]  # likewise
+        """Predict for one or more instances with what is known at the event clock."""
+        # In the event loop: handing it to a thread takes longer than predicting.
+        results = predictor.predict(body.instances, clock)
+        # Not a dependency: solving one takes 9 us, and mostly no challenger runs.
+        canary = request.app.state.canary
+        if canary.challenger is not None:
+            results = await canary.apply(predictor, results, body.instances, clock)
+        ids = await logger.record("predict", predictor, clock, results, body.instances)
+        return Predictions[Prediction](  # type: ignore[valid-type]  # likewise
+            predictions=[
+                prediction_of(project, instance, result, clock, prediction_id)
+                for instance, result, prediction_id in zip(body.instances, results, ids, strict=True)
+            ],
+            model=_reference(predictor),
+        )
+
+    @router.post("/v1/models/{name}:score", dependencies=[BoundedJson], responses=REFUSALS)
+    async def score(
+        name: KnownModel, predictor: PredictorDep, clock: ClockDep, logger: LoggerDep, body: FeatureRows
+    ) -> Scores:
+        """Predict for ready rows of features, as batch jobs and what-if questions have them."""
+        results = predictor.score(body.instances)
+        ids = await logger.record("score", predictor, clock, results, [None] * len(results))
+        return Scores(
+            predictions=[
+                Score(prediction_id=prediction_id, value=result.value)
+                for prediction_id, result in zip(ids, results, strict=True)
+            ],
+            model=_reference(predictor),
+        )
+
+    @router.get("/v1/models/{name}", responses=documented(404) | ALWAYS)
+    async def model_status(
+        name: KnownModel, state: ServingStateDep, clock: ClockIfSetDep, reason: ReasonDep
+    ) -> ModelStatus:
+        """Say what is being served, or why nothing is."""
+        predictor, refused = state.predictor, state.refused
+        return ModelStatus(
+            name=name,
+            ready=reason is None,
+            version=state.version,
+            feature_service=project.problem.feature_service,
+            columns=dict(predictor.model.manifest.columns) if predictor else {},
+            served_since=state.opened_at,
+            watermarks=dict(predictor.features.watermarks) if predictor else {},
+            clock=clock,
+            refused=RefusedModel(version=refused.version, reason=refused.reason) if refused else None,
+            reason=reason,
+        )
+
+    return router
 
 
 def _reference(predictor: Predictor) -> ModelReference:
@@ -86,47 +116,32 @@ def _reference(predictor: Predictor) -> ModelReference:
     return ModelReference(name=manifest.name, version=manifest.version, feature_service=manifest.feature_service)
 
 
-@router.get("/v1/models/{name}", responses=documented(404) | ALWAYS, tags=["model"])
-async def model_status(name: KnownModel, assets: AssetsDep, clock: ClockIfSetDep, reason: ReasonDep) -> ModelStatus:
-    """Say what is being served, or why nothing is."""
-    predictor, refused = assets.predictor, assets.refused
-    return ModelStatus(
-        name=name,
-        ready=reason is None,
-        version=assets.version,
-        feature_service=PROBLEM.feature_service,
-        columns=dict(predictor.model.manifest.columns) if predictor else {},
-        served_since=assets.opened_at,
-        watermarks=dict(predictor.features.watermarks) if predictor else {},
-        clock=clock,
-        refused=RefusedModel(version=refused.version, reason=refused.reason) if refused else None,
-        reason=reason,
-    )
+def make_operations_router(project: Project) -> APIRouter:
+    """Make the routes that whoever runs the service asks."""
+    router = APIRouter()
 
+    @router.get("/health/live", responses=HEALTH, tags=["health"])
+    async def live() -> Health:
+        """Say that the process answers."""
+        return Health(status="live")
 
-@router.get("/health/live", responses=HEALTH, tags=["health"])
-async def live() -> Health:
-    """Say that the process answers."""
-    return Health(status="live")
+    @router.get("/health/ready", responses=HEALTH, tags=["health"])
+    async def ready(response: Response, reason: ReasonDep) -> Health:
+        """Say whether predictions can be had."""
+        set_ready(reason is None)
+        if reason is None:
+            return Health(status="ready")
+        response.status_code = 503
+        return Health(status="not ready", reason=reason)
 
+    @router.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        """Give Prometheus what was counted; in a thread, because it reads the files of all workers."""
+        return Response(render(), media_type=CONTENT_TYPE)
 
-@router.get("/health/ready", responses=HEALTH, tags=["health"])
-async def ready(response: Response, reason: ReasonDep) -> Health:
-    """Say whether predictions can be had."""
-    set_ready(reason is None)
-    if reason is None:
-        return Health(status="ready")
-    response.status_code = 503
-    return Health(status="not ready", reason=reason)
+    @router.get("/", include_in_schema=False)
+    async def index() -> dict[str, str]:
+        """Say where things are."""
+        return {"model": f"/v1/models/{project.problem.model_name}", "ready": "/health/ready", "docs": "/docs"}
 
-
-@router.get("/metrics", include_in_schema=False)
-def metrics() -> Response:
-    """Tell Prometheus what was counted; in a thread, because it reads the files of all workers."""
-    return Response(render(), media_type=CONTENT_TYPE)
-
-
-@router.get("/", include_in_schema=False)
-async def index() -> dict[str, str]:
-    """Say where things are."""
-    return {"model": f"/v1/models/{PROBLEM.model_name}", "ready": "/health/ready", "docs": "/docs"}
+    return router

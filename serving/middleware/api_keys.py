@@ -144,7 +144,7 @@ class KeyRing:
         self._fixed = tuple(fixed.items())
         self._known = self._fixed
         self._seen: tuple[int, ...] | None = None
-        self._next_look = 0.0
+        self._next_poll = 0.0
 
     @classmethod
     def of(cls, settings: Settings) -> "KeyRing":
@@ -153,21 +153,21 @@ class KeyRing:
 
     def names(self) -> list[str]:
         """Give the names of the valid keys."""
-        self._look()
+        self._poll()
         return [name for name, _ in self._known]
 
     def find(self, key: str) -> str | None:
         """Give the name of a key, or None; as long for a wrong one as for a right one."""
-        if time.monotonic() >= self._next_look:
-            self._look()
+        if time.monotonic() >= self._next_poll:
+            self._poll()
         presented, found = digest_of(key), None
         for name, digest in self._known:
             if hmac.compare_digest(presented, digest):
                 found = name
         return found
 
-    def _look(self) -> None:
-        self._next_look = time.monotonic() + CHECK_EVERY_SECONDS
+    def _poll(self) -> None:
+        self._next_poll = time.monotonic() + CHECK_EVERY_SECONDS
         seen = _stamp(self._file)
         if seen == self._seen:
             return

@@ -16,9 +16,9 @@ from serving.middleware.api_keys import KeyRing, read_keys
 from serving.telemetry.metrics import UNAUTHORISED, record_rate_limited
 
 # An orchestrator asks without a key.
-OPEN = frozenset({"/health/live", "/health/ready"})
-USUAL_PER_MINUTE = 6000
-LONGEST_KEY = 200
+OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
+DEFAULT_PER_MINUTE = 6000
+MAX_KEY_LENGTH = 200
 
 
 def is_loopback(host: str) -> bool:
@@ -80,7 +80,7 @@ class RateLimit:
         return max(1, math.ceil(reset - time.time()))
 
 
-class Access:
+class Auth:
     """Let requests with a valid key through, each key so often a minute.
 
     Without keys (see `needs_key`) it lets through what comes by loopback, so that a service that
@@ -90,14 +90,14 @@ class Access:
     def __init__(self, app: ASGIApp, settings: Settings):
         self.app = app
         self._keys = KeyRing.of(settings) if needs_key(settings) else None
-        usual = USUAL_PER_MINUTE if self._keys else 0
+        default = DEFAULT_PER_MINUTE if self._keys else 0
         limit = settings.serving.requests_per_minute
-        self._limit = RateLimit(usual if limit is None else limit)
+        self._limit = RateLimit(default if limit is None else limit)
         self._failures = RateLimit(settings.serving.failed_keys_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401 or 429."""
-        if scope["type"] != "http" or scope["path"] in OPEN:
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self.app(scope, receive, send)
             return
         name = self._caller(scope)
@@ -135,9 +135,9 @@ def _presented(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"authorization":
             kind, _, key = value.decode("latin-1").partition(" ")
-            return key.strip()[:LONGEST_KEY] if kind.lower() == "bearer" else None
+            return key.strip()[:MAX_KEY_LENGTH] if kind.lower() == "bearer" else None
         if name == b"x-api-key":
-            return value.decode("latin-1")[:LONGEST_KEY]
+            return value.decode("latin-1")[:MAX_KEY_LENGTH]
     return None
 
 

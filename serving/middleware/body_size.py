@@ -4,7 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class BodyLimit:
+class BodySize:
     """Refuse bodies above a size with 413, whether or not they declare it.
 
     Parameters

@@ -13,7 +13,7 @@ UNBOUNDED = frozenset({"/health/live", "/health/ready", "/metrics"})
 RETRY_SECONDS = 1
 
 
-class Bounds:
+class Concurrency:
     """Answer 503 beyond so many requests at a time, 408 for a slow body, 503 for a slow answer.
 
     Parameters
@@ -26,7 +26,7 @@ class Bounds:
 
     def __init__(self, app: ASGIApp, settings: Settings):
         self.app = app
-        self._most = settings.serving.max_concurrent
+        self._max_concurrent = settings.serving.max_concurrent
         self._body_seconds = settings.serving.body_seconds
         self._request_seconds = settings.serving.request_seconds
         self._active = 0
@@ -37,9 +37,9 @@ class Bounds:
             await self.app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send)
-        if self._active >= self._most and scope["path"] not in UNBOUNDED:
+        if self._active >= self._max_concurrent and scope["path"] not in UNBOUNDED:
             record_busy("concurrent")
-            await _refuse(exchange, 503, f"{self._most} requests are being answered; try again")
+            await _refuse(exchange, 503, f"{self._max_concurrent} requests are being answered; try again")
             return
         self._active += 1
         ACTIVE.set(self._active)
@@ -81,7 +81,7 @@ class _Exchange:
         self._send = send
         self.is_read = not _has_body(scope)
         self.is_started = False
-        self.on_read = _nothing
+        self.on_read = _do_nothing
 
     async def receive(self) -> Message:
         """Read on, and note the end of the body."""
@@ -112,5 +112,5 @@ def _has_body(scope: Scope) -> bool:
     )
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """Do nothing."""

@@ -1,11 +1,17 @@
-"""What uvicorn leaves unbounded: connections, and the size and duration of a request's head."""
+"""What uvicorn leaves unbounded: connections, and the size and duration of a request's head.
+
+It builds on parts of uvicorn that are private to it, so pyproject.toml pins uvicorn's minor version, and
+`check_internals` tries them at each start: where they have changed, the service runs on uvicorn's own protocol.
+"""
 
 import asyncio
 import json
 from dataclasses import dataclass
 from functools import cache
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from flightline.core.settings import Settings
 
@@ -30,7 +36,7 @@ class BoundedHttp(HttpToolsProtocol):
     """Uvicorn's HTTP, with bounds on what comes before a request is one.
 
     Uvicorn makes one for each connection and is given the class by name, because it starts its
-    workers by pickling; so the bounds are the class's, set by `bound_connections`.
+    workers by pickling; so the bounds are the class's, set by `set_connection_bounds`.
     """
 
     bounds = ConnectionBounds()
@@ -52,7 +58,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and judge a head that is not whole yet by its size."""
+        """Parse what came, and refuse a head that is too large before it is whole."""
         if self.transport.is_closing():
             return
         if self._is_in_head:
@@ -109,18 +115,18 @@ class BoundedHttp(HttpToolsProtocol):
     def _refuse(self, status: int, error: str) -> None:
         self._stop_timer()
         if not self.transport.is_closing():
-            self.transport.write(_answer(status, error))
+            self.transport.write(_response(status, error))
             self.transport.close()
 
 
-def bound_connections(settings: Settings) -> None:
+def set_connection_bounds(settings: Settings) -> None:
     """Give the connections of this process the bounds of the settings."""
     serving = settings.serving
     BoundedHttp.bounds = ConnectionBounds(serving.max_connections, serving.max_header_bytes, serving.head_seconds)
 
 
 @cache
-def _answer(status: int, error: str) -> bytes:
+def _response(status: int, error: str) -> bytes:
     body = json.dumps({"error": error})
     lines = [
         f"HTTP/1.1 {status} {_REASONS[status]}",
@@ -133,3 +139,56 @@ def _answer(status: int, error: str) -> bytes:
         *(["retry-after: 1"] if status == 503 else []),
     ]
     return "\r\n".join([*lines, "", body]).encode()
+
+
+class _Transport(asyncio.Transport):
+    """A connection to nobody, which keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self._is_closing = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep what is written."""
+        self.written += bytes(data)
+
+    def is_closing(self) -> bool:
+        """Tell whether it was closed."""
+        return self._is_closing
+
+    def close(self) -> None:
+        """Note that it was closed."""
+        self._is_closing = True
+
+
+def check_internals() -> None:
+    """Try the protocol on a head that is too large, one that is slow and one that is no HTTP.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if uvicorn is not as `BoundedHttp` expects it.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        for expected, step in (
+            (431, lambda protocol: protocol.data_received(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n")),
+            (408, lambda protocol: protocol._on_slow_head()),
+            (400, lambda protocol: protocol.data_received(b"\0")),
+        ):
+            protocol, transport = BoundedHttp(Config(_no_app), ServerState(), {}, loop), _Transport()
+            protocol.bounds = ConnectionBounds(max_header_bytes=1)
+            protocol.connection_made(transport)
+            step(protocol)
+            # A head that uvicorn would report in another way counts as unfinished, and is refused as well.
+            is_head_seen = expected != 431 or not protocol._is_in_head
+            if not transport.written.startswith(b"HTTP/1.1 %d " % expected) or not is_head_seen:
+                raise RuntimeError(f"expected a refusal with {expected}, got {transport.written[:40]!r}")
+            protocol.connection_lost(None)
+    finally:
+        loop.close()
+
+
+async def _no_app(*_: object) -> None:
+    """Stand where uvicorn demands an application."""

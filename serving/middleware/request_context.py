@@ -48,8 +48,8 @@ class _Exchange:
         await self._send(message)
 
 
-class Envelope:
-    """Give each request an id and each answer its headers, and tell of both.
+class RequestContext:
+    """Give each request an id and each answer its headers, and count and log it.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Envelope:
                 seconds, route = perf_counter() - started, _route(scope)
                 record_request(route, exchange.status, seconds)
                 describe_request(opened, route, exchange.status)
-                self._tell(scope, exchange.status, route, seconds)
+                self._log(scope, exchange.status, route, seconds)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
         try:
@@ -95,7 +95,7 @@ class Envelope:
                 raise  # half an answer is sent: the server closes the connection
             await refusal(500, UNEXPECTED)(scope, receive, exchange.send)
 
-    def _tell(self, scope: Scope, status: int, route: str, seconds: float) -> None:
+    def _log(self, scope: Scope, status: int, route: str, seconds: float) -> None:
         is_slow = seconds > self._slow_seconds
         if 0 < status < 400 and not is_slow:
             return

@@ -1,4 +1,4 @@
-"""A challenger as a worker asks it: off the event loop, within a bound, and never trusted.
+"""A challenger as a worker runs it: off the event loop, within a bound, and never trusted.
 
 It runs in one daemon thread, so that one that hangs holds up neither a request nor the end of
 the worker. A request waits for it only where it answers, and then for so long and no longer.
@@ -13,14 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flightline.adapters.model_store.served_model import ServedModel
+from pydantic import BaseModel
+
 from flightline.inference.fast_pipeline import Value
-from flightline.inference.predict import predict_rows
-from flightline.problem.api_schema import Instance
-from flightline.problem.config import PROBLEM
-from flightline.problem.request_features import request_features
 from flightline.promotion.canary import CanarySetting, ChallengerCounts
-from serving.prediction.predictor import Answered, as_rows, columns_of, input_rows
+from serving.prediction.predictor import PredictionResult, Predictor, as_rows, columns_of, input_rows, predict_with
 from serving.telemetry.metrics import record_canary
 
 FAILURES_IN_A_ROW, PAUSE_SECONDS = 5, 30.0
@@ -62,16 +59,18 @@ def _settle(future: "asyncio.Future[Any]", result: object, error: BaseException 
 
 @dataclass
 class Challenger:
-    """A model beside the champion, and what was counted of it since it was last asked for its counts.
+    """A model beside the champion, and what was counted of it since `take_counts`.
 
     Parameters
     ----------
     setting
         What it may do.
+    predictor
+        Its model on the champion's features, which are not read again for it.
     """
 
     setting: CanarySetting
-    model: ServedModel
+    predictor: Predictor
     thread: ChallengerThread
     slow_seconds: float
     counts: ChallengerCounts = field(default_factory=ChallengerCounts)
@@ -79,41 +78,40 @@ class Challenger:
     _paused_until: float = 0.0
     _stuck: "asyncio.Future[Any] | None" = field(default=None, repr=False)
 
-    async def ask(
-        self, answered: Sequence[Answered], instances: Sequence[Instance], seconds: float
-    ) -> list[Answered] | None:
-        """Ask for the same rows as the champion; None if it fails, is late, or is left alone for a while.
+    async def predict(
+        self, results: Sequence[PredictionResult], instances: Sequence[BaseModel], max_seconds: float
+    ) -> list[PredictionResult] | None:
+        """Predict for the same rows as the champion; None if it fails, is late, or is left alone for a while.
 
         Parameters
         ----------
-        seconds
-            To wait at most.
+        results
+            The champion's.
+        max_seconds
+            How long to wait.
         """
-        if not self._may_be_asked():
-            self._count("dropped", dropped=len(answered))
+        rows = len(results)
+        if not self._is_available():
+            self._count("dropped", dropped=rows)
             return None
-        asked = self.thread.submit(lambda: _ask(self.model, answered, instances))
-        done, _ = await asyncio.wait({asked}, timeout=seconds)
+        job = self.thread.submit(lambda: _predict(self.predictor, results, instances))
+        done, _ = await asyncio.wait({job}, timeout=max_seconds)
         if not done:
-            self._stuck = asked
-            self._count_fault("slow", asked=len(answered), slow=len(answered), seconds=seconds)
+            self._stuck = job
+            self._count_failure("slow", asked=rows, slow=rows, seconds=max_seconds)
             return None
-        told, error = asked.result()
+        outcome, error = job.result()
         if error is not None:
-            self._count_fault("failed", asked=len(answered), failed=len(answered))
+            self._count_failure("failed", asked=rows, failed=rows)
             return None
-        given, took = told
+        predicted, seconds = outcome
+        is_slow = seconds > self.slow_seconds
         self._in_a_row = 0
-        self._count(
-            "slow" if took > self.slow_seconds else "",
-            asked=len(given),
-            slow=len(given) if took > self.slow_seconds else 0,
-            seconds=took,
-        )
-        return given
+        self._count("slow" if is_slow else "", asked=rows, slow=rows if is_slow else 0, seconds=seconds)
+        return predicted
 
     def drop(self, rows: int) -> None:
-        """Count rows it was not asked for."""
+        """Count rows it made no prediction for."""
         self._count("dropped", dropped=rows)
 
     def take_counts(self) -> ChallengerCounts:
@@ -121,11 +119,11 @@ class Challenger:
         counts, self.counts = self.counts, ChallengerCounts()
         return counts
 
-    def _may_be_asked(self) -> bool:
+    def _is_available(self) -> bool:
         is_stuck = self._stuck is not None and not self._stuck.done()
         return not is_stuck and time.monotonic() >= self._paused_until
 
-    def _count_fault(self, reason: str, **counts: Any) -> None:
+    def _count_failure(self, reason: str, **counts: Any) -> None:
         self._count(reason, **counts)
         self._in_a_row += 1
         if self._in_a_row >= FAILURES_IN_A_ROW:
@@ -137,27 +135,31 @@ class Challenger:
         record_canary(reason, added.asked or added.dropped, added.seconds if added.asked else None)
 
 
-def _ask(
-    model: ServedModel, answered: Sequence[Answered], instances: Sequence[Instance]
-) -> tuple[list[Answered], float]:
-    """Predict in the challenger's thread, and say how long it took."""
+def _predict(
+    predictor: Predictor, results: Sequence[PredictionResult], instances: Sequence[BaseModel]
+) -> tuple[list[PredictionResult], float]:
+    """Predict in the challenger's thread, and give the seconds it took too."""
     started = time.perf_counter()
-    inputs = _inputs(model, answered, instances)
-    values = predict_rows(PROBLEM.task, model.pipeline, model.quick, model.kinds, inputs).tolist()
-    took = time.perf_counter() - started
-    if len(values) != len(answered) or not all(map(math.isfinite, values)):
-        raise ValueError(f"{len(values)} answers to {len(answered)} rows, or one that is no finite number")
-    given = [
-        Answered(value, row, one.row, by=model, role="shadow")
-        for value, row, one in zip(values, inputs, answered, strict=True)
+    inputs = _inputs(predictor, results, instances)
+    values = predict_with(predictor.model, inputs)
+    seconds = time.perf_counter() - started
+    if len(values) != len(results) or not all(map(math.isfinite, values)):
+        raise ValueError(f"got {len(values)} values for {len(results)} rows, expected as many finite numbers")
+    predicted = [
+        PredictionResult(value, row, result.row, model=predictor.model, role="shadow")
+        for value, row, result in zip(values, inputs, results, strict=True)
     ]
-    return given, took
+    return predicted, seconds
 
 
-def _inputs(model: ServedModel, answered: Sequence[Answered], instances: Sequence[Instance]) -> list[dict[str, Value]]:
-    """Give the challenger its own columns of what was read for the champion: the store is not asked again."""
-    known = [{**(one.row.values if one.row else {}), **one.inputs} for one in answered]
+def _inputs(
+    predictor: Predictor, results: Sequence[PredictionResult], instances: Sequence[BaseModel]
+) -> list[dict[str, Value]]:
+    """Give the challenger its own columns of what was read for the champion: the store is not read again."""
+    model = predictor.model
+    known = [{**(result.row.values if result.row else {}), **result.inputs} for result in results]
     if all(name in known[0] for name in model.kinds):
         return [{name: row[name] for name in model.kinds} for row in known]
-    rows = [one.row for one in answered if one.row is not None]
-    return input_rows(model.kinds, rows, as_rows(request_features(columns_of(instances))))
+    rows = [result.row for result in results if result.row is not None]
+    request_features = predictor.project.requests.features(columns_of(instances, predictor.fields))
+    return input_rows(model, rows, as_rows(request_features))

@@ -19,10 +19,9 @@ from flightline.adapters.model_store.served_model import (
     read_refusal,
 )
 from flightline.core.errors import FeatureError, FlightlineError, ModelFileError, SignatureError
-from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
+from flightline.core.project import Project
 from serving.prediction.predictor import FeatureReader, Predictor
-from serving.prediction.self_test import rehearse
+from serving.prediction.self_test import run_self_test
 from serving.telemetry.metrics import (
     clear_refused_model,
     record_bad_signature,
@@ -36,8 +35,13 @@ RETRY_SECONDS = 10.0
 NO_MODEL = "no model has been promoted yet: run `make train`"
 
 
+def open_feature_service(project: Project) -> FeatureReader:
+    """Open the feature service of the project's problem in Feast."""
+    return OnlineFeatures.open(project.settings, project.problem.feature_service)
+
+
 @dataclass(frozen=True)
-class Assets:
+class ServingState:
     """What is predicted with; never changed, but replaced as a whole, so that no request sees half of two.
 
     Parameters
@@ -63,24 +67,25 @@ class Assets:
         return self.predictor.model.manifest.version if self.predictor else None
 
 
-class AssetKeeper:
+class ModelLoader:
     """Opens what the settings name, and opens it anew when it has changed.
 
     Parameters
     ----------
-    settings
-        Where the models' folder and the feature store are.
+    project
+        Where the models' folder and the feature store are, and what the model must be of.
     open_features
-        From the settings to a feature store.
+        From the project to a feature store.
     """
 
-    def __init__(self, settings: Settings, open_features: Callable[[Settings], FeatureReader] | None = None):
-        self._settings = settings
-        self._open_features = open_features or _open_features
+    def __init__(self, project: Project, open_features: Callable[[Project], FeatureReader] = open_feature_service):
+        self._project = project
+        self._settings = project.settings
+        self._open_features = open_features
         self._stamps: tuple[object, object] = (None, None)
         self._retry_at: float | None = None
         self._closed: list[FeatureReader] = []
-        self.assets = Assets(reason="the service is starting")
+        self.state = ServingState(reason="the service is starting")
 
     def refresh(self) -> bool:
         """Open again what has changed since the last call, or has failed; say whether anything is new.
@@ -93,20 +98,20 @@ class AssetKeeper:
         if stamps == self._stamps and not is_retry:
             return False
         changed = [is_retry or new != known for new, known in zip(stamps, self._stamps, strict=True)]
-        old = self.assets.predictor
-        model, wrong_model = self._new_model(changed[0], old)
-        features, wrong_features = self._new_features(changed[1], old)
+        old = self.state.predictor
+        model, model_error = self._new_model(changed[0], old)
+        features, features_error = self._new_features(changed[1], old)
         self._stamps, self._retry_at = stamps, None
-        self.assets = self._pair(old, model, features, [why for why in (wrong_model, wrong_features) if why])
-        self._let_go(old, features)
-        _tell(self.assets)
+        self.state = self._pair(old, model, features, list(filter(None, (model_error, features_error))))
+        self._close_unused(old, features)
+        _show_in_metrics(self.state)
         return True
 
     def _new_model(self, is_changed: bool, old: Predictor | None) -> tuple[ServedModel | None, str | None]:
         if old is not None and not is_changed:
             return old.model, None
         try:
-            model = load_served_model(self._settings.serving_models_dir, self._settings)
+            model = load_served_model(self._settings.serving_models_dir, self._project)
         except ModelFileError as err:
             LOG.error("the model cannot be loaded", exc_info=err)
             if isinstance(err, SignatureError):
@@ -118,79 +123,73 @@ class AssetKeeper:
         if old is not None and not is_changed:
             return old.features, None
         try:
-            return self._open_features(self._settings), None
+            return self._open_features(self._project), None
         except FeatureError as err:
             LOG.error("the feature store cannot be opened", exc_info=err)
             return None, str(err)
 
     def _pair(
-        self, old: Predictor | None, model: ServedModel | None, features: FeatureReader | None, wrong: list[str]
-    ) -> Assets:
+        self, old: Predictor | None, model: ServedModel | None, features: FeatureReader | None, errors: list[str]
+    ) -> ServingState:
         """Take the first pair that works: all new, the old model on new features, all old."""
         old_model, old_features = (old.model, old.features) if old else (None, None)
-        for one, store in ((model, features), (old_model, features), (model, old_features)):
-            if one is None or store is None:
+        for candidate, store in ((model, features), (old_model, features), (model, old_features)):
+            if candidate is None or store is None:
                 continue
             try:
-                rehearse(predictor := Predictor(one, store))
+                run_self_test(predictor := Predictor(self._project, candidate, store))
             except FlightlineError as err:
-                LOG.error("version %s cannot serve: %s", one.manifest.version, err)
-                wrong = [*wrong, str(err)]
+                LOG.error("version %s cannot serve: %s", candidate.manifest.version, err)
+                errors = [*errors, str(err)]
                 continue
-            return self._opened(predictor, wrong)
+            return self._opened(predictor, errors)
         if old is not None:
-            return replace(self.assets, refused=self._refusal(wrong))
+            return replace(self.state, refused=self._refusal(errors))
         self._retry_at = time.monotonic() + RETRY_SECONDS
-        reason = "; ".join(dict.fromkeys(wrong))
-        if reason != self.assets.reason:
+        reason = "; ".join(dict.fromkeys(errors))
+        if reason != self.state.reason:
             LOG.warning("not ready: %s", reason)
-        return Assets(reason=reason, refused=read_refusal(self._settings.serving_models_dir))
+        return ServingState(reason=reason, refused=read_refusal(self._settings.serving_models_dir))
 
-    def _opened(self, predictor: Predictor, wrong: list[str]) -> Assets:
-        version = predictor.model.manifest.version
-        LOG.info("ready: %s version %s on %s", PROBLEM.model_name, version, PROBLEM.feature_service)
-        return Assets(predictor, None, self._refusal(wrong), datetime.now(UTC))
+    def _opened(self, predictor: Predictor, errors: list[str]) -> ServingState:
+        manifest = predictor.model.manifest
+        LOG.info("ready: %s version %s on %s", manifest.name, manifest.version, manifest.feature_service)
+        return ServingState(predictor, None, self._refusal(errors), datetime.now(UTC))
 
-    def _refusal(self, wrong: list[str]) -> Refusal | None:
-        """Say what is not served: what the watcher refused, or what could not be used here."""
-        if not wrong:
+    def _refusal(self, errors: list[str]) -> Refusal | None:
+        """Say what is not served: what the model sync refused, or what could not be used here."""
+        if not errors:
             return read_refusal(self._settings.serving_models_dir)
         self._retry_at = time.monotonic() + RETRY_SECONDS
-        return Refusal(version=_wanted(self._settings), reason="; ".join(dict.fromkeys(wrong)))
+        return Refusal(version=self._wanted_version(), reason="; ".join(dict.fromkeys(errors)))
 
-    def _let_go(self, old: Predictor | None, opened: FeatureReader | None) -> None:
+    def _wanted_version(self) -> str:
+        return folder_stamp(self._settings.serving_models_dir).version or "none"
+
+    def _close_unused(self, old: Predictor | None, opened: FeatureReader | None) -> None:
         """Close feature stores that are no longer read; one is kept until the next change, for requests under way."""
         for features in self._closed:
             features.close()
-        live = self.assets.predictor.features if self.assets.predictor else None
+        live = self.state.predictor.features if self.state.predictor else None
         seen = (old.features if old else None, opened)
-        given_up = [one for one in seen if one is not None and one is not live]
-        self._closed = list({id(one): one for one in given_up}.values())
+        unused = [store for store in seen if store is not None and store is not live]
+        self._closed = list({id(store): store for store in unused}.values())
 
     def close(self) -> None:
         """Close everything."""
-        live = [self.assets.predictor.features] if self.assets.predictor else []
+        live = [self.state.predictor.features] if self.state.predictor else []
         for features in (*self._closed, *live):
             features.close()
 
 
-def _open_features(settings: Settings) -> FeatureReader:
-    return OnlineFeatures.open(settings, PROBLEM.feature_service)
-
-
-def _tell(assets: Assets) -> None:
+def _show_in_metrics(state: ServingState) -> None:
     """Let the metrics show what is served and what is refused."""
-    set_ready(assets.predictor is not None)
-    registered = assets.predictor.model.manifest.registered_at if assets.predictor else None
-    set_served("champion", assets.version, registered or assets.opened_at)
-    if assets.refused is None:
+    set_ready(state.predictor is not None)
+    registered = state.predictor.model.manifest.registered_at if state.predictor else None
+    set_served("champion", state.version, registered or state.opened_at)
+    if state.refused is None:
         clear_refused_model()
     else:
         record_refused_model()
-        if assets.refused.about == "signature":  # by the watcher; what was refused here has been counted
+        if state.refused.about == "signature":  # by the model sync; what was refused here has been counted
             record_bad_signature("champion")
-
-
-def _wanted(settings: Settings) -> str:
-    stamp = folder_stamp(settings.serving_models_dir)
-    return stamp.version or "none"

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from flightline.adapters.feast.online_features import FeatureRow
+from pydantic import BaseModel
+
 from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
 from flightline.core.errors import LogError
-from flightline.core.prediction_record import Door
+from flightline.core.prediction_record import Endpoint
 from flightline.core.settings import Settings
-from flightline.problem.api_schema import Instance, moment_of, prediction_time_of
-from serving.prediction.predictor import REQUEST_FIELDS, Answered, Predictor
+from serving.prediction.predictor import NOTHING_KNOWN, PredictionResult, Predictor
 from serving.telemetry.logs import request_id
 from serving.telemetry.metrics import (
     record_features,
@@ -27,10 +27,9 @@ from serving.telemetry.tracing import span
 
 LOG = logging.getLogger("serving")
 PAUSE_SECONDS = 1.0
-NOTHING_KNOWN = FeatureRow({}, {}, {})
 
 
-class Recorder:
+class PredictionLogger:
     """The prediction log of one worker, opened by `open` or when it is needed, and again whenever that has failed.
 
     Parameters
@@ -51,11 +50,11 @@ class Recorder:
 
     async def record(
         self,
-        door: Door,
+        endpoint: Endpoint,
         predictor: Predictor,
         clock: datetime,
-        answered: Sequence[Answered],
-        instances: Sequence[Instance | None],
+        results: Sequence[PredictionResult],
+        instances: Sequence[BaseModel | None],
     ) -> list[str]:
         """Write what was answered, and give the predictions' ids; they are on disk when this returns.
 
@@ -64,27 +63,27 @@ class Recorder:
         LogError
             If they cannot be written, unless the settings allow answers without the log.
         """
-        _count(door, predictor, clock, answered)
+        _count(endpoint, predictor, clock, results)
         if not self._is_enabled:
-            return [uuid4().hex for _ in answered]
-        rows = _rows(door, predictor, clock, answered, instances, request_id.get())
+            return [uuid4().hex for _ in results]
+        rows = _rows(endpoint, predictor, clock, results, instances, request_id.get())
         await self._put(rows)
         return [row.prediction_id for row in rows]
 
-    def rows_beside(
+    def shadow_rows(
         self,
         predictor: Predictor,
         clock: datetime,
-        answered: Sequence[Answered],
-        instances: Sequence[Instance | None],
+        results: Sequence[PredictionResult],
+        instances: Sequence[BaseModel | None],
         request: str,
     ) -> list[LoggedPrediction]:
-        """Make the rows of predictions that were made beside an answer, and count them."""
-        for one in answered:
-            record_prediction(*_maker(one, predictor))
-        return _rows("predict", predictor, clock, answered, instances, request)
+        """Make the rows of predictions that were no answer, and count them."""
+        for result in results:
+            record_prediction(*_made_by(result, predictor))
+        return _rows("predict", predictor, clock, results, instances, request)
 
-    async def put_beside(self, rows: Sequence[LoggedPrediction]) -> None:
+    async def write_shadow_rows(self, rows: Sequence[LoggedPrediction]) -> None:
         """Write such rows; no answer waits for them.
 
         Raises
@@ -124,8 +123,8 @@ class Recorder:
             self._broken = (time.monotonic() + PAUSE_SECONDS, str(err))
             raise
 
-    async def why_not(self) -> str | None:
-        """Say why predictions cannot be written, if they must be; None if all is well."""
+    async def reason_not_writable(self) -> str | None:
+        """Give the reason why predictions cannot be written, if they must be; None if all is well."""
         if not self._is_required:
             return None
         try:
@@ -136,7 +135,7 @@ class Recorder:
 
     async def open(self) -> None:
         """Open the log before a request has to wait for that; what is wrong is written down, and tried again later."""
-        if reason := await self.why_not():
+        if reason := await self.reason_not_writable():
             LOG.warning("predictions cannot be logged yet: %s", reason)
 
     def _check(self) -> None:
@@ -152,55 +151,55 @@ class Recorder:
 
 
 def _rows(
-    door: Door,
+    endpoint: Endpoint,
     predictor: Predictor,
     clock: datetime,
-    answered: Sequence[Answered],
-    instances: Sequence[Instance | None],
+    results: Sequence[PredictionResult],
+    instances: Sequence[BaseModel | None],
     request: str,
 ) -> list[LoggedPrediction]:
-    now = datetime.now(UTC)
-    watermarks = predictor.features.watermarks if door == "predict" else {}
+    project, now = predictor.project, datetime.now(UTC)
+    watermarks = predictor.features.watermarks if endpoint == "predict" else {}
     rows = []
-    for one, instance in zip(answered, instances, strict=True):
-        keys = {name: getattr(instance, name) for name in REQUEST_FIELDS} if instance else {}
-        known = one.row or NOTHING_KNOWN
-        manifest = (one.by or predictor.model).manifest
+    for result, instance in zip(results, instances, strict=True):
+        keys = {name: getattr(instance, name) for name in predictor.fields} if instance else {}
+        known = result.row or NOTHING_KNOWN
+        manifest = (result.model or predictor.model).manifest
         rows.append(
             LoggedPrediction(
                 prediction_id=uuid4().hex,
                 request_id=request,
                 logged_at=now,
                 clock=clock,
-                # Ready features do not say what moment they are about.
-                prediction_time=prediction_time_of(instance) if instance else clock,
-                moment=moment_of(instance) if instance else clock,
+                # Ready features do not say which event they are about.
+                prediction_time=project.prediction_time_of(instance) if instance else clock,
+                event_time=project.schemas.event_time_of(instance) if instance else clock,
                 instance_key=instance_key(keys),
                 keys=keys,
-                features=one.inputs,
+                features=result.inputs,
                 event_timestamps=known.event_timestamps,
                 watermarks=watermarks,
                 missing=known.missing,
-                prediction=one.value,
+                prediction=result.value,
                 model_name=manifest.name,
                 model_version=manifest.version,
                 feature_service=manifest.feature_service,
-                role=one.role,
-                door=door,
+                role=result.role,
+                endpoint=endpoint,
             )
         )
     return rows
 
 
-def _maker(one: Answered, predictor: Predictor) -> tuple[str, str]:
-    """Say which version gave an answer, and in which role."""
-    return (one.by or predictor.model).manifest.version, one.role
+def _made_by(result: PredictionResult, predictor: Predictor) -> tuple[str, str]:
+    """Give the version that made a prediction, and its role."""
+    return (result.model or predictor.model).manifest.version, result.role
 
 
-def _count(door: Door, predictor: Predictor, clock: datetime, answered: Sequence[Answered]) -> None:
-    for maker, count in Tally(_maker(one, predictor) for one in answered).items():
-        record_rows(door, count, *maker)
-    rows = [one.row for one in answered if one.row is not None]
+def _count(endpoint: Endpoint, predictor: Predictor, clock: datetime, results: Sequence[PredictionResult]) -> None:
+    for made_by, count in Tally(_made_by(result, predictor) for result in results).items():
+        record_rows(endpoint, count, *made_by)
+    rows = [result.row for result in results if result.row is not None]
     if rows:
         record_features(
             (row.missing for row in rows),

@@ -1,30 +1,31 @@
 """From checked requests to predictions: the service's work, without HTTP.
 
-Works for any problem: names come from `PROBLEM` and from the model's own columns.
+Works for any problem: names come from the project and from the model's own columns.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+from pydantic import BaseModel
 
 from flightline.adapters.feast.online_features import FeatureRow
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.core.clock import is_late_request
 from flightline.core.errors import ModelFileError, RequestError
 from flightline.core.prediction_record import Role
+from flightline.core.problem_spec import Problem
+from flightline.core.project import Project
 from flightline.inference.fast_pipeline import Value
 from flightline.inference.predict import predict_rows
-from flightline.problem.api_schema import MOMENT_FIELD, Instance, Prediction, moment_of, prediction_time_of
-from flightline.problem.config import PROBLEM
-from flightline.problem.request_features import request_features, request_keys
 from serving.telemetry.tracing import span
 
-SHOWN_FAULTS = 20
-REQUEST_FIELDS = [*PROBLEM.entity_keys, *PROBLEM.request_columns]
+SHOWN_ERRORS = 20
+NOTHING_KNOWN = FeatureRow({}, {}, {})
 
 
 class FeatureReader(Protocol):
@@ -59,17 +60,17 @@ class InstanceError(RequestError):
 
     Parameters
     ----------
-    faults
+    field_errors
         Field and reason, for each.
     """
 
-    def __init__(self, faults: Sequence[tuple[str, str]]):
-        super().__init__(f"{len(faults)} field(s) of the request are not as expected")
-        self.faults = tuple(faults[:SHOWN_FAULTS])
+    def __init__(self, field_errors: Sequence[tuple[str, str]]):
+        super().__init__(f"{len(field_errors)} field(s) of the request are not as expected")
+        self.field_errors = tuple(field_errors[:SHOWN_ERRORS])
 
 
 @dataclass(frozen=True)
-class Answered:
+class PredictionResult:
     """One prediction and what it rests on.
 
     Parameters
@@ -80,8 +81,8 @@ class Answered:
         The model's input by column; None where it is missing.
     row
         What the feature store knew; None if the features came with the request.
-    by
-        The model that gave it, if it was not the one that was asked first.
+    model
+        The model that made it, if that was not the champion.
     role
         Whether it is the answer (champion, challenger) or made beside it (shadow).
     """
@@ -89,7 +90,7 @@ class Answered:
     value: float
     inputs: Mapping[str, Value]
     row: FeatureRow | None = None
-    by: ServedModel | None = None
+    model: ServedModel | None = None
     role: Role = "champion"
 
 
@@ -97,25 +98,31 @@ class Answered:
 class Predictor:
     """A model with the features it needs."""
 
+    project: Project
     model: ServedModel
     features: FeatureReader
 
-    def predict(self, instances: Sequence[Instance], clock: datetime) -> list[Answered]:
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of an instance that are keys or request columns; looked up once, not by request."""
+        return self.project.request_fields
+
+    def predict(self, instances: Sequence[BaseModel], clock: datetime) -> list[PredictionResult]:
         """Predict for instances with what is known at the event clock.
 
         Raises
         ------
         InstanceError
-            If the moment of one is not after the clock.
+            If the event time of one is not after the clock.
         """
-        check_still_to_come(instances, clock)
-        requests = columns_of(instances)
+        check_still_to_come(self.project, instances, clock)
+        columns, request_code = columns_of(instances, self.fields), self.project.requests
         with span("features", rows=len(instances)):
-            rows = self.features.read(as_rows({**requests, **request_keys(requests)}), clock)
-        inputs = input_rows(self.model.kinds, rows, as_rows(request_features(requests)))
-        return [Answered(*each) for each in zip(self._ask(inputs), inputs, rows, strict=True)]
+            rows = self.features.read(as_rows({**columns, **request_code.keys(columns)}), clock)
+        inputs = input_rows(self.model, rows, as_rows(request_code.features(columns)))
+        return [PredictionResult(*each) for each in zip(self._values(inputs), inputs, rows, strict=True)]
 
-    def score(self, rows: Sequence[Mapping[str, Value]]) -> list[Answered]:
+    def score(self, rows: Sequence[Mapping[str, Value]]) -> list[PredictionResult]:
         """Predict for ready rows of features, without the feature store.
 
         Parameters
@@ -131,17 +138,21 @@ class Predictor:
         kinds = self.model.kinds
         check_rows(kinds, rows)
         inputs = [{name: row.get(name) for name in kinds} for row in rows]
-        return [Answered(*each) for each in zip(self._ask(inputs), inputs, strict=True)]
+        return [PredictionResult(*each) for each in zip(self._values(inputs), inputs, strict=True)]
 
-    def _ask(self, inputs: Sequence[Mapping[str, Value]]) -> list[float]:
-        model = self.model
+    def _values(self, inputs: Sequence[Mapping[str, Value]]) -> list[float]:
         with span("predict", rows=len(inputs)):
-            return predict_rows(PROBLEM.task, model.pipeline, model.quick, model.kinds, inputs).tolist()
+            return predict_with(self.model, inputs)
 
 
-def columns_of(instances: Sequence[Instance]) -> dict[str, list[Any]]:
+def predict_with(model: ServedModel, inputs: Sequence[Mapping[str, Value]]) -> list[float]:
+    """Predict for rows of a model's own columns."""
+    return predict_rows(model.task, model.pipeline, model.fast_pipeline, model.kinds, inputs).tolist()
+
+
+def columns_of(instances: Sequence[BaseModel], fields: Sequence[str]) -> dict[str, list[Any]]:
     """Lay the fields of instances out by column."""
-    return {name: [getattr(instance, name) for instance in instances] for name in REQUEST_FIELDS}
+    return {name: [getattr(instance, name) for instance in instances] for name in fields}
 
 
 def as_rows(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> list[dict[str, Any]]:
@@ -150,36 +161,37 @@ def as_rows(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> list[dict[str,
     return [dict(zip(columns, row, strict=True)) for row in zip(*plain, strict=True)]
 
 
-def check_still_to_come(instances: Sequence[Instance], clock: datetime) -> None:
-    """Refuse instances whose moment is not after the clock."""
-    faults = [
+def check_still_to_come(project: Project, instances: Sequence[BaseModel], clock: datetime) -> None:
+    """Refuse instances whose event time is not after the clock."""
+    event_time_of = project.schemas.event_time_of
+    field_errors = [
         (
-            f"instances[{index}].{MOMENT_FIELD}",
-            f"got {moment_of(instance).isoformat()}, but the event clock stands at {clock.isoformat()}: "
+            f"instances[{index}].{project.schemas.event_time_field}",
+            f"got {event_time.isoformat()}, but the event clock stands at {clock.isoformat()}: "
             "only what is still to come is predicted",
         )
         for index, instance in enumerate(instances)
-        if moment_of(instance) <= clock
+        if (event_time := event_time_of(instance)) <= clock
     ]
-    if faults:
-        raise InstanceError(faults)
+    if field_errors:
+        raise InstanceError(field_errors)
 
 
-def check_count(instances: Sequence[object], most: int) -> None:
+def check_count(instances: Sequence[object], max_count: int) -> None:
     """Refuse more instances than one request may hold."""
-    if len(instances) > most:
-        raise InstanceError([("instances", f"got {len(instances)}, expected at most {most}; send them in parts")])
+    if len(instances) > max_count:
+        raise InstanceError([("instances", f"got {len(instances)}, expected at most {max_count}; send them in parts")])
 
 
 def check_rows(kinds: Mapping[str, str], rows: Sequence[Mapping[str, Value]]) -> None:
     """Refuse rows with columns the model does not take, or values of another kind."""
-    faults = []
+    field_errors = []
     for index, row in enumerate(rows):
         for name, value in row.items():
             if reason := _why_no_value(kinds.get(name), value):
-                faults.append((f"instances[{index}].{name[:80]}", reason))
-    if faults:
-        raise InstanceError(faults)
+                field_errors.append((f"instances[{index}].{name[:80]}", reason))
+    if field_errors:
+        raise InstanceError(field_errors)
 
 
 def _why_no_value(kind: str | None, value: Value) -> str | None:
@@ -193,14 +205,14 @@ def _why_no_value(kind: str | None, value: Value) -> str | None:
 
 
 def input_rows(
-    kinds: Mapping[str, str], rows: Sequence[FeatureRow], requested: Sequence[Mapping[str, Any]]
+    model: ServedModel, rows: Sequence[FeatureRow], requested: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Value]]:
     """Put features of both kinds into the columns and the order of the model's training.
 
     Parameters
     ----------
-    kinds
-        The model's columns: float64 or str.
+    model
+        Whose columns are filled.
     rows
         Features from the store, one row an instance.
     requested
@@ -212,31 +224,33 @@ def input_rows(
         If the model takes a column that neither gives.
     """
     inputs = []
-    for row, own in zip(rows, requested, strict=True):
-        given = {**row.values, **{name: None if value != value else value for name, value in own.items()}}
+    for row, from_request in zip(rows, requested, strict=True):
+        known = {**row.values, **{name: None if value != value else value for name, value in from_request.items()}}
         try:
-            inputs.append({name: given[name] for name in kinds})
+            inputs.append({name: known[name] for name in model.kinds})
         except KeyError as err:
             raise ModelFileError(
                 f"the model takes the column {err}, which neither the feature service "
-                f"{PROBLEM.feature_service} nor request_features gives; train a model on today's features"
+                f"{model.manifest.feature_service} nor request_features gives; train a model on today's features"
             ) from err
     return inputs
 
 
-def outcome_of(value: float) -> dict[str, object]:
-    """Say in the words of the problem what a model answered."""
-    if PROBLEM.task == "regression":
-        return {PROBLEM.label: value}
-    return {"probability": value, PROBLEM.label: value >= PROBLEM.decision_threshold}
+def outcome_of(problem: Problem, value: float) -> dict[str, object]:
+    """Give a model's value as the fields that a prediction has for it."""
+    if problem.task == "regression":
+        return {problem.label: value}
+    return {"probability": value, problem.label: value >= problem.decision_threshold}
 
 
-def prediction_of(instance: Instance, answered: Answered, clock: datetime, prediction_id: str) -> Prediction:
-    """Say what was answered, as of when it holds, and what it could not use."""
-    prediction_time, row = prediction_time_of(instance), answered.row or FeatureRow({}, {}, {})
-    return Prediction.model_validate(
+def prediction_of(
+    project: Project, instance: BaseModel, result: PredictionResult, clock: datetime, prediction_id: str
+) -> BaseModel:
+    """Write a prediction as the service answers it: as of when it holds, and what it could not use."""
+    prediction_time, row = project.prediction_time_of(instance), result.row or NOTHING_KNOWN
+    return project.schemas.prediction.model_validate(
         {
-            **outcome_of(answered.value),
+            **outcome_of(project.problem, result.value),
             "prediction_id": prediction_id,
             "prediction_time": prediction_time,
             "as_of": clock,
@@ -246,7 +260,7 @@ def prediction_of(instance: Instance, answered: Answered, clock: datetime, predi
                 for view, stamp in row.event_timestamps.items()
                 if stamp <= clock
             },
-            "answered_by": answered.by.manifest.version if answered.by else None,
+            "answered_by": result.model.manifest.version if result.model else None,
             "notes": _notes(prediction_time, clock),
         }
     )

@@ -4,25 +4,25 @@ import math
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from flightline.adapters.model_store.manifest import ModelManifest, ProbeRow
+from flightline.adapters.model_store.manifest import ModelManifest, ReferencePrediction
 from flightline.core.errors import ModelFileError
-from flightline.problem.api_schema import EXAMPLE, Instance, prediction_time_of
-from flightline.problem.request_features import request_features
+from flightline.core.project import Project
 from serving.prediction.predictor import Predictor, columns_of, prediction_of
 
 TOLERANCE = 1e-9  # a sum in another order, on another processor
 
 
-def rehearse(predictor: Predictor) -> None:
+def run_self_test(predictor: Predictor) -> None:
     """Refuse a model that would not serve as it was meant to.
 
     Raises
     ------
     ModelFileError
         If its features are defined otherwise here, it cannot predict the example of
-        `api_schema.py`, or answers a row of its probe otherwise than when it was registered.
+        `api_schema.py`, or it predicts
+        a reference row otherwise than when it was registered.
     FeatureError
         If the feature store cannot be read.
     """
@@ -35,8 +35,8 @@ def rehearse(predictor: Predictor) -> None:
             "changed; train a model on today's definitions"
         )
     try:
-        _answer_example(predictor)
-        _answer_probe(predictor)
+        _predict_example(predictor)
+        _predict_references(predictor)
     except (ValueError, TypeError, AttributeError, KeyError, IndexError) as err:
         raise ModelFileError(
             f"version {manifest.version} cannot predict the example of api_schema.py "
@@ -44,28 +44,29 @@ def rehearse(predictor: Predictor) -> None:
         ) from err
 
 
-def _answer_example(predictor: Predictor) -> None:
+def _predict_example(predictor: Predictor) -> None:
+    project = predictor.project
     try:
-        instance = Instance.model_validate(EXAMPLE)
-        clock = prediction_time_of(instance)
-        for answered in predictor.predict([instance], clock):
-            prediction_of(instance, answered, clock, "")
+        instance = project.schemas.instance.model_validate(project.schemas.example)
+        clock = project.prediction_time_of(instance)
+        for result in predictor.predict([instance], clock):
+            prediction_of(project, instance, result, clock, "")
     except ValidationError as err:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in err.errors()[:3])
+        wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in err.errors()[:3])
         raise ModelFileError(
             f"api_schema.py and config.py of problem/ do not agree ({wrong}): EXAMPLE must be an Instance, "
             "and a Prediction must take the label"
         ) from err
 
 
-def _answer_probe(predictor: Predictor) -> None:
+def _predict_references(predictor: Predictor) -> None:
     manifest = predictor.model.manifest
-    if not manifest.probe:
+    if not manifest.reference_predictions:
         return
-    _check_request_features(manifest)
+    _check_request_features(predictor.project, manifest)
     # One at a time, as most requests come: many at once go another way (`merged_trees`).
-    got = [predictor.score([row.features])[0].value for row in manifest.probe]
-    expected = [row.prediction for row in manifest.probe]
+    got = [predictor.score([row.features])[0].value for row in manifest.reference_predictions]
+    expected = [row.prediction for row in manifest.reference_predictions]
     if not np.allclose(got, expected, rtol=TOLERANCE, atol=TOLERANCE):
         worst = int(np.argmax(np.abs(np.subtract(got, expected))))
         raise ModelFileError(
@@ -75,12 +76,13 @@ def _answer_probe(predictor: Predictor) -> None:
         )
 
 
-def _check_request_features(manifest: ModelManifest) -> None:
-    """Compute the request features of the probe again: training and service must not differ."""
-    instances = [_instance_of(manifest, row) for row in manifest.probe]
-    computed = request_features(columns_of(instances))
+def _check_request_features(project: Project, manifest: ModelManifest) -> None:
+    """Compute the request features of the reference rows again: training and service must not differ."""
+    rows = manifest.reference_predictions
+    instances = [_instance_of(project, manifest.version, row) for row in rows]
+    computed = project.requests.features(columns_of(instances, project.request_fields))
     for name in (name for name, _ in manifest.columns if name in computed):
-        for row, value in zip(manifest.probe, computed[name].tolist(), strict=True):
+        for row, value in zip(rows, computed[name].tolist(), strict=True):
             if not _is_same(row.features.get(name), value):
                 raise ModelFileError(
                     f"version {manifest.version} was trained with {name} = {row.features.get(name)!r} where "
@@ -88,14 +90,14 @@ def _check_request_features(manifest: ModelManifest) -> None:
                 )
 
 
-def _instance_of(manifest: ModelManifest, row: ProbeRow) -> Instance:
+def _instance_of(project: Project, version: str, row: ReferencePrediction) -> BaseModel:
     try:
-        return Instance.model_validate(row.request)
+        return project.schemas.instance.model_validate(row.request)
     except ValidationError as err:
-        fault = err.errors()[0]
+        error = err.errors()[0]
         raise ModelFileError(
-            f"src/flightline/problem/api_schema.py refuses a row that version {manifest.version} was tested on "
-            f"({'.'.join(map(str, fault['loc']))}: {fault['msg']}); make Instance take what the data holds"
+            f"api_schema.py refuses a row that version {version} was tested on "
+            f"({'.'.join(map(str, error['loc']))}: {error['msg']}); make Instance take what the data holds"
         ) from err
 
 

@@ -27,7 +27,7 @@ AGES_EVERY_SECONDS = 0.1
 BOUNDS = ("concurrent", "body", "time")
 LIMITS = ("requests", "wrong_keys")
 SIGNED_ROLES = ("champion", "challenger")
-CANARY_FAULTS = ("failed", "slow", "dropped", "refused")
+CANARY_ERRORS = ("failed", "slow", "dropped", "refused")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _AGES = (_MINUTE, 10 * _MINUTE, _HOUR, 3 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY)
@@ -39,7 +39,7 @@ ACTIVE = Gauge("flightline_requests_active", "Requests being answered.", registr
 BUSY = Counter("flightline_busy", "Requests refused with 503 for want of room or time.", ["bound"], registry=_OWN)
 RATE_LIMITED = Counter("flightline_rate_limited", "Requests refused with 429.", ["why"], registry=_OWN)
 UNAUTHORISED = Counter("flightline_unauthorised", "Requests without a valid key.", registry=_OWN)
-ROWS = Counter("flightline_rows", "Rows answered, by door.", ["door"], registry=_OWN)
+ROWS = Counter("flightline_rows", "Rows answered, by endpoint.", ["endpoint"], registry=_OWN)
 PREDICTIONS = Counter("flightline_predictions", "Predictions made.", ["version", "role"], registry=_OWN)
 MISSING = Counter(
     "flightline_features_missing", "Rows that lacked a feature, or a whole view.", ["feature", "reason"], registry=_OWN
@@ -80,8 +80,8 @@ SIGNATURES_REFUSED = Counter(
     ["role"],
     registry=_OWN,
 )
-CANARY_FAULTS_COUNTED = Counter(
-    "flightline_canary_faults",
+CANARY_ERROR_ROWS = Counter(
+    "flightline_canary_errors",
     "Rows a challenger failed or was slow for, or was not asked for.",
     ["reason"],
     registry=_OWN,
@@ -132,19 +132,19 @@ def record_rate_limited(why: str) -> None:
     _child(RATE_LIMITED, why).inc()
 
 
-def record_rows(door: str, count: int, version: str, role: str) -> None:
+def record_rows(endpoint: str, count: int, version: str, role: str) -> None:
     """Count predictions that are answers.
 
     Parameters
     ----------
-    door
-        The way they were asked for: predict or score.
+    endpoint
+        The route of the request: predict or score.
     count
         Rows in the answer.
     version, role
         Of the model that made them.
     """
-    _child(ROWS, door).inc(count)
+    _child(ROWS, endpoint).inc(count)
     record_prediction(version, role, count)
 
 
@@ -159,12 +159,12 @@ def record_canary(reason: str, rows: int, seconds: float | None = None) -> None:
     Parameters
     ----------
     reason
-        What was wrong, one of `CANARY_FAULTS`; empty if nothing was.
+        What was wrong, one of `CANARY_ERRORS`; empty if nothing was.
     seconds
         It took, if it was asked.
     """
     if reason:
-        _child(CANARY_FAULTS_COUNTED, reason).inc(rows)
+        _child(CANARY_ERROR_ROWS, reason).inc(rows)
     if seconds is not None:
         CANARY_SECONDS.observe(seconds)
 
@@ -218,15 +218,15 @@ def begin_at_zero() -> None:
         _child(RATE_LIMITED, why).inc(0)
     for role in SIGNED_ROLES:
         _child(SIGNATURES_REFUSED, role).inc(0)
-    for reason in CANARY_FAULTS:
-        _child(CANARY_FAULTS_COUNTED, reason).inc(0)
+    for reason in CANARY_ERRORS:
+        _child(CANARY_ERROR_ROWS, reason).inc(0)
 
 
-_held: dict[str, str] = {}
+_served: dict[str, str] = {}
 
 
 def set_served(role: str, version: str | None, since: datetime | None = None) -> None:
-    """Say which version this process holds in a role.
+    """Show which version this process holds in a role.
 
     Parameters
     ----------
@@ -237,10 +237,10 @@ def set_served(role: str, version: str | None, since: datetime | None = None) ->
     since
         When that version was registered, or loaded if that is not known.
     """
-    if role in _held:
-        MODEL_WORKERS.labels(role, _held.pop(role)).set(0)
+    if role in _served:
+        MODEL_WORKERS.labels(role, _served.pop(role)).set(0)
     if version is not None:
-        _held[role] = version
+        _served[role] = version
         MODEL_WORKERS.labels(role, version).set(1)
     if since is not None:
         MODEL_TIMESTAMP.labels(role).set(since.timestamp())

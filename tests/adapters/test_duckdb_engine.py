@@ -15,7 +15,7 @@ from flightline.core.errors import FeatureError
 from flightline.problem.availability import GROUPS
 from flightline.problem.features import FEATURE_TABLES, carrier_arrivals
 from flightline.problem.raw_tables import CONTRACTS
-from tests.support.raw_rows import AIRPORTS, cancelled, diverted, flight, observation, write_raw
+from tests.problem.raw_rows import AIRPORTS, cancelled, diverted, flight, observation, write_raw
 
 Tables = Mapping[str, ibis.Table]
 FLIGHTS = [

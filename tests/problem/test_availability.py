@@ -10,7 +10,7 @@ import pytest
 from flightline.data.leakage import as_of
 from flightline.problem.availability import GROUPS
 from flightline.problem.raw_tables import IMPOSSIBLE_WIND_SPEED, TIME_ZONES_OF_ABSENT_AIRPORTS
-from tests.support.raw_rows import cancelled, diverted, flight, observation
+from tests.problem.raw_rows import cancelled, diverted, flight, observation
 
 
 def at(text: str) -> pd.Timestamp:

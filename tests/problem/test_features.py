@@ -14,7 +14,7 @@ from flightline.problem.features import (
     origin_departures,
     origin_weather,
 )
-from tests.support.raw_rows import cancelled, diverted, flight, observation
+from tests.problem.raw_rows import cancelled, diverted, flight, observation
 
 
 def at(text: str) -> pd.Timestamp:

@@ -15,7 +15,7 @@ from flightline.problem.features import (
     scheduled_flight,
 )
 from flightline.problem.request_features import AREA, request_keys
-from tests.support.raw_rows import cancelled, flight
+from tests.problem.raw_rows import cancelled, flight
 
 # All leave on 3 June 2013 by New York's clock, four hours behind UTC.
 FLIGHTS = [

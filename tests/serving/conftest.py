@@ -10,12 +10,14 @@ from starlette.exceptions import StarletteDeprecationWarning
 
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.model_store.served_model import ServedModel
+from flightline.core.project import Project
 from flightline.core.settings import ServingSettings, Settings
-from serving.api.dependencies import get_assets
+from serving.api.dependencies import get_serving_state
 from serving.app import create_app
-from serving.prediction.model_loader import Assets
+from serving.prediction.model_loader import ServingState
 from serving.prediction.predictor import Predictor
 from tests.support.small_service import INSTANCE, KINDS, NOON, PREDICT, HandMadeFeatures, fitted, manifest_of
+from tests.toy_problem import make_project
 
 with warnings.catch_warnings():
     # Starlette asks for httpx2, a package this project does not need for anything else.
@@ -25,7 +27,7 @@ with warnings.catch_warnings():
 
 @pytest.fixture(scope="session")
 def model() -> ServedModel:
-    return ServedModel(manifest_of(KINDS), fitted(KINDS))
+    return ServedModel(manifest_of(KINDS), fitted(KINDS), "classification")
 
 
 @pytest.fixture
@@ -36,15 +38,20 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
+def project(settings: Settings) -> Project:
+    return make_project(settings)
+
+
+@pytest.fixture
 def features() -> HandMadeFeatures:
     return HandMadeFeatures()
 
 
 @pytest.fixture
-def app(settings: Settings, model: ServedModel, features: HandMadeFeatures) -> FastAPI:
-    app = create_app(settings)
-    assets = Assets(Predictor(model, features))
-    app.dependency_overrides[get_assets] = lambda: assets
+def app(project: Project, model: ServedModel, features: HandMadeFeatures) -> FastAPI:
+    app = create_app(project)
+    state = ServingState(Predictor(project, model, features))
+    app.dependency_overrides[get_serving_state] = lambda: state
     return app
 
 

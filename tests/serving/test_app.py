@@ -18,12 +18,12 @@ from flightline.adapters.event_clock import set_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.model_store.model_file import digest_of_file, save_model
 from flightline.core.settings import Settings
-from flightline.problem.api_schema import Instance
 from flightline.problem.request_features import request_features, request_keys
 from serving.app import create_app
 from serving.prediction.predictor import as_rows, columns_of
 from tests.support.servers.service_process import running
 from tests.support.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of, put_signed
+from tests.toy_problem import Instance
 
 REPOSITORY = Path(__file__).parents[2]
 TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "pandera")
@@ -87,7 +87,7 @@ def _status(settings: Settings) -> dict:
 
 def test_predicts_on_real_feast_and_a_real_model(settings: Settings) -> None:
     with TestClient(create_app(settings)) as client:
-        answer = client.post(PREDICT, json={"instances": [INSTANCE, INSTANCE | {"carrier": None, "tailnum": None}]})
+        answer = client.post(PREDICT, json={"instances": [INSTANCE, INSTANCE | {"shop": None, "shop": None}]})
         assert answer.status_code == 200
         whole, partial = answer.json()["predictions"]
         assert whole["missing_features"] == {}
@@ -102,10 +102,10 @@ def test_predicts_on_real_feast_and_a_real_model(settings: Settings) -> None:
 )
 def test_values_too_old_or_of_the_future_are_not_used(settings: Settings, moved: timedelta, reason: str) -> None:
     set_clock(settings, NOON + moved)
-    later = INSTANCE | {"scheduled_departure": (NOON + moved + timedelta(hours=3)).isoformat()}
+    later = INSTANCE | {"opens": (NOON + moved + timedelta(hours=3)).isoformat()}
     with TestClient(create_app(settings)) as client:
         (prediction,) = client.post(PREDICT, json={"instances": [later]}).json()["predictions"]
-        nothing_known = later | {"carrier": None, "tailnum": None}
+        nothing_known = later | {"shop": None, "shop": None}
         (without,) = client.post(PREDICT, json={"instances": [nothing_known]}).json()["predictions"]
     # The slot of another departure has no row at all.
     of_slots = {"coming_schedule", "scheduled_flight"}
@@ -173,12 +173,12 @@ def test_a_ready_service_has_imported_no_training_tool(filled_root: Path) -> Non
     code = (
         "import sys, serving.__main__\n"
         "from flightline.core.settings import Settings\n"
-        "from serving.prediction.model_loader import AssetKeeper\n"
-        "keeper = AssetKeeper(Settings())\n"
-        "keeper.refresh()\n"
-        "keeper.close()\n"
+        "from serving.prediction.model_loader import ModelLoader\n"
+        "loader = ModelLoader(Settings())\n"
+        "loader.refresh()\n"
+        "loader.close()\n"
         f"found = [name for name in {TRAINING_TOOLS} if name in sys.modules]\n"
-        "sys.exit(keeper.assets.reason or ', '.join(found) or 0)"
+        "sys.exit(loader.state.reason or ', '.join(found) or 0)"
     )
     environment = {"PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}", "FLIGHTLINE_ROOT": str(filled_root)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
@@ -190,7 +190,7 @@ def test_two_workers_on_real_feast_count_together(settings: Settings) -> None:
         for _ in range(12):
             assert service.ask(PREDICT, {"instances": [INSTANCE] * 2}).status == 200
         metrics = service.metrics()
-        assert metrics['flightline_rows_total{door="predict"}'] == 24
+        assert metrics['flightline_rows_total{endpoint="predict"}'] == 24
         assert metrics["flightline_workers_ready"] == 2
         ages = [value for name, value in metrics.items() if name.startswith("flightline_feature_age_seconds_count")]
         assert len(ages) > 1

@@ -26,8 +26,8 @@ def change_probability(_: Settings, folder: Path) -> None:
     """Swap the model for its opposite, and say so where the service reads it, all but the signature."""
     file = folder / "model.skops"
     digest = save_model(fitted(KINDS, is_contrary=True), file)
-    told = json.loads((folder / "model.json").read_text())
-    (folder / "model.json").write_text(json.dumps(told | {"sha256": digest}))
+    manifest = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(manifest | {"sha256": digest}))
 
 
 def remove_signature(_: Settings, folder: Path) -> None:

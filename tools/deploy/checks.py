@@ -1,16 +1,15 @@
-"""Asking the service from outside, as a client does: alive, ready, and predictions in time."""
+"""The deployed service as a client sees it: alive, ready, and predictions in time."""
 
 import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flightline.problem.api_schema import EXAMPLE, MOMENT_FIELD
-from flightline.problem.config import PROBLEM
+from flightline.core.project import Project, open_project
 from tools.deploy.steps import DeployError, wait_until
 
 TIMEOUT_SECONDS = 20
@@ -19,7 +18,7 @@ READY_SECONDS = 300
 # A refusal may pass, as when the registry did not give the whole file; one that stays is the model's.
 REFUSED_SECONDS = 20
 PREDICTIONS = 20
-ASKED_TIMES = 5
+READY_CHECKS = 5
 # The bound that infra/modules/alarms has, over the internet from wherever this runs.
 SLOWEST_SECONDS = 1.0
 OK, UNAVAILABLE = 200, 503
@@ -58,10 +57,13 @@ class Service:
         Its public address.
     key
         An API key; it is sent to that address only.
+    project
+        Which model it serves, and for which instances it predicts.
     """
 
     url: str
     key: str = ""
+    project: Project = field(default_factory=open_project, repr=False)
 
     def ask(self, path: str, body: Mapping[str, object] | None = None) -> Answer:
         """Ask, following no redirection.
@@ -84,18 +86,18 @@ class Service:
     def wait_until_alive(self, seconds: float = ALIVE_SECONDS) -> None:
         """Wait until it answers at all."""
 
-        def look() -> str | None:
+        def check() -> str | None:
             try:
                 found = self.ask("/health/live")
             except OSError as err:
                 return f"no answer: {err}"
             return None if found.status == OK else f"{found.status}: {found.body[:200].decode(errors='replace')}"
 
-        wait_until(look, seconds, f"{self.url} alive")
+        wait_until(check, seconds, f"{self.url} alive")
 
     def why_not_ready(self) -> str | None:
         """Give a reason for not being ready, or None if it is; each task, and each process in it, speaks for itself."""
-        for _ in range(ASKED_TIMES):
+        for _ in range(READY_CHECKS):
             found = self.ask("/health/ready")
             if found.status == UNAVAILABLE:
                 return str(found.json().get("reason") or "no reason given")
@@ -113,7 +115,7 @@ class Service:
         """
         refusing_since: list[float] = []
 
-        def look() -> str | None:
+        def check() -> str | None:
             why = self.why_not_ready()
             refused = self.status().get("refused") if why else None
             if not refused:
@@ -124,11 +126,11 @@ class Service:
                 raise ModelError(f"model version {refused['version']} is refused: {refused['reason']}")
             return why
 
-        wait_until(look, seconds, f"{self.url} ready")
+        wait_until(check, seconds, f"{self.url} ready")
 
     def status(self) -> dict[str, Any]:
         """Ask what it serves."""
-        found = self.ask(f"/v1/models/{PROBLEM.model_name}")
+        found = self.ask(f"/v1/models/{self.project.problem.model_name}")
         if found.status != OK:
             raise DeployError(f"the model's route answered {found.status}: {found.body[:300].decode(errors='replace')}")
         return found.json()
@@ -147,7 +149,7 @@ class Service:
         return str(found["version"])
 
     def smoke(self) -> tuple[int, float]:
-        """Ask for predictions of an instance at moments still to come.
+        """Ask for predictions of the example at event times still to come.
 
         Returns
         -------
@@ -161,16 +163,17 @@ class Service:
         DeployError
             If one is not answered, or they take too long.
         """
+        problem, schemas = self.project.problem, self.project.schemas
         clock = self.status()["clock"]
         now = datetime.fromisoformat(clock) if clock else datetime.now(UTC)
         seconds = []
         for number in range(PREDICTIONS):
-            moment = now + PROBLEM.prediction_horizon + timedelta(minutes=number + 1)
-            instance = {**EXAMPLE, MOMENT_FIELD: moment.isoformat()}
-            found = self.ask(f"/v1/models/{PROBLEM.model_name}:predict", {"instances": [instance]})
+            event_time = now + problem.prediction_horizon + timedelta(minutes=number + 1)
+            instance = {**schemas.example, schemas.event_time_field: event_time.isoformat()}
+            found = self.ask(f"/v1/models/{problem.model_name}:predict", {"instances": [instance]})
             if found.status != OK or len(found.json().get("predictions", [])) != 1:
-                told = found.body[:300].decode(errors="replace")
-                raise DeployError(f"prediction {number + 1} of {PREDICTIONS} was answered with {found.status}: {told}")
+                body = found.body[:300].decode(errors="replace")
+                raise DeployError(f"prediction {number + 1} of {PREDICTIONS} was answered with {found.status}: {body}")
             seconds.append(found.seconds)
         slow = sorted(seconds)[int(0.95 * PREDICTIONS) - 1]
         if slow > SLOWEST_SECONDS:
@@ -181,5 +184,5 @@ class Service:
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
     """A redirection would carry the key to another address."""
 
-    def redirect_request(self, *given: object, **named: object) -> None:
+    def redirect_request(self, *args: object, **kwargs: object) -> None:
         """Follow none."""

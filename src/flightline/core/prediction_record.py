@@ -15,7 +15,7 @@ from flightline.core.errors import LogError
 from flightline.core.lineage import digest_of
 
 Role = Literal["champion", "challenger", "shadow"]
-Door = Literal["predict", "score"]
+Endpoint = Literal["predict", "score"]
 # Why a feature has no value.
 NO_VALUE = "no value"
 STALE = "stale"
@@ -39,7 +39,7 @@ class LoggedPrediction:
         Where the event clock stood.
     prediction_time
         When the model was trained to predict this instance.
-    moment
+    event_time
         When what is predicted happens.
     instance_key
         Of `keys`, by `instance_key`: joins labels and other predictions of the same instance.
@@ -57,8 +57,8 @@ class LoggedPrediction:
         The probability, or the number of a regression.
     role
         Whether it was the answer (champion, challenger) or made beside it (shadow).
-    door
-        The route it was asked by.
+    endpoint
+        The route of the request.
     """
 
     prediction_id: str
@@ -66,7 +66,7 @@ class LoggedPrediction:
     logged_at: datetime
     clock: datetime
     prediction_time: datetime
-    moment: datetime
+    event_time: datetime
     instance_key: str
     keys: Mapping[str, object]
     features: Mapping[str, float | str | None]
@@ -78,7 +78,7 @@ class LoggedPrediction:
     model_version: str
     feature_service: str
     role: Role
-    door: Door
+    endpoint: Endpoint
 
 
 def instance_key(keys: Mapping[str, object]) -> str:

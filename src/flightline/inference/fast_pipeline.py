@@ -1,7 +1,7 @@
 """A fitted tree pipeline without frames: for one row they and their checks take longer than the trees.
 
 The encoders' tables are read off the pipeline once; the trees are scikit-learn's own, merged into
-one where they can be (`merged_trees`). Exact, and proven at the start: `QuickModel.of` compares
+one where they can be (`merged_trees`). Exact, and proven at the start: `FastPipeline.of` compares
 itself with the pipeline on every category, a missing and an unseen one, and gives nothing if a
 bit differs.
 """
@@ -26,8 +26,8 @@ _NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class QuickModel:
-    """What a pipeline on `preprocessing.as_codes` learned.
+class FastPipeline:
+    """What a pipeline on `preprocessing.as_codes` has learned.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ class QuickModel:
     estimator: BaseEstimator
 
     @classmethod
-    def of(cls, method: str, pipeline: Pipeline) -> "QuickModel | None":
+    def of(cls, method: str, pipeline: Pipeline) -> "FastPipeline | None":
         """Read it off a fitted pipeline; None if its first step is another, or is not matched exactly.
 
         Parameters
         ----------
         method
-            What the pipeline is asked by: predict_proba or predict.
+            The pipeline's own: predict_proba or predict.
         """
         encode = pipeline[0] if len(pipeline) == 2 else None
         if not isinstance(encode, ColumnTransformer) or len(encode.transformers_) != 2:
@@ -60,17 +60,17 @@ class QuickModel:
         # A FunctionTransformer without a function is what "passthrough" becomes when it is fitted.
         if not isinstance(categories, OrdinalEncoder) or getattr(passed, "func", 0) is not None:
             return None
-        quick = cls(_tables(categories, list(names)), tuple(numbers), pipeline[-1])
-        asked = _one_of_each(quick)
-        expected = getattr(pipeline, method)(_as_frame(asked, list(encode.feature_names_in_)))
-        for candidate in _from_the_quickest(quick):
-            answers = [candidate.ask(method, asked)]
-            answers += [np.concatenate([candidate.ask(method, few) for few in _in_parts(asked)])]
-            if all(np.array_equal(answer, expected) for answer in answers):
+        fast = cls(_tables(categories, list(names)), tuple(numbers), pipeline[-1])
+        rows = _one_of_each(fast)
+        expected = getattr(pipeline, method)(_as_frame(rows, list(encode.feature_names_in_)))
+        for candidate in _fastest_first(fast):
+            values = [candidate.predict(method, rows)]
+            values += [np.concatenate([candidate.predict(method, part) for part in _in_parts(rows)])]
+            if all(np.array_equal(value, expected) for value in values):
                 return candidate
         return None
 
-    def ask(self, method: str, rows: Sequence[Row]) -> np.ndarray:
+    def predict(self, method: str, rows: Sequence[Row]) -> np.ndarray:
         """Give what the pipeline's `method` gives for the rows."""
         return getattr(self.estimator, method)(self._encode(rows))
 
@@ -100,27 +100,27 @@ def _tables(encoder: OrdinalEncoder, names: list[str]) -> dict[str, dict[Value, 
     }
 
 
-def _without_inner_encoding(quick: QuickModel) -> QuickModel:
+def _without_inner_encoding(fast: FastPipeline) -> FastPipeline:
     """Take over what a HistGradientBoosting does to its categories: it encodes the codes once more."""
-    inner = getattr(quick.estimator, "_preprocessor", None)
-    if inner is None or not quick.codes:
-        return quick
-    width = len(quick.codes) + len(quick.numbers)
+    inner = getattr(fast.estimator, "_preprocessor", None)
+    if inner is None or not fast.codes:
+        return fast
+    width = len(fast.codes) + len(fast.numbers)
     tables: dict[str, Mapping[Value, float]] = {}
-    for position, (name, codes) in enumerate(quick.codes.items()):
+    for position, (name, codes) in enumerate(fast.codes.items()):
         outer = np.full((len(codes), width), np.nan)
         outer[:, position] = list(codes.values())
         tables[name] = dict(zip(codes, inner.transform(outer)[:, position].tolist(), strict=True)) if codes else {}
-    estimator = copy.copy(quick.estimator)
+    estimator = copy.copy(fast.estimator)
     estimator._preprocessor = None
-    return QuickModel(tables, quick.numbers, estimator)
+    return FastPipeline(tables, fast.numbers, estimator)
 
 
-def _from_the_quickest(quick: QuickModel) -> Iterator[QuickModel]:
-    direct = _without_inner_encoding(quick)
+def _fastest_first(fast: FastPipeline) -> Iterator[FastPipeline]:
+    direct = _without_inner_encoding(fast)
     if merged := with_merged_trees(direct.estimator):
         yield replace(direct, estimator=merged)
-    yield from (direct, quick)
+    yield from (direct, fast)
 
 
 def _in_parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -128,13 +128,13 @@ def _in_parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     return (rows[start : start + FEW_ROWS] for start in range(0, len(rows), FEW_ROWS))
 
 
-def _one_of_each(quick: QuickModel) -> list[dict[str, Value]]:
+def _one_of_each(fast: FastPipeline) -> list[dict[str, Value]]:
     """Make rows with every category of every column, a missing and an unseen one, and numbers and none."""
-    count = max((len(codes) for codes in quick.codes.values()), default=0) + 2
+    count = max((len(codes) for codes in fast.codes.values()), default=0) + 2
     columns: dict[str, list[Value]] = {
-        name: [*codes, *[None] * (count - len(codes) - 1), _UNSEEN] for name, codes in quick.codes.items()
+        name: [*codes, *[None] * (count - len(codes) - 1), _UNSEEN] for name, codes in fast.codes.items()
     }
-    for position, name in enumerate(quick.numbers):
+    for position, name in enumerate(fast.numbers):
         columns[name] = [None if (row + position) % 3 == 0 else (row - position) / 7 for row in range(count)]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 

@@ -3,7 +3,7 @@
 All trees hang under one more, the router, which sends a row to the tree that the row's last
 column numbers. scikit-learn's own compiled walker does the rest, and the leaves are added up in
 its order, so the sum is equal to the bit. What is used here is private to scikit-learn: a model
-that does not fit gives nothing, and `QuickModel.of` compares the answers before it takes them.
+that does not fit gives nothing, and `FastPipeline.of` compares the answers before it takes them.
 """
 
 import copy
@@ -98,13 +98,13 @@ def with_merged_trees(estimator: BaseEstimator) -> BaseEstimator | None:
     trees = MergedTrees.of(estimator)
     if trees is None or getattr(estimator, "_preprocessor", None) is not None:
         return None
-    quick, loop = copy.copy(estimator), estimator._raw_predict
+    fast, loop = copy.copy(estimator), estimator._raw_predict
 
     def sums(encoded: np.ndarray, n_threads: int | None = None) -> np.ndarray:
         return trees.sums(encoded) if len(encoded) <= FEW_ROWS else loop(encoded, n_threads)
 
-    quick._raw_predict = sums
-    return quick
+    fast._raw_predict = sums
+    return fast
 
 
 def _starts(predictors: list) -> list[tuple[int, int]]:

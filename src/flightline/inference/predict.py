@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from flightline.core.problem_spec import Task
-from flightline.inference.fast_pipeline import QuickModel, Row
+from flightline.inference.fast_pipeline import FastPipeline, Row
 
 Method = Literal["predict_proba", "predict"]
 METHODS: Mapping[Task, Method] = {"classification": "predict_proba", "regression": "predict"}
@@ -29,13 +29,13 @@ def predict(task: Task, pipeline: Pipeline, features: pd.DataFrame) -> np.ndarra
 
 
 def predict_rows(
-    task: Task, pipeline: Pipeline, quick: QuickModel | None, kinds: Mapping[str, str], rows: Sequence[Row]
+    task: Task, pipeline: Pipeline, fast_pipeline: FastPipeline | None, kinds: Mapping[str, str], rows: Sequence[Row]
 ) -> np.ndarray:
     """Predict for rows in plain values, past frames where the pipeline allows it.
 
     Parameters
     ----------
-    quick
+    fast_pipeline
         Of this pipeline, or None.
     kinds
         By column of the pipeline, in their order: float64 or str.
@@ -47,15 +47,15 @@ def predict_rows(
     ndarray of float64, shape (n,)
         As `predict` gives it for the same rows in a frame.
     """
-    if quick is not None:
-        return answer_of(task, quick.ask(METHODS[task], rows))
+    if fast_pipeline is not None:
+        return answer_of(task, fast_pipeline.predict(METHODS[task], rows))
     columns = {name: [row[name] for row in rows] for name in kinds}
     types = {name: np.float64 if kind == "float64" else object for name, kind in kinds.items()}
     arrays = {name: np.array(values, dtype=types[name]) for name, values in columns.items()}
     return predict(task, pipeline, pd.DataFrame(arrays, copy=False))
 
 
-def answer_of(task: Task, given: np.ndarray) -> np.ndarray:
+def answer_of(task: Task, output: np.ndarray) -> np.ndarray:
     """Take the answer from what a method of `METHODS` gives.
 
     Examples
@@ -63,4 +63,4 @@ def answer_of(task: Task, given: np.ndarray) -> np.ndarray:
     >>> answer_of("classification", np.array([[0.75, 0.25]])).tolist()
     [0.25]
     """
-    return np.asarray(given[:, 1] if task == "classification" else given, dtype=np.float64)
+    return np.asarray(output[:, 1] if task == "classification" else output, dtype=np.float64)

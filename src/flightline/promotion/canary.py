@@ -1,6 +1,6 @@
 """A challenger beside the champion: what it may do, who answers an instance, and what becomes of it.
 
-docs/decisions/0015-the-canary.md says why; `make bench-canary` measures how often it errs.
+docs/decisions/0015-the-canary.md says why, and how often it errs.
 """
 
 import hashlib
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from flightline.core.problem_spec import Canary
 from flightline.evaluation.sequential_test import confidence_sequence, first_crossing
 
-Mode = Literal["shadow", "share"]
+Mode = Literal["shadow", "split"]
 # A new version that wants to be champion, or the champion of before, ready to come back.
 Purpose = Literal["promotion", "rollback"]
 MOST_SHARE = 0.5
@@ -29,8 +29,9 @@ class CanarySetting(BaseModel):
 
     version: str = Field(min_length=1, description="The challenger's version, which does not move with its alias.")
     champion: str = Field(min_length=1, description="The champion's version it is compared with.")
-    mode: Mode
-    share: float = Field(default=0.0, ge=0, le=MOST_SHARE, description="Of the instances it answers, in mode share.")
+    # A canary that was started under the mode's name of before goes on.
+    mode: Annotated[Mode, BeforeValidator(lambda mode: "split" if mode == "share" else mode)]
+    share: float = Field(default=0.0, ge=0, le=MOST_SHARE, description="Of the instances it answers, in mode split.")
     purpose: Purpose = "promotion"
     since: AwareDatetime = Field(description="Where the event clock stood when it began.")
     begun: str = Field(default="", description="Tells it from others that began at the same event clock.")
@@ -55,7 +56,7 @@ class ChallengerCounts:
     failed
         Of these, rows it raised an error for, or gave no finite number.
     slow
-        Of these, rows that took longer than the bound; in mode share the champion answered.
+        Of these, rows that took longer than the bound; in mode split the champion answered.
     dropped
         Rows it was not asked for, because too many waited or it had failed too often.
     seconds

@@ -20,7 +20,7 @@ def prediction(**changes: object) -> LoggedPrediction:
         "logged_at": LOGGED,
         "clock": CLOCK,
         "prediction_time": datetime(2013, 12, 31, 12, tzinfo=UTC),
-        "moment": datetime(2013, 12, 31, 14, tzinfo=UTC),
+        "event_time": datetime(2013, 12, 31, 14, tzinfo=UTC),
         "keys": KEYS,
         "features": {"mean": 12.25, "share": None, "kind": "größer", "count": 3.0},
         "event_timestamps": {"recent": datetime(2013, 12, 31, 11, 59, 59, 999999, tzinfo=UTC)},
@@ -31,7 +31,7 @@ def prediction(**changes: object) -> LoggedPrediction:
         "model_version": "7",
         "feature_service": "service_v1",
         "role": "champion",
-        "door": "predict",
+        "endpoint": "predict",
     } | changes
     given.setdefault("instance_key", instance_key(given["keys"]))
     return LoggedPrediction(**given)

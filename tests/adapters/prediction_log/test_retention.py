@@ -73,6 +73,23 @@ def test_a_second_run_does_nothing(log, settings):
     assert [path.name for path in file.parent.iterdir() if path.suffix] == [file.name]
 
 
+def test_a_late_row_joins_a_file_with_the_column_names_of_before(log, settings):
+    fill(log, 3)
+    before = log.read()
+    move(settings)
+    file = settings.prediction_exports_dir / "2026-03-01.parquet"
+    old = {"event_time": "moment", "endpoint": "door"}
+    table = pq.read_table(file)
+    pq.write_table(table.rename_columns([old.get(name, name) for name in table.column_names]), file)
+    assert read_export(file).equals(before)
+    late = prediction(logged_at=MIDNIGHT + timedelta(hours=5))
+    log.write([late])
+    move(settings)
+    assert log.count() == 0
+    assert exported(settings)["prediction_id"].tolist() == [*before["prediction_id"], late.prediction_id]
+    assert pq.read_schema(file).equals(retention.SCHEMA)
+
+
 def test_a_late_row_joins_the_file_of_its_day(log, settings):
     fill(log, 3)
     before = log.read()

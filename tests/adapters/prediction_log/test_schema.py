@@ -11,7 +11,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.adapters.prediction_log.rows import encode
 from flightline.adapters.prediction_log.schema import (
+    COLUMNS,
     METADATA,
     MIGRATION_LOCK,
     current_revision,
@@ -24,7 +26,7 @@ from flightline.adapters.prediction_log.schema import (
 from flightline.core.errors import LogError
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 
-FIRST = "0001"
+FIRST, BEFORE_FIELD_NAMES = "0001", "0004"
 
 
 def differences(settings, metadata: sa.MetaData) -> list:
@@ -62,11 +64,62 @@ def test_a_step_down_and_up_keeps_the_rows(log, settings):
     log.write([prediction(), prediction()])
     before = log.read()
     assert migrate(settings, FIRST) == FIRST
-    with pytest.raises(LogError, match=rf"at schema {FIRST}, expected {head_revision()}; run `make migrate`"):
+    with pytest.raises(LogError, match=rf"at schema {FIRST}, expected {head_revision()}; run `make db-migrate`"):
         PredictionLog.open(settings)
     assert migrate(settings) == head_revision()
     assert log.read().equals(before)
     log.check()
+
+
+def read_raw(settings, table: str) -> list[dict]:
+    engine = make_engine(settings, is_bounded=False)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.text(f"SELECT * FROM {table} ORDER BY 1")).mappings().all()
+    engine.dispose()
+    return [dict(row) for row in rows]
+
+
+def fill_old_schema(settings, rows: list[dict]) -> None:
+    """Write predictions and a write check under the names of before, as code of then did."""
+    engine = make_engine(settings, is_bounded=False)
+    as_json = (
+        {"keys", "features", "event_timestamps", "watermarks", "missing"} if "postgresql" in engine.name else set()
+    )
+    names = list(rows[0])
+    values = ", ".join(f"CAST(:{name} AS JSON)" if name in as_json else f":{name}" for name in names)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"INSERT INTO predictions ({', '.join(names)}) VALUES ({values})"), rows)
+        checked = {"at": rows[0]["logged_at"]}
+        connection.execute(
+            sa.text("INSERT INTO log_probes (probe_id, written_at, filler) VALUES (1, :at, 'x')"), checked
+        )
+    engine.dispose()
+
+
+def test_a_log_filled_under_the_old_names_keeps_every_row(unmigrated):
+    settings = unmigrated
+    made = [prediction(endpoint=endpoint) for endpoint in ("predict", "score", "predict")]
+    dialect = log_url(settings).get_backend_name()
+    old_names = [{"event_time": "moment", "endpoint": "door"}.get(name, name) for name in COLUMNS]
+    migrate(settings, BEFORE_FIELD_NAMES)
+    fill_old_schema(settings, [dict(zip(old_names, row, strict=True)) for row in encode(made, dialect)])
+    before = read_raw(settings, "predictions")
+    assert {row["door"] for row in before} == {"predict", "score"}
+    migrate(settings)
+    log = PredictionLog.open(settings)
+    try:
+        read = log.read().set_index("prediction_id")
+        assert {row.prediction_id: (row.event_time, row.endpoint) for row in made} == {
+            key: (row["event_time"], row["endpoint"]) for key, row in read.iterrows()
+        }
+        log.write([prediction()])
+        assert log.count() == 4
+    finally:
+        log.close()
+    assert [row["check_id"] for row in read_raw(settings, "write_checks")] == [1]
+    migrate(settings, BEFORE_FIELD_NAMES)
+    kept = {row["prediction_id"]: row for row in read_raw(settings, "predictions")}
+    assert [kept[row["prediction_id"]] for row in before] == before
 
 
 def test_a_step_down_that_would_lose_predictions_is_refused(log, settings):
@@ -89,7 +142,7 @@ def test_migrating_twice_changes_nothing(settings):
 
 
 def test_a_database_without_a_schema_is_refused(unmigrated):
-    with pytest.raises(LogError, match=r"make it with `make migrate`|at schema none, expected .* run `make migrate`"):
+    with pytest.raises(LogError, match=r"(make it with|at schema none, expected .* run) `make db-migrate`"):
         PredictionLog.open(unmigrated)
 
 
@@ -103,7 +156,7 @@ def test_the_default_file_makes_itself(tmp_path):
 def test_a_default_file_of_an_older_schema_waits_for_a_person(tmp_path):
     settings = settings_of(tmp_path)
     migrate(settings, FIRST)
-    with pytest.raises(LogError, match="run `make migrate`"):
+    with pytest.raises(LogError, match="run `make db-migrate`"):
         PredictionLog.open(settings)
 
 
@@ -121,7 +174,7 @@ def test_a_table_that_went_missing_is_named_in_words(log, settings):
     with engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE predictions"))
     engine.dispose()
-    with pytest.raises(LogError, match=r"lacks a table or column .* run `make migrate`"):
+    with pytest.raises(LogError, match=r"lacks a table or column .* run `make db-migrate`"):
         log.write([prediction()])
 
 
@@ -140,7 +193,7 @@ def test_the_schema_of_a_locked_database_is_looked_at_without_waiting(settings, 
     with waiter, engine.connect().execution_options(is_writer=True) as other, other.begin():
         if engine.dialect.name == "postgresql":
             other.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-        other.execute(sa.text("UPDATE log_probes SET filler = ''"))
+        other.execute(sa.text("UPDATE write_checks SET filler = ''"))
         with pytest.raises(LogError, match="locked by another process"):
             log.check()  # it is locked
         assert waiter.submit(current_revision, settings).result(timeout=10) == head_revision()

@@ -11,11 +11,11 @@ from fastapi.testclient import TestClient
 from flightline.adapters.event_clock import set_clock
 from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
-from serving.api.dependencies import get_assets
-from serving.prediction.model_loader import NO_MODEL, Assets
+from serving.api.dependencies import get_serving_state
+from serving.prediction.model_loader import NO_MODEL, ServingState
 from serving.prediction.predictor import Predictor
 from tests.support.small_service import INSTANCE, KINDS, NOON, PREDICT, STATUS, HandMadeFeatures
+from tests.toy_problem import PROBLEM
 
 
 def test_answers_in_the_protocols_shape(client: TestClient) -> None:
@@ -32,9 +32,9 @@ def test_answers_in_the_protocols_shape(client: TestClient) -> None:
     assert re.fullmatch("[0-9a-f]{32}", prediction.pop("prediction_id"))
     assert prediction == {
         PROBLEM.label: True,
-        "prediction_time": "2013-12-31T12:00:00Z",
-        "as_of": "2013-12-31T12:00:00Z",
-        "missing_features": {"weather": "after the clock"},
+        "prediction_time": "2020-07-01T12:00:00Z",
+        "as_of": "2020-07-01T12:00:00Z",
+        "missing_features": {"plan": "after the clock"},
         "feature_ages_seconds": {"recent": 300},
         "answered_by": None,
         "notes": [],
@@ -42,68 +42,68 @@ def test_answers_in_the_protocols_shape(client: TestClient) -> None:
 
 
 def test_many_instances_are_answered_in_their_order(client: TestClient) -> None:
-    carriers = ["AA", "B6", "AA", "B6"]
-    answer = client.post(PREDICT, json={"instances": [INSTANCE | {"carrier": carrier} for carrier in carriers]})
+    shops = ["S02", "S01", "S02", "S01"]
+    answer = client.post(PREDICT, json={"instances": [INSTANCE | {"shop": shop} for shop in shops]})
     assert [prediction[PROBLEM.label] for prediction in answer.json()["predictions"]] == [False, True, False, True]
 
 
 def test_a_prediction_does_not_depend_on_its_neighbours(client: TestClient, ask: Callable[..., dict]) -> None:
-    others = [INSTANCE | {"carrier": "ZZ"}, INSTANCE | {"carrier": "AA"}, INSTANCE]
+    others = [INSTANCE | {"shop": "S99"}, INSTANCE | {"shop": "S02"}, INSTANCE]
     among, alone = client.post(PREDICT, json={"instances": others}).json()["predictions"][2], ask()
     assert among.pop("prediction_id") != alone.pop("prediction_id")
     assert among == alone
 
 
-@pytest.mark.parametrize("changes", [{"carrier": "ZZ"}, {"carrier": None}, {"carrier": None, "tailnum": None}])
+@pytest.mark.parametrize("changes", [{"shop": "S99"}, {"shop": None}])
 def test_an_unknown_entity_is_answered_and_what_is_missing_named(
     ask: Callable[..., dict], changes: dict[str, object]
 ) -> None:
     prediction = ask(**changes)
     assert 0 <= prediction["probability"] <= 1
-    assert prediction["missing_features"] == {"recent": "no value", "weather": "no value"}
+    assert prediction["missing_features"] == {"recent": "no value", "plan": "no value"}
     assert prediction["feature_ages_seconds"] == {}
 
 
 def test_optional_fields_may_be_left_out(client: TestClient) -> None:
-    least = {name: INSTANCE[name] for name in ("origin", "dest", "flight", "scheduled_departure")}
+    least = {name: INSTANCE[name] for name in ("city", "opens")}
     assert client.post(PREDICT, json={"instances": [least]}).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("departure", "note"),
+    ("opens", "note"),
     [
-        ("2013-12-31T12:00:01Z", "is past: answered as of the clock"),
-        ("2013-12-31T13:59:59Z", "is past: answered as of the clock"),
-        ("2013-12-31T14:00:00Z", None),
-        ("2013-12-31T09:00:01-05:00", "Answered early"),
-        ("2014-03-01T00:00:00Z", "Answered early"),
+        ("2020-07-01T12:00:01Z", "is past: answered as of the clock"),
+        ("2020-07-01T23:59:59Z", "is past: answered as of the clock"),
+        ("2020-07-02T00:00:00Z", None),
+        ("2020-07-01T19:00:01-05:00", "Answered early"),
+        ("2020-09-01T00:00:00Z", "Answered early"),
     ],
 )
 def test_a_note_says_when_the_answer_is_not_of_the_prediction_time(
-    ask: Callable[..., dict], features: HandMadeFeatures, departure: str, note: str | None
+    ask: Callable[..., dict], features: HandMadeFeatures, opens: str, note: str | None
 ) -> None:
-    prediction = ask(scheduled_departure=departure)
-    assert [note in said for said in prediction["notes"]] == ([True] if note else [])
-    assert prediction["as_of"] == "2013-12-31T12:00:00Z"
-    assert features.asked_as_of == [NOON]
-    moment = datetime.fromisoformat(departure).astimezone(UTC)
-    assert datetime.fromisoformat(prediction["prediction_time"]) == moment - PROBLEM.prediction_horizon
+    prediction = ask(opens=opens)
+    assert [note in text for text in prediction["notes"]] == ([True] if note else [])
+    assert prediction["as_of"] == "2020-07-01T12:00:00Z"
+    assert features.reads_as_of == [NOON]
+    event_time = datetime.fromisoformat(opens).astimezone(UTC)
+    assert datetime.fromisoformat(prediction["prediction_time"]) == event_time - PROBLEM.prediction_horizon
 
 
-@pytest.mark.parametrize("departure", ["2013-12-31T12:00:00Z", "2013-12-31T06:59:00-05:00", "2001-01-01T00:00:00Z"])
-def test_what_has_departed_is_refused_by_index_and_field(client: TestClient, departure: str) -> None:
-    gone = INSTANCE | {"scheduled_departure": departure}
+@pytest.mark.parametrize("opens", ["2020-07-01T12:00:00Z", "2020-07-01T06:59:00-05:00", "2001-01-01T00:00:00Z"])
+def test_what_has_happened_is_refused_by_index_and_field(client: TestClient, opens: str) -> None:
+    gone = INSTANCE | {"opens": opens}
     answer = client.post(PREDICT, json={"instances": [INSTANCE, gone]})
     assert answer.status_code == 422
     (fault,) = answer.json()["fields"]
-    assert fault["field"] == "instances[1].scheduled_departure"
-    assert "the event clock stands at 2013-12-31T12:00:00+00:00" in fault["reason"]
+    assert fault["field"] == "instances[1].opens"
+    assert "the event clock stands at 2020-07-01T12:00:00+00:00" in fault["reason"]
 
 
 def test_the_clock_is_read_for_each_request(settings: Settings, ask: Callable[..., dict]) -> None:
     ask()
     set_clock(settings, NOON + timedelta(hours=1))
-    assert ask()["as_of"] == "2013-12-31T13:00:00Z"
+    assert ask()["as_of"] == "2020-07-01T13:00:00Z"
 
 
 def test_without_a_clock_nothing_is_predicted_and_the_status_says_why(settings: Settings, client: TestClient) -> None:
@@ -136,8 +136,8 @@ def test_the_status_of_a_ready_service(client: TestClient) -> None:
         "feature_service": PROBLEM.feature_service,
         "columns": KINDS,
         "served_since": None,
-        "watermarks": {"recent": "2013-12-31T12:00:00Z", "weather": "2013-12-31T12:00:00Z"},
-        "clock": "2013-12-31T12:00:00Z",
+        "watermarks": {"recent": "2020-07-01T12:00:00Z", "plan": "2020-07-01T12:00:00Z"},
+        "clock": "2020-07-01T12:00:00Z",
         "refused": None,
         "reason": None,
     }
@@ -146,7 +146,7 @@ def test_the_status_of_a_ready_service(client: TestClient) -> None:
 
 
 def test_a_service_that_is_not_ready_lives_and_says_why(app: FastAPI, client: TestClient) -> None:
-    app.dependency_overrides[get_assets] = lambda: Assets(reason=NO_MODEL)
+    app.dependency_overrides[get_serving_state] = lambda: ServingState(reason=NO_MODEL)
     assert client.get("/health/live").status_code == 200
     ready = client.get("/health/ready")
     assert (ready.status_code, ready.json()["reason"]) == (503, NO_MODEL)
@@ -155,22 +155,22 @@ def test_a_service_that_is_not_ready_lives_and_says_why(app: FastAPI, client: Te
     assert (answer.status_code, answer.json()) == (503, {"error": NO_MODEL})
 
 
-def test_a_feature_store_that_fails_is_503(app: FastAPI, client: TestClient, model) -> None:
+def test_a_feature_store_that_fails_is_503(app: FastAPI, client: TestClient, project, model) -> None:
     class Failing(HandMadeFeatures):
         def read(self, entity_rows, as_of):
             raise FeatureError("the online store cannot be read (OperationalError)")
 
-    app.dependency_overrides[get_assets] = lambda: Assets(Predictor(model, Failing()))
+    app.dependency_overrides[get_serving_state] = lambda: ServingState(Predictor(project, model, Failing()))
     answer = client.post(PREDICT, json={"instances": [INSTANCE]})
     assert (answer.status_code, answer.json()["error"]) == (503, "the online store cannot be read (OperationalError)")
 
 
-def test_a_bug_is_500_without_its_message(app: FastAPI, client: TestClient, model) -> None:
+def test_a_bug_is_500_without_its_message(app: FastAPI, client: TestClient, project, model) -> None:
     class Broken(HandMadeFeatures):
         def read(self, entity_rows, as_of):
             raise RuntimeError("the secret is in secrets.txt")
 
-    app.dependency_overrides[get_assets] = lambda: Assets(Predictor(model, Broken()))
+    app.dependency_overrides[get_serving_state] = lambda: ServingState(Predictor(project, model, Broken()))
     answer = client.post(PREDICT, json={"instances": [INSTANCE]})
     assert answer.status_code == 500
     assert answer.json() == {"error": "the service failed on this request; the reason is in its log"}

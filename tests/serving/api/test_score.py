@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 
 from tests.support.small_service import INSTANCE, KINDS, PREDICT, SCORE
 
-ROW = {"delay": 60.0, "carrier": "B6", "gust": None, "scheduled_minute": 540}
+ROW = {"mean_units": 60.0, "shop": "S01", "seats": None, "opening_hour": 0}
 
 
 def test_a_row_is_scored_as_the_prediction_it_belongs_to(client: TestClient) -> None:
@@ -16,8 +16,8 @@ def test_a_row_is_scored_as_the_prediction_it_belongs_to(client: TestClient) -> 
 
 
 def test_rows_are_scored_in_their_order(client: TestClient) -> None:
-    rows = [ROW | {"delay": delay} for delay in (-20, 60, 10)]
-    values = [one["value"] for one in client.post(SCORE, json={"instances": rows}).json()["predictions"]]
+    rows = [ROW | {"mean_units": units} for units in (-20, 60, 10)]
+    values = [score["value"] for score in client.post(SCORE, json={"instances": rows}).json()["predictions"]]
     assert values[0] < values[2] < values[1]
 
 
@@ -30,8 +30,8 @@ def test_columns_left_out_are_missing(client: TestClient) -> None:
     ("row", "field", "reason"),
     [
         ({"moon": 1}, "instances[0].moon", "the model has no such column"),
-        ({"delay": "much"}, "instances[0].delay", "expected a finite number or null"),
-        ({"carrier": 6}, "instances[0].carrier", "expected text or null"),
+        ({"mean_units": "much"}, "instances[0].mean_units", "expected a finite number or null"),
+        ({"shop": 6}, "instances[0].shop", "expected text or null"),
     ],
 )
 def test_what_the_model_does_not_take_is_refused(client: TestClient, row: dict, field: str, reason: str) -> None:
@@ -42,14 +42,16 @@ def test_what_the_model_does_not_take_is_refused(client: TestClient, row: dict, 
     assert fault["reason"].startswith(reason)
 
 
-@pytest.mark.parametrize("body", ['{"instances": []}', '{"instances": [1]}', '{"instances": [{"delay": [1]}]}', "{}"])
+@pytest.mark.parametrize(
+    "body", ['{"instances": []}', '{"instances": [1]}', '{"instances": [{"mean_units": [1]}]}', "{}"]
+)
 def test_a_body_of_another_shape_is_refused(client: TestClient, body: str) -> None:
     assert client.post(SCORE, content=body, headers={"content-type": "application/json"}).status_code == 422
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
 def test_a_number_that_is_none_is_refused(client: TestClient, number: str) -> None:
-    body = f'{{"instances": [{{"delay": {number}}}]}}'
+    body = f'{{"instances": [{{"mean_units": {number}}}]}}'
     assert client.post(SCORE, content=body, headers={"content-type": "application/json"}).status_code in (400, 422)
 
 

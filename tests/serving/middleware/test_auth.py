@@ -12,13 +12,13 @@ from fastapi.testclient import TestClient
 from flightline.adapters.model_store.signing_keys import PUBLIC_FILE
 from flightline.core.errors import RequestError, StartError
 from flightline.core.settings import ServingSettings, Settings
-from flightline.problem.config import PROBLEM
 from pipelines.commands.request import predict
 from serving.app import create_app
 from serving.middleware.api_keys import digest_of, issue_key, revoke_key
 from serving.middleware.auth import RateLimit, check_start, needs_key
 from tests.support.servers.service_process import REPOSITORY, Service, environment_of, running
 from tests.support.small_service import INSTANCE, PREDICT, STATUS
+from tests.toy_problem import PROBLEM
 
 pytestmark = pytest.mark.slow
 BODY = {"instances": [INSTANCE]}

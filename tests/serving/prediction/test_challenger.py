@@ -1,11 +1,12 @@
-"""A challenger in shadow changes no answer, with a share it answers its own instances, broken it harms nobody."""
+"""A challenger in shadow changes no answer, with split traffic it answers its own instances, broken it harms nobody."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from flightline.adapters.model_store.canary_setting import canary_folder, write_setting
@@ -16,7 +17,6 @@ from flightline.core.settings import ServingSettings, Settings
 from flightline.promotion.canary import CanarySetting
 from serving.app import create_app
 from serving.prediction import challenger as challenger_module
-from serving.prediction.model_loader import AssetKeeper
 from tests.serving.conftest import TestClient
 from tests.support.small_service import (
     INSTANCE,
@@ -29,7 +29,9 @@ from tests.support.small_service import (
     manifest_of,
     put_model,
     put_signed,
+    stand_in_registry,
 )
+from tests.toy_problem import make_project
 
 Wait = Callable[[Callable[[], object]], None]
 BOUND = 0.1
@@ -40,7 +42,7 @@ def setting_of(mode: str = "shadow", share: float = 0.0, **changes: object) -> C
 
 
 def put_challenger(settings: Settings, setting: CanarySetting | None, pipeline: object = None) -> None:
-    """Do what the watcher does."""
+    """Do what the model sync does."""
     folder = canary_folder(settings)
     if setting is not None:
         file = settings.root / "challenger.skops"
@@ -57,15 +59,12 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+def client(settings: Settings) -> Iterator[TestClient]:
     """A whole service with a real champion, on hand-made features."""
-    settings.feature_repo.mkdir()
-    (settings.feature_repo / "feature_store.yaml").write_text("registry: ../registry.db\n")
-    (settings.root / "registry.db").write_text("one")
+    stand_in_registry(settings.root)
     put_model(settings, "3")
-    monkeypatch.setattr("serving.prediction.model_loader._open_features", lambda _: HandMadeFeatures())
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
-        assert isinstance(client.app.state.keeper, AssetKeeper)
+    app = create_app(make_project(settings), lambda _: HandMadeFeatures())
+    with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
 
@@ -84,8 +83,14 @@ def wait_for_challenger(client: TestClient, setting: CanarySetting | None) -> No
     wait_for(is_it)
 
 
-def ask(client: TestClient, flights: range = range(1, 2)) -> list[dict]:
-    answer = client.post(PREDICT, json={"instances": [INSTANCE | {"flight": number} for number in flights]})
+def instances_of(numbers: range) -> list[dict]:
+    """Make instances that differ in the second of their event time, and in nothing the models look at."""
+    opens = datetime.fromisoformat(INSTANCE["opens"])
+    return [INSTANCE | {"opens": (opens + timedelta(seconds=number)).isoformat()} for number in numbers]
+
+
+def ask(client: TestClient, numbers: range = range(1, 2)) -> list[dict]:
+    answer = client.post(PREDICT, json={"instances": instances_of(numbers)})
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"]["version"] == "3"
     return answer.json()["predictions"]
@@ -99,7 +104,7 @@ def logged(settings: Settings):
         log.close()
 
 
-def said(predictions: list[dict]) -> list[dict]:
+def without_ids(predictions: list[dict]) -> list[dict]:
     return [{name: value for name, value in one.items() if name != "prediction_id"} for one in predictions]
 
 
@@ -108,7 +113,7 @@ def test_a_shadow_is_scored_and_logged_and_changes_no_answer(client, settings: S
     put_challenger(settings, setting_of())
     wait_for_challenger(client, setting_of())
     after = ask(client, range(1, 30))
-    assert said(after) == said(before)
+    assert without_ids(after) == without_ids(before)
     assert {one["probability"] > 0.5 for one in after} == {True}
     wait_for(lambda: (logged(settings)["role"] == "shadow").sum() == 29)
     rows = logged(settings)
@@ -122,7 +127,7 @@ def test_a_shadow_is_scored_and_logged_and_changes_no_answer(client, settings: S
 
 
 def test_a_share_is_split_by_instance_and_stays_so(client, settings: Settings) -> None:
-    setting = setting_of("share", 0.2)
+    setting = setting_of("split", 0.2)
     put_challenger(settings, setting)
     wait_for_challenger(client, setting)
     first, again = ask(client, range(1, 401)), ask(client, range(1, 401))
@@ -140,7 +145,7 @@ def test_a_share_is_split_by_instance_and_stays_so(client, settings: Settings) -
 
 
 def test_with_a_share_both_have_predicted_every_instance(client, settings: Settings) -> None:
-    setting = setting_of("share", 0.2)
+    setting = setting_of("split", 0.2)
     put_challenger(settings, setting)
     wait_for_challenger(client, setting)
     ask(client, range(1, 101))
@@ -151,7 +156,7 @@ def test_with_a_share_both_have_predicted_every_instance(client, settings: Setti
 
 
 def test_the_setting_changes_without_a_restart(client, settings: Settings) -> None:
-    for setting in (setting_of(), setting_of("share", 0.5), None, setting_of("share", 0.3)):
+    for setting in (setting_of(), setting_of("split", 0.5), None, setting_of("split", 0.3)):
         put_challenger(settings, setting)
         wait_for_challenger(client, setting)
         is_theirs = [one["answered_by"] == "4" for one in ask(client, range(1, 41))]
@@ -160,7 +165,7 @@ def test_the_setting_changes_without_a_restart(client, settings: Settings) -> No
 
 @pytest.mark.parametrize(
     ("mode", "share", "fault"),
-    [("shadow", 0.0, "raises"), ("share", 0.5, "raises"), ("share", 0.5, "hangs"), ("share", 0.5, "is no number")],
+    [("shadow", 0.0, "raises"), ("split", 0.5, "raises"), ("split", 0.5, "hangs"), ("split", 0.5, "is no number")],
 )
 def test_a_broken_challenger_harms_no_request(client, settings, monkeypatch, mode: str, share: float, fault: str):
     setting = setting_of(mode, share)
@@ -169,14 +174,14 @@ def test_a_broken_challenger_harms_no_request(client, settings, monkeypatch, mod
 
     is_over, waited_for = threading.Event(), []
 
-    def broken(task, pipeline, quick, kinds, rows):
+    def broken(model, inputs):
         if fault == "raises":
             raise RuntimeError("broken")
         if fault == "hangs" and not is_over.wait(60):
             waited_for.append("the challenger")
-        return np.full(len(rows), np.nan)
+        return [math.nan] * len(inputs)
 
-    monkeypatch.setattr(challenger_module, "predict_rows", broken)
+    monkeypatch.setattr(challenger_module, "predict_with", broken)
     try:
         for number in range(1, 41):
             (one,) = ask(client, range(number, number + 1))
@@ -200,29 +205,31 @@ def test_a_challenger_that_cannot_serve_does_not_run(client, settings: Settings,
         put_signed(settings, manifest_of(KINDS, digest, version="4"), file, canary_folder(settings))
         copy = canary_folder(settings) / "4" / "model.skops"
         copy.write_bytes(copy.read_bytes()[:-1] + b"x")
-        write_setting(canary_folder(settings), setting_of("share", 0.5))
+        write_setting(canary_folder(settings), setting_of("split", 0.5))
     elif broken == "other columns":
         file = settings.root / "moon.skops"
         digest = save_model(fitted({"moon": "float64"}), file)
         put_signed(settings, manifest_of({"moon": "float64"}, digest, version="4"), file, canary_folder(settings))
         write_setting(canary_folder(settings), setting_of())
     else:
-        put_challenger(settings, setting_of("share", 0.5, champion="2"))
+        put_challenger(settings, setting_of("split", 0.5, champion="2"))
     time.sleep(0.5)
     assert {one["answered_by"] for one in ask(client, range(1, 20))} == {None}
     assert client.app.state.canary.challenger is None
 
 
 def test_ready_features_are_the_champions_alone(client, settings: Settings) -> None:
-    put_challenger(settings, setting_of("share", 0.5))
-    wait_for_challenger(client, setting_of("share", 0.5))
-    for delay in range(20):
-        assert client.post(SCORE, json={"instances": [{"delay": 30 + delay}]}).json()["predictions"][0]["value"] > 0.5
+    put_challenger(settings, setting_of("split", 0.5))
+    wait_for_challenger(client, setting_of("split", 0.5))
+    for more in range(20):
+        assert (
+            client.post(SCORE, json={"instances": [{"mean_units": 30 + more}]}).json()["predictions"][0]["value"] > 0.5
+        )
     assert set(logged(settings)["role"]) == {"champion"}
 
 
 def test_what_was_counted_is_shared_by_all(client, settings: Settings) -> None:
-    setting = setting_of("share", 0.5)
+    setting = setting_of("split", 0.5)
     put_challenger(settings, setting)
     wait_for_challenger(client, setting)
     ask(client, range(1, 51))
@@ -230,7 +237,7 @@ def test_what_was_counted_is_shared_by_all(client, settings: Settings) -> None:
     counts = read_counts(settings, setting)
     assert (counts.asked, counts.failed, counts.dropped) == (50, 0, 0)
     assert 0 < counts.seconds < 5
-    other = setting_of("share", 0.4)
+    other = setting_of("split", 0.4)
     assert read_counts(settings, setting_of("shadow")).asked == 0
     assert read_counts(settings, other).asked == 50, "another share of the same canary"
 
@@ -240,7 +247,7 @@ def test_it_is_told_in_the_metrics(client, settings: Settings) -> None:
     wait_for_challenger(client, setting_of())
     text = client.get("/metrics").text
     assert 'flightline_model_workers{role="shadow",version="4"} 1.0' in text
-    assert 'flightline_canary_faults_total{reason="slow"}' in text
+    assert 'flightline_canary_errors_total{reason="slow"}' in text
     ask(client)
     wait_for(lambda: 'flightline_predictions_total{role="shadow",version="4"}' in client.get("/metrics").text)
 
@@ -252,23 +259,23 @@ def test_the_folder_of_the_champion_is_left_alone(client, settings: Settings, tm
 
 
 def test_a_challenger_may_take_columns_that_the_champion_does_not(client, settings: Settings) -> None:
-    put_model(settings, "5", {"delay": "float64"})
-    setting = setting_of("share", 0.5, champion="5")
+    put_model(settings, "5", {"mean_units": "float64"})
+    setting = setting_of("split", 0.5, champion="5")
     put_challenger(settings, setting)
     wait_for_challenger(client, setting)
-    answer = client.post(PREDICT, json={"instances": [INSTANCE | {"flight": number} for number in range(1, 41)]}).json()
+    answer = client.post(PREDICT, json={"instances": instances_of(range(1, 41))}).json()
     ids = [one["prediction_id"] for one in answer["predictions"] if one["answered_by"] == "4"]
     rows = logged(settings).set_index("prediction_id")
     assert answer["model"]["version"] == "5"
     assert {tuple(rows.loc[one, "features"]) for one in ids} == {tuple(KINDS)}
-    assert rows.loc[ids[0], "features"]["scheduled_minute"] == 9 * 60
+    assert rows.loc[ids[0], "features"]["opening_hour"] == 0
 
 
 def test_when_the_champion_moves_the_challenger_stops(client, settings: Settings) -> None:
-    put_challenger(settings, setting_of("share", 0.5))
-    wait_for_challenger(client, setting_of("share", 0.5))
+    put_challenger(settings, setting_of("split", 0.5))
+    wait_for_challenger(client, setting_of("split", 0.5))
     put_model(settings, "5")
     wait_for_challenger(client, None)
-    answer = client.post(PREDICT, json={"instances": [INSTANCE | {"flight": number} for number in range(1, 41)]}).json()
+    answer = client.post(PREDICT, json={"instances": instances_of(range(1, 41))}).json()
     assert answer["model"]["version"] == "5"
     assert {one["answered_by"] for one in answer["predictions"]} == {None}

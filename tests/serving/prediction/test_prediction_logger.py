@@ -9,44 +9,45 @@ import pytest
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.core.errors import LogError
+from flightline.core.project import Project
 from flightline.core.settings import PredictionLogSettings, Settings
-from flightline.problem.api_schema import Instance
 from serving.prediction import prediction_logger as module
-from serving.prediction.prediction_logger import Recorder
+from serving.prediction.prediction_logger import PredictionLogger
 from serving.prediction.predictor import Predictor
 from tests.support.small_service import INSTANCE, NOON, HandMadeFeatures
+from tests.toy_problem import Instance
 
-INSTANCES = [Instance(**INSTANCE), Instance(**(INSTANCE | {"carrier": None}))]
+INSTANCES = [Instance(**INSTANCE), Instance(**(INSTANCE | {"shop": None}))]
 
 
 @pytest.fixture
-def predictor(model: ServedModel) -> Predictor:
-    return Predictor(model, HandMadeFeatures())
+def predictor(project: Project, model: ServedModel) -> Predictor:
+    return Predictor(project, model, HandMadeFeatures())
 
 
-def record(recorder: Recorder, predictor: Predictor) -> list[str]:
-    answered = predictor.predict(INSTANCES, NOON)
-    return asyncio.run(recorder.record("predict", predictor, NOON, answered, INSTANCES))
+def record(logger: PredictionLogger, predictor: Predictor) -> list[str]:
+    results = predictor.predict(INSTANCES, NOON)
+    return asyncio.run(logger.record("predict", predictor, NOON, results, INSTANCES))
 
 
 def test_what_was_answered_is_in_the_log_with_what_it_rests_on(settings: Settings, predictor: Predictor) -> None:
-    ids = record(Recorder(settings), predictor)
+    ids = record(PredictionLogger(settings), predictor)
     rows = PredictionLog.open(settings).read(ids=ids).set_index("prediction_id").loc[ids]
-    answered = predictor.predict(INSTANCES, NOON)
-    assert rows["prediction"].tolist() == [one.value for one in answered]
-    assert rows["features"].tolist() == [dict(one.inputs) for one in answered]
-    assert rows["watermarks"].tolist() == [{"recent": NOON, "weather": NOON}] * 2
-    assert rows["missing"].tolist() == [one.row.missing for one in answered if one.row]
+    results = predictor.predict(INSTANCES, NOON)
+    assert rows["prediction"].tolist() == [result.value for result in results]
+    assert rows["features"].tolist() == [dict(result.inputs) for result in results]
+    assert rows["watermarks"].tolist() == [{"recent": NOON, "plan": NOON}] * 2
+    assert rows["missing"].tolist() == [result.row.missing for result in results if result.row]
     assert rows["instance_key"].iloc[0] == instance_key(INSTANCES[0].model_dump())
     assert set(rows["clock"]) == {NOON}
     assert (datetime.now(UTC) - rows["logged_at"].iloc[0]).total_seconds() < 60
 
 
 def test_ready_rows_are_logged_without_keys(settings: Settings, predictor: Predictor) -> None:
-    answered = predictor.score([{"delay": 60.0}])
-    (only,) = asyncio.run(Recorder(settings).record("score", predictor, NOON, answered, [None]))
+    results = predictor.score([{"mean_units": 60.0}])
+    (only,) = asyncio.run(PredictionLogger(settings).record("score", predictor, NOON, results, [None]))
     row = PredictionLog.open(settings).read(ids=[only]).iloc[0]
-    assert (row["door"], row["keys"], row["watermarks"]) == ("score", {}, {})
+    assert (row["endpoint"], row["keys"], row["watermarks"]) == ("score", {}, {})
 
 
 @pytest.fixture
@@ -58,35 +59,35 @@ def broken(settings: Settings) -> Settings:
 
 
 def test_a_log_that_cannot_be_written_stops_the_answer(broken: Settings, predictor: Predictor) -> None:
-    recorder = Recorder(broken)
+    logger = PredictionLogger(broken)
     with pytest.raises(LogError, match="cannot be opened"):
-        record(recorder, predictor)
-    assert "cannot be opened" in str(asyncio.run(recorder.why_not()))
+        record(logger, predictor)
+    assert "cannot be opened" in str(asyncio.run(logger.reason_not_writable()))
 
 
 def test_while_it_is_broken_others_are_told_at_once_and_then_it_is_tried_again(
     broken: Settings, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorder = Recorder(broken)
+    logger = PredictionLogger(broken)
     for _ in range(2):
         with pytest.raises(LogError):
-            record(recorder, predictor)
+            record(logger, predictor)
     broken.prediction_log_file.parent.unlink()
     with pytest.raises(LogError):
-        record(recorder, predictor)
+        record(logger, predictor)
     now = time.monotonic()
     monkeypatch.setattr(module.time, "monotonic", lambda: now + 2 * module.PAUSE_SECONDS)
-    assert len(record(recorder, predictor)) == 2
+    assert len(record(logger, predictor)) == 2
 
 
 def test_a_setting_lets_answers_leave_without_it(broken: Settings, predictor: Predictor) -> None:
     lenient = broken.model_copy(update={"prediction_log": PredictionLogSettings(required=False)})
-    recorder = Recorder(lenient)
-    assert len(record(recorder, predictor)) == 2
-    assert asyncio.run(recorder.why_not()) is None
+    logger = PredictionLogger(lenient)
+    assert len(record(logger, predictor)) == 2
+    assert asyncio.run(logger.reason_not_writable()) is None
 
 
 def test_a_setting_switches_it_off(settings: Settings, predictor: Predictor) -> None:
     off = settings.model_copy(update={"prediction_log": PredictionLogSettings(enabled=False)})
-    assert len(set(record(Recorder(off), predictor))) == 2
+    assert len(set(record(PredictionLogger(off), predictor))) == 2
     assert not settings.prediction_log_file.exists()

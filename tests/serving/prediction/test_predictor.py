@@ -7,12 +7,11 @@ import pytest
 from flightline.adapters.feast.online_features import FeatureRow
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.core.errors import ModelFileError
-from flightline.problem.api_schema import EXAMPLE, Instance, Prediction, moment_of, prediction_time_of
-from flightline.problem.config import PROBLEM
 from flightline.training.zoo import ZOO
 from serving.prediction.predictor import InstanceError, Predictor, check_still_to_come, input_rows
-from serving.prediction.self_test import rehearse
+from serving.prediction.self_test import run_self_test
 from tests.support.small_service import INSTANCE, KINDS, NOON, HandMadeFeatures, fitted, manifest_of
+from tests.toy_problem import EXAMPLE, Instance
 
 
 def test_columns_come_in_the_models_order() -> None:
@@ -33,14 +32,14 @@ def test_a_column_nobody_gives_is_refused_by_name() -> None:
 @pytest.mark.parametrize("name", ZOO[PROBLEM.task])
 def test_every_model_of_the_zoo_answers_with_and_without_features(name: str) -> None:
     predictor = Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS, name)), HandMadeFeatures())
-    asked = [Instance(**(INSTANCE | {"carrier": carrier})) for carrier in ("B6", "ZZ", None)]
+    asked = [Instance(**(INSTANCE | {"shop": carrier})) for carrier in ("S01", "S99", None)]
     probabilities = [answered.value for answered in predictor.predict(asked, NOON)]
     assert all(0 <= probability <= 1 for probability in probabilities)
 
 
 def test_more_recent_delay_makes_late_more_probable(model: ServedModel) -> None:
-    delays = {"AA": -10.0, "B6": 60.0, "UA": 10.0}
-    asked = [Instance(**(INSTANCE | {"carrier": carrier})) for carrier in ("AA", "UA", "B6")]
+    delays = {"S02": -10.0, "S01": 60.0, "S03": 10.0}
+    asked = [Instance(**(INSTANCE | {"shop": carrier})) for carrier in ("S02", "S03", "S01")]
     predictions = Predictor(model, HandMadeFeatures(delays=delays)).predict(asked, NOON)
     probabilities = [answered.value for answered in predictions]
     assert probabilities == sorted(probabilities)
@@ -56,48 +55,48 @@ def test_what_the_model_does_not_take_changes_nothing(model: ServedModel) -> Non
 
 def test_what_was_answered_names_what_it_rests_on(model: ServedModel) -> None:
     (answered,) = Predictor(model, HandMadeFeatures()).predict([Instance(**INSTANCE)], NOON)
-    assert answered.inputs == {"delay": 60.0, "carrier": "B6", "gust": None, "scheduled_minute": 9 * 60.0}
+    assert answered.inputs == {"mean_units": 60.0, "shop": "S01", "seats": None, "opening_hour": 9 * 60.0}
     assert answered.row is not None
-    assert answered.row.missing == {"weather": "after the clock"}
+    assert answered.row.missing == {"plan": "after the clock"}
 
 
 def test_scoring_what_a_prediction_rests_on_gives_it_again(model: ServedModel) -> None:
     predictor = Predictor(model, HandMadeFeatures())
-    answered = predictor.predict([Instance(**(INSTANCE | {"carrier": c})) for c in ("B6", None)], NOON)
+    answered = predictor.predict([Instance(**(INSTANCE | {"shop": c})) for c in ("S01", None)], NOON)
     scored = predictor.score([one.inputs for one in answered])
     assert [(one.value, one.inputs) for one in scored] == [(one.value, one.inputs) for one in answered]
 
 
 def test_a_column_left_out_of_a_row_is_missing(model: ServedModel) -> None:
     predictor = Predictor(model, HandMadeFeatures())
-    without, with_none = predictor.score([{"delay": 60.0}, dict.fromkeys(KINDS) | {"delay": 60.0}])
+    without, with_none = predictor.score([{"mean_units": 60.0}, dict.fromkeys(KINDS) | {"mean_units": 60.0}])
     assert without == with_none
 
 
 def test_a_model_that_cannot_take_todays_features_is_found_at_the_start(model: ServedModel) -> None:
     other = ServedModel(manifest_of({"wind": "float64"}), model.pipeline)
     with pytest.raises(ModelFileError, match="takes the column 'wind'"):
-        rehearse(Predictor(other, HandMadeFeatures()))
+        run_self_test(Predictor(other, HandMadeFeatures()))
 
 
 def test_a_model_whose_manifest_is_wrong_is_found_at_the_start(model: ServedModel) -> None:
-    other = ServedModel(manifest_of({"delay": "float64"}), model.pipeline)
+    other = ServedModel(manifest_of({"mean_units": "float64"}), model.pipeline)
     with pytest.raises(ModelFileError, match=r"cannot predict the example of schemas\.py"):
-        rehearse(Predictor(other, HandMadeFeatures()))
+        run_self_test(Predictor(other, HandMadeFeatures()))
 
 
 def test_an_example_that_is_no_instance_is_found_at_the_start(model: ServedModel, monkeypatch) -> None:
     monkeypatch.setitem(EXAMPLE, "origin", "nowhere")
     with pytest.raises(ModelFileError, match=r"serving/schemas\.py does not agree .* \(origin: Input should be"):
-        rehearse(Predictor(model, HandMadeFeatures()))
+        run_self_test(Predictor(model, HandMadeFeatures()))
 
 
 def test_of_many_that_are_over_the_first_are_named() -> None:
     with pytest.raises(InstanceError, match=r"^50 field\(s\)") as caught:
         check_still_to_come([Instance(**INSTANCE)] * 50, NOON + timedelta(hours=2))
     assert [field for field, _ in caught.value.faults][:2] == [
-        "instances[0].scheduled_departure",
-        "instances[1].scheduled_departure",
+        "instances[0].opens",
+        "instances[1].opens",
     ]
     assert len(caught.value.faults) == 20
 

@@ -8,10 +8,11 @@ import pytest
 from flightline.adapters.model_store.served_model import Refusal, switch_served_model, write_refusal
 from flightline.core.errors import SignatureError
 from flightline.core.settings import Settings
-from serving.prediction.model_loader import AssetKeeper
+from serving.prediction.model_loader import ModelLoader
 from serving.telemetry.metrics import render
 from tests.support.damaged_models import DAMAGES, deliver_damaged
-from tests.support.small_service import HandMadeFeatures, put_model
+from tests.support.small_service import HandMadeFeatures, put_model, stand_in_registry
+from tests.toy_problem import make_project
 
 
 def refused(role: str = "champion") -> float:
@@ -22,72 +23,70 @@ def refused(role: str = "champion") -> float:
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> AssetKeeper:
+def loader(tmp_path: Path) -> ModelLoader:
     settings = Settings(root=tmp_path)
-    settings.feature_repo.mkdir()
-    (settings.feature_repo / "feature_store.yaml").write_text("registry: ../registry.db\n")
-    (settings.root / "registry.db").write_text("one")
+    stand_in_registry(tmp_path)
     put_model(settings, "3")
-    keeper = AssetKeeper(settings, lambda _: HandMadeFeatures(definitions_sha256="d" * 64))
-    assert keeper.refresh()
-    return keeper
+    loader = ModelLoader(make_project(settings), lambda _: HandMadeFeatures(definitions_sha256="d" * 64))
+    assert loader.refresh()
+    return loader
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_the_last_good_model_stays(keeper: AssetKeeper, tmp_path: Path, name: str) -> None:
+def test_the_last_good_model_stays(loader: ModelLoader, tmp_path: Path, name: str) -> None:
     counted = refused()
     deliver_damaged(Settings(root=tmp_path), name)
-    keeper.refresh()
-    assert keeper.assets.version == "3"
-    assert keeper.assets.refused is not None
-    assert keeper.assets.refused.version == "4"
+    loader.refresh()
+    assert loader.state.version == "3"
+    assert loader.state.refused is not None
+    assert loader.state.refused.version == "4"
     is_counted = name != "model file"  # a file cut short is no attack, and has its own metric and words
     assert refused() == counted + is_counted
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_rollback_to_a_damaged_version_is_refused(keeper: AssetKeeper, tmp_path: Path, name: str) -> None:
+def test_a_rollback_to_a_damaged_version_is_refused(loader: ModelLoader, tmp_path: Path, name: str) -> None:
     settings = Settings(root=tmp_path)
     put_model(settings, "4")
     put_model(settings, "5")
-    keeper.refresh()
-    assert keeper.assets.version == "5"
+    loader.refresh()
+    assert loader.state.version == "5"
     DAMAGES[name][0](settings, settings.serving_models_dir / "4")
     (settings.serving_models_dir / "current.json").write_text('{"version": "4"}')
-    keeper.refresh()
-    assert (keeper.assets.version, keeper.assets.refused.version) == ("5", "4")
+    loader.refresh()
+    assert (loader.state.version, loader.state.refused.version) == ("5", "4")
     (settings.serving_models_dir / "current.json").write_text('{"version": "3"}')
-    keeper.refresh()
-    assert (keeper.assets.version, keeper.assets.refused) == ("3", None)
+    loader.refresh()
+    assert (loader.state.version, loader.state.refused) == ("3", None)
 
 
 def test_without_a_good_one_the_service_is_not_ready_and_says_why(tmp_path: Path) -> None:
     settings = Settings(root=tmp_path)
     put_model(settings, "3")
     (settings.serving_models_dir / "3" / "model.intoto.json").unlink()
-    keeper = AssetKeeper(settings, lambda _: HandMadeFeatures())
-    keeper.refresh()
-    assert keeper.assets.predictor is None
-    assert "make sign VERSION=3" in str(keeper.assets.reason)
+    loader = ModelLoader(make_project(settings), lambda _: HandMadeFeatures())
+    loader.refresh()
+    assert loader.state.predictor is None
+    assert "make sign VERSION=3" in str(loader.state.reason)
 
 
-def test_without_the_public_key_nothing_is_believed(keeper: AssetKeeper, tmp_path: Path) -> None:
+def test_without_the_public_key_nothing_is_believed(loader: ModelLoader, tmp_path: Path) -> None:
     settings = Settings(root=tmp_path)
     put_model(settings, "4")
     shutil.rmtree(settings.signing_dir)
-    keeper.refresh()
-    assert keeper.assets.version == "3"
-    assert "there is no readable public key" in keeper.assets.refused.reason
+    loader.refresh()
+    assert loader.state.version == "3"
+    assert "there is no readable public key" in loader.state.refused.reason
 
 
-def test_what_the_watcher_refused_for_its_signature_is_counted_too(keeper: AssetKeeper, tmp_path: Path) -> None:
+def test_what_the_model_sync_refused_for_its_signature_is_counted_too(loader: ModelLoader, tmp_path: Path) -> None:
     counted, folder = refused(), Settings(root=tmp_path).serving_models_dir
     write_refusal(folder, Refusal.of("4", SignatureError("version 4 has no signature")))
-    keeper.refresh()
-    assert (keeper.assets.version, refused()) == ("3", counted + 1)
+    loader.refresh()
+    assert (loader.state.version, refused()) == ("3", counted + 1)
     write_refusal(folder, Refusal.of("4", ValueError("something else")))
-    keeper.refresh()
+    loader.refresh()
     assert refused() == counted + 1
     switch_served_model(folder, "3")
-    keeper.refresh()
-    assert keeper.assets.refused is None
+    loader.refresh()
+    assert loader.state.refused is None

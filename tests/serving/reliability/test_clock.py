@@ -23,7 +23,7 @@ def settings(stored_root: Path) -> Iterator[Settings]:
 
 
 def ask_for(service: Service, departure) -> tuple[int, dict]:
-    answer = service.ask(PREDICT, {"instances": [INSTANCE | {"scheduled_departure": departure.isoformat()}]})
+    answer = service.ask(PREDICT, {"instances": [INSTANCE | {"opens": departure.isoformat()}]})
     return answer.status, answer.json()
 
 
@@ -31,10 +31,10 @@ def ask_for(service: Service, departure) -> tuple[int, dict]:
     ("jump", "missing"),
     [
         (timedelta(0), {}),
-        (HOUR, {"weather": "stale"}),
-        (400 * DAY, {"recent": "stale", "weather": "stale"}),
-        (-HOUR, {"recent": "after the clock", "weather": "after the clock"}),
-        (-400 * DAY, {"recent": "after the clock", "weather": "after the clock"}),
+        (HOUR, {"plan": "stale"}),
+        (400 * DAY, {"recent": "stale", "plan": "stale"}),
+        (-HOUR, {"recent": "after the clock", "plan": "after the clock"}),
+        (-400 * DAY, {"recent": "after the clock", "plan": "after the clock"}),
     ],
 )
 def test_a_jump_is_answered_with_what_was_known_then(
@@ -52,7 +52,7 @@ def test_a_jump_is_answered_with_what_was_known_then(
 
 def test_nothing_fails_while_the_clock_jumps(stored_service: Service, settings: Settings) -> None:
     far = (NOON + 500 * DAY).isoformat()
-    with Load(stored_service, [INSTANCE | {"scheduled_departure": far}]) as load:
+    with Load(stored_service, [INSTANCE | {"opens": far}]) as load:
         for days in (400, -400, 1, -1, 0):
             set_clock(settings, NOON + days * DAY)
             load.wait_for(20)

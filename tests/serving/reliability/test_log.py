@@ -12,7 +12,7 @@ import pytest
 
 from flightline.core.settings import Settings
 from serving.prediction.prediction_logger import PAUSE_SECONDS
-from tests.support.servers.service_load import EARLY, LATE, lost_predictions, wait_until
+from tests.support.servers.service_load import HIGH, LOW, lost_predictions, wait_until
 from tests.support.servers.service_process import Answer, Service, running
 from tests.support.small_service import PREDICT
 
@@ -45,7 +45,7 @@ def service(root: Path, disk: Path | None) -> Iterator[Service]:
 
 
 def ask(service: Service, rows: int = 2) -> Answer:
-    return service.ask(PREDICT, {"instances": [LATE, EARLY] * (rows // 2)})
+    return service.ask(PREDICT, {"instances": [HIGH, LOW] * (rows // 2)})
 
 
 def acknowledged(answer: Answer) -> list[str]:

@@ -9,13 +9,13 @@ import pytest
 
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.settings import Settings
-from tests.support.servers.service_load import EARLY, LATE, Load, wait_until
+from tests.support.servers.service_load import HIGH, LOW, Load, wait_until
 from tests.support.servers.service_process import Service, running
 from tests.support.small_service import NOON, PREDICT, STATUS
 from tests.support.small_store import make_store, write_tables
 
 pytestmark = pytest.mark.slow
-BODY = {"instances": [LATE, EARLY]}
+BODY = {"instances": [HIGH, LOW]}
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.core.settings import ServingSettings, Settings
-from serving.api.dependencies import get_assets
+from serving.api.dependencies import get_serving_state
 from serving.app import create_app
 from serving.middleware.api_keys import issue_key
-from serving.prediction.model_loader import Assets
+from serving.prediction.model_loader import ServingState
 from serving.prediction.predictor import Predictor
 from tests.support.small_service import KINDS, NOON, HandMadeFeatures, fitted, manifest_of
 
@@ -39,8 +39,8 @@ def schema_of(root: Path, **serving: object):
     settings = Settings(root=root, serving=ServingSettings(**serving))
     set_clock(settings, NOON)
     app = create_app(settings)
-    assets = Assets(Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS)), HandMadeFeatures()))
-    app.dependency_overrides[get_assets] = lambda: assets
+    state = ServingState(Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS)), HandMadeFeatures()))
+    app.dependency_overrides[get_serving_state] = lambda: state
     return app, schemathesis.openapi.from_dict(app.openapi(), config=SchemathesisConfig.from_dict(CONFIG))
 
 

@@ -22,7 +22,7 @@ from serving.telemetry.metrics import *
 record_refused_model(); record_refused_model()
 record_log_write(0.02, 3); record_log_failure(); set_log_lag(12.5)
 set_served("shadow", "7", datetime(2026, 1, 1, tzinfo=UTC)); set_served("shadow", "8")
-record_features([{"gust": "stale"}, {"gust": "stale", "delay": "no value"}], [{"recent": 30}, {"recent": 5000}])
+record_features([{"seats": "stale"}, {"seats": "stale", "mean_units": "no value"}], [{"recent": 30}, {"recent": 5000}])
 record_rows("score", 40, "8", "shadow")
 print(render().decode())
 """
@@ -45,14 +45,14 @@ def _folders(service: Service) -> list[Path]:
 
 @pytest.mark.slow
 def test_counts_are_those_of_all_workers_whoever_answers(service: Service) -> None:
-    before = service.metrics().get('flightline_rows_total{door="predict"}', 0)
+    before = service.metrics().get('flightline_rows_total{endpoint="predict"}', 0)
     for rows in range(1, 21):
         assert service.ask(PREDICT, {"instances": [INSTANCE] * rows}).status == 200
     answers = [service.metrics() for _ in range(6)]
-    assert {answer['flightline_rows_total{door="predict"}'] - before for answer in answers} == {210}
+    assert {answer['flightline_rows_total{endpoint="predict"}'] - before for answer in answers} == {210}
     metrics = answers[-1]
     assert metrics['flightline_predictions_total{role="champion",version="3"}'] - before == 210
-    assert metrics['flightline_features_missing_total{feature="weather",reason="after the clock"}'] - before == 210
+    assert metrics['flightline_features_missing_total{feature="plan",reason="after the clock"}'] - before == 210
     assert metrics['flightline_feature_age_seconds_bucket{le="600.0",view="recent"}'] >= 1
     assert metrics['flightline_model_workers{role="champion",version="3"}'] == WORKERS
     assert 0 <= time.time() - metrics['flightline_model_timestamp_seconds{role="champion"}'] < 300
@@ -90,7 +90,7 @@ def test_a_killed_worker_is_dropped_from_gauges_and_kept_in_counts(service: Serv
     assert metrics["flightline_workers"] == metrics["flightline_workers_ready"] == WORKERS
     assert metrics['flightline_model_workers{role="champion",version="3"}'] == WORKERS
     assert metrics["flightline_requests_active"] == 1
-    rows = 'flightline_rows_total{door="predict"}'
+    rows = 'flightline_rows_total{endpoint="predict"}'
     assert metrics[rows] >= before[rows]
 
 
@@ -123,9 +123,9 @@ def test_another_process_of_the_service_adds_to_them(service: Service) -> None:
         assert metrics["flightline_workers"] == WORKERS
         assert metrics['flightline_model_workers{role="shadow",version="8"}'] == 1
         assert metrics['flightline_model_workers{role="shadow",version="7"}'] == 0
-        assert metrics['flightline_features_missing_total{feature="gust",reason="stale"}'] == 2
+        assert metrics['flightline_features_missing_total{feature="seats",reason="stale"}'] == 2
         assert metrics['flightline_feature_age_seconds_bucket{le="10800.0",view="recent"}'] >= 1
-        assert metrics['flightline_rows_total{door="score"}'] == 40
+        assert metrics['flightline_rows_total{endpoint="score"}'] == 40
     finally:
         watcher.kill()
         watcher.wait()

@@ -16,8 +16,8 @@ from tests.support.small_service import INSTANCE, PREDICT
 CLIENTS = 4
 REQUESTS_A_CONNECTION = 20  # a new connection may come to another worker
 PAUSE_SECONDS = 0.02  # leaves the machine room to start a process
-# Hand-made features give the first a delay above every model's bound, the second one below it.
-LATE, EARLY = INSTANCE, INSTANCE | {"carrier": "AA"}
+# Hand-made features give the first a number above every model's bound, the second one below it.
+HIGH, LOW = INSTANCE, INSTANCE | {"shop": "S02"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Account:
 class Load:
     """Asks from entering to leaving; `account` grows meanwhile."""
 
-    def __init__(self, service: Service, instances: Sequence[dict] = (LATE, EARLY), clients: int = CLIENTS):
+    def __init__(self, service: Service, instances: Sequence[dict] = (HIGH, LOW), clients: int = CLIENTS):
         self.account = Account()
         self._service = service
         self._body = json.dumps({"instances": list(instances)})

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from flightline.adapters.event_clock import set_clock
+from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from tests.support.small_service import NOON, put_model
 
@@ -37,7 +37,7 @@ def main() -> None:
     settings = Settings()
     with shared_metrics(settings.metrics_root):
         from serving.middleware.auth import check_start
-        from serving.model_sync import watcher_beside
+        from serving.model_sync import model_sync_running
         from serving.server import end_cleanly_on_sigterm, prepare_worker, server_options
         from serving.supervisor import replace_killed_workers_at_once
 
@@ -45,7 +45,7 @@ def main() -> None:
         replace_killed_workers_at_once()
         prepare_worker(settings)
         check_start(settings)
-        with watcher_beside(settings):
+        with model_sync_running(settings):
             uvicorn.run(APP, factory=True, workers=settings.serving.workers, **server_options(settings))
 
 
@@ -53,16 +53,14 @@ def create_small_app():
     """Make the service without a store; a request's x-test-delay slows it, its x-test-bug makes it fail."""
     from fastapi import Request
 
-    from serving import app as service
     from serving.api.dependencies import get_clock
-    from serving.prediction.model_loader import AssetKeeper
+    from serving.app import create_app
     from serving.server import prepare_worker
     from tests.support.small_service import HandMadeFeatures
 
-    settings = Settings()
-    prepare_worker(settings)
-    service.AssetKeeper = partial(AssetKeeper, open_features=lambda _: HandMadeFeatures())
-    app = service.create_app(settings)
+    project = open_project()
+    prepare_worker(project.settings)
+    app = create_app(project, lambda _: HandMadeFeatures())
 
     async def hindered_clock(request: Request) -> datetime:
         await asyncio.sleep(float(request.headers.get("x-test-delay", "0")))
@@ -162,19 +160,20 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def environment_of(root: Path, **settings: object) -> dict[str, str]:
-    """Give the environment of a service in a root; `workers=2` is FLIGHTLINE_SERVING__WORKERS, UPPER is as it is."""
+    """Give the environment of a service in a root; `workers=2` is FLIGHTLINE_SERVING__WORKERS, UPPER is as it is; the problem is the toy one."""
     given = {
         name if name.isupper() else f"FLIGHTLINE_SERVING__{name.upper()}": str(value)
         for name, value in settings.items()
     }
     base = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}", "OMP_NUM_THREADS": "1"}
-    return base | {"FLIGHTLINE_ROOT": str(root), "NO_PROXY": "127.0.0.1"} | given
+    own = {"FLIGHTLINE_ROOT": str(root), "FLIGHTLINE_PROBLEM_PACKAGE": "tests.toy_problem", "NO_PROXY": "127.0.0.1"}
+    return base | own | given
 
 
 @contextmanager
@@ -186,7 +185,7 @@ def running(
     if not Settings(root=root).serving_models_dir.exists():
         put_model(Settings(root=root), "3")
     port, log = free_port(), root / "service.log"
-    # The registry's watcher takes seconds to start; the real service has one unless it is told otherwise.
+    # The model sync takes seconds to start; the real service has one unless it is told otherwise.
     environment = environment_of(root, **({"port": port, "watch": module == "serving"} | settings))
     with log.open("wb") as stream:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What happens to a service under load, so often; the tests take few times, `make reliability` takes 20."""
+"""What happens to a service under load, and how often."""
 
 import os
 import random
@@ -19,7 +19,7 @@ BACK_WITHIN_SECONDS = 120  # on a machine with other work
 SERVED_WITHIN_SECONDS = 10
 # A disk that stands still for seconds, as under other tests, is not what happens here; test_log.py has that.
 PATIENT = {"FLIGHTLINE_PREDICTION_LOG__BUSY_TIMEOUT_SECONDS": 30}
-# Of the two instances a client asks about, which one the model of a version holds to be late.
+# For which of the two instances a client asks about the model of a version says yes.
 EXPECTED = {False: (True, False), True: (False, True)}
 
 

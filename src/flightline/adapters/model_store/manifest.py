@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from flightline.core.errors import ModelFileError
 from flightline.inference.fast_pipeline import Value
@@ -13,11 +13,11 @@ Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0
 ColumnKind = Literal["float64", "str"]
 
 
-class ProbeRow(BaseModel):
-    """A row of the test window with what the model answered when it was registered.
+class ReferencePrediction(BaseModel):
+    """A row of the test window with what the model predicted when it was registered.
 
-    Whoever loads the model asks it again: another library, processor or feature code must not
-    change the answer.
+    Whoever loads the model predicts it again: another library, processor or feature code must not
+    change the value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +43,12 @@ class ModelManifest(BaseModel):
     feature_views_sha256: str = Field(
         default="", description="Digest of the feature service's meaning in training; empty: not known, not checked."
     )
-    probe: tuple[ProbeRow, ...] = Field(default=(), description="Answers that it must give again.")
+    reference_predictions: tuple[ReferencePrediction, ...] = Field(
+        default=(),
+        # Manifests that were signed under the name of before stay readable.
+        validation_alias=AliasChoices("reference_predictions", "probe"),
+        description="Predictions that it must make again.",
+    )
     registered_at: AwareDatetime | None = Field(default=None, description="When it was registered (UTC).")
 
 

@@ -33,7 +33,7 @@ from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import FlightlineError, ModelFileError, SignatureError
 from flightline.core.problem_spec import Problem, Task
 from flightline.core.project import Project
-from flightline.inference.fast_pipeline import QuickModel
+from flightline.inference.fast_pipeline import FastPipeline
 from flightline.inference.predict import METHODS
 
 CURRENT_FILE, REFUSED_FILE = "current.json", "refused.json"
@@ -76,9 +76,9 @@ class ServedModel:
         return dict(self.manifest.columns)
 
     @cached_property
-    def quick(self) -> QuickModel | None:
+    def fast_pipeline(self) -> FastPipeline | None:
         """The pipeline without frames, if it has such a form."""
-        return QuickModel.of(METHODS[self.task], self.pipeline)
+        return FastPipeline.of(METHODS[self.task], self.pipeline)
 
 
 def write_served_model(

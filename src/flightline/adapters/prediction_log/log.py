@@ -89,7 +89,7 @@ class PredictionLog:
         LogError
             With why it cannot.
         """
-        self._writer.probe()
+        self._writer.check()
 
     def read(
         self,

@@ -44,6 +44,9 @@ _ROWS_IN_DELETE = 250
 _PAUSE_SECONDS = 0.02
 _TYPES = {"prediction": pa.float64(), **dict.fromkeys(MOMENTS, pa.timestamp("us", tz="UTC"))}
 SCHEMA = pa.schema([pa.field(name, _TYPES.get(name, pa.string()), nullable=False) for name in COLUMNS])
+# Files written before migration 0005 have these names, in the same places.
+_OLD_NAMES = {"event_time": "moment", "endpoint": "door"}
+_OLD_SCHEMA = pa.schema([field.with_name(_OLD_NAMES.get(field.name, field.name)) for field in SCHEMA])
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,7 @@ def _delete_what_is_in(engine: sa.Engine, file: Path) -> int:
 
 def _rows_of_file(file: Path, at_once: int = _ROWS_AT_ONCE) -> Iterator[list[Row]]:
     with pq.ParquetFile(file) as opened:
-        if not opened.schema_arrow.equals(SCHEMA):
+        if not any(map(opened.schema_arrow.equals, (SCHEMA, _OLD_SCHEMA))):
             raise LogError(f"{file.name} is no export of this schema; move it away, and run it again")
         for batch in opened.iter_batches(batch_size=at_once):
             yield [tuple(row.values()) for row in batch.to_pylist()]

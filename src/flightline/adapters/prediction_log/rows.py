@@ -69,7 +69,7 @@ def _encode(row: LoggedPrediction, moment: Callable[[datetime], object]) -> Row:
         moment(row.logged_at),
         moment(row.clock),
         moment(row.prediction_time),
-        moment(row.moment),
+        moment(row.event_time),
         row.instance_key,
         _json(plain_keys(row.keys)),
         _json(_features(row.features)),
@@ -81,7 +81,7 @@ def _encode(row: LoggedPrediction, moment: Callable[[datetime], object]) -> Row:
         row.model_version,
         row.feature_service,
         row.role,
-        row.door,
+        row.endpoint,
     )
 
 

@@ -29,7 +29,7 @@ PREDICTIONS = sa.Table(
     sa.Column("logged_at", _MOMENT, nullable=False),
     sa.Column("clock", _MOMENT, nullable=False),
     sa.Column("prediction_time", _MOMENT, nullable=False),
-    sa.Column("moment", _MOMENT, nullable=False),
+    sa.Column("event_time", _MOMENT, nullable=False),
     sa.Column("instance_key", sa.String(64), nullable=False),
     sa.Column("keys", _DOCUMENT, nullable=False),
     sa.Column("features", _DOCUMENT, nullable=False),
@@ -41,19 +41,19 @@ PREDICTIONS = sa.Table(
     sa.Column("model_version", sa.Text, nullable=False),
     sa.Column("feature_service", sa.Text, nullable=False),
     sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("door", sa.String(16), nullable=False),
+    sa.Column("endpoint", sa.String(16), nullable=False),
     sa.PrimaryKeyConstraint("prediction_id", name="pk_predictions"),
     sa.Index("ix_predictions_logged_at", "logged_at"),
     sa.Index("ix_predictions_clock", "clock"),
     sa.Index("ix_predictions_instance_key", "instance_key"),
 )
-PROBES = sa.Table(
-    "log_probes",
+WRITE_CHECKS = sa.Table(
+    "write_checks",
     METADATA,
-    sa.Column("probe_id", sa.Integer, nullable=False),
+    sa.Column("check_id", sa.Integer, nullable=False),
     sa.Column("written_at", _MOMENT, nullable=False),
     sa.Column("filler", sa.Text, nullable=False),
-    sa.PrimaryKeyConstraint("probe_id", name="pk_log_probes"),
+    sa.PrimaryKeyConstraint("check_id", name="pk_log_probes"),
 )
 LABELS = sa.Table(
     "labels",
@@ -247,14 +247,14 @@ def ensure_schema(settings: Settings) -> None:
     url = log_url(settings)
     is_default = not settings.prediction_log.url.get_secret_value()
     if not is_default and url.drivername == "sqlite" and not Path(str(url.database)).is_file():
-        raise LogError(f"the {place_of(url)} of the prediction log is not there; make it with `make migrate`")
+        raise LogError(f"the {place_of(url)} of the prediction log is not there; make it with `make db-migrate`")
     current, head = current_revision(settings), head_revision()
     if current is None and is_default:
         current = migrate(settings)
     if current != head:
         raise LogError(
             f"the {place_of(url)} of the prediction log is at schema {current or 'none'}, expected {head}; "
-            "run `make migrate`, or deploy the code that its schema was made by"
+            "run `make db-migrate`, or deploy the code that its schema was made by"
         )
 
 

@@ -1,7 +1,7 @@
 """The two ways of getting rows onto a disk: SQLite's own driver, and PostgreSQL through SQLAlchemy.
 
-SQLite is written without SQLAlchemy, which takes longer than the insert itself; `make
-bench-log` shows both. Both give up with a LogError, wholly: a request's rows are all there or none.
+SQLite is written without SQLAlchemy, which takes longer than the insert itself.
+Both give up with a LogError, wholly: a request's rows are all there or none.
 """
 
 import os
@@ -21,12 +21,12 @@ from flightline.adapters.prediction_log.schema import COLUMNS, connect_sqlite, e
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
 
-# A probe writes as much as a few predictions, and demands room for some more.
+# The check writes as much as a few predictions, and demands room for some more.
 _FILLER = "x" * 16_384
 _LEAST_FREE_BYTES = 262_144
-_PROBE = (
-    "INSERT INTO log_probes (probe_id, written_at, filler) VALUES (1, {0}, {0}) "
-    "ON CONFLICT (probe_id) DO UPDATE SET written_at = excluded.written_at, filler = excluded.filler"
+_WRITE_CHECK = (
+    "INSERT INTO write_checks (check_id, written_at, filler) VALUES (1, {0}, {0}) "
+    "ON CONFLICT (check_id) DO UPDATE SET written_at = excluded.written_at, filler = excluded.filler"
 )
 
 
@@ -41,7 +41,7 @@ class Writer(Protocol):
         """Put rows on the disk, all or none; raise LogError if that cannot be done."""
         ...
 
-    def probe(self) -> None:
+    def check(self) -> None:
         """Put something of no value on the disk; raise LogError if that cannot be done."""
         ...
 
@@ -74,9 +74,9 @@ class SqliteWriter:
         """Insert the rows in one transaction."""
         self._do(INSERT_SQLITE, rows)
 
-    def probe(self) -> None:
-        """Write the probe row, and see that the disk has room for more."""
-        self._do(_PROBE.format("?"), [(text_of(datetime.now(UTC)), _FILLER)])
+    def check(self) -> None:
+        """Write the row of the check, and see that the disk has room for more."""
+        self._do(_WRITE_CHECK.format("?"), [(text_of(datetime.now(UTC)), _FILLER)])
         if shutil.disk_usage(self._file.parent).free < _LEAST_FREE_BYTES:
             # The write-ahead log may still hold this row where the next one does not fit.
             raise LogError(fault_of(OSError(28, "full"), self._place))
@@ -155,10 +155,10 @@ class PostgresWriter:
         """Insert the rows in one transaction."""
         self._do(INSERT_POSTGRES, INSERT_POSTGRES + UNLESS_THERE, rows)
 
-    def probe(self) -> None:
-        """Write the probe row."""
-        probe = _PROBE.format("%s")
-        self._do(probe, probe, [(datetime.now(UTC), _FILLER)])
+    def check(self) -> None:
+        """Write the row of the check."""
+        statement = _WRITE_CHECK.format("%s")
+        self._do(statement, statement, [(datetime.now(UTC), _FILLER)])
 
     def _do(self, statement: str, statement_again: str, rows: Sequence[Row]) -> None:
         if self._pid != os.getpid():

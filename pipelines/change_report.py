@@ -24,10 +24,10 @@ from flightline.core.problem_spec import Problem
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.promotion.change_report import Compared, Side, compare
-from flightline.promotion.change_report_page import write_page
 from flightline.training.zoo import ZOO
-from pipelines.change_report_side import ROWS_FILE, TOLD_FILE
+from pipelines.change_report_side import FACTS_FILE, ROWS_FILE
 from pipelines.common.command_line import run_command
+from pipelines.steps.report_page import as_markdown
 
 SIDE = Path(__file__).parent / "change_report_side.py"
 FOLDER, BASE_TREE = "train_report", "train_report_base"
@@ -120,14 +120,14 @@ def _environment(settings: Settings, tree: Path) -> dict[str, str]:
 
 def read_side(folder: Path) -> Side:
     """Read what a training has written down."""
-    return Side(json.loads((folder / TOLD_FILE).read_text(encoding="utf-8")), pd.read_parquet(folder / ROWS_FILE))
+    return Side(json.loads((folder / FACTS_FILE).read_text(encoding="utf-8")), pd.read_parquet(folder / ROWS_FILE))
 
 
 def write_report(problem: Problem, base: Side, new: Side, folder: Path) -> Compared:
     """Compare, and write the report and its picture into a folder."""
     compared = compare(problem, base, new)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / REPORT_FILE).write_text(write_page(problem, base.told, new.told, compared), encoding="utf-8")
+    (folder / REPORT_FILE).write_text(as_markdown(problem, base.facts, new.facts, compared), encoding="utf-8")
     (folder / PICTURE_FILE).unlink(missing_ok=True)
     if compared.verdict.comparisons:
         draw_comparisons(folder / PICTURE_FILE, compared.verdict, problem.thresholds)
@@ -146,8 +146,8 @@ def report(project: Project, base: str, model: str, seed: int) -> None:
         old = train_in(project.settings, tree, arguments, work / "base")
     folder = project.settings.state_dir / FOLDER
     compared = write_report(project.problem, old, new, folder)
-    said = "nothing changed" if compared.is_same else "; ".join(compared.verdict.reasons)
-    print(f"train-report: {compared.verdict.decision}: {said}")
+    why = "nothing changed" if compared.is_same else "; ".join(compared.verdict.reasons)
+    print(f"train-report: {compared.verdict.decision}: {why}")
     print(f"train-report: {folder / REPORT_FILE} ({time.monotonic() - started:.0f} s)")
 
 

@@ -26,7 +26,7 @@ from pipelines.steps import models
 from pipelines.steps.latency import measure_seconds
 from pipelines.training import lineage_of, prepare_features, prepare_training_set, pull
 
-ROWS_FILE, TOLD_FILE = "rows.parquet", "side.json"
+ROWS_FILE, FACTS_FILE = "rows.parquet", "side.json"
 
 
 @flow(name="train-report", validate_parameters=False)
@@ -60,7 +60,7 @@ def write_side(
     one_row, thousand_rows = measure_seconds({"model": partial(models.predict_with, pipeline, problem)}, rows.features)[
         "model"
     ]
-    told = {
+    facts = {
         "commit": lineage.get("git_commit", "unknown"),
         "dirty": lineage.get("git_dirty", True),
         **{
@@ -78,7 +78,7 @@ def write_side(
     }
     to.mkdir(parents=True, exist_ok=True)
     table.to_parquet(to / ROWS_FILE, index=False)
-    (to / TOLD_FILE).write_text(json.dumps(told, indent=2, default=str), encoding="utf-8")
+    (to / FACTS_FILE).write_text(json.dumps(facts, indent=2, default=str), encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:

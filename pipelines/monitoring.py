@@ -18,9 +18,11 @@ from pipelines.common.command_line import by_hand, run_command
 from pipelines.common.events import announce_decision
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
-from pipelines.monitoring_steps.data_quality import examine_faults, learn_fault_limits
+from pipelines.monitoring_steps.data_quality import find_data_anomalies, learn_anomaly_limits
 from pipelines.monitoring_steps.inputs import Inputs, examine_inputs, learn_drift_thresholds
-from pipelines.monitoring_steps.report import as_markdown, write_report
+from pipelines.monitoring_steps.page import as_markdown
+from pipelines.monitoring_steps.report import write_report
+from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import (
     ChampionRows,
     Judged,
@@ -63,7 +65,7 @@ def prepare_champion(project: Project) -> tuple[ChampionRows, Usual]:
         champion = predict_champion_rows(settings, project.problem, str(found.version), model, training_set)
         progress.say(f"version {found.version}, its training and test rows predicted")
     with stage("thresholds") as progress:
-        limits = learn_fault_limits(settings, champion, rule)
+        limits = learn_anomaly_limits(settings, champion, rule)
         thresholds = learn_drift_thresholds(settings, champion, rule)
         progress.say(f"{len(thresholds)} columns, each month against the rest, and each day")
     return champion, Usual(thresholds, limits)
@@ -83,8 +85,8 @@ def report(
     write_report(project, clock, champion, judged, inputs, decision, folder)
     create_markdown_artifact(
         key=f"{project.problem.model_name}-monitoring",
-        markdown=as_markdown(project.problem, champion, judged, inputs, decision),
-        description=decision.summary,
+        markdown=as_markdown(project.problem, champion.version, judged, inputs, decision),
+        description=summary(decision),
     )
 
 
@@ -105,7 +107,7 @@ def run_monitoring(project: Project) -> MonitoringResult:
         progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
     inputs = examine(project, champion, served, windows, clock, usual)
     decision = decide_monitoring(
-        judged.windows, project.problem.monitoring, inputs.warnings, inputs.faults, inputs.incomparable
+        judged.windows, project.problem.monitoring, inputs.warnings, inputs.anomalies, inputs.mismatch
     )
     with stage("report") as progress:
         report(project, clock, champion, judged, inputs, decision, folder)
@@ -127,11 +129,13 @@ def examine(
             progress.say("no prediction to look at")
             return Inputs()
         inputs = examine_inputs(project, champion, served, windows, usual.thresholds)
-        faults = examine_faults(project.settings, served, windows, clock, usual.limits, project.problem.monitoring)
-        inputs = replace(inputs, faults=faults)
+        anomalies = find_data_anomalies(
+            project.settings, served, windows, clock, usual.limits, project.problem.monitoring
+        )
+        inputs = replace(inputs, anomalies=anomalies)
         progress.say(
             f"{inputs.rows:,} predictions against the training window: {len(inputs.drifted)} of {len(inputs.columns)} "
-            f"columns above their own threshold; {len(faults)} data fault(s)"
+            f"columns above their own threshold; {len(anomalies)} data anomalies"
         )
     return inputs
 
@@ -142,14 +146,15 @@ def monitoring() -> MonitoringResult:
     project = open_project()
     result = run_monitoring(project)
     print_result(result)
-    announce_decision(project.problem, result.decision)
+    decision = result.decision
+    announce_decision(project.problem, decision.action, summary(decision), reasons(decision))
     return result
 
 
 def print_result(result: MonitoringResult) -> None:
     """Print the decision, its reasons and where the page is."""
-    print(result.decision.summary)
-    for reason in result.decision.reasons:
+    print(summary(result.decision))
+    for reason in reasons(result.decision):
         print(f"  - {reason}")
     print(f"page: {result.page}")
 

@@ -31,6 +31,7 @@ from pipelines import labels
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.monitoring import MonitoringResult, run_monitoring
+from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import find_champion
 from pipelines.parity import print_parity
 from pipelines.replay.root import BringModel, fetch_champion, make_root
@@ -156,8 +157,8 @@ def print_days(days: list[SimulatedDay]) -> None:
 
 def print_monitoring(result: MonitoringResult) -> None:
     """Print what the monitor decided at the end, and why."""
-    print(f"{'monitor':14}  {result.decision.summary}")
-    for reason in result.decision.reasons:
+    print(f"{'monitor':14}  {summary(result.decision)}")
+    for reason in reasons(result.decision):
         print(f"  - {reason}")
     print(f"  page: {result.page}", flush=True)
 

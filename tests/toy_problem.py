@@ -56,7 +56,7 @@ PROBLEM = Problem(
     ),
     first_clock=_day(7, 1, hour=12),
     leak_test_moments=(_day(3, 10, hour=10), _day(5, 20, hour=18)),
-    monitoring=Monitoring(min_labels=50, min_fault_rows=10),
+    monitoring=Monitoring(min_labels=50, min_anomaly_rows=10),
     canary=Canary(min_rows=8),
 )
 

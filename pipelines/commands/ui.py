@@ -14,7 +14,7 @@ from pipelines.common.processes import HOST, LOOK_SECONDS, Program, Running, che
 from pipelines.orchestration.prefect_server import HEALTH, SERVER, find_server, noted, server_program
 
 # What a person finds on each tool's pages.
-FOUND_THERE = {
+DESCRIPTIONS = {
     "MLflow": "runs with parameters, metrics and pictures; model versions with lineage, verdict and aliases",
     SERVER: "flow runs with logs, schedules, events, automations and artifacts",
     "Evidently": "reports on data drift, prediction drift and data quality, one set for each window",
@@ -69,7 +69,7 @@ def show(settings: Settings) -> int:
         try:
             with _started(settings, wanted) as started:
                 entries = [*others, *(_entry(one.name, one.url, one.path) for one in wanted)]
-                entries.sort(key=lambda entry: list(FOUND_THERE).index(entry.name))
+                entries.sort(key=lambda entry: list(DESCRIPTIONS).index(entry.name))
                 with serving_page(settings, entries) as url:
                     for entry in entries:
                         print(f"  {entry.name:10} {entry.url}")
@@ -81,7 +81,7 @@ def show(settings: Settings) -> int:
 
 
 def _entry(name: str, url: str, path: str) -> Entry:
-    return Entry(name, url, FOUND_THERE[name], path, FIRST_PAGES.get(name, ""))
+    return Entry(name, url, DESCRIPTIONS[name], path, FIRST_PAGES.get(name, ""))
 
 
 def pages_elsewhere(settings: Settings) -> list[Entry]:

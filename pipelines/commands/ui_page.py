@@ -1,6 +1,5 @@
 """The page that links the tools' own pages, with the state of each, on loopback."""
 
-import html
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,34 +11,10 @@ from pathlib import Path
 
 from flightline.core.settings import Settings
 from pipelines.common.processes import HOST, answers
+from pipelines.common.rendering import render
 
 REFRESH_SECONDS, STATE_SECONDS = 5, 1.0
 MONITORING = "/monitoring"
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<meta http-equiv="refresh" content="{refresh}"><title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 3rem auto; padding: 0 1rem;
-  color: #1c2733; background: #f6f8fa; }}
-h1 {{ font-size: 1.6rem; margin: 0 0 .3rem; }}
-p {{ margin: 0 0 1.5rem; color: #52606d; }}
-table {{ border-collapse: collapse; width: 100%; background: #fff; border: 1px solid #d5dce3; }}
-th, td {{ text-align: left; vertical-align: top; padding: .8rem 1rem; border-bottom: 1px solid #e5eaef; }}
-th {{ font-size: .8rem; color: #52606d; }}
-td:first-child a {{ font-weight: 600; }}
-a {{ color: #0b5cad; }}
-small {{ color: #52606d; white-space: nowrap; }}
-.up {{ color: #13683a; white-space: nowrap; }}
-.down {{ color: #a3201c; white-space: nowrap; font-weight: 600; }}
-</style></head><body>
-<h1>{title}</h1>
-<p>The pages of this clone's tools. The state is looked at every {refresh} seconds.</p>
-<table><thead><tr><th>Page</th><th>What you find there</th><th>State</th></tr></thead>
-<tbody>
-{rows}
-</tbody></table>
-</body></html>
-"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +25,7 @@ class Entry:
     ----------
     name, url
         Of the server.
-    found_there
+    description
         What a person finds there.
     path
         What answers without an error while it is up; below `url`.
@@ -60,7 +35,7 @@ class Entry:
 
     name: str
     url: str
-    found_there: str
+    description: str
     path: str = "/"
     first_page: str = ""
 
@@ -82,25 +57,13 @@ def write_page(title: str, entries: Sequence[Entry], monitoring: Path) -> str:
     monitoring
         The newest page of `make monitor`, which need not be there.
     """
-    rows = [
-        _row(one.name, one.url + one.first_page, one.found_there, *(_UP if one.is_up else _DOWN)) for one in entries
-    ]
-    told = "the newest page of monitoring: decision, reasons, pictures"
-    if monitoring.is_file():
-        rows.append(_row("Monitoring", MONITORING, told, "up", "written"))
-    else:
-        rows.append(_row("Monitoring", "", told, "down", "not written yet: make monitor"))
-    return _PAGE.format(title=html.escape(title), refresh=REFRESH_SECONDS, rows="\n".join(rows))
-
-
-_UP, _DOWN = ("up", "answers"), ("down", "does not answer")
-
-
-def _row(name: str, url: str, found_there: str, style: str, state: str) -> str:
-    name, url, found_there, state = (html.escape(text) for text in (name, url, found_there, state))
-    shown = f"<br><small>{url}</small>" if "://" in url else ""
-    link = f'<a href="{url}">{name}</a>{shown}' if url else name
-    return f'<tr><td>{link}</td><td>{found_there}</td><td class="{style}">{state}</td></tr>'
+    return render(
+        "ui.html.j2",
+        title=title,
+        refresh=REFRESH_SECONDS,
+        entries=entries,
+        monitoring=MONITORING if monitoring.is_file() else "",
+    )
 
 
 @contextmanager

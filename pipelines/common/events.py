@@ -4,7 +4,7 @@ Each is an event about the model, and sent only by the run of a deployment (`mak
 person runs by hand nothing follows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from textwrap import shorten
 
@@ -12,7 +12,7 @@ from prefect.events import emit_event
 from prefect.runtime import deployment
 
 from flightline.core.problem_spec import Problem
-from flightline.monitoring.decision import MonitoringDecision
+from flightline.monitoring.decision import Action
 from flightline.promotion.gate import Decision, Verdict
 
 LONGEST = 2_000  # characters; what is said in full lies in the records
@@ -32,31 +32,29 @@ def resource_id(problem: Problem) -> str:
     return f"model.{problem.model_name}"
 
 
-def announce_decision(problem: Problem, decision: MonitoringDecision) -> None:
+def announce_decision(problem: Problem, action: Action, text: str, reasons: Sequence[str]) -> None:
     """Tell what monitoring came to: `model.decision.ok`, `.watch` or `.retrain`."""
-    _announce(problem, f"model.decision.{decision.action}", decision.summary, {"reasons": "; ".join(decision.reasons)})
+    _announce(problem, f"model.decision.{action}", text, {"reasons": "; ".join(reasons)})
 
 
 def announce_new_data(problem: Problem, learned: str | None, named: str) -> None:
     """Tell that data.dvc names a version that no model has learned from."""
-    summary = f"data.dvc names {named}; the newest model learned from {learned or 'none: there is no model yet'}"
-    _announce(problem, Announced.NEW_DATA, summary, {"learned": learned or "", "named": named})
+    text = f"data.dvc names {named}; the newest model learned from {learned or 'none: there is no model yet'}"
+    _announce(problem, Announced.NEW_DATA, text, {"learned": learned or "", "named": named})
 
 
 def announce_verdict(problem: Problem, verdict: Verdict, version: str, champion: str | None) -> None:
     """Tell what the gate said: `model.verdict.promote`, `.hold` or `.reject`; nothing if no new model was judged."""
     if version == champion and verdict.decision is not Decision.PROMOTE:
         return
-    summary = f"version {version}: {verdict.decision}, champion was {f'version {champion}' if champion else 'none'}"
+    text = f"version {version}: {verdict.decision}, champion was {f'version {champion}' if champion else 'none'}"
     event = f"model.verdict.{verdict.decision.lower()}"
-    _announce(problem, event, summary, {"version": version, "reasons": "; ".join(verdict.reasons)})
+    _announce(problem, event, text, {"version": version, "reasons": "; ".join(verdict.reasons)})
 
 
-def _announce(problem: Problem, event: str, summary: str, payload: Mapping[str, str]) -> None:
+def _announce(problem: Problem, event: str, text: str, payload: Mapping[str, str]) -> None:
     if deployment.id is None:
         return
     resource = {"prefect.resource.id": resource_id(problem), "prefect.resource.name": problem.model_name}
-    told = {
-        name: shorten(value, LONGEST, placeholder=" ...") for name, value in {"summary": summary, **payload}.items()
-    }
+    told = {name: shorten(value, LONGEST, placeholder=" ...") for name, value in {"summary": text, **payload}.items()}
     emit_event(event, resource, payload=told)

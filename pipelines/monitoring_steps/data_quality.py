@@ -1,4 +1,4 @@
-"""Tasks on faults of the data that was predicted from: what training days did, and what served days do."""
+"""Tasks on anomalies of the data that was predicted from: what training days did, and what served days do."""
 
 import json
 from dataclasses import asdict
@@ -11,8 +11,8 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.core.problem_spec import Interval, Monitoring
 from flightline.core.settings import Settings
-from flightline.monitoring.daily_stats import BASELINE_DAYS, Days, Kind, Limits, learn_limits, measure_days
-from flightline.monitoring.data_quality import DataFault, find_faults, find_late, spell_unseen
+from flightline.monitoring.daily_stats import BASELINE_DAYS, ColumnSlice, Days, Kind, Limits, learn_limits, measure_days
+from flightline.monitoring.data_quality import DataAnomaly, find_anomalies, find_late, name_unseen
 from flightline.monitoring.drift import sample_places
 from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
@@ -23,25 +23,29 @@ FRESH = 0.05  # the quantile that counts as a day's freshest values
 
 
 @cached_step
-def learn_fault_limits(key: str, settings: Settings, champion: ChampionRows, rule: Monitoring) -> Limits:
+def learn_anomaly_limits(key: str, settings: Settings, champion: ChampionRows, rule: Monitoring) -> Limits:
     """Learn from the training window how far a day may go, column by column."""
     frame, times = training_frame(champion)
     limits = learn_limits(frame, times, rule)
     folder = references_dir(settings) / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "fault_limits.json").write_text(json.dumps(asdict(limits), indent=2), encoding="utf-8")
+    record = {
+        "supports": {name: asdict(support) for name, support in limits.supports.items()},
+        "most": {kind: {str(where): most for where, most in found.items()} for kind, found in limits.most.items()},
+    }
+    (folder / "anomaly_limits.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
     return limits
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
-def examine_faults(
+def find_data_anomalies(
     settings: Settings,
     served: ServedRows,
     windows: list[Interval],
     clock: datetime,
     limits: Limits,
     rule: Monitoring,
-) -> tuple[DataFault, ...]:
+) -> tuple[DataAnomaly, ...]:
     """Hold each whole day up to the clock against the training window; days need no labels to be looked at."""
     start = windows[-rule.windows].start - timedelta(days=BASELINE_DAYS)
     rows = pd.read_parquet(served.file, columns=["prediction_id", "prediction_time"])
@@ -54,19 +58,19 @@ def examine_faults(
     since = f"{windows[-1].start:%Y-%m-%d}"
     days = measure_days(given, made["prediction_time"], limits.supports, rule)
     ages = measure_ages(made, rule)
-    found = spell_unseen(find_faults(days, limits, rule, since), given, limits)
+    found = name_unseen(find_anomalies(days, limits, rule, since), given)
     return (*found, *find_late(ages, rule, since))
 
 
 def whole_days(clock: datetime) -> datetime:
-    """Give the start of the clock's day: a day of which only the morning is known looks like a fault."""
+    """Give the start of the clock's day: a day of which only the morning is known looks like an anomaly."""
     return clock.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def daily_places(rows: pd.DataFrame, rule: Monitoring) -> np.ndarray:
     """Draw from each day as many rows as are looked at."""
     by_day = rows.reset_index(drop=True).groupby(rows["prediction_time"].dt.floor("D").to_numpy()).indices
-    return np.concatenate([part[sample_places(len(part), rule.fault_rows)] for part in by_day.values()])
+    return np.concatenate([part[sample_places(len(part), rule.anomaly_rows)] for part in by_day.values()])
 
 
 def measure_ages(made: pd.DataFrame, rule: Monitoring) -> Days:
@@ -79,6 +83,8 @@ def measure_ages(made: pd.DataFrame, rule: Monitoring) -> Days:
         index=made.index,
     )
     day = made["prediction_time"].dt.strftime("%Y-%m-%d")
-    enough = day.map(day.value_counts()) >= rule.min_fault_rows
+    enough = day.map(day.value_counts()) >= rule.min_anomaly_rows
     fresh = hours[enough].groupby(day[enough]).quantile(FRESH)
-    return Days(tuple(fresh.index), tuple(map(str, fresh.columns)), {Kind.LATE: fresh.to_numpy(float)})
+    return Days(
+        tuple(fresh.index), tuple(ColumnSlice(str(view)) for view in fresh.columns), {Kind.LATE: fresh.to_numpy(float)}
+    )

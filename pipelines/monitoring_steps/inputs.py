@@ -17,10 +17,13 @@ from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.problem_spec import Interval, Monitoring
 from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.monitoring.data_quality import DataFault
+from flightline.monitoring.data_quality import DataAnomaly
+from flightline.monitoring.decision import ColumnMismatch
 from flightline.monitoring.drift import (
     PREDICTION,
     ColumnDrift,
+    InputProblem,
+    InputWarning,
     drift_warnings,
     missing_warnings,
     month_thresholds,
@@ -85,19 +88,19 @@ class Inputs:
         What asks to watch.
     workspace
         Where Evidently's reports are; None if none was made.
-    faults
+    anomalies
         Of the data, on days of the latest window or later.
-    incomparable
-        Why what was logged are not this model's inputs; empty if they are.
+    mismatch
+        How the logged features differ from this model's; None if they do not.
     """
 
     columns: tuple[ColumnDrift, ...] = ()
     views: tuple[ViewAge, ...] = ()
     rows: int = 0
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[InputWarning, ...] = ()
     workspace: Path | None = None
-    faults: tuple[DataFault, ...] = ()
-    incomparable: str = ""
+    anomalies: tuple[DataAnomaly, ...] = ()
+    mismatch: ColumnMismatch | None = None
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
@@ -163,7 +166,7 @@ def examine_inputs(
         *lags(views, rule),
     )
     names = [name for name in usual if name != PREDICTION]
-    return Inputs(columns, views, len(made), warnings, workspace, incomparable=compare_columns(made["features"], names))
+    return Inputs(columns, views, len(made), warnings, workspace, mismatch=compare_columns(made["features"], names))
 
 
 def read_features(settings: Settings, ids: list[str]) -> pd.DataFrame:
@@ -182,14 +185,12 @@ def worth_detail(columns: Sequence[ColumnDrift]) -> list[str]:
     return [one.column for one in (*moved[:DETAILED], *gone[:DETAILED])]
 
 
-def compare_columns(logged: pd.Series, names: Sequence[str]) -> str:
-    """Say which logged features the training set does not have, and which of its features were not logged."""
+def compare_columns(logged: pd.Series, names: Sequence[str]) -> ColumnMismatch | None:
+    """Find the logged features that the training set does not have, and those of its features that were not logged."""
     sets = Counter(frozenset(given) for given in logged)
-    new = sorted(set().union(*sets) - set(names))
-    gone = sorted(set(names) - frozenset.intersection(*sets))
-    told = [f"{', '.join(new)} not in the training set"] if new else []
-    told += [f"{', '.join(gone)} of the training set not logged"] if gone else []
-    return f"the logged features are not those of this model: {'; '.join(told)}" if told else ""
+    new = tuple(sorted(set().union(*sets) - set(names)))
+    missing = tuple(sorted(set(names) - frozenset.intersection(*sets)))
+    return ColumnMismatch(new, missing) if new or missing else None
 
 
 def as_training(made: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
@@ -226,11 +227,11 @@ def _hours(moments: pd.Series, clocks: list[datetime]) -> dict[str, list[float]]
     return hours
 
 
-def lags(views: tuple[ViewAge, ...], rule: Monitoring) -> list[str]:
-    """Say which views were materialised too long ago for too many predictions."""
+def lags(views: tuple[ViewAge, ...], rule: Monitoring) -> list[InputWarning]:
+    """Find the views that were materialised too long ago for too many predictions."""
     most = rule.max_lag.total_seconds() / 3600
     return [
-        f"{one.view} was materialised more than {most:.0f} h before {one.lagging:.0%} of the predictions"
-        for one in views
-        if one.lagging > rule.lag_share
+        InputWarning(each.view, InputProblem.LAGGING, each.lag_hours, most)
+        for each in views
+        if each.lagging > rule.lag_share
     ]

@@ -130,7 +130,9 @@ def collect_served_rows(
     project: Project, windows: list[Interval], version: str, clock: datetime, folder: Path
 ) -> ServedRows:
     """Join the champion's logged predictions with the outcomes that are known by the clock."""
-    span = Interval(windows[0].start, clock)  # the days after the last window have no labels yet, but may have faults
+    span = Interval(
+        windows[0].start, clock
+    )  # the days after the last window have no labels yet, but may have anomalies
     log = PredictionLog.open(project.settings)
     try:
         # A prediction may be asked for before its prediction time; so early nobody asks.

@@ -83,7 +83,7 @@ def fit_and_evaluate(project: Project, parameters: TrainingParameters, training_
             f"{_chosen(fitted) or 'nothing to choose'}, calibration {fitted.calibration}"
         )
     with stage("evaluate") as progress:
-        evaluation = models.evaluate_model(settings, problem, fitted, training_set)
+        evaluation = models.evaluate_model(settings, problem, fitted, training_set, problem.thresholds.min_slice_rows)
         metric = problem.primary_metric
         progress.say(f"{evaluation.rows:,} test rows, {metric} {evaluation.metrics[metric]:.4f}")
     return Trained(parameters, fitted, evaluation)

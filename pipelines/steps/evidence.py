@@ -90,7 +90,11 @@ def _judge_champion(project: Project, rows: HeldOut) -> tuple[Entrant | None, Ju
         return None, None, ""
     try:
         champion = enter(project, str(current.version), rows)
-        return champion, judge(project.problem, champion.pipeline, rows).judgement, ""
+        return (
+            champion,
+            judge(project.problem, champion.pipeline, rows, project.problem.thresholds.min_slice_rows).judgement,
+            "",
+        )
     except (FlightlineError, KeyError, ValueError) as err:
         return None, None, f"the champion, version {current.version}, cannot be judged on these rows: {err}"
 

@@ -110,12 +110,12 @@ def predict_with(model: Pipeline, problem: Problem, features: pd.DataFrame) -> n
     return predict(problem.task, model, features[list(model.feature_names_in_)])
 
 
-def judge(problem: Problem, model: Pipeline, rows: HeldOut) -> Judged:
+def judge(problem: Problem, model: Pipeline, rows: HeldOut, min_slice_rows: int) -> Judged:
     """Evaluate a model on rows it has not seen."""
     examples, slice_by = rows.examples, rows.examples[list(problem.slices)]
     prediction = predict_with(model, problem, rows.features)
     label = examples[problem.label].astype(float)
-    evaluation = evaluate(problem.task, examples["example_id"], label, prediction, slice_by)
+    evaluation = evaluate(problem.task, examples["example_id"], label, prediction, slice_by, min_slice_rows)
     judgement = collect_judgement(
         evaluation.metrics,
         evaluation.rows_digest,
@@ -129,12 +129,17 @@ def judge(problem: Problem, model: Pipeline, rows: HeldOut) -> Judged:
 
 @cached_step
 def evaluate_model(
-    key: str, settings: Settings, problem: Problem, model: FittedFile, training_set: TrainingSet
+    key: str,
+    settings: Settings,
+    problem: Problem,
+    model: FittedFile,
+    training_set: TrainingSet,
+    min_slice_rows: int,
 ) -> EvaluationFile:
     """Judge the model and the baseline on the test window, and draw what a person should see."""
     rows = read_held_out(problem, training_set)
-    judged = judge(problem, load_model(model.file, model.sha256), rows)
-    baseline = judge(problem, baseline_model(problem, training_set), rows)
+    judged = judge(problem, load_model(model.file, model.sha256), rows, min_slice_rows)
+    baseline = judge(problem, baseline_model(problem, training_set), rows, min_slice_rows)
     evaluation = judged.evaluation
     folder = settings.state_dir / "evaluations" / key[:16]
     folder.mkdir(parents=True, exist_ok=True)

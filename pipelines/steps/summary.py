@@ -10,7 +10,7 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.core.problem_spec import Problem
 from flightline.evaluation.metrics import LOWER_IS_BETTER
 from flightline.promotion.evidence import Evidence
-from flightline.promotion.gate import SLICE, Verdict
+from flightline.promotion.gate import Verdict
 from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
 
 
@@ -69,12 +69,8 @@ def _checks(result: TrainingResult) -> Table:
     table = Table(title="gate")
     for heading in ("check", "value", "bound", "passed"):
         table.add_column(heading, justify="left" if heading == "check" else "right")
-    checks = result.verdict.checks
-    in_slices = [check for check in checks if check.name.startswith(SLICE) and check.is_passed]
-    for check in checks:
-        if check not in in_slices:
-            is_passed = "yes" if check.is_passed else "no"
-            table.add_row(check.name, f"{check.value:.5g}", f"{check.bound:.5g}", is_passed)
-    if in_slices:
-        table.add_row(f"{len(in_slices)} slices not credibly worse", "", "", "yes")
+    for check in result.verdict.notable_checks:
+        table.add_row(check.name, f"{check.value:.5g}", f"{check.bound:.5g}", "yes" if check.is_passed else "no")
+    if result.verdict.passed_slices:
+        table.add_row(f"{result.verdict.passed_slices} slices not credibly worse", "", "", "yes")
     return table

@@ -102,7 +102,7 @@ def judge(data: Data, name: str, predicted: np.ndarray, cost: Cost) -> Contender
     """Bring predictions of the test rows into the gate's form."""
     rows = data.examples.iloc[data.tested]
     label, slice_by = rows[PROBLEM.label].astype(float), rows[list(PROBLEM.slices)]
-    told = evaluate(PROBLEM.task, rows["example_id"], label, predicted, slice_by)
+    told = evaluate(PROBLEM.task, rows["example_id"], label, predicted, slice_by, PROBLEM.thresholds.min_slice_rows)
     losses = row_losses(PROBLEM.task, PROBLEM.primary_metric, label.to_numpy(), predicted)
     judgement = collect_judgement(told.metrics, told.rows_digest, losses, predicted, rows["event_timestamp"], slice_by)
     return Contender(name, judgement, predicted, cost)

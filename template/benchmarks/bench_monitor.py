@@ -236,7 +236,7 @@ def score_inputs(
     scores = drift_scores(usual, current)
     missing, usually = current.isna().mean(), usual.isna().mean()
     columns = [ColumnDrift(name, scores[name], thresholds[name], missing[name], usually[name]) for name in thresholds]
-    told = {*missing_warnings(columns, RULE.missing_margin), *drift_warnings(columns, RULE.drift_alarm)}
+    told = [*missing_warnings(columns, RULE.missing_margin), *drift_warnings(columns, RULE.drift_alarm)]
     excess = [one.excess for one in columns if np.isfinite(one.excess)]
     return sum(one.is_drifted for one in columns), max(excess, default=float("nan")), len(told)
 
@@ -289,7 +289,7 @@ def main() -> int:
     faults = planted_faults.show_false(rows, limits)
     planted_faults.show_delays(rows, limits)
     print(
-        f"\nfalse alarms: {false:.1%} of healthy weeks ask for a retraining, {faults:.1%} name a data fault; allowed "
+        f"\nfalse alarms: {false:.1%} of healthy weeks ask for a retraining, {faults:.1%} name a data anomaly; allowed "
         f"{ALLOWED_FALSE:.0%} each; {time.perf_counter() - start:.0f} s"
     )
     return 0 if max(false, faults) <= ALLOWED_FALSE else 1

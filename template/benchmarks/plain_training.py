@@ -95,7 +95,9 @@ def judge(rows: pd.DataFrame, features: pd.DataFrame, masks: dict, pipeline: Pip
     label, slice_by = rows.loc[test, PROBLEM.label].astype(float), rows.loc[test, list(PROBLEM.slices)]
     for model in (base, pipeline):
         answer = predict(task, model, features[test])
-        result = evaluate(task, rows.loc[test, "example_id"], label, answer, slice_by)
+        result = evaluate(
+            task, rows.loc[test, "example_id"], label, answer, slice_by, PROBLEM.thresholds.min_slice_rows
+        )
     draw_evaluation(task, target, label.to_numpy(), answer, result.calibration, result.slices, metric)
     chosen = sample_positions(len(label), features.shape[1])
     sample = features[test].iloc[chosen].reset_index(drop=True)

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from flightline.monitoring.daily_stats import BASELINE_DAYS, Days, Kind, Limits, learn_limits, measure_days
-from flightline.monitoring.data_quality import DataFault, find_faults, find_late
+from flightline.monitoring.daily_stats import BASELINE_DAYS, ColumnSlice, Days, Kind, Limits, learn_limits, measure_days
+from flightline.monitoring.data_quality import DataAnomaly, find_anomalies, find_late
 from flightline.problem.config import PROBLEM
 from pipelines.monitoring_steps.data_quality import FRESH
 from template.benchmarks.monitored_rows import Rows
@@ -126,13 +126,13 @@ def part_of(days: Days, first: int, end: int) -> Days:
     return Days(days.days[first:end], days.columns, {kind: found[first:end] for kind, found in days.measures.items()})
 
 
-def alarms_by_week(days: Days, limits: Limits, first: int = 0) -> list[list[DataFault]]:
+def alarms_by_week(days: Days, limits: Limits, first: int = 0) -> list[list[DataAnomaly]]:
     """Look at the end of each week, as the flow would."""
     ends = range(first + WEEK, len(days.days) + 1, WEEK)
-    return [find_faults(part_of(days, end - BEFORE, end), limits, RULE, days.days[end - WEEK]) for end in ends]
+    return [find_anomalies(part_of(days, end - BEFORE, end), limits, RULE, days.days[end - WEEK]) for end in ends]
 
 
-def left_out_weeks(rows: Rows) -> Iterator[list[DataFault]]:
+def left_out_weeks(rows: Rows) -> Iterator[list[DataAnomaly]]:
     """Look at the weeks of each training month with limits of the other months: what the slack was chosen on."""
     times = rows.training_times
     for month in KEPT_MONTHS:
@@ -149,8 +149,8 @@ def _kept(rows: pd.DataFrame, mask: np.ndarray) -> pd.DataFrame:
 
 
 def show_false(rows: Rows, limits: Limits) -> float:
-    """Print how many healthy weeks have a data fault; give the share in the test window."""
-    print("\n| healthy weeks | weeks | with a data fault | share (95 % interval) | which |")
+    """Print how many healthy weeks have a data anomaly; give the share in the test window."""
+    print("\n| healthy weeks | weeks | with a data anomaly | share (95 % interval) | which |")
     print("|---|---|---|---|---|")
     tested = alarms_by_week(measure_days(rows.features, rows.times, limits.supports, RULE), limits)
     _row("test window, limits of the training window", tested)
@@ -158,10 +158,10 @@ def show_false(rows: Rows, limits: Limits) -> float:
     return sum(map(bool, tested)) / len(tested)
 
 
-def _row(name: str, weeks: list[list[DataFault]]) -> None:
+def _row(name: str, weeks: list[list[DataAnomaly]]) -> None:
     count = sum(map(bool, weeks))
     bounds = binomtest(count, len(weeks)).proportion_ci(0.95)
-    told = "; ".join(f"{ones[0].name} {ones[0].kind} {ones[0].since}" for ones in weeks if ones) or "none"
+    told = "; ".join(f"{ones[0].where} {ones[0].kind} {ones[0].since}" for ones in weeks if ones) or "none"
     share = f"{count / len(weeks):.1%} ({bounds.low:.1%} to {bounds.high:.1%})"
     print(f"| {name} | {len(weeks)} | {count} | {share} | {told} |", flush=True)
 
@@ -188,7 +188,7 @@ def _delay(
     times = pd.concat([rows.times[healthy], rows.times[hit]], ignore_index=True)
     measured = measure_days(frame, times, limits.supports, RULE)
     for number in range(1, len(after) + 1):
-        found = find_faults(part_of(measured, 0, len(before) + number), limits, RULE, after[0])
+        found = find_anomalies(part_of(measured, 0, len(before) + number), limits, RULE, after[0])
         if any(one.kind in planted.kinds and one.column in planted.columns for one in found):
             return number
     return np.inf
@@ -230,7 +230,7 @@ def measured_ages(rows: Rows, late_hours: int) -> Days:
         found = pd.merge_asof(given, known, left_on="asked", right_on="event_timestamp", by=keys).set_index("place")
         ages[file.stem] = (rows.times - found["event_timestamp"]).dt.total_seconds() / 3600
     fresh = pd.DataFrame(ages).groupby(day).quantile(FRESH)
-    return Days(tuple(fresh.index), tuple(fresh.columns), {Kind.LATE: fresh.to_numpy(float)})
+    return Days(tuple(fresh.index), tuple(map(ColumnSlice, fresh.columns)), {Kind.LATE: fresh.to_numpy(float)})
 
 
 def late_alarms(rows: Rows) -> int:

@@ -99,7 +99,7 @@ def test_pictures_are_drawn(tmp_path):
 def test_an_evaluation_is_drawn_by_its_task(tmp_path, task, label, own):
     predicted = 1 / (1 + np.exp(-LABEL))
     slices = FEATURES[["side"]].assign(side="right")
-    judged = evaluate(task, pd.Series(range(ROWS)), pd.Series(label), predicted, slices)
+    judged = evaluate(task, pd.Series(range(ROWS)), pd.Series(label), predicted, slices, 1)
     metric = {"classification": "log_loss", "regression": "rmse"}[task]
     files = draw_evaluation(task, tmp_path, label, predicted, judged.calibration, judged.slices, metric)
     assert {file.name for file in files} == {"calibration.png", "slices.png"} | own

@@ -11,13 +11,18 @@ import pytest
 from flightline.core.problem_spec import Interval, Monitoring
 from flightline.monitoring.decision import (
     Action,
+    Basis,
+    ColumnMismatch,
     Criterion,
+    TooLittle,
+    Unjudged,
     WindowEvidence,
     decide_monitoring,
     judge_window,
     make_reference,
     windows_until,
 )
+from flightline.monitoring.drift import InputProblem, InputWarning
 from flightline.monitoring.window_metrics import Estimate, bin_edges, sum_by_day
 
 RULE = Monitoring(windows=4, breaches=2)
@@ -30,16 +35,16 @@ def window(letter: str, number: int = 0) -> WindowEvidence:
     start = datetime(2026, 1, 1, tzinfo=UTC) + number * 7 * DAY
     span = Interval(start, start + 7 * DAY)
     if letter in "ue":
-        unjudged = "no prediction" if letter == "e" else "too few labels"
+        unjudged = Unjudged(TooLittle.PREDICTIONS if letter == "e" else TooLittle.LABELS)
         return WindowEvidence(span, 0 if letter == "e" else 100, unjudged=unjudged)
     criteria = (
-        Criterion("calibration", NONE, (0, 0), letter == "B", True, "gap"),
-        Criterion("loss", NONE, (0, 0), letter == "h", False, "loss"),
+        Criterion("calibration", "gap", NONE, 1.0 if letter == "B" else 0.0, 2.0),
+        Criterion("loss", "log_loss", NONE, 1.0 if letter == "h" else 0.0, 2.0, is_deciding=False),
     )
     return WindowEvidence(span, 100, {"labelled": 100}, 100, criteria=criteria)
 
 
-def decide(letters: str, warnings: tuple[str, ...] = ()) -> Action:
+def decide(letters: str, warnings: tuple[InputWarning, ...] = ()) -> Action:
     return decide_monitoring([window(letter, place) for place, letter in enumerate(letters)], RULE, warnings).action
 
 
@@ -97,9 +102,41 @@ def test_the_table_bites_windows_that_do_not_tell_breaches(always, monkeypatch):
     ("letters", "action"), [("oooo", Action.WATCH), ("ooBB", Action.RETRAIN), ("eeee", Action.WATCH)]
 )
 def test_what_is_wrong_with_inputs_asks_to_watch_and_never_to_retrain(letters, action):
-    decision = decide_monitoring([window(one) for one in letters], RULE, ("temperature is missing",))
+    warning = InputWarning("temperature", InputProblem.MISSING, 1.0, 0.1)
+    decision = decide_monitoring([window(letter) for letter in letters], RULE, (warning,))
     assert decision.action is action
-    assert "temperature is missing" in decision.reasons
+    assert decision.warnings == (warning,)
+
+
+@pytest.mark.parametrize(
+    ("letters", "basis"),
+    [
+        ("eeee", Basis.NO_PREDICTION),
+        ("ooou", Basis.UNJUDGED),
+        ("ooBB", Basis.BREACHES),
+        ("oooB", Basis.LATEST_BREACH),
+        ("oBBo", Basis.EARLIER_BREACHES),
+        ("oooh", Basis.HARD_DAYS),
+        ("oooo", Basis.NO_BREACH),
+    ],
+)
+def test_a_decision_names_what_it_rests_on(letters, basis):
+    decision = decide_monitoring([window(letter) for letter in letters], RULE)
+    assert decision.basis is basis
+    assert decision.is_judged is (basis not in (Basis.NO_PREDICTION, Basis.UNJUDGED))
+
+
+def test_of_other_columns_nothing_is_decided():
+    decision = decide_monitoring([window(letter) for letter in "BBBB"], RULE, mismatch=ColumnMismatch(("new",), ()))
+    assert (decision.basis, decision.action, decision.is_judged) == (Basis.OTHER_COLUMNS, Action.WATCH, False)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "is_breached"),
+    [(0.0, 1.0, False), (1.0, 3.0, False), (2.5, 3.0, True), (-3.0, -2.5, True), (float("nan"), float("nan"), False)],
+)
+def test_a_criterion_is_breached_if_all_of_its_interval_is_outside(lower, upper, is_breached):
+    assert Criterion("slope", "slope", Estimate(0.0, lower, upper), -2.0, 2.0).is_breached is is_breached
 
 
 def rows_of(days: int = 7, each: int = 300, seed: int = 1, odds: float = 0.0, slope: float = 1.0, noise: float = 0.0):
@@ -144,17 +181,17 @@ def test_each_kind_of_damage_is_seen_by_its_criterion(shift, named):
 
 
 @pytest.mark.parametrize(
-    ("rows", "predictions", "words"),
+    ("rows", "predictions", "unjudged"),
     [
-        (None, 0, "no prediction"),
-        (rows_of(), 7 * 300 * 2, "the outcome of 50% of the predictions is known"),
-        (rows_of(each=10), None, "70 labels"),
-        (rows_of(days=3), None, "labels of 3 days"),
+        (None, 0, Unjudged(TooLittle.PREDICTIONS)),
+        (rows_of(), 7 * 300 * 2, Unjudged(TooLittle.COVERAGE, 0.5, 0.8)),
+        (rows_of(each=10), None, Unjudged(TooLittle.LABELS, 70, 300)),
+        (rows_of(days=3), None, Unjudged(TooLittle.DAYS, 3, 4)),
     ],
 )
-def test_a_window_of_which_too_little_is_known_is_not_judged(rows, predictions, words):
+def test_a_window_of_which_too_little_is_known_is_not_judged(rows, predictions, unjudged):
     evidence = judge(rows, predictions)
-    assert words in evidence.unjudged
+    assert evidence.unjudged == unjudged
     assert evidence.criteria == ()
     assert decide_monitoring([evidence], RULE).action is Action.WATCH
 
@@ -162,7 +199,7 @@ def test_a_window_of_which_too_little_is_known_is_not_judged(rows, predictions, 
 def test_outcomes_without_a_label_are_known_outcomes():
     evidence = judge(rows_of(each=100), predictions=2_000, other=1_300)
     assert evidence.coverage == 1
-    assert evidence.unjudged == ""
+    assert evidence.unjudged is None
 
 
 def test_a_regression_is_decided_by_its_loss():

@@ -19,6 +19,7 @@ from flightline.adapters.prediction_log.label_table import record_labels
 from flightline.core.errors import LogError, RegistryError
 from flightline.core.lineage import Lineage
 from flightline.core.problem_spec import Monitoring, Problem
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.monitoring.daily_stats import Kind
 from flightline.monitoring.decision import Action
@@ -26,6 +27,7 @@ from flightline.monitoring.labels import known_labels
 from flightline.training.fit import TrainingParameters
 from flightline.training.splits import split
 from pipelines.monitoring import MonitoringResult, run_monitoring
+from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.steps import compare as comparison
 from pipelines.steps import models
 from pipelines.steps.models import predict_with
@@ -35,9 +37,13 @@ from tests.support.small_training_set import START, run_in_flow, small_problem, 
 pytestmark = pytest.mark.slow
 RULE = Monitoring(
     windows=2, breaches=2, shown_windows=4, min_labels=50, min_days=3, drift_rows=400, label_delay=timedelta(days=1),
-    min_fault_rows=10, promise_margin=0.1, calibration_margin=0.2, slope_margin=0.4, loss_margin=0.5,
+    min_anomaly_rows=10, promise_margin=0.1, calibration_margin=0.2, slope_margin=0.4, loss_margin=0.5,
 )  # fmt: skip
 CLOCK = START + timedelta(days=118, hours=5)
+
+
+def project_of(settings: Settings, problem: Problem) -> Project:
+    return replace(open_project(settings), problem=problem)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Served:
 
     def monitor(self) -> MonitoringResult:
         set_clock(self.settings, CLOCK)
-        return run_in_flow(lambda: run_monitoring(self.settings, self.problem))
+        return run_in_flow(lambda: run_monitoring(project_of(self.settings, self.problem)))
 
     def record(self) -> dict:
         return json.loads((self.settings.state_dir / "monitoring" / "latest_decision.json").read_text())
@@ -91,10 +97,10 @@ def trained(request, server: None, repository: Path, tmp_path_factory: pytest.Te
     asked = comparison.models_asked(problem, TrainingParameters(model=name, max_iterations=20))
 
     def story() -> str:
-        best = comparison.train_each(settings, problem, asked, training_set)[0]
+        best = comparison.train_each(project_of(settings, problem), asked, training_set)[0]
         lineage = Lineage("commit", False, "data", "service", "features", "lock", 0)
         made = models.register_model(
-            settings, problem, best.parameters, lineage, training_set, best.model, best.evaluation
+            project_of(settings, problem), best.parameters, lineage, training_set, best.model, best.evaluation
         )
         registry.move_champion(
             settings, problem.model_name, made.version, by="person:test", why="test", evidence={"by": "hand"}
@@ -124,8 +130,8 @@ def test_a_healthy_model_is_ok_and_all_is_written(served):
     assert result.decision.action is Action.OK, result.decision
     page = result.page.read_text()
     assert page.count("data:image/png;base64,") == 5
-    assert "<h1><span class=action>ok</span>The latest window keeps all bounds" in page
-    assert page.index("Performance") < page.index("<h2>Why") < page.index("<h2>Windows")
+    assert '<h1><span class="action">ok</span>The latest window keeps all bounds' in page
+    assert page.index("<h2>Performance") < page.index("<h2>Why") < page.index("<h2>Windows")
     assert "http://" not in page.replace("http://www.w3.org", "")
     record = served.record()
     assert record["decision"]["action"] == "ok"
@@ -150,15 +156,15 @@ def test_labels_that_differ_from_the_predictions_ask_for_a_retraining(served):
     )
     result = served.log(predictions=moved).label().monitor()
     assert result.decision.action is Action.RETRAIN
-    assert any("calibration BREACHED" in reason for reason in result.decision.reasons)
-    assert "<span class=bad>breached</span>" in result.page.read_text()
+    assert "calibration" in {each.name for each in result.decision.latest.criteria if each.is_breached}
+    assert '<td class="bad">breached</td>' in result.page.read_text()
 
 
 def assert_nothing_is_decided(result: MonitoringResult, words: str) -> None:
     assert result.decision.action is Action.WATCH
     assert not result.decision.is_judged
-    assert "nothing is decided" in result.decision.summary
-    assert words in result.decision.summary
+    assert "nothing is decided" in summary(result.decision)
+    assert words in summary(result.decision)
     assert "Too little is known to say" in result.page.read_text()
 
 
@@ -179,14 +185,14 @@ def test_of_one_row_nothing_is_decided(served):
         features=served.features.iloc[[place]],
         predictions=served.predictions[[place]],
     )
-    assert_nothing_is_decided(one.log().label().monitor(), "1 labels, at least 50 are asked")
+    assert_nothing_is_decided(one.log().label().monitor(), "1 labels, at least 50 are needed")
 
 
 def test_of_one_class_nothing_is_decided(served):
     if served.problem.task == "regression":
         pytest.skip("a regression has no classes")
     result = served.log().label(served.examples.assign(label=0.0)).monitor()
-    assert_nothing_is_decided(result, "labels are the same, 0; look at their source")
+    assert_nothing_is_decided(result, "all labels are of the same class; look at their source")
 
 
 def test_of_a_new_column_nothing_is_decided(served):
@@ -212,22 +218,22 @@ def test_a_feature_that_went_missing_asks_to_watch_and_is_named(served):
     gone = served.features.assign(first=np.nan)
     result = served.log(features=gone).label().monitor()
     assert result.decision.action is Action.WATCH
-    assert any(reason.startswith("first is missing in 100% of the predictions") for reason in result.decision.reasons)
-    assert [(one.column, one.kind) for one in result.decision.faults] == [("first", Kind.MISSING)]
-    assert "; the data is broken: first missing since" in result.decision.summary
+    assert any(reason.startswith("first is missing in 100% of the predictions") for reason in reasons(result.decision))
+    assert [(one.column, one.kind) for one in result.decision.anomalies] == [("first", Kind.MISSING)]
+    assert "; the data is broken: first missing since" in summary(result.decision)
     page = result.page.read_text()
-    assert "<h2>Faults of the data</h2>" in page
-    assert "a model that learns from broken data learns the fault" in page
+    assert "<h2>Anomalies of the data</h2>" in page
+    assert "a model that learns from broken data learns the error" in page
     gauges = (served.settings.state_dir / "monitoring" / "flightline_monitor.prom").read_text()
-    assert 'flightline_monitor_fault{column="first",kind="missing"} 1.0' in gauges
+    assert 'flightline_monitor_anomaly{column="first",kind="missing"} 1.0' in gauges
 
 
-def test_a_fault_of_the_data_since_yesterday_is_named_without_a_label(served):
+def test_an_anomaly_of_the_data_since_yesterday_is_named_without_a_label(served):
     """The last window ends before; days are looked at up to the clock."""
     late = (served.examples["event_timestamp"] >= pd.Timestamp(CLOCK.date() - timedelta(days=2), tz="UTC")).to_numpy()
     stuck = served.features.assign(first=served.features["first"].where(~late, 0.25))
-    (fault,) = served.log(features=stuck).monitor().decision.faults
-    assert (fault.column, fault.kind, fault.until) == ("first", Kind.STUCK, str(CLOCK.date() - timedelta(days=1)))
+    (anomaly,) = served.log(features=stuck).monitor().decision.anomalies
+    assert (anomaly.column, anomaly.kind, anomaly.until) == ("first", Kind.STUCK, str(CLOCK.date() - timedelta(days=1)))
 
 
 def test_features_a_day_late_are_named_by_their_view(served):
@@ -246,9 +252,9 @@ def test_features_a_day_late_are_named_by_their_view(served):
     fill(served.settings, moved)
     decision = served.label().monitor().decision
     assert decision.action is Action.WATCH
-    assert ("recent", Kind.LATE) in [(one.column, one.kind) for one in decision.faults]
-    assert any("recent was materialised more than 24 h before" in reason for reason in decision.reasons)
-    assert any("daily was materialised more than 24 h before" in reason for reason in decision.reasons)
+    assert ("recent", Kind.LATE) in [(one.column, one.kind) for one in decision.anomalies]
+    assert any("recent was materialised more than 24 h before" in reason for reason in reasons(decision))
+    assert any("daily was materialised more than 24 h before" in reason for reason in reasons(decision))
 
 
 def test_labels_known_after_the_clock_are_not_used(served):
@@ -262,7 +268,7 @@ def test_labels_known_after_the_clock_are_not_used(served):
 def test_answers_of_another_version_are_not_the_champions(served):
     other = replace(served, version="99")
     other.log()
-    assert "no prediction was logged" in served.monitor().decision.summary
+    assert "no prediction was logged" in summary(served.monitor().decision)
 
 
 def test_reports_lie_in_a_workspace_once_for_each_window(served):
@@ -280,4 +286,4 @@ def test_without_a_champion_it_says_what_to_do(server, tmp_path: Path):
     settings = Settings(root=tmp_path)
     set_clock(settings, CLOCK)
     with pytest.raises(RegistryError, match="has no champion to monitor; run `make train`"):
-        run_in_flow(lambda: run_monitoring(settings, small_problem("classification")))
+        run_in_flow(lambda: run_monitoring(project_of(settings, small_problem("classification"))))

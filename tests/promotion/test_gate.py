@@ -235,6 +235,9 @@ def test_the_verdict_carries_every_number():
         "slice a=b": (-0.01, 0.043, True),
     }
     assert [comparison.name for comparison in verdict.comparisons] == ["overall", "a=b"]
+    assert [check.slice for check in verdict.checks if check.slice] == ["a=b"]
+    assert verdict.passed_slices == 1
+    assert verdict.notable_checks == verdict.checks[:-1]
 
 
 def test_a_verdict_can_be_written_as_plain_values():

@@ -193,10 +193,10 @@ _SAFEGUARDS = (
         _ALL,
     ),
     Safeguard(
-        "data faults",
+        "data anomalies",
         "monitor: a column did what no day of training did",
         0,
-        r"^(watch|retrain): .*(the data is broken|first mend the data): ",
+        r"^(watch|retrain): .*(the data is broken|first repair the data): ",
         _ALL,
     ),
     Safeguard(

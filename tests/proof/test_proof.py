@@ -91,7 +91,7 @@ def test_a_month_comes_with_carriers_under_other_codes(tmp_path):
 # The evidence
 
 SPOKEN = {
-    "data faults": (0, "watch: nothing is decided; the data is broken: temp outside since 2013-03-26"),
+    "data anomalies": (0, "watch: nothing is decided; the data is broken: temp outside since 2013-03-26"),
     "labelled": (0, "retrain: 3 of the last 4 windows are in breach, the latest among them (2 and the latest ask)"),
     "overdue": (0, '    "overdue": "23 predictions have waited for the monitor for more than 7 days: it never ran"'),
     "contract": (1, "ContractError: 2 violation(s); no change.\n  flights/2013-02.csv:7: key=1 breaks: unique\n"),

@@ -14,7 +14,7 @@ from prefect import flow
 from flightline.core.lineage import Lineage
 from flightline.core.problem_spec import Thresholds
 from flightline.core.settings import Settings
-from flightline.monitoring.decision import Action, MonitoringDecision
+from flightline.monitoring.decision import Action
 from flightline.problem import config as problem
 from flightline.training.fit import TrainingParameters
 from pipelines.common.artifacts import TrainingSet
@@ -64,7 +64,7 @@ def training(model: str = "logistic_regression", data_md5: str = "first.dir") ->
 
 @flow(name="monitoring")
 def monitoring(action: str = "retrain") -> None:
-    announce_decision(PROBLEM, MonitoringDecision(Action(action), f"{action}: made up", ("the loss rose",), 2))
+    announce_decision(PROBLEM, Action(action), f"{action}: made up", ["the loss rose"])
 
 
 @flow(name="labels")

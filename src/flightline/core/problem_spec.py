@@ -77,7 +77,7 @@ class Thresholds:
     slice_margin
         By what share of the champion's mean loss in a slice a challenger may be worse there.
     min_slice_rows
-        A slice with fewer test rows is not judged.
+        A slice with fewer rows is not judged: by the evaluation, the gate, the change report and monitoring.
     unseen_ceiling
         The share of the test rows, 0..1, that may have a category that no earlier row has.
     min_days
@@ -146,14 +146,14 @@ class Monitoring:
         A column drifts if its score exceeds the highest of its months against the rest of the
         training window that many times.
     drift_alarm
-        A column whose score exceeds its threshold that many times asks to watch: a fault is likelier
-        than a season.
-    fault_rows, min_fault_rows
-        Of each day, how many predictions are looked at for faults of the data at most, and at least.
+        A column whose score exceeds its threshold that many times asks to watch: an error in the data
+        is likelier than a season.
+    anomaly_rows, min_anomaly_rows
+        Of each day, how many predictions are searched for data anomalies at most, and at least.
     share_slack, change_slack
-        How many times farther than on its farthest day of training a column must go to be in fault: in the odds
+        How many times farther than on its farthest day of training a column must go to be an anomaly: in the odds
         of shares (missing, unseen, the same, outside the range), and in changes against the week before.
-    fault_days
+    anomaly_days
         How many days in succession it must.
     """
 
@@ -177,11 +177,11 @@ class Monitoring:
     drift_rows: int = 5_000
     drift_slack: float = 1.25
     drift_alarm: float = 2.0
-    fault_rows: int = 300
-    min_fault_rows: int = 50
+    anomaly_rows: int = 300
+    min_anomaly_rows: int = 50
     share_slack: float = 2.0
     change_slack: float = 1.5
-    fault_days: int = 2
+    anomaly_days: int = 2
 
     def __post_init__(self) -> None:
         if self.window < timedelta(days=1) or self.window % timedelta(days=1):
@@ -215,7 +215,7 @@ class Canary:
     error_share, slow_share
         The share of the challenger's rows that may fail, and that may take longer than
         `serving.canary_seconds`, 0..1.
-    min_faults
+    min_failures
         Fewer failures, or slow rows, than this decide nothing.
     """
 
@@ -227,7 +227,7 @@ class Canary:
     min_coverage: float = 0.8
     error_share: float = 0.01
     slow_share: float = 0.05
-    min_faults: int = 5
+    min_failures: int = 5
 
     def __post_init__(self) -> None:
         if not 1 <= self.block_days <= self.max_days or not 0 < self.alpha < 0.5 or self.spread <= 0:

@@ -20,7 +20,6 @@ from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Task
 
 CALIBRATION_BINS = 10
-MIN_SLICE_ROWS = 300
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,14 @@ def rows_digest(ids: pd.Series, label: pd.Series) -> str:
     return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()
 
 
-def evaluate(task: Task, ids: pd.Series, label: pd.Series, predicted: np.ndarray, slice_by: pd.DataFrame) -> Evaluation:
+def evaluate(
+    task: Task,
+    ids: pd.Series,
+    label: pd.Series,
+    predicted: np.ndarray,
+    slice_by: pd.DataFrame,
+    min_slice_rows: int,
+) -> Evaluation:
     """Judge predictions against labels.
 
     Parameters
@@ -180,24 +186,28 @@ def evaluate(task: Task, ids: pd.Series, label: pd.Series, predicted: np.ndarray
         Shape (n,); as `prediction.predict` gives it.
     slice_by
         Same index as `label`; each column is one way to cut the rows.
+    min_slice_rows
+        Smaller slices are left out.
     """
     truth = label.to_numpy(dtype=float)
     return Evaluation(
         metrics=metrics_of(task, truth, predicted),
         rows=len(truth),
         rows_digest=rows_digest(ids, label),
-        slices=_slices(task, truth, predicted, slice_by),
+        slices=_slices(task, truth, predicted, slice_by, min_slice_rows),
         calibration=calibration_table(truth, predicted),
     )
 
 
-def _slices(task: Task, truth: np.ndarray, predicted: np.ndarray, slice_by: pd.DataFrame) -> pd.DataFrame:
+def _slices(
+    task: Task, truth: np.ndarray, predicted: np.ndarray, slice_by: pd.DataFrame, min_slice_rows: int
+) -> pd.DataFrame:
     rows = []
     for column in slice_by:
         values = slice_by[column].to_numpy()
         for value in sorted(pd.unique(values), key=str):
             here = values == value
-            if here.sum() >= MIN_SLICE_ROWS:
+            if here.sum() >= min_slice_rows:
                 means = {"predicted": float(predicted[here].mean()), "observed": float(truth[here].mean())}
                 metrics = metrics_of(task, truth[here], predicted[here])
                 rows.append({"slice": column, "value": value, "rows": int(here.sum()), **means, **metrics})

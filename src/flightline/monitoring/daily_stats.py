@@ -1,6 +1,6 @@
 """Columns measured by day, and what the training window says of how far a day may go.
 
-The limits come from single days of training, and a fault must last several: so nothing is
+The limits come from single days of training, and an anomaly must last several: so nothing is
 assumed of how columns are distributed, and seasons, weekends and storms of the training
 window are all within them.
 """
@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 CHANGES = (Kind.RESCALED, Kind.JUMPED)  # held against the days before; the others against the training window
 MEASURED = tuple(kind for kind in Kind if kind is not Kind.LATE)
-# Of a day's predictions: less is an odd value, not a fault. What grows is now and then above all it was before.
+# Of a day's predictions: less is an odd value, not an anomaly. What grows is now and then above all it was before.
 LEAST_SHARES = {Kind.MISSING: 0.05, Kind.UNSEEN: 0.02, Kind.OUTSIDE: 0.2, Kind.STUCK: 0.02}
 
 
@@ -60,6 +60,24 @@ class Support:
     categories: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, order=True)
+class ColumnSlice:
+    """A column, in all rows or in those where another column has one value.
+
+    Examples
+    --------
+    >>> str(ColumnSlice("price")), str(ColumnSlice("price", "shop", "A"))
+    ('price', 'price where shop=A')
+    """
+
+    column: str
+    slice_column: str = ""
+    slice_value: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.column} where {self.slice_column}={self.slice_value}" if self.slice_column else self.column
+
+
 @dataclass(frozen=True)
 class Days:
     """Columns measured by day.
@@ -69,7 +87,7 @@ class Days:
     days
         ISO dates (UTC), ascending; only days with enough rows.
     columns
-        Names; of a group of rows as `name_in` gives them.
+        What was measured: features, or feature views.
     measures
         By kind, shape (days, columns), NaN where nothing can be said: shares 0..1 of missing values, unseen
         categories and values outside the range; of STUCK the chance that two values are the same; of
@@ -77,7 +95,7 @@ class Days:
     """
 
     days: tuple[str, ...]
-    columns: tuple[str, ...]
+    columns: tuple[ColumnSlice, ...]
     measures: Mapping[Kind, np.ndarray]
 
 
@@ -86,7 +104,7 @@ class Limits:
     """What is usual: the support of each column, and by kind and column how far a day may go."""
 
     supports: Mapping[str, Support]
-    most: Mapping[Kind, Mapping[str, float]]
+    most: Mapping[Kind, Mapping[ColumnSlice, float]]
 
 
 def support_of(values: pd.Series) -> Support:
@@ -101,21 +119,10 @@ def support_of(values: pd.Series) -> Support:
     return Support(float(known.min()), float(known.max()), float(known.std(ddof=0)), common)
 
 
-def name_in(column: str, group: str) -> str:
-    """Name a column of a group of rows.
-
-    Examples
-    --------
-    >>> name_in("price", "shop=A")
-    'price where shop=A'
-    """
-    return f"{column} where {group}" if group else column
-
-
 def measure_days(
     frame: pd.DataFrame, prediction_time: pd.Series, supports: Mapping[str, Support], rule: Monitoring
 ) -> Days:
-    """Measure every column by day, on at most `rule.fault_rows` rows of each; numbers in groups of rows as well.
+    """Measure every column by day, on at most `rule.anomaly_rows` rows of each; numbers in groups of rows as well.
 
     Parameters
     ----------
@@ -129,30 +136,31 @@ def measure_days(
     names = pd.DatetimeIndex(prediction_time).strftime("%Y-%m-%d")
     by_day = pd.Series(np.arange(len(frame))).groupby(np.asarray(names)).indices
     chosen = {
-        name: by_day[name][sample_places(len(by_day[name]), rule.fault_rows)]
+        name: by_day[name][sample_places(len(by_day[name]), rule.anomaly_rows)]
         for name in sorted(by_day)
-        if len(by_day[name]) >= rule.min_fault_rows
+        if len(by_day[name]) >= rule.min_anomaly_rows
     }
-    parts = {"": list(chosen.values())} | {
-        f"{name}={value}": [part[frame[name].to_numpy()[part] == value] for part in chosen.values()]
+    parts = {("", ""): list(chosen.values())} | {
+        (str(name), value): [part[frame[name].to_numpy()[part] == value] for part in chosen.values()]
         for name in frame
         if name in supports and len(supports[name].categories) <= MOST_GROUPS
         for value in supports[name].categories
     }
-    asked = [
-        (group, name)
+    columns = tuple(
+        ColumnSlice(str(name), *group)
         for group in parts
         for name in frame
-        if name in supports and not (group and supports[name].categories)
-    ]
-    measures: dict[Kind, np.ndarray] = {kind: np.full((len(chosen), len(asked)), np.nan) for kind in MEASURED}
-    for place, (group, name) in enumerate(asked):
-        values, support, categories = frame[name].to_numpy(), supports[name], set(supports[name].categories)
-        for row, part in enumerate(parts[group]):
-            if len(part) >= rule.min_fault_rows:
+        if name in supports and not (group[0] and supports[name].categories)
+    )
+    measures: dict[Kind, np.ndarray] = {kind: np.full((len(chosen), len(columns)), np.nan) for kind in MEASURED}
+    for place, each in enumerate(columns):
+        values, support = frame[each.column].to_numpy(), supports[each.column]
+        categories = set(support.categories)
+        for row, part in enumerate(parts[each.slice_column, each.slice_value]):
+            if len(part) >= rule.min_anomaly_rows:
                 for kind, value in _measure(values[part], support, categories, rule).items():
                     measures[kind][row, place] = value
-    return Days(tuple(chosen), tuple(name_in(name, group) for group, name in asked), measures)
+    return Days(tuple(chosen), columns, measures)
 
 
 def _measure(values: np.ndarray, support: Support, categories: set[str], rule: Monitoring) -> dict[Kind, float]:
@@ -166,7 +174,7 @@ def _measure(values: np.ndarray, support: Support, categories: set[str], rule: M
     found[Kind.OUTSIDE] = float(np.mean((numbers < support.low) | (numbers > support.high)))
     found[Kind.JUMPED] = float(numbers.mean())
     told = numbers[numbers != support.common]
-    if len(told) >= rule.min_fault_rows / 2 and support.deviation > 0:
+    if len(told) >= rule.min_anomaly_rows / 2 and support.deviation > 0:
         counts, size = np.unique(told, return_counts=True)[1], len(told)
         found[Kind.STUCK] = float((counts * (counts - 1)).sum() / (size * (size - 1)))  # whatever the size
         found[Kind.RESCALED] = float(np.log(told.std() + TINY * support.deviation))
@@ -181,7 +189,7 @@ def changes(levels: np.ndarray, limits: np.ndarray | None = None) -> np.ndarray:
     levels
         Shape (days, columns).
     limits
-        Shape (columns,): a day that differs by more is not used for the days after it, so that a fault
+        Shape (columns,): a day that differs by more is not used for the days after it, so that an anomaly
         does not become what is usual. None to use every day.
 
     Returns
@@ -228,10 +236,10 @@ def learn_limits(frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitori
 
 def _month_against_rest(
     frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitoring
-) -> Mapping[Kind, Mapping[str, float]]:
+) -> Mapping[Kind, Mapping[ColumnSlice, float]]:
     months = months_of(prediction_time, rule.min_labels)
     parts = [{str(name): support_of(frame[name].iloc[month]) for name in frame} for month in months]
-    highest: dict[Kind, dict[str, float]] = {Kind.UNSEEN: {}, Kind.OUTSIDE: {}}
+    highest: dict[Kind, dict[ColumnSlice, float]] = {Kind.UNSEEN: {}, Kind.OUTSIDE: {}}
     for number, month in enumerate(months if len(months) > 1 else []):
         rest = [part for place, part in enumerate(parts) if place != number]
         supports = {str(name): _joined([part[str(name)] for part in rest]) for name in frame}

@@ -4,13 +4,15 @@ Labelled evidence decides; what is known of the inputs (drift, missing, stale) e
 asks to watch. docs/decisions/0011-monitoring.md says why it asks what it asks.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from flightline.core.problem_spec import Interval, Monitoring
-from flightline.monitoring.data_quality import DataFault, fault_warnings, name_faults
+from flightline.monitoring.data_quality import DataAnomaly
+from flightline.monitoring.drift import InputWarning
 from flightline.monitoring.window_metrics import DailyRows, Estimate, measure
 
 DAY = timedelta(days=1)
@@ -26,30 +28,61 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Criterion:
-    """One question to a window's labelled predictions.
+    """One metric of a window's labelled predictions, held against what is allowed.
 
     Parameters
     ----------
     name
         promise, calibration, slope, discrimination or loss.
+    metric
+        See `window_metrics.metrics_of_days`.
     estimate
         What was measured.
-    bounds
-        Between what it may lie, credibly.
-    is_breached
-        Whether it credibly lies outside.
+    lowest, highest
+        What is allowed; infinite where there is no such bound.
     is_deciding
         Whether a breach counts for a retraining, or only asks to watch.
-    words
-        All of it in a sentence.
     """
 
     name: str
+    metric: str
     estimate: Estimate
-    bounds: tuple[float, float]
-    is_breached: bool
-    is_deciding: bool
-    words: str
+    lowest: float
+    highest: float
+    is_deciding: bool = True
+
+    @property
+    def is_breached(self) -> bool:
+        """Whether the metric credibly lies outside: all of its interval does."""
+        return self.estimate.lower > self.highest or self.estimate.upper < self.lowest
+
+
+class TooLittle(StrEnum):
+    """Of what too little is known to judge a window."""
+
+    PREDICTIONS = "predictions"
+    COVERAGE = "coverage"
+    LABELS = "labels"
+    DAYS = "days"
+    CLASSES = "classes"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """Why a window is not judged: how much is known of what, and how much is needed."""
+
+    too_little: TooLittle
+    value: float = 0
+    needed: float = 1
+
+
+@dataclass(frozen=True)
+class ColumnMismatch:
+    """Features that were logged and the model does not know, and those it learned from that were not logged."""
+
+    new: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -78,7 +111,7 @@ class WindowEvidence:
     criteria
         Empty if the window is not judged.
     unjudged
-        Why it is not judged; empty otherwise.
+        Why it is not judged; None if it is.
     """
 
     window: Interval
@@ -87,7 +120,7 @@ class WindowEvidence:
     labelled: int = 0
     metrics: Mapping[str, Estimate] = field(default_factory=dict)
     criteria: tuple[Criterion, ...] = ()
-    unjudged: str = ""
+    unjudged: Unjudged | None = None
 
     @property
     def coverage(self) -> float:
@@ -97,7 +130,25 @@ class WindowEvidence:
     @property
     def is_breached(self) -> bool:
         """Whether it counts for a retraining."""
-        return any(one.is_breached and one.is_deciding for one in self.criteria)
+        return any(each.is_breached and each.is_deciding for each in self.criteria)
+
+
+class Basis(StrEnum):
+    """What a decision rests on; see `ACTIONS`."""
+
+    NO_PREDICTION = "no_prediction"
+    OTHER_COLUMNS = "other_columns"
+    UNJUDGED = "unjudged"
+    BREACHES = "breaches"
+    LATEST_BREACH = "latest_breach"
+    EARLIER_BREACHES = "earlier_breaches"
+    HARD_DAYS = "hard_days"
+    INPUTS = "inputs"
+    NO_BREACH = "no_breach"
+
+
+UNDECIDED = (Basis.NO_PREDICTION, Basis.OTHER_COLUMNS, Basis.UNJUDGED)
+ACTIONS = dict.fromkeys(Basis, Action.WATCH) | {Basis.BREACHES: Action.RETRAIN, Basis.NO_BREACH: Action.OK}
 
 
 @dataclass(frozen=True)
@@ -106,26 +157,40 @@ class MonitoringDecision:
 
     Parameters
     ----------
-    action
-        See `Action`.
-    summary
-        The decision and why, in one sentence.
-    reasons
-        What it rests on, one sentence each.
-    breached
-        How many of the last windows are in breach.
-    faults
-        What is broken in the data: to be mended before anything learns from it.
-    is_judged
-        False if too little is known, or what was logged cannot be compared: then WATCH means that nothing is decided.
+    basis
+        What the decision rests on.
+    latest
+        The latest window, with its criteria.
+    breached, windows
+        How many of the last windows are in breach, and how many these are.
+    breaches
+        How many breaches, the latest window's among them, ask for a retraining.
+    anomalies
+        What is broken in the data: to be repaired before anything learns from it.
+    warnings
+        What else is wrong with the inputs.
+    mismatch
+        What keeps the logged features from being compared, if anything does.
     """
 
-    action: Action
-    summary: str
-    reasons: tuple[str, ...]
+    basis: Basis
+    latest: WindowEvidence
     breached: int
-    faults: tuple[DataFault, ...] = ()
-    is_judged: bool = True
+    windows: int
+    breaches: int
+    anomalies: tuple[DataAnomaly, ...] = ()
+    warnings: tuple[InputWarning, ...] = ()
+    mismatch: ColumnMismatch | None = None
+
+    @property
+    def action(self) -> Action:
+        """See `Action`."""
+        return ACTIONS[self.basis]
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether enough is known, and can be compared: if not, WATCH means that nothing is decided."""
+        return self.basis not in UNDECIDED
 
 
 def windows_until(clock: datetime, rule: Monitoring) -> list[Interval]:
@@ -175,94 +240,58 @@ def judge_window(
     seen = WindowEvidence(window, predictions, dict(outcomes), labelled, metrics)
     unjudged = _why_unjudged(seen, rows, reference, rule)
     criteria = () if unjudged or reference is None else judge_metrics(metrics, reference, rule)
-    return WindowEvidence(window, predictions, dict(outcomes), labelled, metrics, criteria, unjudged)
+    return replace(seen, criteria=criteria, unjudged=unjudged)
 
 
-def _why_unjudged(seen: WindowEvidence, rows: DailyRows | None, reference: Reference | None, rule: Monitoring) -> str:
+def _why_unjudged(
+    seen: WindowEvidence, rows: DailyRows | None, reference: Reference | None, rule: Monitoring
+) -> Unjudged | None:
     days = len(rows.days) if rows else 0
-    if not seen.predictions:
-        return "no prediction"
-    if seen.coverage < rule.min_coverage:
-        known, asked = f"{seen.coverage:.0%}", f"{rule.min_coverage:.0%}"
-        return f"the outcome of {known} of the predictions is known, at least {asked} is asked"
-    if seen.labelled < rule.min_labels:
-        return f"{seen.labelled:,} labels, at least {rule.min_labels:,} are asked"
-    if days < rule.min_days:
-        return f"labels of {days} days, at least {rule.min_days} are asked"
-    if rows and rows.task == "classification" and rows.sums["observed"].sum() in (0, rows.rows):
-        only = int(rows.sums["observed"].sum() > 0)
-        return f"all {rows.rows:,} labels are the same, {only}; look at their source"
-    return "" if reference else "nothing to compare with: the champion has no held-out rows"
+    needed = (
+        Unjudged(TooLittle.PREDICTIONS, seen.predictions),
+        Unjudged(TooLittle.COVERAGE, seen.coverage, rule.min_coverage),
+        Unjudged(TooLittle.LABELS, seen.labelled, rule.min_labels),
+        Unjudged(TooLittle.DAYS, days, rule.min_days),
+        Unjudged(TooLittle.CLASSES, _classes(rows), 2),
+        Unjudged(TooLittle.REFERENCE, int(reference is not None)),
+    )
+    return next((each for each in needed if each.value < each.needed), None)
+
+
+def _classes(rows: DailyRows | None) -> int:
+    """Count the classes among the labels; a regression has as many as are needed."""
+    is_single = rows and rows.task == "classification" and rows.sums["observed"].sum() in (0, rows.rows)
+    return 1 if is_single else 2
 
 
 def judge_metrics(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> tuple[Criterion, ...]:
-    """Ask every question that the task has."""
-    asked = [_calibration(metrics, reference, rule), _slope(metrics, reference, rule), _loss(metrics, reference, rule)]
-    if "excess" in metrics:
-        asked.insert(0, _promise(metrics, reference, rule))
+    """Hold every metric that the task has against what is allowed of it."""
+    usual = {name: estimate.value for name, estimate in reference.metrics.items()}
+    loss, margin = reference.rows.metric, rule.calibration_margin * reference.rows.label_deviation
+    promises = "excess" in metrics
+    allowed = [
+        ("calibration", "gap", usual["gap"] - margin, usual["gap"] + margin, True),
+        ("slope", "slope", usual["slope"] - rule.slope_margin, usual["slope"] + rule.slope_margin, True),
+        ("loss", loss, -math.inf, (1 + rule.loss_margin) * usual[loss], not promises),
+    ]
+    if promises:
+        most = max(usual["excess"], 0.0) + rule.promise_margin * usual[loss]
+        allowed.insert(0, ("promise", "excess", -math.inf, most, True))
     if "roc_auc" in metrics:
-        asked.append(_discrimination(metrics, reference, rule))
-    return tuple(asked)
-
-
-def _promise(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> Criterion:
-    found, loss = metrics["excess"], reference.metrics[reference.rows.metric].value
-    most = max(reference.metrics["excess"].value, 0.0) + rule.promise_margin * loss
-    is_breached = found.lower > most
-    words = (
-        f"{reference.rows.metric} is {found.value:+.4f} against what the probabilities promise "
-        f"(at least {found.lower:+.4f}); up to {most:+.4f} is allowed"
+        least = 0.5 + (1 - rule.skill_margin) * (usual["roc_auc"] - 0.5)
+        allowed.append(("discrimination", "roc_auc", least, math.inf, True))
+    return tuple(
+        Criterion(name, metric, metrics[metric], lowest, highest, is_deciding)
+        for name, metric, lowest, highest, is_deciding in allowed
     )
-    return Criterion("promise", found, (float("-inf"), most), is_breached, True, words)
-
-
-def _calibration(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> Criterion:
-    found, middle = metrics["gap"], reference.metrics["gap"].value
-    margin = rule.calibration_margin * reference.rows.label_deviation
-    least, most = middle - margin, middle + margin
-    is_breached = found.lower > most or found.upper < least
-    words = (
-        f"labels are {found.value:+.4f} against predictions on average ({found.lower:+.4f} to {found.upper:+.4f}); "
-        f"{least:+.4f} to {most:+.4f} is allowed"
-    )
-    return Criterion("calibration", found, (least, most), is_breached, True, words)
-
-
-def _slope(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> Criterion:
-    found, middle = metrics["slope"], reference.metrics["slope"].value
-    least, most = middle - rule.slope_margin, middle + rule.slope_margin
-    is_breached = found.lower > most or found.upper < least
-    words = (
-        f"calibration slope is {found.value:.2f} ({found.lower:.2f} to {found.upper:.2f}; smaller means predictions "
-        f"too bold, larger too timid); {least:.2f} to {most:.2f} is allowed"
-    )
-    return Criterion("slope", found, (least, most), is_breached, True, words)
-
-
-def _discrimination(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> Criterion:
-    found = metrics["roc_auc"]
-    least = 0.5 + (1 - rule.skill_margin) * (reference.metrics["roc_auc"].value - 0.5)
-    words = f"ROC AUC is {found.value:.3f} (at most {found.upper:.3f}); at least {least:.3f} is asked"
-    return Criterion("discrimination", found, (least, float("inf")), found.upper < least, True, words)
-
-
-def _loss(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> Criterion:
-    name, decides = reference.rows.metric, "excess" not in metrics
-    found, usual = metrics[name], reference.metrics[name].value
-    most = (1 + rule.loss_margin) * usual
-    words = (
-        f"{name} is {found.value:.4f} (at least {found.lower:.4f}), {usual:.4f} in the reference; "
-        f"up to {most:.4f} is allowed"
-    )
-    return Criterion("loss", found, (float("-inf"), most), found.lower > most, decides, words)
 
 
 def decide_monitoring(
     windows: Sequence[WindowEvidence],
     rule: Monitoring,
-    warnings: Sequence[str] = (),
-    faults: Sequence[DataFault] = (),
-    incomparable: str = "",
+    warnings: Sequence[InputWarning] = (),
+    anomalies: Sequence[DataAnomaly] = (),
+    mismatch: ColumnMismatch | None = None,
 ) -> MonitoringDecision:
     """Decide by the rule: `breaches` of the last `windows`, and the latest.
 
@@ -272,66 +301,40 @@ def decide_monitoring(
         The oldest first, the latest last.
     warnings
         What is wrong with the inputs (missing, stale): it asks to watch, never to retrain.
-    faults
+    anomalies
         What is broken in the data; the same holds for it.
-    incomparable
-        Why the logged predictions are not those of this model, if they are not: then nothing is decided.
+    mismatch
+        How the logged features differ from this model's, if they do: then nothing is decided.
 
     Returns
     -------
     MonitoringDecision
         RETRAIN if the latest window is in breach and enough of the last ones are. WATCH if the
         latest is in breach alone, is not judged, enough earlier ones are in breach, its loss
-        is high though the promise is kept, or there are faults or warnings. OK otherwise.
+        is high though the promise is kept, or there are anomalies or warnings. OK otherwise.
     """
-    last = list(windows[-rule.windows :])
-    breached = sum(one.is_breached for one in last)
-    told = [*fault_warnings(faults), *warnings]
-    latest = last[-1]
-    unjudged = incomparable or _why_nothing(windows, latest)
-    if unjudged:
-        action, summary = Action.WATCH, f"watch: nothing is decided, {unjudged}"
-    else:
-        action, summary = _judge(latest, breached, len(last), rule, told)
-    broken = "; first mend the data: " if action is Action.RETRAIN else "; the data is broken: "
-    named = f"{broken}{name_faults(faults)}" if faults else ""
-    # What is broken is told first: it may be why the labels differ.
-    reasons = (*([incomparable] if incomparable else []), *told, *_reasons(latest))
-    return MonitoringDecision(action, summary + named, reasons, breached, tuple(faults), not unjudged)
+    last = windows[-rule.windows :]
+    breached = sum(each.is_breached for each in last)
+    basis = _why_undecided(windows, mismatch) or _basis(last[-1], breached, rule, bool(anomalies or warnings))
+    return MonitoringDecision(
+        basis, last[-1], breached, len(last), rule.breaches, tuple(anomalies), tuple(warnings), mismatch
+    )
 
 
-def _why_nothing(windows: Sequence[WindowEvidence], latest: WindowEvidence) -> str:
-    if not any(one.predictions for one in windows):
-        return "no prediction was logged in any window"
-    return f"the latest window cannot be judged: {latest.unjudged}" if latest.unjudged else ""
+def _why_undecided(windows: Sequence[WindowEvidence], mismatch: ColumnMismatch | None) -> Basis | None:
+    if mismatch:
+        return Basis.OTHER_COLUMNS
+    if not any(each.predictions for each in windows):
+        return Basis.NO_PREDICTION
+    return Basis.UNJUDGED if windows[-1].unjudged else None
 
 
-def _judge(
-    latest: WindowEvidence, breached: int, last: int, rule: Monitoring, told: Sequence[str]
-) -> tuple[Action, str]:
-    counted = f"{breached} of the last {last} windows {'is' if breached == 1 else 'are'} in breach"
-    asked = f"{rule.breaches} and the latest ask for a retraining"
+def _basis(latest: WindowEvidence, breached: int, rule: Monitoring, is_warned: bool) -> Basis:
     is_enough = breached >= rule.breaches
-    if latest.is_breached and is_enough:
-        return Action.RETRAIN, f"retrain: {counted}, the latest among them ({asked})"
-    why = _why_watch(latest, is_enough, counted, asked, told)
-    if why:
-        return Action.WATCH, f"watch: {why}"
-    return Action.OK, f"ok: the latest window keeps all bounds, and {counted}"
-
-
-def _why_watch(latest: WindowEvidence, is_enough: bool, counted: str, asked: str, warnings: Sequence[str]) -> str:
     if latest.is_breached:
-        return f"the latest window is in breach, but only {counted} ({asked})"
+        return Basis.BREACHES if is_enough else Basis.LATEST_BREACH
     if is_enough:
-        return f"{counted}, but not the latest ({asked})"
-    if any(one.is_breached for one in latest.criteria):
-        return "the loss is high, but no higher than the probabilities promise: hard days, or features that tell less"
-    return f"the labels show no breach, but {len(warnings)} thing(s) are wrong with the inputs" if warnings else ""
-
-
-def _reasons(latest: WindowEvidence) -> list[str]:
-    if latest.unjudged:
-        return [f"{latest.window}: {latest.unjudged}"]
-    ordered = sorted(latest.criteria, key=lambda one: not one.is_breached)
-    return [f"{latest.window}, {one.name} {'BREACHED' if one.is_breached else 'kept'}: {one.words}" for one in ordered]
+        return Basis.EARLIER_BREACHES
+    if any(each.is_breached for each in latest.criteria):
+        return Basis.HARD_DAYS
+    return Basis.INPUTS if is_warned else Basis.NO_BREACH

@@ -7,6 +7,7 @@ window. Drift explains a decision, it makes none.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,37 @@ class ColumnDrift:
     def excess(self) -> float:
         """The score as a multiple of the threshold."""
         return self.score / self.threshold if self.threshold else float("inf" if self.score else 0)
+
+
+class InputProblem(StrEnum):
+    """What is wrong with the values of a column or feature view."""
+
+    MISSING = "missing"
+    DRIFTED = "drifted"
+    LAGGING = "lagging"
+
+
+@dataclass(frozen=True)
+class InputWarning:
+    """A column or feature view that asks to watch.
+
+    Parameters
+    ----------
+    name
+        Column; feature view if it lags.
+    problem
+        See `InputProblem`.
+    value
+        Of MISSING the share of predictions without a value, 0..1; of DRIFTED the score as a multiple of the
+        column's own threshold; of LAGGING the 95th percentile of hours since the view was materialised.
+    limit
+        What the value exceeds.
+    """
+
+    name: str
+    problem: InputProblem
+    value: float
+    limit: float
 
 
 def months_of(prediction_time: pd.Series, least_rows: int) -> list[np.ndarray]:
@@ -121,26 +153,25 @@ def sample_places(count: int, size: int, seed: int = 0) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(count, size, replace=False))
 
 
-def missing_warnings(columns: Sequence[ColumnDrift], margin: float) -> list[str]:
-    """Say which columns are missing more often than they were in the training window, by more than the margin."""
-    told = [one for one in columns if one.missing - one.usual_missing > margin]
-    return [
-        f"{one.column} is missing in {one.missing:.0%} of the predictions, {one.usual_missing:.0%} in the training set"
-        for one in sorted(told, key=lambda one: one.usual_missing - one.missing)
+def missing_warnings(columns: Sequence[ColumnDrift], margin: float) -> list[InputWarning]:
+    """Find the columns that are missing more often than in the training window, by more than the margin."""
+    found = [
+        InputWarning(each.column, InputProblem.MISSING, each.missing, each.usual_missing + margin)
+        for each in columns
+        if each.missing - each.usual_missing > margin
     ]
+    return sorted(found, key=lambda each: each.limit - each.value)
 
 
-def drift_warnings(columns: Sequence[ColumnDrift], alarm: float) -> list[str]:
-    """Say which columns have moved so far that a fault is likelier than a season.
+def drift_warnings(columns: Sequence[ColumnDrift], alarm: float) -> list[InputWarning]:
+    """Find the columns that have moved so far that an error in the data is likelier than a season.
 
     Parameters
     ----------
     alarm
-        The multiple of a column's own threshold above which it is told.
+        The multiple of a column's own threshold above which it is likelier.
     """
-    told = sorted((one for one in columns if one.excess > alarm), key=lambda one: -one.excess)
-    return [
-        f"{one.column} has moved {one.excess:.1f} times as far as its threshold; look whether its unit, its source or "
-        "its spelling has changed, or whether it no longer moves"
-        for one in told
+    found = [
+        InputWarning(each.column, InputProblem.DRIFTED, each.excess, alarm) for each in columns if each.excess > alarm
     ]
+    return sorted(found, key=lambda each: -each.value)

@@ -167,13 +167,13 @@ def decide_canary(days: Sequence[JudgedDay], counts: ChallengerCounts, rule: Can
         DROP if it fails or is slow too often, is credibly worse, or is not credibly better after
         `max_days`. PROMOTE if it is credibly better, by the first block that says so. WATCH otherwise.
     """
-    fault = _fault(counts, rule)
+    failure = _failure(counts, rule)
     gains = block_gains(days[: rule.max_days], rule.block_days)
     crossing = first_crossing(gains, rule.alpha, rule.spread)
     seen = gains[: crossing.values] if crossing else gains
     told = _told(seen, rule)
-    if fault:
-        return CanaryDecision(Action.DROP, f"drop: {fault}", len(days), *told)
+    if failure:
+        return CanaryDecision(Action.DROP, f"drop: {failure}", len(days), *told)
     words = _words(len(seen) * rule.block_days, told)
     if crossing and crossing.side == "better":
         return CanaryDecision(Action.PROMOTE, f"promote: credibly better, {words}", len(days), *told)
@@ -188,13 +188,13 @@ def decide_canary(days: Sequence[JudgedDay], counts: ChallengerCounts, rule: Can
     )
 
 
-def _fault(counts: ChallengerCounts, rule: Canary) -> str:
+def _failure(counts: ChallengerCounts, rule: Canary) -> str:
     asked = max(counts.asked, 1)
     for name, found, most in (
         ("failed for", counts.failed, rule.error_share),
         ("was too slow for", counts.slow, rule.slow_share),
     ):
-        if found >= rule.min_faults and found / asked > most:
+        if found >= rule.min_failures and found / asked > most:
             return f"it {name} {found:,} of {counts.asked:,} rows, {most:.1%} are allowed"
     return ""
 

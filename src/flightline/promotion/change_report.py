@@ -31,13 +31,13 @@ class Side:
 
     Parameters
     ----------
-    told
+    facts
         What it was trained on and with, in plain values; see `pipelines/change_report_side.py`.
     rows
         Columns example_id, event_timestamp, label, prediction, baseline, and the keys and slices of the problem.
     """
 
-    told: Mapping[str, Any]
+    facts: Mapping[str, Any]
     rows: pd.DataFrame
 
 
@@ -54,7 +54,7 @@ class MetricChange:
 
 @dataclass(frozen=True)
 class Compared:
-    """All that the report tells.
+    """All that the report shows.
 
     Parameters
     ----------
@@ -149,14 +149,14 @@ def _ask_gate(problem: Problem, both: pd.DataFrame, base: Side, new: Side) -> Ve
 
 
 def _evidence(problem: Problem, role: Role, both: pd.DataFrame, column: str, side: Side) -> Evidence:
-    one, thousand = side.told["seconds"]
+    one, thousand = side.facts["seconds"]
     return Evidence(
         role,
         str(role),
         digest_of(both[column].tolist()),  # a model file differs from one fit to the next, its predictions do not
         _judgement(problem, both, column),
-        Cost(one, thousand, side.told["size_bytes"]),
-        datetime.fromisoformat(side.told["learned_until"]),
+        Cost(one, thousand, side.facts["size_bytes"]),
+        datetime.fromisoformat(side.facts["learned_until"]),
     )
 
 
@@ -166,7 +166,9 @@ def _candidate(evidence: Evidence) -> Candidate:
 
 def _judgement(problem: Problem, both: pd.DataFrame, column: str) -> Judgement:
     prediction, slice_by = both[column].to_numpy(), both[list(problem.slices)]
-    evaluation = evaluate(problem.task, both["example_id"], both["label"], prediction, slice_by)
+    evaluation = evaluate(
+        problem.task, both["example_id"], both["label"], prediction, slice_by, problem.thresholds.min_slice_rows
+    )
     losses = row_losses(problem.task, problem.primary_metric, both["label"].to_numpy(dtype=float), prediction)
     return collect_judgement(
         evaluation.metrics, evaluation.rows_digest, losses, prediction, both["event_timestamp"], slice_by

@@ -12,8 +12,6 @@ from flightline.promotion.evidence import Contest, Cost, Evidence
 from flightline.promotion.evidence_checks import incomparable
 from flightline.promotion.threshold_checks import NAN, Check, check_baseline, check_bounds, check_cost
 
-SLICE = "slice "  # begins the names of the checks on slices
-
 
 class Decision(StrEnum):
     """What becomes of a challenger."""
@@ -67,6 +65,16 @@ class Verdict:
     checks: tuple[Check, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
 
+    @property
+    def passed_slices(self) -> int:
+        """How many slices are not credibly worse."""
+        return sum(bool(check.slice) and check.is_passed for check in self.checks)
+
+    @property
+    def notable_checks(self) -> tuple[Check, ...]:
+        """The checks that a summary shows one by one: all but those of slices that passed."""
+        return tuple(check for check in self.checks if not (check.slice and check.is_passed))
+
 
 def decide_promotion(
     challenger: Evidence,
@@ -107,9 +115,9 @@ def decide_promotion(
     against_baseline = check_baseline(challenger, baseline, thresholds, primary_metric)
     bounds = check_bounds(challenger.judgement.metrics, thresholds)
     checks = (*bounds, *check_cost(challenger.cost, thresholds), against_baseline)
-    faults = tuple(check.words for check in checks if not check.is_passed)
-    if faults:
-        return Verdict(Decision.REJECT, faults, checks)
+    failed = tuple(check.words for check in checks if not check.is_passed)
+    if failed:
+        return Verdict(Decision.REJECT, failed, checks)
     passed = f"within all bounds, and {against_baseline.words}"
     if champion_unjudged:
         return Verdict(Decision.HOLD, (passed, champion_unjudged, "a person may decide: make promote"), checks)
@@ -216,4 +224,4 @@ def _check_slice(comparison: Comparison, thresholds: Thresholds) -> Check:
         f"{comparison.name} is {said}: mean loss higher by {-comparison.improvement.estimate:+.5f}, "
         f"at least {least:+.5f} ({comparison.rows:,} rows); up to {margin:.5f} is allowed"
     )
-    return Check(f"{SLICE}{comparison.name}", least, margin, is_passed, words)
+    return Check(f"slice {comparison.name}", least, margin, is_passed, words, slice=comparison.name)

@@ -25,6 +25,8 @@ class Check:
         Whether it is on the right side; a number that is missing (NaN) is not.
     words
         The same as a sentence.
+    slice
+        Which slice, as ``column=value``; empty for all rows.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Check:
     bound: float
     is_passed: bool
     words: str
+    slice: str = ""
 
 
 def check_bounds(metrics: Mapping[str, float], thresholds: Thresholds) -> tuple[Check, ...]:

@@ -14,7 +14,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.core.settings import PageSettings, Settings
-from pipelines.commands.ui import FOUND_THERE, pages_elsewhere
+from pipelines.commands.ui import DESCRIPTIONS, pages_elsewhere
 from pipelines.commands.ui_page import Entry, serving_page, write_page
 from pipelines.common.processes import answers
 from pipelines.orchestration.prefect_server import find_server
@@ -87,7 +87,7 @@ def test_every_page_answers_and_is_linked(shown: Shown) -> None:
     for port in (pages.mlflow_port, pages.prefect_port, pages.evidently_port, pages.feast_port):
         assert f'<a href="http://127.0.0.1:{port}' in page
         assert "<html" in read(f"http://127.0.0.1:{port}/").lower()
-    assert page.count(">answers<") == len(FOUND_THERE)
+    assert page.count(">answers<") == len(DESCRIPTIONS)
     prefect = f"http://127.0.0.1:{pages.prefect_port}"
     assert json.loads(read(f"{prefect}/ui-settings"))["api_url"] == f"{prefect}/api"  # not that of another port
     assert "not written yet: make monitor" in page
@@ -121,14 +121,14 @@ def test_a_second_one_says_which_port_is_taken(shown: Shown) -> None:
 @pytest.mark.slow
 def test_one_that_dies_is_told_of_and_shown_and_ctrl_c_leaves_no_process(shown: Shown) -> None:
     before = processes_of(shown.settings.root)
-    assert len(before) >= 1 + len(FOUND_THERE)
+    assert len(before) >= 1 + len(DESCRIPTIONS)
     (feast,) = [
         pid for pid in before if b"feast" in (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")[1]
     ]
     os.kill(feast, signal.SIGKILL)
     wait_until(lambda: "Feast ended with exit code -9" in shown.output.read_text(), 30, shown.output.read_text)
     page = read(shown.page)
-    assert (page.count(">answers<"), page.count(">does not answer<")) == (len(FOUND_THERE) - 1, 1)
+    assert (page.count(">answers<"), page.count(">does not answer<")) == (len(DESCRIPTIONS) - 1, 1)
     shown.process.send_signal(signal.SIGINT)
     assert shown.process.wait(timeout=60) == 1  # for one had ended
     assert processes_of(shown.settings.root) == []

@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 
 from flightline.core.settings import Settings
-from flightline.monitoring.decision import Action, MonitoringDecision
+from flightline.monitoring.decision import Action
 from pipelines.common.command_line import run_command
 from pipelines.orchestration import deployments, worker
 from pipelines.common.events import announce_decision, announce_new_data
@@ -19,7 +19,7 @@ def tell(event: str, model: str) -> None:
     if event == "new-data":
         announce_new_data(about, "first.dir", "second.dir")
     else:
-        announce_decision(about, MonitoringDecision(Action(event), f"{event}: told", ("the loss rose",), 2))
+        announce_decision(about, Action(event), f"{event}: told", ["the loss rose"])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pandas as pd
 
 from flightline.adapters.plots.evaluation_plots import BLUE, GREEN, GREY, ORANGE, RED, save
 from flightline.monitoring.daily_stats import Kind
-from flightline.monitoring.data_quality import DataFault
+from flightline.monitoring.data_quality import DataAnomaly
 from flightline.monitoring.decision import Reference, WindowEvidence
 from flightline.monitoring.drift import ColumnDrift
 
@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 MOST_COLUMNS = 18
-MOST_FAULTS = 6
+MOST_ANOMALIES = 6
 MEASURES = {
     Kind.MISSING: "share without a value",
     Kind.UNSEEN: "share of unknown categories",
@@ -84,10 +84,10 @@ def _over_windows(axes: Axes, name: str, windows: Sequence[WindowEvidence], refe
     for place, one in enumerate(windows):
         if name in one.metrics:
             _window(axes, place, name, one)
-    allowed = [each for one in windows for each in one.criteria if each.estimate is one.metrics.get(name)]
+    allowed = [each for one in windows for each in one.criteria if each.metric == name]
     low, high = axes.get_ylim()
     if allowed:
-        least, most = allowed[-1].bounds
+        least, most = allowed[-1].lowest, allowed[-1].highest
         low, high = (min(low, least) if np.isfinite(least) else low), (max(high, most) if np.isfinite(most) else high)
         axes.axhspan(max(least, low - 1), min(most, high + 1), color=GREEN, alpha=0.12, zorder=0)
     pad = 0.05 * (high - low)
@@ -98,7 +98,7 @@ def _over_windows(axes: Axes, name: str, windows: Sequence[WindowEvidence], refe
 
 def _window(axes: Axes, place: float, name: str, one: WindowEvidence) -> None:
     found = one.metrics[name]
-    breaches = [each for each in one.criteria if each.is_breached and each.estimate is found]
+    breaches = [each for each in one.criteria if each.is_breached and each.metric == name]
     if breaches:
         colour = RED if any(each.is_deciding for each in breaches) else ORANGE
     else:
@@ -162,19 +162,19 @@ def draw_missing(file: Path, columns: Sequence[ColumnDrift]) -> Path:
     return save(figure, file)
 
 
-def draw_faults(file: Path, faults: Sequence[DataFault]) -> Path:
-    """Draw the first faults, day by day, the days in fault in red."""
-    shown = faults[:MOST_FAULTS]
+def draw_anomalies(file: Path, anomalies: Sequence[DataAnomaly]) -> Path:
+    """Draw the first anomalies, day by day, the days of each in red."""
+    shown = anomalies[:MOST_ANOMALIES]
     columns = min(len(shown), 3)
     rows = -(-len(shown) // columns)
     figure, places = plt.subplots(rows, columns, figsize=(12 if columns > 1 else 7, 2.6 * rows), squeeze=False)
     for axes, one in zip(places.flat, shown, strict=False):
         days, values = [pd.Timestamp(day) for day, _ in one.history], np.array([value for _, value in one.history])
-        is_fault = np.array([one.since <= day <= one.until for day, _ in one.history])
+        is_anomaly = np.array([one.since <= day <= one.until for day, _ in one.history])
         axes.plot(days, values, color=GREY, linewidth=1)
-        for chosen, colour in ((~is_fault, BLUE), (is_fault, RED)):
+        for chosen, colour in ((~is_anomaly, BLUE), (is_anomaly, RED)):
             axes.plot(np.array(days)[chosen], values[chosen], "o", color=colour, markersize=4)
-        axes.set_title(f"{one.name}: {one.kind}", fontsize=11, loc="left")
+        axes.set_title(f"{one.where}: {one.kind}", fontsize=11, loc="left")
         axes.set_ylabel(MEASURES[one.kind], fontsize=8)
         axes.xaxis.set_major_locator(matplotlib.dates.AutoDateLocator(maxticks=6))
         axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%d %b"))

@@ -1,0 +1,191 @@
+"""What monitoring found, in sentences: for the terminal, for alerts and for the pages.
+
+Every sentence is made of a decision's fields; nothing reads a sentence to learn what was found.
+"""
+
+import math
+from collections.abc import Sequence
+
+from flightline.monitoring.daily_stats import Kind
+from flightline.monitoring.data_quality import DataAnomaly
+from flightline.monitoring.decision import (
+    Basis,
+    ColumnMismatch,
+    Criterion,
+    MonitoringDecision,
+    TooLittle,
+    Unjudged,
+    WindowEvidence,
+)
+from flightline.monitoring.drift import InputProblem, InputWarning
+
+MOST_NAMED = 4
+MEANINGS = {
+    "promise": "the loss above what the probabilities promise",
+    "calibration": "label minus prediction, on average,",
+    "slope": "the calibration slope (below 1: predictions too bold, above 1: too timid)",
+    "discrimination": "ROC AUC",
+    "loss": "the loss",
+}
+DIFFERENCES = ("excess", "gap")  # metrics that are written with their sign
+_SOURCE = "its unit, its scale or its source has changed"
+CAUSES = {
+    Kind.MISSING: "its source or its join is broken",
+    Kind.UNSEEN: "they were renamed, or are new",
+    Kind.STUCK: "it no longer moves: a stuck sensor, or a table that is not filled any more",
+    Kind.OUTSIDE: _SOURCE,
+    Kind.RESCALED: _SOURCE,
+    Kind.JUMPED: _SOURCE,
+    Kind.LATE: "what fills it runs late",
+}
+
+
+def summary(decision: MonitoringDecision) -> str:
+    """Give the action, why, and what is broken in the data, in one line."""
+    repair = "first repair the data" if decision.basis is Basis.BREACHES else "the data is broken"
+    broken = _first([f"{each.where} {each.kind} since {each.since}" for each in decision.anomalies])
+    return f"{decision.action}: {headline(decision)}" + (f"; {repair}: {broken}" if broken else "")
+
+
+def headline(decision: MonitoringDecision) -> str:
+    """Say why the decision is what it is."""
+    counted = f"{decision.breached} of the last {decision.windows} windows {_verb(decision.breached)} in breach"
+    rule = f"{decision.breaches} and the latest ask for a retraining"
+    problems = len(decision.anomalies) + len(decision.warnings)
+    return {
+        Basis.NO_PREDICTION: "nothing is decided, no prediction was logged in any window",
+        Basis.OTHER_COLUMNS: f"nothing is decided, {mismatch(decision.mismatch)}",
+        Basis.UNJUDGED: f"nothing is decided, the latest window cannot be judged: {unjudged(decision.latest.unjudged)}",
+        Basis.BREACHES: f"{counted}, the latest among them ({rule})",
+        Basis.LATEST_BREACH: f"the latest window is in breach, but only {counted} ({rule})",
+        Basis.EARLIER_BREACHES: f"{counted}, but not the latest ({rule})",
+        Basis.HARD_DAYS: "the loss is high, but no higher than the probabilities promise: hard days, or features that "
+        "tell less",
+        Basis.INPUTS: f"the labels show no breach, but the inputs show {problems} problem{'s' * (problems > 1)}",
+        Basis.NO_BREACH: f"the latest window keeps all bounds, and {counted}",
+    }[decision.basis]
+
+
+def reasons(decision: MonitoringDecision) -> list[str]:
+    """Give what the decision rests on, what is broken first: it may be why the labels differ."""
+    latest = decision.latest
+    differs = [mismatch(decision.mismatch)] if decision.mismatch else []
+    if latest.unjudged:
+        judged = [f"{latest.window}: {unjudged(latest.unjudged)}"]
+    else:
+        ordered = sorted(latest.criteria, key=lambda each: not each.is_breached)
+        judged = [f"{latest.window}, {criterion(each)}" for each in ordered]
+    return [*differs, *anomaly_lines(decision.anomalies), *map(warning, decision.warnings), *judged]
+
+
+def criterion(found: Criterion) -> str:
+    """Say what was measured, and what is allowed."""
+    value, lower, upper = (
+        _number(found, each) for each in (found.estimate.value, found.estimate.lower, found.estimate.upper)
+    )
+    result = "breached" if found.is_breached else "kept"
+    return f"{found.name} {result}: {MEANINGS[found.name]} is {value} ({lower} to {upper}); {allowed(found)} is allowed"
+
+
+def allowed(found: Criterion) -> str:
+    """Say between what a criterion's metric may lie."""
+    lowest, highest = _number(found, found.lowest), _number(found, found.highest)
+    if math.isinf(found.lowest):
+        return f"up to {highest}"
+    return f"at least {lowest}" if math.isinf(found.highest) else f"{lowest} to {highest}"
+
+
+def _number(found: Criterion, value: float) -> str:
+    return f"{value:+.4f}" if found.metric in DIFFERENCES else f"{value:.4f}"
+
+
+def breaches(window: WindowEvidence) -> str:
+    """Name the criteria in breach, or say why the window is not judged."""
+    return ", ".join(each.name for each in window.criteria if each.is_breached) or unjudged(window.unjudged) or "no"
+
+
+def unjudged(why: Unjudged | None) -> str:
+    """Say why a window is not judged; nothing if it is."""
+    if why is None:
+        return ""
+    value, needed = why.value, why.needed
+    return {
+        TooLittle.PREDICTIONS: "no prediction",
+        TooLittle.COVERAGE: f"the outcome of {value:.0%} of the predictions is known, at least {needed:.0%} is needed",
+        TooLittle.LABELS: f"{value:,.0f} labels, at least {needed:,.0f} are needed",
+        TooLittle.DAYS: f"labels of {value:.0f} days, at least {needed:.0f} are needed",
+        TooLittle.CLASSES: "all labels are of the same class; look at their source",
+        TooLittle.REFERENCE: "nothing to compare with: the champion has no held-out rows",
+    }[why.too_little]
+
+
+def mismatch(columns: ColumnMismatch | None) -> str:
+    """Say how the logged features differ from the model's; nothing if they do not."""
+    if columns is None:
+        return ""
+    parts = [f"{', '.join(columns.new)} not in the training set"] if columns.new else []
+    parts += [f"{', '.join(columns.missing)} of the training set not logged"] if columns.missing else []
+    return f"the logged features are not those of this model: {'; '.join(parts)}"
+
+
+def warning(found: InputWarning) -> str:
+    """Say what is wrong with a column or a feature view."""
+    return {
+        InputProblem.MISSING: f"{found.name} is missing in {found.value:.0%} of the predictions; up to "
+        f"{found.limit:.0%} is allowed",
+        InputProblem.DRIFTED: f"{found.name} has moved {found.value:.1f} times as far as its threshold; look whether "
+        "its unit, its source or its spelling has changed, or whether it no longer moves",
+        InputProblem.LAGGING: f"{found.name} was materialised more than {found.limit:.0f} h before too many "
+        f"predictions: {found.value:.0f} h at the 95th percentile",
+    }[found.problem]
+
+
+def anomaly_lines(anomalies: Sequence[DataAnomaly]) -> list[str]:
+    """Say what is broken, the columns with the same kind of anomaly since the same day together."""
+    groups: dict[tuple[Kind, str], list[DataAnomaly]] = {}
+    for each in anomalies:
+        groups.setdefault((each.kind, each.since), []).append(each)
+    return [_line(group) for group in groups.values()]
+
+
+def _line(group: Sequence[DataAnomaly]) -> str:
+    first, until = group[0], max(each.until for each in group)
+    named, of_first = str(first.where), ""
+    if len(group) > 1:
+        named, of_first = f"{len(group)} columns", f" ({_first([str(each.where) for each in group])}), of the first"
+    days = f"from {first.since} to {until}{of_first}"
+    return f"data anomaly, {named} {first.kind} {days}: {seen(first)}; {CAUSES[first.kind]}"
+
+
+def seen(anomaly: DataAnomaly) -> str:
+    """Say what was seen, and what is usual."""
+    value, limit, before = anomaly.value, anomaly.limit, anomaly.before
+    usual = f"up to {limit:.0%} is usual"
+    match anomaly.kind:
+        case Kind.MISSING:
+            return f"{value:.0%} of the predictions have no value; {usual}"
+        case Kind.UNSEEN:
+            named = f" ({_first(anomaly.unseen)})" if anomaly.unseen else ""
+            return f"{value:.0%} of the predictions have a category unknown to the training window{named}; {usual}"
+        case Kind.OUTSIDE:
+            span = f" ({anomaly.support.low:.4g} to {anomaly.support.high:.4g})" if anomaly.support else ""
+            return f"{value:.0%} of the predictions are outside the range of the training window{span}; {usual}"
+        case Kind.STUCK:
+            different = "one and the same value" if value >= 1 else f"{1 / value:.1f} different values in effect"
+            return f"{different} on a whole day; at least {1 / limit:.1f} are usual"
+        case Kind.JUMPED:
+            return f"the daily mean went from {before:.3g} to {value:.3g}; a change of up to {limit:.3g} is usual"
+        case Kind.RESCALED:
+            change = f"from {before:.3g} to {value:.3g}; a factor of up to {limit:.3g} is usual"
+            return f"the daily standard deviation went {change}"
+        case Kind.LATE:
+            return f"the freshest values are {value:.0f} h old, {before:.0f} h before"
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _verb(count: int) -> str:
+    return "is" if count == 1 else "are"

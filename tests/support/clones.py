@@ -6,7 +6,7 @@ from pathlib import Path
 from flightline.core.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
-MONTHS = ("2013-01", "2013-02")
+MONTHS = ("2020-01", "2020-02")
 
 
 def cut_seed(seed: Path, target: Path, rows: int) -> Path:

@@ -8,7 +8,8 @@ import pytest
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.core.settings import Settings
 from tests.adapters.dvc.damage import silent
-from tests.support.clones import cut_seed, make_clone
+from tests.support.clones import make_clone
+from tests.toy_problem import write_raw
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +24,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def small(seed_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cut_seed(seed_dir, tmp_path_factory.mktemp("small"), rows=200)
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The raw data of the toy problem: version 1."""
+    folder = tmp_path_factory.mktemp("small")
+    write_raw(folder)
+    return folder
 
 
 @pytest.fixture
@@ -33,15 +37,15 @@ def remote(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def origin(tmp_path: Path, remote: Path, small: Path) -> Settings:
+def author(tmp_path: Path, remote: Path, small: Path) -> Settings:
     """The clone that made version 1 and pushed it."""
-    settings = make_clone(tmp_path / "origin", remote)
+    settings = make_clone(tmp_path / "first", remote)
     shutil.copytree(small, tmp_path / "staged")
     dvc_data.add_version(settings, tmp_path / "staged", silent)
     return settings
 
 
 @pytest.fixture
-def clone(tmp_path: Path, remote: Path, origin: Settings) -> Settings:
+def clone(tmp_path: Path, remote: Path, author: Settings) -> Settings:
     """A fresh clone: no data/, no cache, the same remote."""
-    return make_clone(tmp_path / "clone", remote, origin.root / "data.dvc")
+    return make_clone(tmp_path / "clone", remote, author.root / "data.dvc")

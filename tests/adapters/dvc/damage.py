@@ -3,16 +3,23 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.core.settings import Settings
+from tests.toy_problem import make_project
 
-MONTH = "flights/2013-01.csv"
+MONTH = "sales/2020-01.csv"
 
 
 def silent(_: str) -> None:
     pass
+
+
+def pull(settings: Settings, report: Callable[[str], None] = silent) -> dvc_data.DataVersion:
+    """Pull for the toy problem, whose seed is the first version."""
+    return dvc_data.pull(make_project(settings), report)
 
 
 def object_of(remote: Path, settings: Settings, path: str) -> Path:

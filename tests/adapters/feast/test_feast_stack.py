@@ -11,18 +11,18 @@ from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
 from tests.support import small_store
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.redis_server import PASSWORD, RedisServer
 from tests.support.small_service import NOON
+from tests.toy_problem import PROBLEM
 
 REPOSITORY = Path(__file__).parents[3]
 VARIABLES = ("FEAST_REGISTRY", "FEAST_REDIS", "FEAST_REDIS_PASSWORD")
 ASKED = [
-    {"carrier": "B6", "origin": "JFK"},
-    {"carrier": "AA", "origin": "LGA"},
-    {"carrier": "no such", "origin": None},
+    {"shop": "S01", "city": "Bergen"},
+    {"shop": "S02", "city": "Tartu"},
+    {"shop": "no such", "city": None},
     {},
 ]
 
@@ -57,7 +57,7 @@ def test_it_gives_what_the_embedded_store_gives(stack, tmp_path):
     for as_of in (NOON, NOON + timedelta(hours=2), NOON - timedelta(hours=1)):
         assert read(stack, as_of) == read(embedded, as_of)
     rows, _, _ = read(stack)
-    assert rows[0].values == {"delay": 60.0, "gust": 9.0}
+    assert rows[0].values == {"mean_units": 60.0, "seats": 9.0}
 
 
 def test_a_later_materialisation_is_seen_by_the_next_to_open(stack):
@@ -65,17 +65,17 @@ def test_a_later_materialisation_is_seen_by_the_next_to_open(stack):
     small_store.write_tables(stack, 5.0, NOON)
     feast_store.materialise(stack, NOON + timedelta(minutes=1))
     rows, _, watermarks = read(stack, NOON + timedelta(minutes=1))
-    assert rows[0].values["delay"] == 5.0
+    assert rows[0].values["mean_units"] == 5.0
     assert set(watermarks.values()) == {NOON + timedelta(minutes=1)}
 
 
 def test_what_is_declared_no_more_is_gone(stack):
     small_store.make_store(stack)
     declared = stack.feature_repo / "definitions.py"
-    declared.write_text(declared.read_text().replace("features=[RECENT, WEATHER]", "features=[RECENT]"))
-    assert feast_store.apply(stack) == ["recent", "weather"]
+    declared.write_text(declared.read_text().replace("features=[RECENT, PLAN]", "features=[RECENT]"))
+    assert feast_store.apply(stack) == ["recent", "plan"]
     rows, _, _ = read(stack)
-    assert rows[0].values == {"delay": 60.0}
+    assert rows[0].values == {"mean_units": 60.0}
 
 
 @pytest.mark.parametrize("name", VARIABLES)

@@ -12,8 +12,8 @@ from flightline.adapters.model_store.model_file import save_model
 from flightline.adapters.model_store.served_model import ServedModel, load_served_model, switch_served_model
 from flightline.core.errors import ModelFileError
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
 from tests.support.small_service import put_signed
+from tests.toy_problem import PROBLEM, make_project
 
 VALID = {
     "name": PROBLEM.model_name,
@@ -42,7 +42,7 @@ def settings_of(folder: Path) -> Settings:
 
 
 def load(folder: Path) -> ServedModel | None:
-    return load_served_model(folder, settings_of(folder))
+    return load_served_model(folder, make_project(settings_of(folder)))
 
 
 def test_an_empty_folder_serves_no_model(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEPLOY = $(RUN) -m tools.deploy
 IMAGES = $(if $(IMAGE),--image "$(IMAGE)") $(if $(FLOWS_IMAGE),--flows-image "$(FLOWS_IMAGE)")
+LOCKS := locks/all.txt
 UV := $(shell command -v uv || echo .tools/bin/uv)
 INSTALLED := $(VENV)/.installed
 READY := $(INSTALLED) .state/prefect
@@ -26,7 +27,6 @@ READY := $(INSTALLED) .state/prefect
 MODEL ?= hist_gradient_boosting
 SEED ?= 0
 TRIALS ?= 20
-TIMES ?= 20
 
 ##@ Set-up
 .PHONY: help
@@ -38,9 +38,9 @@ install: $(INSTALLED)  ## Make the environment .venv from the lock (other target
 
 $(INSTALLED): locks/all.txt locks/build.txt | $(UV)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
-	@echo "install: making $(VENV) from locks/all.txt (once, about a minute)"
+	@echo "install: making $(VENV) from $(LOCKS) (once, about a minute)"
 	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)
-	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt -r locks/all.txt
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt $(addprefix -r ,$(LOCKS))
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --build-constraints locks/build.txt --editable .
 	@touch $@
 
@@ -77,8 +77,8 @@ clean:  ## Remove what was made: environment, state, data/ and caches (the DVC r
 data: $(READY)  ## Bring data/ to the version data.dvc names, verified
 	@$(RUN) -m pipelines.commands.data
 
-.PHONY: push
-push: $(READY)  ## Push data/ to the remote again, which mends a damaged one
+.PHONY: data-push
+data-push: $(READY)  ## Push data/ to the remote again, which mends a damaged one
 	@$(RUN) -m pipelines.commands.data --push
 
 .PHONY: ingest
@@ -136,8 +136,8 @@ serve: $(READY)  ## Serve the champion on http://127.0.0.1:8000
 predict: $(READY)  ## Send a real request to the running service and print the answer
 	@$(RUN) -m pipelines.commands.request
 
-.PHONY: migrate
-migrate: $(READY)  ## Bring the schema of the prediction log to the one of this code
+.PHONY: db-migrate
+db-migrate: $(READY)  ## Bring the schema of the prediction log to the one of this code
 	@$(RUN) -m pipelines.commands.prediction_log migrate
 
 .PHONY: retention
@@ -187,15 +187,6 @@ parity: $(READY)  ## Rebuild logged predictions from the feature tables and comp
 api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or REVOKE=team, or neither
 	@$(RUN) -m serving.issue_key --name "$(NAME)" --revoke "$(REVOKE)"
 
-##@ Start your own
-.PHONY: example
-example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
-	@$(RUN) -m template.example --name "$(NAME)" --to "$(TO)"
-
-.PHONY: rename
-rename: $(READY)  ## Name the project, its package, model and service, on a clean git tree: make rename NAME=churn
-	@$(RUN) -m template.rename --name "$(NAME)"
-
 ##@ Checks
 .PHONY: lint
 lint: $(READY)  ## Format, lint, types, layer rules and Dockerfiles; changes nothing
@@ -218,15 +209,19 @@ test: $(READY) .tools/sbom/.installed  ## Run every test (doctests too) but thos
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not docker and not stack"
 
-.PHONY: packages
-packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing
+.PHONY: system-packages
+system-packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing
 	@.ci/packages
 
-.PHONY: check-rules
-check-rules: $(READY)  ## Check and test the alert rules, and parse every query of the dashboards, with promtool
+.PHONY: check-alerts
+check-alerts: $(READY)  ## Check and test the alert rules, and parse every query of the dashboards, with promtool
 	@if command -v promtool > /dev/null; then $(RUN) -m tools.ci.check_alerts; \
-	elif [ "$${CI:-}" = true ]; then echo "check-rules: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
-	else echo "check-rules: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
+	elif [ "$${CI:-}" = true ]; then echo "check-alerts: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
+	else echo "check-alerts: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
+
+.PHONY: rooms
+rooms: $(READY)  ## Draw the folders of the code and their imports into docs/architecture.md
+	@$(RUN) -m tools.rooms
 
 .PHONY: secrets-scan
 secrets-scan: $(READY) .tools/scans/.installed  ## Look for secrets in the project's files and in its whole history
@@ -238,14 +233,18 @@ audit: $(READY) .tools/scans/.installed  ## Ask for advisories about all that is
 	@$(RUN) -m tools.ci.audit --pip-audit .tools/scans/bin/pip-audit $(if $(UNREACHED),--unreached "$(UNREACHED)")
 
 # Each in an environment of its own: what they pin clashes with what the project runs on.
-.tools/%/.installed: locks/%.txt | $(UV)
-	@echo "install: making .tools/$* from locks/$*.txt"
+define INSTALL_TOOL
+	@echo "install: making .tools/$* from $<"
 	@$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/$*
-	@VIRTUAL_ENV=.tools/$* $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt -r locks/$*.txt
+	@VIRTUAL_ENV=.tools/$* $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt -r $<
 	@touch $@
+endef
+.tools/%/.installed: locks/%.txt | $(UV)
+	$(INSTALL_TOOL)
 
 .PHONY: prove
 prove: $(READY)  ## Plant faults and demand that their safeguards stop them
 	@$(RUN) -m tests.proof
 
-include infra/infra.mk .github/workflows.mk template/template.mk
+include infra/infra.mk .github/workflows.mk
+-include template/template.mk # template only

@@ -11,10 +11,6 @@ check-workflows: .tools/workflows/.installed  ## Check the workflows and what el
 	@$(SCHEMA).dependabot .github/dependabot.yml
 	@.tools/workflows/bin/zizmor --quiet --offline --no-progress --persona pedantic .github
 
-.PHONY: test-workflows
-test-workflows: $(READY) .tools/workflows/.installed .tools/scans/.installed  ## Run every workflow with act, and both scans on what they must catch
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 template/tests/workflows
-
 .PHONY: workflow-ready
 workflow-ready:  ## Say whether there is an AWS account to work on, and why not: make workflow-ready NEEDED=AWS_REGION
 	@$(PYTHON) -m tools.ci.workflow ready --needed "$(NEEDED)"

@@ -10,7 +10,7 @@ image-push: $(READY)  ## Build both images, push them and print their digests: m
 	@$(RUN) -m tools.images.push --repository "$(REPOSITORY)" $(if $(BASE),--base "$(BASE)")
 
 .PHONY: image-smoke
-image-smoke: $(READY) .tools/moto/.installed .tools/sbom/.installed  ## Build the images, run them hardened and test them; needs Docker
+image-smoke: $(READY) .tools/sbom/.installed  ## Build the images, run them hardened and test them; needs Docker
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
 
 .PHONY: sbom
@@ -67,13 +67,3 @@ infra-plan: $(READY)  ## Print what would change in an environment, as Markdown;
 .PHONY: infra-check
 infra-check: $(READY) .tools/checkov/.installed  ## Check Terraform: format, validity, unit tests with mocks, checkov
 	@$(RUN) -m tools.terraform.commands check --checkov .tools/checkov/bin/checkov
-
-.PHONY: test-infra
-test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it
-	@export OMP_NUM_THREADS=1; $(RUN) -m pytest template/tests/infra/test_guards.py > .state/guards.log 2>&1 & guards=$$!; failed=0; \
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 5 --ignore template/tests/infra/test_guards.py template/tests/infra || failed=1; \
-	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
-
-.PHONY: test-deploy
-test-deploy: $(READY) .tools/moto/.installed .tools/workflows/.installed  ## Deploy, bootstrap, break, roll back and destroy on an emulated AWS; needs Docker
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest template/tests/deploy -rs --durations 5

@@ -1,21 +1,81 @@
-# Part of the Makefile: what it costs, measured.
+# Part of the Makefile: what proves the template itself. `make start` leaves it behind.
+TIMES ?= 20
+# The packages that hold the examples' data.
+LOCKS += template/locks/examples.txt
+$(INSTALLED): template/locks/examples.txt
 
-##@ Benchmarks (docs/benchmarks.md)
+.tools/%/.installed: template/locks/%.txt | $(UV)
+	$(INSTALL_TOOL)
+
+##@ Start your own (docs/your-own-data.md)
+.PHONY: example
+example: $(READY)  ## Lay a problem of template/examples over a copy of the project: make example NAME=pageviews TO=../mine
+	@$(RUN) -m template.example --name "$(NAME)" --to "$(TO)"
+
+.PHONY: start
+start: $(READY)  ## Make this clean git tree a project of your own, under your name and without template/: make start NAME=churn
+	@$(RUN) -m template.start --name "$(NAME)"
+
+##@ Proof of the template
+.PHONY: test-template
+test-template: $(READY)  ## Start a project, lay an example over a copy, and see that both work
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py))
+
+.PHONY: test-example
+test-example: $(READY) .tools/sbom/.installed  ## Lay each example over a copy and run all of its tests there
+	@$(RUN) -m pytest template/tests/test_example_suite.py
+
+.PHONY: test-workflows
+test-workflows: $(READY) .tools/workflows/.installed .tools/scans/.installed .tools/act/.installed  ## Run every workflow with act, and both scans on what they must catch
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 template/tests/workflows
+
+.PHONY: test-infra
+test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it
+	@export OMP_NUM_THREADS=1; $(RUN) -m pytest template/tests/infra/test_guards.py > .state/guards.log 2>&1 & guards=$$!; failed=0; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 5 --ignore template/tests/infra/test_guards.py template/tests/infra || failed=1; \
+	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
+
+.PHONY: test-deploy
+test-deploy: $(READY) base-image .tools/moto/.installed .tools/act/.installed  ## Deploy, bootstrap, break, roll back and destroy on an emulated AWS; needs Docker
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest template/tests/deploy -rs --durations 5
+
+.PHONY: test-containers
+test-containers: $(READY) base-image .tools/moto/.installed  ## Run the stack's containers, and a push, with stand-ins for the images of others; needs Docker
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest template/tests/images -rs
+
+.PHONY: lock-template
+lock: lock-template
+lock-template: | $(UV)  ## Renew the locks of the template alone
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 template/locks/act.in -o template/locks/act.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-deps template/locks/examples.in -o template/locks/examples.txt
+
+.PHONY: lint-template
+lint: lint-template
+lint-template: $(READY)  ## Check the types of the template's own commands; a part of lint
+	@$(VENV)/bin/mypy --no-error-summary --cache-dir .state/mypy-template $(wildcard template/*.py)
+
+# Where no image registry is reached, it is made, under the official tag, before a build asks for it.
+.PHONY: base-image
+base-image: $(READY)  ## Have the base of the images: there, pulled, or made of Debian's packages
+	@$(if $(BASE),true,$(RUN) -m template.base_image)
+image image-push image-smoke stack-up: base-image
+
+##@ Benchmarks (template/docs/benchmarks.md)
 .PHONY: bench-join
 bench-join: $(READY)  ## Compare the point-in-time join with a plain ASOF JOIN in the same run
-	@$(RUN) template/benchmarks/bench_join.py
+	@$(RUN) -m template.benchmarks.bench_join
 
 .PHONY: bench-train
 bench-train: $(READY)  ## Compare a training run with the same compute without the frameworks
-	@$(RUN) template/benchmarks/bench_train.py
+	@$(RUN) -m template.benchmarks.bench_train
 
 .PHONY: bench-gate
 bench-gate: $(READY)  ## Measure how often the gate errs, on the training set of `make train`
-	@OMP_NUM_THREADS=1 $(RUN) template/benchmarks/bench_gate.py
+	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_gate
 
 .PHONY: bench-serve
 bench-serve: $(READY)  ## Compare the service with `mlflow models serve` and `feast serve`, on what `make train` made; needs wrk
-	@UV="$(UV)" $(RUN) template/benchmarks/bench_serve.py
+	@UV="$(UV)" $(RUN) -m template.benchmarks.bench_serve
 
 .PHONY: bench-monitor
 bench-monitor: $(READY)  ## Measure monitoring's false alarms and delays, on the training set of `make train`
@@ -23,12 +83,12 @@ bench-monitor: $(READY)  ## Measure monitoring's false alarms and delays, on the
 
 .PHONY: bench-canary
 bench-canary: $(READY)  ## Measure how often the canary errs under daily looks, on the training set of `make train`
-	@OMP_NUM_THREADS=1 $(RUN) template/benchmarks/bench_canary.py
+	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_canary
 
 .PHONY: bench-log
 bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed
-	@$(RUN) template/benchmarks/bench_log.py
+	@$(RUN) -m template.benchmarks.bench_log
 
 .PHONY: reliability
 reliability: $(READY)  ## Kill the service and change its model under load, 20 times each: make reliability TIMES=20
-	@OMP_NUM_THREADS=1 $(RUN) template/benchmarks/reliability.py --times $(TIMES)
+	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.reliability --times $(TIMES)

@@ -19,7 +19,7 @@ CLONER_FILES = {
     "src/flightline/problem/config.py",
     "src/flightline/problem/request_features.py",
 }
-# Exempt besides those: tests, docs, examples and benchmarks, which speak of the problem by nature.
+# Exempt besides those: tests and docs, which speak of the problem by nature.
 CODE = [file for folder in ("src", "pipelines", "serving", "tools") for file in ROOT.glob(f"{folder}/**/*.py")]
 OF_THE_PROBLEM = re.compile(
     r"flight|airport|airline|carrier|aircraft|tailnum|departure|landing|landed|\borigin\b|\bdest\b(?!=)|weather"
@@ -31,7 +31,6 @@ OF_THE_PROBLEM = re.compile(
 OWN_NAME = re.compile(
     next(ROOT.glob("src/*/problem")).parent.name.replace("_", "[-_ ]?"), re.IGNORECASE
 )  # may hold a word of the problem
-EXAMPLES = sorted(folder for folder in ROOT.glob("template/examples/*") if folder.is_dir())
 
 
 def relative(path: Path) -> str:
@@ -79,18 +78,6 @@ def test_cloner_files_say_so_in_their_first_line():
         if "CHANGE ME" in file.read_text().split("\n")[0]
     }
     assert said == CLONER_FILES
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=relative)
-def test_an_example_holds_the_cloner_files_and_no_other(example):
-    held = {file.relative_to(example).as_posix() for file in tracked() if file.is_relative_to(example)}
-    assert held == CLONER_FILES | {"README.md", "data.dvc"}
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=relative)
-def test_an_example_names_nothing_of_the_problem_it_replaces(example):
-    files = [file for file in tracked() if file.is_relative_to(example) and file.suffix == ".py"]
-    assert {relative(file): found for file in files if (found := words_of_the_problem(file.read_text()))} == {}
 
 
 def make_targets() -> dict[str, str]:

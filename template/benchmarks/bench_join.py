@@ -1,6 +1,6 @@
 """How long a point-in-time join takes: bare DuckDB, through Feast with our store, and Feast's own store.
 
-    python template/benchmarks/bench_join.py [--rows 336776] [--views 5] [--with-feast-duckdb]
+    python -m template.benchmarks.bench_join [--rows 336776] [--views 5] [--with-feast-duckdb]
 
 Synthetic data of the flights' size and keys, made by seed; all joins read the same parquet, run in
 the same process and must agree value for value. Times are the best of --repeats, to a pandas frame.

@@ -1,6 +1,6 @@
 """What it costs to put a prediction on disk before its answer leaves.
 
-    python template/benchmarks/bench_log.py [--rows 3000] [--turns 3] [--workers 1 2]
+    python -m template.benchmarks.bench_log [--rows 3000] [--turns 3] [--workers 1 2]
 
 Rows of the project's size (81 features, 12 views), into new databases on the same disk and in the same run:
 bare sqlite3 (the same table, indexes, pragmas and finished values), the log on SQLite with
@@ -12,7 +12,6 @@ write is from a finished LoggedPrediction to the commit. Reads no state of the c
 import argparse
 import multiprocessing
 import statistics
-import sys
 import tempfile
 import time
 import uuid
@@ -20,8 +19,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
 from flightline.adapters.prediction_log.rows import encode
@@ -49,7 +46,7 @@ def make_rows(count: int) -> list[LoggedPrediction]:
                 logged_at=datetime.now(UTC),
                 clock=NOON,
                 prediction_time=NOON,
-                moment=NOON + timedelta(hours=2),
+                event_time=NOON + timedelta(hours=2),
                 instance_key=instance_key(keys),
                 keys=keys,
                 features={f"a_feature_of_some_view_{i}": (n + 1) / (i + 3) for i in range(81)},
@@ -61,7 +58,7 @@ def make_rows(count: int) -> list[LoggedPrediction]:
                 model_version="1",
                 feature_service="flight_delay_v1",
                 role="champion",
-                door="predict",
+                endpoint="predict",
             )
         )
     return made

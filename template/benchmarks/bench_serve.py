@@ -1,6 +1,6 @@
 """What the service answers in a second, beside `mlflow models serve` and `feast serve`.
 
-    python template/benchmarks/bench_serve.py [--seconds 8] [--turns 2] [--keep ENVIRONMENTS]
+    python -m template.benchmarks.bench_serve [--seconds 8] [--turns 2] [--keep ENVIRONMENTS]
 
 All on this machine, in the same run, one worker each, with the model and the online store of
 `make train`. The peers run in environments of their own, made from the versions of the lock,
@@ -21,14 +21,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.adapters.mlflow import registry
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
-from flightline.problem.api_schema import EXAMPLE, Instance, prediction_time_of
 from flightline.problem.config import PROBLEM
-from flightline.problem.request_features import request_features, request_keys
 from serving.prediction.predictor import as_rows, columns_of
 from template.benchmarks.servers import Server, environment, started
 
@@ -73,22 +70,28 @@ class Asked:
         return statistics.median(self.rates[connections])
 
 
-def example_row(settings: Settings) -> dict[str, object]:
+def example_requests(project: Project) -> dict[str, list]:
+    """Give the example as columns of one request."""
+    return columns_of([project.schemas.instance.model_validate(project.schemas.example)], project.request_fields)
+
+
+def example_row(project: Project) -> dict[str, object]:
     """Give the features of the example as the service would use them."""
-    instance = Instance.model_validate(EXAMPLE)
-    requests = columns_of([instance])
-    store = OnlineFeatures.open(settings, PROBLEM.feature_service)
-    (known,) = store.read(as_rows({**requests, **request_keys(requests)}), prediction_time_of(instance))
+    instance = project.schemas.instance.model_validate(project.schemas.example)
+    requests = example_requests(project)
+    store = OnlineFeatures.open(project.settings, PROBLEM.feature_service)
+    rows = as_rows({**requests, **project.requests.keys(requests)})
+    (known,) = store.read(rows, project.prediction_time_of(instance))
     store.close()
-    return {**known.values, **as_rows(request_features(requests))[0]}
+    return {**known.values, **as_rows(project.requests.features(requests))[0]}
 
 
-def start_ours(stack: ExitStack, settings: Settings, row: dict[str, object]) -> list[Asked]:
-    """Start the service with each kind of log, on both doors."""
+def start_ours(stack: ExitStack, project: Project, row: dict[str, object]) -> list[Asked]:
+    """Start the service with each kind of log, on both endpoints."""
     asked = []
-    score, predict = json.dumps({"instances": [row]}), json.dumps({"instances": [EXAMPLE]})
+    score, predict = json.dumps({"instances": [row]}), json.dumps({"instances": [project.schemas.example]})
     for name, changes in LOGS.items():
-        variables = {"FLIGHTLINE_ROOT": str(settings.root), "FLIGHTLINE_SERVING__WATCH": "false", **changes}
+        variables = {"FLIGHTLINE_ROOT": str(project.settings.root), "FLIGHTLINE_SERVING__WATCH": "false", **changes}
         command = [sys.executable, "-m", "serving"]
         server = stack.enter_context(started(command, variables, "FLIGHTLINE_SERVING__PORT", "/health/ready"))
         print(f"our service, {name}: ready after {server.seconds:.1f} s, {server.megabytes():.0f} MB a worker")
@@ -110,21 +113,24 @@ def start_mlflow(stack: ExitStack, settings: Settings, folder: Path, row: dict[s
     return Asked("mlflow models serve", server, "/invocations", json.dumps({"dataframe_split": split}), is_peer=True)
 
 
-def start_feast(stack: ExitStack, settings: Settings, folder: Path) -> Asked:
+def start_feast(stack: ExitStack, project: Project, folder: Path) -> Asked:
     """Serve the same online store with Feast's own server; it needs no offline store for that."""
+    settings = project.settings
     python = environment(folder / "feast", "feast", "pandas", "numpy", "pyarrow")
     repo = folder / "repo"
     repo.mkdir()
     for name in ("registry.db", "online.db"):
         shutil.copy(settings.state_dir / "feast" / name, repo)
-    project = re.search(r"^project: (\w+)", (settings.feature_repo / "feature_store.yaml").read_text(), re.MULTILINE)
-    assert project
+    feast_project = re.search(
+        r"^project: (\w+)", (settings.feature_repo / "feature_store.yaml").read_text(), re.MULTILINE
+    )
+    assert feast_project
     (repo / "feature_store.yaml").write_text(
-        f"project: {project[1]}\nprovider: local\nregistry: registry.db\n"
+        f"project: {feast_project[1]}\nprovider: local\nregistry: registry.db\n"
         "online_store: {type: sqlite, path: online.db}\nentity_key_serialization_version: 3\n"
     )
-    requests = columns_of([Instance.model_validate(EXAMPLE)])
-    keys = {name: requests[name] for name in PROBLEM.entity_keys} | request_keys(requests)
+    requests = example_requests(project)
+    keys = {name: requests[name] for name in PROBLEM.entity_keys} | dict(project.requests.keys(requests))
     joined = {name: list(values) for name, values in keys.items()}
     body = {"feature_service": PROBLEM.feature_service, "entities": joined}
     command = [str(python.parent / "feast"), "-c", str(repo), "serve", "--no-access-log", "-p", "{port}"]
@@ -133,7 +139,7 @@ def start_feast(stack: ExitStack, settings: Settings, folder: Path) -> Asked:
 
 
 def show(asked: list[Asked]) -> None:
-    """Print requests a second, and the ratio of each of our doors to its peer."""
+    """Print requests a second, and the ratio of each of our endpoints to its peer."""
     peers = {":score": "mlflow models serve", ":predict": "feast serve (features only)"}
     by_name = {one.name: one for one in asked}
     print("\n| one row a request | 1 connection | 16 connections | ratio to its peer, 1 | 16 |\n|---|---|---|---|---|")
@@ -151,14 +157,15 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder in which the peers' environments are kept")
     options = parser.parse_args()
-    settings = Settings()
-    row = example_row(settings)
+    project = open_project()
+    row = example_row(project)
     with ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (scratch / "mlflow").symlink_to(folder / "mlflow"), (scratch / "feast").symlink_to(folder / "feast")
-        asked = start_ours(stack, settings, row)
-        asked += [start_mlflow(stack, settings, scratch, row), start_feast(stack, settings, scratch)]
+        for name in ("mlflow", "feast"):
+            (scratch / name).symlink_to(folder / name)
+        asked = start_ours(stack, project, row)
+        asked += [start_mlflow(stack, project.settings, scratch, row), start_feast(stack, project, scratch)]
         for turn in range(options.turns):
             for one in asked if turn % 2 == 0 else reversed(asked):
                 for connections in CONNECTIONS:

@@ -63,7 +63,7 @@ def main() -> None:
         views = Path(folder) / "views.json"
         described = feast_store.describe_service(Settings(root=clone), PROBLEM.feature_service)
         views.write_text(json.dumps(described["views"]))
-        plain = f"runpy.run_path({str(ROOT / 'benchmarks' / 'plain_training.py')!r}, run_name='__main__')"
+        plain = "runpy.run_module('template.benchmarks.plain_training', run_name='__main__', alter_sys=True)"
         arguments = [
             "plain",
             "--data",

@@ -20,14 +20,12 @@ from flightline.adapters import raw_files
 from flightline.adapters.model_store.model_file import save_model
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
 from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
+from flightline.core.project import open_project
 from flightline.data.contract import check_dataset
 from flightline.evaluation.explanation import partial_dependence, permutation_importance, sample_positions
 from flightline.evaluation.metrics import evaluate, primary_loss
 from flightline.inference.predict import predict
 from flightline.problem.config import PROBLEM
-from flightline.problem.features import FEATURE_TABLES, examples
-from flightline.problem.raw_tables import CONTRACTS
-from flightline.problem.request_features import request_features, request_keys
 from flightline.training.fit import TrainingParameters, as_target, feature_columns, fit, fit_pipeline
 from flightline.training.splits import split
 from flightline.training.zoo import baseline_of
@@ -57,23 +55,26 @@ def join(folder: Path, rows: pd.DataFrame, views: dict[str, dict]) -> pd.DataFra
 def train(data: Path, target: Path, views: dict[str, dict], model: str) -> dict[str, float]:
     """Run the compute and give its seconds by stage."""
     laps = {}
+    project = open_project()
+    contracts, code = project.raw_tables.contracts, project.features
     start = time.perf_counter()
 
     def lap(name: str) -> None:
         nonlocal start
         laps[name], start = time.perf_counter() - start, time.perf_counter()
 
-    check_dataset(raw_files.read_raw_files(data), CONTRACTS)
+    check_dataset(raw_files.read_raw_files(data), contracts)
     lap("validate")
     with engine.connect(2) as connection:
-        groups = engine.build_groups(connection, engine.load_raw(connection, data, CONTRACTS), PROBLEM.first_clock)
-        engine.find_leaks(groups, FEATURE_TABLES, engine.moments_inside(groups, PROBLEM.leak_test_moments))
-        engine.write_feature_tables(groups, FEATURE_TABLES, target / "features")
-        known = engine.to_frame(examples(groups).order_by("event_timestamp", "example_id"))
+        raw = engine.load_raw(connection, data, contracts)
+        groups = engine.build_groups(connection, raw, code, PROBLEM.first_clock)
+        engine.find_leaks(groups, code.tables, engine.moments_inside(groups, PROBLEM.leak_test_moments))
+        engine.write_feature_tables(groups, code.tables, target / "features")
+        known = engine.to_frame(code.examples(groups, PROBLEM).order_by("event_timestamp", "example_id"))
     lap("features")
     rows = known[known[PROBLEM.label].notna()].reset_index(drop=True)
-    joined = join(target / "features", rows.assign(**request_keys(rows)), views)
-    features = joined.assign(**request_features(rows))
+    joined = join(target / "features", rows.assign(**project.requests.keys(rows)), views)
+    features = joined.assign(**project.requests.features(rows))
     lap("training set")
     masks = split(rows, PROBLEM.windows)
     parameters, label = TrainingParameters(model=model), rows[PROBLEM.label]

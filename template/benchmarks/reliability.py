@@ -1,6 +1,6 @@
 """What the service loses when it is killed and when its model changes, under load.
 
-    python template/benchmarks/reliability.py [--times 20]
+    python -m template.benchmarks.reliability [--times 20]
 
 Runs `python -m serving` with two workers on a small real Feast store, and asks it over four
 connections. Kills one worker, kills the whole service, moves the alias `champion` in a real
@@ -17,8 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from flightline.adapters.event_clock import set_clock
 from flightline.core.settings import Settings

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from template.example import ExampleError, cloner_files, differences, lay_over
+from template.tests.copies import run_python
 from tests.proof.commands import Processes, Result, environment_of
 from tests.proof.copies import check_own_code
 from tests.proof.server import free_port, prefect_server, wait_until_ready
@@ -20,20 +21,28 @@ PROJECT = Path(__file__).parents[2]
 PACKAGE = next(PROJECT.glob("src/*/problem")).parent.name
 NAME = "pageviews"
 TRAIN = ("-m", "pipelines.training", "--model", "ridge_regression")
-READY_SECONDS = 60
-PROBLEM_FILE = f"src/{PACKAGE}/problem.py"
-pytestmark = pytest.mark.skipif(
-    (PROJECT / PROBLEM_FILE).read_bytes() == (PROJECT / "examples" / NAME / PROBLEM_FILE).read_bytes(),
-    reason="this project is the example's copy",
-)
+READY_SECONDS = 120
+TESTS = Path("tests/problem")
 # Of answering with the count of seven days before, on the same test rows.
 COUNT_OF_A_WEEK_BEFORE_MAE = 0.1549
 
 
-def test_only_the_files_that_say_so_and_data_dvc_differ(tmp_path):
+def test_only_the_files_that_say_so_data_dvc_and_tests_differ(tmp_path):
     changed = lay_over(PROJECT, NAME, tmp_path / "copy")
-    assert changed == differences(PROJECT, tmp_path / "copy") == sorted(cloner_files(PROJECT) | {Path("data.dvc")})
-    assert len(changed) == 9
+    assert changed == differences(PROJECT, tmp_path / "copy")
+    beside_tests = [file for file in changed if not file.is_relative_to(TESTS)]
+    assert beside_tests == sorted(cloner_files(PROJECT) | {Path("data.dvc")})
+    assert len(beside_tests) == 9
+
+
+def test_the_tests_of_the_copy_are_the_example_s(tmp_path):
+    lay_over(PROJECT, NAME, tmp_path / "copy")
+    example = PROJECT / "template" / "examples" / NAME
+    assert python_files(tmp_path / "copy" / TESTS) == python_files(example / TESTS) != []
+
+
+def python_files(folder: Path) -> list[Path]:
+    return sorted(file.relative_to(folder) for file in folder.rglob("*.py"))
 
 
 @pytest.mark.parametrize("name", ["", "nothing", "../examples"])
@@ -50,16 +59,17 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
 
 def test_a_folder_inside_the_project_is_refused():
     with pytest.raises(ExampleError, match="lies inside this project"):
-        lay_over(PROJECT, NAME, PROJECT / "examples" / "new")
+        lay_over(PROJECT, NAME, PROJECT / "template" / "new")
 
 
 def test_an_example_that_needs_more_than_its_files_is_refused(tmp_path):
     root = tmp_path / "root"
     for file, text in {
-        "src/acme/problem.py": '"""CHANGE ME"""',
+        "src/acme/problem/config.py": '"""CHANGE ME"""',
         "src/acme/core.py": "",
         "data.dvc": "",
-        "template/examples/other/src/acme/problem.py": "other",
+        "tests/problem/test_it.py": "",
+        "template/examples/other/src/acme/problem/config.py": "other",
         "template/examples/other/src/acme/core.py": "other",
         "template/examples/other/README.md": "about it",
     }.items():
@@ -67,6 +77,11 @@ def test_an_example_that_needs_more_than_its_files_is_refused(tmp_path):
         (root / file).write_text(text)
     with pytest.raises(ExampleError, match=re.escape("others: ['src/acme/core.py'], same: ['data.dvc']")):
         lay_over(root, "other", tmp_path / "copy")
+
+
+def test_the_copy_s_own_tests_pass(tmp_path):
+    lay_over(PROJECT, NAME, tmp_path / "copy")
+    assert " passed" in run_python(tmp_path / "copy", "-m", "pytest", "-p", "no:cacheprovider", str(TESTS))
 
 
 class Loop:
@@ -138,7 +153,7 @@ def test_a_broken_row_is_refused_and_changes_nothing(loop, tmp_path):
 
 @pytest.mark.slow
 def test_a_planted_leak_is_caught(loop):
-    features = loop.copy / "src" / PACKAGE / "features.py"
+    features = loop.copy / "src" / PACKAGE / "problem" / "features.py"
     honest = features.read_text(encoding="utf-8")
     leaking = honest.replace("at=_.day_start + ibis.interval(days=2)", "at=_.day_start + ibis.interval(days=1)")
     assert leaking != honest

@@ -14,8 +14,7 @@ from flightline.core.settings import Settings
 from tests.images.containers import volume
 from tests.support.small_service import NOON, put_model
 from tests.support.small_store import definitions_digest, make_store
-from tools.images.base_image import ensure_base
-from tools.images.build import FLOWS, SERVICE, build
+from tools.images.build import FLOWS, SERVICE, build, ensure_base
 from tools.images.docker import Docker, DockerError, docker_ready
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from flightline.problem.config import PROBLEM
+from tests.toy_problem import PROBLEM
 from tools.deploy import canary, checks, images, plan, steps
 from tools.deploy.environment import Record, Release
 
@@ -143,7 +143,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
 
 MODEL = f"/v1/models/{PROBLEM.model_name}"
-PREDICTED = {"predictions": [{"late": True}]}
+PREDICTED = {"predictions": [{"sold_out": True}]}
 
 
 @pytest.fixture

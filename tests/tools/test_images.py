@@ -13,7 +13,6 @@ from flightline.core.settings import Settings
 from tests.support.small_service import put_model
 from tools.images import build as image
 from tools.images import docker
-from tools.images.base_image import ensure_base
 from tools.images.docker import Docker, DockerError, docker_ready
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +59,7 @@ def test_without_a_daemon_it_says_that_none_answers(no_daemon, monkeypatch, tmp_
 
 def test_a_base_that_cannot_be_had_is_named(no_daemon):
     with pytest.raises(DockerError, match=r"other:1 is not here and cannot be pulled \(cannot connect\)"):
-        ensure_base(no_daemon, "other:1")
+        image.ensure_base(no_daemon, "other:1")
 
 
 def test_a_folder_without_a_model_is_not_baked(no_daemon, tmp_path):

@@ -71,9 +71,9 @@ def test_all_of_it_must_be_in_the_lock(bom: dict) -> None:
 @pytest.fixture
 def of_model() -> dict:
     described = ModelDescription(
-        name="flight-delay", version="3", run_id="r1", sha256="a" * 64,
+        name="toy", version="3", run_id="r1", sha256="a" * 64,
         registered_at=datetime(2013, 12, 31, tzinfo=UTC),
-        task="classification", approach="logistic_regression", inputs=("delay", "carrier"),
+        task="classification", approach="logistic_regression", inputs=("price", "shop"),
         metrics={"test_log_loss": 0.42}, lineage={"lineage.git_commit": "c" * 40},
     )  # fmt: skip
     return model_bom(described, TrainedOn("data.dvc", "b" * 32), {"scikit-learn": "1.9.1"})

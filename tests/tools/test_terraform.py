@@ -13,7 +13,7 @@ from tools.terraform.terraform import AWS_PROVIDER, Terraform, TerraformError, f
 OUTPUTS = {
     "settings": {"value": {"FLIGHTLINE_PROFILE": "aws", "PGSSLMODE": "require"}},
     "secrets": {"value": {"PGPASSWORD": "arn:of:secret:password::"}},
-    "deployment": {"value": {"url": "https://flights.example.com"}},
+    "deployment": {"value": {"url": "https://service.example.com"}},
 }
 
 

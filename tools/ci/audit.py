@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,11 @@ def pins(lock: Path) -> set[str]:
     )
 
 
-def locks_to_audit(folder: Path) -> list[Path]:
+def locks_to_audit(folders: Iterable[Path]) -> list[Path]:
     """Choose the locks that pin something that no larger one pins."""
     chosen: list[Path] = []
-    for lock in sorted(folder.glob("*.txt"), key=lambda file: -len(pins(file))):
+    locks = [lock for folder in folders for lock in folder.glob("*.txt")]
+    for lock in sorted(locks, key=lambda file: -len(pins(file))):
         if pins(lock) - {pin for other in chosen for pin in pins(other)}:
             chosen.append(lock)
     return chosen
@@ -134,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Audit every lock; 0 if all is clean, 1 with an advisory, 3 if not all was audited (0 with `--unreached warn`)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pip-audit", type=Path, required=True)
-    parser.add_argument("--locks", type=Path, default=ROOT / "locks")
+    parser.add_argument("--locks", type=Path, nargs="+", default=[ROOT / "locks", *ROOT.glob("*/locks")])
     parser.add_argument("--accepted", type=Path, default=ACCEPTED)
     parser.add_argument("--osv-url", default=OSV, help="where OSV, or a mirror of it, answers")
     parser.add_argument("--unreached", choices=["fail", "warn"], default="fail")

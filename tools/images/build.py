@@ -23,11 +23,12 @@ from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import ModelFileError
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
-from tools.images.base_image import BASE, ensure_base
 from tools.images.docker import Docker, DockerError, docker_ready
 from tools.tree import git
 
 ROOT = Path(__file__).parents[2]
+# What the Dockerfiles build on.
+BASE = "python:3.11-slim-bookworm"
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 LARGEST = 10
 BUILD_SECONDS = 1800
@@ -68,6 +69,25 @@ class Image:
 SERVICE = Image("flightline-service", "serving/Dockerfile")
 SERVICE_WITH_MODEL = Image("flightline-service-with-model", "serving/with-model.Dockerfile")
 FLOWS = Image("flightline-flows", "pipelines/Dockerfile")
+
+
+def ensure_base(docker: Docker, base: str = BASE) -> str:
+    """Have the base image, and report whether it was "present" or "pulled".
+
+    Raises
+    ------
+    DockerError
+        If it is not here and cannot be pulled.
+    """
+    if docker.run("image", "inspect", base, check=False).returncode == 0:
+        return "present"
+    pulled = docker.run("pull", "--quiet", base, check=False)
+    if pulled.returncode:
+        raise DockerError(
+            f"{base} is not here and cannot be pulled ({pulled.stderr.strip()[-300:]}); "
+            "docker load it, or name another with BASE="
+        )
+    return "pulled"
 
 
 def project_version() -> str:

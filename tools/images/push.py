@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 from flightline.core.settings import Settings
-from tools.images.base_image import BASE, ensure_base
-from tools.images.build import FLOWS, ROOT, SERVICE, Image, build, commit
+from tools.images.build import BASE, FLOWS, ROOT, SERVICE, Image, build, commit, ensure_base
 from tools.images.docker import Docker, DockerError, docker_ready
 
 PUSHED = {"service": SERVICE, "flows": FLOWS}

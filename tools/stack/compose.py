@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flightline.core.settings import Settings
-from tools.images.base_image import ensure_base
-from tools.images.build import FLOWS, ROOT, SERVICE, build
+from tools.images.build import FLOWS, ROOT, SERVICE, build, ensure_base
 from tools.images.docker import CLIENTS, Docker, DockerError
 from tools.stack.secrets import FILE, ensure_secrets, read_environment
 

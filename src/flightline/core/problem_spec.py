@@ -66,7 +66,7 @@ class Thresholds:
     promotion_margin
         What an improvement must exceed, credibly, to be worth a change of champion: a share
         of the champion's mean loss by row (for rmse, of the mean squared error), so that it
-        fits any metric. Another seed alone must not reach it; `make bench-gate` measures that.
+        fits any metric. Another seed alone must not reach it.
     non_inferiority_margin
         By what share of the champion's mean loss a cheaper model may at most be worse.
     cheaper_by
@@ -103,7 +103,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Monitoring:
-    """When the predictions that were served are no longer good enough; `make bench-monitor` measures what it costs.
+    """When the predictions that were served are no longer good enough.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ class Monitoring:
 
 @dataclass(frozen=True)
 class Canary:
-    """When a challenger is promoted or dropped by live labels; `make bench-canary` measures how often it errs.
+    """When a challenger is promoted or dropped by live labels.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """A challenger beside the champion: what it may do, who answers an instance, and what becomes of it.
 
-docs/decisions/0015-the-canary.md says why; `make bench-canary` measures how often it errs.
+docs/decisions/0015-the-canary.md says why, and how often it errs.
 """
 
 import hashlib

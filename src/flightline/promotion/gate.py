@@ -1,7 +1,6 @@
 """The promotion gate: a pure function from evidence to a verdict with its reasons and numbers.
 
-docs/decisions/0007-the-gate.md says why it asks what it asks; `make bench-gate` measures how
-often it errs.
+docs/decisions/0007-the-gate.md says why it asks what it asks, and how often it errs.
 """
 
 from dataclasses import dataclass

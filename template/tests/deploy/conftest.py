@@ -16,6 +16,7 @@ from template.tests.deploy.balancer import Balancer
 from template.tests.deploy.containers import Place
 from template.tests.deploy.project import Project, Ran, make_project
 from template.tests.deploy.stand_in import StandIn
+from template.tests.images.registry import running_registry
 from template.tests.infra.cloud import HOST_NAME, MOTO, REGION, STATE_BUCKET, demand, free_port, running
 from tests.images import conftest as of_images
 from tools.images.docker import Docker
@@ -83,7 +84,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with ExitStack() as stack:
         network, gateway = stack.enter_context(_network(client))
         authority = stores.make_authority(folder)
-        registry = stack.enter_context(images.running_registry(ROOT / ".state" / "registry", folder))
+        registry = stack.enter_context(running_registry(ROOT / ".state" / "registry", folder))
         named = stack.enter_context(_emulator(folder, gateway))
         place = Place(client, network, dict(named), authority=str(authority))
         place.environment = {**named, "SSL_CERT_FILE": "/stand-in/authority.pem"}

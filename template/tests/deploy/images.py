@@ -1,20 +1,10 @@
 """Images in a registry on loopback: the project's own, and on them some that are no good."""
 
-import os
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from template.tests.deploy.project import Project
-from tests.images.containers import wait_until
-from tests.images.test_registry import CONFIG
-from tests.support.servers.service_process import Service, free_port
 from tools.images.build import SERVICE
 from tools.images.docker import Docker
 from tools.images.push import Image, push
@@ -34,7 +24,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 http.server.ThreadingHTTPServer(("0.0.0.0", 8000), Handler).serve_forever()
 """
-SLOWLY = r"s/        check_still_to_come(instances, clock)/        __import__('time').sleep(1.5)\n&/"
+SLOWLY = r"s/^        check_still_to_come(/        __import__('time').sleep(1.5)\n&/"
 
 
 @dataclass(frozen=True)
@@ -47,26 +37,6 @@ class Images:
     crashing: str
     failing: str
     slow: str
-
-
-@contextmanager
-def running_registry(kept: Path, folder: Path) -> Iterator[str]:
-    """Run Debian's docker-registry; what it holds stays, so that the next run pushes little."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        told = "docker-registry is not installed (Debian: apt-get install docker-registry)"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(told)
-    port = free_port()
-    (folder / "registry.yml").write_text(CONFIG.format(folder=kept, port=port))
-    with (folder / "registry.log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", str(folder / "registry.yml")], stdout=log, stderr=log)
-    try:
-        asked = Service(port, None, None)
-        wait_until(lambda: asked.ask("/v2/").status == 200, 20, (folder / "registry.log").read_text)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 def push_all(docker: Docker, registry: str, project: Project) -> Images:
@@ -84,7 +54,7 @@ def push_all(docker: Docker, registry: str, project: Project) -> Images:
     _derive(docker, folder, "deploy-crashing", SERVICE.name, ['CMD ["python", "-c", "raise SystemExit(3)"]'])
     failing = ["COPY bad.py /srv/", 'CMD ["python", "/srv/bad.py"]']
     _derive(docker, folder, "deploy-failing", SERVICE.name, failing, {"bad.py": LIVE_ONLY})
-    slow = ["USER 0", f'RUN sed -i "{SLOWLY}" /srv/flightline/serving/prediction.py', "USER 10001:10001"]
+    slow = ["USER 0", f'RUN sed -i "{SLOWLY}" /srv/flightline/serving/prediction/predictor.py', "USER 10001:10001"]
     _derive(docker, folder, "deploy-slow", SERVICE.name, slow)
     return Images(told[1], told[2], *(pushed(name) for name in ("next", "crashing", "failing", "slow")))
 

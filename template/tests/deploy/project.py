@@ -5,13 +5,13 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import pytest
-
+from flightline.core.project import open_project
 from flightline.core.settings import Settings
-from pipelines.commands import data
+from pipelines.commands.data import make_first_version
 from template.tests.infra.cloud import REGION, STATE_BUCKET
 from tools.terraform.terraform import ROOT
 from tools.tree import copy_tree
@@ -88,13 +88,14 @@ def take_few_flights(root: Path, folder: Path) -> None:
     assert ALL_FLIGHTS in text, f"{SEED} reads the flights in another way: change FEW_FLIGHTS"
     text = text.replace(ALL_FLIGHTS, FEW_FLIGHTS)
     (root / SEED).write_text(text, encoding="utf-8")
-    module: dict[str, object] = {"__name__": "few_flights"}
+    module: dict[str, Any] = {"__name__": "few_flights"}
     exec(compile(text, "few_flights", "exec"), module)  # the project's own file, one line changed
     small = folder / "few"
     (small / ".dvc").mkdir(parents=True)
     for name in (".dvcignore", ".dvc/config"):
         shutil.copy(root / name, small / name)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "write_seed", module["write_seed"])
-        data.make_first_version(Settings(root=small, dvc_remote_url=str(folder / "few-remote")))
+    settings = Settings(root=small, dvc_remote_url=str(folder / "few-remote"), problem_package="flightline.problem")
+    whole = open_project(settings)
+    few_tables = replace(whole.raw_tables, write_seed=module["write_seed"])
+    make_first_version(replace(whole, load_raw_tables=lambda: few_tables))
     shutil.copy(small / "data.dvc", root / "data.dvc")

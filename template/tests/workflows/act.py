@@ -22,7 +22,7 @@ import yaml
 from tools.tree import project_files
 
 PROJECT = Path(__file__).parents[3]
-ACT = PROJECT / ".tools" / "workflows" / "bin" / "act"
+ACT = PROJECT / ".tools" / "act" / "bin" / "act"
 STAND_IN = Path(__file__).parent / "stand_in.py"
 EVENTS = Path(__file__).parent / "events"
 REPOSITORY = "owner/name"

@@ -135,9 +135,10 @@ def test_an_advisory_is_accepted_for_a_time_and_with_a_reason(audit, tmp_path, u
 
 
 def test_every_pin_of_the_project_is_in_an_audited_lock():
-    audited = {pin for lock in locks_to_audit(PROJECT / "locks") for pin in pins(lock)}
-    assert audited == {pin for lock in (PROJECT / "locks").glob("*.txt") for pin in pins(lock)}
-    assert PROJECT / "locks" / "all.txt" in locks_to_audit(PROJECT / "locks")
+    folders = [PROJECT / "locks", PROJECT / "template" / "locks"]
+    audited = {pin for lock in locks_to_audit(folders) for pin in pins(lock)}
+    assert audited == {pin for folder in folders for lock in folder.glob("*.txt") for pin in pins(lock)}
+    assert PROJECT / "locks" / "all.txt" in locks_to_audit(folders)
 
 
 def test_the_real_service_is_heard_or_the_answer_is_not_audited():

@@ -1,4 +1,4 @@
-"""`ci`: every check of .ci/run, each job stopping at its first failure, and one job that speaks for all."""
+"""`ci` and `template`: all that .ci/run runs, each job stopping at its first failure, one job that speaks for all."""
 
 import re
 
@@ -6,63 +6,85 @@ import pytest
 
 from template.tests.workflows.act import PROJECT, REAL, event, workflow
 
-LAST = "ci"
+# In each, the job of the workflow's own name waits for all others.
+NAMES = ("ci", "template")
+# By what starts it, and the payload that comes with that.
+STARTS = [("ci", "pull_request", "pull_request"), ("ci", "workflow_call", "push")]
+STARTS += [("template", "pull_request", "pull_request"), ("template", "push", "push")]
 BILLS = {"sbom": {".state/sbom/service.cdx.json": "{}"}}
 
 
-def steps_of(job: str) -> list[str]:
+def steps_of(name: str, job: str) -> list[str]:
     """Make calls of a job, as the file has them."""
-    return [step["run"] for step in workflow("ci")["jobs"][job]["steps"] if "run" in step]
+    return [step["run"] for step in workflow(name)["jobs"][job]["steps"] if "run" in step]
 
 
-JOBS = sorted(set(workflow("ci")["jobs"]) - {LAST})
-MOST_STEPS = max(len(steps_of(job)) for job in JOBS)
+def jobs_of(name: str) -> list[str]:
+    return sorted(set(workflow(name)["jobs"]) - {name})
 
 
-def test_it_runs_all_that_ci_run_runs():
-    targets = set(re.findall(r"^ *make ([a-z-]+)", (PROJECT / ".ci" / "run").read_text(), re.MULTILINE))
-    assert targets
-    assert targets - {step.split()[1] for job in JOBS for step in steps_of(job)} == set()
+def longest(name: str) -> int:
+    return max(len(steps_of(name, job)) for job in jobs_of(name))
 
 
-def test_the_last_job_waits_for_all_others():
-    assert sorted(workflow("ci")["jobs"][LAST]["needs"]) == JOBS
+def test_they_run_all_that_ci_run_runs():
+    text = (PROJECT / ".ci" / "run").read_text()
+    listed = re.findall(r"beside\+?=\((\S+)\)", text)
+    targets = {*listed, *re.findall(r"^ *make ([a-z-]+)", text, re.MULTILINE)}
+    assert {"test-stack", "test-infra", "lint"} <= targets
+    steps = [step for name in NAMES for job in jobs_of(name) for step in steps_of(name, job)]
+    assert targets - {step.split()[1] for step in steps} == set()
 
 
-@pytest.mark.parametrize(("name", "payload"), [("pull_request", "pull_request"), ("workflow_call", "push")])
-def test_every_job_runs_its_steps_in_order(act, name, payload):
-    run = act("ci", name, event(payload), files=BILLS)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_last_job_waits_for_all_others(name):
+    assert sorted(workflow(name)["jobs"][name]["needs"]) == jobs_of(name)
+
+
+def test_no_workflow_takes_a_name_that_a_project_could_have():
+    text = "".join(file.read_text() for file in (PROJECT / ".github" / "workflows").glob("*.yml"))
+    assert re.findall(r"run: make (?:start|example)\b.*", text) == []
+
+
+def test_what_is_left_behind_is_called_by_no_other_workflow():
+    own = set(re.findall(r"^\.PHONY: (\S+)$", (PROJECT / "template" / "template.mk").read_text(), re.MULTILINE))
+    others = [file for file in (PROJECT / ".github" / "workflows").glob("*.yml") if file.stem != "template"]
+    called = {target for file in others for target in re.findall(r"run: make ([a-z-]+)", file.read_text())}
+    assert own & called == set()
+
+
+@pytest.mark.parametrize(("name", "start", "payload"), STARTS)
+def test_every_job_runs_its_steps_in_order(act, name, start, payload):
+    run = act(name, start, event(payload), files=BILLS)
     assert run.code == 0, run.log
-    matrix = workflow("ci")["jobs"]["test"]["strategy"]["matrix"]["python"]
-    for job in JOBS:
-        repeated = len(matrix) if job == "test" else 1
-        assert sorted(run.made(job)) == sorted(steps_of(job) * repeated)
+    for job in jobs_of(name):
+        repeated = len(workflow(name)["jobs"][job].get("strategy", {}).get("matrix", {}).get("python", [1]))
+        assert sorted(run.made(job)) == sorted(steps_of(name, job) * repeated)
         if repeated == 1:
-            assert run.made(job) == steps_of(job)
-    pythons = [call.inputs["python-version"] for call in run.of("actions/setup-python") if call.job == "test"]
-    assert sorted(pythons) == matrix
+            assert run.made(job) == steps_of(name, job)
     assert run.made()[-1] == "make workflow-verdict"
-    assert "| lint | success |" in run.summary
+    assert f"| {jobs_of(name)[-1]} | success |" in run.summary
 
 
-@pytest.mark.parametrize("number", range(MOST_STEPS))
-def test_a_step_that_fails_stops_its_job_and_the_last_job_tells(act, number):
-    broken = {job: steps_of(job)[number] for job in JOBS if len(steps_of(job)) > number}
-    run = act(
-        "ci",
-        "pull_request",
-        event("pull_request"),
-        files=BILLS,
-        fails=[f"{job}:{step}" for job, step in broken.items()],
-    )
+def test_the_tests_run_on_every_python(act):
+    run = act("ci", "pull_request", event("pull_request"), job="test")
+    pythons = [call.inputs["python-version"] for call in run.of("actions/setup-python")]
+    assert sorted(pythons) == workflow("ci")["jobs"]["test"]["strategy"]["matrix"]["python"]
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, number) for name in NAMES for number in range(longest(name))])
+def test_a_step_that_fails_stops_its_job_and_the_last_job_tells(act, name, number):
+    jobs = jobs_of(name)
+    broken = {job: steps_of(name, job)[number] for job in jobs if len(steps_of(name, job)) > number}
+    fails = [f"{job}:{step}" for job, step in broken.items()]
+    run = act(name, "pull_request", event("pull_request"), files=BILLS, fails=fails)
     assert run.code != 0
     for job in broken:
-        assert set(run.made(job)) == set(steps_of(job)[: number + 1]), job
-    assert run.made(LAST) == ["make workflow-verdict"]
-    passed = len(JOBS) - len(broken)
-    assert f"verdict: {passed} of {len(JOBS)} jobs passed" in run.log
+        assert set(run.made(job)) == set(steps_of(name, job)[: number + 1]), job
+    assert run.made(name) == ["make workflow-verdict"]
+    assert f"verdict: {len(jobs) - len(broken)} of {len(jobs)} jobs passed" in run.log
     assert all(f"| {job} | failure |" in run.summary for job in broken)
-    assert re.search(r"\[ci/ci +\] .*Job failed", run.log)
+    assert re.search(rf"\[{name}/{name} +\] .*Job failed", run.log)
 
 
 def test_the_bills_of_materials_are_kept(act, tmp_path):
@@ -74,7 +96,7 @@ def test_the_real_make_can_take_the_recorders_place(act):
     run = act("ci", "pull_request", event("pull_request"), job="lint", real=[*REAL, "check-workflows"])
     assert run.code == 0, run.log
     assert "No findings to report" in run.log
-    assert run.made("lint") == steps_of("lint")
+    assert run.made("lint") == steps_of("ci", "lint")
 
 
 def test_advisories_that_cannot_be_reached_stop_main_and_not_a_pull_request(act):

@@ -189,7 +189,7 @@ def test_a_missing_object_in_the_remote(
     add_changed_month(origin, tmp_path)
     shutil.copy(origin.root / "data.dvc", clone.root)
     object_of(remote, origin, path).unlink()
-    with pytest.raises(DataVersionError, match=r"expected md5 .*, got nothing[\s\S]*make push"):
+    with pytest.raises(DataVersionError, match=r"expected md5 .*, got nothing[\s\S]*make data-push"):
         dvc_data.pull(clone, silent)
     assert contents(clone.data_dir) == held
 

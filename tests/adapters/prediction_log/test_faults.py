@@ -99,7 +99,7 @@ def test_a_file_that_was_replaced_is_written_to(log, file, tmp_path):
 
 
 def test_a_given_file_that_was_removed_is_not_made_in_silence(tmp_path):
-    with pytest.raises(LogError, match="is not there; make it with `make migrate`"):
+    with pytest.raises(LogError, match="is not there; make it with `make db-migrate`"):
         PredictionLog.open(settings_of(tmp_path, url="sqlite:///mine.db"))
     assert not (tmp_path / "mine.db").exists()
 

@@ -64,7 +64,7 @@ def test_a_step_down_and_up_keeps_the_rows(log, settings):
     log.write([prediction(), prediction()])
     before = log.read()
     assert migrate(settings, FIRST) == FIRST
-    with pytest.raises(LogError, match=rf"at schema {FIRST}, expected {head_revision()}; run `make migrate`"):
+    with pytest.raises(LogError, match=rf"at schema {FIRST}, expected {head_revision()}; run `make db-migrate`"):
         PredictionLog.open(settings)
     assert migrate(settings) == head_revision()
     assert log.read().equals(before)
@@ -142,7 +142,7 @@ def test_migrating_twice_changes_nothing(settings):
 
 
 def test_a_database_without_a_schema_is_refused(unmigrated):
-    with pytest.raises(LogError, match=r"make it with `make migrate`|at schema none, expected .* run `make migrate`"):
+    with pytest.raises(LogError, match=r"(make it with|at schema none, expected .* run) `make db-migrate`"):
         PredictionLog.open(unmigrated)
 
 
@@ -156,7 +156,7 @@ def test_the_default_file_makes_itself(tmp_path):
 def test_a_default_file_of_an_older_schema_waits_for_a_person(tmp_path):
     settings = settings_of(tmp_path)
     migrate(settings, FIRST)
-    with pytest.raises(LogError, match="run `make migrate`"):
+    with pytest.raises(LogError, match="run `make db-migrate`"):
         PredictionLog.open(settings)
 
 
@@ -174,7 +174,7 @@ def test_a_table_that_went_missing_is_named_in_words(log, settings):
     with engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE predictions"))
     engine.dispose()
-    with pytest.raises(LogError, match=r"lacks a table or column .* run `make migrate`"):
+    with pytest.raises(LogError, match=r"lacks a table or column .* run `make db-migrate`"):
         log.write([prediction()])
 
 

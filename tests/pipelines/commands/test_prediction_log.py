@@ -1,4 +1,4 @@
-"""The commands behind `make migrate` and `make retention`, on a SQLite file."""
+"""The commands behind `make db-migrate` and `make retention`, on a SQLite file."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -9,7 +9,7 @@ import yaml
 
 from tests.support.servers.service_process import Service, running
 from tests.support.small_service import INSTANCE, PREDICT
-from tools.ci import check_alerts as check_rules
+from tools.ci import check_alerts
 from tools.ci.check_alerts import STACK, dashboard_queries, metrics_named, rule_queries
 
 OF_PROMETHEUS = {"up"}
@@ -43,7 +43,7 @@ def test_every_metric_of_the_service_is_looked_at(service: Service) -> None:
 
 @needs_promtool
 def test_the_stack_passes_every_check() -> None:
-    failed = {name: done.stdout + done.stderr for name, done in check_rules.check(STACK) if done.returncode}
+    failed = {name: done.stdout + done.stderr for name, done in check_alerts.check(STACK) if done.returncode}
     assert failed == {}
 
 
@@ -63,15 +63,15 @@ def test_a_rule_that_never_fires_or_always_does_fails_its_test(tmp_path: Path, a
             if rule["alert"] == alert:
                 rule["expr"] = query
         (folder / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
-        done = check_rules.promtool("test", "rules", folder / "rules_test.yml")
+        done = check_alerts.promtool("test", "rules", folder / "rules_test.yml")
         assert done.returncode != 0
         assert alert in done.stdout + done.stderr
 
 
 @needs_promtool
 def test_a_query_that_does_not_parse_is_found() -> None:
-    assert check_rules.check_queries({"good": "sum(up)"}).returncode == 0
-    assert check_rules.check_queries({"good": "sum(up)", "broken": "sum(rate(up[5m])"}).returncode != 0
+    assert check_alerts.check_queries({"good": "sum(up)"}).returncode == 0
+    assert check_alerts.check_queries({"good": "sum(up)", "broken": "sum(rate(up[5m])"}).returncode != 0
 
 
 def test_a_metric_that_is_not_there_is_found() -> None:

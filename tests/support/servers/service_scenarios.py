@@ -1,4 +1,4 @@
-"""What happens to a service under load, so often; the tests take few times, `make reliability` takes 20."""
+"""What happens to a service under load, and how often."""
 
 import os
 import random

@@ -231,7 +231,7 @@ def _stage(stores: Stores, wanted: DataVersion, staged: Path, project: Project) 
         raise DataVersionError(
             f"version {wanted}, which {POINTER} names, cannot be had. {err}\n"
             f"Nothing was changed. If {POINTER} was edited: git checkout {POINTER}. If the remote lost objects or "
-            "never got them: run `make push` in a clone whose data/ is at this version."
+            "never got them: run `make data-push` in a clone whose data/ is at this version."
         ) from err
     dvc_store.check_out(stores, content, staged)
     _demand(dvc_store.hash_folder(staged), wanted, "what was checked out of DVC's cache")

@@ -20,7 +20,7 @@ from flightline.training import calibration
 MODEL_FILE = "model.skops"
 # What the zoo needs beyond what skops trusts by itself, and nothing else; a test holds that.
 TRUSTED_TYPES = (
-    "flightline.calibration.CalibratedModel",
+    "flightline.calibration.CalibratedModel",  # template only
     "flightline.training.calibration.CalibratedModel",
     "functools.partial",
     "numpy.dtype",
@@ -29,8 +29,10 @@ TRUSTED_TYPES = (
     "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
 )
+# template from here
 # Files name the module of a class. Those registered while it lay at this path stay loadable.
 sys.modules.setdefault("flightline.calibration", calibration)
+# template to here
 
 
 def save_model(pipeline: Pipeline, file: Path) -> str:

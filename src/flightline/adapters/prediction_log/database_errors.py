@@ -12,7 +12,7 @@ _FULL = "has no room left on its disk; free some, and it goes on by itself"
 _READ_ONLY = "cannot be written: file, folder or disk is read-only; make it writable"
 _NO_FOLDER = "cannot be opened: its folder is missing or is not one, or may not be entered; make it"
 _LOCKED = "was locked by another process for longer than busy_timeout_seconds; find who holds it, or wait longer"
-_NO_TABLE = "lacks a table or column this code needs; run `make migrate`"
+_NO_TABLE = "lacks a table or column this code needs; run `make db-migrate`"
 _TAKEN = "holds one of these prediction ids already; each prediction needs a new one, and none of these was written"
 _NOT_SOUND = "is damaged or is no SQLite database; move it away, and restore it from a copy if there is one"
 _NO_TEXT = "refuses a value that its text cannot hold; leave out NUL characters and half surrogate pairs"
@@ -40,7 +40,7 @@ _OF_POSTGRES = {
     "42703": _NO_TABLE,
     "23505": _TAKEN,
     "28P01": "refuses the user or the password; check prediction_log.url",
-    "3D000": "does not exist; make it, then run `make migrate`",
+    "3D000": "does not exist; make it, then run `make db-migrate`",
 }
 _OF_SYSTEM = {errno.ENOSPC: _FULL, errno.EROFS: _READ_ONLY, errno.EACCES: _READ_ONLY}
 # A promoted or restarted server is met again by a new connection.

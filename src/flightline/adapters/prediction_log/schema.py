@@ -247,14 +247,14 @@ def ensure_schema(settings: Settings) -> None:
     url = log_url(settings)
     is_default = not settings.prediction_log.url.get_secret_value()
     if not is_default and url.drivername == "sqlite" and not Path(str(url.database)).is_file():
-        raise LogError(f"the {place_of(url)} of the prediction log is not there; make it with `make migrate`")
+        raise LogError(f"the {place_of(url)} of the prediction log is not there; make it with `make db-migrate`")
     current, head = current_revision(settings), head_revision()
     if current is None and is_default:
         current = migrate(settings)
     if current != head:
         raise LogError(
             f"the {place_of(url)} of the prediction log is at schema {current or 'none'}, expected {head}; "
-            "run `make migrate`, or deploy the code that its schema was made by"
+            "run `make db-migrate`, or deploy the code that its schema was made by"
         )
 
 

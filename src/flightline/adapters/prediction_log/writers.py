@@ -1,7 +1,7 @@
 """The two ways of getting rows onto a disk: SQLite's own driver, and PostgreSQL through SQLAlchemy.
 
-SQLite is written without SQLAlchemy, which takes longer than the insert itself; `make
-bench-log` shows both. Both give up with a LogError, wholly: a request's rows are all there or none.
+SQLite is written without SQLAlchemy, which takes longer than the insert itself.
+Both give up with a LogError, wholly: a request's rows are all there or none.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""Migrations of the prediction log, run by `adapters/prediction_log/schema.py`: `make migrate`."""
+"""Migrations of the prediction log, run by `adapters/prediction_log/schema.py`: `make db-migrate`."""

@@ -28,7 +28,7 @@ def prepare(raw: Tables) -> dict[str, ibis.Table]:
     Parameters
     ----------
     raw
-        The raw tables of `dataset.CONTRACTS`, typed.
+        The raw tables of `raw_tables.CONTRACTS`, typed.
 
     Returns
     -------

@@ -1,32 +1,27 @@
-"""Gives the project a name of its own, everywhere: `make rename NAME=churn`.
+"""One name in place of another, everywhere: a part of `make start`.
 
 Project, Python package, distribution, environment prefix, base error, Feast project,
-registered model and feature service. It needs a clean git tree, so that one look at the diff
-shows what it did and one command undoes it. The licence is left alone.
+registered model and feature service. The licence names the authors of the template, and stays.
 """
 
-import argparse
 import importlib.util
 import io
 import keyword
 import re
-import subprocess
+import shutil
 import sys
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.tree import git, project_files
-
-ROOT = Path(__file__).parents[1]
 LEFT_ALONE = {Path("LICENSE")}
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 LONGEST_NAME = 40
 
 
-class RenameError(Exception):
-    """The project cannot be renamed so; says what to do."""
+class StartError(Exception):
+    """The project cannot be started so; says what to do."""
 
 
 @dataclass(frozen=True)
@@ -56,39 +51,44 @@ class Spelling:
         return " ".join(word.capitalize() for word in self.words)
 
 
-def check_name(name: str, root: Path, old: Spelling) -> Spelling:
+def check_name(name: str, root: Path, files: Iterable[Path], old: Spelling) -> Spelling:
     """Demand a name that can be a package, a model and a host, and is nobody else's.
+
+    Parameters
+    ----------
+    files
+        Those of the project, relative to its root.
 
     Raises
     ------
-    RenameError
+    StartError
         With what is wrong with it.
     """
     wrong = f"got NAME={name}, "
     if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-        raise RenameError(
+        raise StartError(
             wrong + "expected lower-case letters and digits, a letter first, words joined by - or _, "
             f"{LONGEST_NAME} characters at most, such as churn or customer-churn"
         )
     new = Spelling.of(name)
     if new == old:
-        raise RenameError(wrong + "which is its name already")
+        raise StartError(wrong + "which is its name already")
     if keyword.iskeyword(new.package) or keyword.issoftkeyword(new.package):
-        raise RenameError(wrong + "a word of Python's own; choose another")
+        raise StartError(wrong + "a word of Python's own; choose another")
     if new.package in sys.stdlib_module_names or importlib.util.find_spec(new.package):
-        raise RenameError(wrong + f"but `import {new.package}` is something else already; choose another")
-    if users := _files_that_use(new.package, root):
-        raise RenameError(
+        raise StartError(wrong + f"but `import {new.package}` is something else already; choose another")
+    if users := _files_that_use(new.package, root, files):
+        raise StartError(
             wrong + f"but {users[0]} uses that word as a name, and the two could not be told apart; choose another"
         )
     return new
 
 
-def _files_that_use(word: str, root: Path) -> list[Path]:
+def _files_that_use(word: str, root: Path, files: Iterable[Path]) -> list[Path]:
     """Find the Python files in which a word is an identifier."""
     return [
         name
-        for name in project_files(root)
+        for name in files
         if name.suffix == ".py" and word in _identifiers((root / name).read_text(encoding="utf-8"))
     ]
 
@@ -112,21 +112,21 @@ def read_names(root: Path) -> Names:
 
     Raises
     ------
-    RenameError
+    StartError
         If config.py does not say it in plain text.
     """
     (problem,) = root.glob("src/*/problem/config.py")
     text = problem.read_text(encoding="utf-8")
     model, service = (re.search(rf'\b{field}="([a-z0-9_-]+)"', text) for field in ("model_name", "feature_service"))
     if model is None or service is None:
-        raise RenameError(f"{problem} names no model_name and feature_service in plain text; write them as constants")
+        raise StartError(f"{problem} names no model_name and feature_service in plain text; write them as constants")
     return Names(
         Spelling.of(problem.parents[1].name), Spelling.of(model[1]), Spelling.of(re.sub(r"_v\d+$", "", service[1]))
     )
 
 
 def replacements(old: Names, new: Spelling) -> list[tuple[str, str]]:
-    """Say what becomes of each spelling of the old names: patterns, the more special ones first."""
+    """Pair each spelling of the old names, as a pattern, with the new one; the more special ones first."""
     name, model, service = old.package, old.model, old.service
     rules = [
         (rf"{service.package}(?=_v\d)", new.package),
@@ -156,43 +156,25 @@ def replace(text: str, rules: Sequence[tuple[str, str]]) -> str:
     return whole.sub(lambda match: rules[(match.lastindex or 0) - 1][1], text)
 
 
-def rename(root: Path, name: str) -> tuple[Names, Spelling]:
-    """Rename the project in place.
-
-    Returns
-    -------
-    tuple
-        What it was called, and what it is called.
-
-    Raises
-    ------
-    RenameError
-        If the tree is not clean or the name will not do; nothing is changed then.
-    """
-    status = git(root, "status", "--porcelain")
-    if status.returncode:
-        raise RenameError(f"{root} is no git repository; run git init and commit first, so that this can be undone")
-    if status.stdout:
-        first = ", ".join(line[3:] for line in status.stdout.splitlines()[:5])
-        raise RenameError(f"the tree has uncommitted changes ({first}); commit or remove them first")
-    old = read_names(root)
-    new = check_name(name, root, old.package)
+def rename(root: Path, files: Iterable[Path], old: Names, new: Spelling) -> None:
+    """Rename files in place: what they hold, and the folders of the package."""
     rules = replacements(old, new)
-    for file in project_files(root):
+    for file in files:
         if file not in LEFT_ALONE:
-            _rewrite(root, file, rules)
+            _rewrite(root / file, rules)
             _move(root, file, old.package.package, new.package)
-    return old, new
+    # Only what git ignores is left there, such as compiled modules; the package would be found in it still.
+    shutil.rmtree(root / "src" / old.package.package)
 
 
-def _rewrite(root: Path, file: Path, rules: Sequence[tuple[str, str]]) -> None:
+def _rewrite(file: Path, rules: Sequence[tuple[str, str]]) -> None:
     try:
-        before = (root / file).read_bytes().decode()
+        before = file.read_bytes().decode()
     except UnicodeDecodeError:  # a picture
         return
     after = replace(before, rules)
     if after != before:
-        (root / file).write_bytes(after.encode())
+        file.write_bytes(after.encode())
 
 
 def _move(root: Path, file: Path, old: str, new: str) -> None:
@@ -200,47 +182,3 @@ def _move(root: Path, file: Path, old: str, new: str) -> None:
     if target != file:
         (root / target).parent.mkdir(parents=True, exist_ok=True)
         (root / file).rename(root / target)
-
-
-def loose_patches(root: Path) -> set[str]:
-    """Name the planted faults of `make prove` that do not fit the code they alter."""
-    patches = [file for file in project_files(root) if file.suffix == ".patch"]
-    return {file.name for file in patches if git(root, "apply", "--check", str(file)).returncode}
-
-
-def tidy(root: Path) -> list[str]:
-    """Put imports in order and lines in shape again; give what a person must look at."""
-    ruff = [sys.executable, "-m", "ruff"]
-    for command in (["check", "--quiet", "--select", "I", "--fix", "."], ["format", "--quiet", "."]):
-        if subprocess.run([*ruff, *command], cwd=root, check=False).returncode:
-            return ["ruff could not put the code in shape again: run make format"]
-    if subprocess.run([*ruff, "check", "--quiet", "--select", "E501", "."], cwd=root, check=False).returncode:
-        return ["the lines named above have become too long"]
-    return []
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Read the command line, rename, and say what to do next."""
-    parser = argparse.ArgumentParser(description="Give the project a name of its own.")
-    parser.add_argument("--name", required=True, help="such as churn or customer-churn")
-    options = parser.parse_args(arguments)
-    loose = loose_patches(ROOT)
-    try:
-        old, new = rename(ROOT, options.name)
-    except RenameError as err:
-        print(f"rename: {err}", file=sys.stderr)
-        return 1
-    wanting = tidy(ROOT)
-    if more := sorted(loose_patches(ROOT) - loose):
-        wanting.append(f"these faults of make prove no longer fit the code they alter: {', '.join(more)}")
-    print(*(f"look at this: {line}\n" for line in wanting), sep="", end="")
-    print(f"package {old.package.package} is now {new.package}, in src/{new.package}")
-    print(f"model {old.model.distribution} is now {new.distribution}, its feature service {new.package}_v1")
-    print(f"settings begin with {new.package.upper()}_ instead of {old.package.package.upper()}_")
-    print("Next: git diff --stat, make lint test-fast, then git add -A && git commit.")
-    print("What was trained before goes by the old name: rm -rf .state, then make train.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

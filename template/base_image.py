@@ -1,18 +1,20 @@
-"""The base image that the Dockerfiles name: there, pulled, or made of Debian's packages where no registry is reachable.
+"""The base image of the Dockerfiles, made of Debian's packages where no registry is reached: `make base-image`.
 
-The last is an emulation, for machines that reach Debian's mirror and no image registry: the
+It stands in for the official one, on machines that reach Debian's mirror and no registry: the
 same Debian release and Python version under the official tag, but Debian's own build of
 Python. An image for others is to be built on the official base, and pinned by its digest.
 """
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
-from tools.images.docker import Docker, DockerError
+from flightline.core.settings import Settings
+from tools.images.build import BASE, ROOT, ensure_base
+from tools.images.docker import CLIENTS, Docker, DockerError, docker_ready
 
-BASE = "python:3.11-slim-bookworm"
 _RELEASE = "bookworm"
 _PACKAGES = "python3,python3-venv"
 _TOO_MUCH = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
@@ -20,29 +22,21 @@ _LINKS = ("python", "python3", "python3.11")
 _SECONDS = 900
 
 
-def ensure_base(docker: Docker, base: str = BASE) -> str:
-    """Have the base image, and say where it came from.
-
-    Returns
-    -------
-    str
-        "present", "pulled" or "made of Debian's packages".
+def have_base(docker: Docker) -> str:
+    """Have the base image; report whether it was "present", "pulled" or "made of Debian's packages".
 
     Raises
     ------
     DockerError
         If none of the three works.
     """
-    if docker.run("image", "inspect", base, check=False).returncode == 0:
-        return "present"
-    pulled = docker.run("pull", "--quiet", base, check=False)
-    if pulled.returncode == 0:
-        return "pulled"
-    if base != BASE or shutil.which("debootstrap") is None:
-        raise DockerError(
-            f"{base} is not here and cannot be pulled ({pulled.stderr.strip()[-300:]}); where no registry is "
-            f"reachable {BASE} can be made, as root, with Debian's debootstrap: apt-get install debootstrap"
-        )
+    try:
+        return ensure_base(docker)
+    except DockerError as err:
+        if shutil.which("debootstrap") is None:
+            raise DockerError(
+                f"{err}, or make it, as root, with Debian's debootstrap: apt-get install debootstrap"
+            ) from err
     with tempfile.TemporaryDirectory(prefix="base-image-") as folder:
         make_base(docker, Path(folder))
     return "made of Debian's packages"
@@ -81,3 +75,21 @@ def _import(docker: Docker, system: Path) -> None:
     path = "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
     changes = [f"ENV {path}", "ENV LANG=C.UTF-8", 'CMD ["python3"]']
     docker.run("import", *(f"--change={change}" for change in changes), str(archive), BASE)
+
+
+def main() -> int:
+    """Have the base, and print where it came from; without Docker there is nothing to do yet."""
+    if not any(shutil.which(client) for client in CLIENTS):
+        print("base-image: SKIPPED, Docker is not installed")
+        return 0
+    try:
+        with docker_ready(Settings(root=ROOT).state_dir) as docker:
+            print(f"base-image: {BASE}: {have_base(docker)}")
+    except (DockerError, subprocess.TimeoutExpired) as err:
+        print(f"base-image: {err}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from flightline.problem.api_schema import EXAMPLE
 from flightline.problem.config import PROBLEM
-from tests.images.stack_containers import STARTED, ComposedStack, composed
+from template.tests.images.stack_containers import STARTED, ComposedStack, composed
 from tests.stack.servers import at_prefect, finish_run, run_of, wait_until
-from tests.support.small_service import INSTANCE, PREDICT, STATUS
 
+STATUS = f"/v1/models/{PROBLEM.model_name}"
+PREDICT = f"{STATUS}:predict"
 OWN = [name for name in STARTED if name != "prometheus"]
 
 
@@ -60,7 +62,7 @@ def test_nobody_reaches_what_it_does_not_need(stack: ComposedStack, service: str
 
 
 def test_a_training_by_the_deployment_is_served_and_logged(trained: ComposedStack) -> None:
-    answer = trained.service.ask(PREDICT, {"instances": [INSTANCE]})
+    answer = trained.service.ask(PREDICT, {"instances": [EXAMPLE]})
     assert answer.status == 200, answer.body
     given = answer.json()["predictions"][0]["prediction_id"]
     password = trained.variables["STACK_PREDICTIONS_PASSWORD"]
@@ -84,7 +86,7 @@ def test_what_volumes_keep_is_there_after_down_and_up(trained: ComposedStack) ->
     trained.up()
     wait_until(trained.service.is_ready, 60, lambda: trained.log("service"))
     assert trained.service.ask(STATUS).json()["version"] == "1"
-    assert trained.service.ask(PREDICT, {"instances": [INSTANCE]}).status == 200
+    assert trained.service.ask(PREDICT, {"instances": [EXAMPLE]}).status == 200
 
 
 def test_stopping_ends_what_is_our_own_in_order(trained: ComposedStack) -> None:

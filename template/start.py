@@ -1,0 +1,170 @@
+"""Makes this tree a project of one's own: `make start NAME=churn`.
+
+It gives the tree the name, everywhere, and leaves behind what proves the template and not the
+project: template/, its workflow, and in other files the lines that carry a mark. A line goes
+that holds the comment "template only", and all from "template from here" to "template to
+here". It needs a clean git tree, so that one look at the diff shows what it did and one command
+undoes it.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from template.renaming import Names, Spelling, StartError, check_name, read_names, rename
+from tools.tree import git, project_files
+
+ROOT = Path(__file__).parents[1]
+LEFT_BEHIND = (Path("template"), Path(".github/workflows/template.yml"))
+_LINE, _FROM, _TO = (re.compile(rf"(?:#|<!--) template {mark}\b") for mark in ("only", "from here", "to here"))
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a tree was called, what it is called, and which of its files lost their marked lines."""
+
+    old: Names
+    new: Spelling
+    shortened: list[Path]
+
+
+def start(root: Path, name: str) -> Started:
+    """Start a project in place.
+
+    Raises
+    ------
+    StartError
+        If the tree is not clean or the name will not do; nothing is changed then.
+    """
+    check_clean(root)
+    old = read_names(root)
+    files = [file for file in project_files(root) if not is_left_behind(file)]
+    new = check_name(name, root, files, old.package)
+    shorter = {file: text for file in files if (text := _shortened(root / file)) is not None}
+    for gone in LEFT_BEHIND:
+        shutil.rmtree(root / gone) if (root / gone).is_dir() else (root / gone).unlink()
+    for file, text in shorter.items():
+        (root / file).write_bytes(text.encode())
+    rename(root, files, old, new)
+    return Started(old, new, sorted(shorter))
+
+
+def check_clean(root: Path) -> None:
+    """Demand a git tree without changes.
+
+    Raises
+    ------
+    StartError
+        With what stands in the way.
+    """
+    status = git(root, "status", "--porcelain")
+    if status.returncode:
+        raise StartError(f"{root} is no git repository; run git init and commit first, so that this can be undone")
+    if status.stdout:
+        first = ", ".join(line[3:] for line in status.stdout.splitlines()[:5])
+        raise StartError(f"the tree has uncommitted changes ({first}); commit or remove them first")
+
+
+def is_left_behind(file: Path) -> bool:
+    """Tell whether a file, relative to the root, is one of the template's own."""
+    return any(file.is_relative_to(gone) for gone in LEFT_BEHIND)
+
+
+def _shortened(file: Path) -> str | None:
+    """Give a file's text without its marked lines, or None if it has none."""
+    try:
+        before = file.read_bytes().decode()
+    except UnicodeDecodeError:  # a picture
+        return None
+    after = without_marked_lines(before, file)
+    return after if after != before else None
+
+
+def without_marked_lines(text: str, file: Path) -> str:
+    """Leave out of a text what is the template's.
+
+    Parameters
+    ----------
+    file
+        Named in the error.
+
+    Raises
+    ------
+    StartError
+        If a part begins and does not end, or ends and did not begin.
+    """
+    kept: list[str] = []
+    is_kept = True
+    for line in text.split("\n"):
+        if _FROM.search(line) or _TO.search(line):
+            if bool(_FROM.search(line)) != is_kept:
+                raise StartError(f"{file} has marks of the template that do not pair, at: {line.strip()}")
+            is_kept = not is_kept
+        elif is_kept and not _LINE.search(line):
+            kept.append(line)
+    if not is_kept:
+        raise StartError(f"{file} has a part of the template that does not end")
+    shorter = "\n".join(kept)
+    return re.sub(r"\n{3,}", "\n\n", shorter) if file.suffix == ".md" and shorter != text else shorter
+
+
+def loose_patches(root: Path) -> set[str]:
+    """Name the planted faults of `make prove` that do not fit the code they alter."""
+    patches = [file for file in project_files(root) if file.suffix == ".patch"]
+    return {file.name for file in patches if git(root, "apply", "--check", str(file)).returncode}
+
+
+def tidy(root: Path) -> list[str]:
+    """Put imports in order and lines in shape again; give what a person must look at."""
+    ruff = [sys.executable, "-m", "ruff"]
+    for command in (["check", "--quiet", "--select", "I,F401", "--fix", "."], ["format", "--quiet", "."]):
+        if subprocess.run([*ruff, *command], cwd=root, check=False).returncode:
+            return ["ruff could not put the code in shape again: run make format"]
+    if subprocess.run([*ruff, "check", "--quiet", "--select", "E501", "."], cwd=root, check=False).returncode:
+        return ["the lines named above have become too long"]
+    return []
+
+
+def report(started: Started, to_look_at: list[str]) -> None:
+    """Print what was done, and what to do next."""
+    old, new = started.old, started.new
+    print(*(f"look at this: {line}\n" for line in to_look_at), sep="", end="")
+    print(f"package {old.package.package} is now {new.package}, in src/{new.package}")
+    print(f"model {old.model.distribution} is now {new.distribution}, its feature service {new.package}_v1")
+    print(f"settings begin with {new.package.upper()}_ instead of {old.package.package.upper()}_")
+    print(f"left behind: {', '.join(map(str, LEFT_BEHIND))}, and their mention in {len(started.shortened)} files")
+    print("Next:")
+    print("  git add -A && git diff --cached --stat, make lint test, git commit -m Start; or back: git reset --hard")
+    print(
+        "  rm -rf .state && make train: what was trained before goes by the old name; the problem is still the old one"
+    )
+    print(
+        f"  yours in its place: src/{new.package}/problem/, feature_repo/definitions.py, data.dvc and tests/problem/,"
+    )
+    print("  in the order of docs/your-own-data.md")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line, start the project, and print what to do next."""
+    parser = argparse.ArgumentParser(description="Make this tree a project of your own.")
+    parser.add_argument("--name", required=True, help="such as churn or customer-churn")
+    options = parser.parse_args(arguments)
+    loose = loose_patches(ROOT)
+    try:
+        started = start(ROOT, options.name)
+    except StartError as err:
+        print(f"start: {err}", file=sys.stderr)
+        return 1
+    to_look_at = tidy(ROOT)
+    if more := sorted(loose_patches(ROOT) - loose):
+        to_look_at.append(f"these faults of make prove no longer fit the code they alter: {', '.join(more)}")
+    report(started, to_look_at)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flightline.core.lineage import Lineage, canonical_json, digest_of, features_digest
+from flightline.core.lineage import Lineage, canonical_json, digest_of
 
-LINEAGE = Lineage("abc123", False, "d41d8.dir", "flight_delay_v1", "f00", "10c", 7)
-DECLARED = {"views": {"origin_weather": {"ttl_seconds": 21600.0}}}
+LINEAGE = Lineage("abc123", False, "d41d8.dir", "toy_v1", "f00", "10c", 7)
+DECLARED = {"views": {"shop_recent": {"ttl_seconds": 21600.0}}}
 CODE = {"features.py": "a = 1", "availability.py": "b = 2"}
 
 
@@ -48,13 +48,13 @@ def test_different_values_have_different_digests(one, other):
 
 
 def test_the_order_of_names_changes_no_digest():
-    assert features_digest(DECLARED, CODE) == features_digest(DECLARED, dict(reversed(CODE.items())))
+    assert digest_of(DECLARED, CODE) == digest_of(DECLARED, dict(reversed(CODE.items())))
 
 
 @pytest.mark.parametrize(
     ("declared", "code"),
     [
-        ({"views": {"origin_weather": {"ttl_seconds": 21601.0}}}, CODE),
+        ({"views": {"shop_recent": {"ttl_seconds": 21601.0}}}, CODE),
         (DECLARED, CODE | {"features.py": "a = 2"}),
         (DECLARED, {"features.py": "b = 2", "availability.py": "a = 1"}),
         (DECLARED, CODE | {"new.py": ""}),
@@ -62,7 +62,7 @@ def test_the_order_of_names_changes_no_digest():
     ids=["a ttl", "a line of code", "files swapped", "a file added"],
 )
 def test_another_definition_has_another_digest(declared, code):
-    assert features_digest(declared, code) != features_digest(DECLARED, CODE)
+    assert digest_of(declared, code) != digest_of(DECLARED, CODE)
 
 
 def test_the_digest_is_the_same_in_every_process():

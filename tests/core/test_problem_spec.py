@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from flightline.core.problem_spec import Interval, Windows
-from flightline.problem.config import PROBLEM
 
 
 def interval(first: int, last: int) -> Interval:
@@ -40,15 +39,3 @@ def test_windows_that_overlap_or_go_back_are_refused(fit, validation, test):
 
 def test_an_interval_is_written_by_its_days():
     assert str(interval(1, 10)) == "2013-06-01 to 2013-06-10"
-
-
-def test_all_moments_of_the_problem_have_a_time_zone():
-    windows = PROBLEM.windows
-    bounds = [
-        bound for window in (windows.fit, windows.validation, windows.test) for bound in (window.start, window.end)
-    ]
-    assert all(moment.tzinfo is not None for moment in (*bounds, PROBLEM.first_clock, *PROBLEM.leak_test_moments))
-
-
-def test_the_first_clock_stands_in_the_test_window():
-    assert PROBLEM.windows.test.start < PROBLEM.first_clock < PROBLEM.windows.test.end

@@ -17,19 +17,19 @@ HOUR = timedelta(hours=1)
 
 
 def events_of(*rows: tuple[str, str, int | None]) -> pd.DataFrame:
-    """Make events of (carrier, time of day, delay in minutes)."""
-    frame = pd.DataFrame(rows, columns=["carrier", "at", "delay"]).astype({"delay": "Int64"})
+    """Make events of (shop, time of day, units)."""
+    frame = pd.DataFrame(rows, columns=["shop", "at", "units"]).astype({"units": "Int64"})
     return frame.assign(at=pd.to_datetime("2013-06-03 " + frame["at"], utc=True))
 
 
 def roll(
-    connection, events: pd.DataFrame, windows: Sequence[timedelta] = (HOUR,), keys: Sequence[str] = ("carrier",)
+    connection, events: pd.DataFrame, windows: Sequence[timedelta] = (HOUR,), keys: Sequence[str] = ("shop",)
 ) -> pd.DataFrame:
-    """Roll count, mean delay and share missing, one row a moment, in order."""
+    """Roll count, mean units and share missing, one row a moment, in order."""
     table = rolling(
-        ibis.memtable(events, schema={"carrier": "string", "at": "timestamp('UTC')", "delay": "int64"}),
+        ibis.memtable(events, schema={"shop": "string", "at": "timestamp('UTC')", "units": "int64"}),
         keys=keys, at="at", windows=windows, prefix="d",
-        means={"mean": _.delay.cast("float64")}, over=_.delay.notnull(), shares={"missing": _.delay.isnull()},
+        means={"mean": _.units.cast("float64")}, over=_.units.notnull(), shares={"missing": _.units.isnull()},
     )  # fmt: skip
     return connection.to_pandas(table.order_by(*keys, "event_timestamp"))
 
@@ -86,13 +86,13 @@ def test_without_keys_all_events_are_one_group(connection):
 
 def test_a_mean_is_exact_to_a_hundredth(connection):
     events = ibis.memtable(events_of(("UA", "10:00", 1), ("UA", "10:01", 2)))
-    table = rolling(events, keys=["carrier"], at="at", windows=(HOUR,), means={"mean": _.delay * 0.123}, prefix="d")
+    table = rolling(events, keys=["shop"], at="at", windows=(HOUR,), means={"mean": _.units * 0.123}, prefix="d")
     assert list(connection.to_pandas(table.order_by("event_timestamp"))["d_1h_mean"]) == [0.12, 0.185]
 
 
 def test_features_are_float64(connection):
     got = roll(connection, events_of(("UA", "10:00", 5)))
-    assert set(got.drop(columns=["carrier", "event_timestamp"]).dtypes) == {np.dtype("float64")}
+    assert set(got.drop(columns=["shop", "event_timestamp"]).dtypes) == {np.dtype("float64")}
 
 
 @pytest.mark.parametrize(
@@ -109,22 +109,22 @@ def test_a_window_that_has_no_name_of_its_own_is_refused(span):
 
 
 def random_events(seed: int, rows: int = 400) -> pd.DataFrame:
-    """Make events of three carriers on a coarse grid of times, so that ties and window edges are common."""
+    """Make events of three shops on a coarse grid of times, so that ties and window edges are common."""
     random = np.random.default_rng(seed)
-    delays = pd.array(random.integers(-30, 240, rows), dtype="Int64")
-    delays[random.random(rows) < 0.3] = pd.NA
+    unitss = pd.array(random.integers(-30, 240, rows), dtype="Int64")
+    unitss[random.random(rows) < 0.3] = pd.NA
     at = pd.Timestamp("2013-06-03", tz="UTC") + pd.to_timedelta(random.integers(0, 200, rows) * 15, unit="min")
-    return pd.DataFrame({"carrier": random.choice(["AA", "DL", "UA"], rows), "at": at, "delay": delays})
+    return pd.DataFrame({"shop": random.choice(["AA", "DL", "UA"], rows), "at": at, "units": unitss})
 
 
 def brute_force(events: pd.DataFrame, window: timedelta) -> list[list[object]]:
     """Compute each row from the definition: look at every event of the key and keep those in the window."""
     rows = []
-    for carrier, moment in sorted(set(zip(events["carrier"], events["at"], strict=True))):
-        inside = events[(events["carrier"] == carrier) & (events["at"] <= moment) & (events["at"] >= moment - window)]
-        known = inside["delay"].dropna().astype(float)
+    for shop, moment in sorted(set(zip(events["shop"], events["at"], strict=True))):
+        inside = events[(events["shop"] == shop) & (events["at"] <= moment) & (events["at"] >= moment - window)]
+        known = inside["units"].dropna().astype(float)
         mean = round(known.mean(), 9) if len(known) else None
-        rows.append([carrier, moment, len(inside), mean, round(inside["delay"].isna().mean(), 9)])
+        rows.append([shop, moment, len(inside), mean, round(inside["units"].isna().mean(), 9)])
     return rows
 
 
@@ -134,7 +134,7 @@ def test_random_events_agree_with_brute_force(connection, seed, window):
     events, prefix = random_events(seed), f"d_{span_name(window)}"
     got = roll(connection, events, windows=(window,)).round(9)
     assert values(
-        got, "carrier", "event_timestamp", f"{prefix}_count", f"{prefix}_mean", f"{prefix}_missing"
+        got, "shop", "event_timestamp", f"{prefix}_count", f"{prefix}_mean", f"{prefix}_missing"
     ) == brute_force(events, window)
 
 

@@ -6,7 +6,6 @@ from sklearn.metrics import brier_score_loss, log_loss, mean_absolute_error, mea
 
 from flightline.core.errors import TrainingError
 from flightline.evaluation.losses import ROW_LOSSES, row_losses
-from flightline.problem.config import PROBLEM
 
 
 @pytest.mark.parametrize(
@@ -55,7 +54,3 @@ def test_a_missing_prediction_is_not_hidden(task):
 def test_a_metric_that_is_no_mean_over_rows_is_refused(task, metric):
     with pytest.raises(TrainingError, match=f"primary_metric '{metric}' has no loss by row"):
         row_losses(task, metric, np.array([1]), np.array([0.5]))
-
-
-def test_the_primary_metric_of_this_problem_has_a_loss_by_row():
-    assert PROBLEM.primary_metric in ROW_LOSSES[PROBLEM.task]

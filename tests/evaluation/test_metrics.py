@@ -168,27 +168,27 @@ def test_other_rows_have_another_digest(ids, label):
 
 @pytest.fixture(scope="module")
 def evaluation():
-    """Two origins large enough to be judged, one a row too small; the second is always late."""
-    sizes = {"EWR": MIN_SLICE_ROWS, "JFK": MIN_SLICE_ROWS + 1, "LGA": MIN_SLICE_ROWS - 1}
-    origin = pd.Series(np.repeat(list(sizes), list(sizes.values())))
-    label = pd.Series(np.where(origin == "JFK", 1, np.arange(len(origin)) % 2))
-    slices = pd.DataFrame({"origin": origin, "carrier": "UA"})
+    """Two cities large enough to be judged, one a row too small; the second always sells out."""
+    sizes = {"Bergen": MIN_SLICE_ROWS, "Tartu": MIN_SLICE_ROWS + 1, "Oslo": MIN_SLICE_ROWS - 1}
+    city = pd.Series(np.repeat(list(sizes), list(sizes.values())))
+    label = pd.Series(np.where(city == "Tartu", 1, np.arange(len(city)) % 2))
+    slices = pd.DataFrame({"city": city, "shop": "S01"})
     return evaluate("classification", pd.Series(range(len(label))), label, np.full(len(label), 0.25), slices)
 
 
 def test_slices_are_those_with_rows_enough(evaluation):
     assert evaluation.slices[["slice", "value", "rows", "observed"]].to_numpy().tolist() == [
-        ["origin", "EWR", 300, 0.5],
-        ["origin", "JFK", 301, 1.0],
-        ["carrier", "UA", 900, pytest.approx((150 + 301 + 150) / 900)],
+        ["city", "Bergen", 300, 0.5],
+        ["city", "Tartu", 301, 1.0],
+        ["shop", "S01", 900, pytest.approx((150 + 301 + 150) / 900)],
     ]
 
 
 def test_a_slices_metrics_are_of_its_own_rows(evaluation):
-    by_origin = evaluation.slices.set_index("value")
-    assert by_origin.loc["JFK", "log_loss"] == pytest.approx(-log(0.25))
-    assert by_origin.loc["EWR", "brier"] == pytest.approx((0.75**2 + 0.25**2) / 2)
-    assert np.isnan(by_origin.loc["JFK", "roc_auc"])
+    by_city = evaluation.slices.set_index("value")
+    assert by_city.loc["Tartu", "log_loss"] == pytest.approx(-log(0.25))
+    assert by_city.loc["Bergen", "brier"] == pytest.approx((0.75**2 + 0.25**2) / 2)
+    assert np.isnan(by_city.loc["Tartu", "roc_auc"])
 
 
 def test_the_whole_is_counted_and_named(evaluation):
@@ -198,6 +198,6 @@ def test_the_whole_is_counted_and_named(evaluation):
 
 
 def test_without_a_slice_large_enough_the_table_is_empty_but_has_its_columns():
-    few = evaluate("classification", IDS, LABEL, np.array([0.5, 0.5, 0.5]), pd.DataFrame({"origin": ["EWR"] * 3}))
+    few = evaluate("classification", IDS, LABEL, np.array([0.5, 0.5, 0.5]), pd.DataFrame({"city": ["Bergen"] * 3}))
     assert len(few.slices) == 0
     assert {"slice", "value", "rows", "observed", "log_loss"} <= set(few.slices)

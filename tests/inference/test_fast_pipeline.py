@@ -14,41 +14,41 @@ from flightline.inference.predict import METHODS, predict, predict_rows
 from flightline.training.preprocessing import Columns
 from flightline.training.zoo import ZOO, find_model
 
-COLUMNS = Columns(("delay", "wind"), ("carrier", "dest"))
-KINDS = {"dest": "str", "delay": "float64", "carrier": "str", "wind": "float64"}
+COLUMNS = Columns(("units", "seats"), ("shop", "product"))
+KINDS = {"product": "str", "units": "float64", "shop": "str", "seats": "float64"}
 TREES = ("decision_tree", "random_forest", "hist_gradient_boosting")
 
 
-def frame_of(rows: int, seed: int, dests: int = 40) -> pd.DataFrame:
+def frame_of(rows: int, seed: int, products: int = 40) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {
-            "dest": random.choice([f"D{i:03}" for i in range(dests)], rows).astype(object),
-            "delay": random.normal(10, 30, rows),
-            "carrier": random.choice(["AA", "DL", None], rows),
-            "wind": np.where(random.random(rows) < 0.2, np.nan, random.uniform(0, 40, rows)),
+            "product": random.choice([f"D{i:03}" for i in range(products)], rows).astype(object),
+            "units": random.normal(10, 30, rows),
+            "shop": random.choice(["S01", "S03", None], rows),
+            "seats": np.where(random.random(rows) < 0.2, np.nan, random.uniform(0, 40, rows)),
         }
     )
-    return frame.astype({"carrier": object})
+    return frame.astype({"shop": object})
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
-def fitted(name: str, task: str = "classification", dests: int = 40):
-    frame = frame_of(1_500, 0, dests)
-    return find_model(task, name).build(COLUMNS, 0).fit(frame, (frame["delay"] > 20).astype(int))
+def fitted(name: str, task: str = "classification", products: int = 40):
+    frame = frame_of(1_500, 0, products)
+    return find_model(task, name).build(COLUMNS, 0).fit(frame, (frame["units"] > 20).astype(int))
 
 
 @pytest.mark.parametrize("task", ZOO)
 @pytest.mark.parametrize("name", TREES)
-@pytest.mark.parametrize("dests", [40, 400])
-def test_answers_are_equal_to_the_bit(task: str, name: str, dests: int) -> None:
-    pipeline = fitted(name, task, dests)
+@pytest.mark.parametrize("products", [40, 400])
+def test_answers_are_equal_to_the_bit(task: str, name: str, products: int) -> None:
+    pipeline = fitted(name, task, products)
     quick = QuickModel.of(METHODS[task], pipeline)
     assert quick is not None
-    asked = pd.concat([frame_of(200, 1, dests), frame_of(50, 2, 450), frame_of(1, 3).assign(dest=None)])
+    asked = pd.concat([frame_of(200, 1, products), frame_of(50, 2, 450), frame_of(1, 3).assign(product=None)])
     assert np.array_equal(predict_rows(task, pipeline, quick, KINDS, rows_of(asked)), predict(task, pipeline, asked))
 
 
@@ -73,14 +73,14 @@ def test_a_model_of_one_tree_and_one_of_three_are_merged() -> None:
     frame = frame_of(1_500, 0)
     for trees in (1, 3):
         pipeline = find_model("classification", "hist_gradient_boosting").build(COLUMNS, 0, max_iter=trees)
-        quick = QuickModel.of("predict_proba", pipeline.fit(frame, (frame["delay"] > 20).astype(int)))
+        quick = QuickModel.of("predict_proba", pipeline.fit(frame, (frame["units"] > 20).astype(int)))
         assert quick is not None
         assert "_raw_predict" in vars(quick.estimator)
 
 
 def test_several_trees_an_iteration_are_not_merged() -> None:
     frame = frame_of(1_500, 0)
-    encoded = frame[["delay", "wind"]].to_numpy()
+    encoded = frame[["units", "seats"]].to_numpy()
     estimator = HistGradientBoostingClassifier(max_iter=3).fit(encoded, np.arange(len(frame)) % 3)
     assert with_merged_trees(estimator) is None
 
@@ -114,7 +114,7 @@ def test_models_of_another_encoding_go_their_own_way(name: str) -> None:
 def test_an_encoding_with_a_step_more_is_not_taken_over() -> None:
     frame = frame_of(1_500, 0)
     model = find_model("classification", "hist_gradient_boosting")
-    pipeline = model.build(COLUMNS, 0, kmeans_segments=4).fit(frame, (frame["delay"] > 20).astype(int))
+    pipeline = model.build(COLUMNS, 0, kmeans_segments=4).fit(frame, (frame["units"] > 20).astype(int))
     assert QuickModel.of("predict_proba", pipeline) is None
 
 
@@ -123,7 +123,7 @@ def test_one_that_differs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     ask = QuickModel.ask
 
     def one_code_off(self: QuickModel, method, rows):
-        codes = {**self.codes, "dest": {**self.codes["dest"], "D000": 1.0}}
+        codes = {**self.codes, "product": {**self.codes["product"], "D000": 1.0}}
         return ask(replace(self, codes=codes), method, rows)
 
     monkeypatch.setattr(QuickModel, "ask", one_code_off)

@@ -17,14 +17,14 @@ def made(first: str, days: int, seed: int, rows: int = 100) -> tuple[pd.DataFram
     times = pd.Series(pd.date_range(first, periods=days, freq="D", tz="UTC").repeat(rows))
     rng, count = np.random.default_rng(seed), days * rows
     day_of_year = times.dt.dayofyear.to_numpy()
-    weather = np.repeat(rng.normal(0, 5, days), rows)
+    by_day = np.repeat(rng.normal(0, 5, days), rows)
     frame = pd.DataFrame(
         {
-            "temp": np.round(60 - 25 * np.cos(2 * np.pi * day_of_year / 365) + weather + rng.normal(0, 4, count)),
-            "delay": rng.exponential(20, count),
+            "temp": np.round(60 - 25 * np.cos(2 * np.pi * day_of_year / 365) + by_day + rng.normal(0, 4, count)),
+            "units": rng.exponential(20, count),
             "rain": np.where(rng.random(count) < 0.95, 0.0, rng.random(count)),
-            "carrier": rng.choice(["AA", "B6", "UA"], count).astype(object),
-            "gust": np.where(rng.random(count) < 0.5, np.nan, rng.normal(20, 5, count)),
+            "shop": rng.choice(["S01", "S02", "S03"], count).astype(object),
+            "rating": np.where(rng.random(count) < 0.5, np.nan, rng.normal(20, 5, count)),
         }
     )
     return frame, times
@@ -49,10 +49,10 @@ def find(change=None, first: str = FIRST, days: int = DAYS, hit: int = START, un
 PLANTED = [
     ("temp", Kind.JUMPED, lambda rows: rows.assign(temp=rows["temp"] + 60), "its daily mean went from"),
     ("temp", Kind.STUCK, lambda rows: rows.assign(temp=55.0), "one and the same value on a whole day"),
-    ("delay", Kind.RESCALED, lambda rows: rows.assign(delay=rows["delay"] / 60), "standard deviation) went from"),
-    ("delay", Kind.OUTSIDE, lambda rows: rows.assign(delay=-1 - rows["delay"]), "outside the range of the training"),
-    ("carrier", Kind.UNSEEN, lambda rows: rows.replace({"carrier": {"B6": "JB"}}), "does not know"),
-    ("gust", Kind.MISSING, lambda rows: rows.assign(gust=np.nan), "in 100% of the predictions it has no value"),
+    ("units", Kind.RESCALED, lambda rows: rows.assign(units=rows["units"] / 60), "standard deviation) went from"),
+    ("units", Kind.OUTSIDE, lambda rows: rows.assign(units=-1 - rows["units"]), "outside the range of the training"),
+    ("shop", Kind.UNSEEN, lambda rows: rows.replace({"shop": {"S02": "SO2"}}), "does not know"),
+    ("rating", Kind.MISSING, lambda rows: rows.assign(rating=np.nan), "in 100% of the predictions it has no value"),
 ]
 
 
@@ -90,15 +90,15 @@ def test_what_ended_before_the_last_week_is_history():
 
 def test_a_fault_does_not_become_what_is_usual():
     """Nine days after the jump the week before holds nothing but the fault; it is in fault all the same."""
-    (fault,) = find(lambda rows: rows.assign(delay=rows["delay"] / 60), hit=START - 3)
+    (fault,) = find(lambda rows: rows.assign(units=rows["units"] / 60), hit=START - 3)
     assert fault.since == "2026-01-19"
     assert fault.until == "2026-01-28"
 
 
 def test_a_sensor_that_is_broken_in_one_place_alone_is_named_with_the_place():
-    (fault,) = find(lambda rows: rows.assign(temp=rows["temp"].where(rows["carrier"] != "AA", 55.0)), rule=GROUPED)
-    assert (fault.column, fault.kind, fault.where) == ("temp", Kind.STUCK, "carrier=AA")
-    assert "temp where carrier=AA stuck from 2026-01-22" in fault_warnings([fault])[0]
+    (fault,) = find(lambda rows: rows.assign(temp=rows["temp"].where(rows["shop"] != "S01", 55.0)), rule=GROUPED)
+    assert (fault.column, fault.kind, fault.where) == ("temp", Kind.STUCK, "shop=S01")
+    assert "temp where shop=S01 stuck from 2026-01-22" in fault_warnings([fault])[0]
 
 
 def test_days_with_fewer_rows_are_not_stuck():
@@ -118,25 +118,25 @@ def test_days_with_few_rows_are_not_looked_at():
 
 def test_a_column_that_came_new_or_went_is_no_error():
     frame, times = made(FIRST, DAYS, seed=1)
-    measured = measure_days(frame.drop(columns="gust").assign(new=1.0), times, LIMITS.supports, RULE)
-    assert measured.columns[:4] == ("temp", "delay", "rain", "carrier")
+    measured = measure_days(frame.drop(columns="rating").assign(new=1.0), times, LIMITS.supports, RULE)
+    assert measured.columns[:4] == ("temp", "units", "rain", "shop")
     assert find_faults(measured, LIMITS, RULE, FIRST) == []
 
 
 def test_columns_that_break_together_are_told_in_one_sentence():
     frame, times = made(FIRST, DAYS, seed=1)
-    frame.loc[2100:, ["temp", "delay", "gust"]] = np.nan
+    frame.loc[2100:, ["temp", "units", "rating"]] = np.nan
     told = fault_warnings(find_faults(measure_days(frame, times, LIMITS.supports, RULE), LIMITS, RULE, FIRST))
     assert len(told) == 1
-    assert told[0].startswith("data fault, 3 columns missing from 2026-01-22 to 2026-01-28 (delay, gust, temp)")
+    assert told[0].startswith("data fault, 3 columns missing from 2026-01-22 to 2026-01-28 (rating, temp, units)")
 
 
 def test_unseen_categories_are_spelt():
     frame, times = made(FIRST, DAYS, seed=1)
-    frame.loc[2100:, "carrier"] = frame.loc[2100:, "carrier"].replace({"B6": "JB"})
+    frame.loc[2100:, "shop"] = frame.loc[2100:, "shop"].replace({"S02": "SO2"})
     found = find_faults(measure_days(frame, times, LIMITS.supports, RULE), LIMITS, RULE, FIRST)
     (fault,) = spell_unseen(found, frame, LIMITS)
-    assert fault.words.endswith("up to 2% is usual (JB)")
+    assert fault.words.endswith("up to 2% is usual (SO2)")
 
 
 def test_changes_need_a_week_before_them_and_leave_out_days_in_fault():
@@ -155,12 +155,12 @@ def test_a_run_is_of_days_in_succession_on_one_side(values, run):
 
 def ages(*hours: float) -> Days:
     days = tuple(f"2026-01-{day:02d}" for day in range(1, len(hours) + 1))
-    return Days(days, ("weather",), {Kind.LATE: np.array(hours)[:, None]})
+    return Days(days, ("shop_recent",), {Kind.LATE: np.array(hours)[:, None]})
 
 
 def test_a_view_a_day_late_is_named_with_its_age():
     (fault,) = find_late(ages(1, 2, 1, 2, 25, 26), RULE, FIRST)
-    assert (fault.column, fault.kind, fault.since) == ("weather", Kind.LATE, "2026-01-05")
+    assert (fault.column, fault.kind, fault.since) == ("shop_recent", Kind.LATE, "2026-01-05")
     assert fault.words == "its freshest values are 26 h old, 2 h before"
 
 
@@ -178,4 +178,4 @@ def test_supports_tell_range_and_categories():
 
 
 def test_a_fault_has_its_cause():
-    assert "renamed" in DataFault("carrier", Kind.UNSEEN, FIRST, FIRST, 0.3, 0.05, "").cause
+    assert "renamed" in DataFault("shop", Kind.UNSEEN, FIRST, FIRST, 0.3, 0.05, "").cause

@@ -9,10 +9,10 @@ import pytest
 from flightline.core.errors import LogError
 from flightline.core.prediction_record import instance_key
 from flightline.monitoring.labels import Label, count_labels, known_labels, new_revisions
-from flightline.problem.config import PROBLEM
+from tests.toy_problem import PROBLEM
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-SHOPS = replace(PROBLEM, label="sold_out", entity_keys=("shop",), request_columns=("opens",))
+SHOPS = replace(PROBLEM, entity_keys=("shop",))
 
 
 def example(shop: str, outcome: str | None, label: float | None, known_at: datetime | None) -> dict:
@@ -27,32 +27,30 @@ def labels_of(*rows: dict, clock: datetime = NOON) -> dict[str, Label]:
 
 @pytest.mark.parametrize(("minutes", "is_known"), [(-1, True), (0, True), (1, False)])
 def test_a_label_is_never_given_before_it_is_known(minutes, is_known):
-    found = labels_of(example("a", "landed", 1, NOON + timedelta(minutes=minutes)))
+    found = labels_of(example("a", "sold", 1, NOON + timedelta(minutes=minutes)))
     assert ("a" in found) is is_known
 
 
 def test_outcomes_without_a_label_are_outcomes():
-    found = labels_of(
-        example("a", "landed", 0, NOON), example("b", "cancelled", None, None), example("c", None, None, None)
-    )
+    found = labels_of(example("a", "sold", 0, NOON), example("b", "closed", None, None), example("c", None, None, None))
     assert {name: (one.outcome, one.label) for name, one in found.items()} == {
         "a": ("labelled", 0.0),
-        "b": ("cancelled", None),
+        "b": ("closed", None),
     }
     assert found["b"].known_at == NOON
 
 
 def test_an_outcome_with_a_moment_after_the_clock_waits_too():
-    assert labels_of(example("a", "cancelled", None, NOON + timedelta(minutes=1))) == {}
+    assert labels_of(example("a", "closed", None, NOON + timedelta(minutes=1))) == {}
 
 
 def test_two_outcomes_for_one_instance_are_refused():
     with pytest.raises(LogError, match="two examples have the keys"):
-        labels_of(example("a", "landed", 0, NOON), example("a", "landed", 1, NOON))
+        labels_of(example("a", "sold", 0, NOON), example("a", "sold", 1, NOON))
 
 
 def test_the_same_example_twice_is_one():
-    assert len(labels_of(example("a", "landed", 1, NOON), example("a", "landed", 1, NOON))) == 1
+    assert len(labels_of(example("a", "sold", 1, NOON), example("a", "sold", 1, NOON))) == 1
 
 
 def record(**changes: object) -> Label:
@@ -67,7 +65,7 @@ def record(**changes: object) -> Label:
         ({"recorded_at": NOON + timedelta(days=1), "clock": NOON + timedelta(days=1), "data_md5": "other"}, []),
         ({"label": 0.0}, [4]),
         ({"known_at": NOON - timedelta(minutes=5)}, [4]),
-        ({"outcome": "cancelled", "label": None}, [4]),
+        ({"outcome": "closed", "label": None}, [4]),
     ],
 )
 def test_only_what_says_something_new_is_a_revision(change, revisions):
@@ -76,16 +74,14 @@ def test_only_what_says_something_new_is_a_revision(change, revisions):
 
 
 def test_an_outcome_without_a_moment_is_not_new_because_the_clock_moved():
-    before = record(outcome="cancelled", label=None)
-    assert (
-        new_revisions([record(outcome="cancelled", label=None, known_at=NOON + timedelta(days=1))], {"k": before}) == []
-    )
+    before = record(outcome="closed", label=None)
+    assert new_revisions([record(outcome="closed", label=None, known_at=NOON + timedelta(days=1))], {"k": before}) == []
 
 
 def test_what_waits_is_counted():
-    counts = count_labels({"a", "b", "c"}, {"a": "labelled", "b": "cancelled", "z": "labelled"}, [record(revision=2)])
+    counts = count_labels({"a", "b", "c"}, {"a": "labelled", "b": "closed", "z": "labelled"}, [record(revision=2)])
     assert (counts.outcomes, counts.waiting, counts.first, counts.corrected) == (
-        {"labelled": 1, "cancelled": 1},
+        {"labelled": 1, "closed": 1},
         1,
         0,
         1,

@@ -13,6 +13,7 @@ import pandas as pd
 
 from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
 from flightline.core.problem_spec import Problem
+from flightline.core.project import open_project
 from flightline.core.settings import Settings
 
 VIEWS = ("recent", "daily")
@@ -46,7 +47,7 @@ def logged_rows(
                 logged_at=moment.to_pydatetime(),
                 clock=moment.to_pydatetime(),
                 prediction_time=moment.to_pydatetime(),
-                moment=moment.to_pydatetime() + problem.prediction_horizon,
+                event_time=moment.to_pydatetime() + problem.prediction_horizon,
                 instance_key=instance_key(keys),
                 keys=keys,
                 features=given,
@@ -58,7 +59,7 @@ def logged_rows(
                 model_version=version,
                 feature_service=problem.feature_service,
                 role="champion",
-                door="predict",
+                endpoint="predict",
             )
         )
     return made
@@ -78,19 +79,19 @@ def main(share: float) -> None:
     """Fill the log of this clone from the test window of its champion's training set."""
     from flightline.adapters.mlflow import registry
     from flightline.adapters.model_store.model_file import load_model
-    from flightline.problem.config import PROBLEM
     from flightline.training.splits import split
     from pipelines.steps.models import predict_with
 
-    settings = Settings()
-    champion = registry.version_of(settings, PROBLEM.model_name, registry.CHAMPION)
+    project = open_project()
+    settings, problem = project.settings, project.problem
+    champion = registry.version_of(settings, problem.model_name, registry.CHAMPION)
     folder = settings.state_dir / "training_sets" / champion.tags["training_set"][:16]
     examples, features = pd.read_parquet(folder / "examples.parquet"), pd.read_parquet(folder / "features.parquet")
-    test = split(examples, PROBLEM.windows)["test"]
+    test = split(examples, problem.windows)["test"]
     test &= np.random.default_rng(1).random(len(test)) < share
     model = load_model(registry.download_model(settings, champion), champion.tags["model_sha256"])
-    predictions = predict_with(model, PROBLEM, features[test])
-    fill(settings, logged_rows(PROBLEM, examples[test], features[test], predictions, str(champion.version)))
+    predictions = predict_with(model, problem, features[test])
+    fill(settings, logged_rows(problem, examples[test], features[test], predictions, str(champion.version)))
     print(f"{int(test.sum()):,} predictions logged")
 
 

@@ -7,21 +7,19 @@ from sklearn.pipeline import Pipeline
 
 from flightline.adapters.mlflow import registry
 from flightline.core.settings import Settings
-from flightline.problem.api_schema import Instance
-from flightline.problem.config import PROBLEM
-from flightline.problem.request_features import request_features
 from pipelines.steps.reference_predictions import write_probe
 from pipelines.steps.signing import collect, sign, signer_of_registration
 from serving.prediction.predictor import columns_of
 from tests.support.small_service import INSTANCE, KINDS
+from tests.toy_problem import PROBLEM, Instance, make_project, request_features
 
 EVIDENCE = {"test": "a tiny model"}
 
 
 def probe_features() -> pd.DataFrame:
     """Give two rows of features that agree with what INSTANCE says of itself."""
-    frame = pd.DataFrame([dict.fromkeys(KINDS), {"delay": 1.0, "carrier": "B6", "gust": 2.0}], columns=[*KINDS])
-    computed = request_features(columns_of([Instance.model_validate(INSTANCE)] * 2))
+    frame = pd.DataFrame([dict.fromkeys(KINDS), {"mean_units": 1.0, "shop": "S01", "seats": 2.0}], columns=[*KINDS])
+    computed = request_features(columns_of([Instance.model_validate(INSTANCE)] * 2, [*INSTANCE]))
     for name in computed.keys() & set(frame.columns):
         frame[name] = computed[name]
     return frame.astype({name: "float64" if kind == "float64" else object for name, kind in KINDS.items()})
@@ -39,14 +37,14 @@ def register(
     contents = registry.RunContents({}, {}, {}, pipeline, "predict_proba", features, "d", "s", "0" * 32, folder)
     run_id, model_id, digest = registry.log_run(settings, PROBLEM.model_name, "small", contents)
     told = {"model_sha256": digest, "feature_service": PROBLEM.feature_service, "feature_views_sha256": "d" * 64}
-    complete = signer_of_registration(settings, PROBLEM) if is_signed else lambda _: None
+    complete = signer_of_registration(make_project(settings)) if is_signed else lambda _: None
     return registry.register(settings, PROBLEM.model_name, run_id, model_id, told | tags, complete)
 
 
 def sign_unseen(settings: Settings, version: str) -> None:
     """Sign what the registry holds now, as somebody with the key could, without looking at it."""
     found = registry.get_version(settings, PROBLEM.model_name, version)
-    sign(settings, found, collect(settings, PROBLEM, found, "person:nobody", "a test"))
+    sign(settings, found, collect(make_project(settings), found, "person:nobody", "a test"))
 
 
 def model_file_of(settings: Settings, version: str) -> Path:

@@ -9,16 +9,16 @@ import pandas as pd
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
 from tests.support.small_service import NOON
+from tests.toy_problem import PROBLEM
 
 DECLARATIONS = f"""
 from datetime import timedelta
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
 from feast.types import Float64
 
-CARRIER = Entity(name="carrier", value_type=ValueType.STRING)
-ORIGIN = Entity(name="origin", value_type=ValueType.STRING)
+SHOP = Entity(name="shop", value_type=ValueType.STRING)
+CITY = Entity(name="city", value_type=ValueType.STRING)
 
 
 def view(name, entity, ttl, feature):
@@ -33,31 +33,31 @@ def view(name, entity, ttl, feature):
     )
 
 
-RECENT = view("recent", CARRIER, timedelta(hours=6), "delay")
-WEATHER = view("weather", ORIGIN, timedelta(hours=1), "gust")
-SERVICE = FeatureService(name="{PROBLEM.feature_service}", features=[RECENT, WEATHER])
+RECENT = view("recent", SHOP, timedelta(hours=6), "mean_units")
+PLAN = view("plan", CITY, timedelta(hours=1), "seats")
+SERVICE = FeatureService(name="{PROBLEM.feature_service}", features=[RECENT, PLAN])
 """
 REPOSITORY = Path(__file__).parents[2]
-OTHERS = 2000  # carriers besides, so that a materialisation writes for a while
+OTHERS = 2000  # shops besides, so that a materialisation writes for a while
 
 
-def make_store(settings: Settings, delay: float = 60.0) -> None:
-    """Declare the views, give B6 a delay, and materialise it as of NOON."""
+def make_store(settings: Settings, mean_units: float = 60.0) -> None:
+    """Declare the views, give S01 its mean units, and materialise them as of NOON."""
     settings.feature_repo.mkdir(parents=True, exist_ok=True)
     shutil.copy(REPOSITORY / "feature_repo" / "feature_store.yaml", settings.feature_repo)
     (settings.feature_repo / "definitions.py").write_text(DECLARATIONS, encoding="utf-8")
-    write_tables(settings, delay)
+    write_tables(settings, mean_units)
     feast_store.apply(settings)
     feast_store.materialise(settings, NOON)
 
 
-def write_tables(settings: Settings, delay: float, known: datetime = NOON - timedelta(minutes=5)) -> None:
-    """Write what is to be materialised: B6 with a delay, AA ten minutes early, many others, a gust at JFK."""
+def write_tables(settings: Settings, mean_units: float, known: datetime = NOON - timedelta(minutes=5)) -> None:
+    """Write what is to be materialised: mean units of S01, of S02 (-10) and of many others, and seats in Bergen."""
     tables = settings.features_dir / "current"
     tables.mkdir(parents=True, exist_ok=True)
-    carriers = {"B6": delay, "AA": -10.0} | {f"X{n}": 0.0 for n in range(OTHERS)}
-    for name, key, values in (("recent", "carrier", carriers), ("weather", "origin", {"JFK": 9.0})):
-        feature = "delay" if name == "recent" else "gust"
+    shops = {"S01": mean_units, "S02": -10.0} | {f"X{n}": 0.0 for n in range(OTHERS)}
+    for name, key, values in (("recent", "shop", shops), ("plan", "city", {"Bergen": 9.0})):
+        feature = "mean_units" if name == "recent" else "seats"
         frame = pd.DataFrame({key: list(values), feature: list(values.values()), "event_timestamp": known})
         frame.assign(created_timestamp=frame["event_timestamp"]).to_parquet(tables / f"{name}.parquet")
 

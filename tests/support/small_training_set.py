@@ -11,11 +11,13 @@ import pandas as pd
 from prefect import flow
 
 from flightline.core.problem_spec import Interval, Problem, Windows
-from flightline.problem.config import PROBLEM
+from flightline.core.project import Project
+from flightline.core.settings import Settings
 from pipelines.common.artifacts import TrainingSet
+from tests import toy_problem
 
 ROWS = 2_400
-START = datetime(2013, 1, 1, tzinfo=UTC)
+START = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def small_problem(task: str) -> Problem:
@@ -24,9 +26,14 @@ def small_problem(task: str) -> Problem:
     windows = Windows(*(Interval(*pair) for pair in pairwise(cuts)))
     metric = {"classification": "log_loss", "regression": "rmse"}[task]
     return replace(
-        PROBLEM, model_name=f"small-{task}", task=task, label="label", slices=("side",), primary_metric=metric,
-        windows=windows, entity_keys=("side",), request_columns=(),
+        toy_problem.PROBLEM, model_name=f"small-{task}", task=task, label="label", slices=("side",),
+        primary_metric=metric, windows=windows, entity_keys=("side",), request_columns=(),
     )  # fmt: skip
+
+
+def small_project(settings: Settings, task: str) -> Project:
+    """Give the toy project, with the small problem of a task in the place of its own."""
+    return replace(toy_problem.make_project(settings), problem=small_problem(task))
 
 
 def write_training_set(folder: Path, task: str) -> TrainingSet:

@@ -24,16 +24,16 @@ def make_examples(seed: int = 0) -> tuple[pd.DataFrame, dict[str, pd.Series], di
     """Make features, labels and masks: fit, then validation, then test, as time goes by."""
     random = np.random.default_rng(seed)
     window = pd.Series(np.repeat(list(ROWS), list(ROWS.values())))
-    delay = random.normal(0, 1, len(window))
-    features = pd.DataFrame({"delay": delay, "carrier": random.choice(["AA", "UA"], len(window)).astype(object)})
-    late = pd.Series((random.random(len(window)) < 1 / (1 + np.exp(-2 * delay))).astype(float))
-    minutes = pd.Series(20 * delay + random.normal(0, 5, len(window)))
+    units = random.normal(0, 1, len(window))
+    features = pd.DataFrame({"units": units, "shop": random.choice(["S01", "S02"], len(window)).astype(object)})
+    sold_out = pd.Series((random.random(len(window)) < 1 / (1 + np.exp(-2 * units))).astype(float))
+    takings = pd.Series(20 * units + random.normal(0, 5, len(window)))
     masks = {name: window == name for name in ROWS}
-    return features, {"classification": late, "regression": minutes}, masks | {"refit": ~masks["test"]}
+    return features, {"classification": sold_out, "regression": takings}, masks | {"refit": ~masks["test"]}
 
 
 FEATURES, LABELS, MASKS = make_examples()
-LATE = LABELS["classification"]
+SOLD_OUT = LABELS["classification"]
 LATER = FEATURES[MASKS["test"]]
 
 
@@ -57,9 +57,7 @@ def plain(task: str, name: str) -> FittedModel:
 def poison(task: str) -> tuple[pd.DataFrame, pd.Series]:
     """Change everything about the test rows; their labels by turns to the contrary, another kind, and none."""
     test, position = MASKS["test"], pd.Series(np.arange(len(FEATURES)))
-    features = FEATURES.assign(
-        delay=FEATURES["delay"].mask(test, 1e300), carrier=FEATURES["carrier"].mask(test, "poison")
-    )
+    features = FEATURES.assign(units=FEATURES["units"].mask(test, 1e300), shop=FEATURES["shop"].mask(test, "poison"))
     label = LABELS[task]
     for turn, value in enumerate((1 - label, 7.0, np.nan)):
         label = label.mask(test & (position % 3 == turn), value)
@@ -131,7 +129,7 @@ def test_the_model_is_fitted_on_all_before_the_test(task, name):
 def test_the_base_rate_is_that_of_fit_and_validation_together():
     label = pd.Series([0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0])
     masks = {"fit": label.index < 2, "validation": (label.index >= 2) & (label.index < 4), "refit": label.index < 4}
-    frame = pd.DataFrame({"delay": np.arange(7.0)})
+    frame = pd.DataFrame({"units": np.arange(7.0)})
     model = fit(small("base_rate"), frame, label, masks, task="classification", metric="log_loss")
     assert predict("classification", model.pipeline, frame.head(1))[0] == 0.75
 
@@ -181,12 +179,12 @@ def test_a_step_that_a_model_cannot_take_is_refused(task, name, steps, message):
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        (LATE * 0, "in the fit window, got \\[0.0\\]"),
-        (LATE * 0 + 1, "in the fit window, got \\[1.0\\]"),
-        (LATE.where(~MASKS["fit"], 0.0), "in the fit window, got \\[0.0\\]"),
-        (LATE * 2, "got \\[0.0, 2.0\\]"),
-        (LATE.where(LATE.index != 3), "and 1 missing"),
-        (LATE.where(LATE.index != 1_200), "in the refit window.* and 1 missing"),
+        (SOLD_OUT * 0, "in the fit window, got \\[0.0\\]"),
+        (SOLD_OUT * 0 + 1, "in the fit window, got \\[1.0\\]"),
+        (SOLD_OUT.where(~MASKS["fit"], 0.0), "in the fit window, got \\[0.0\\]"),
+        (SOLD_OUT * 2, "got \\[0.0, 2.0\\]"),
+        (SOLD_OUT.where(SOLD_OUT.index != 3), "and 1 missing"),
+        (SOLD_OUT.where(SOLD_OUT.index != 1_200), "in the refit window.* and 1 missing"),
     ],
     ids=["never", "always", "never in the fit window", "not 0 and 1", "one unknown", "one unknown in validation"],
 )
@@ -200,8 +198,8 @@ def test_labels_that_cannot_be_learned_from_are_refused(name, label, message):
     ("label", "message"),
     [
         (LABELS["regression"] * 0 + 1, "in the fit window, got \\[1.0\\]"),
-        (LABELS["regression"].where(LATE.index != 3), "and 1 missing"),
-        (LABELS["regression"].where(LATE.index != 1_200, np.inf), "in the refit window"),
+        (LABELS["regression"].where(SOLD_OUT.index != 3), "and 1 missing"),
+        (LABELS["regression"].where(SOLD_OUT.index != 1_200, np.inf), "in the refit window"),
     ],
     ids=["all equal", "one unknown", "one without end"],
 )
@@ -225,14 +223,14 @@ def test_a_metric_that_is_no_loss_of_the_task_is_refused(task, metric, losses):
 
 def test_settings_are_compared_in_the_primary_metric():
     by = {
-        metric: fit(small("decision_tree"), FEATURES, LATE, MASKS, task="classification", metric=metric)
+        metric: fit(small("decision_tree"), FEATURES, SOLD_OUT, MASKS, task="classification", metric=metric)
         for metric in ("log_loss", "brier")
     }
     assert by["log_loss"].validation_losses.keys() == by["brier"].validation_losses.keys()
     assert by["log_loss"].validation_loss > by["brier"].validation_loss
 
 
-@pytest.mark.parametrize("feature", ["delay", "carrier"])
+@pytest.mark.parametrize("feature", ["units", "shop"])
 def test_a_feature_that_is_never_there_is_refused_by_name(feature):
     features = FEATURES.assign(**{feature: FEATURES[feature].mask(MASKS["fit"])})
     with pytest.raises(TrainingError, match=f"no row of the fit window has a value of: {feature};"):
@@ -242,7 +240,7 @@ def test_a_feature_that_is_never_there_is_refused_by_name(feature):
 @pytest.mark.parametrize("value", [0.0, 1.0])
 @pytest.mark.parametrize("name", ["logistic_regression", "hist_gradient_boosting"])
 def test_one_class_in_validation_can_still_be_judged(name, value):
-    label = LATE.mask(MASKS["validation"], value)
+    label = SOLD_OUT.mask(MASKS["validation"], value)
     model = fit_small("classification", name, label=label, calibrations=("sigmoid", "isotonic"))
     assert np.isfinite(list(model.validation_losses.values())).all()
     assert model.calibration == "none"
@@ -255,9 +253,9 @@ RARE = 0.01
 def test_one_positive_in_a_hundred_is_learned_and_predicted_as_one_in_a_hundred(name):
     random = np.random.default_rng(0)
     rows = 20_000
-    delay = random.normal(0, 1, rows)
-    label = pd.Series((random.random(rows) < RARE * np.exp(delay - 0.5)).astype(float))
-    frame = pd.DataFrame({"delay": delay, "carrier": np.array(["AA", "UA"] * (rows // 2), dtype=object)})
+    units = random.normal(0, 1, rows)
+    label = pd.Series((random.random(rows) < RARE * np.exp(units - 0.5)).astype(float))
+    frame = pd.DataFrame({"units": units, "shop": np.array(["S01", "S02"] * (rows // 2), dtype=object)})
     position = pd.Series(np.arange(rows))
     masks = {"fit": position < 8_000, "validation": position.between(8_000, 11_999), "refit": position < 12_000}
     parameters = TrainingParameters(model=name, max_iterations=60)
@@ -277,8 +275,8 @@ def test_a_feature_of_another_type_is_refused_by_name(dtype):
 
 
 def test_numbers_and_categories_are_told_apart_in_the_frames_order():
-    columns = feature_columns(pd.DataFrame({"b": [1.0], "carrier": ["UA"], "a": [np.nan], "dest": [None]}))
-    assert (columns.numeric, columns.categorical) == (("b", "a"), ("carrier", "dest"))
+    columns = feature_columns(pd.DataFrame({"b": [1.0], "shop": ["S02"], "a": [np.nan], "product": [None]}))
+    assert (columns.numeric, columns.categorical) == (("b", "a"), ("shop", "product"))
 
 
 def test_an_unknown_model_is_refused():

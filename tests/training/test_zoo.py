@@ -12,37 +12,37 @@ from flightline.training.fit import fit_pipeline
 from flightline.training.preprocessing import Columns
 from flightline.training.zoo import ZOO, baseline_of, find_model
 
-COLUMNS = Columns(numeric=("delay", "wind"), categorical=("carrier", "dest"))
+COLUMNS = Columns(numeric=("units", "seats"), categorical=("shop", "product"))
 EVERY_MODEL = [(task, name) for task, models in ZOO.items() for name in models]
 LEARNING = [(task, name) for task, name in EVERY_MODEL if not ZOO[task][name].is_baseline]
 STEPS = {"pca_components": 2, "kmeans_segments": 4}
 
 
 def make_frame(rows: int, seed: int = 0) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
-    """Make features with gaps in every column, and labels that follow delay and carrier."""
+    """Make features with gaps in every column, and labels that follow units and shop."""
     random = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {
-            "delay": random.normal(10, 30, rows),
-            "wind": random.uniform(0, 40, rows),
-            "carrier": random.choice(["AA", "DL", "UA"], rows).astype(object),
-            "dest": random.choice([f"D{i:02}" for i in range(40)], rows).astype(object),
+            "units": random.normal(10, 30, rows),
+            "seats": random.uniform(0, 40, rows),
+            "shop": random.choice(["S01", "S03", "S02"], rows).astype(object),
+            "product": random.choice([f"D{i:02}" for i in range(40)], rows).astype(object),
         }
     )
-    follows = (frame["delay"] - 10) / 20 + (frame["carrier"] == "UA")
-    late = pd.Series((random.random(rows) < 1 / (1 + np.exp(-follows))).astype(int))
-    minutes = follows + random.normal(0, 0.5, rows)
+    follows = (frame["units"] - 10) / 20 + (frame["shop"] == "S02")
+    sold_out = pd.Series((random.random(rows) < 1 / (1 + np.exp(-follows))).astype(int))
+    takings = follows + random.normal(0, 0.5, rows)
     for column in frame:
         frame.loc[random.random(rows) < 0.1, column] = None if frame[column].dtype == object else np.nan
-    return frame, {"classification": late, "regression": minutes}
+    return frame, {"classification": sold_out, "regression": takings}
 
 
 TRAIN, LABELS = make_frame(2_000)
 LATER, _ = make_frame(300, seed=1)
-ALL_MISSING = pd.DataFrame({"delay": [np.nan], "wind": [np.nan], "carrier": [None], "dest": [None]}).astype(
+ALL_MISSING = pd.DataFrame({"units": [np.nan], "seats": [np.nan], "shop": [None], "product": [None]}).astype(
     TRAIN.dtypes
 )
-UNSEEN = pd.DataFrame({"delay": [5.0], "wind": [3.0], "carrier": ["ZZ"], "dest": ["XXX"]}).astype(TRAIN.dtypes)
+UNSEEN = pd.DataFrame({"units": [5.0], "seats": [3.0], "shop": ["ZZ"], "product": ["XXX"]}).astype(TRAIN.dtypes)
 
 
 def fit_on_all(task, name, seed=0, **settings):
@@ -87,14 +87,14 @@ def test_the_frame_is_left_as_it_was(fitted):
 
 def test_other_columns_of_the_frame_are_not_used(fitted):
     task, _, pipeline = fitted
-    assert np.array_equal(predict(task, pipeline, LATER.assign(late=1.0)), predict(task, pipeline, LATER))
+    assert np.array_equal(predict(task, pipeline, LATER.assign(sold_out=1.0)), predict(task, pipeline, LATER))
 
 
 @pytest.mark.parametrize(("task", "name"), LEARNING)
 def test_it_learns_what_the_label_follows(task, name):
     pipeline = fit_on_all(task, name)
     asked = LATER.dropna().head(50)
-    high, low = (predict(task, pipeline, asked.assign(delay=delay)).mean() for delay in (60.0, -20.0))
+    high, low = (predict(task, pipeline, asked.assign(units=units)).mean() for units in (60.0, -20.0))
     assert high > low + 0.1
 
 
@@ -134,7 +134,7 @@ def test_only_the_newest_rows_are_learned_from_where_the_zoo_says_so():
 
 @pytest.mark.parametrize("name", ["decision_tree", "random_forest", "hist_gradient_boosting", "k_nearest_neighbours"])
 def test_a_category_beyond_any_limit_is_taken_as_rare(name):
-    many = TRAIN.assign(dest=[f"D{i % 400:03}" for i in range(len(TRAIN))])
+    many = TRAIN.assign(product=[f"D{i % 400:03}" for i in range(len(TRAIN))])
     pipeline = find_model("classification", name).build(COLUMNS, 0).fit(many, LABELS["classification"])
     assert np.isfinite(predict("classification", pipeline, many)).all()
 

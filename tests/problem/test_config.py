@@ -1,0 +1,20 @@
+"""What the problem promises of itself: moments that can be compared, and a metric that the gate can use."""
+
+from flightline.evaluation.losses import ROW_LOSSES
+from flightline.problem.config import PROBLEM
+
+
+def test_all_moments_of_the_problem_have_a_time_zone():
+    windows = PROBLEM.windows
+    bounds = [
+        bound for window in (windows.fit, windows.validation, windows.test) for bound in (window.start, window.end)
+    ]
+    assert all(moment.tzinfo is not None for moment in (*bounds, PROBLEM.first_clock, *PROBLEM.leak_test_moments))
+
+
+def test_the_first_clock_stands_in_the_test_window():
+    assert PROBLEM.windows.test.start < PROBLEM.first_clock < PROBLEM.windows.test.end
+
+
+def test_the_primary_metric_has_a_loss_by_row():
+    assert PROBLEM.primary_metric in ROW_LOSSES[PROBLEM.task]

@@ -15,31 +15,33 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from flightline.adapters.event_clock import set_clock
-from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.feast import feature_store
 from flightline.adapters.model_store.model_file import digest_of_file, save_model
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.problem.request_features import request_features, request_keys
 from serving.app import create_app
 from serving.prediction.predictor import as_rows, columns_of
-from tests.support.servers.service_process import running
+from tests.support.servers.service_process import environment_of, running
 from tests.support.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of, put_signed
-from tests.toy_problem import Instance
+from tests.toy_problem import make_project, write_feature_repo
 
 REPOSITORY = Path(__file__).parents[2]
-TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "pandera")
+TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "optuna", "matplotlib", "pandera")
 AGE = timedelta(minutes=10)
 
 
-def _write_tables(settings: Settings) -> list[str]:
+def _write_tables(project: Project) -> list[str]:
     """Write for every declared view one row, of the keys of INSTANCE, with 1.0 in every feature."""
-    declarations = feast_store.load_declarations(settings)
+    settings = project.settings
+    declarations = feature_store.load_declarations(settings)
     join_keys = {entity.name: entity.join_key for entity in declarations if hasattr(entity, "join_key")}
-    (asked,) = as_rows({**(requests := columns_of([Instance(**INSTANCE)])), **request_keys(requests)})
+    requests = columns_of([project.schemas.instance(**INSTANCE)], project.request_fields)
+    (keys_of_row,) = as_rows({**requests, **project.requests.keys(requests)})
     names = []
     tables = settings.features_dir / "current"
     tables.mkdir(parents=True)
     for view in [declared for declared in declarations if hasattr(declared, "batch_source")]:
-        keys = {join_keys[entity]: asked[join_keys[entity]] for entity in view.entities}
+        keys = {join_keys[entity]: keys_of_row[join_keys[entity]] for entity in view.entities}
         features = [field.name for field in view.schema if field.name not in keys]
         row = keys | dict.fromkeys(features, 1.0) | dict.fromkeys(("event_timestamp", "created_timestamp"), NOON - AGE)
         pd.DataFrame([row]).to_parquet(tables / f"{view.name}.parquet")
@@ -49,20 +51,22 @@ def _write_tables(settings: Settings) -> list[str]:
 
 @pytest.fixture(scope="module")
 def filled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with the project's own declarations materialised to noon, a fitted model and a clock."""
-    settings = Settings(root=tmp_path_factory.mktemp("filled"))
-    shutil.copytree(REPOSITORY / "feature_repo", settings.feature_repo, ignore=shutil.ignore_patterns("__pycache__"))
-    names = _write_tables(settings)
-    feast_store.apply(settings)
-    feast_store.materialise(settings, NOON)
+    """A root with the toy problem's declarations materialised to noon, a fitted model and a clock."""
+    root = tmp_path_factory.mktemp("filled")
+    write_feature_repo(root)
+    project = make_project(settings := Settings(root=root))
+    names = _write_tables(project)
+    feature_store.apply(settings)
+    feature_store.materialise(settings, NOON)
     set_clock(settings, NOON)
-    requested = pd.DataFrame(request_features(columns_of([Instance(**INSTANCE)])))
+    requests = columns_of([project.schemas.instance(**INSTANCE)], project.request_fields)
+    requested = pd.DataFrame(project.requests.features(requests))
     kinds = dict.fromkeys(names, "float64") | {
         name: "float64" if dtype == np.float64 else "str" for name, dtype in requested.dtypes.items()
     }
-    digest = save_model(fitted(kinds, "hist_gradient_boosting"), settings.root / "model.skops")
-    put_signed(settings, manifest_of(kinds, digest), settings.root / "model.skops")
-    return settings.root
+    digest = save_model(fitted(kinds, "hist_gradient_boosting"), root / "model.skops")
+    put_signed(settings, manifest_of(kinds, digest), root / "model.skops")
+    return root
 
 
 @pytest.fixture
@@ -74,7 +78,7 @@ def settings(filled_root: Path, tmp_path: Path) -> Settings:
 
 def _status(settings: Settings) -> dict:
     """Start the service, check that it lives, and that it predicts only if it is ready."""
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(make_project(settings))) as client:
         assert client.get("/health/live").status_code == 200
         status = client.get(STATUS).json()
         answer = client.post(PREDICT, json={"instances": [INSTANCE]})
@@ -86,8 +90,8 @@ def _status(settings: Settings) -> dict:
 
 
 def test_predicts_on_real_feast_and_a_real_model(settings: Settings) -> None:
-    with TestClient(create_app(settings)) as client:
-        answer = client.post(PREDICT, json={"instances": [INSTANCE, INSTANCE | {"shop": None, "shop": None}]})
+    with TestClient(create_app(make_project(settings))) as client:
+        answer = client.post(PREDICT, json={"instances": [INSTANCE, INSTANCE | {"shop": None}]})
         assert answer.status_code == 200
         whole, partial = answer.json()["predictions"]
         assert whole["missing_features"] == {}
@@ -102,14 +106,14 @@ def test_predicts_on_real_feast_and_a_real_model(settings: Settings) -> None:
 )
 def test_values_too_old_or_of_the_future_are_not_used(settings: Settings, moved: timedelta, reason: str) -> None:
     set_clock(settings, NOON + moved)
-    later = INSTANCE | {"opens": (NOON + moved + timedelta(hours=3)).isoformat()}
-    with TestClient(create_app(settings)) as client:
+    later = INSTANCE | {"opens": (NOON + moved + timedelta(hours=20)).isoformat()}
+    with TestClient(create_app(make_project(settings))) as client:
         (prediction,) = client.post(PREDICT, json={"instances": [later]}).json()["predictions"]
-        nothing_known = later | {"shop": None, "shop": None}
+        nothing_known = later | {"shop": None}
         (without,) = client.post(PREDICT, json={"instances": [nothing_known]}).json()["predictions"]
-    # The slot of another departure has no row at all.
-    of_slots = {"coming_schedule", "scheduled_flight"}
-    assert {why for view, why in prediction["missing_features"].items() if view not in of_slots} == {reason}
+    # The slot and the weekday of another day have no row at all.
+    of_days = {"baking_plan", "shop_weekday"}
+    assert {why for view, why in prediction["missing_features"].items() if view not in of_days} == {reason}
     assert set(without["missing_features"].values()) == {reason, "no value"}
 
 
@@ -145,13 +149,13 @@ def test_starts_on_a_model_of_other_features_and_does_not_serve_it(settings: Set
 
 
 def test_opens_its_log_before_the_first_request_has_to_wait_for_it(settings: Settings) -> None:
-    with TestClient(create_app(settings)):
+    with TestClient(create_app(make_project(settings))):
         assert settings.prediction_log_file.is_file()
 
 
 def test_starts_without_its_log_and_says_why(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     settings.prediction_log_file.parent.write_text("in the way")
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(make_project(settings))) as client:
         assert "predictions cannot be logged yet" in caplog.text
         assert client.get("/health/live").status_code == 200
         assert client.get("/health/ready").status_code == 503
@@ -164,25 +168,45 @@ def test_starts_without_a_feature_store_and_makes_none(settings: Settings) -> No
 
 
 def test_names_every_reason_at_once(tmp_path: Path) -> None:
-    shutil.copytree(REPOSITORY / "feature_repo", tmp_path / "feature_repo")
+    write_feature_repo(tmp_path)
     reason = _status(Settings(root=tmp_path))["reason"]
     assert all(part in reason for part in ("no model has been promoted", "no Feast registry", "clock has not been set"))
 
 
-def test_a_ready_service_has_imported_no_training_tool(filled_root: Path) -> None:
-    code = (
-        "import sys, serving.__main__\n"
-        "from flightline.core.settings import Settings\n"
-        "from serving.prediction.model_loader import ModelLoader\n"
-        "loader = ModelLoader(Settings())\n"
-        "loader.refresh()\n"
-        "loader.close()\n"
-        f"found = [name for name in {TRAINING_TOOLS} if name in sys.modules]\n"
-        "sys.exit(loader.state.reason or ', '.join(found) or 0)"
+IMPORTED = """
+import sys
+import serving.__main__
+from serving.app import create_worker_app
+from serving.prediction.model_loader import ModelLoader
+
+app = create_worker_app()
+app.state.model_loader.refresh()
+app.state.model_loader.close()
+print(app.state.model_loader.state.reason)
+print([name for name in {tools} if name in sys.modules])
+"""
+
+
+def _import_service(root: Path, **environment: str) -> tuple[str, str]:
+    """Make and open a service in a process of its own; give why it is not ready, and the training tools imported."""
+    command = [sys.executable, "-c", IMPORTED.format(tools=TRAINING_TOOLS)]
+    done = subprocess.run(
+        command, env=environment_of(root, **environment), capture_output=True, text=True, timeout=300, check=False
     )
-    environment = {"PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}", "FLIGHTLINE_ROOT": str(filled_root)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+    reason, imported = done.stdout.splitlines()
+    return reason, imported
+
+
+def test_a_ready_service_has_imported_no_training_tool(filled_root: Path) -> None:
+    # The problem is imported by its name, so import-linter cannot see what comes with it.
+    assert _import_service(filled_root) == ("None", "[]")
+
+
+def test_the_problem_of_this_project_brings_no_training_tool_either(tmp_path: Path) -> None:
+    reason, imported = _import_service(tmp_path, FLIGHTLINE_PROBLEM_PACKAGE="flightline.problem")
+    assert "no model has been promoted" in reason
+    assert imported == "[]"
 
 
 def test_two_workers_on_real_feast_count_together(settings: Settings) -> None:

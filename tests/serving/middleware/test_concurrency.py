@@ -12,7 +12,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from flightline.core.settings import ServingSettings, Settings
-from serving.middleware.concurrency import Bounds
+from serving.middleware.concurrency import Concurrency
 from tests.support.servers.service_process import Answer, Service, read_all, running
 from tests.support.small_service import INSTANCE, PREDICT, STATUS
 
@@ -44,7 +44,7 @@ def test_more_at_a_time_than_the_bound_are_told_to_come_again(service: Service) 
 
 
 def test_requests_that_never_wait_are_counted_too(tmp_path: Path) -> None:
-    # Predicting does not give the event loop away, so without a pause in Bounds all of these would stand in line.
+    # Predicting does not give the event loop away, so without a pause in Concurrency all of these would stand in line.
     statuses = []
 
     async def predict(scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +55,7 @@ def test_requests_that_never_wait_are_counted_too(tmp_path: Path) -> None:
             statuses.append(message["status"])
 
     async def ask_at_once() -> None:
-        bounds = Bounds(predict, Settings(root=tmp_path, serving=ServingSettings(max_concurrent=4)))
+        bounds = Concurrency(predict, Settings(root=tmp_path, serving=ServingSettings(max_concurrent=4)))
         scope = {"type": "http", "path": PREDICT, "method": "POST", "headers": []}
         await asyncio.gather(*(bounds(scope, send, send) for _ in range(20)))
 

@@ -7,17 +7,42 @@ import pytest
 from flightline.adapters.feast.online_features import FeatureRow
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.core.errors import ModelFileError
+from flightline.core.problem_spec import Task
+from flightline.core.project import Project
+from flightline.core.settings import Settings
 from flightline.training.zoo import ZOO
-from serving.prediction.predictor import InstanceError, Predictor, check_still_to_come, input_rows
-from serving.prediction.self_test import run_self_test
+from serving.prediction.predictor import InstanceError, Predictor, check_still_to_come, input_rows, prediction_of
+from tests import toy_regression
 from tests.support.small_service import INSTANCE, KINDS, NOON, HandMadeFeatures, fitted, manifest_of
-from tests.toy_problem import EXAMPLE, Instance
+from tests.toy_problem import Instance, make_project
+
+MAKE_PROJECT = {"classification": make_project, "regression": toy_regression.make_project}
+MODELS = [(task, name) for task, models in ZOO.items() for name in models]
+
+
+@pytest.fixture
+def predictor(project: Project, model: ServedModel) -> Predictor:
+    return Predictor(project, model, HandMadeFeatures())
+
+
+def predictor_of(settings: Settings, task: Task, name: str, features: HandMadeFeatures | None = None) -> Predictor:
+    model = ServedModel(manifest_of(KINDS), fitted(KINDS, name, task=task), task)
+    return Predictor(MAKE_PROJECT[task](settings), model, features or HandMadeFeatures())
+
+
+def instances_of(*shops: str | None) -> list[Instance]:
+    return [Instance(**(INSTANCE | {"shop": shop})) for shop in shops]
+
+
+def taking(**kinds: str) -> ServedModel:
+    """A model of which only the columns matter."""
+    return ServedModel(manifest_of(kinds), fitted(), "classification")
 
 
 def test_columns_come_in_the_models_order() -> None:
     rows = [FeatureRow({"b": 1.0, "a": None}, {}, {}), FeatureRow({"b": None, "a": 2.0}, {}, {})]
     requested = [{"word": "x", "hour": 3.0}, {"word": None, "hour": float("nan")}]
-    inputs = input_rows({"hour": "float64", "a": "float64", "word": "str", "b": "float64"}, rows, requested)
+    inputs = input_rows(taking(hour="float64", a="float64", word="str", b="float64"), rows, requested)
     assert [list(row.items()) for row in inputs] == [
         [("hour", 3.0), ("a", None), ("word", "x"), ("b", 1.0)],
         [("hour", None), ("a", 2.0), ("word", None), ("b", None)],
@@ -25,84 +50,79 @@ def test_columns_come_in_the_models_order() -> None:
 
 
 def test_a_column_nobody_gives_is_refused_by_name() -> None:
-    with pytest.raises(ModelFileError, match="takes the column 'wind'"):
-        input_rows({"wind": "float64"}, [FeatureRow({"a": 1.0}, {}, {})], [{"word": "x"}])
+    with pytest.raises(ModelFileError, match="takes the column 'wind', which neither the feature service toy_v1"):
+        input_rows(taking(wind="float64"), [FeatureRow({"a": 1.0}, {}, {})], [{"word": "x"}])
 
 
-@pytest.mark.parametrize("name", ZOO[PROBLEM.task])
-def test_every_model_of_the_zoo_answers_with_and_without_features(name: str) -> None:
-    predictor = Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS, name)), HandMadeFeatures())
-    asked = [Instance(**(INSTANCE | {"shop": carrier})) for carrier in ("S01", "S99", None)]
-    probabilities = [answered.value for answered in predictor.predict(asked, NOON)]
-    assert all(0 <= probability <= 1 for probability in probabilities)
+@pytest.mark.parametrize(("task", "name"), MODELS)
+def test_every_model_of_the_zoo_answers_with_and_without_features(settings: Settings, task: Task, name: str) -> None:
+    predictor = predictor_of(settings, task, name)
+    values = [result.value for result in predictor.predict(instances_of("S01", "S99", None), NOON)]
+    assert len(values) == 3
+    low, high = (0, 1) if task == "classification" else (-1000, 1000)
+    assert all(low <= value <= high for value in values)
 
 
-def test_more_recent_delay_makes_late_more_probable(model: ServedModel) -> None:
-    delays = {"S02": -10.0, "S01": 60.0, "S03": 10.0}
-    asked = [Instance(**(INSTANCE | {"shop": carrier})) for carrier in ("S02", "S03", "S01")]
-    predictions = Predictor(model, HandMadeFeatures(delays=delays)).predict(asked, NOON)
-    probabilities = [answered.value for answered in predictions]
-    assert probabilities == sorted(probabilities)
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_an_answer_has_the_fields_of_its_task(settings: Settings, task: Task) -> None:
+    predictor = predictor_of(settings, task, "decision_tree")
+    (instance,) = instances_of("S01")
+    (result,) = predictor.predict([instance], NOON)
+    answer = prediction_of(predictor.project, instance, result, NOON, "an id").model_dump()
+    outcome = {name: answer[name] for name in answer if name in {"probability", "sold_out", "units"}}
+    if task == "classification":
+        assert outcome == {"probability": result.value, "sold_out": result.value >= 0.5}
+    else:
+        assert outcome == {"units": result.value}
+    assert answer["prediction_time"] == NOON
 
 
-def test_what_the_model_does_not_take_changes_nothing(model: ServedModel) -> None:
-    predictor = Predictor(model, HandMadeFeatures())
-    first, second = predictor.predict(
-        [Instance(**INSTANCE), Instance(**(INSTANCE | {"flight": 9, "dest": "BOS"}))], NOON
-    )
+@pytest.mark.parametrize(
+    ("task", "name"), [("classification", "logistic_regression"), ("regression", "ridge_regression")]
+)
+def test_a_higher_feature_makes_a_higher_prediction(settings: Settings, task: Task, name: str) -> None:
+    features = HandMadeFeatures(mean_units={"S01": 60.0, "S02": -10.0, "S03": 10.0})
+    predictor = predictor_of(settings, task, name, features)
+    values = [result.value for result in predictor.predict(instances_of("S02", "S03", "S01"), NOON)]
+    assert values == sorted(values)
+    assert len(set(values)) == 3
+
+
+def test_what_the_model_does_not_take_changes_nothing(predictor: Predictor) -> None:
+    other = Instance(**(INSTANCE | {"city": "Tartu"}))
+    first, second = predictor.predict([Instance(**INSTANCE), other], NOON)
     assert first.value == second.value
 
 
-def test_what_was_answered_names_what_it_rests_on(model: ServedModel) -> None:
-    (answered,) = Predictor(model, HandMadeFeatures()).predict([Instance(**INSTANCE)], NOON)
-    assert answered.inputs == {"mean_units": 60.0, "shop": "S01", "seats": None, "opening_hour": 9 * 60.0}
-    assert answered.row is not None
-    assert answered.row.missing == {"plan": "after the clock"}
+def test_a_result_names_what_it_rests_on(predictor: Predictor) -> None:
+    (result,) = predictor.predict([Instance(**INSTANCE)], NOON)
+    assert result.inputs == {"mean_units": 60.0, "shop": "S01", "seats": None, "opening_hour": 0.0}
+    assert result.row is not None
+    assert result.row.missing == {"plan": "after the clock"}
 
 
-def test_scoring_what_a_prediction_rests_on_gives_it_again(model: ServedModel) -> None:
-    predictor = Predictor(model, HandMadeFeatures())
-    answered = predictor.predict([Instance(**(INSTANCE | {"shop": c})) for c in ("S01", None)], NOON)
-    scored = predictor.score([one.inputs for one in answered])
-    assert [(one.value, one.inputs) for one in scored] == [(one.value, one.inputs) for one in answered]
+def test_scoring_what_a_prediction_rests_on_gives_it_again(predictor: Predictor) -> None:
+    predicted = predictor.predict(instances_of("S01", None), NOON)
+    scored = predictor.score([result.inputs for result in predicted])
+    assert [(result.value, result.inputs) for result in scored] == [
+        (result.value, result.inputs) for result in predicted
+    ]
 
 
-def test_a_column_left_out_of_a_row_is_missing(model: ServedModel) -> None:
-    predictor = Predictor(model, HandMadeFeatures())
+def test_a_column_left_out_of_a_row_is_missing(predictor: Predictor) -> None:
     without, with_none = predictor.score([{"mean_units": 60.0}, dict.fromkeys(KINDS) | {"mean_units": 60.0}])
     assert without == with_none
 
 
-def test_a_model_that_cannot_take_todays_features_is_found_at_the_start(model: ServedModel) -> None:
-    other = ServedModel(manifest_of({"wind": "float64"}), model.pipeline)
-    with pytest.raises(ModelFileError, match="takes the column 'wind'"):
-        run_self_test(Predictor(other, HandMadeFeatures()))
-
-
-def test_a_model_whose_manifest_is_wrong_is_found_at_the_start(model: ServedModel) -> None:
-    other = ServedModel(manifest_of({"mean_units": "float64"}), model.pipeline)
-    with pytest.raises(ModelFileError, match=r"cannot predict the example of schemas\.py"):
-        run_self_test(Predictor(other, HandMadeFeatures()))
-
-
-def test_an_example_that_is_no_instance_is_found_at_the_start(model: ServedModel, monkeypatch) -> None:
-    monkeypatch.setitem(EXAMPLE, "origin", "nowhere")
-    with pytest.raises(ModelFileError, match=r"serving/schemas\.py does not agree .* \(origin: Input should be"):
-        run_self_test(Predictor(model, HandMadeFeatures()))
-
-
-def test_of_many_that_are_over_the_first_are_named() -> None:
+def test_of_many_that_are_over_the_first_are_named(project: Project) -> None:
     with pytest.raises(InstanceError, match=r"^50 field\(s\)") as caught:
-        check_still_to_come([Instance(**INSTANCE)] * 50, NOON + timedelta(hours=2))
-    assert [field for field, _ in caught.value.faults][:2] == [
-        "instances[0].opens",
-        "instances[1].opens",
-    ]
-    assert len(caught.value.faults) == 20
+        check_still_to_come(project, [Instance(**INSTANCE)] * 50, NOON + timedelta(hours=12))
+    assert [field for field, _ in caught.value.field_errors][:2] == ["instances[0].opens", "instances[1].opens"]
+    assert len(caught.value.field_errors) == 20
 
 
-def test_the_schemas_keep_what_the_problem_promises() -> None:
-    assert {*PROBLEM.entity_keys, *PROBLEM.request_columns} == set(Instance.model_fields)
-    assert PROBLEM.label in Prediction.model_fields
+def test_the_schemas_keep_what_the_problem_promises(project: Project) -> None:
+    assert set(project.request_fields) == set(project.schemas.instance.model_fields)
+    assert project.problem.label in project.schemas.prediction.model_fields
     instance = Instance(**INSTANCE)
-    assert moment_of(instance) - prediction_time_of(instance) == PROBLEM.prediction_horizon
+    assert instance.opens - project.prediction_time_of(instance) == project.problem.prediction_horizon

@@ -24,7 +24,7 @@ def file(stored_root: Path) -> Iterator[Path]:
     make_store(Settings(root=stored_root))
 
 
-def is_late(service: Service) -> bool:
+def is_high(service: Service) -> bool:
     return service.ask(PREDICT, BODY).json()["predictions"][0]["probability"] > 0.5
 
 
@@ -46,13 +46,13 @@ def test_reads_go_on_while_views_are_materialised_and_find_the_new_values(
     stored_service: Service, stored_root: Path, file: Path
 ) -> None:
     settings = Settings(root=stored_root)
-    assert is_late(stored_service)
+    assert is_high(stored_service)
     with Load(stored_service) as load:
         for _ in range(3):
             feast_store.materialise(settings, NOON)
-        write_tables(settings, delay=-20.0, known=NOON)
+        write_tables(settings, mean_units=-20.0, known=NOON)
         feast_store.materialise(settings, NOON)
-        wait_until(lambda: not is_late(stored_service), 10, "the new value is used")
+        wait_until(lambda: not is_high(stored_service), 10, "the new value is used")
     assert load.account.failed == {}
     assert load.account.answers
 
@@ -64,8 +64,8 @@ def test_a_removed_store_is_read_on_and_a_new_one_in_its_place_is_found(
     with Load(stored_service) as load:
         remove(file)
         load.wait_for(20)
-        make_store(settings, delay=-30.0)
-        wait_until(lambda: not is_late(stored_service), 10, "the new store is read")
+        make_store(settings, mean_units=-30.0)
+        wait_until(lambda: not is_high(stored_service), 10, "the new store is read")
     # Between the new file and its values there may be a moment without any; it is named, not hidden.
     assert [why for why in load.account.failed if not why.startswith("503 ")] == []
 
@@ -85,4 +85,4 @@ def test_a_service_that_starts_without_the_file_says_so_and_recovers_by_itself(
         assert "cannot be read" in service.ask(STATUS).json()["reason"]
         make_store(settings)
         wait_until(lambda: service.ask("/health/ready").status == 200, 30, "it is ready again")
-        assert is_late(service)
+        assert is_high(service)

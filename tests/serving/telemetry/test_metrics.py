@@ -15,7 +15,7 @@ from tests.support.servers.service_process import REPOSITORY, Service, environme
 from tests.support.small_service import INSTANCE, PREDICT
 
 WORKERS = 2
-# What those do whose callers live in other processes or modules: the watcher and the log.
+# What those do whose callers live in other processes or modules: the model sync and the log.
 CALLERS = """
 from datetime import UTC, datetime
 from serving.telemetry.metrics import *
@@ -109,10 +109,10 @@ def test_another_process_of_the_service_adds_to_them(service: Service) -> None:
     (folder,), before = _folders(service), service.metrics()
     environment = environment_of(service.log.parent) | dict.fromkeys(VARIABLES, str(folder))
     command = [sys.executable, "-c", CALLERS + "import time; time.sleep(60)"]
-    watcher = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE)
+    other = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE)
     try:
-        assert watcher.stdout
-        watcher.stdout.readline()
+        assert other.stdout
+        other.stdout.readline()
         metrics = service.metrics()
         assert metrics["flightline_models_refused_total"] == 2
         assert metrics["flightline_model_refused"] == 1
@@ -127,10 +127,10 @@ def test_another_process_of_the_service_adds_to_them(service: Service) -> None:
         assert metrics['flightline_feature_age_seconds_bucket{le="10800.0",view="recent"}'] >= 1
         assert metrics['flightline_rows_total{endpoint="score"}'] == 40
     finally:
-        watcher.kill()
-        watcher.wait()
-        if watcher.stdout:
-            watcher.stdout.close()
+        other.kill()
+        other.wait()
+        if other.stdout:
+            other.stdout.close()
     after = service.metrics()
     assert (after["flightline_model_refused"], after["flightline_models_refused_total"]) == (0, 2)
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from enum import Enum
 from functools import update_wrapper
-from inspect import signature
+from inspect import isfunction, signature
+from itertools import chain
 from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
@@ -65,7 +66,7 @@ def key_of(value: object) -> object:
             if not isinstance(getattr(value, each.name), (*RULES, _NotInKey))
         }
     if isinstance(value, RawTables | FeatureCode | RequestCode):
-        return source_digest(*value.modules)
+        return _key_of_code(value)
     if isinstance(key := getattr(value, "key", None), str):
         return key
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -75,6 +76,14 @@ def key_of(value: object) -> object:
     if isinstance(value, Sequence):
         return [key_of(each) for each in value]
     raise TypeError(f"got a {type(value).__name__} as argument of a cached step; give it a `key: str`")
+
+
+def _key_of_code(code: RawTables | FeatureCode | RequestCode) -> object:
+    """Give the names of tables, and the source of the modules and of functions that lie elsewhere."""
+    values = [getattr(code, each.name) for each in dataclasses.fields(code)]
+    tables = [value for value in values if isinstance(value, Mapping)]
+    functions = [each for each in chain(values, *(table.values() for table in tables)) if isfunction(each)]
+    return [[str(name) for name in table] for table in tables], source_digest(*code.modules, *functions)
 
 
 def _is_whole(result: object) -> bool:

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from flightline.adapters.model_store.manifest import ProbeRow
+from flightline.adapters.model_store.manifest import ReferencePrediction
 from flightline.core.errors import RegistryError
 from flightline.core.problem_spec import Problem
 from flightline.promotion.evidence import probe_positions
 
 PROBE_FILE = "probe.json"
-_ROWS = TypeAdapter(tuple[ProbeRow, ...])
+_ROWS = TypeAdapter(tuple[ReferencePrediction, ...])
 
 
 def write_probe(
@@ -23,7 +23,7 @@ def write_probe(
     chosen = probe_positions(len(examples))
     requests = examples.iloc[chosen][[*problem.entity_keys, *problem.request_columns]]
     rows = [
-        ProbeRow(request=request, features=given, prediction=float(answer))
+        ReferencePrediction(request=request, features=given, prediction=float(answer))
         for request, given, answer in zip(
             _plain(requests), _plain(features.iloc[chosen]), prediction[chosen], strict=True
         )
@@ -31,7 +31,7 @@ def write_probe(
     (folder / PROBE_FILE).write_bytes(_ROWS.dump_json(tuple(rows)))
 
 
-def read_probe(text: str) -> tuple[ProbeRow, ...]:
+def read_probe(text: str) -> tuple[ReferencePrediction, ...]:
     """Read what `write_probe` wrote.
 
     Raises

@@ -46,7 +46,7 @@ def logged_rows(
                 logged_at=moment.to_pydatetime(),
                 clock=moment.to_pydatetime(),
                 prediction_time=moment.to_pydatetime(),
-                moment=moment.to_pydatetime() + problem.prediction_horizon,
+                event_time=moment.to_pydatetime() + problem.prediction_horizon,
                 instance_key=instance_key(keys),
                 keys=keys,
                 features=given,
@@ -58,7 +58,7 @@ def logged_rows(
                 model_version=version,
                 feature_service=problem.feature_service,
                 role="champion",
-                door="predict",
+                endpoint="predict",
             )
         )
     return made

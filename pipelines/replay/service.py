@@ -134,6 +134,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "ROOT": settings.root,
         "CLOCK": settings.clock,
         "PROFILE": settings.profile,
+        "PROBLEM_PACKAGE": settings.problem_package,
         "SIGNING__PUBLIC_KEY": settings.signing.public_key,
         "SERVING__HOST": serving.host,
         "SERVING__PORT": serving.port,

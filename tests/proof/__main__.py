@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from tests.proof.copies import PROJECT, ProofError
-from tests.proof.faults import FAULTS
+from tests.proof.catalogue import FAULTS
 from tests.proof.harness import AT_A_TIME, prove
 from tests.proof.judgement import CONTROL, Outcome
 from tests.proof.matrix import explanation, matrix, progress_line
@@ -19,7 +19,7 @@ def conclude(outcomes: Sequence[Outcome], seconds: float) -> int:
     for outcome in wrong:
         print(f"\n{explanation(outcome)}")
     print(f"\n{matrix(outcomes, seconds)}")
-    return 1 if wrong or not outcomes else 0
+    return 1 if wrong or all(outcome.not_applicable for outcome in outcomes) else 0
 
 
 def _interrupt(*_: object) -> None:
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(progress_line(done, total, outcome), flush=True)
 
     signal.signal(signal.SIGTERM, _interrupt)
-    print(f"{total} runs, {AT_A_TIME} at a time, each in a copy of this tree with three months of data", flush=True)
+    print(f"{total} runs, {AT_A_TIME} at a time, each in a copy of this tree with a part of the data", flush=True)
     try:
         outcomes = prove(faults, CONTROL in chosen, options.keep, PROJECT, report)
     except KeyboardInterrupt:

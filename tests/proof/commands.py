@@ -5,11 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import TypeAlias
+
+from tests.proof.forked import fork
 
 TIMEOUT_SECONDS = 300
 TIMED_OUT = 124
@@ -17,6 +22,7 @@ TIMED_OUT = 124
 FOREIGN = ("FLIGHTLINE_", "MLFLOW_", "PREFECT_", "DVC_", "PYTEST_", "PYTHON", "GIT_DIR", "GIT_INDEX", "GIT_WORK_TREE")
 
 Command = tuple[str, ...]
+Process: TypeAlias = "subprocess.Popen[str] | ForkServerProcess"
 
 
 class StoppedError(Exception):
@@ -46,13 +52,15 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "NO_PROXY": local, "no_proxy": local, "OMP_NUM_THREADS": "1"}
 
 
-def environment_of(root: Path, api_url: str) -> dict[str, str]:
-    """Give what the Makefile exports, for a copy, with the shared Prefect server.
+def environment_of(root: Path, api_url: str, problem_package: str | None = None) -> dict[str, str]:
+    """Give what the Makefile exports, for a copy, with the shared Prefect server, and the problem of a package.
 
     The state of Prefect's results stays the copy's own, or a copy would be given another's.
     """
     state = root / ".state"
+    package = {} if problem_package is None else {"FLIGHTLINE_PROBLEM_PACKAGE": problem_package}
     return {
+        **package,
         **clean_environment(),
         **read_tool_settings(root),
         "PREFECT_HOME": str(state / "prefect"),
@@ -72,7 +80,7 @@ class Processes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[str]] = set()
+        self._running: set[Process] = set()
         self._is_stopping = False
 
     def start(
@@ -106,27 +114,33 @@ class Processes:
     def run(
         self, command: Command, cwd: Path, environment: Mapping[str, str], timeout_seconds: float = TIMEOUT_SECONDS
     ) -> Result:
-        """Run this Python with arguments to its end, or to the timeout."""
+        """Run a command, ``-m module`` or ``-c code`` with arguments, to its end or to the timeout."""
         start = time.perf_counter()
-        process = self.start(command, cwd, environment, subprocess.PIPE)
-        try:
-            output, _ = process.communicate(timeout=timeout_seconds)
-            code = process.returncode
-        except subprocess.TimeoutExpired:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "output.txt"
+            with self._lock:
+                if self._is_stopping:
+                    raise StoppedError
+                process = fork(command, cwd, environment, file)
+                self._running.add(process)
+            process.join(timeout_seconds)
+            is_late = process.is_alive()
             self.end(process)
-            output, _ = process.communicate()
+            output = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+            code = process.exitcode or 0
+        if self._is_stopping:
+            raise StoppedError
+        if is_late:
             output, code = f"{output}\nstopped after {timeout_seconds} s", TIMED_OUT
-        with self._lock:
-            self._running.discard(process)
-            if self._is_stopping:
-                raise StoppedError
         return Result(command, code, output, time.perf_counter() - start)
 
-    def end(self, process: "subprocess.Popen[str]") -> None:
-        """Kill one process that this object started, with its children."""
+    def end(self, process: "Process") -> None:
+        """Kill one process that this object started, and what is left of its children."""
+        assert process.pid, "it was started"
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # it leads its own group
-        process.wait()
+        process.kill()
+        process.wait() if isinstance(process, subprocess.Popen) else process.join()
         with self._lock:
             self._running.discard(process)
 

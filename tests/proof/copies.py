@@ -1,4 +1,4 @@
-"""Copies of this tree: one clean base with a few months of data, and from it one copy a fault."""
+"""Copies of this tree: one clean base with a part of the data, and from it one copy a fault."""
 
 import shutil
 import sqlite3
@@ -9,9 +9,7 @@ from tests.proof.commands import Processes, environment_of
 from tools.tree import copy_tree, git
 
 PROJECT = Path(__file__).parents[2]
-HERE = Path(__file__).parent
-OVERLAY = HERE / "problem_overlay.txt"
-PATCHES = HERE / "faults"
+PATCHES = Path(__file__).parent / "patches"
 
 
 class ProofError(Exception):
@@ -19,7 +17,7 @@ class ProofError(Exception):
 
 
 def make_base(processes: Processes, target: Path, api_url: str) -> None:
-    """Make the clean copy that every other is made of: a fresh clone whose remote holds a few months.
+    """Make the clean copy that every other is made of: a fresh clone whose remote holds a part of the data.
 
     Raises
     ------
@@ -27,14 +25,20 @@ def make_base(processes: Processes, target: Path, api_url: str) -> None:
         If its data cannot be made.
     """
     copy_tree(PROJECT, target)
-    with (target / "src/flightline/problem/config.py").open("a", encoding="utf-8") as problem:
-        problem.write(OVERLAY.read_text(encoding="utf-8"))
     (target / "data.dvc").unlink(missing_ok=True)
-    result = processes.run(("-m", "tests.proof.months"), target, environment_of(target, api_url))
+    result = processes.run(("-m", "tests.proof.inside.small_data"), target, environment_of(target, api_url))
     if result.exit_code:
         raise ProofError(f"the data of the copies could not be made:\n{result.output}")
     for left in ("data", ".state", ".dvc/cache", ".dvc/tmp"):
         shutil.rmtree(target / left, ignore_errors=True)
+    (target / ".state" / "prefect").mkdir(parents=True)
+
+
+def forget_models(copy: Path) -> None:
+    """Let no model be registered in a copy, while all that was built for one stays."""
+    with closing(sqlite3.connect(copy / ".state" / "mlflow" / "mlflow.db")) as database, database:
+        for table in ("registered_model_aliases", "model_version_tags", "model_versions"):
+            database.execute(f"DELETE FROM {table}")
 
 
 def copy_copy(source: Path, target: Path) -> None:
@@ -67,7 +71,7 @@ def check_own_code(processes: Processes, copy: Path, api_url: str) -> None:
 
 
 def apply_patch(copy: Path, name: str, *, check_only: bool = False) -> None:
-    """Plant a fault of tests/proof/faults in a copy.
+    """Plant a fault of tests/proof/patches in a copy.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def apply_patch(copy: Path, name: str, *, check_only: bool = False) -> None:
     is_changed = check_only or all((copy / file).read_bytes() != content for file, content in before.items())
     if applied.returncode or not files or not is_changed:
         raise ProofError(
-            f"tests/proof/faults/{patch.name} no longer fits the code it alters; the fault must be updated "
+            f"tests/proof/patches/{patch.name} no longer fits the code it alters; the fault must be updated "
             f"(make the change by hand in a clean tree, and keep `git diff -U1`).\n{applied.stderr}"
         )
 

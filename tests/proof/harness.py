@@ -1,92 +1,111 @@
-"""Makes the copies, runs them two at a time, and judges each."""
+"""Trains in one copy, makes the others of it, runs them two at a time, and judges each."""
 
+import json
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.proof.commands import Command, Processes, Result, StoppedError, environment_of
-from tests.proof.copies import ProofError, check_own_code, copy_copy, make_base
-from tests.proof.fault import ASK, GATE_TESTS, SIGNATURE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
-from tests.proof.judgement import CONTROL, Outcome, Run, judge_control, judge_fault
+from tests.proof.copies import ProofError, check_own_code, copy_copy, forget_models, make_base
+from tests.proof.fault import ASK, GATE_TESTS, SIGNATURE_TESTS, SIMULATE, SMALL, STATUS, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.forked import start_forkserver
+from tests.proof.judgement import CONTROL, Outcome, Run, expected_words, judge_control, judge_fault, set_aside
 from tests.proof.observation import observe
 from tests.proof.server import prefect_server, wait_until_ready
 
-CONTROL_COMMANDS = (TRAIN, TRAIN_ANOTHER, STATUS, GATE_TESTS, SIGNATURE_TESTS, ASK, SIMULATE)
+SURVEY: Command = ("-m", "tests.proof.inside.survey")
+CHOICES = Path("tests/proof/planted/choices.json")
+CONTROL_COMMANDS = (TRAIN_ANOTHER, STATUS, GATE_TESTS, SIGNATURE_TESTS, ASK, SIMULATE)
 AT_A_TIME = 2
 
 
 class Bench:
-    """The base copy and the server, on which any fault can be tried."""
+    """The base copy, trained once, and the server, on which any fault can be tried."""
 
     def __init__(self, processes: Processes, folder: Path, api_url: str) -> None:
         self._processes, self._folder, self._api_url = processes, folder, api_url
-        self._training = threading.Lock()
+        self.training: Run | None = None
 
     @property
     def base(self) -> Path:
-        """The clean copy."""
+        """The clean copy, in which a model was trained and promoted."""
         return self._folder / "base"
 
-    def make_trained(self) -> Path:
-        """Give the copy of the base in which a model was trained and promoted; it is made once.
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What was chosen for the problem; see `inside/survey.py`."""
+        file = self.base / CHOICES
+        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+
+    def train(self) -> None:
+        """Train and promote a model in the base, and choose where the faults of the problem are planted.
 
         Raises
         ------
         ProofError
-            If the training fails.
+            If either fails.
         """
-        trained = self._folder / "trained"
-        with self._training:
-            if not trained.exists():
-                copy_copy(self.base, trained)
-                for result in self._run_commands(trained, (TRAIN,)):
-                    if result.exit_code:
-                        raise ProofError(f"the training of the clean copy failed:\n{result.output}")
-        return trained
+        start, before = time.perf_counter(), observe(self.base)
+        results = self._run_commands(self.base, (TRAIN, SURVEY))
+        if results[-1].exit_code:
+            raise ProofError(f"the training of the clean copy failed:\n{results[-1].output}")
+        self.training = Run((), results[:1], before, observe(self.base), time.perf_counter() - start)
 
     def try_fault(self, fault: Fault) -> Outcome:
         """Plant a fault in a copy of the base, run its commands, judge what came of it."""
+        chosen = self.choices.get(fault.name, {})
+        if "not_applicable" in chosen:
+            return set_aside(fault, chosen["not_applicable"])
         start = time.perf_counter()
         try:
-            source = self.make_trained() if fault.is_trained else self.base
-            run = self._run(fault.name, fault.before, fault.put_into, fault.commands, source)
-        except (ProofError, OSError) as err:
+            run, planted = self._run(fault)
+            expected = expected_words(fault, planted, self.choices)
+        except (ProofError, OSError, KeyError) as err:
             seconds = time.perf_counter() - start
-            return Outcome(fault.name, fault.safeguard, frozenset(), (str(err),), seconds, is_run=False)
-        return judge_fault(fault, run)
+            return Outcome(fault.name, fault.safeguard, frozenset(), (repr(err),), seconds, is_run=False)
+        return judge_fault(fault, run, expected)
 
     def try_control(self) -> Outcome:
-        """Run the loop in an unaltered copy."""
-        return judge_control(self._run(CONTROL, (), lambda copy: None, CONTROL_COMMANDS, self.base))
-
-    def _run(
-        self,
-        name: str,
-        before: Sequence[Command],
-        plant: Callable[[Path], None],
-        commands: Sequence[Command],
-        source: Path,
-    ) -> Run:
+        """Go on in an unaltered copy with the rest of the loop."""
         start = time.perf_counter()
-        copy = self._folder / name
-        copy_copy(source, copy)
-        check_own_code(self._processes, copy, self._api_url)
-        preparation = self._run_commands(copy, before)
-        plant(copy)
-        state = observe(copy)
-        results = self._run_commands(copy, commands)
-        return Run(preparation, results, state, observe(copy), time.perf_counter() - start)
+        copy = self._copy(CONTROL)
+        results = self._run_commands(copy, CONTROL_COMMANDS)
+        if self.training is None:
+            raise ProofError("the base was not trained")
+        trained = self.training
+        seconds = trained.seconds + time.perf_counter() - start
+        return judge_control(Run((), (*trained.results, *results), trained.before, observe(copy), seconds))
 
-    def _run_commands(self, copy: Path, commands: Sequence[Command]) -> tuple[Result, ...]:
+    def _copy(self, name: str) -> Path:
+        copy = self._folder / name
+        copy_copy(self.base, copy)
+        check_own_code(self._processes, copy, self._api_url)
+        return copy
+
+    def _run(self, fault: Fault) -> tuple[Run, tuple[str, ...]]:
+        start = time.perf_counter()
+        copy = self._copy(fault.name)
+        if fault.is_first:
+            forget_models(copy)
+        preparation = self._run_commands(copy, fault.before)
+        planted = fault.put_into(copy)
+        state = observe(copy)
+        results = self._run_commands(copy, fault.commands, fault.package)
+        run = Run(preparation, results, state, observe(copy), time.perf_counter() - start)
+        return run, planted
+
+    def _run_commands(self, copy: Path, commands: Sequence[Command], package: str = SMALL) -> tuple[Result, ...]:
         """Run commands up to the first that fails."""
-        results = []
+        results: list[Result] = []
+        words = self.choices.get("words", {})
         for command in commands:
-            results.append(self._processes.run(command, copy, environment_of(copy, self._api_url)))
+            spoken = tuple(part.format_map(words) for part in command)
+            results.append(self._processes.run(spoken, copy, environment_of(copy, self._api_url, package)))
             if results[-1].exit_code:
                 break
         return tuple(results)
@@ -94,11 +113,13 @@ class Bench:
 
 @contextmanager
 def open_bench(processes: Processes, folder: Path, root: Path) -> Iterator[Bench]:
-    """Start the server and make the base copy; end the server afterwards."""
+    """Start the server, make the base copy and train in it; end the server afterwards."""
     with prefect_server(processes, folder / "server", root) as api_url:
+        start_forkserver({**environment_of(root, api_url), "PREFECT_HOME": ".state/prefect"})
         bench = Bench(processes, folder, api_url)
         make_base(processes, bench.base, api_url)
         wait_until_ready(api_url, folder / "server")
+        bench.train()
         yield bench
 
 
@@ -120,8 +141,6 @@ def run_all(
     longest_first = sorted(faults, key=lambda fault: -len(fault.before) - len(fault.commands))
     pool = ThreadPoolExecutor(max_workers=AT_A_TIME)
     try:
-        if any(fault.is_trained for fault in faults):
-            pool.submit(bench.make_trained)  # first, so that nobody has to wait for it
         control: list[Future[Outcome]] = [pool.submit(bench.try_control)] if with_control else []
         tried = {fault.name: pool.submit(bench.try_fault, fault) for fault in longest_first}
         for future in as_completed([*control, *tried.values()]):

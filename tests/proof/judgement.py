@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tests.proof.commands import Result
 from tests.proof.fault import ASK, SIMULATE, STATUS, TRAIN_ANOTHER, Fault
@@ -51,6 +52,8 @@ class Outcome:
         What the commands printed.
     is_run
         False if the fault could not even be planted.
+    not_applicable
+        Why the fault cannot be made for this problem; empty if it can.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Outcome:
     seconds: float
     output: str = ""
     is_run: bool = True
+    not_applicable: str = ""
 
     @property
     def is_passed(self) -> bool:
@@ -72,22 +76,39 @@ def fired_in(results: Sequence[Result]) -> frozenset[str]:
     return frozenset(name for name, safeguard in SAFEGUARDS.items() if safeguard.has_fired(results))
 
 
-def judge_fault(fault: Fault, run: Run) -> Outcome:
+def set_aside(fault: Fault, reason: object) -> Outcome:
+    """Count a fault that cannot be made for this problem; it must be said why."""
+    reason = str(reason or "").strip()
+    problems = () if reason else ("it is said not to be applicable, and not why",)
+    return Outcome(fault.name, fault.safeguard, frozenset(), problems, 0.0, is_run=False, not_applicable=reason)
+
+
+def expected_words(fault: Fault, planted: Sequence[str], choices: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give the words that the safeguard must use: the fault's own, of its planting, and of what was chosen for it."""
+    own = (fault.says,) if isinstance(fault.says, str) else fault.says
+    chosen = choices.get(fault.name, {}).get("says", ())
+    return (*(words.format_map(choices.get("words", {})) for words in own), *planted, *chosen)
+
+
+def judge_fault(fault: Fault, run: Run, expected: Sequence[str]) -> Outcome:
     """Demand that the named safeguard fired, pointed at the culprit, and kept what it must keep."""
     safeguard = SAFEGUARDS[fault.safeguard]
     fired = fired_in(run.results)
     problems = [f"`{_shown(r)}` failed before the fault was planted" for r in run.preparation if r.exit_code]
     if not problems:
-        problems = [*_missed(fault, safeguard, run, fired), *_changed(safeguard, run.before, run.after)]
+        problems = [*_missed(fault, safeguard, run, fired, expected), *_changed(safeguard, run.before, run.after)]
     return Outcome(fault.name, fault.safeguard, fired, tuple(problems), run.seconds, _transcript(run))
 
 
-def _missed(fault: Fault, safeguard: Safeguard, run: Run, fired: frozenset[str]) -> list[str]:
+def _missed(
+    fault: Fault, safeguard: Safeguard, run: Run, fired: frozenset[str], expected: Sequence[str]
+) -> list[str]:
     if fault.safeguard not in fired:
         codes = ", ".join(str(result.exit_code) for result in run.results)
         return [f"not stopped by {fault.safeguard} ({safeguard.meaning}); exit code {codes}"]
     spoken = "\n".join(result.output for result in run.results)
-    expected = (fault.says,) if isinstance(fault.says, str) else fault.says
+    if not expected:
+        return ["nothing is known of what the safeguard must point at"]
     return [f"{fault.safeguard} did not say {words!r}" for words in expected if words not in spoken]
 
 
@@ -150,7 +171,7 @@ def _not_served(results: Sequence[Result]) -> list[str]:
 
 
 def _not_rebuilt(results: Sequence[Result]) -> list[str]:
-    said = "\n".join(result.output for result in results if result.command == SIMULATE)
+    said = "\n".join(result.output for result in results if result.command[:2] == SIMULATE[:2])
     if re.search(r"^parity +0 mismatches in [1-9]", said, re.MULTILINE):
         return []
     return ["no prediction of the simulation was rebuilt as it was made"]

@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 
-from tests.proof.faults import FAULTS
+from tests.proof.catalogue import FAULTS
 from tests.proof.judgement import Outcome
 from tests.proof.safeguards import SAFEGUARDS
 
 SHOWN_LINES = 30
-_SIGNS = {"STOPPED": "#", "fired": "o", ".": ".", "MISSED": "M", "NOT RUN": "N", "ALARM": "A"}
+_SIGNS = {"STOPPED": "#", "fired": "o", ".": ".", "MISSED": "M", "NOT RUN": "N", "NOT APPLICABLE": "-", "ALARM": "A"}
 _LEGEND = (
     "#: the safeguard named for this fault stopped it.  o: another one saw it too.  .: silent.\n"
     "M, missed: the named safeguard did not fire.  A, alarm: one fired although nothing was wrong.\n"
-    "N, not run: the fault no longer fits the code and must be updated."
+    "N, not run: the fault no longer fits the code and must be updated.  -, not applicable: see the reason below."
 )
 
 
 def cell(outcome: Outcome, safeguard: str) -> str:
     """Say what a safeguard did in a run."""
+    if safeguard == outcome.named and outcome.not_applicable:
+        return "NOT APPLICABLE"
     if safeguard == outcome.named and not outcome.is_run:
         return "NOT RUN"
     if safeguard == outcome.named:
@@ -29,6 +31,7 @@ def cell(outcome: Outcome, safeguard: str) -> str:
 def progress_line(number: int, total: int, outcome: Outcome) -> str:
     """Say how one run ended."""
     what = f"stopped by {outcome.named}" if outcome.named else "clean, and passes"
+    what = "not applicable" if outcome.not_applicable else what
     said = (
         what
         if outcome.is_passed
@@ -48,10 +51,18 @@ def matrix(outcomes: Sequence[Outcome], seconds: float) -> str:
         + ("" if outcome.is_passed else "  FAILED")
         for outcome in outcomes
     ]
-    passed = sum(outcome.is_passed for outcome in outcomes)
-    count = f"{passed} passed, {len(outcomes) - passed} failed"
-    took = f"{len(outcomes)} runs in {seconds:.0f} s"
-    return "\n".join([heading, *rows, "", _LEGEND, _meanings(), "", _mistakes(outcomes), "", took, count])
+    passed = sum(outcome.is_passed and not outcome.not_applicable for outcome in outcomes)
+    failed = sum(not outcome.is_passed for outcome in outcomes)
+    set_aside = len(outcomes) - passed - failed
+    count = f"{passed} passed, {failed} failed, {set_aside} not applicable"
+    took = f"{len(outcomes) - set_aside} runs in {seconds:.0f} s"
+    parts = [heading, *rows, "", _LEGEND, _meanings(), "", _mistakes(outcomes), "", *_reasons(outcomes), took, count]
+    return "\n".join(parts)
+
+
+def _reasons(outcomes: Sequence[Outcome]) -> list[str]:
+    lines = [f"  {outcome.name:31} {outcome.not_applicable}" for outcome in outcomes if outcome.not_applicable]
+    return ["Not applicable to this problem:", *lines, ""] if lines else []
 
 
 def _meanings() -> str:

@@ -10,21 +10,23 @@ from pathlib import Path
 import pytest
 
 from tests.proof.__main__ import conclude
+from tests.proof.catalogue import FAULTS
+from tests.proof.catalogue.data import corrupt_object, deliver_twice
 from tests.proof.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
 from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
 from tests.proof.fault import ASK, GATE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
-from tests.proof.faults import FAULTS, corrupt_object, deliver_twice, recode_carriers
-from tests.proof.harness import Bench
-from tests.proof.judgement import Outcome, Run, judge_control, judge_fault
+from tests.proof.harness import CHOICES, Bench
+from tests.proof.inside.small_data import months_to_keep
+from tests.proof.judgement import Outcome, Run, expected_words, judge_control, judge_fault, set_aside
 from tests.proof.matrix import cell, explanation, matrix, progress_line
 from tests.proof.observation import State, observe
 from tests.proof.safeguards import SAFEGUARDS
 
 BY_PATCH = [fault.name for fault in FAULTS if fault.plant is None]
-LEAK = next(fault for fault in FAULTS if fault.name == "weather_at_hour_start")
+LEAK = next(fault for fault in FAULTS if fault.name == "stamped_too_early")
 BEFORE = State(champion=None, versions=0, data_version="one", data=None)
 PULLED = State(champion=None, versions=0, data_version="one", data="bytes")
-CAUGHT = Result(TRAIN, 1, "pull  done\nLeakError: 1 leak(s): no feature was written\n  origin_weather: 3 row(s)\n", 1.0)
+CAUGHT = Result(TRAIN, 1, "pull  done\nLeakError: 1 leak(s): no feature was written\n  weather_table: 3 row(s)\n", 1.0)
 
 
 # The faults
@@ -44,20 +46,20 @@ def test_every_fault_names_a_known_safeguard_and_every_safeguard_has_its_fault()
 
 
 def test_a_patch_that_no_longer_fits_must_be_updated(tmp_path):
-    (file,) = patched_files(PATCHES / "weather_at_hour_start.patch")
+    (file,) = patched_files(PATCHES / "label_among_features.patch")
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text("other code\n")
     with pytest.raises(ProofError, match="must be updated"):
-        apply_patch(tmp_path, "weather_at_hour_start")
+        apply_patch(tmp_path, "label_among_features")
 
 
 def test_a_patch_is_applied_below_another_repository(tmp_path):
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    (name,) = patched_files(PATCHES / "weather_at_hour_start.patch")
+    (name,) = patched_files(PATCHES / "label_among_features.patch")
     file = tmp_path / "copy" / name
     file.parent.mkdir(parents=True)
     shutil.copy(PROJECT / name, file)
-    apply_patch(tmp_path / "copy", "weather_at_hour_start")
+    apply_patch(tmp_path / "copy", "label_among_features")
     assert file.read_text() != (PROJECT / name).read_text()
 
 
@@ -66,26 +68,59 @@ def test_one_bit_of_one_object_is_flipped(tmp_path):
     folder.mkdir(parents=True)
     (folder / "small").write_bytes(b"ab")
     (folder / "large").write_bytes(b"abc")
-    corrupt_object(tmp_path)
+    assert corrupt_object(tmp_path) == ("expected md5 fileslarge",)
     assert ((folder / "small").read_bytes(), (folder / "large").read_bytes()) == (b"ab", b"acc")
 
 
 def test_a_month_is_delivered_with_its_rows_twice(tmp_path):
-    month = "flights/2013-02.csv"
-    (tmp_path / "data" / "flights").mkdir(parents=True)
-    (tmp_path / "data" / month).write_text("a,b\n1,2\n")
-    deliver_twice(tmp_path)
-    assert (tmp_path / "incoming" / month).read_text() == "a,b\n1,2\n1,2\n"
+    (tmp_path / "data" / "sales").mkdir(parents=True)
+    for month in ("2020-01", "2020-02", "2020-03"):
+        (tmp_path / "data" / "sales" / f"{month}.csv").write_text(f"a,b\n{month},2\n")
+    assert deliver_twice(tmp_path) == ("is unique in sales",)
+    assert (tmp_path / "incoming/sales/2020-02.csv").read_text() == "a,b\n2020-02,2\n2020-02,2\n"
 
 
-def test_a_month_comes_with_carriers_under_other_codes(tmp_path):
-    (tmp_path / "data/flights").mkdir(parents=True)
-    (tmp_path / "data/airlines.csv").write_text("carrier,name\nAA,American\nUA,United\n")
-    (tmp_path / "data/flights/2013-03.csv").write_text("carrier,flight\nUA,1\nAA,2\n")
-    recode_carriers(tmp_path)
-    airlines = "carrier,name\nAA,American\nUA,United\nZA,American\nZB,United\n"
-    assert (tmp_path / "incoming/airlines.csv").read_text() == airlines
-    assert (tmp_path / "incoming/flights/2013-03.csv").read_text() == "carrier,flight\nZB,1\nZA,2\n"
+def test_all_data_is_kept_if_it_is_small():
+    assert months_to_keep({f"2020-{month:02d}": 600 for month in range(1, 13)})[0] == "2020-01"
+
+
+def test_at_least_three_months_are_kept():
+    assert months_to_keep(dict.fromkeys(("2020-01", "2020-02", "2020-03", "2020-04"), 10**6))[0] == "2020-02"
+
+
+def test_what_a_safeguard_must_say_comes_from_the_fault_its_planting_and_the_problem():
+    fault = Fault("a", "", "leak", says="{loss} is high")
+    choices = {"words": {"loss": "mae"}, "a": {"says": ["table: "]}}
+    assert expected_words(fault, ("planted",), choices) == ("mae is high", "planted", "table: ")
+
+
+# Not applicable
+
+
+def test_a_fault_that_cannot_be_made_is_counted_with_its_reason():
+    shown = matrix([set_aside(LEAK, "no group is known late")], 1.0)
+    assert "no group is known late" in shown
+    assert shown.splitlines()[-1] == "0 passed, 0 failed, 1 not applicable"
+
+
+@pytest.mark.parametrize("reason", [None, "", " "])
+def test_not_applicable_without_a_reason_fails(reason):
+    assert conclude([set_aside(LEAK, reason)], 1.0) == 1
+
+
+def test_nothing_but_inapplicable_faults_is_nothing_proved():
+    assert conclude([set_aside(LEAK, "a reason")], 1.0) == 1
+
+
+def test_an_inapplicable_fault_is_not_run(base):
+    file = base / "base" / CHOICES
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({LEAK.name: {"not_applicable": "a reason"}}))
+    assert Bench(PromotingProcesses(), base, "").try_fault(LEAK).not_applicable == "a reason"
+
+
+def test_a_fault_of_which_no_word_is_known_does_not_pass():
+    assert "nothing is known" in judge_fault(LEAK, run_of(CAUGHT), ()).problems[0]
 
 
 # The evidence
@@ -94,7 +129,7 @@ SPOKEN = {
     "data anomalies": (0, "watch: nothing is decided; the data is broken: temp outside since 2013-03-26"),
     "labelled": (0, "retrain: 3 of the last 4 windows are in breach, the latest among them (2 and the latest ask)"),
     "overdue": (0, '    "overdue": "23 predictions have waited for the monitor for more than 7 days: it never ran"'),
-    "contract": (1, "ContractError: 2 violation(s); no change.\n  flights/2013-02.csv:7: key=1 breaks: unique\n"),
+    "contract": (1, "ContractError: 2 violation(s); no change.\n  sales/2020-02.csv:7: key=1 breaks: unique\n"),
     "version": (1, "DataVersionError: version x cannot be had"),
     "leak": (1, CAUGHT.output),
     "rows": (1, "FeatureError: the point-in-time join was given 9 rows and gave 8: 1 example(s) missing"),
@@ -145,7 +180,7 @@ def run_of(*results: Result, after: State = PULLED, preparation: tuple[Result, .
 
 
 def test_a_fault_that_is_stopped_passes():
-    assert judge_fault(LEAK, run_of(CAUGHT)).problems == ()
+    assert judge_fault(LEAK, run_of(CAUGHT), ("weather_table: ",)).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +189,7 @@ def test_a_fault_that_is_stopped_passes():
         (run_of(Result(TRAIN, 0, "PROMOTE: better", 1.0)), "not stopped by leak"),
         (run_of(Result(TRAIN, 1, "KeyError: 'x'", 1.0)), "not stopped by leak"),
         (run_of(Result(TRAIN, TIMED_OUT, CAUGHT.output, 1.0)), "not stopped by leak"),
-        (run_of(Result(TRAIN, 1, CAUGHT.output.replace("weather", "delays"), 1.0)), "did not say 'origin_weather: '"),
+        (run_of(Result(TRAIN, 1, CAUGHT.output.replace("weather", "delays"), 1.0)), "did not say 'weather_table: '"),
         (run_of(CAUGHT, after=State("1", 0, "one", None)), "let champion change: None to 1"),
         (run_of(CAUGHT, after=State(None, 1, "one", None)), "let versions change"),
         (run_of(CAUGHT, after=State(None, 0, "two", None)), "let data_version change"),
@@ -163,10 +198,10 @@ def test_a_fault_that_is_stopped_passes():
     ids=["promoted", "other error", "timeout", "other culprit", "champion", "versions", "data.dvc", "preparation"],
 )
 def test_a_fault_that_is_not_stopped_fails(run, problem, capsys):
-    outcome = judge_fault(LEAK, run)
+    outcome = judge_fault(LEAK, run, ("weather_table: ",))
     assert problem in outcome.problems[0]
     assert conclude([outcome], 1.0) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 1 failed"
+    assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 1 failed, 0 not applicable"
 
 
 AGAIN = "".join(
@@ -194,7 +229,7 @@ def test_a_clean_control_passes(capsys):
     outcome = judge_control(run_of(*CLEAN, after=TRAINED))
     assert outcome.problems == ()
     assert conclude([outcome], 1.0) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 0 failed"
+    assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 0 not applicable"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +277,7 @@ def test_the_cells_of_the_matrix():
     ]
     assert cells == ["STOPPED", "fired", ".", "MISSED", "NOT RUN", "ALARM"]
     lines = matrix([stopped, missed, stale, alarm], 61.0).splitlines()
-    assert lines[-2:] == ["4 runs in 61 s", "1 passed, 3 failed"]
+    assert lines[-2:] == ["4 runs in 61 s", "1 passed, 3 failed, 0 not applicable"]
     assert "NOT AS DEMANDED: not stopped" in progress_line(1, 4, missed)
 
 
@@ -306,7 +341,7 @@ class PromotingProcesses(Processes):
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     """A copy that has just what planting the fault needs."""
-    for name in ("data.dvc", "tools.env", "src/flightline/problem/features.py"):
+    for name in ("data.dvc", "tools.env"):
         (tmp_path / "base" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, tmp_path / "base" / name)
     return tmp_path

@@ -7,9 +7,14 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.proof.fault import APPLY, ASK, SIGN_UNSEEN, SIGNATURE_TESTS, START_OPEN, Fault
+from tests.proof.fault import APPLY, ASK, SIGN_UNSEEN, SIGNATURE_TESTS, START_OPEN, Fault, do_nothing
 
-LONG = timedelta(days=300)
+LONG = timedelta(days=3650)
+DOUBLED = """
+
+for _view in [each for each in list(globals().values()) if isinstance(each, FeatureView)][:1]:
+    _view.ttl = 2 * _view.ttl or timedelta(days=1)
+"""
 
 
 def flip_model_byte(copy: Path) -> None:
@@ -56,7 +61,7 @@ def _tell_registry(copy: Path, digest: str) -> None:
 
 
 def let_the_store_age(copy: Path) -> None:
-    """Let the clock go on for months, with no new data and no materialisation."""
+    """Let the clock go on for years, with no new data and no materialisation."""
     clock = copy / ".state" / "clock.json"
     now = datetime.fromisoformat(json.loads(clock.read_text(encoding="utf-8"))["now"])
     clock.write_text(json.dumps({"now": (now + LONG).isoformat()}), encoding="utf-8")
@@ -69,8 +74,10 @@ def block_the_log(copy: Path) -> None:
     folder.write_text("in the way", encoding="utf-8")
 
 
-def do_nothing(copy: Path) -> None:
-    """Alter nothing: the fault lies in the command."""
+def double_a_ttl(copy: Path) -> None:
+    """Let values of the first declared feature view count for twice as long."""
+    file = copy / "feature_repo" / "definitions.py"
+    file.write_text(file.read_text(encoding="utf-8") + DOUBLED, encoding="utf-8")
 
 
 def _model_files(copy: Path) -> list[Path]:
@@ -85,7 +92,6 @@ SERVICE_FAULTS = (
         says="it was altered or cut short after registration and is not loaded",
         commands=(ASK,),
         plant=flip_model_byte,
-        is_trained=True,
     ),
     Fault(
         "untrusted_type",
@@ -94,7 +100,6 @@ SERVICE_FAULTS = (
         says="version 1: model.skops holds types outside the allow-list",
         commands=(SIGN_UNSEEN, ASK),
         plant=register_untrusted_type,
-        is_trained=True,
     ),
     Fault(
         "swapped_model",
@@ -103,7 +108,6 @@ SERVICE_FAULTS = (
         says="model.json of version 1 has sha256",
         commands=(ASK,),
         plant=swap_model,
-        is_trained=True,
     ),
     Fault(
         "verification_switched_off",
@@ -114,12 +118,11 @@ SERVICE_FAULTS = (
     ),
     Fault(
         "stale_online_store",
-        "Months go by without a materialisation.",
+        "Years go by without a materialisation.",
         safeguard="ttl",
         says="0 value(s) of the online store used",
         commands=(ASK,),
         plant=let_the_store_age,
-        is_trained=True,
     ),
     Fault(
         "definitions_differ",
@@ -127,7 +130,7 @@ SERVICE_FAULTS = (
         safeguard="meaning",
         says="version 1 was trained on feature views that mean something else",
         commands=(APPLY, ASK),
-        is_trained=True,
+        plant=double_a_ttl,
     ),
     Fault(
         "log_unwritable",
@@ -136,7 +139,6 @@ SERVICE_FAULTS = (
         says="NOT ANSWERED 503: the SQLite file predictions.db of the prediction log cannot be opened",
         commands=(ASK,),
         plant=block_the_log,
-        is_trained=True,
     ),
     Fault(
         "start_without_keys",
@@ -145,6 +147,5 @@ SERVICE_FAULTS = (
         says="got host 0.0.0.0 in the profile local and no API key",
         commands=(START_OPEN,),
         plant=do_nothing,
-        is_trained=True,
     ),
 )

@@ -1,6 +1,6 @@
 """Runs inside a copy: starts its service, asks it, and says in one line each what it found.
 
-    python -m tests.proof.ask_service [--host HOST]
+    python -m tests.proof.inside.ask_service [--host HOST]
 
 With a host it only starts the service there, without keys, and says what came of that. Asks
 about the last example of the data, moved to where its prediction time is the event clock.
@@ -17,20 +17,27 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
+from math import ceil
 from pathlib import Path
 
 import pandas as pd
 
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
-from flightline.problem.api_schema import MOMENT_FIELD
-from flightline.problem.config import PROBLEM
 from tests.proof.server import free_port
 
 START_SECONDS = 120
 STALE = "stale"
-MODEL = f"/v1/models/{PROBLEM.model_name}"
+DAY = timedelta(days=1)
+DATE_LETTERS = len("2020-01-31")
+
+
+def model_url(project: Project) -> str:
+    """Name the path of the model."""
+    return f"/v1/models/{project.problem.model_name}"
 
 
 @contextmanager
@@ -66,11 +73,11 @@ def ask(url: str, body: Mapping[str, object] | None = None) -> tuple[int, dict]:
         return 0, {}
 
 
-def wait_for_status(process: "subprocess.Popen[bytes]", address: str, log: Path) -> dict:
+def wait_for_status(process: "subprocess.Popen[bytes]", url: str, log: Path) -> dict:
     """Wait until the service can predict, or says which model it refuses, or why nothing is written."""
     deadline, status = time.monotonic() + START_SECONDS, {}
     while time.monotonic() < deadline and process.poll() is None:
-        _, status = ask(address + MODEL)
+        _, status = ask(url)
         # The watcher comes after the service: only then is it known whether the champion is in place.
         if status.get("refused") or (status and "is champion and is in place" in log.read_text(errors="replace")):
             return status
@@ -78,23 +85,26 @@ def wait_for_status(process: "subprocess.Popen[bytes]", address: str, log: Path)
     raise SystemExit(f"the service did not come up:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def last_instance(settings: Settings) -> dict[str, object]:
-    """Give the last example as a request whose prediction time is the event clock."""
-    examples = pd.read_parquet(settings.features_dir / "current" / "examples" / "examples.parquet")
+def last_instance(project: Project) -> dict[str, object]:
+    """Give the last example as a request, moved by whole days to where the clock has not passed its prediction time."""
+    examples = pd.read_parquet(project.settings.features_dir / "current" / "examples" / "examples.parquet")
     last = examples.sort_values(["event_timestamp", "example_id"]).tail(1)
-    (instance,) = json.loads(last[[*PROBLEM.entity_keys, *PROBLEM.request_columns]].to_json(orient="records"))
-    return instance | {MOMENT_FIELD: (read_clock(settings) + PROBLEM.prediction_horizon).isoformat()}
+    (instance,) = json.loads(last[list(project.request_fields)].to_json(orient="records", date_format="iso"))
+    late = read_clock(project.settings) - last["event_timestamp"].iloc[0]
+    field = project.schemas.event_time_field
+    moved = pd.Timestamp(instance[field]) + max(ceil(late / DAY), 0) * DAY
+    is_date = len(instance[field]) == DATE_LETTERS
+    return instance | {field: f"{moved:%Y-%m-%d}" if is_date else moved.isoformat()}
 
 
-def describe_answer(settings: Settings, answer: Mapping[str, dict]) -> str:
+def describe_answer(project: Project, answer: Mapping[str, dict]) -> str:
     """Say what a prediction rests on, by the answer and by what was logged with it."""
     (prediction,) = answer["predictions"]
-    log = PredictionLog(settings)
+    log = PredictionLog(project.settings)
     rows = log.read(ids=[prediction["prediction_id"]])
     log.close()
     (row,) = rows.to_dict("records")
-    requested = set(PROBLEM.request_columns) | set(PROBLEM.entity_keys)
-    of_store = [name for name in store_features(settings) if name not in requested]
+    of_store = [name for name in store_features(project) if name not in project.request_fields]
     used = sum(row["features"].get(name) is not None for name in of_store)
     stale = sum(reason == STALE for reason in prediction["missing_features"].values())
     return (
@@ -103,28 +113,29 @@ def describe_answer(settings: Settings, answer: Mapping[str, dict]) -> str:
     )
 
 
-def store_features(settings: Settings) -> list[str]:
+def store_features(project: Project) -> list[str]:
     """Name the features that the online store gives."""
     from flightline.adapters.feast.online_features import OnlineFeatures
 
-    features = OnlineFeatures.open(settings, PROBLEM.feature_service)
+    features = OnlineFeatures.open(project.settings, project.problem.feature_service)
     features.close()
     return list(features.names)
 
 
-def ask_about_a_prediction(settings: Settings, log: Path) -> int:
+def ask_about_a_prediction(project: Project, log: Path) -> int:
     """Start the service, say which model it refuses if it does, and ask it for one prediction."""
-    with service(settings, log) as (process, address):
-        status = wait_for_status(process, address, log)
+    with service(project.settings, log) as (process, address):
+        url = f"{address}{model_url(project)}"
+        status = wait_for_status(process, url, log)
         if status["refused"]:
             print(f"REFUSED: version {status['refused']['version']}: {status['refused']['reason']}")
         ready, health = ask(f"{address}/health/ready")
         print("READY" if ready == 200 else f"NOT READY {ready}: {health.get('reason')}")
-        code, answer = ask(f"{address}{MODEL}:predict", {"instances": [last_instance(settings)]})
+        code, answer = ask(f"{url}:predict", {"instances": [last_instance(project)]})
         if code != 200:
             print(f"NOT ANSWERED {code}: {answer.get('error')}")
             return 1
-        print(describe_answer(settings, answer))
+        print(describe_answer(project, answer))
     return 0
 
 
@@ -146,9 +157,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", help="only start there")
     host = parser.parse_args().host
-    settings = Settings()
-    log = settings.state_dir / "service.log"
-    return start_at(settings, log, host) if host else ask_about_a_prediction(settings, log)
+    project = open_project()
+    log = project.settings.state_dir / "service.log"
+    return start_at(project.settings, log, host) if host else ask_about_a_prediction(project, log)
 
 
 if __name__ == "__main__":

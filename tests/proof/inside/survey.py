@@ -1,0 +1,280 @@
+"""Runs inside the trained copy: chooses where each fault of the problem is planted, from declarations and data.
+
+No column is named here; what a fault needs is looked for. A fault for which nothing is found cannot be made for this
+problem, and the reason is kept.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flightline.adapters import duckdb_engine as engine
+from flightline.adapters.event_clock import read_clock
+from flightline.core.project import Project, open_project
+from flightline.training.splits import split
+from tests.proof.inside import champion_rows
+from tests.proof.inside.renamed_categories import find_renaming
+from tests.proof.planted import write_choices
+
+TIMESTAMPS = ("event_timestamp", "created_timestamp")
+SAMPLE = 1_000
+HOUR = timedelta(hours=1)
+
+
+class NotApplicableError(Exception):
+    """A fault cannot be made for this problem; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """A trained copy."""
+
+    project: Project
+
+    @cached_property
+    def tables(self) -> dict[str, Path]:
+        """The feature tables, in the order of their declaration."""
+        folder = self.project.settings.features_dir / "current"
+        return {name: folder / f"{name}.parquet" for name in self.project.features.tables}
+
+    @cached_property
+    def examples(self) -> pd.DataFrame:
+        """The examples as of the clock."""
+        return pd.read_parquet(self.project.settings.features_dir / "current" / "examples" / "examples.parquet")
+
+    @cached_property
+    def requests(self) -> pd.DataFrame:
+        """Some requests."""
+        return self.examples[list(self.project.request_fields)].tail(SAMPLE)
+
+    @cached_property
+    def learned(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Examples and features that the champion was made of."""
+        return champion_rows.read(self.project)
+
+    def keys_of(self, table: str) -> list[str]:
+        """Name the keys of a feature table."""
+        types = pd.read_parquet(self.tables[table]).dtypes
+        return [str(name) for name, kind in types.items() if kind != np.float64 and name not in TIMESTAMPS]
+
+    def features_of(self, table: str) -> list[str]:
+        """Name the features of a feature table."""
+        types = pd.read_parquet(self.tables[table]).dtypes
+        return [str(name) for name, kind in types.items() if kind == np.float64]
+
+
+class Noted(dict[str, Any]):
+    """Groups that note which of them a feature table is made of."""
+
+    def __init__(self, groups: Mapping[str, Any]):
+        super().__init__(groups)
+        self.used: list[str] = []
+
+    def __getitem__(self, name: str) -> Any:
+        self.used.append(name)
+        return super().__getitem__(name)
+
+
+def lags(project: Project) -> dict[str, tuple[str, float]]:
+    """By group that becomes known after what it tells of begins: a table made of it, and the usual lag in seconds."""
+    with engine.connect(project.settings.threads) as connection:
+        raw = engine.load_raw(connection, project.settings.data_dir, project.raw_tables.contracts)
+        groups = engine.build_groups(connection, raw, project.features)
+        made_of: dict[str, str] = {}
+        for table, build in project.features.tables.items():
+            noted = Noted(groups)
+            build(noted)
+            for group in noted.used:
+                made_of.setdefault(group, table)
+        found = {}
+        for name, group in groups.items():
+            moments = [column for column, kind in group.schema().items() if kind.is_timestamp() and column != "known_at"]
+            seconds = [
+                (group.known_at.epoch_seconds() - group[column].epoch_seconds()).median().execute()
+                for column in moments
+            ]
+            positive = [float(value) for value in seconds if value is not None and value > 0]
+            if positive and name in made_of:
+                found[name] = (made_of[name], min(positive))
+    return found
+
+
+def stamped_too_early(surveyed: Surveyed) -> dict[str, Any]:
+    """Choose the table that becomes known soonest after it begins: the least leak there is."""
+    found = sorted(lags(surveyed.project).values(), key=lambda each: each[1])
+    if not found:
+        raise NotApplicableError("no group of the problem becomes known later than what it tells of begins")
+    table, seconds = found[0]
+    return {"table": table, "seconds": seconds, "says": [f"{table}: "]}
+
+
+def stamped_long_before(surveyed: Surveyed) -> dict[str, Any]:
+    """Choose the table that becomes known latest."""
+    found = sorted(lags(surveyed.project).values(), key=lambda each: each[1])
+    if len(found) < 2:
+        raise NotApplicableError("fewer than two groups become known later than what they tell of begins")
+    table, seconds = found[-1]
+    return {"table": table, "seconds": seconds, "says": [f"{table}: "]}
+
+
+def label_at_prediction(surveyed: Surveyed) -> dict[str, Any]:
+    """Choose the table with the most keys of those that an example has."""
+    known = set(surveyed.project.problem.entity_keys)
+    keys = {name: surveyed.keys_of(name) for name in surveyed.tables}
+    fitting = [name for name in keys if set(keys[name]) <= known]
+    if not fitting:
+        raise NotApplicableError("no feature table has only keys that the examples hold")
+    table = max(fitting, key=lambda name: len(keys[name]))
+    return {
+        "table": table,
+        "keys": keys[table],
+        "features": surveyed.features_of(table),
+        "says": [f"{table}: "],
+    }
+
+
+def key_spelled_otherwise(surveyed: Surveyed) -> dict[str, Any]:
+    """Choose a text key, rather one that follows from a request, and a feature that is joined by it."""
+    project = surveyed.project
+    computed = project.requests.keys(surveyed.requests)
+    texts = [name for name, values in computed.items() if np.asarray(values).dtype == object]
+    texts += [name for name in project.problem.entity_keys if surveyed.requests[name].dtype == object]
+    for key in texts:
+        for table in surveyed.tables:
+            if key in surveyed.keys_of(table):
+                return {"key": key, "says": [surveyed.features_of(table)[0]]}
+    raise NotApplicableError("no feature table has a text as its key")
+
+
+def constant_column(surveyed: Surveyed) -> dict[str, Any]:
+    """Choose a number among the features that follow from a request."""
+    computed = surveyed.project.requests.features(surveyed.requests)
+    for name, values in computed.items():
+        if np.asarray(values).dtype == np.float64:
+            return {"feature": name, "says": [f"{name} = 0.0"]}
+    raise NotApplicableError("no number follows from a request alone")
+
+
+def flood_of_unseen_categories(surveyed: Surveyed) -> dict[str, Any]:
+    """Choose a text feature whose raw column the contract lets hold other values."""
+    texts = [str(name) for name, kind in surveyed.learned[1].dtypes.items() if kind == object]
+    renaming = find_renaming(surveyed.project, texts)
+    if renaming is None:
+        raise NotApplicableError(
+            f"no text feature ({', '.join(texts) or 'there is none'}) has a raw column of its name in a monthly table "
+            "whose contract lets all its values change"
+        )
+    return {"column": renaming.column, "says": [f"have a {renaming.column} that was never seen before"]}
+
+
+def weighted_classes(surveyed: Surveyed) -> dict[str, Any]:
+    """Tell whether there are classes."""
+    if surveyed.project.problem.task != "classification":
+        raise NotApplicableError(f"the model is a {surveyed.project.problem.task}: it has no classes to weigh")
+    return {}
+
+
+def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
+    """Choose for each way in which a column breaks one that shows it."""
+    examples, features = surveyed.learned
+    served = features[split(examples, surveyed.project.problem.windows)["test"]]
+    numbers = [str(name) for name, kind in served.dtypes.items() if kind == np.float64]
+    shown = served[numbers].notna().mean() * (1 - served[numbers].eq(served[numbers].mode().iloc[0]).mean())
+    ranked = list(shown[shown > 0.5].sort_values(ascending=False, kind="stable").index)
+    texts = [str(name) for name, kind in served.dtypes.items() if kind == object and served[name].notna().mean() > 0.5]
+    ways = ("stuck", "missing", "rescaled")
+    broken = dict(zip(ways, ranked, strict=False)) | ({"unseen": texts[-1]} if texts else {})
+    if not broken:
+        raise NotApplicableError("no feature has a value in most of the predictions")
+    since = f"{(read_clock(surveyed.project.settings) - timedelta(days=5)):%Y-%m-%d}"
+    says = [f"data anomaly, {broken[way]} {way} from {since}" for way in ("stuck", "missing", "unseen") if way in broken]
+    says += [f"data anomaly, {broken['rescaled']} "] if "rescaled" in broken else []
+    return {"columns": broken, "since": since, "says": says}
+
+
+SURVEYS: Mapping[str, Callable[[Surveyed], dict[str, Any]]] = {
+    survey.__name__: survey
+    for survey in (
+        stamped_too_early,
+        stamped_long_before,
+        label_at_prediction,
+        key_spelled_otherwise,
+        constant_column,
+        flood_of_unseen_categories,
+        weighted_classes,
+        columns_broken,
+    )
+}
+SIMULATIONS = ("labels_before_known", "materialisation_with_gaps", "materialisation_stopped")
+
+
+def words(project: Project) -> dict[str, str]:
+    """Give what the faults' own words are filled in with."""
+    thresholds = project.problem.thresholds
+    best = next(iter({**thresholds.floors, **thresholds.ceilings}), "")
+    return {
+        "threshold": best,
+        "implausible": next(iter(thresholds.implausible), ""),
+        "loss": project.problem.primary_metric,
+    }
+
+
+def span_to_simulate(surveyed: Surveyed) -> tuple[datetime, datetime]:
+    """Choose hours with predictions whose labels are known by the clock, and with features that become known before.
+
+    It begins shortly before the last features do that come before the busiest hour of a day.
+    """
+    clock = pd.Timestamp(read_clock(surveyed.project.settings))
+    known = surveyed.examples.dropna(subset=["label_known_at"])
+    known = known[known["event_timestamp"] < clock - timedelta(days=3)]
+    if known.empty:
+        raise NotApplicableError("no example older than three days has a label that is known by the clock")
+    day = known["event_timestamp"].dt.floor("D").max() - timedelta(days=1)
+    of_day = known[known["event_timestamp"].dt.floor("D") == day]
+    hours = (of_day if len(of_day) else known)["event_timestamp"].dt.floor("h")
+    hour = hours.mode().max()
+    stamps = [pd.read_parquet(file, columns=["event_timestamp"])["event_timestamp"] for file in surveyed.tables.values()]
+    before = max(stamp[stamp <= hour].max() for stamp in stamps)
+    start = before.floor("min") - timedelta(minutes=5)
+    return start.to_pydatetime(), (hour + 3 * HOUR).to_pydatetime()
+
+
+def _simulations(surveyed: Surveyed) -> Iterator[tuple[str, Any]]:
+    try:
+        start, end = span_to_simulate(surveyed)
+    except NotApplicableError as err:
+        yield "words", words(surveyed.project)
+        yield from ((name, {"not_applicable": str(err)}) for name in SIMULATIONS)
+        return
+    yield "words", words(surveyed.project) | {"start": start.isoformat(), "end": end.isoformat()}
+
+
+def survey(project: Project) -> dict[str, Any]:
+    """Choose for every fault; one that cannot be made gets the reason."""
+    surveyed = Surveyed(project)
+    examples = surveyed.learned[0]
+    test = split(examples, project.problem.windows)["test"]
+    chosen: dict[str, Any] = {"rows_a_day": int(examples[test]["event_timestamp"].dt.date.value_counts().median())}
+    chosen |= dict(_simulations(surveyed))
+    for name, choose in SURVEYS.items():
+        try:
+            chosen[name] = choose(surveyed)
+        except NotApplicableError as err:
+            chosen[name] = {"not_applicable": str(err)}
+    return chosen
+
+
+def main() -> int:
+    write_choices(**survey(open_project()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The project's own problem on the last months of its data, so that the whole loop takes seconds.
+
+What differs from the problem as it is: the windows, where they begin before the data that is left; metrics may be a
+tenth worse, because less is learned from; monitoring is content with fewer rows, and takes hours for days, because
+the simulation lives through hours.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from importlib import import_module
+
+from flightline.core.problem_spec import Interval, Problem, Windows
+from flightline.core.project import Project
+from flightline.core.settings import Settings
+from tests.proof.planted import choices
+
+OWN_PACKAGE = str(Settings.model_fields["problem_package"].default)
+LEEWAY = 1.1
+MIN_LABELS = 100
+DAY = timedelta(days=1)
+
+
+def make_project(settings: Settings) -> Project:
+    """Build the project with its problem made small."""
+    project: Project = import_module(OWN_PACKAGE).make_project(settings)
+    chosen = choices()
+    problem = with_leeway(project.problem, int(chosen.get("rows_a_day", MIN_LABELS)))
+    start = datetime.fromisoformat(chosen["start"]) if "start" in chosen else problem.windows.fit.start
+    if problem.windows.fit.start < start:
+        problem = with_windows(problem, start)
+    return replace(project, problem=problem)
+
+
+def with_leeway(problem: Problem, rows_a_day: int) -> Problem:
+    """Let thresholds be met by a small part of the data."""
+    right = problem.thresholds
+    thresholds = replace(
+        right,
+        floors={name: least / LEEWAY for name, least in right.floors.items()},
+        ceilings={name: most * LEEWAY for name, most in right.ceilings.items()},
+    )
+    monitoring = replace(
+        problem.monitoring,
+        label_delay=timedelta(0),
+        max_lag=timedelta(hours=2),
+        min_labels=min(problem.monitoring.min_labels, MIN_LABELS),
+        min_fault_rows=min(problem.monitoring.min_fault_rows, max(rows_a_day // 2, 1)),
+    )
+    return replace(problem, thresholds=thresholds, monitoring=monitoring)
+
+
+def with_windows(problem: Problem, start: datetime) -> Problem:
+    """Cut what lies between the first row and the clock into three windows, and put a leak test into the first."""
+    third = (problem.first_clock - start) // DAY // 3 * DAY
+    windows = Windows(
+        fit=Interval(start, start + third),
+        validation=Interval(start + third, start + 2 * third),
+        test=Interval(start + 2 * third, problem.windows.test.end),
+    )
+    wanted = problem.leak_test_moments[0]
+    middle = (start + third).replace(hour=wanted.hour, minute=wanted.minute)
+    return replace(problem, windows=windows, leak_test_moments=(middle,))

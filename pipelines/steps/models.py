@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -171,9 +170,8 @@ def explain(problem: Problem, model: FittedFile, rows: HeldOut, folder: Path) ->
     chosen = sample_positions(len(rows.features), len(names))
     sample = rows.features.iloc[chosen][names].reset_index(drop=True)
     label = rows.examples[problem.label].iloc[chosen].to_numpy(dtype=float)
-    ask = partial(predict, problem.task, pipeline)
-    importance = permutation_importance(ask, sample, label, primary_loss(problem.task, problem.primary_metric))
-    dependence = partial_dependence(ask, sample, importance["feature"].head(EXPLAINED_FEATURES).tolist())
+    importance = permutation_importance(pipeline, sample, label, primary_loss(problem.task, problem.primary_metric))
+    dependence = partial_dependence(pipeline, sample, importance["feature"].head(EXPLAINED_FEATURES).tolist())
     importance.to_csv(folder / "importance.csv", index=False)
     dependence.to_csv(folder / "partial_dependence.csv", index=False)
     draw_importance(folder / "importance.png", importance, problem.primary_metric, len(sample))

@@ -8,7 +8,6 @@ validation window, refit, evaluation with the base rate and the pictures.
 import argparse
 import json
 import time
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -101,9 +100,8 @@ def judge(rows: pd.DataFrame, features: pd.DataFrame, masks: dict, pipeline: Pip
     draw_evaluation(task, target, label.to_numpy(), answer, result.calibration, result.slices, metric)
     chosen = sample_positions(len(label), features.shape[1])
     sample = features[test].iloc[chosen].reset_index(drop=True)
-    ask = partial(predict, task, pipeline)
-    importance = permutation_importance(ask, sample, label.iloc[chosen].to_numpy(), primary_loss(task, metric))
-    dependence = partial_dependence(ask, sample, importance["feature"].head(EXPLAINED_FEATURES).tolist())
+    importance = permutation_importance(pipeline, sample, label.iloc[chosen].to_numpy(), primary_loss(task, metric))
+    dependence = partial_dependence(pipeline, sample, importance["feature"].head(EXPLAINED_FEATURES).tolist())
     draw_importance(target / "importance.png", importance, metric, len(sample))
     draw_dependence(target / "partial_dependence.png", dependence)
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
 from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
-from flightline.evaluation.explanation import ROWS_AT_ONCE, partial_dependence, permutation_importance, sample_positions
+from flightline.evaluation.explanation import partial_dependence, permutation_importance, sample_positions
 from flightline.evaluation.metrics import evaluate, primary_loss
 
 ROWS = 400
@@ -31,12 +33,37 @@ def known_model(features: pd.DataFrame) -> np.ndarray:
     return (features["weak"] + 3 * features["strong"]).to_numpy() + side
 
 
+class KnownRegressor(RegressorMixin, BaseEstimator):
+    """Predicts by `known_model`."""
+
+    def fit(self, features: pd.DataFrame, label: np.ndarray) -> "KnownRegressor":
+        self.fitted_ = True
+        return self
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        return known_model(features)
+
+
+class KnownClassifier(ClassifierMixin, BaseEstimator):
+    """Predicts 1 with the logistic function of `known_model`."""
+
+    def fit(self, features: pd.DataFrame, label: np.ndarray) -> "KnownClassifier":
+        self.classes_ = np.unique(label)
+        return self
+
+    def predict_proba(self, features: pd.DataFrame) -> np.ndarray:
+        positive = 1 / (1 + np.exp(-known_model(features)))
+        return np.column_stack([1 - positive, positive])
+
+
 FEATURES = make_features()
 LABEL = known_model(FEATURES)
+REGRESSOR: Pipeline = make_pipeline(KnownRegressor()).fit(FEATURES, LABEL)
+CLASSIFIER: Pipeline = make_pipeline(KnownClassifier()).fit(FEATURES, LABEL > 0)
 
 
 def test_features_are_ranked_by_what_the_model_makes_of_them():
-    table = permutation_importance(known_model, FEATURES, LABEL, LOSS)
+    table = permutation_importance(REGRESSOR, FEATURES, LABEL, LOSS)
     assert table["feature"].tolist()[:3] == ["strong", "weak", "side"]
     by_name = table.set_index("feature")["importance"]
     assert by_name["unused"] == by_name["empty"] == 0
@@ -44,27 +71,32 @@ def test_features_are_ranked_by_what_the_model_makes_of_them():
     assert by_name["strong"] == pytest.approx(3 * 2**0.5, rel=0.15)
 
 
-def test_the_order_in_which_rows_are_asked_changes_nothing():
-    asked = []
+def test_a_classifier_is_judged_by_its_probabilities():
+    label, loss = (LABEL > 0).astype(float), primary_loss("classification", "log_loss")
+    table = permutation_importance(CLASSIFIER, FEATURES, label, loss)
+    assert table["feature"][0] == "strong"
+    predicted = CLASSIFIER.predict_proba(FEATURES)[:, 1]
+    assert 0 < table["importance"][0] < loss(label, np.random.default_rng(0).permutation(predicted))
+    dependence = partial_dependence(CLASSIFIER, FEATURES, ["strong"])["predicted"]
+    assert dependence.between(0, 1).all()
+    assert dependence.is_monotonic_increasing
 
-    def counting(features: pd.DataFrame) -> np.ndarray:
-        asked.append(len(features))
-        return known_model(features)
 
-    table = permutation_importance(counting, FEATURES, LABEL, LOSS)
-    assert max(asked) <= ROWS_AT_ONCE
-    pd.testing.assert_frame_equal(table, permutation_importance(known_model, FEATURES, LABEL, LOSS))
+def test_the_same_seed_gives_the_same_table():
+    first, again, other = (permutation_importance(REGRESSOR, FEATURES, LABEL, LOSS, seed) for seed in (0, 0, 1))
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)
 
 
 def test_the_features_are_left_as_they_were():
     before = FEATURES.copy()
-    permutation_importance(known_model, FEATURES, LABEL, LOSS)
-    partial_dependence(known_model, FEATURES, list(FEATURES))
+    permutation_importance(REGRESSOR, FEATURES, LABEL, LOSS)
+    partial_dependence(REGRESSOR, FEATURES, list(FEATURES))
     pd.testing.assert_frame_equal(FEATURES, before)
 
 
 def test_dependence_follows_the_model():
-    table = partial_dependence(known_model, FEATURES, ["strong", "side", "empty"])
+    table = partial_dependence(REGRESSOR, FEATURES, ["strong", "side", "empty"])
     strong = table[table["feature"] == "strong"]
     assert np.allclose(np.diff(strong["predicted"]) / np.diff(strong["value"].astype(float)), 3)
     side = table[table["feature"] == "side"].set_index("value")["predicted"]
@@ -82,9 +114,9 @@ def test_a_sample_is_spread_over_all_rows_and_bounded(rows, features):
 
 
 def test_pictures_are_drawn(tmp_path):
-    importance = permutation_importance(known_model, FEATURES, LABEL, LOSS)
+    importance = permutation_importance(REGRESSOR, FEATURES, LABEL, LOSS)
     for names in (["strong"], list(FEATURES)[:4]):
-        draw_dependence(tmp_path / f"{len(names)}.png", partial_dependence(known_model, FEATURES, names))
+        draw_dependence(tmp_path / f"{len(names)}.png", partial_dependence(REGRESSOR, FEATURES, names))
     draw_importance(tmp_path / "importance.png", importance, "rmse", ROWS)
     assert {file.name for file in tmp_path.iterdir()} == {"1.png", "4.png", "importance.png"}
 

@@ -1,85 +1,79 @@
 """What a model goes by: permutation importance and partial dependence, on a sample of rows it was not fitted on.
 
-Both change the values of one feature at a time and ask the model again. They explain the
+Both are scikit-learn's own (https://scikit-learn.org/stable/inspection.html). They explain the
 model, not the world; features that say the same share their importance.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from sklearn import inspection
+from sklearn.base import is_classifier
+from sklearn.metrics import make_scorer
+from sklearn.pipeline import Pipeline
 
-Predict = Callable[[pd.DataFrame], np.ndarray]
-Loss = Callable[[np.ndarray, np.ndarray], float]
-
-ASKED_ROWS = 100_000  # what an importance may cost in predictions, however many features there are
+MAX_PREDICTED_ROWS = 100_000  # what an importance may cost, however many features there are
 MAX_SAMPLE = 2_000
 MIN_SAMPLE = 200
 REPEATS = 2
-ROWS_AT_ONCE = 20_000
 GRID = 12
 DEPENDENCE_SAMPLE = 400
 
 
 def sample_positions(rows: int, features: int) -> np.ndarray:
-    """Choose rows by position, evenly over all, so few that an importance stays within `ASKED_ROWS`.
+    """Choose rows by position, evenly over all, so few that an importance stays within `MAX_PREDICTED_ROWS`.
 
     Examples
     --------
     >>> len(sample_positions(100_000, 15)), len(sample_positions(100_000, 60)), len(sample_positions(50, 60))
     (2000, 833, 50)
     """
-    size = int(np.clip(ASKED_ROWS // (REPEATS * max(features, 1)), MIN_SAMPLE, MAX_SAMPLE))
+    return _spread(rows, int(np.clip(MAX_PREDICTED_ROWS // (REPEATS * max(features, 1)), MIN_SAMPLE, MAX_SAMPLE)))
+
+
+def _spread(rows: int, size: int) -> np.ndarray:
     return np.linspace(0, rows, min(rows, size), endpoint=False).astype(int)
 
 
 def permutation_importance(
-    predict: Predict, features: pd.DataFrame, label: np.ndarray, loss: Loss, seed: int = 0
+    pipeline: Pipeline,
+    features: pd.DataFrame,
+    label: np.ndarray,
+    loss: Callable[[np.ndarray, np.ndarray], float],
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Measure how much worse predictions become when one feature's values are shuffled (Breiman, 2001).
 
     Parameters
     ----------
-    predict
-        From features to predictions, shape (n,).
     features, label
         Of rows the model was not fitted on.
     loss
-        From labels and predictions; lower is better.
+        From labels and predictions (of a classifier, the probability of 1); lower is better.
     seed
         Of the shuffling.
 
     Returns
     -------
     DataFrame
-        Columns feature, importance (mean rise of the loss over the repeats) and spread (half
-        the range over them), most important first.
+        Columns feature, importance (mean rise of the loss over the repeats) and spread (its
+        standard deviation over them), most important first.
     """
-    random = np.random.default_rng(seed)
-    orders = [random.permutation(len(features)) for _ in range(REPEATS)]
-    base = loss(label, predict(features))
-    rises = {name: [0.0] * REPEATS for name in features}
-    for group in _groups([(name, repeat) for repeat in range(REPEATS) for name in features], len(features)):
-        shuffled = [features.assign(**{name: features[name].to_numpy()[orders[repeat]]}) for name, repeat in group]
-        answers = np.split(predict(pd.concat(shuffled, ignore_index=True)), len(group))
-        for (name, repeat), answer in zip(group, answers, strict=True):
-            rises[name][repeat] = loss(label, answer) - base
-    rows = [{"feature": n, "importance": np.mean(r), "spread": (max(r) - min(r)) / 2} for n, r in rises.items()]
-    return pd.DataFrame(rows).sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+    method = "predict_proba" if is_classifier(pipeline) else "predict"
+    scorer = make_scorer(loss, greater_is_better=False, response_method=method)
+    found = inspection.permutation_importance(
+        pipeline, features, label, scoring=scorer, n_repeats=REPEATS, random_state=seed
+    )
+    table = {"feature": list(features), "importance": found.importances_mean, "spread": found.importances_std}
+    return pd.DataFrame(table).sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 
-def _groups(items: list[tuple[str, int]], rows: int) -> Iterator[list[tuple[str, int]]]:
-    size = max(1, ROWS_AT_ONCE // max(rows, 1))
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def partial_dependence(predict: Predict, features: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def partial_dependence(pipeline: Pipeline, features: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Average the predictions with one feature set to each of several values (Friedman, 2001).
 
     Parameters
     ----------
-    predict
-        From features to predictions, shape (n,).
     features
         Rows to average over; at most `DEPENDENCE_SAMPLE` of them are taken, evenly.
     names
@@ -91,19 +85,14 @@ def partial_dependence(predict: Predict, features: pd.DataFrame, names: list[str
         Columns feature, value (of a number a quantile, of a category one of the most frequent)
         and predicted (mean).
     """
-    sample = features.iloc[
-        np.linspace(0, len(features), min(len(features), DEPENDENCE_SAMPLE), endpoint=False).astype(int)
-    ]
-    rows = []
-    for name in names:
-        values = _grid(features[name])
-        if not values:
-            continue  # no row of the sample has a value of it
-        varied = pd.concat([sample] * len(values), ignore_index=True)
-        varied[name] = np.repeat(np.asarray(values, dtype=features[name].dtype), len(sample))
-        means = predict(varied).reshape(len(values), len(sample)).mean(axis=1)
-        rows += [{"feature": name, "value": v, "predicted": m} for v, m in zip(values, means, strict=True)]
-    return pd.DataFrame(rows, columns=["feature", "value", "predicted"])
+    sample = features.iloc[_spread(len(features), DEPENDENCE_SAMPLE)]
+    # Without a grid of its own scikit-learn refuses a feature with missing values; one without any value is left out.
+    grids = {name: grid for name in names if (grid := _grid(features[name]))}
+    tables = [pd.DataFrame(columns=["feature", "value", "predicted"])] if not grids else []
+    for name, grid in grids.items():
+        found = inspection.partial_dependence(pipeline, sample, [name], custom_values={name: grid}, kind="average")
+        tables.append(pd.DataFrame({"feature": name, "value": grid, "predicted": found["average"][0]}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _grid(column: pd.Series) -> list[object]:

@@ -18,8 +18,8 @@ from flightline.promotion.change_report_page import MOST_BYTES, write_page
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from pipelines.change_report import PICTURE_FILE, REPORT_FILE, base_tree, merge_base, read_side, write_report
-from pipelines.steps import compare as comparison
 from pipelines.change_report_side import write_side
+from pipelines.steps import compare as comparison
 from tests.support.small_training_set import run_in_flow, small_problem, write_training_set
 
 LINEAGE = {"git_commit": "c" * 40, "git_dirty": False, "data_md5": "d" * 32, "features_sha256": "f" * 64}

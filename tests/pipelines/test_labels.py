@@ -14,8 +14,8 @@ from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.prediction_log.label_table import read_history, read_labels
 from flightline.core.prediction_record import instance_key
 from flightline.core.settings import Settings
-from flightline.problem.api_schema import Instance
 from flightline.data.leakage import as_of
+from flightline.problem.api_schema import Instance
 from flightline.problem.config import PROBLEM
 from flightline.problem.features import examples
 from pipelines.labels import LabelCounts, in_figures, join_labels

@@ -16,9 +16,6 @@ from flightline.core.prediction_record import instance_key
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.data.leakage import as_of
-from flightline.problem.api_schema import Instance
-from flightline.problem.config import PROBLEM
-from flightline.problem.features import examples
 from pipelines.labels import LabelCounts, in_figures, join_labels
 from tests.support.filled_log import fill, logged_rows
 from tests.support.small_training_set import run_in_flow

@@ -13,7 +13,7 @@ from flightline.monitoring.labels import LABELLED
 from flightline.promotion.canary import CanarySetting, JudgedDay
 
 INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
-_READ = ("request_id", "prediction_time", "instance_key", "clock", "prediction", "model_version", "door")
+_READ = ("request_id", "prediction_time", "instance_key", "clock", "prediction", "model_version", "endpoint")
 _PAIR = ["request_id", "instance_key"]
 
 
@@ -38,7 +38,7 @@ def pair_up(read: pd.DataFrame, setting: CanarySetting) -> pd.DataFrame:
     DataFrame
         One row an instance, the newest pair: instance_key, prediction_time, champion, challenger.
     """
-    asked = read[(read["door"] == "predict") & (read["instance_key"] != instance_key({}))]
+    asked = read[(read["endpoint"] == "predict") & (read["instance_key"] != instance_key({}))]
     sides = {
         name: asked[asked["model_version"] == version].drop_duplicates(_PAIR, keep="last")
         for name, version in (("champion", setting.champion), ("challenger", setting.version))

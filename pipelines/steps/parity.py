@@ -74,7 +74,7 @@ def read_log(settings: Settings, since: datetime | None = None) -> tuple[pd.Data
         logged = log.read(start=since)
     finally:
         log.close()
-    asked = logged[logged["door"] == "predict"].reset_index(drop=True)
+    asked = logged[logged["endpoint"] == "predict"].reset_index(drop=True)
     if asked.empty:
         raise LogError("no prediction with features of the store is logged; run `make simulate`, or serve and ask")
     return asked, len(logged) - len(asked)

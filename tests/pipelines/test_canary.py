@@ -22,9 +22,9 @@ from flightline.adapters.prediction_log.label_table import record_labels
 from flightline.adapters.prediction_log.log import LoggedPrediction, instance_key
 from flightline.core.errors import RegistryError
 from flightline.core.problem_spec import Canary
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import LABELLED, Label
-from flightline.problem.config import PROBLEM
 from flightline.promotion.canary import Action, CanaryDecision, ChallengerCounts
 from pipelines import canary
 from pipelines.canary import judge_canary, start_canary
@@ -33,10 +33,11 @@ from tests.support.filled_log import fill
 from tests.support.small_registry import crown, register
 from tests.support.small_service import INSTANCE, KINDS, fitted
 from tests.support.small_training_set import run_in_flow
+from tests.toy_problem import PROBLEM, make_project
 
 pytestmark = pytest.mark.slow
 SMALL = replace(PROBLEM, canary=Canary(max_days=60))
-START = datetime(2013, 10, 1, tzinfo=UTC)
+START = datetime(2020, 10, 1, tzinfo=UTC)
 DELAY = timedelta(days=4)  # of labels, and of the day's own end
 
 
@@ -58,6 +59,10 @@ def settings(server: None, tmp_path: Path) -> Settings:
     return settings
 
 
+def small(settings: Settings) -> Project:
+    return replace(make_project(settings), problem=SMALL)
+
+
 def live(
     settings: Settings, days: int, noise: dict[str, float], first: datetime = START, with_labels: bool = True
 ) -> None:
@@ -66,7 +71,7 @@ def live(
     rows, labels = [], []
     for number in range(days * 40):
         at = first + timedelta(days=number // 40, minutes=10 * (number % 40))
-        keys = INSTANCE | {"flight": number, "scheduled_departure": at.isoformat()}
+        keys = INSTANCE | {"shop": f"X{number}", "opens": at.isoformat()}
         odds = random.normal(-1, 1.5)
         label = float(random.random() < 1 / (1 + np.exp(-odds)))
         request = uuid.uuid4().hex
@@ -75,10 +80,10 @@ def live(
             rows.append(
                 LoggedPrediction(
                     prediction_id=uuid.uuid4().hex, request_id=request, logged_at=at, clock=at, prediction_time=at,
-                    moment=at + timedelta(hours=2), instance_key=instance_key(keys), keys=keys, features={},
+                    event_time=at + timedelta(hours=2), instance_key=instance_key(keys), keys=keys, features={},
                     event_timestamps={}, watermarks={}, missing={}, prediction=float(said),
                     model_name=PROBLEM.model_name, model_version=version, feature_service=PROBLEM.feature_service,
-                    role="champion" if version == next(iter(noise)) else "shadow", door="predict",
+                    role="champion" if version == next(iter(noise)) else "shadow", endpoint="predict",
                 )
             )  # fmt: skip
         labels.append(
@@ -94,7 +99,7 @@ def live(
 
 
 def judge(settings: Settings) -> CanaryDecision | None:
-    return run_in_flow(lambda: judge_canary(settings, SMALL))
+    return run_in_flow(lambda: judge_canary(small(settings)))
 
 
 def champion(settings: Settings) -> str:
@@ -102,7 +107,7 @@ def champion(settings: Settings) -> str:
 
 
 def start(settings: Settings, version: str = "2") -> None:
-    start_canary(settings, SMALL, version, "shadow", 0.0)
+    start_canary(small(settings), version, "shadow", 0.0)
 
 
 def test_a_better_challenger_is_promoted_and_the_old_champion_goes_on_in_shadow(settings: Settings) -> None:
@@ -215,7 +220,7 @@ def test_a_canary_beside_another_champion_ends(settings: Settings) -> None:
 
 
 def test_the_watcher_brings_the_challenger_and_takes_it_away(settings: Settings) -> None:
-    watcher, folder = Watcher(settings, PROBLEM), canary_folder(settings)
+    watcher, folder = Watcher(make_project(settings)), canary_folder(settings)
     start(settings, "")
     setting = read_canary(settings, PROBLEM.model_name)
     assert setting.version == "2", "the one with the alias challenger"
@@ -232,7 +237,7 @@ def test_the_watcher_brings_the_challenger_and_takes_it_away(settings: Settings)
 def test_a_challenger_with_another_digest_is_not_brought(settings: Settings) -> None:
     registry.tag_version(settings, PROBLEM.model_name, "2", {"model_sha256": "0" * 64})
     start(settings)
-    Watcher(settings, PROBLEM).look()
+    Watcher(make_project(settings)).look()
     assert not (canary_folder(settings) / SETTING_FILE).exists()
     assert current_manifest(settings.serving_models_dir).version == "1"
 
@@ -243,7 +248,7 @@ def test_a_challenger_with_another_digest_is_not_brought(settings: Settings) -> 
 )
 def test_what_cannot_be_started_says_why(settings: Settings, version: str, mode: str, share: float, reason: str):
     with pytest.raises(RegistryError, match=reason):
-        start_canary(settings, SMALL, version, mode, share)
+        start_canary(small(settings), version, mode, share)
 
 
 def test_a_tag_that_is_no_setting_says_what_to_do(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Ingest on a small clone with real rows and real DVC; one real run of the flow at the end."""
+"""Ingest on a small clone with real DVC; one real run of the flow at the end."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,17 +12,28 @@ from flightline.adapters.raw_files import FileChanges
 from flightline.core.errors import ContractError, DataVersionError
 from flightline.core.settings import Settings
 from pipelines import ingest
-from tests.support.clones import contents, cut_seed, make_clone
+from tests.support.clones import contents, make_clone
+from tests.toy_problem import SHOPS, load_raw_tables, sale, write_raw
 
 # `dvc add` uses pygtrie in a way that pygtrie deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
-KNOWN, NEW = "flights/2013-01.csv", "flights/2013-02.csv"
+KNOWN, NEW = "sales/2020-01.csv", "sales/2020-02.csv"
+ROWS = 40
+RAW = load_raw_tables()
 
 
 @pytest.fixture(scope="module")
-def months(seed_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two months of real rows."""
-    return cut_seed(seed_dir, tmp_path_factory.mktemp("months"), rows=200)
+def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two months of a few rows."""
+    folder = tmp_path_factory.mktemp("months")
+    sales = [
+        sale(f"2020-{month:02d}-{day:02d}T06:00:00Z", shop=f"S{shop:02d}")
+        for month in (1, 2)
+        for day in range(1, ROWS // 2 + 1)
+        for shop in (1, 2)
+    ]
+    write_raw(folder, {"sales": sales})
+    return folder
 
 
 @pytest.fixture
@@ -41,12 +52,12 @@ def settings(tmp_path: Path, months: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
 @pytest.fixture
 def folder(tmp_path: Path, months: Path) -> Path:
-    """February, new; January, corrected; the airlines as they are."""
+    """February, new; January, corrected; the shops as they are."""
     target = tmp_path / "incoming"
-    (target / "flights").mkdir(parents=True)
-    for name in (NEW, KNOWN, "airlines.csv"):
+    (target / "sales").mkdir(parents=True)
+    for name in (NEW, KNOWN, "shops.csv"):
         shutil.copy(months / name, target / name)
-    _replace(target / KNOWN, ",N14228,", ",N14229,")
+    _replace(target / KNOWN, ",80\n", ",79\n")
     return target
 
 
@@ -58,7 +69,7 @@ def _replace(path: Path, old: str, new: str) -> None:
 
 def test_verify_refuses_altered_data(settings: Settings) -> None:
     assert ingest.verify.fn(settings) == dvc_data.read_data_version(settings)
-    _replace(settings.data_dir / KNOWN, ",N14228,", ",N14229,")
+    _replace(settings.data_dir / KNOWN, ",80\n", ",79\n")
     with pytest.raises(DataVersionError, match="make data"):
         ingest.verify.fn(settings)
 
@@ -69,25 +80,25 @@ def test_staged_files_are_told_apart_and_added(
     before = dvc_data.read_data_version(settings)
     staged = tmp_path / "staged"
     changes = ingest.stage_files.fn(settings, folder, staged)
-    rows = ingest.validate.fn(staged)
+    rows = ingest.validate.fn(staged, RAW)
     after = ingest.add_version.fn(settings, staged)
-    assert changes == FileChanges((NEW,), (KNOWN,), ("airlines.csv",))
-    assert (rows["flights"], rows["weather"]) == (400, 400)
+    assert changes == FileChanges((NEW,), (KNOWN,), ("shops.csv",))
+    assert rows == {"shops": SHOPS, "sales": 2 * ROWS}
     assert (after.files, dvc_data.read_data_version(settings)) == (before.files + 1, after)
     assert {name: contents(settings.data_dir)[name] for name in contents(folder)} == contents(folder)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["stage", "validate", "add"]
-    assert f"1 new ({NEW}), 1 corrected ({KNOWN}), 1 identical (airlines.csv)" in lines[0]
+    assert f"1 new ({NEW}), 1 corrected ({KNOWN}), 1 identical (shops.csv)" in lines[0]
 
 
 @pytest.mark.parametrize(
     ("name", "old", "new", "says"),
     [
-        (NEW, ",EWR,", ",BOS,", rf"{NEW}:\d+: origin='BOS' breaks"),
-        (KNOWN, ",UA,", ",ZZ,", rf"{KNOWN}:\d+: carrier='ZZ' breaks: carrier is found in airlines"),
-        ("airlines.csv", "UA,", "U1,", rf"{KNOWN}:\d+: carrier='UA' breaks: carrier is found in airlines"),
-        (NEW, ",2,1,", ",3,1,", rf"{NEW}:\d+: .* breaks"),
-        (NEW, ",EWR,", ",", rf"{NEW}:\d+: .*a row has 19 cells"),
+        (NEW, "S01,", "X01,", rf"{NEW}:\d+: shop='X01' breaks"),
+        (KNOWN, "S01,", "S99,", rf"{KNOWN}:\d+: shop='S99' breaks: shop is found in shops"),
+        ("shops.csv", "S01,", "S99,", rf"{KNOWN}:\d+: shop='S01' breaks: shop is found in shops"),
+        (NEW, "2020-02-", "2020-03-", rf"{NEW}:\d+: .* breaks"),
+        (NEW, ",100,", ",", rf"{NEW}:\d+: .*a row has 5 cells"),
     ],
 )
 def test_a_file_that_breaks_the_whole(
@@ -97,14 +108,14 @@ def test_a_file_that_breaks_the_whole(
     _replace(folder / name, old, new)
     ingest.stage_files.fn(settings, folder, tmp_path / "staged")
     with pytest.raises(ContractError, match=says):
-        ingest.validate.fn(tmp_path / "staged")
+        ingest.validate.fn(tmp_path / "staged", RAW)
     assert contents(settings.data_dir) == data
 
 
 def test_a_folder_in_another_layout(settings: Settings, folder: Path, tmp_path: Path) -> None:
-    ingest.stage_files.fn(settings, folder / "flights", tmp_path / "staged")
+    ingest.stage_files.fn(settings, folder / "sales", tmp_path / "staged")
     with pytest.raises(ContractError, match="a file belongs to one of"):
-        ingest.validate.fn(tmp_path / "staged")
+        ingest.validate.fn(tmp_path / "staged", RAW)
 
 
 @pytest.fixture(scope="module")
@@ -119,14 +130,14 @@ def test_the_flow_from_the_command_line(
 ) -> None:
     before, data = dvc_data.read_data_version(settings), contents(settings.data_dir)
 
-    _replace(folder / NEW, ",EWR,", ",BOS,")
+    _replace(folder / NEW, "S01,", "X01,")
     assert ingest.main(["--folder", str(folder)]) == 1
     said = capfd.readouterr()
     assert said.err.startswith("ContractError: 1 violation(s)")
     assert "Traceback" not in said.out + said.err
     assert (dvc_data.read_data_version(settings), contents(settings.data_dir)) == (before, data)
 
-    _replace(folder / NEW, ",BOS,", ",EWR,")
+    _replace(folder / NEW, "X01,", "S01,")
     assert ingest.main(["--folder", str(folder)]) == 0
     after = dvc_data.read_data_version(settings)
     said = capfd.readouterr()

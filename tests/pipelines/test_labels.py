@@ -13,33 +13,31 @@ from prefect.testing.utilities import prefect_test_harness
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.prediction_log.label_table import read_history, read_labels
 from flightline.core.prediction_record import instance_key
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.problem.api_schema import Instance
 from flightline.data.leakage import as_of
-from flightline.problem.config import PROBLEM
-from flightline.problem.features import examples
 from pipelines.labels import LabelCounts, in_figures, join_labels
-from serving.prediction.predictor import REQUEST_FIELDS
 from tests.support.filled_log import fill, logged_rows
 from tests.support.small_training_set import run_in_flow
+from tests.toy_problem import PROBLEM, Instance, make_project
 
-NOON = datetime(2013, 2, 10, 12, tzinfo=UTC)  # after a blizzard, so that flights are cancelled
-DAY = timedelta(days=1)
+CLOCK = datetime(2020, 4, 10, 15, tzinfo=UTC)  # some shops have closed, others are still open
+SPAN = timedelta(days=30)  # of examples on either side, so that some shops stay closed on a day in each
+LATER = CLOCK + SPAN + timedelta(days=2)
+COLUMNS = [*PROBLEM.entity_keys, *PROBLEM.request_columns]
 
 
 def keys_of(instance: Instance) -> dict[str, object]:
     """Give the keys as the service logs them."""
-    return {name: getattr(instance, name) for name in REQUEST_FIELDS}
+    return {name: getattr(instance, name) for name in COLUMNS}
 
 
-def test_a_request_and_its_example_have_one_key(winter_examples):
-    """Through JSON and the service's schema, as a caller would send it; flights without an aircraft too."""
-    names = [*PROBLEM.entity_keys, *PROBLEM.request_columns]
-    some = pd.concat([winter_examples.iloc[::500], winter_examples[winter_examples["tailnum"].isna()].head(20)])
-    assert some["tailnum"].isna().any()
-    for keys in some[names].to_dict("records"):
+def test_a_request_and_its_example_have_one_key(toy_examples):
+    """Through JSON and the service's schema, as a caller would send it; without a shop too."""
+    some = pd.concat([toy_examples.iloc[::100], toy_examples.head(20).assign(shop=None)])
+    for keys in some[COLUMNS].to_dict("records"):
         sent = {name: None if value is None or value != value else value for name, value in keys.items()}
-        sent["scheduled_departure"] = sent["scheduled_departure"].isoformat().replace("+00:00", "Z")
+        sent["opens"] = sent["opens"].isoformat().replace("+00:00", "Z")
         assert instance_key(keys_of(Instance.model_validate(sent))) == instance_key(keys)
 
 
@@ -52,12 +50,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def examples_at(winter_groups: dict[str, ibis.Table]) -> Callable[[datetime], pd.DataFrame]:
-    """Build the examples of the blizzard's day as they were known by a clock."""
+def examples_at(toy_place: Project, toy_groups: dict[str, ibis.Table]) -> Callable[[datetime], pd.DataFrame]:
+    """Build the examples around the clock as they were known by another."""
 
     def build(clock: datetime) -> pd.DataFrame:
-        rows = examples(as_of(winter_groups, clock))
-        near = (rows.event_timestamp >= NOON - DAY / 2) & (rows.event_timestamp < NOON + DAY / 2)
+        rows = toy_place.features.examples(as_of(toy_groups, clock), PROBLEM)
+        near = (rows.event_timestamp >= CLOCK - SPAN) & (rows.event_timestamp < CLOCK + SPAN)
         return engine.to_frame(rows.filter(near).order_by("event_timestamp", "example_id"))
 
     return build
@@ -66,7 +64,7 @@ def examples_at(winter_groups: dict[str, ibis.Table]) -> Callable[[datetime], pd
 def join(settings: Settings, given: pd.DataFrame, folder: Path, clock: datetime) -> LabelCounts:
     file = folder / "examples.parquet"
     given.to_parquet(file)
-    return run_in_flow(lambda: join_labels(settings, PROBLEM, file, clock, "data"))
+    return run_in_flow(lambda: join_labels(make_project(settings), file, clock, "data"))
 
 
 def log(settings: Settings, predicted: pd.DataFrame) -> None:
@@ -76,55 +74,57 @@ def log(settings: Settings, predicted: pd.DataFrame) -> None:
 
 @pytest.mark.slow
 def test_the_join_tells_all_outcomes_once_and_none_before_its_time(server, examples_at, tmp_path):
-    settings, at_noon, at_last = Settings(root=tmp_path), examples_at(NOON), examples_at(NOON + 3 * DAY)
-    predicted = at_last.iloc[::3]
+    settings, at_clock, at_last = Settings(root=tmp_path), examples_at(CLOCK), examples_at(LATER)
+    predicted = at_last.iloc[::2]
     log(settings, predicted)
 
-    first = join(settings, at_noon, tmp_path, NOON)
+    first = join(settings, at_clock, tmp_path, CLOCK)
     labels = read_labels(settings)
-    assert labels["known_at"].max() <= NOON
+    assert labels["known_at"].max() <= CLOCK
     assert set(labels["instance_key"]) <= {instance_key(keys) for keys in keys_in(predicted)}
-    assert first.outcomes["labelled"] == (predicted["label_known_at"] <= NOON).sum() > 0
-    cancelled = predicted["outcome"] == "cancelled"
-    assert first.outcomes["cancelled"] == (cancelled & (predicted["scheduled_departure"] <= NOON)).sum() > 0
-    assert first.outcomes["cancelled"] < cancelled.sum()
+    assert first.outcomes["labelled"] == (predicted["label_known_at"] <= CLOCK).sum() > 0
+    closed = predicted["outcome"] == "closed"
+    assert first.outcomes["closed"] == (closed & (predicted["opens"] + timedelta(hours=1) <= CLOCK)).sum() > 0
+    assert first.outcomes["closed"] < closed.sum()
     assert first.waiting == len(predicted) - sum(first.outcomes.values()) > 0
 
-    again = join(settings, at_noon, tmp_path, NOON)
+    again = join(settings, at_clock, tmp_path, CLOCK)
     assert (again.first, again.corrected, again.outcomes) == (0, 0, first.outcomes)
 
-    last = join(settings, at_last, tmp_path, NOON + 3 * DAY)
+    last = join(settings, at_last, tmp_path, LATER)
     assert (last.first, last.corrected, last.waiting) == (first.waiting, 0, 0)
-    counted = predicted["outcome"].replace("landed", "labelled").value_counts().to_dict()
+    counted = predicted["outcome"].replace("sold", "labelled").value_counts().to_dict()
     assert last.outcomes == counted
-    assert counted.keys() >= {"labelled", "cancelled"}
+    assert counted.keys() >= {"labelled", "closed"}
 
 
 @pytest.mark.slow
 def test_labels_of_a_file_from_the_future_are_not_taken(server, examples_at, tmp_path):
-    """The examples know more than the clock: what landed later waits all the same."""
-    settings, future = Settings(root=tmp_path), examples_at(NOON + 3 * DAY)
-    landed = future[future["label_known_at"] > NOON]
-    log(settings, landed)
-    assert join(settings, future, tmp_path, NOON).outcomes == {}
+    """The examples know more than the clock: what was sold later waits all the same."""
+    settings, future = Settings(root=tmp_path), examples_at(LATER)
+    later = future[future["label_known_at"] > CLOCK]
+    log(settings, later)
+    assert join(settings, future, tmp_path, CLOCK).outcomes == {}
 
 
 @pytest.mark.slow
 def test_a_corrected_label_is_a_new_revision(server, examples_at, tmp_path):
-    settings, clock = Settings(root=tmp_path), NOON + 3 * DAY
+    settings, clock = Settings(root=tmp_path), LATER
     given = examples_at(clock)
-    predicted = given[given["late"].notna()].head(10)
+    predicted = given[given["sold_out"].notna()].head(10)
     log(settings, predicted)
     join(settings, given, tmp_path, clock)
-    corrected = given.assign(late=np.where(given.index == predicted.index[0], 1 - given["late"], given["late"]))
+    corrected = given.assign(
+        sold_out=given["sold_out"].where(given.index != predicted.index[0], 1 - given["sold_out"])
+    )
     assert join(settings, corrected, tmp_path, clock).corrected == 1
     history = read_history(settings, instance_key(keys_in(predicted)[0]))
-    before = predicted["late"].iloc[0]
+    before = predicted["sold_out"].iloc[0]
     assert [(one.revision, one.label) for one in history] == [(1, before), (2, 1 - before)]
 
 
 def keys_in(given: pd.DataFrame) -> list[dict]:
-    return given[[*PROBLEM.entity_keys, *PROBLEM.request_columns]].to_dict("records")
+    return given[COLUMNS].to_dict("records")
 
 
 def test_an_empty_log_is_told_with_what_to_do():

@@ -7,21 +7,22 @@ from dataclasses import replace
 import pytest
 
 from flightline.core.errors import TrainingError
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.training.fit import TrainingParameters
 from flightline.training.search import SPACES
 from flightline.training.zoo import hist_gradient_boosting
 from pipelines.common.training_options import read_settings
 from pipelines.tuning import TuningResult, run_tuning, search, settings_in_use, study_name
-from tests.support.small_training_set import small_problem, write_training_set
+from tests.support.small_training_set import small_problem, small_project, write_training_set
 
 PROBLEM = small_problem("classification")
 PARAMETERS = TrainingParameters(max_iterations=20)
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory) -> Settings:
-    return Settings(root=tmp_path_factory.mktemp("tuning"))
+def project(tmp_path_factory) -> Project:
+    return small_project(Settings(root=tmp_path_factory.mktemp("tuning")), "classification")
 
 
 @pytest.fixture(scope="module")
@@ -30,22 +31,22 @@ def training_set(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def first(settings, training_set) -> TuningResult:
-    return search.fn(settings, PROBLEM, PARAMETERS, training_set, 2)
+def first(project, training_set) -> TuningResult:
+    return search.fn(project, PARAMETERS, training_set, 2)
 
 
-def test_a_study_begins_with_the_settings_in_use_and_never_ends_worse(first, settings, training_set, capsys):
-    unchanged = replace(first, study=search.fn(settings, PROBLEM, PARAMETERS, training_set, 1).study)
+def test_a_study_begins_with_the_settings_in_use_and_never_ends_worse(first, project, training_set, capsys):
+    unchanged = replace(first, study=search.fn(project, PARAMETERS, training_set, 1).study)
     assert unchanged.study.loss <= first.study.loss
     in_use = inspect.signature(hist_gradient_boosting).parameters
     assert settings_in_use(PROBLEM, "hist_gradient_boosting")["learning_rate"] == in_use["learning_rate"].default
     assert set(first.study.settings) == {*SPACES["hist_gradient_boosting"], "max_iter"}
 
 
-def test_a_second_call_goes_on_and_prints_each_trial(first, settings, training_set, capsys):
-    before = search.fn(settings, PROBLEM, PARAMETERS, training_set, 1).study.trials
+def test_a_second_call_goes_on_and_prints_each_trial(first, project, training_set, capsys):
+    before = search.fn(project, PARAMETERS, training_set, 1).study.trials
     capsys.readouterr()
-    again = search.fn(settings, PROBLEM, PARAMETERS, training_set, 2)
+    again = search.fn(project, PARAMETERS, training_set, 2)
     assert again.study.trials == before + 2
     printed = capsys.readouterr().out
     assert f"trial {before}: log_loss " in printed
@@ -53,12 +54,12 @@ def test_a_second_call_goes_on_and_prints_each_trial(first, settings, training_s
     assert printed.count("best 0.") == 2
 
 
-def test_trials_do_not_repeat_those_of_the_last_call(first, settings, training_set):
+def test_trials_do_not_repeat_those_of_the_last_call(first, project, training_set):
     import optuna
 
     study = optuna.load_study(
         study_name=study_name(PROBLEM, PARAMETERS.model, training_set),
-        storage=f"sqlite:///{settings.state_dir / 'optuna' / 'studies.db'}",
+        storage=f"sqlite:///{project.settings.state_dir / 'optuna' / 'studies.db'}",
     )
     tried = [tuple(trial.params.values()) for trial in study.trials]
     assert len(set(tried)) == len(tried)
@@ -84,6 +85,6 @@ def test_other_data_is_another_study(training_set):
         (TrainingParameters(model="decision_tree"), 1, "no search space for 'decision_tree'"),
     ],
 )
-def test_what_cannot_be_searched_is_refused_before_anything_is_done(settings, parameters, trials, message):
+def test_what_cannot_be_searched_is_refused_before_anything_is_done(project, parameters, trials, message):
     with pytest.raises(TrainingError, match=message):
-        run_tuning(settings, PROBLEM, parameters, trials)
+        run_tuning(project, parameters, trials)

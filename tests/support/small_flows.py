@@ -13,23 +13,29 @@ from prefect import flow
 
 from flightline.core.lineage import Lineage
 from flightline.core.problem_spec import Thresholds
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.monitoring.decision import Action
-from flightline.problem import config as problem
+from flightline.monitoring.decision import Action, MonitoringDecision
 from flightline.training.fit import TrainingParameters
 from pipelines.common.artifacts import TrainingSet
 from pipelines.common.events import announce_decision, announce_verdict
 from pipelines.steps import compare as comparison
 from pipelines.steps import models
 from pipelines.steps.gate import gate
+from tests import toy_problem
 from tests.support.small_training_set import small_problem, write_training_set
 
 PROBLEM = replace(
     small_problem("classification"),
-    model_name=problem.PROBLEM.model_name,  # only a model of this name may be served
+    model_name=toy_problem.PROBLEM.model_name,  # only a model of this name may be served
     thresholds=Thresholds(floors={"roc_auc": 0.6}, ceilings={"brier": 0.3}, implausible={"roc_auc": 0.999}),
 )
 LINEAGE = Lineage("c0ffee", False, "first.dir", "service", "features", "lock", 0)
+
+
+def small_project(settings: Settings) -> Project:
+    """Give the toy project, with the small problem in the place of its own."""
+    return replace(toy_problem.make_project(settings), problem=PROBLEM)
 
 
 def root_of(settings: Settings) -> Path:
@@ -48,23 +54,23 @@ def training_set(settings: Settings) -> TrainingSet:
 @flow(name="training", log_prints=True)
 def training(model: str = "logistic_regression", data_md5: str = "first.dir") -> None:
     settings = Settings()
-    folder = root_of(settings)
+    project, folder = small_project(settings), root_of(settings)
     note = folder / f"run-{uuid4().hex}"
     note.write_text("running")
     while (folder / "hold").exists():
         time.sleep(0.1)
     parameters, given = TrainingParameters(model=model), training_set(settings)
-    best = comparison.train_each(settings, PROBLEM, comparison.models_asked(PROBLEM, parameters), given)[0]
+    best = comparison.train_each(project, comparison.models_asked(PROBLEM, parameters), given)[0]
     lineage = replace(LINEAGE, data_md5=data_md5)
-    registered = models.register_model(settings, PROBLEM, best.parameters, lineage, given, best.model, best.evaluation)
-    verdict, champion = gate(settings, PROBLEM, given, best.evaluation, registered)
+    registered = models.register_model(project, best.parameters, lineage, given, best.model, best.evaluation)
+    verdict, champion = gate(project, given, best.evaluation, registered)
     announce_verdict(PROBLEM, verdict, registered.version, champion.version if champion else None)
     note.write_text("ended")
 
 
 @flow(name="monitoring")
 def monitoring(action: str = "retrain") -> None:
-    announce_decision(PROBLEM, Action(action), f"{action}: made up", ["the loss rose"])
+    announce_decision(PROBLEM, MonitoringDecision(Action(action), f"{action}: made up", ("the loss rose",), 2))
 
 
 @flow(name="labels")

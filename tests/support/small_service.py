@@ -18,7 +18,6 @@ from flightline.adapters.model_store.served_model import write_served_model
 from flightline.adapters.model_store.signatures import SIGNATURE_FILE, SignedVersion, sign_files
 from flightline.adapters.model_store.signing_keys import open_signer, read_trusted_keys
 from flightline.core.problem_spec import Problem, Task
-from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.training.preprocessing import Columns
 from flightline.training.zoo import find_model

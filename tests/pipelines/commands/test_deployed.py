@@ -7,7 +7,7 @@ import pytest
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
-from pipelines.parity import read_log
+from pipelines.steps.parity import read_log
 from tests.adapters.prediction_log.predictions import prediction
 
 NOW = datetime(2026, 11, 23, 1, tzinfo=UTC)
@@ -19,7 +19,7 @@ def logged(tmp_path) -> Settings:
     log = PredictionLog.open(settings)
     log.write(
         [
-            prediction(prediction_id=f"{number:032x}", logged_at=NOW + timedelta(minutes=number), door="predict")
+            prediction(prediction_id=f"{number:032x}", logged_at=NOW + timedelta(minutes=number), endpoint="predict")
             for number in range(3)
         ]
     )

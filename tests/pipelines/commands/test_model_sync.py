@@ -21,13 +21,13 @@ from flightline.adapters.model_store.model_file import digest_of_file
 from flightline.adapters.model_store.served_model import current_manifest, folder_stamp, read_refusal
 from flightline.core.errors import RegistryError
 from flightline.core.settings import ServingSettings, Settings
-from flightline.problem.config import PROBLEM
 from pipelines.commands import model_sync as watcher
 from pipelines.commands.champion import roll_back
 from pipelines.commands.model_sync import IMPATIENCE, Watcher, watch
 from tests.support.small_registry import crown, model_file_of, sign_unseen
 from tests.support.small_registry import register as register_model
 from tests.support.small_service import KINDS, fitted
+from tests.toy_problem import PROBLEM, make_project
 
 ROOT = Path(__file__).parents[3]
 Register = Callable[..., str]
@@ -56,17 +56,17 @@ def served(settings: Settings) -> str | None:
 
 
 def test_without_a_champion_nothing_is_done(settings: Settings) -> None:
-    Watcher(settings, PROBLEM).look()
+    Watcher(make_project(settings)).look()
     assert served(settings) is None
 
 
 def test_the_champion_is_followed_forth_and_back(settings: Settings, register: Register) -> None:
-    watcher = Watcher(settings, PROBLEM)
+    watcher = Watcher(make_project(settings))
     for _ in range(2):
         version = register()
         watcher.look()
         assert served(settings) == version
-    roll_back(settings, PROBLEM, "a test")
+    roll_back(make_project(settings), "a test")
     watcher.look()
     assert served(settings) == "1"
     manifest = current_manifest(settings.serving_models_dir)
@@ -77,11 +77,11 @@ def test_the_champion_is_followed_forth_and_back(settings: Settings, register: R
 def test_rolling_back_goes_further_back_each_time(settings: Settings, register: Register) -> None:
     for _ in range(3):
         register()
-    roll_back(settings, PROBLEM, "a test")
-    roll_back(settings, PROBLEM, "a test")
+    roll_back(make_project(settings), "a test")
+    roll_back(make_project(settings), "a test")
     assert registry.version_of(settings, PROBLEM.model_name, registry.CHAMPION).version in (1, "1")
     with pytest.raises(RegistryError, match="has stood at no other version before"):
-        roll_back(settings, PROBLEM, "a test")
+        roll_back(make_project(settings), "a test")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_rolling_back_goes_further_back_each_time(settings: Settings, register: 
     ],
 )
 def test_what_does_not_fit_never_enters_the_folder(settings, register: Register, tags: dict, reason: str) -> None:
-    watcher = Watcher(settings, PROBLEM)
+    watcher = Watcher(make_project(settings))
     register()
     watcher.look()
     bad = register("decision_tree", **tags)
@@ -113,7 +113,7 @@ def test_a_model_with_an_untrusted_type_is_refused(settings: Settings, register:
     registry.tag_version(settings, PROBLEM.model_name, version, {"model_sha256": digest_of_file(evil)})
     shutil.copyfile(evil, model_file_of(settings, version))
     sign_unseen(settings, version)
-    Watcher(settings, PROBLEM).look()
+    Watcher(make_project(settings)).look()
     refusal = read_refusal(settings.serving_models_dir)
     assert refusal is not None
     assert "outside the allow-list" in refusal.reason
@@ -121,7 +121,7 @@ def test_a_model_with_an_untrusted_type_is_refused(settings: Settings, register:
 
 
 def test_a_served_file_that_was_damaged_is_brought_again(settings: Settings, register: Register) -> None:
-    watcher = Watcher(settings, PROBLEM)
+    watcher = Watcher(make_project(settings))
     register()
     watcher.look()
     file = settings.serving_models_dir / "1" / "model.skops"
@@ -136,9 +136,9 @@ def test_a_registry_that_does_not_answer_changes_nothing(settings, register: Reg
     for name, value in IMPATIENCE.items():
         monkeypatch.setenv(name, value)
     register()
-    Watcher(settings, PROBLEM).look()
+    Watcher(make_project(settings)).look()
     away = Settings(root=settings.root, mlflow_tracking_uri="http://127.0.0.1:9")
-    looking = Watcher(away, PROBLEM)
+    looking = Watcher(make_project(away))
     looking.look()
     looking.look()
     assert served(settings) == "1"
@@ -147,9 +147,9 @@ def test_a_registry_that_does_not_answer_changes_nothing(settings, register: Reg
 
 def test_a_registry_whose_files_were_removed_changes_nothing(settings: Settings, register: Register) -> None:
     register()
-    Watcher(settings, PROBLEM).look()
+    Watcher(make_project(settings)).look()
     shutil.rmtree(settings.state_dir / "mlflow")
-    Watcher(settings, PROBLEM).look()
+    Watcher(make_project(settings)).look()
     assert served(settings) == "1"
 
 
@@ -161,7 +161,7 @@ def test_a_version_without_a_probe_is_not_registered(settings: Settings, registe
 
 def test_it_watches_until_it_is_told_to_end(settings: Settings, register: Register) -> None:
     is_over = threading.Event()
-    thread = threading.Thread(target=watch, args=(settings, is_over))
+    thread = threading.Thread(target=watch, args=(make_project(settings), is_over))
     thread.start()
     register()
     deadline = time.monotonic() + 30
@@ -174,13 +174,13 @@ def test_it_watches_until_it_is_told_to_end(settings: Settings, register: Regist
 
 
 def look_twice(settings: Settings, looked: Path) -> None:
-    watch(settings, threading.Event(), is_orphan=iter([False, False, True]).__next__, looked=looked)
+    watch(make_project(settings), threading.Event(), is_orphan=iter([False, False, True]).__next__, looked=looked)
 
 
 def test_the_first_look_is_told_once_the_champion_is_in_place(settings: Settings, register, tmp_path) -> None:
     register()
     looked = tmp_path / "looked"
-    watch(settings, threading.Event(), is_orphan=iter([False, True]).__next__, looked=looked)
+    watch(make_project(settings), threading.Event(), is_orphan=iter([False, True]).__next__, looked=looked)
     assert looked.exists()
     assert served(settings) == "1"
 

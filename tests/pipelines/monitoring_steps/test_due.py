@@ -12,7 +12,7 @@ from flightline.adapters.event_clock import set_clock
 from flightline.core.settings import Settings
 from pipelines.monitoring_steps.due import LATEST, monitoring_status
 from tests.support.filled_log import fill, logged_rows
-from tests.support.small_training_set import START, small_problem
+from tests.support.small_training_set import START, small_problem, small_project
 
 PROBLEM = small_problem("classification")
 
@@ -37,26 +37,26 @@ def ran(settings: Settings, day: int) -> None:
 
 
 def test_a_monitor_that_never_ran_is_overdue(served):
-    told = monitoring_status(served, PROBLEM)
+    told = monitoring_status(small_project(served, "classification"))
     assert told["decision"] is None
     assert told["overdue"].startswith("23 predictions have waited for the monitor for more than 7 days: it never ran")
 
 
 def test_a_monitor_that_stopped_is_overdue(served):
     ran(served, 10)
-    told = monitoring_status(served, PROBLEM)
+    told = monitoring_status(small_project(served, "classification"))
     assert told["overdue"].startswith("13 predictions have waited")
-    assert "it last ran at 2013-01-11 00:00:00+00:00; run `make monitor`" in told["overdue"]
+    assert "it last ran at 2020-01-11 00:00:00+00:00; run `make monitor`" in told["overdue"]
 
 
 @pytest.mark.parametrize("day", [23, 30])
 def test_a_monitor_that_ran_within_the_week_is_not(served, day):
     ran(served, day)
-    told = monitoring_status(served, PROBLEM)
+    told = monitoring_status(small_project(served, "classification"))
     assert (told["decision"], told["overdue"]) == ("ok", None)
 
 
 def test_where_nothing_was_predicted_nothing_is_overdue(tmp_path):
     settings = Settings(root=tmp_path)
     set_clock(settings, START)
-    assert monitoring_status(settings, PROBLEM)["overdue"] is None
+    assert monitoring_status(small_project(settings, "classification"))["overdue"] is None

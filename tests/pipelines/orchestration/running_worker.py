@@ -65,10 +65,15 @@ class Working:
         return root_of(self.settings) / "hold"
 
     def tell(self, event: str, model: str = PROBLEM.model_name) -> None:
-        """Tell of an event in a process of its own, which ends when the server has it."""
+        """Tell of an event as a deployed run would, in a process of its own, which ends when the server has it."""
         subprocess.run(
             [sys.executable, "-m", MODULE, "tell", event, model], cwd=REPOSITORY, check=True, timeout=120,
-            env=os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url), "NO_PROXY": "127.0.0.1"},
+            env=os.environ
+            | {
+                "PREFECT_API_URL": str(get_current_settings().api.url),
+                "PREFECT__RUNTIME__DEPLOYMENT__ID": "told",
+                "NO_PROXY": "127.0.0.1",
+            },
         )  # fmt: skip
 
     def trainings(self) -> list[FlowRun]:

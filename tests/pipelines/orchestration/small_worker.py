@@ -6,9 +6,9 @@ from dataclasses import replace
 from flightline.core.settings import Settings
 from flightline.monitoring.decision import Action
 from pipelines.common.command_line import run_command
-from pipelines.orchestration import deployments, worker
 from pipelines.common.events import announce_decision, announce_new_data
-from tests.support.small_flows import FLOWS, PROBLEM
+from pipelines.orchestration import deployments, worker
+from tests.support.small_flows import FLOWS, PROBLEM, small_project
 
 MODULE = "tests.pipelines.orchestration.small_worker"
 
@@ -28,4 +28,4 @@ if __name__ == "__main__":
     elif sys.argv[1:] == ["work"]:
         sys.exit(run_command(lambda: worker.work(Settings(), module=MODULE)))
     else:
-        deployments.serve(Settings(), PROBLEM, FLOWS)
+        deployments.serve(small_project(Settings()), FLOWS)

@@ -28,7 +28,7 @@ from tests.pipelines.orchestration.running_worker import (
     stop_worker,
     wait_until,
 )
-from tests.support.small_flows import FLOWS, PROBLEM, root_of
+from tests.support.small_flows import FLOWS, PROBLEM, root_of, small_project
 
 RUN_SECONDS, NOTHING_SECONDS = 180, 20
 slow = pytest.mark.slow
@@ -72,7 +72,7 @@ def test_what_is_deployed_is_what_the_settings_say(working: Working) -> None:
 @slow
 def test_a_decision_to_retrain_starts_one_training_and_a_second_trigger_no_other(working: Working) -> None:
     working.hold.touch()
-    trigger(working.settings, PROBLEM, "monitoring")  # a deployed flow tells of the decision
+    trigger(small_project(working.settings), "monitoring")  # a deployed flow tells of the decision
     wait_until(lambda: list(root_of(working.settings).glob("run-*")), RUN_SECONDS, working.output.read_text)
     assert working.states() == ["RUNNING"]
     working.tell("new-data")
@@ -122,7 +122,7 @@ def test_what_the_gate_refuses_is_told(working: Working) -> None:
 
 @slow
 def test_a_failed_run_is_told(working: Working) -> None:
-    trigger(working.settings, PROBLEM, "labels")
+    trigger(small_project(working.settings), "labels")
     wait_until(lambda: "flow run failed" in str(working.receiver.titles()), RUN_SECONDS, working.receiver.titles)
     message = working.receiver.received[-1]["message"]
     assert "the labels cannot be had" in message
@@ -132,7 +132,7 @@ def test_a_failed_run_is_told(working: Working) -> None:
 @slow
 def test_a_flow_that_is_not_deployed_is_named_with_those_that_are(working: Working) -> None:
     with pytest.raises(StartError, match=r"expected FLOW to be one of: labels, monitoring, training"):
-        trigger(working.settings, PROBLEM, "nothing")
+        trigger(small_project(working.settings), "nothing")
 
 
 @slow
@@ -142,8 +142,9 @@ def test_registering_again_makes_nothing_twice(working: Working) -> None:
             return sorted(found.name for found in client.read_automations())
 
     before = names()
-    keep_alerts(Settings(root=working.settings.root, alerts=AlertSettings(url=working.receiver.url)), PROBLEM)
-    for one in make_deployments(working.settings, PROBLEM, FLOWS):
+    alerting = Settings(root=working.settings.root, alerts=AlertSettings(url=working.receiver.url))
+    keep_alerts(small_project(alerting))
+    for one in make_deployments(small_project(working.settings), FLOWS):
         one.apply()
     assert names() == before
     assert len(before) == 5
@@ -151,7 +152,7 @@ def test_registering_again_makes_nothing_twice(working: Working) -> None:
 
 @slow
 def test_without_a_target_the_alerts_go_away(working: Working) -> None:
-    assert keep_alerts(working.settings, PROBLEM) == NO_TARGET
+    assert keep_alerts(small_project(working.settings)) == NO_TARGET
     before = len(working.receiver.received)
     working.tell("retrain")
     time.sleep(NOTHING_SECONDS)
@@ -189,7 +190,7 @@ def test_stopping_a_worker_ends_its_runs_and_pauses_its_schedules(
         working = Working(settings, process, output, Receiver())
         assert f"uses the Prefect server at {server.api_url}" in output.read_text()
         working.hold.touch()
-        trigger(settings, PROBLEM, "training")
+        trigger(small_project(settings), "training")
         wait_until(lambda: list(root_of(settings).glob("run-*")), RUN_SECONDS, output.read_text)
         assert len(processes_of(tmp_path)) >= 3  # the worker, what serves, and the run
         stop_worker(process)
@@ -217,12 +218,12 @@ def test_a_worker_ends_when_a_server_it_did_not_start_has_ended(
 
 def test_without_a_worker_a_trigger_says_what_to_start(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="make worker"):
-        trigger(Settings(root=tmp_path), PROBLEM, "training")
+        trigger(small_project(Settings(root=tmp_path)), "training")
 
 
 def test_a_flow_without_a_schedule_starts_only_after_an_event(tmp_path: Path) -> None:
     settings = Settings(root=tmp_path, schedules=ScheduleSettings(training="", timezone="Europe/Berlin"))
-    said = describe(make_deployments(settings, PROBLEM))
+    said = describe(make_deployments(small_project(settings)))
     assert "training     not by itself; after model.decision.retrain; after model.data.new-version" in said
     assert "30 5 * * * Europe/Berlin" in said
 
@@ -231,11 +232,11 @@ def test_a_flow_without_a_schedule_starts_only_after_an_event(tmp_path: Path) ->
 def test_a_schedule_that_is_none_is_refused_by_name(tmp_path: Path, schedules: dict[str, str]) -> None:
     settings = Settings(root=tmp_path, schedules=ScheduleSettings(**schedules))
     with pytest.raises(StartError, match=r"FLIGHTLINE_SCHEDULES__LABELS=.* is no schedule.*five fields of cron"):
-        make_deployments(settings, PROBLEM)
+        make_deployments(small_project(settings))
 
 
 def test_an_address_apprise_does_not_know_is_refused_without_its_secret(tmp_path: Path) -> None:
     settings = Settings(root=tmp_path, alerts=AlertSettings(url="pigeon://user:secret@loft"), pages=PageSettings())
     with pytest.raises(StartError, match="begins with 'pigeon'") as refused:
-        keep_alerts(settings, PROBLEM)
+        keep_alerts(small_project(settings))
     assert "secret" not in str(refused.value)

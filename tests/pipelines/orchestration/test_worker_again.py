@@ -22,7 +22,7 @@ from tests.pipelines.orchestration.running_worker import (
     stop_worker,
     wait_until,
 )
-from tests.support.small_flows import PROBLEM, root_of
+from tests.support.small_flows import PROBLEM, root_of, small_project
 
 SECONDS = 180
 
@@ -57,7 +57,7 @@ def test_the_place_of_a_killed_training_is_free_again_when_its_lease_runs_out(tm
     process, output = start_worker(tmp_path, free_port(), receiver.url)
     working = Working(settings, process, output, receiver)
     working.hold.touch()
-    trigger(settings, PROBLEM, "training")
+    trigger(small_project(settings), "training")
     wait_until(lambda: list(root_of(settings).glob("run-*")), SECONDS, output.read_text)
     kill_all(tmp_path)
     process.wait()
@@ -68,7 +68,7 @@ def test_the_place_of_a_killed_training_is_free_again_when_its_lease_runs_out(tm
             assert taken() == 1
             assert let_leases_run_out(tmp_path / ".state" / "prefect") == 1
             wait_until(lambda: taken() == 0, SECONDS, output.read_text)
-            trigger(settings, PROBLEM, "training")
+            trigger(small_project(settings), "training")
             wait_until(lambda: "COMPLETED" in working.states(), SECONDS, working.states)
     finally:
         stop_worker(process)

@@ -10,11 +10,11 @@ import pytest
 from flightline.adapters.event_clock import set_clock
 from flightline.core.errors import RequestError, StartError
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
 from pipelines.replay import service as simulated_service
 from pipelines.replay.root import simulated_settings
 from pipelines.replay.service import Client, environment_of, free_port, running_service
 from tests.support.small_service import NOON
+from tests.toy_problem import PROBLEM
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A small simulation on real winter days with a real service, and planted mismatches that parity must find."""
+"""A small simulation of a day with a real service, and planted mismatches that parity must find."""
 
 import json
 import shutil
@@ -21,72 +21,75 @@ from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.adapters.model_store.signing_keys import open_signer
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.errors import ClockError, FeatureError, ModelFileError, ParityError
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.monitoring.replay_plan import Plan
-from flightline.problem.config import PROBLEM
 from pipelines import parity, simulation
-from pipelines.parity import check_parity, demand_parity
 from pipelines.replay.root import current_tables, make_root
-from pipelines.replay.staleness_cost import measure_freshness
+from pipelines.replay.staleness_cost import measure_staleness_cost
 from pipelines.simulation import SimulatedDay, run_simulation
+from pipelines.steps.parity import check_parity, demand_parity
 from tests.support.clones import contents
 from tests.support.small_service import put_model
 from tests.support.small_training_set import run_in_flow
+from tests.toy_problem import PROBLEM, SHOPS
 
-START = datetime(2013, 2, 11, 12, tzinfo=UTC)
-PLAN = Plan(START, START + timedelta(hours=6), timedelta(hours=1))  # the first of them land within it
-CATEGORIES = {"origin": "str", "dest": "str", "carrier": "str"}
+START = datetime(2020, 6, 10, 15, 30, tzinfo=UTC)
+# In it, the next day is predicted from 17:00 to 19:00, and shops close at 14:00, 15:00 and 16:00.
+PLAN = Plan(START, START + timedelta(days=1), timedelta(hours=6))
+CATEGORIES = {"shop": "str", "city": "str"}
+POINTER = f"outs:\n- md5: {'1' * 32}.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: data\n"
 
 
-def put_small_model(settings: Settings, problem: object, version: str = "3") -> str:
-    """Put a model on all features of the service into the folder of the settings."""
-    views = feast_store.describe_service(settings, PROBLEM.feature_service)["views"]
+def put_small_model(project: Project, version: str = "3") -> str:
+    """Put a model on all features of the service into the folder of the project."""
+    views = feast_store.describe_service(project.settings, PROBLEM.feature_service)["views"]
     numbers = [name for view in views.values() for name in view["features"]]  # type: ignore[attr-defined]
-    kinds = CATEGORIES | dict.fromkeys([*numbers, "scheduled_minute", "day_of_week"], "float64")
-    put_model(settings, version, kinds)
+    kinds = CATEGORIES | dict.fromkeys([*numbers, "opening_hour", "day_of_week"], "float64")
+    put_model(project.settings, version, kinds)
     return version
 
 
 @dataclass
 class Simulated:
-    project: Settings
+    project: Project
     before: dict[str, object]
-    settings: Settings
+    at_root: Project
     days: list[SimulatedDay]
 
 
 @pytest.fixture(scope="module")
 def project(
-    winter_store: Settings, winter_dir: Path, winter_examples: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
-) -> Settings:
-    """A project with the tables of two winter months, and a clock, a store and a log of its own."""
+    toy_store: Project, toy_place: Project, toy_examples: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """A project with feature tables, and a clock, a store and a log of its own."""
     settings = Settings(root=tmp_path_factory.mktemp("project"))
-    shutil.copytree(winter_store.feature_repo, settings.feature_repo)
-    tables = settings.features_dir / "winter"
-    shutil.copytree(winter_store.features_dir / "winter", tables)
+    shutil.copytree(toy_store.settings.feature_repo, settings.feature_repo)
+    tables = settings.features_dir / "toy"
+    shutil.copytree(toy_store.settings.features_dir / "toy", tables)
     (tables / "examples").mkdir()
-    winter_examples.to_parquet(tables / "examples" / "examples.parquet")
+    toy_examples.to_parquet(tables / "examples" / "examples.parquet")
     feast_store.activate(settings, tables)
-    settings.data_dir.symlink_to(winter_dir)
-    shutil.copy(Path(__file__).parents[3] / "data.dvc", settings.root)
+    settings.data_dir.symlink_to(toy_place.settings.data_dir)
+    (settings.root / "data.dvc").write_text(POINTER)
     set_clock(settings, START + timedelta(days=5))
     feast_store.apply(settings)
     feast_store.materialise(settings, START)
     PredictionLog.open(settings).close()
     open_signer(settings)  # as the registration of its champion has made its key
-    return settings
+    return toy_place.at(settings)
 
 
 @pytest.fixture(scope="module")
-def simulated(project: Settings, tmp_path_factory: pytest.TempPathFactory) -> Simulated:
-    """Six hours, lived through once."""
-    before = own_state(project)
+def simulated(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+    """A day, lived through once."""
+    before = own_state(project.settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         with prefect_test_harness(server_startup_timeout=120):
-            data = read_data_version(project)
-            settings, days = run_in_flow(lambda: run_simulation(project, PROBLEM, PLAN, data, put_small_model))
-    return Simulated(project, before, settings, days)
+            data = read_data_version(project.settings)
+            at_root, days = run_in_flow(lambda: run_simulation(project, PLAN, data, put_small_model))
+    return Simulated(project, before, at_root, days)
 
 
 def own_state(settings: Settings) -> dict[str, object]:
@@ -102,22 +105,21 @@ def own_state(settings: Settings) -> dict[str, object]:
     return held
 
 
-def test_every_flight_is_asked_at_its_prediction_time_on_features_of_the_last_hour(
-    simulated: Simulated, winter_examples: pd.DataFrame
+def test_every_example_is_asked_at_its_prediction_time_on_features_of_the_last_step(
+    simulated: Simulated, toy_examples: pd.DataFrame
 ) -> None:
-    log = PredictionLog(simulated.settings)
+    log = PredictionLog(simulated.at_root.settings)
     logged = log.read()
     log.close()
-    expected = winter_examples["event_timestamp"].between(PLAN.start, PLAN.end, inclusive="left").sum()
-    assert len(logged) == expected == simulated.days[0].predictions > 100
+    expected = toy_examples["event_timestamp"].between(PLAN.start, PLAN.end, inclusive="left").sum()
+    assert len(logged) == expected == simulated.days[0].predictions == SHOPS
     assert (logged["clock"] == logged["prediction_time"]).all()
-    for clock, watermarks in zip(logged["clock"], logged["watermarks"], strict=True):
-        assert set(watermarks.values()) == {clock.floor("h")}
+    assert all(set(watermarks.values()) == {START} for watermarks in logged["watermarks"])
 
 
 def test_no_value_of_after_the_last_materialisation_is_used(simulated: Simulated) -> None:
     """The tables reach days further."""
-    log = PredictionLog(simulated.settings)
+    log = PredictionLog(simulated.at_root.settings)
     logged = log.read()
     log.close()
     for stamps, watermarks in zip(logged["event_timestamps"], logged["watermarks"], strict=True):
@@ -132,39 +134,43 @@ def test_labels_arrive_as_they_become_known(simulated: Simulated) -> None:
 
 def test_what_all_days_came_to_is_told_in_a_line(simulated: Simulated, capsys: pytest.CaptureFixture[str]) -> None:
     (day,) = simulated.days
-    assert str(day).startswith(f"2013-02-11      {day.predictions} predictions, {day.labelled} labels so far (")
+    assert str(day).startswith(f"{START:%Y-%m-%d}      {day.predictions} predictions, {day.labelled} labels so far (")
     simulation.print_days(simulated.days)
-    cancelled = day.labels.outcomes["cancelled"]
-    waiting = day.predictions - cancelled - day.labelled
-    known = f"{cancelled} cancelled, {day.labelled} labelled by the clock, {waiting} not known yet"
+    closed = day.labels.outcomes.get("closed", 0)
+    waiting = day.predictions - closed - day.labelled
+    outcomes = f"{closed} closed, " * bool(closed) + f"{day.labelled} labelled"
+    known = f"{outcomes} by the clock, {waiting} not known yet"
     assert capsys.readouterr().out.startswith(f"all             {day.predictions} predictions over HTTP: {known} (")
 
 
 def test_nothing_of_the_projects_own_state_is_touched(simulated: Simulated) -> None:
-    assert own_state(simulated.project) == simulated.before
-    assert read_clock(simulated.settings) == PLAN.end
+    assert own_state(simulated.project.settings) == simulated.before
+    assert read_clock(simulated.at_root.settings) == PLAN.end
 
 
 def test_every_prediction_is_rebuilt(simulated: Simulated) -> None:
-    report = check_parity(simulated.settings, PROBLEM)
+    report = check_parity(simulated.at_root)
     assert report.mismatches == ()
     assert report.predictions == simulated.days[0].predictions
     assert str(report).startswith(f"0 mismatches in {report.predictions} predictions")
     demand_parity(report)
 
 
-def test_freshness_is_measured_apart(simulated: Simulated) -> None:
-    cost = measure_freshness(simulated.settings, PROBLEM)
-    assert 0 < cost.changed < 1
+def test_the_cost_of_staleness_is_measured_apart(simulated: Simulated) -> None:
+    """Shops of both cities close at 16:00, after the store was filled and before it is asked."""
+    cost = measure_staleness_cost(simulated.at_root)
+    assert cost.changed == 1
+    assert cost.mean_difference > 0
     assert cost.labelled == simulated.days[0].labelled
     assert np.isfinite([cost.loss, cost.fresh_loss]).all()
 
 
 @pytest.fixture
-def copy(simulated: Simulated, tmp_path: Path) -> Settings:
+def copy(simulated: Simulated, tmp_path: Path) -> Project:
     """A copy of the simulation, to spoil."""
-    shutil.copytree(simulated.settings.root, tmp_path / "copy", symlinks=True)
-    return simulated.settings.model_copy(update={"root": tmp_path / "copy"})
+    settings = simulated.at_root.settings
+    shutil.copytree(settings.root, tmp_path / "copy", symlinks=True)
+    return simulated.at_root.at(settings.model_copy(update={"root": tmp_path / "copy"}))
 
 
 def alter_one(settings: Settings, column: str, change: Callable[[dict], dict]) -> str:
@@ -178,32 +184,32 @@ def alter_one(settings: Settings, column: str, change: Callable[[dict], dict]) -
     return str(name)
 
 
-def test_an_altered_logged_value_is_found(copy: Settings) -> None:
-    name = alter_one(copy, "features", lambda features: features | {"scheduled_around": 1234.5})
-    report = check_parity(copy, PROBLEM)
+def test_an_altered_logged_value_is_found(copy: Project) -> None:
+    name = alter_one(copy.settings, "features", lambda features: features | {"planned": 1234.5})
+    report = check_parity(copy)
     assert [(one.prediction_id, one.what, one.logged) for one in report.mismatches] == [
-        (name, "scheduled_around", 1234.5)
+        (name, "planned", 1234.5)
     ]
-    with pytest.raises(ParityError, match=rf"1 mismatches, 1 values, in .*\n  {name}  scheduled_around: logged 1234.5"):
+    with pytest.raises(ParityError, match=rf"1 mismatches, 1 values, in .*\n  {name}  planned: logged 1234.5"):
         demand_parity(report)
 
 
-def test_a_wrong_watermark_is_found(copy: Settings) -> None:
-    early = (START - timedelta(hours=2)).isoformat()
-    name = alter_one(copy, "watermarks", lambda marks: dict.fromkeys(marks, early))
-    report = check_parity(copy, PROBLEM)
+def test_a_wrong_watermark_is_found(copy: Project) -> None:
+    early = (START - timedelta(days=2)).isoformat()
+    name = alter_one(copy.settings, "watermarks", lambda marks: dict.fromkeys(marks, early))
+    report = check_parity(copy)
     assert {one.prediction_id for one in report.mismatches} == {name}
-    assert "event timestamp of origin_departures" in {one.what for one in report.mismatches}
+    assert "event timestamp of shop_recent" in {one.what for one in report.mismatches}
 
 
-def test_another_model_under_the_same_version_is_found(copy: Settings) -> None:
-    manifest = json.loads((copy.serving_models_dir / "3" / "model.json").read_text())
+def test_another_model_under_the_same_version_is_found(copy: Project) -> None:
+    manifest = json.loads((copy.settings.serving_models_dir / "3" / "model.json").read_text())
     kinds = dict(manifest["columns"])
-    put_model(copy, "3", {name: kinds[name] for name in reversed(kinds)})
-    assert {one.what for one in check_parity(copy, PROBLEM).mismatches} == {"prediction"}
+    put_model(copy.settings, "3", {name: kinds[name] for name in reversed(kinds)})
+    assert {one.what for one in check_parity(copy).mismatches} == {"prediction"}
 
 
-ALTERED = "area_departures_1h_count"
+ALTERED = "city_recent_24h_count"
 
 
 def alter_online_value(settings: Settings, feature: str, value: float) -> None:
@@ -211,37 +217,37 @@ def alter_online_value(settings: Settings, feature: str, value: float) -> None:
     from feast.protos.feast.types.Value_pb2 import Value
 
     with closing(sqlite3.connect(settings.state_dir / "feast" / "online.db")) as connection, connection:
-        found = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%_area_departures'"
+        found = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%_city_recent'"
         ((view,),) = connection.execute(found).fetchall()
         content = Value(double_val=value).SerializeToString()
         update = f"UPDATE {view} SET value = ? WHERE feature_name = ?"
         assert connection.execute(update, (content, feature)).rowcount > 0
 
 
-def ask_in_process(settings: Settings, rows: int) -> None:
+def ask_in_process(project: Project, rows: int) -> None:
     """Ask a service in this process about what comes next."""
     from serving.app import create_app
     from tests.serving.conftest import TestClient
 
-    examples = pd.read_parquet(current_tables(settings, PLAN.end) / "examples" / "examples.parquet")
+    examples = pd.read_parquet(current_tables(project.settings, PLAN.end) / "examples" / "examples.parquet")
     names = [*PROBLEM.entity_keys, *PROBLEM.request_columns]
     coming = examples[examples["event_timestamp"] >= PLAN.end].sort_values("event_timestamp").head(rows)[names]
     body = {"instances": json.loads(coming.to_json(orient="records", date_format="iso"))}
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(project)) as client:
         answer = client.post(f"/v1/models/{PROBLEM.model_name}:predict", json=body)
         assert answer.status_code == 200, answer.text
 
 
 def test_an_altered_value_of_the_online_store_is_found(
-    copy: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    copy: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alter_online_value(copy, ALTERED, 1234.5)
-    assert check_parity(copy, PROBLEM).mismatches == ()
+    alter_online_value(copy.settings, ALTERED, 1234.5)
+    assert check_parity(copy).mismatches == ()
     ask_in_process(copy, 20)
-    wrong = [one for one in check_parity(copy, PROBLEM).mismatches if one.what != "prediction"]
+    wrong = [one for one in check_parity(copy).mismatches if one.what != "prediction"]
     assert [(one.what, one.logged) for one in wrong] == [(ALTERED, 1234.5)] * 20
-    monkeypatch.setenv("FLIGHTLINE_SIGNING__PUBLIC_KEY", copy.signing.public_key)  # of the project, which is elsewhere
-    assert parity.main(["--root", str(copy.root)]) == 1
+    monkeypatch.setenv("FLIGHTLINE_SIGNING__PUBLIC_KEY", copy.settings.signing.public_key)  # of the project, which is elsewhere
+    assert parity.main(["--root", str(copy.settings.root)]) == 1
     told = capsys.readouterr().err
     first = wrong[0]
     stamp, watermark = f"{first.rebuilt_stamp:%Y-%m-%d %H:%M}", PLAN.end - PLAN.step
@@ -252,48 +258,48 @@ def test_an_altered_value_of_the_online_store_is_found(
     assert f"clock {PLAN.end:%Y-%m-%d %H:%M}" in told
 
 
-def test_what_is_stamped_after_the_clock_is_never_loaded(copy: Settings) -> None:
+def test_what_is_stamped_after_the_clock_is_never_loaded(copy: Project) -> None:
     at = PLAN.end
-    set_clock(copy, at)
-    feast_store.materialise_since(copy, PLAN.end - timedelta(hours=1), at)
-    opened = OnlineFeatures.open(copy, PROBLEM.feature_service)
-    examples = pd.read_parquet(current_tables(copy, PLAN.end) / "examples" / "examples.parquet")
+    set_clock(copy.settings, at)
+    feast_store.materialise_since(copy.settings, PLAN.end - timedelta(hours=1), at)
+    opened = OnlineFeatures.open(copy.settings, PROBLEM.feature_service)
+    examples = pd.read_parquet(current_tables(copy.settings, PLAN.end) / "examples" / "examples.parquet")
     rows = opened.read(examples.head(500).to_dict("records"), at + timedelta(days=5))
     opened.close()
     stamps = {stamp for row in rows for stamp in row.event_timestamps.values()}
     assert max(stamps) <= at
-    assert at - max(stamps) < timedelta(minutes=15)
+    assert at - max(stamps) == timedelta(minutes=30)  # when the last of them closed
 
 
-def test_a_simulation_does_not_reach_past_what_is_known(project: Settings) -> None:
+def test_a_simulation_does_not_reach_past_what_is_known(project: Project) -> None:
     plan = Plan(START, START + timedelta(days=6))
     with pytest.raises(ClockError, match="the event clock, up to which features and labels are known, stands at"):
-        make_root(project, PROBLEM, plan, 1, put_small_model)
+        make_root(project, plan, 1, put_small_model)
 
 
-def test_without_a_champion_nothing_is_simulated(project: Settings) -> None:
+def test_without_a_champion_nothing_is_simulated(project: Project) -> None:
     with pytest.raises(ModelFileError, match="no champion to simulate with"):
-        make_root(project, PROBLEM, Plan(START, START + timedelta(hours=1)), 1, lambda settings, problem: None)
+        make_root(project, Plan(START, START + timedelta(hours=1)), 1, lambda elsewhere: None)
 
 
-def test_rows_known_later_than_they_are_stamped_are_refused(project: Settings, tmp_path: Path) -> None:
+def test_rows_known_later_than_they_are_stamped_are_refused(project: Project, tmp_path: Path) -> None:
     root = tmp_path / "late"
-    shutil.copytree(project.root, root, symlinks=True, ignore=shutil.ignore_patterns("simulations"))
+    shutil.copytree(project.settings.root, root, symlinks=True, ignore=shutil.ignore_patterns("simulations"))
     settings = Settings(root=root)
-    file = settings.features_dir / "winter" / "origin_weather.parquet"
+    file = settings.features_dir / "toy" / "shop_recent.parquet"
     rows = pd.read_parquet(file)
     rows.loc[:1, "created_timestamp"] += timedelta(hours=1)
     rows.to_parquet(file)
-    with pytest.raises(FeatureError, match=r"origin_weather \(2\)"):
-        make_root(settings, PROBLEM, PLAN, 1, put_small_model)
+    with pytest.raises(FeatureError, match=r"shop_recent \(2\)"):
+        make_root(project.at(settings), PLAN, 1, put_small_model)
 
 
 @pytest.mark.parametrize(
     ("start", "end", "says"),
     [
-        ("", "2013-02-12", "got ''; expected an ISO 8601 moment"),
-        ("2013-02-11T12:00:00", "2013-02-12", "without a time zone"),
-        ("2013-02-12", "2013-02-12", "expected a start before the end"),
+        ("", "2020-06-12", "got ''; expected an ISO 8601 moment"),
+        ("2020-06-11T12:00:00", "2020-06-12", "without a time zone"),
+        ("2020-06-12", "2020-06-12", "expected a start before the end"),
     ],
 )
 def test_a_plan_that_cannot_be_read_is_refused_in_one_line(start, end, says, capsys):
@@ -304,7 +310,7 @@ def test_a_plan_that_cannot_be_read_is_refused_in_one_line(start, end, says, cap
 
 
 def test_a_day_stands_for_its_midnight():
-    assert simulation.plan_of("2013-02-11T12:00:00Z", "2013-02-12", 60) == Plan(START, START + timedelta(hours=12))
+    assert simulation.plan_of("2020-06-10T15:30:00Z", "2020-06-11", 60) == Plan(START, START + timedelta(hours=8.5))
 
 
 def test_a_folder_that_is_no_simulation_is_refused(tmp_path, capsys):

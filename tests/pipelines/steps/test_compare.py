@@ -17,7 +17,7 @@ from flightline.training.zoo import ZOO
 from pipelines.steps import compare as comparison
 from pipelines.steps import models
 from pipelines.steps.compare import Trained
-from tests.support.small_training_set import run_in_flow, small_problem, write_training_set
+from tests.support.small_training_set import run_in_flow, small_problem, small_project, write_training_set
 
 pytestmark = pytest.mark.slow
 LINEAGE = Lineage("commit", False, "data", "service", "features", "lock", 0)
@@ -36,21 +36,19 @@ def compared(request, server: None, tmp_path_factory: pytest.TempPathFactory):
     """All models of a task, compared, and the best of them registered."""
     task = request.param
     folder: Path = tmp_path_factory.mktemp("comparison")
-    settings, problem = Settings(root=folder), small_problem(task)
+    project = small_project(Settings(root=folder), task)
     training_set = write_training_set(folder / "training_set", task)
-    asked = comparison.models_asked(problem, TrainingParameters(model="all", max_iterations=20))
+    asked = comparison.models_asked(project.problem, TrainingParameters(model="all", max_iterations=20))
 
     def story() -> tuple[list[Trained], str, str]:
-        ranked = comparison.train_each(settings, problem, asked, training_set)
+        ranked = comparison.train_each(project, asked, training_set)
         best = ranked[0]
-        made = models.register_model(
-            settings, problem, best.parameters, LINEAGE, training_set, best.model, best.evaluation
-        )
-        parent = comparison.log_comparison(settings, problem, ranked, made.run_id)
-        again = comparison.log_comparison(settings, problem, ranked, made.run_id)
+        made = models.register_model(project, best.parameters, LINEAGE, training_set, best.model, best.evaluation)
+        parent = comparison.log_comparison(project, ranked, made.run_id)
+        again = comparison.log_comparison(project, ranked, made.run_id)
         return ranked, made.run_id, parent, again
 
-    return problem, settings, *run_in_flow(story)
+    return project.problem, project.settings, *run_in_flow(story)
 
 
 def test_every_model_of_the_task_is_trained_and_the_best_on_validation_comes_first(compared):

@@ -7,10 +7,10 @@ import pytest
 from flightline.adapters.mlflow import registry
 from flightline.core.errors import DataVersionError
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
 from pipelines.data_check import DataCheck, check_data_version
 from tests.support.small_registry import crown, register
 from tests.support.small_service import KINDS, fitted
+from tests.toy_problem import PROBLEM, make_project
 
 FIRST, SECOND = "1" * 32 + ".dir", "2" * 32 + ".dir"
 
@@ -35,26 +35,26 @@ def learn(settings: Settings, md5: str) -> str:
 
 
 def test_without_a_model_every_version_is_new(settings: Settings) -> None:
-    assert check_data_version(settings, PROBLEM) == DataCheck(named=SECOND, learned=None)
-    assert check_data_version(settings, PROBLEM).is_new
+    assert check_data_version(make_project(settings)) == DataCheck(named=SECOND, learned=None)
+    assert check_data_version(make_project(settings)).is_new
 
 
 def test_what_the_newest_model_learned_from_is_not_new(settings: Settings) -> None:
     learn(settings, SECOND)
-    assert not check_data_version(settings, PROBLEM).is_new
+    assert not check_data_version(make_project(settings)).is_new
     name(settings, FIRST)
-    assert check_data_version(settings, PROBLEM) == DataCheck(named=FIRST, learned=SECOND)
-    assert check_data_version(settings, PROBLEM).is_new
+    assert check_data_version(make_project(settings)) == DataCheck(named=FIRST, learned=SECOND)
+    assert check_data_version(make_project(settings)).is_new
 
 
 def test_a_version_that_was_tried_and_kept_out_is_not_new(settings: Settings) -> None:
     crown(settings, learn(settings, FIRST))
-    assert check_data_version(settings, PROBLEM).is_new
+    assert check_data_version(make_project(settings)).is_new
     learn(settings, SECOND)  # the gate left the champion where it was
-    assert not check_data_version(settings, PROBLEM).is_new
+    assert not check_data_version(make_project(settings)).is_new
 
 
 def test_an_unreadable_pointer_is_an_error_and_no_new_version(settings: Settings) -> None:
     (settings.root / "data.dvc").write_text("nothing", encoding="utf-8")
     with pytest.raises(DataVersionError, match="unreadable"):
-        check_data_version(settings, PROBLEM)
+        check_data_version(make_project(settings))

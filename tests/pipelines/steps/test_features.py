@@ -6,22 +6,34 @@ from typing import Any
 
 import pytest
 
+from flightline.adapters.dvc.data_version import DataVersion
 from flightline.core.errors import FeatureError
-from flightline.problem.config import PROBLEM
-from pipelines.steps.features import check_examples, features_key
+from flightline.core.problem_spec import Canary, Monitoring, Problem
+from flightline.core.project import Project
+from pipelines.common.progress import Stage
+from pipelines.steps.features import build_features, check_examples
+from tests.toy_problem import PROBLEM
 
-TOY = replace(PROBLEM, entity_keys=("zone",), request_columns=("start",), slices=("zone",), label="fare")
+OTHER = replace(PROBLEM, entity_keys=("zone",), request_columns=("start",), slices=("zone",), label="fare")
 COLUMNS = ("example_id", "event_timestamp", "outcome", "label_known_at", "zone", "start", "fare")
+NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
 
 
 def test_examples_with_every_named_column_are_taken():
-    check_examples((*COLUMNS, "more"), TOY)
+    check_examples((*COLUMNS, "more"), OTHER)
 
 
 @pytest.mark.parametrize("absent", COLUMNS)
 def test_examples_that_lack_a_column_are_refused(absent):
     with pytest.raises(FeatureError, match=f"the examples lack {absent}; every problem has example_id, "):
-        check_examples([name for name in COLUMNS if name != absent], TOY)
+        check_examples([name for name in COLUMNS if name != absent], OTHER)
+
+
+def key_of(project: Project, problem: Problem, md5: str = "1" * 32, clock: datetime = NOON) -> str:
+    data = DataVersion(md5, files=1, size_bytes=1)
+    return build_features.key(
+        project.settings, problem, project.raw_tables, project.features, data, clock, Stage("features")
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,7 +48,24 @@ def test_examples_that_lack_a_column_are_refused(absent):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_the_examples_are_made_of_is_part_of_their_key(change: dict[str, Any]):
-    noon = datetime(2020, 1, 1, 12, tzinfo=UTC)
-    assert features_key("md5", noon, replace(TOY, **change)) != features_key("md5", noon, TOY)
-    assert features_key("md5", noon, replace(TOY)) == features_key("md5", noon, TOY)
+def test_what_the_examples_are_made_of_is_part_of_their_key(toy_place: Project, change: dict[str, Any]):
+    assert key_of(toy_place, replace(OTHER, **change)) != key_of(toy_place, OTHER)
+    assert key_of(toy_place, replace(OTHER)) == key_of(toy_place, OTHER)
+
+
+def test_data_and_clock_are_part_of_it_too(toy_place: Project):
+    keys = {
+        key_of(toy_place, OTHER),
+        key_of(toy_place, OTHER, md5="2" * 32),
+        key_of(toy_place, OTHER, clock=NOON + timedelta(hours=1)),
+    }
+    assert len(keys) == 3
+
+
+def test_the_rules_that_judge_later_are_not(toy_place: Project):
+    rules = {
+        "thresholds": replace(OTHER.thresholds, floors={}),
+        "monitoring": Monitoring(windows=9),
+        "canary": Canary(max_days=9),
+    }
+    assert key_of(toy_place, replace(OTHER, **rules)) == key_of(toy_place, OTHER)

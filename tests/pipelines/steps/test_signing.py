@@ -12,12 +12,13 @@ from flightline.adapters.model_store.served_model import current_manifest, load_
 from flightline.adapters.model_store.signatures import SIGNATURE_FILE
 from flightline.core.errors import RegistryError, SignatureError
 from flightline.core.settings import Settings, SigningSettings
-from flightline.problem.config import PROBLEM
-from pipelines.commands.champion import load_version
 from pipelines.commands.model_sync import Watcher
-from pipelines.steps.signing import BOM_FILE, sign_afterwards
+from pipelines.commands.signing import sign_afterwards
+from pipelines.steps.champion import load_version
+from pipelines.steps.signing import BOM_FILE
 from tests.support.small_registry import crown, model_file_of, papers_of, register, sign_unseen
 from tests.support.small_service import KINDS, fitted, save_model
+from tests.toy_problem import PROBLEM, make_project
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
     """Give a registry in which version 1 is served and version 2 is champion."""
     settings = Settings(root=tmp_path)
     crown(settings, register(settings, fitted(KINDS)))
-    Watcher(settings, PROBLEM).look()
+    Watcher(make_project(settings)).look()
     crown(settings, register(settings, fitted(KINDS, is_contrary=True)))
     return settings
 
@@ -85,7 +86,7 @@ def test_what_was_changed_in_the_registry_never_reaches_the_service(
     settings: Settings, change: Callable[[Settings], None], said: str
 ) -> None:
     change(settings)
-    Watcher(settings, PROBLEM).look()
+    Watcher(make_project(settings)).look()
     refusal = read_refusal(settings.serving_models_dir)
     assert refusal is not None
     assert said in refusal.reason
@@ -95,12 +96,12 @@ def test_what_was_changed_in_the_registry_never_reaches_the_service(
     assert manifest.version == "1"
     if change is not change_tag:
         with pytest.raises((SignatureError, RegistryError, Exception), match=r"version 2|model\.skops"):
-            load_version(settings, PROBLEM, "2")
+            load_version(make_project(settings), "2")
 
 
 def test_what_was_registered_is_served_with_its_bill_of_materials(settings: Settings) -> None:
-    Watcher(settings, PROBLEM).look()
-    served = load_served_model(settings.serving_models_dir, settings)
+    Watcher(make_project(settings)).look()
+    served = load_served_model(settings.serving_models_dir, make_project(settings))
     assert served is not None
     assert served.manifest.version == "2"
     bom = json.loads((settings.serving_models_dir / "2" / BOM_FILE).read_text())
@@ -109,7 +110,7 @@ def test_what_was_registered_is_served_with_its_bill_of_materials(settings: Sett
 
 
 def test_a_served_copy_that_was_changed_is_brought_again(settings: Settings) -> None:
-    watcher = Watcher(settings, PROBLEM)
+    watcher = Watcher(make_project(settings))
     watcher.look()
     folder = settings.serving_models_dir / "2"
     for name in ("model.json", SIGNATURE_FILE, BOM_FILE):
@@ -132,16 +133,16 @@ def test_without_a_key_nothing_is_registered(tmp_path: Path) -> None:
 def test_a_version_from_before_is_signed_by_a_person_who_looked(settings: Settings, capsys) -> None:
     version = register(settings, fitted(KINDS), is_signed=False)
     crown(settings, version)
-    watcher = Watcher(settings, PROBLEM)
+    watcher = Watcher(make_project(settings))
     watcher.look()
     assert f"make sign VERSION={version}" in read_refusal(settings.serving_models_dir).reason
-    sign_afterwards(settings, PROBLEM, version, "", "")
+    sign_afterwards(make_project(settings), version, "", "")
     assert "not signed" in capsys.readouterr().out
     watcher.look()
     assert read_refusal(settings.serving_models_dir) is not None
     with pytest.raises(SignatureError, match="say who signs and why"):
-        sign_afterwards(settings, PROBLEM, version, "ada", "")
-    sign_afterwards(settings, PROBLEM, version, "ada", "registered before signatures")
+        sign_afterwards(make_project(settings), version, "ada", "")
+    sign_afterwards(make_project(settings), version, "ada", "registered before signatures")
     watcher.look()
     assert read_refusal(settings.serving_models_dir) is None
     assert current_manifest(settings.serving_models_dir).version == version
@@ -153,4 +154,4 @@ def test_what_was_swapped_is_not_signed_afterwards(settings: Settings) -> None:
     version = register(settings, fitted(KINDS), is_signed=False)
     save_model(fitted(KINDS, is_contrary=True), model_file_of(settings, version))
     with pytest.raises(Exception, match="it was altered or cut short after registration"):
-        sign_afterwards(settings, PROBLEM, version, "ada", "registered before signatures")
+        sign_afterwards(make_project(settings), version, "ada", "registered before signatures")

@@ -228,6 +228,10 @@ check-rules: $(READY)  ## Check and test the alert rules, and parse every query 
 	elif [ "$${CI:-}" = true ]; then echo "check-rules: promtool is missing (Debian: apt-get install prometheus)"; exit 1; \
 	else echo "check-rules: SKIPPED, promtool is missing (Debian: apt-get install prometheus)"; fi
 
+.PHONY: rooms
+rooms: $(READY)  ## Draw the rooms of the code and their imports into docs/architecture.md
+	@$(RUN) -m tools.rooms
+
 .PHONY: secrets-scan
 secrets-scan: $(READY) .tools/scans/.installed  ## Look for secrets in the project's files and in its whole history
 	@$(RUN) -m tools.ci.secrets_scan --gitleaks .tools/scans/bin/gitleaks

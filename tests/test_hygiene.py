@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import rooms
+
 ROOT = Path(__file__).parent.parent
 
 # The files that a cloner changes; docs/architecture.md lists the same.
@@ -91,6 +93,10 @@ def test_an_example_holds_the_cloner_files_and_no_other(example):
 def test_an_example_names_nothing_of_the_problem_it_replaces(example):
     files = [file for file in tracked() if file.is_relative_to(example) and file.suffix == ".py"]
     assert {relative(file): found for file in files if (found := words_of_the_problem(file.read_text()))} == {}
+
+
+def test_the_page_shows_the_rooms_of_the_code():
+    assert rooms.page() == rooms.PAGE.read_text(encoding="utf-8"), "run `make rooms`"
 
 
 def make_targets() -> dict[str, str]:

@@ -21,9 +21,9 @@ PACKAGE = next(PROJECT.glob("src/*/problem")).parent.name
 NAME = "pageviews"
 TRAIN = ("-m", "pipelines.training", "--model", "ridge_regression")
 READY_SECONDS = 60
-PROBLEM_FILE = f"src/{PACKAGE}/problem.py"
+PROBLEM_FILE = f"src/{PACKAGE}/problem/config.py"
 pytestmark = pytest.mark.skipif(
-    (PROJECT / PROBLEM_FILE).read_bytes() == (PROJECT / "examples" / NAME / PROBLEM_FILE).read_bytes(),
+    (PROJECT / PROBLEM_FILE).read_bytes() == (PROJECT / "template" / "examples" / NAME / PROBLEM_FILE).read_bytes(),
     reason="this project is the example's copy",
 )
 # Of answering with the count of seven days before, on the same test rows.
@@ -50,7 +50,7 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
 
 def test_a_folder_inside_the_project_is_refused():
     with pytest.raises(ExampleError, match="lies inside this project"):
-        lay_over(PROJECT, NAME, PROJECT / "examples" / "new")
+        lay_over(PROJECT, NAME, PROJECT / "template" / "examples" / "new")
 
 
 def test_an_example_that_needs_more_than_its_files_is_refused(tmp_path):
@@ -138,7 +138,7 @@ def test_a_broken_row_is_refused_and_changes_nothing(loop, tmp_path):
 
 @pytest.mark.slow
 def test_a_planted_leak_is_caught(loop):
-    features = loop.copy / "src" / PACKAGE / "features.py"
+    features = loop.copy / "src" / PACKAGE / "problem" / "features.py"
     honest = features.read_text(encoding="utf-8")
     leaking = honest.replace("at=_.day_start + ibis.interval(days=2)", "at=_.day_start + ibis.interval(days=1)")
     assert leaking != honest

@@ -47,10 +47,9 @@ def test_a_flow_cannot_change_its_code(docker, flows_image):
 
 
 def test_every_flow_and_tool_starts_in_it(docker, flows_image):
-    names = sorted(file.stem for file in (ROOT / "pipelines").glob("*.py") if not file.stem.startswith("_"))
-    code = (
-        "import importlib, sys; [importlib.import_module('pipelines.' + name) for name in sys.argv[1:]]; import mlflow"
-    )
+    files = [file.relative_to(ROOT).with_suffix("") for file in (ROOT / "pipelines").rglob("*.py")]
+    names = sorted(".".join(file.parts) for file in files if not file.stem.startswith("_"))
+    code = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]; import mlflow"
     command = ("run", "--rm", "--network", "none", *HARDENED, flows_image)
     assert docker.run(*command, "python", "-c", code, *names).returncode == 0
     for tool in ("mlflow", "prefect"):

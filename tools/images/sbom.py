@@ -161,7 +161,7 @@ def check_schema(files: Iterable[Path]) -> None:
     BomError
         Saying which is not, and why.
     """
-    command = [SBOM_ENVIRONMENT / "python", ROOT / "tools" / "check_sbom.py", *files]
+    command = [SBOM_ENVIRONMENT / "python", ROOT / "tools" / "images" / "check_sbom.py", *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BomError(done.stderr.strip()[-2000:])

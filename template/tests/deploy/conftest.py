@@ -124,7 +124,7 @@ def _emulator(folder: Path, host: str) -> Iterator[dict[str, str]]:
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    command = [MOTO, ROOT / "tests" / "infra" / "emulator.py", str(port), host, folder / "runs.json"]
+    command = [MOTO, ROOT / "template" / "tests" / "infra" / "emulator.py", str(port), host, folder / "runs.json"]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in named.items():
             patch.setenv(name, value)

@@ -179,7 +179,7 @@ def emulated(folder: Path) -> Iterator[Cloud]:
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    command = [MOTO, ROOT / "tests" / "infra" / "emulator.py", str(port)]
+    command = [MOTO, ROOT / "template" / "tests" / "infra" / "emulator.py", str(port)]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in named.items():
             patch.setenv(name, value)

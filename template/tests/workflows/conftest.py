@@ -20,7 +20,7 @@ jobs:
 
 
 # Each job is given a copy, so what no test looks at stays out.
-MAKE = ("Makefile", "infra/infra.mk", "template/benchmarks/benchmarks.mk", "tools.env")
+MAKE = ("Makefile", "infra/infra.mk", "template/template.mk", "tools.env")
 LOOKED_AT = (*MAKE, "tools", "locks/uv.txt", "locks/workflows.txt", ".github")
 
 

@@ -217,11 +217,15 @@ _SAFEGUARDS = (
         "signature tests",
         "the tests that swap signed models, tests/adapters/model_store/test_signatures.py",
         1,
-        r"^FAILED tests/adapters/test_signatures\.py::",
+        r"^FAILED tests/adapters/model_store/test_signatures\.py::",
         _ALL,
     ),
     Safeguard(
-        "tests", "the gate's truth table, tests/promotion/test_gate.py", 1, r"^FAILED tests/test_gates\.py::", _ALL
+        "tests",
+        "the gate's truth table, tests/promotion/test_gate.py",
+        1,
+        r"^FAILED tests/promotion/test_gate\.py::",
+        _ALL,
     ),
 )
 SAFEGUARDS = {safeguard.name: safeguard for safeguard in _SAFEGUARDS}

@@ -82,13 +82,15 @@ def test_a_model_that_cannot_take_todays_features_is_found_at_the_start(model: S
 
 def test_a_model_whose_manifest_is_wrong_is_found_at_the_start(model: ServedModel) -> None:
     other = ServedModel(manifest_of({"delay": "float64"}), model.pipeline)
-    with pytest.raises(ModelFileError, match=r"cannot predict the example of schemas\.py"):
+    with pytest.raises(ModelFileError, match=r"cannot predict the example of api_schema\.py"):
         rehearse(Predictor(other, HandMadeFeatures()))
 
 
 def test_an_example_that_is_no_instance_is_found_at_the_start(model: ServedModel, monkeypatch) -> None:
     monkeypatch.setitem(EXAMPLE, "origin", "nowhere")
-    with pytest.raises(ModelFileError, match=r"serving/schemas\.py does not agree .* \(origin: Input should be"):
+    with pytest.raises(
+        ModelFileError, match=r"api_schema\.py and config\.py of problem/ do not agree \(origin: Input should be"
+    ):
         rehearse(Predictor(model, HandMadeFeatures()))
 
 

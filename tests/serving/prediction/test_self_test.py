@@ -73,7 +73,7 @@ def test_request_features_that_come_out_otherwise_are_refused(model: ServedModel
 
 def test_a_request_schema_that_refuses_what_the_data_holds_is_found(model: ServedModel) -> None:
     request = probed(model).manifest.probe[0].request | {"origin": "BOS"}
-    with pytest.raises(ModelFileError, match=r"schemas\.py refuses a row .* \(origin: "):
+    with pytest.raises(ModelFileError, match=r"api_schema\.py refuses a row .* \(origin: "):
         rehearse(Predictor(altered(probed(model), request=request), FEATURES))
 
 

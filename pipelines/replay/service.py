@@ -20,6 +20,7 @@ from flightline.core.settings import Settings
 
 START_SECONDS, FOLLOW_SECONDS, STOP_SECONDS, ANSWER_SECONDS = 90.0, 60.0, 40.0, 60.0
 LOOK_SECONDS = 0.05
+READY_SECONDS = 60.0  # from its first answer on
 CODE = Path(__file__).parents[2]
 
 
@@ -159,7 +160,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_until_ready(client: Client, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline, why = time.monotonic() + START_SECONDS, "it never answered"
+    deadline, why = time.monotonic() + START_SECONDS, ""
     while time.monotonic() < deadline and process.poll() is None:
         try:
             status = client.status()
@@ -168,7 +169,11 @@ def _wait_until_ready(client: Client, process: subprocess.Popen[bytes], log: Pat
             continue
         if status["ready"]:
             return
+        if not why:  # a busy machine is slow to start it; once it answers, it is soon ready
+            deadline = time.monotonic() + READY_SECONDS
         why = str(status["reason"])
         time.sleep(LOOK_SECONDS)
     end = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    raise StartError(f"the service of the simulation did not come up ({why}); its log ends with:\n{end}")
+    raise StartError(
+        f"the service of the simulation did not come up ({why or 'it never answered'}); its log ends with:\n{end}"
+    )

@@ -24,6 +24,7 @@ def connect(threads: int) -> Iterator[ibis.BaseBackend]:
     """Open an in-memory DuckDB whose session time zone is UTC, whatever the machine's is."""
     connection = ibis.duckdb.connect(threads=threads)
     connection.raw_sql("SET TimeZone='UTC'")
+    connection.raw_sql("SET enable_progress_bar=false")  # a slow machine would get one among the lines of the flows
     try:
         yield connection
     finally:

@@ -42,7 +42,7 @@ def test_nothing_of_the_projects_own_place_reaches_the_service(
 def test_a_service_that_does_not_come_up_is_stopped_and_says_why(
     simulated: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulated_service, "START_SECONDS", 15.0)
+    monkeypatch.setattr(simulated_service, "READY_SECONDS", 1.0)
     set_clock(simulated, NOON)
     with pytest.raises(StartError, match="no model has been promoted"), running_service(simulated, PROBLEM.model_name):
         pass

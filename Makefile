@@ -189,7 +189,7 @@ api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or
 
 ##@ Start your own
 .PHONY: example
-example: $(READY)  ## Lay a problem of examples/ over a copy of the project: make example NAME=pageviews TO=../mine
+example: $(READY)  ## Lay a problem of template/examples/ over a copy of the project: make example NAME=pageviews TO=../mine
 	@$(RUN) -m template.example --name "$(NAME)" --to "$(TO)"
 
 .PHONY: rename

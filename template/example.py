@@ -1,4 +1,4 @@
-"""Lays a problem of examples/ over a copy of this project: `make example NAME=... TO=...`.
+"""Lays a problem of template/examples/ over a copy of this project: `make example NAME=... TO=...`.
 
 Only the files that begin with "CHANGE ME" may change, and data.dvc. If that is not enough for
 another problem, the code around them knows this one, which is a bug.
@@ -63,7 +63,9 @@ def lay_over(root: Path, name: str, target: Path) -> list[Path]:
     wanted = cloner_files(root) | {POINTER}
     if set(changed) != wanted:
         more, less = sorted(map(str, set(changed) - wanted)), sorted(map(str, wanted - set(changed)))
-        raise ExampleError(f"examples/{name} must change every marked file and no other; others: {more}, same: {less}")
+        raise ExampleError(
+            f"template/examples/{name} must change every marked file and no other; others: {more}, same: {less}"
+        )
     return changed
 
 
@@ -79,8 +81,8 @@ def _content(file: Path) -> bytes | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line, lay the example over a copy, and say what to do next."""
-    parser = argparse.ArgumentParser(description="Lay a problem of examples/ over a copy of this project.")
-    parser.add_argument("--name", required=True, help="a folder of examples/")
+    parser = argparse.ArgumentParser(description="Lay a problem of template/examples/ over a copy of this project.")
+    parser.add_argument("--name", required=True, help="a folder of template/examples/")
     parser.add_argument("--to", default="", help="folder for the copy; default: beside this one")
     options = parser.parse_args(arguments)
     target = Path(options.to).absolute() if options.to else ROOT.parent / f"{ROOT.name}-{options.name}"
@@ -89,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ExampleError as err:
         print(f"example: {err}", file=sys.stderr)
         return 1
-    print(f"{target} is this project with the problem of examples/{options.name}. Changed, and nothing else:")
+    print(f"{target} is this project with the problem of template/examples/{options.name}. Changed, and nothing else:")
     print(*(f"  {name}" for name in changed), sep="\n")
     print(
         f"Next: cd {target} && git init && git add -A && git commit -m Start, then make train, make serve, make predict"

@@ -120,6 +120,11 @@ def test_no_old_name_is_left(renamed):
 
 
 @pytest.mark.slow
+def test_a_model_of_the_old_package_is_left_behind(renamed):
+    assert [name for name in project_files(renamed) if "registered_before" in str(name)] == []
+
+
+@pytest.mark.slow
 def test_a_renamed_tree_keeps_its_layers_and_its_style(renamed):
     run(renamed, "ruff", "check", "--quiet", ".")
     run(renamed, "ruff", "format", "--check", "--quiet", ".")
@@ -129,7 +134,8 @@ def test_a_renamed_tree_keeps_its_layers_and_its_style(renamed):
 @pytest.mark.slow
 def test_the_tests_of_a_renamed_tree_pass(renamed):
     patches = "tests/proof/test_proof.py::test_every_patch_applies_to_the_current_tree"
-    service = [f"tests/serving/test_{name}.py" for name in ("routes", "bad_requests", "prediction", "problem_free")]
+    names = ("api/test_routes", "api/test_bad_requests", "prediction/test_predictor", "test_problem_free")
+    service = [f"tests/serving/{name}.py" for name in names]
     quick = ["tests/test_hygiene.py", "tests/core/test_settings.py", patches, *service]
     printed = run(renamed, "pytest", "-p", "no:cacheprovider", *quick, f"src/{NEW}")
     assert " passed" in printed

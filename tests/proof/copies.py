@@ -30,7 +30,7 @@ def make_base(processes: Processes, target: Path, api_url: str) -> None:
     with (target / "src/flightline/problem/config.py").open("a", encoding="utf-8") as problem:
         problem.write(OVERLAY.read_text(encoding="utf-8"))
     (target / "data.dvc").unlink(missing_ok=True)
-    result = processes.run(("-m", "tests.proof.months"), target, environment_of(target, api_url))
+    result = processes.run(("-m", "tests.proof.inside.months"), target, environment_of(target, api_url))
     if result.exit_code:
         raise ProofError(f"the data of the copies could not be made:\n{result.output}")
     for left in ("data", ".state", ".dvc/cache", ".dvc/tmp"):

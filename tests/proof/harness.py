@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.proof.catalogue.fault import ASK, GATE_TESTS, SIGNATURE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
 from tests.proof.commands import Command, Processes, Result, StoppedError, environment_of
 from tests.proof.copies import ProofError, check_own_code, copy_copy, make_base
-from tests.proof.fault import ASK, GATE_TESTS, SIGNATURE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
 from tests.proof.judgement import CONTROL, Outcome, Run, judge_control, judge_fault
 from tests.proof.observation import observe
 from tests.proof.server import prefect_server, wait_until_ready

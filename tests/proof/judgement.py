@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.proof.catalogue.fault import ASK, SIMULATE, STATUS, TRAIN_ANOTHER, Fault
+from tests.proof.catalogue.safeguards import SAFEGUARDS, Safeguard
 from tests.proof.commands import Result
-from tests.proof.fault import ASK, SIMULATE, STATUS, TRAIN_ANOTHER, Fault
 from tests.proof.observation import State
-from tests.proof.safeguards import SAFEGUARDS, Safeguard
 
 CONTROL = "control"
 REUSED_STAGES = ("validate", "features", "training set")

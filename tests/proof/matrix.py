@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from tests.proof.faults import FAULTS
+from tests.proof.catalogue.faults import FAULTS
+from tests.proof.catalogue.safeguards import SAFEGUARDS
 from tests.proof.judgement import Outcome
-from tests.proof.safeguards import SAFEGUARDS
 
 SHOWN_LINES = 30
 _SIGNS = {"STOPPED": "#", "fired": "o", ".": ".", "MISSED": "M", "NOT RUN": "N", "ALARM": "A"}

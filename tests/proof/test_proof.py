@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.proof.__main__ import conclude
+from tests.proof.catalogue.fault import ASK, GATE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.catalogue.faults import FAULTS, corrupt_object, deliver_twice, recode_carriers
+from tests.proof.catalogue.safeguards import SAFEGUARDS
 from tests.proof.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
 from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
-from tests.proof.fault import ASK, GATE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
-from tests.proof.faults import FAULTS, corrupt_object, deliver_twice, recode_carriers
 from tests.proof.harness import Bench
 from tests.proof.judgement import Outcome, Run, judge_control, judge_fault
 from tests.proof.matrix import cell, explanation, matrix, progress_line
 from tests.proof.observation import State, observe
-from tests.proof.safeguards import SAFEGUARDS
 
 BY_PATCH = [fault.name for fault in FAULTS if fault.plant is None]
 LEAK = next(fault for fault in FAULTS if fault.name == "weather_at_hour_start")

@@ -71,7 +71,7 @@ def build_groups(
         got, expected = table.count().execute(), raw[name].count().execute()
         if got != expected:
             raise FeatureError(
-                f"preparing {name} turned {expected} raw rows into {got}; a join in knowledge.prepare "
+                f"preparing {name} turned {expected} raw rows into {got}; a join in availability.prepare "
                 "loses or doubles rows (a time zone or key it does not know?)"
             )
     groups = {name: group(prepared) for name, group in GROUPS.items()}

@@ -26,14 +26,14 @@ APPLY: Command = (
     "from flightline.adapters.feast.feature_store import apply; "
     "from flightline.core.settings import Settings; apply(Settings())",
 )
-ASK: Command = ("-m", "tests.proof.ask_service")
+ASK: Command = ("-m", "tests.proof.inside.ask_service")
 SIMULATE: Command = ("-m", "pipelines.simulation", "--from", "2013-03-28T20:00:00Z", "--to", "2013-03-29")
-FILL_LOG: Command = ("-m", "tests.proof.fill_log")
+FILL_LOG: Command = ("-m", "tests.proof.inside.fill_log")
 FILL_BROKEN: Command = (*FILL_LOG, "--shift", "broken")
 FILL_LATE: Command = (*FILL_LOG, "--shift", "late")
 LABELS: Command = ("-m", "pipelines.labels")
 MONITOR: Command = ("-m", "pipelines.monitoring")
-START_OPEN: Command = ("-m", "tests.proof.ask_service", "--host", "0.0.0.0")
+START_OPEN: Command = ("-m", "tests.proof.inside.ask_service", "--host", "0.0.0.0")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.proof.fault import APPLY, ASK, SIGN_UNSEEN, SIGNATURE_TESTS, START_OPEN, Fault
+from tests.proof.catalogue.fault import APPLY, ASK, SIGN_UNSEEN, SIGNATURE_TESTS, START_OPEN, Fault
 
 LONG = timedelta(days=300)
 

@@ -1,6 +1,6 @@
 """Runs inside a copy: starts its service, asks it, and says in one line each what it found.
 
-    python -m tests.proof.ask_service [--host HOST]
+    python -m tests.proof.inside.ask_service [--host HOST]
 
 With a host it only starts the service there, without keys, and says what came of that. Asks
 about the last example of the data, moved to where its prediction time is the event clock.

@@ -1,6 +1,6 @@
 """Runs inside a trained copy: logs predictions of its test window as the service would have.
 
-python -m tests.proof.fill_log [--shift broken | late]
+python -m tests.proof.inside.fill_log [--shift broken | late]
 
 Shift broken: from `BROKEN_SINCE` on four columns are not what they were, and the champion is
 asked with what comes. Shift late: flights that were on time are left out, so that twice the

@@ -1,6 +1,6 @@
 """Faults that show only as time goes by, each planted into a trained copy that lives through some hours."""
 
-from tests.proof.fault import SIMULATE, Fault
+from tests.proof.catalogue.fault import SIMULATE, Fault
 
 SIMULATION_FAULTS = (
     Fault(

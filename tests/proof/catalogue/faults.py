@@ -8,10 +8,10 @@ import string
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.proof.fault import DATA, GATE_TESTS, INGEST, TRAIN, TRAIN_ANOTHER, Fault
-from tests.proof.monitoring_faults import MONITORING_FAULTS
-from tests.proof.service_faults import SERVICE_FAULTS
-from tests.proof.simulation_faults import SIMULATION_FAULTS
+from tests.proof.catalogue.fault import DATA, GATE_TESTS, INGEST, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.catalogue.monitoring_faults import MONITORING_FAULTS
+from tests.proof.catalogue.service_faults import SERVICE_FAULTS
+from tests.proof.catalogue.simulation_faults import SIMULATION_FAULTS
 
 RESENT = "flights/2013-02.csv"
 TEST_MONTH = "flights/2013-03.csv"

@@ -1,7 +1,7 @@
 """Faults that monitoring must name, each planted into the log of a trained copy."""
 
-from tests.proof.fault import FILL_BROKEN, FILL_LATE, FILL_LOG, LABELS, MONITOR, STATUS, Fault
-from tests.proof.service_faults import do_nothing
+from tests.proof.catalogue.fault import FILL_BROKEN, FILL_LATE, FILL_LOG, LABELS, MONITOR, STATUS, Fault
+from tests.proof.catalogue.service_faults import do_nothing
 
 MONITORING_FAULTS = (
     Fault(

@@ -1,0 +1,1 @@
+"""What is planted, and the safeguard that must stop it."""

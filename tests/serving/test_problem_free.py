@@ -1,4 +1,4 @@
-"""Only api_schema.py knows what the problem is about: the rest of serving/ works for any."""
+"""Only api_schema.py, in problem/, knows what a request is about: serving/ works for any."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,9 @@ PACKAGE = Path(flightline.__file__).parent
 ADAPTERS = PACKAGE / "adapters"
 WORDS = re.compile(r"flight|carrier|airport|tailnum|origin|dest|departure", re.IGNORECASE)
 FILES = [
-    *(file for file in SERVING.glob("*.py") if file.name != "api_schema.py"),
-    *(ADAPTERS / name for name in ("online_features.py", "served_model.py", "model_file.py", "event_clock.py")),
+    *SERVING.rglob("*.py"),
+    *(ADAPTERS / name for name in ("feast/online_features.py", "event_clock.py")),
+    *(ADAPTERS / "model_store" / name for name in ("served_model.py", "model_file.py")),
 ]
 
 
@@ -24,4 +25,8 @@ def test_names_nothing_of_the_problem(file: Path) -> None:
 
 
 def test_the_file_that_does_says_so_in_its_first_line() -> None:
-    assert (SERVING / "api_schema.py").read_text(encoding="utf-8").startswith('"""CHANGE ME for your own problem: ')
+    assert (
+        (PACKAGE / "problem" / "api_schema.py")
+        .read_text(encoding="utf-8")
+        .startswith('"""CHANGE ME for your own problem: ')
+    )

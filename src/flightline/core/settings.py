@@ -1,7 +1,7 @@
 """Where the project runs: one frozen object, built at the edges and passed down.
 
 What the model learns (training parameters, windows, thresholds) is not here; see
-`config.py` and `training.py`. Each field can be set by an environment variable:
+`problem/config.py` and `training/fit.py`. Each field can be set by an environment variable:
 FLIGHTLINE_ROOT, FLIGHTLINE_SERVING__PORT, and so on.
 """
 

@@ -1,4 +1,4 @@
-"""What MLflow keeps of the moves of `champion`; `mlflow_registry.move_champion` makes them."""
+"""What MLflow keeps of the moves of `champion`; `registry.move_champion` makes them."""
 
 from flightline.adapters.mlflow.registry import connect
 from flightline.core.errors import RegistryError

@@ -120,7 +120,7 @@ def score(project: Project, model: ServedModel, examples: pd.DataFrame, said: St
         part = examples.iloc[first : first + ROWS_AT_ONCE]
         features = features_as_of(project.settings, project.problem, project.requests, part)[list(model.kinds)]
         rows = features.astype(object).where(features.notna(), None).to_dict("records")
-        answers += predict_rows(project.problem.task, model.pipeline, model.quick, model.kinds, rows).tolist()
+        answers += predict_rows(project.problem.task, model.pipeline, model.fast_pipeline, model.kinds, rows).tolist()
         said.note(f"{len(answers):,} of {len(examples):,} rows")
     manifest = model.manifest
     asked = examples[["example_id", *project.problem.entity_keys, *project.problem.request_columns]]

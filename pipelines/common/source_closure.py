@@ -114,7 +114,9 @@ class _Module:
 
     def _is_registered(self, statement: ast.stmt) -> bool:
         """Say whether a decorator of this project takes note of a definition, as `@register` would."""
-        called = [each.func if isinstance(each, ast.Call) else each for each in getattr(statement, "decorator_list", [])]
+        called = [
+            each.func if isinstance(each, ast.Call) else each for each in getattr(statement, "decorator_list", [])
+        ]
         modules = {name for decorator in called for name, _ in self.reached(decorator)} - DECIDES_NOTHING
         return any(_module(name) for name in modules)
 
@@ -208,7 +210,7 @@ class _Plain(ast.NodeTransformer):
 
 
 class _Unquoted(ast.NodeTransformer):
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802 the name that ast looks for
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
         try:
             return ast.parse(node.value, mode="eval").body if isinstance(node.value, str) else node
         except SyntaxError:  # a word of a Literal

@@ -158,7 +158,7 @@ def answers_of(problem: Problem, model: ServedModel, inputs: dict[str, np.ndarra
     """Ask a model, as the service does."""
     columns = [[None if value is None or value != value else value for value in inputs[name]] for name in model.kinds]
     rows = [dict(zip(model.kinds, row, strict=True)) for row in zip(*columns, strict=True)]
-    return predict_rows(problem.task, model.pipeline, model.quick, model.kinds, rows)
+    return predict_rows(problem.task, model.pipeline, model.fast_pipeline, model.kinds, rows)
 
 
 def demand_parity(report: ParityReport) -> None:

@@ -108,7 +108,7 @@ def _manifest(project: Project, found: registry.ModelVersion) -> ModelManifest:
         feature_service=found.tags["feature_service"],
         feature_views_sha256=found.tags["feature_views_sha256"],
         columns=registry.input_columns(project.settings, found),
-        probe=read_probe(registry.read_text(project.settings, found, f"evaluation/{PROBE_FILE}")),
+        reference_predictions=read_probe(registry.read_text(project.settings, found, f"evaluation/{PROBE_FILE}")),
         registered_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
     )
 

@@ -10,7 +10,6 @@ from flightline.core.errors import TrainingError
 from flightline.evaluation.metrics import (
     LOWER_IS_BETTER,
     METRICS,
-    MIN_SLICE_ROWS,
     calibration_table,
     evaluate,
     expected_calibration_error,
@@ -19,6 +18,7 @@ from flightline.evaluation.metrics import (
     rows_digest,
 )
 
+SLICE_ROWS = 300
 HALF_RIGHT = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.8])
 
 
@@ -73,9 +73,9 @@ def test_labels_that_are_all_equal_have_no_r2():
 
 
 def test_numbers_are_evaluated_by_the_metrics_of_a_regression():
-    slices = pd.DataFrame({"page": ["a"] * MIN_SLICE_ROWS})
-    label = pd.Series(np.linspace(0, 1, MIN_SLICE_ROWS))
-    judged = evaluate("regression", pd.Series(range(MIN_SLICE_ROWS)), label, label.to_numpy() + 0.5, slices)
+    slices = pd.DataFrame({"page": ["a"] * SLICE_ROWS})
+    label = pd.Series(np.linspace(0, 1, SLICE_ROWS))
+    judged = evaluate("regression", pd.Series(range(SLICE_ROWS)), label, label.to_numpy() + 0.5, slices, SLICE_ROWS)
     assert judged.metrics == {name: pytest.approx(judged.slices[name][0]) for name in METRICS["regression"]}
     assert judged.slices[["predicted", "observed"]].to_numpy().tolist() == [[pytest.approx(1), pytest.approx(0.5)]]
     assert (judged.calibration["predicted"] - judged.calibration["observed"]).tolist() == pytest.approx([0.5] * 10)
@@ -169,11 +169,13 @@ def test_other_rows_have_another_digest(ids, label):
 @pytest.fixture(scope="module")
 def evaluation():
     """Two cities large enough to be judged, one a row too small; the second always sells out."""
-    sizes = {"Bergen": MIN_SLICE_ROWS, "Tartu": MIN_SLICE_ROWS + 1, "Oslo": MIN_SLICE_ROWS - 1}
+    sizes = {"Bergen": SLICE_ROWS, "Tartu": SLICE_ROWS + 1, "Oslo": SLICE_ROWS - 1}
     city = pd.Series(np.repeat(list(sizes), list(sizes.values())))
     label = pd.Series(np.where(city == "Tartu", 1, np.arange(len(city)) % 2))
     slices = pd.DataFrame({"city": city, "shop": "S01"})
-    return evaluate("classification", pd.Series(range(len(label))), label, np.full(len(label), 0.25), slices)
+    return evaluate(
+        "classification", pd.Series(range(len(label))), label, np.full(len(label), 0.25), slices, SLICE_ROWS
+    )
 
 
 def test_slices_are_those_with_rows_enough(evaluation):
@@ -182,6 +184,11 @@ def test_slices_are_those_with_rows_enough(evaluation):
         ["city", "Tartu", 301, 1.0],
         ["shop", "S01", 900, pytest.approx((150 + 301 + 150) / 900)],
     ]
+
+
+def test_the_problem_says_how_many_rows_a_slice_needs():
+    judged = evaluate("classification", IDS, LABEL, np.full(3, 0.5), pd.DataFrame({"city": ["a", "a", "b"]}), 2)
+    assert judged.slices["value"].tolist() == ["a"]
 
 
 def test_a_slices_metrics_are_of_its_own_rows(evaluation):
@@ -198,6 +205,8 @@ def test_the_whole_is_counted_and_named(evaluation):
 
 
 def test_without_a_slice_large_enough_the_table_is_empty_but_has_its_columns():
-    few = evaluate("classification", IDS, LABEL, np.array([0.5, 0.5, 0.5]), pd.DataFrame({"city": ["Bergen"] * 3}))
+    few = evaluate(
+        "classification", IDS, LABEL, np.array([0.5, 0.5, 0.5]), pd.DataFrame({"city": ["Bergen"] * 3}), SLICE_ROWS
+    )
     assert len(few.slices) == 0
     assert {"slice", "value", "rows", "observed", "log_loss"} <= set(few.slices)

@@ -1,14 +1,23 @@
-"""Faults of the data: each kind is found under its name, healthy weeks and seasons are left alone."""
+"""Anomalies of the data: each kind is found under its name, healthy weeks and seasons are left alone."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from flightline.core.problem_spec import Monitoring
-from flightline.monitoring.daily_stats import Days, Kind, Limits, changes, learn_limits, measure_days, support_of
-from flightline.monitoring.data_quality import DataFault, fault_warnings, find_faults, find_late, last_run, spell_unseen
+from flightline.monitoring.daily_stats import (
+    ColumnSlice,
+    Days,
+    Kind,
+    Limits,
+    changes,
+    learn_limits,
+    measure_days,
+    support_of,
+)
+from flightline.monitoring.data_quality import find_anomalies, find_late, last_run, name_unseen
 
-RULE = Monitoring(fault_rows=100)
+RULE = Monitoring(anomaly_rows=100)
 FIRST, DAYS, START = "2026-01-01", 28, 21
 
 
@@ -31,7 +40,7 @@ def made(first: str, days: int, seed: int, rows: int = 100) -> tuple[pd.DataFram
 
 
 TRAINING = made("2025-01-01", 365, seed=0)
-GROUPED = Monitoring(fault_rows=100, min_fault_rows=20)
+GROUPED = Monitoring(anomaly_rows=100, min_anomaly_rows=20)
 LIMITS = learn_limits(*TRAINING, RULE)
 
 
@@ -43,26 +52,44 @@ def find(change=None, first: str = FIRST, days: int = DAYS, hit: int = START, un
         frame = pd.concat([frame[~is_hit], change(frame[is_hit].copy())]).sort_index()
     limits = LIMITS if rule is RULE else learn_limits(*TRAINING, rule)
     measured = measure_days(frame, times, limits.supports, rule)
-    return find_faults(measured, limits, rule, measured.days[-7])
+    return find_anomalies(measured, limits, rule, measured.days[-7])
 
 
 PLANTED = [
-    ("temp", Kind.JUMPED, lambda rows: rows.assign(temp=rows["temp"] + 60), "its daily mean went from"),
-    ("temp", Kind.STUCK, lambda rows: rows.assign(temp=55.0), "one and the same value on a whole day"),
-    ("units", Kind.RESCALED, lambda rows: rows.assign(units=rows["units"] / 60), "standard deviation) went from"),
-    ("units", Kind.OUTSIDE, lambda rows: rows.assign(units=-1 - rows["units"]), "outside the range of the training"),
-    ("shop", Kind.UNSEEN, lambda rows: rows.replace({"shop": {"S02": "SO2"}}), "does not know"),
-    ("rating", Kind.MISSING, lambda rows: rows.assign(rating=np.nan), "in 100% of the predictions it has no value"),
+    ("temp", Kind.JUMPED, lambda rows: rows.assign(temp=rows["temp"] + 60)),
+    ("temp", Kind.STUCK, lambda rows: rows.assign(temp=55.0)),
+    ("units", Kind.RESCALED, lambda rows: rows.assign(units=rows["units"] / 60)),
+    ("units", Kind.OUTSIDE, lambda rows: rows.assign(units=-1 - rows["units"])),
+    ("shop", Kind.UNSEEN, lambda rows: rows.replace({"shop": {"S02": "SO2"}})),
+    ("rating", Kind.MISSING, lambda rows: rows.assign(rating=np.nan)),
 ]
 
 
-@pytest.mark.parametrize(("column", "kind", "change", "words"), PLANTED, ids=[f"{one[0]}-{one[1]}" for one in PLANTED])
-def test_each_fault_is_named_with_its_column_its_kind_and_its_first_day(column, kind, change, words):
-    (fault,) = find(change)
-    assert (fault.column, fault.since, fault.until) == (column, "2026-01-22", "2026-01-28")
-    assert fault.kind is kind or (column, kind, fault.kind) == ("temp", Kind.JUMPED, Kind.OUTSIDE)
-    assert words in fault.words or fault.kind is Kind.OUTSIDE
-    assert fault.cause in fault_warnings([fault])[0]
+@pytest.mark.parametrize(("column", "kind", "change"), PLANTED, ids=[f"{one[0]}-{one[1]}" for one in PLANTED])
+def test_each_anomaly_is_named_with_its_column_its_kind_and_its_first_day(column, kind, change):
+    (anomaly,) = find(change)
+    assert (anomaly.column, anomaly.since, anomaly.until) == (column, "2026-01-22", "2026-01-28")
+    assert anomaly.kind is kind or (column, kind, anomaly.kind) == ("temp", Kind.JUMPED, Kind.OUTSIDE)
+    assert anomaly.history[-1] == (anomaly.until, anomaly.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "before"),
+    [(Kind.MISSING, 1.0, np.nan), (Kind.STUCK, 1.0, np.nan), (Kind.RESCALED, 20 / 60, 20.0)],
+)
+def test_the_value_and_what_was_before_are_in_the_unit_of_the_column(kind, value, before):
+    (anomaly,) = find(next(change for _, planted, change in PLANTED if planted is kind))
+    assert (anomaly.value, anomaly.before) == (
+        pytest.approx(value, rel=0.3),
+        pytest.approx(before, rel=0.3, nan_ok=True),
+    )
+
+
+def test_a_jump_is_held_against_the_week_before():
+    (anomaly,) = find(lambda rows: rows.assign(delay=rows["delay"] + 15))
+    assert (anomaly.kind, anomaly.column) == (Kind.JUMPED, "delay")
+    assert anomaly.value - anomaly.before == pytest.approx(15, abs=5)
+    assert anomaly.value - anomaly.before > anomaly.limit
 
 
 @pytest.mark.parametrize("change", [one[2] for one in PLANTED], ids=[f"{one[0]}-{one[1]}" for one in PLANTED])
@@ -75,10 +102,10 @@ def test_it_is_the_limits_that_find_them(change, monkeypatch):
 def test_a_healthy_year_names_nothing():
     frame, times = made(FIRST, 365, seed=2)
     measured = measure_days(frame, times, LIMITS.supports, RULE)
-    assert find_faults(measured, LIMITS, RULE, FIRST) == []
+    assert find_anomalies(measured, LIMITS, RULE, FIRST) == []
 
 
-def test_one_odd_day_is_no_fault_and_two_are():
+def test_one_odd_day_is_no_anomaly_and_two_are():
     moved = PLANTED[0][2]
     assert find(moved, until=START + 1) == []
     assert [one.column for one in find(moved, until=START + 2)] == ["temp"]
@@ -88,23 +115,22 @@ def test_what_ended_before_the_last_week_is_history():
     assert find(PLANTED[0][2], hit=14, until=17) == []
 
 
-def test_a_fault_does_not_become_what_is_usual():
-    """Nine days after the jump the week before holds nothing but the fault; it is in fault all the same."""
-    (fault,) = find(lambda rows: rows.assign(units=rows["units"] / 60), hit=START - 3)
-    assert fault.since == "2026-01-19"
-    assert fault.until == "2026-01-28"
+def test_an_anomaly_does_not_become_what_is_usual():
+    """Nine days after the jump the week before holds nothing but the anomaly; it is found all the same."""
+    (anomaly,) = find(lambda rows: rows.assign(units=rows["units"] / 60), hit=START - 3)
+    assert anomaly.since == "2026-01-19"
+    assert anomaly.until == "2026-01-28"
 
 
 def test_a_sensor_that_is_broken_in_one_place_alone_is_named_with_the_place():
-    (fault,) = find(lambda rows: rows.assign(temp=rows["temp"].where(rows["shop"] != "S01", 55.0)), rule=GROUPED)
-    assert (fault.column, fault.kind, fault.where) == ("temp", Kind.STUCK, "shop=S01")
-    assert "temp where shop=S01 stuck from 2026-01-22" in fault_warnings([fault])[0]
+    (anomaly,) = find(lambda rows: rows.assign(temp=rows["temp"].where(rows["shop"] != "S01", 55.0)), rule=GROUPED)
+    assert (anomaly.where, anomaly.kind) == (ColumnSlice("temp", "shop", "S01"), Kind.STUCK)
 
 
 def test_days_with_fewer_rows_are_not_stuck():
     """Of 60 rows no more than 60 values can differ; training had 100."""
     frame, times = made(FIRST, DAYS, seed=1, rows=60)
-    assert find_faults(measure_days(frame, times, LIMITS.supports, RULE), LIMITS, RULE, FIRST) == []
+    assert find_anomalies(measure_days(frame, times, LIMITS.supports, RULE), LIMITS, RULE, FIRST) == []
 
 
 def test_rain_that_does_not_fall_for_a_week_is_not_stuck():
@@ -112,34 +138,26 @@ def test_rain_that_does_not_fall_for_a_week_is_not_stuck():
 
 
 def test_days_with_few_rows_are_not_looked_at():
-    frame, times = made(FIRST, 3, seed=1, rows=RULE.min_fault_rows - 1)
+    frame, times = made(FIRST, 3, seed=1, rows=RULE.min_anomaly_rows - 1)
     assert measure_days(frame, times, LIMITS.supports, RULE).days == ()
 
 
 def test_a_column_that_came_new_or_went_is_no_error():
     frame, times = made(FIRST, DAYS, seed=1)
     measured = measure_days(frame.drop(columns="rating").assign(new=1.0), times, LIMITS.supports, RULE)
-    assert measured.columns[:4] == ("temp", "units", "rain", "shop")
-    assert find_faults(measured, LIMITS, RULE, FIRST) == []
+    assert measured.columns[:4] == tuple(map(ColumnSlice, ("temp", "units", "rain", "shop")))
+    assert find_anomalies(measured, LIMITS, RULE, FIRST) == []
 
 
-def test_columns_that_break_together_are_told_in_one_sentence():
-    frame, times = made(FIRST, DAYS, seed=1)
-    frame.loc[2100:, ["temp", "units", "rating"]] = np.nan
-    told = fault_warnings(find_faults(measure_days(frame, times, LIMITS.supports, RULE), LIMITS, RULE, FIRST))
-    assert len(told) == 1
-    assert told[0].startswith("data fault, 3 columns missing from 2026-01-22 to 2026-01-28 (rating, temp, units)")
-
-
-def test_unseen_categories_are_spelt():
+def test_unseen_categories_are_named():
     frame, times = made(FIRST, DAYS, seed=1)
     frame.loc[2100:, "shop"] = frame.loc[2100:, "shop"].replace({"S02": "SO2"})
-    found = find_faults(measure_days(frame, times, LIMITS.supports, RULE), LIMITS, RULE, FIRST)
-    (fault,) = spell_unseen(found, frame, LIMITS)
-    assert fault.words.endswith("up to 2% is usual (SO2)")
+    found = find_anomalies(measure_days(frame, times, LIMITS.supports, RULE), LIMITS, RULE, FIRST)
+    (anomaly,) = name_unseen(found, frame)
+    assert (anomaly.unseen, anomaly.limit) == (("SO2",), pytest.approx(0.02))
 
 
-def test_changes_need_a_week_before_them_and_leave_out_days_in_fault():
+def test_changes_need_a_week_before_them_and_leave_out_anomalous_days():
     levels = np.array([[1.0]] * 7 + [[9.0]] * 3)
     assert np.isnan(changes(levels)[:7]).all()
     assert changes(levels, np.array([2.0]))[7:].ravel().tolist() == [8, 8, 8]
@@ -155,13 +173,13 @@ def test_a_run_is_of_days_in_succession_on_one_side(values, run):
 
 def ages(*hours: float) -> Days:
     days = tuple(f"2026-01-{day:02d}" for day in range(1, len(hours) + 1))
-    return Days(days, ("shop_recent",), {Kind.LATE: np.array(hours)[:, None]})
+    return Days(days, (ColumnSlice("weather"),), {Kind.LATE: np.array(hours)[:, None]})
 
 
 def test_a_view_a_day_late_is_named_with_its_age():
-    (fault,) = find_late(ages(1, 2, 1, 2, 25, 26), RULE, FIRST)
-    assert (fault.column, fault.kind, fault.since) == ("shop_recent", Kind.LATE, "2026-01-05")
-    assert fault.words == "its freshest values are 26 h old, 2 h before"
+    (anomaly,) = find_late(ages(1, 2, 1, 2, 25, 26), RULE, FIRST)
+    assert (anomaly.column, anomaly.kind, anomaly.since) == ("weather", Kind.LATE, "2026-01-05")
+    assert (anomaly.value, anomaly.before, anomaly.limit) == (26, 1.5, 24)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +193,3 @@ def test_supports_tell_range_and_categories():
     assert support_of(pd.Series([1.0, np.nan, 3.0, 2.0, 4.0, 5.0, 6.0])).high == 6
     assert support_of(pd.Series([0.0, 0.0, 3.0])).common == 0
     assert support_of(pd.Series(["b", "a", None], dtype=object)).categories == ("a", "b")
-
-
-def test_a_fault_has_its_cause():
-    assert "renamed" in DataFault("shop", Kind.UNSEEN, FIRST, FIRST, 0.3, 0.05, "").cause

@@ -114,7 +114,9 @@ def test_answers_are_those_of_the_services_other_door(project: Project, monkeypa
     examples = pd.read_parquet(project.settings.features_dir / "current" / "examples" / "examples.parquet")
     scored = batch.score(project, model, examples, Stage("score"))
     rows = features.astype(object).where(features.notna(), None).to_dict("records")
-    assert scored["prediction"].tolist() == [one.value for one in Predictor(project, model, HandMadeFeatures()).score(rows)]
+    assert scored["prediction"].tolist() == [
+        one.value for one in Predictor(project, model, HandMadeFeatures()).score(rows)
+    ]
     assert scored["prediction_id"].is_unique
     assert scored["model_version"].unique().tolist() == ["3"]
     assert scored["clock"].unique().tolist() == [NOON.astimezone(UTC)]

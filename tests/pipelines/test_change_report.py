@@ -12,14 +12,15 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Problem
+from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from flightline.promotion.change_report import Side, compare
-from flightline.promotion.change_report_page import MOST_BYTES, write_page
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from pipelines.change_report import PICTURE_FILE, REPORT_FILE, base_tree, merge_base, read_side, write_report
 from pipelines.change_report_side import write_side
 from pipelines.steps import compare as comparison
+from pipelines.steps.report_page import MOST_BYTES, as_markdown
 from tests.support.small_training_set import run_in_flow, small_problem, write_training_set
 
 LINEAGE = {"git_commit": "c" * 40, "git_dirty": False, "data_md5": "d" * 32, "features_sha256": "f" * 64}
@@ -36,18 +37,18 @@ def side(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> Side:
     """A real small training, as both trees of a report have it."""
     folder = tmp_path_factory.mktemp("report")
     training_set = write_training_set(folder / "set", "classification")
-    settings = Settings(root=folder)
+    project = replace(open_project(Settings(root=folder)), problem=problem)
     asked = TrainingParameters(model="logistic_regression")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         with prefect_test_harness(server_startup_timeout=120):
-            trained = run_in_flow(lambda: comparison.fit_and_evaluate(settings, problem, asked, training_set))
+            trained = run_in_flow(lambda: comparison.fit_and_evaluate(project, asked, training_set))
     write_side(problem, training_set, trained, LINEAGE, folder / "side")
     return read_side(folder / "side")
 
 
 def changed(side: Side, how: Callable[[pd.DataFrame], np.ndarray], **told: object) -> Side:
-    return Side({**side.told, **told}, side.rows.assign(prediction=how(side.rows)))
+    return Side({**side.facts, **told}, side.rows.assign(prediction=how(side.rows)))
 
 
 def worse_on_the_left(rows: pd.DataFrame) -> np.ndarray:
@@ -57,7 +58,7 @@ def worse_on_the_left(rows: pd.DataFrame) -> np.ndarray:
 
 
 def page_of(problem: Problem, base: Side, new: Side) -> str:
-    return write_page(problem, base.told, new.told, compare(problem, base, new))
+    return as_markdown(problem, base.facts, new.facts, compare(problem, base, new))
 
 
 def test_nothing_changed_is_said_in_so_many_words(problem: Problem, side: Side, tmp_path: Path) -> None:
@@ -108,27 +109,27 @@ def test_changes_of_data_features_and_settings_are_named(problem: Problem, side:
 
 def test_rows_that_only_one_has_are_counted_and_left_out(problem: Problem, side: Side) -> None:
     rows = side.rows
-    base = Side(side.told, rows.iloc[5:])
+    base = Side(side.facts, rows.iloc[5:])
     new = Side(
-        side.told,
+        side.facts,
         rows.iloc[:-3].assign(label=lambda one: one["label"].where(one.index != one.index[9], 1 - one["label"])),
     )
     compared = compare(problem, base, new)
     assert (compared.only_new, compared.only_base, compared.relabelled) == (5, 3, 1)
     assert not compared.is_same
-    text = write_page(problem, base.told, new.told, compared)
+    text = as_markdown(problem, base.facts, new.facts, compared)
     assert "5 only here, 3 only in the base, 1 with another label" in text
     with pytest.raises(TrainingError, match="no test row in common"):
-        compare(problem, Side(side.told, rows.iloc[:5]), Side(side.told, rows.iloc[5:]))
+        compare(problem, Side(side.facts, rows.iloc[:5]), Side(side.facts, rows.iloc[5:]))
 
 
 def test_whatever_the_data_holds_the_comment_is_a_table_and_fits(problem: Problem, side: Side) -> None:
-    spiteful = Side(side.told, side.rows.assign(side="|`<!--\n" + "x" * 100))
+    spiteful = Side(side.facts, side.rows.assign(side="|`<!--\n" + "x" * 100))
     text = page_of(problem, spiteful, changed(spiteful, lambda rows: 0.5 * rows["prediction"]))
     rows = [line for line in text.split("### Most changed examples")[1].splitlines() if line.startswith("| `")]
     assert len(rows) == 10
     assert all(line.count("|") == 5 and line.count("`") == 2 for line in rows)
-    many = {**side.told, "columns": [f"column_{number}" for number in range(10_000)], "chosen": {"a": "x y" * 40_000}}
+    many = {**side.facts, "columns": [f"column_{number}" for number in range(10_000)], "chosen": {"a": "x y" * 40_000}}
     assert len(page_of(problem, side, Side(many, side.rows)).encode()) < MOST_BYTES
 
 

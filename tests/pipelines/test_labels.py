@@ -114,9 +114,7 @@ def test_a_corrected_label_is_a_new_revision(server, examples_at, tmp_path):
     predicted = given[given["sold_out"].notna()].head(10)
     log(settings, predicted)
     join(settings, given, tmp_path, clock)
-    corrected = given.assign(
-        sold_out=given["sold_out"].where(given.index != predicted.index[0], 1 - given["sold_out"])
-    )
+    corrected = given.assign(sold_out=given["sold_out"].where(given.index != predicted.index[0], 1 - given["sold_out"]))
     assert join(settings, corrected, tmp_path, clock).corrected == 1
     history = read_history(settings, instance_key(keys_in(predicted)[0]))
     before = predicted["sold_out"].iloc[0]

@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.proof.copies import PROJECT, ProofError
 from tests.proof.catalogue import FAULTS
+from tests.proof.copies import PROJECT, ProofError
 from tests.proof.harness import AT_A_TIME, prove
 from tests.proof.judgement import CONTROL, Outcome
 from tests.proof.matrix import explanation, matrix, progress_line

@@ -61,7 +61,7 @@ def _execute(command: Sequence[str], cwd: str, environment: Mapping[str, str], o
     if kind == MODULE:
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     else:
-        exec(compile(what, "<command>", "exec"), {"__name__": "__main__"})  # noqa: S102 - the command is our own
+        exec(compile(what, "<command>", "exec"), {"__name__": "__main__"})
 
 
 def _own_packages() -> tuple[str, ...]:

@@ -100,9 +100,7 @@ def judge_fault(fault: Fault, run: Run, expected: Sequence[str]) -> Outcome:
     return Outcome(fault.name, fault.safeguard, fired, tuple(problems), run.seconds, _transcript(run))
 
 
-def _missed(
-    fault: Fault, safeguard: Safeguard, run: Run, fired: frozenset[str], expected: Sequence[str]
-) -> list[str]:
+def _missed(fault: Fault, safeguard: Safeguard, run: Run, fired: frozenset[str], expected: Sequence[str]) -> list[str]:
     if fault.safeguard not in fired:
         codes = ", ".join(str(result.exit_code) for result in run.results)
         return [f"not stopped by {fault.safeguard} ({safeguard.meaning}); exit code {codes}"]

@@ -221,7 +221,11 @@ _SAFEGUARDS = (
         _ALL,
     ),
     Safeguard(
-        "tests", "the gate's truth table, tests/promotion/test_gate.py", 1, r"^FAILED tests/promotion/test_gate\.py::", _ALL
+        "tests",
+        "the gate's truth table, tests/promotion/test_gate.py",
+        1,
+        r"^FAILED tests/promotion/test_gate\.py::",
+        _ALL,
     ),
 )
 SAFEGUARDS = {safeguard.name: safeguard for safeguard in _SAFEGUARDS}

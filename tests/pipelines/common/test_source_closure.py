@@ -231,7 +231,11 @@ def before(tree: Path) -> dict[str, str]:
 
 # A file of the real tree, what is added to it, and the steps whose keys follow.
 ADDED = [
-    ("src/flightline/problem/features.py", "\nfrom flightline.problem import new_module\nN = new_module.N\n", "features"),
+    (
+        "src/flightline/problem/features.py",
+        "\nfrom flightline.problem import new_module\nN = new_module.N\n",
+        "features",
+    ),
     ("src/flightline/problem/request_features.py", "\nADDED = 1\n", "join"),
     ("src/flightline/training/zoo.py", "\nADDED = 1\n", ""),
     ("src/flightline/problem/features.py", "\n# a comment\n", ""),

@@ -187,9 +187,7 @@ def alter_one(settings: Settings, column: str, change: Callable[[dict], dict]) -
 def test_an_altered_logged_value_is_found(copy: Project) -> None:
     name = alter_one(copy.settings, "features", lambda features: features | {"planned": 1234.5})
     report = check_parity(copy)
-    assert [(one.prediction_id, one.what, one.logged) for one in report.mismatches] == [
-        (name, "planned", 1234.5)
-    ]
+    assert [(one.prediction_id, one.what, one.logged) for one in report.mismatches] == [(name, "planned", 1234.5)]
     with pytest.raises(ParityError, match=rf"1 mismatches, 1 values, in .*\n  {name}  planned: logged 1234.5"):
         demand_parity(report)
 
@@ -246,7 +244,9 @@ def test_an_altered_value_of_the_online_store_is_found(
     ask_in_process(copy, 20)
     wrong = [one for one in check_parity(copy).mismatches if one.what != "prediction"]
     assert [(one.what, one.logged) for one in wrong] == [(ALTERED, 1234.5)] * 20
-    monkeypatch.setenv("FLIGHTLINE_SIGNING__PUBLIC_KEY", copy.settings.signing.public_key)  # of the project, which is elsewhere
+    monkeypatch.setenv(
+        "FLIGHTLINE_SIGNING__PUBLIC_KEY", copy.settings.signing.public_key
+    )  # of the project, which is elsewhere
     assert parity.main(["--root", str(copy.settings.root)]) == 1
     told = capsys.readouterr().err
     first = wrong[0]

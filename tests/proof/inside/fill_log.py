@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from flightline.core.problem_spec import Problem
-from flightline.training.splits import split
 from flightline.core.project import open_project
+from flightline.training.splits import split
 from pipelines.steps.models import predict_with
 from tests.proof.inside import champion_rows
 from tests.proof.planted import choices

@@ -65,9 +65,7 @@ def _new_names(declared: object, known: set[str]) -> Iterator[str]:
     """Spell the known values otherwise, in every way that the column's own checks let pass."""
     for place in (0, -1):
         for letter in LETTERS:
-            spelled = {
-                (letter + value[1:]) if place == 0 else (value[:-1] + letter) for value in sorted(known)
-            } - known
+            spelled = {(letter + value[1:]) if place == 0 else (value[:-1] + letter) for value in sorted(known)} - known
             for name in sorted(spelled):
                 if _is_valid(declared, name):
                     known = known | {name}

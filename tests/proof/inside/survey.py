@@ -95,7 +95,9 @@ def lags(project: Project) -> dict[str, tuple[str, float]]:
                 made_of.setdefault(group, table)
         found = {}
         for name, group in groups.items():
-            moments = [column for column, kind in group.schema().items() if kind.is_timestamp() and column != "known_at"]
+            moments = [
+                column for column, kind in group.schema().items() if kind.is_timestamp() and column != "known_at"
+            ]
             seconds = [
                 (group.known_at.epoch_seconds() - group[column].epoch_seconds()).median().execute()
                 for column in moments
@@ -164,7 +166,7 @@ def constant_column(surveyed: Surveyed) -> dict[str, Any]:
 
 def flood_of_unseen_categories(surveyed: Surveyed) -> dict[str, Any]:
     """Choose a text feature whose raw column the contract lets hold other values."""
-    texts = [str(name) for name, kind in surveyed.learned[1].dtypes.items() if kind == object]
+    texts = [str(name) for name, kind in surveyed.learned[1].dtypes.items() if pd.api.types.is_object_dtype(kind)]
     renaming = find_renaming(surveyed.project, texts)
     if renaming is None:
         raise NotApplicableError(
@@ -188,13 +190,19 @@ def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
     numbers = [str(name) for name, kind in served.dtypes.items() if kind == np.float64]
     shown = served[numbers].notna().mean() * (1 - served[numbers].eq(served[numbers].mode().iloc[0]).mean())
     ranked = list(shown[shown > 0.5].sort_values(ascending=False, kind="stable").index)
-    texts = [str(name) for name, kind in served.dtypes.items() if kind == object and served[name].notna().mean() > 0.5]
+    texts = [
+        str(name)
+        for name, kind in served.dtypes.items()
+        if pd.api.types.is_object_dtype(kind) and served[name].notna().mean() > 0.5
+    ]
     ways = ("stuck", "missing", "rescaled")
     broken = dict(zip(ways, ranked, strict=False)) | ({"unseen": texts[-1]} if texts else {})
     if not broken:
         raise NotApplicableError("no feature has a value in most of the predictions")
     since = f"{(read_clock(surveyed.project.settings) - timedelta(days=5)):%Y-%m-%d}"
-    says = [f"data anomaly, {broken[way]} {way} from {since}" for way in ("stuck", "missing", "unseen") if way in broken]
+    says = [
+        f"data anomaly, {broken[way]} {way} from {since}" for way in ("stuck", "missing", "unseen") if way in broken
+    ]
     says += [f"data anomaly, {broken['rescaled']} "] if "rescaled" in broken else []
     return {"columns": broken, "since": since, "says": says}
 
@@ -240,7 +248,9 @@ def span_to_simulate(surveyed: Surveyed) -> tuple[datetime, datetime]:
     of_day = known[known["event_timestamp"].dt.floor("D") == day]
     hours = (of_day if len(of_day) else known)["event_timestamp"].dt.floor("h")
     hour = hours.mode().max()
-    stamps = [pd.read_parquet(file, columns=["event_timestamp"])["event_timestamp"] for file in surveyed.tables.values()]
+    stamps = [
+        pd.read_parquet(file, columns=["event_timestamp"])["event_timestamp"] for file in surveyed.tables.values()
+    ]
     before = max(stamp[stamp <= hour].max() for stamp in stamps)
     start = before.floor("min") - timedelta(minutes=5)
     return start.to_pydatetime(), (hour + 3 * HOUR).to_pydatetime()

@@ -166,7 +166,10 @@ def free_port() -> int:
 
 
 def environment_of(root: Path, **settings: object) -> dict[str, str]:
-    """Give the environment of a service in a root; `workers=2` is FLIGHTLINE_SERVING__WORKERS, UPPER is as it is; the problem is the toy one."""
+    """Give the environment of a service in a root; `workers=2` is FLIGHTLINE_SERVING__WORKERS.
+
+    Upper-case names are as they are; the problem is the toy one.
+    """
     given = {
         name if name.isupper() else f"FLIGHTLINE_SERVING__{name.upper()}": str(value)
         for name, value in settings.items()

@@ -223,10 +223,6 @@ check-alerts: $(READY)  ## Check and test the alert rules, and parse every query
 rooms: $(READY)  ## Draw the folders of the code and their imports into docs/architecture.md
 	@$(RUN) -m tools.rooms
 
-.PHONY: rooms
-rooms: $(READY)  ## Draw the rooms of the code and their imports into docs/architecture.md
-	@$(RUN) -m tools.rooms
-
 .PHONY: secrets-scan
 secrets-scan: $(READY) .tools/scans/.installed  ## Look for secrets in the project's files and in its whole history
 	@$(RUN) -m tools.ci.secrets_scan --gitleaks .tools/scans/bin/gitleaks

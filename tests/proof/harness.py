@@ -53,7 +53,8 @@ class Bench:
         start, before = time.perf_counter(), observe(self.base)
         results = self._run_commands(self.base, (TRAIN, SURVEY))
         if results[-1].exit_code:
-            raise ProofError(f"the training of the clean copy failed:\n{results[-1].output}")
+            said = "\n".join(result.output for result in results)
+            raise ProofError(f"the training of the clean copy failed:\n{said}")
         self.training = Run((), results[:1], before, observe(self.base), time.perf_counter() - start)
 
     def try_fault(self, fault: Fault) -> Outcome:

@@ -4,11 +4,13 @@ No column is named here; what a fault needs is looked for. A fault for which not
 problem, and the reason is kept.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from flightline.training.splits import split
 from tests.proof.inside import champion_rows
 from tests.proof.inside.renamed_categories import find_renaming
 from tests.proof.planted import write_choices
+from tests.proof.planted.small import OWN_PACKAGE
 
 TIMESTAMPS = ("event_timestamp", "created_timestamp")
 SAMPLE = 1_000
@@ -176,6 +179,20 @@ def flood_of_unseen_categories(surveyed: Surveyed) -> dict[str, Any]:
     return {"column": renaming.column, "says": [f"have a {renaming.column} that was never seen before"]}
 
 
+def shuffled_labels(surveyed: Surveyed) -> dict[str, Any]:
+    """Tell whether a metric has a bound."""
+    if not bounds(surveyed.project):
+        raise NotApplicableError("no metric of the problem has a floor or a ceiling")
+    return {}
+
+
+def label_among_features(surveyed: Surveyed) -> dict[str, Any]:
+    """Tell whether it is said what no honest model reaches."""
+    if not surveyed.project.problem.thresholds.implausible:
+        raise NotApplicableError("the problem does not say of any metric what no honest model reaches")
+    return {}
+
+
 def weighted_classes(surveyed: Surveyed) -> dict[str, Any]:
     """Tell whether there are classes."""
     if surveyed.project.problem.task != "classification":
@@ -216,6 +233,8 @@ SURVEYS: Mapping[str, Callable[[Surveyed], dict[str, Any]]] = {
         key_spelled_otherwise,
         constant_column,
         flood_of_unseen_categories,
+        shuffled_labels,
+        label_among_features,
         weighted_classes,
         columns_broken,
     )
@@ -223,13 +242,17 @@ SURVEYS: Mapping[str, Callable[[Surveyed], dict[str, Any]]] = {
 SIMULATIONS = ("labels_before_known", "materialisation_with_gaps", "materialisation_stopped")
 
 
+def bounds(project: Project) -> list[str]:
+    """Name the metrics that have a floor or a ceiling, as the problem says and not as the copy does."""
+    right = import_module(OWN_PACKAGE).make_project(project.settings).problem.thresholds
+    return [*right.floors, *right.ceilings]
+
+
 def words(project: Project) -> dict[str, str]:
     """Give what the faults' own words are filled in with."""
-    thresholds = project.problem.thresholds
-    best = next(iter({**thresholds.floors, **thresholds.ceilings}), "")
     return {
-        "threshold": best,
-        "implausible": next(iter(thresholds.implausible), ""),
+        "threshold": next(iter(bounds(project)), ""),
+        "implausible": next(iter(project.problem.thresholds.implausible), ""),
         "loss": project.problem.primary_metric,
     }
 
@@ -271,7 +294,12 @@ def survey(project: Project) -> dict[str, Any]:
     surveyed = Surveyed(project)
     examples = surveyed.learned[0]
     test = split(examples, project.problem.windows)["test"]
-    chosen: dict[str, Any] = {"rows_a_day": int(examples[test]["event_timestamp"].dt.date.value_counts().median())}
+    (judgement,) = project.settings.state_dir.glob("evaluations/*/judgement.json")
+    measured = json.loads(judgement.read_text(encoding="utf-8"))["metrics"]
+    chosen: dict[str, Any] = {
+        "measured": measured,
+        "rows_a_day": int(examples[test]["event_timestamp"].dt.date.value_counts().median()),
+    }
     chosen |= dict(_simulations(surveyed))
     for name, choose in SURVEYS.items():
         try:

@@ -1,10 +1,11 @@
 """The project's own problem on the last months of its data, so that the whole loop takes seconds.
 
-What differs from the problem as it is: the windows, where they begin before the data that is left; metrics may be a
-tenth worse, because less is learned from; monitoring is content with fewer rows, and takes hours for days, because
-the simulation lives through hours.
+What differs from the problem as it is: the windows, where they begin before the data that is left; each floor and
+ceiling may be missed by a share of what the right model reached here, which learned from less; monitoring is content
+with fewer rows, and takes hours for days, because the simulation lives through hours.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module
@@ -15,7 +16,7 @@ from flightline.core.settings import Settings
 from tests.proof.planted import choices
 
 OWN_PACKAGE = str(Settings.model_fields["problem_package"].default)
-LEEWAY = 1.1
+LEEWAY = 0.25
 MIN_LABELS = 100
 DAY = timedelta(days=1)
 
@@ -24,27 +25,27 @@ def make_project(settings: Settings) -> Project:
     """Build the project with its problem made small."""
     project: Project = import_module(OWN_PACKAGE).make_project(settings)
     chosen = choices()
-    problem = with_leeway(project.problem, int(chosen.get("rows_a_day", MIN_LABELS)))
+    problem = with_leeway(project.problem, chosen.get("measured"), int(chosen.get("rows_a_day", MIN_LABELS)))
     start = datetime.fromisoformat(chosen["start"]) if "start" in chosen else problem.windows.fit.start
     if problem.windows.fit.start < start:
         problem = with_windows(problem, start)
     return replace(project, problem=problem)
 
 
-def with_leeway(problem: Problem, rows_a_day: int) -> Problem:
-    """Let thresholds be met by a small part of the data."""
-    right = problem.thresholds
-    thresholds = replace(
-        right,
-        floors={name: least / LEEWAY for name, least in right.floors.items()},
-        ceilings={name: most * LEEWAY for name, most in right.ceilings.items()},
-    )
+def with_leeway(problem: Problem, measured: Mapping[str, float] | None, rows_a_day: int) -> Problem:
+    """Let a small part of the data be enough; no metric has a bound until it is known what the right model reaches."""
+    right, leeway = problem.thresholds, {name: LEEWAY * abs(value) for name, value in (measured or {}).items()}
+    floors, ceilings = {}, {}
+    if measured is not None:
+        floors = {name: min(least, measured[name] - leeway[name]) for name, least in right.floors.items()}
+        ceilings = {name: max(most, measured[name] + leeway[name]) for name, most in right.ceilings.items()}
+    thresholds = replace(right, floors=floors, ceilings=ceilings)
     monitoring = replace(
         problem.monitoring,
         label_delay=timedelta(0),
         max_lag=timedelta(hours=2),
         min_labels=min(problem.monitoring.min_labels, MIN_LABELS),
-        min_fault_rows=min(problem.monitoring.min_fault_rows, max(rows_a_day // 2, 1)),
+        min_anomaly_rows=min(problem.monitoring.min_anomaly_rows, max(rows_a_day // 2, 1)),
     )
     return replace(problem, thresholds=thresholds, monitoring=monitoring)
 

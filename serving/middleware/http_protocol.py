@@ -177,7 +177,9 @@ def check_internals() -> None:
             (408, lambda protocol: protocol._on_slow_head()),
             (400, lambda protocol: protocol.data_received(b"\0")),
         ):
-            protocol, transport = BoundedHttp(Config(_no_app), ServerState(), {}, loop), _Transport()
+            # Without a `log_config` of None uvicorn would set up its own logs, in place of ours.
+            config = Config(_no_app, log_config=None, lifespan="off", ws="none")
+            protocol, transport = BoundedHttp(config, ServerState(), {}, loop), _Transport()
             protocol.bounds = ConnectionBounds(max_header_bytes=1)
             protocol.connection_made(transport)
             step(protocol)
@@ -190,5 +192,5 @@ def check_internals() -> None:
         loop.close()
 
 
-async def _no_app(*_: object) -> None:
+async def _no_app(scope: object, receive: object, send: object) -> None:
     """Stand where uvicorn demands an application."""

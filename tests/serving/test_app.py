@@ -190,9 +190,7 @@ print([name for name in {tools} if name in sys.modules])
 def _import_service(root: Path, **environment: str) -> tuple[str, str]:
     """Make and open a service in a process of its own; give why it is not ready, and the training tools imported."""
     command = [sys.executable, "-c", IMPORTED.format(tools=TRAINING_TOOLS)]
-    done = subprocess.run(
-        command, env=environment_of(root, **environment), capture_output=True, text=True, timeout=300, check=False
-    )
+    done = subprocess.run(command, env=environment_of(root, **environment), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     reason, imported = done.stdout.splitlines()
     return reason, imported

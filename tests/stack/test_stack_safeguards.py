@@ -86,7 +86,7 @@ def test_a_crash_of_postgresql_loses_no_acknowledged_prediction(trained: Stack, 
         wait_until(lambda: load.account.failed, 30, lambda: load.account.failed)
         assert trained.service.ask("/health/live").status == 200
         trained.postgres.start()
-        load.wait_for(20, seconds=90)
+        load.wait_for(20)
     assert [why for why in load.account.failed if not why.startswith("503 ")] == []
     assert set(load.account.ids) <= trained.logged()
     wait_until(lambda: trained.composed.is_healthy("prefect"), 60, lambda: trained.log("prefect"))

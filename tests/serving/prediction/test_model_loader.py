@@ -15,6 +15,7 @@ from flightline.core.settings import Settings
 from serving.prediction import model_loader as module
 from serving.prediction.model_loader import ModelLoader
 from tests.support.small_service import HandMadeFeatures, put_model, stand_in_registry
+from tests.support.waiting import HandClock
 from tests.toy_problem import PROBLEM, make_project
 
 
@@ -96,6 +97,7 @@ def test_what_cannot_serve_does_not_replace_what_does(settings, loader: ModelLoa
 
 
 def test_what_was_refused_is_tried_again(settings, loader: ModelLoader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "time", clock := HandClock())
     put_model(settings, "4")
     file = settings.serving_models_dir / "4" / "model.skops"
     whole = file.read_bytes()
@@ -103,7 +105,7 @@ def test_what_was_refused_is_tried_again(settings, loader: ModelLoader, monkeypa
     loader.refresh()
     assert not loader.refresh(), "it waits before it tries again"
     file.write_bytes(whole)
-    monkeypatch.setattr(module.time, "monotonic", lambda: float("inf"))
+    clock.forward(module.RETRY_SECONDS)
     loader.refresh()
     assert (loader.state.version, loader.state.refused) == ("4", None)
 

@@ -1,7 +1,7 @@
 """The event clock jumps forth and back under load: what is too old or not yet known is named, and nothing fails."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,8 @@ def settings(stored_root: Path) -> Iterator[Settings]:
     set_clock(Settings(root=stored_root), NOON)
 
 
-def ask_for(service: Service, departure) -> tuple[int, dict]:
-    answer = service.ask(PREDICT, {"instances": [INSTANCE | {"opens": departure.isoformat()}]})
+def ask_for(service: Service, opens: datetime) -> tuple[int, dict]:
+    answer = service.ask(PREDICT, {"instances": [INSTANCE | {"opens": opens.isoformat()}]})
     return answer.status, answer.json()
 
 

@@ -11,9 +11,10 @@ from sklearn.preprocessing import FunctionTransformer
 from flightline.adapters.model_store.model_file import digest_of_file
 from flightline.adapters.model_store.served_model import switch_served_model
 from flightline.core.settings import Settings
-from tests.support.servers.service_load import Load, wait_until
+from tests.support.servers.service_load import Load
 from tests.support.servers.service_process import Service
 from tests.support.small_service import KINDS, STATUS, manifest_of, put_model, put_signed
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 REFUSED = "flightline_model_refused"
@@ -57,7 +58,7 @@ def test_the_old_model_stays_and_the_reason_is_told(
     settings = Settings(root=stored_root)
     with Load(stored_service) as load:
         deliver(settings)
-        wait_until(lambda: stored_service.ask(STATUS).json()["refused"], 10, "it is refused")
+        wait_until(lambda: stored_service.ask(STATUS).json()["refused"], said="it is refused")
         load.wait_for(20)
     status = stored_service.ask(STATUS).json()
     assert (status["version"], status["ready"], status["refused"]["version"]) == ("3", True, "4")
@@ -68,4 +69,4 @@ def test_the_old_model_stays_and_the_reason_is_told(
     assert metrics[REFUSED] == 1
     assert metrics["flightline_models_refused_total"] >= 1
     switch_served_model(settings.serving_models_dir, "3")
-    wait_until(lambda: stored_service.metrics()[REFUSED] == 0, 10, "nothing is refused any more")
+    wait_until(lambda: stored_service.metrics()[REFUSED] == 0, said="nothing is refused any more")

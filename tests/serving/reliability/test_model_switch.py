@@ -6,10 +6,10 @@ import pytest
 
 from flightline.adapters.model_store.served_model import switch_served_model
 from flightline.core.settings import Settings
-from tests.support.servers.service_load import wait_until
 from tests.support.servers.service_process import running
-from tests.support.servers.service_scenarios import SERVED_WITHIN_SECONDS, flip_model, registry_with_two
+from tests.support.servers.service_scenarios import flip_model, registry_with_two
 from tests.support.small_service import INSTANCE, PREDICT, STATUS, fitted, put_model
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 TIMES = 3
@@ -26,7 +26,6 @@ def test_the_model_in_the_folder_changes_and_no_request_fails(tmp_path: Path) ->
     )
     assert figures.failed == {}
     assert figures.lost == 0
-    assert max(figures.seconds) < SERVED_WITHIN_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,6 @@ def test_the_alias_moves_in_a_real_registry_and_no_request_fails(registry_root: 
         figures = flip_model(registry_root, TIMES, crown, contrary, watch=True, **POLLS)
     assert figures.failed == {}
     assert figures.lost == 0
-    assert max(figures.seconds) < SERVED_WITHIN_SECONDS
 
 
 def test_without_the_registry_a_service_starts_on_the_last_good_model(registry_root: Path) -> None:
@@ -48,6 +46,6 @@ def test_without_the_registry_a_service_starts_on_the_last_good_model(registry_r
         assert answer.status == 200
         version = answer.json()["model"]["version"]
         said = "the registry does not answer"
-        wait_until(lambda: said in service.log.read_text(errors="replace"), 60, f"the watcher says: {said}")
+        wait_until(lambda: said in service.log.read_text(errors="replace"), said=f"the watcher says: {said}")
         status = service.ask(STATUS).json()
         assert (status["ready"], status["version"], status["refused"]) == (True, version, None)

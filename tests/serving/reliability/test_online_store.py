@@ -9,10 +9,11 @@ import pytest
 
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.settings import Settings
-from tests.support.servers.service_load import HIGH, LOW, Load, wait_until
+from tests.support.servers.service_load import HIGH, LOW, Load
 from tests.support.servers.service_process import Service, running
 from tests.support.small_service import NOON, PREDICT, STATUS
 from tests.support.small_store import make_store, write_tables
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 BODY = {"instances": [HIGH, LOW]}
@@ -52,7 +53,7 @@ def test_reads_go_on_while_views_are_materialised_and_find_the_new_values(
             feast_store.materialise(settings, NOON)
         write_tables(settings, mean_units=-20.0, known=NOON)
         feast_store.materialise(settings, NOON)
-        wait_until(lambda: not is_high(stored_service), 10, "the new value is used")
+        wait_until(lambda: not is_high(stored_service), said="the new value is used")
     assert load.account.failed == {}
     assert load.account.answers
 
@@ -65,7 +66,7 @@ def test_a_removed_store_is_read_on_and_a_new_one_in_its_place_is_found(
         remove(file)
         load.wait_for(20)
         make_store(settings, mean_units=-30.0)
-        wait_until(lambda: not is_high(stored_service), 10, "the new store is read")
+        wait_until(lambda: not is_high(stored_service), said="the new store is read")
     # Between the new file and its values there may be a moment without any; it is named, not hidden.
     assert [why for why in load.account.failed if not why.startswith("503 ")] == []
 
@@ -84,5 +85,5 @@ def test_a_service_that_starts_without_the_file_says_so_and_recovers_by_itself(
         assert service.ask("/health/ready").status == 503
         assert "cannot be read" in service.ask(STATUS).json()["reason"]
         make_store(settings)
-        wait_until(lambda: service.ask("/health/ready").status == 200, 30, "it is ready again")
+        wait_until(lambda: service.ask("/health/ready").status == 200, said="it is ready again")
         assert is_high(service)

@@ -16,6 +16,7 @@ from serving.middleware.api_keys import issue_key
 from serving.prediction.model_loader import ServingState
 from serving.prediction.predictor import Predictor
 from tests.support.small_service import KINDS, NOON, HandMadeFeatures, fitted, manifest_of
+from tests.toy_problem import make_project
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # third parties' own business, while they are imported
@@ -38,8 +39,9 @@ OPERATIONS = [
 def schema_of(root: Path, **serving: object):
     settings = Settings(root=root, serving=ServingSettings(**serving))
     set_clock(settings, NOON)
-    app = create_app(settings)
-    state = ServingState(Predictor(ServedModel(manifest_of(KINDS), fitted(KINDS)), HandMadeFeatures()))
+    app = create_app(project := make_project(settings))
+    model = ServedModel(manifest_of(KINDS), fitted(KINDS), "classification")
+    state = ServingState(Predictor(project, model, HandMadeFeatures()))
     app.dependency_overrides[get_serving_state] = lambda: state
     return app, schemathesis.openapi.from_dict(app.openapi(), config=SchemathesisConfig.from_dict(CONFIG))
 

@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,9 +20,11 @@ from typing import NoReturn
 import psycopg
 import pytest
 
+from tests.support.waiting import wait_until
+
 PASSWORD = "s3cret-of-the-tests"
 _INSTALL = "PostgreSQL is not installed (Debian: apt-get install postgresql)"
-_START_SECONDS = 60
+_STOP_SECONDS = 120
 
 
 class PostgresServer:
@@ -57,20 +58,22 @@ class PostgresServer:
         command += [f"--{name}={value}" for name, value in options.items()]
         with (self.folder / "log").open("a") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **self._as)
-        end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end and self._process.poll() is None:
-            try:
-                psycopg.connect(self.url("postgres"), connect_timeout=5).close()
-                return
-            except psycopg.OperationalError:
-                time.sleep(0.1)
-        raise AssertionError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-2000:]}")
+        process, log = self._process, self.folder / "log"
+        wait_until(lambda: process.poll() is not None or self._answers(), said=log.read_text)
+        assert process.poll() is None, f"PostgreSQL did not start: {log.read_text()[-2000:]}"
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=60).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End the server: SIGINT in order, SIGQUIT at once, so that the next start has to recover."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=_STOP_SECONDS)
         self._process = None
 
     def url(self, database: str) -> str:

@@ -8,16 +8,17 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import wait_until
+
 PASSWORD = "s3cret-of-the-tests"
 _INSTALL = "Redis is not installed (Debian: apt-get install redis-server)"
-_START_SECONDS = 20
+_PATIENCE_SECONDS = 120
 
 
 class RedisServer:
@@ -42,19 +43,18 @@ class RedisServer:
         command = [self._program, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError(f"Redis did not start: {(self.folder / 'log').read_text()[-2000:]}")
+        process, written = self._process, self.folder / "log"
+        wait_until(lambda: process.poll() is not None or self._answers(), said=written.read_text)
+        assert process.poll() is None, f"Redis did not start: {written.read_text()[-2000:]}"
+
+    def _answers(self) -> bool:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=_PATIENCE_SECONDS):
+            return True
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=_PATIENCE_SECONDS)
         self._process = None
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.settings import Settings
-from tests.support.servers.service_process import Service
+from tests.support.servers.service_process import ANSWER_SECONDS, Service
 from tests.support.small_service import INSTANCE, PREDICT
+from tests.support.waiting import wait_until
 
 CLIENTS = 4
 REQUESTS_A_CONNECTION = 20  # a new connection may come to another worker
@@ -78,28 +79,26 @@ class Load:
         """Let each client finish the request at work."""
         self._is_over.set()
         for thread in self._threads:
-            thread.join(timeout=60)
+            thread.join(timeout=ANSWER_SECONDS)
 
-    def wait_for(self, answers: int, seconds: float = 30) -> None:
+    def wait_for(self, answers: int) -> None:
         """Wait until so many more requests were answered."""
-        aim, deadline = len(self.account.answers) + answers, time.monotonic() + seconds
-        while len(self.account.answers) < aim:
-            assert time.monotonic() < deadline, f"no {answers} answers within {seconds} s: {self.account.failed}"
-            time.sleep(0.005)
+        aim = len(self.account.answers) + answers
+        wait_until(lambda: len(self.account.answers) >= aim, said=lambda: f"{answers} answers; {self.account.failed}")
 
     def _ask_on(self) -> None:
         while not self._is_over.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self._service.port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", self._service.port, timeout=ANSWER_SECONDS)
             try:
                 for _ in range(REQUESTS_A_CONNECTION):
                     if self._is_over.is_set():
                         break
                     self._ask(connection)
-                    time.sleep(PAUSE_SECONDS)
+                    self._is_over.wait(PAUSE_SECONDS)
             except (OSError, http.client.HTTPException) as err:
                 with self._lock:
                     self.account.failed[type(err).__name__] += 1
-                time.sleep(0.02)
+                self._is_over.wait(PAUSE_SECONDS)
             finally:
                 connection.close()
 
@@ -137,16 +136,3 @@ def lost_predictions(settings: Settings, ids: Sequence[str]) -> int:
     assert len(set(ids)) == len(ids)
     assert not [one for one, times in held.items() if times > 1]
     return len(set(ids) - set(held))
-
-
-def wait_until(is_so, seconds: float, what: str, pause: float = 0.3) -> float:
-    """Ask again and again until the answer is yes; give the seconds it took. A service that is away is asked on."""
-    began = time.monotonic()
-    while True:
-        try:
-            if is_so():
-                return time.monotonic() - began
-        except (OSError, http.client.HTTPException):
-            pass
-        assert time.monotonic() - began < seconds, f"not within {seconds} s: {what}"
-        time.sleep(pause)

@@ -3,7 +3,6 @@
 python -m tests.support.servers.service_process     serves where the environment says, as `python -m serving` does
 """
 
-import asyncio
 import http.client
 import json
 import os
@@ -11,20 +10,21 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 from flightline.adapters.event_clock import set_clock
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from tests.support.small_service import NOON, put_model
+from tests.support.waiting import wait_in_loop, wait_until
 
 REPOSITORY = Path(__file__).parents[3]
-START_SECONDS = 150
+START_SECONDS, ANSWER_SECONDS = 180, 120
 APP = "tests.support.servers.service_process:create_small_app"
 
 
@@ -50,10 +50,10 @@ def main() -> None:
 
 
 def create_small_app():
-    """Make the service without a store; a request's x-test-delay slows it, its x-test-bug makes it fail."""
+    """Make the service without a store; a request's x-test-hold holds it (see `held`), its x-test-bug makes it fail."""
     from fastapi import Request
 
-    from serving.api.dependencies import get_clock
+    from serving.api.dependencies import get_clock, get_clock_if_set
     from serving.app import create_app
     from serving.server import prepare_worker
     from tests.support.small_service import HandMadeFeatures
@@ -63,12 +63,15 @@ def create_small_app():
     app = create_app(project, lambda _: HandMadeFeatures())
 
     async def hindered_clock(request: Request) -> datetime:
-        await asyncio.sleep(float(request.headers.get("x-test-delay", "0")))
+        if name := request.headers.get("x-test-hold"):
+            hold = project.settings.root / name
+            (hold.parent / f"{name}-{uuid4().hex}").touch()
+            await wait_in_loop(lambda: not hold.exists())
         if "x-test-bug" in request.headers:
             raise RuntimeError("the password is in /srv/flightline/secret.txt")
         return NOON
 
-    app.dependency_overrides[get_clock] = hindered_clock
+    app.dependency_overrides[get_clock] = app.dependency_overrides[get_clock_if_set] = hindered_clock
     return app
 
 
@@ -95,7 +98,7 @@ class Service:
 
     def ask(self, path: str, body: object = None, method: str | None = None, **headers: str) -> Answer:
         """Ask on a connection of its own; `x_y` in `headers` is written x-y."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.key:
             given = {"authorization": f"Bearer {self.key}"} | given
@@ -114,11 +117,29 @@ class Service:
         """Say whether all workers predict: each speaks for itself, and any of them may answer."""
         return all(self.ask("/health/ready").status == 200 for _ in range(12))
 
-    def send(self, content: bytes, wait_seconds: float = 10) -> bytes:
+    def connect(self) -> socket.socket:
+        """Open a connection to send bytes on as they are."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_SECONDS)
+
+    def send(self, content: bytes) -> bytes:
         """Send bytes as they are and give all that comes until the connection is closed."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=wait_seconds) as connection:
+        with self.connect() as connection:
             connection.sendall(content)
             return read_all(connection)
+
+    @contextmanager
+    def held(self) -> Iterator[str]:
+        """Give a name; requests that have it in their x-test-hold are answered after the block."""
+        hold = self.log.parent / f"hold-{uuid4().hex}"
+        hold.touch()
+        try:
+            yield hold.name
+        finally:
+            hold.unlink()
+
+    def count_held(self, name: str) -> int:
+        """Count the requests that have got as far as to be held."""
+        return len(list(self.log.parent.glob(f"{name}-*")))
 
     def metrics(self) -> dict[str, float]:
         """Give every sample of /metrics, by name and labels as they are written there."""
@@ -139,13 +160,13 @@ class Service:
     def kill(self) -> None:
         """Kill all of its processes at once, as a machine that dies does."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=ANSWER_SECONDS)
 
     def stop(self) -> int:
         """Tell it to stop as an orchestrator does, and give its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=ANSWER_SECONDS)
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -207,22 +228,22 @@ def running(
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(timeout=40)
+                process.wait(timeout=ANSWER_SECONDS)
             except subprocess.TimeoutExpired:
                 service.kill()
 
 
 def _wait_until_up(service: Service, workers: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and service.process.poll() is None:
-        if service.log.read_text(errors="replace").count("Application startup complete") >= workers:
-            try:
-                service.ask("/health/live")
-            except OSError:
-                continue
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"the service did not come up:\n{service.log.read_text(errors='replace')[-3000:]}")
+    def said() -> str:
+        return service.log.read_text(errors="replace")
+
+    def is_up() -> bool:
+        if service.process.poll() is not None:
+            return True
+        return said().count("Application startup complete") >= workers and bool(service.ask("/health/live"))
+
+    wait_until(is_up, START_SECONDS, said)
+    assert service.process.poll() is None, f"the service did not come up:\n{said()[-3000:]}"
 
 
 if __name__ == "__main__":

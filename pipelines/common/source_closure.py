@@ -7,12 +7,12 @@ lock file speaks for them. A module imported by a name made at run time (`import
 import ast
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
+from importlib.abc import InspectLoader
 from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import grimp
 
@@ -32,18 +32,18 @@ OURS = ("flightline", "pipelines")
 
 def source_digest(*parts: Callable[..., Any] | ModuleType) -> str:
     """Hash the source of the modules that functions or modules reach (sha256, hex)."""
-    return digest_of(closure(*parts))
+    return digest_of(closure(map(_module_of, parts)))
 
 
-def closure(*parts: Callable[..., Any] | ModuleType) -> dict[str, str]:
-    """Collect the source that parts reach by import inside the project.
+def closure(modules: Iterable[str]) -> dict[str, str]:
+    """Collect the source that modules reach by import inside the project, their own included.
 
     Returns
     -------
     dict
         By module, its syntax tree as text, without docstrings.
     """
-    starts = {_module_of(part) for part in parts}
+    starts = {*modules}
     graph = _graph(tuple(sorted({*OURS, *(start.split(".")[0] for start in starts)})))
     reached = starts.union(*(graph.find_upstream_modules(start) for start in starts)) - DECIDES_NOTHING
     return {module: _source(module) for module in sorted(reached)}
@@ -64,9 +64,8 @@ def _graph(packages: tuple[str, ...]) -> grimp.ImportGraph:
 @cache
 def _source(module: str) -> str:
     spec = find_spec(module)
-    if spec is None or not spec.has_location or spec.origin is None:
-        return ""  # a folder without __init__.py
-    tree = ast.parse(Path(spec.origin).read_bytes())
+    source = cast(InspectLoader, spec.loader).get_source(module) if spec else None
+    tree = ast.parse(source or "")  # none: a folder without __init__.py
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
             node, clean=False

@@ -12,25 +12,20 @@ from ibis import _
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.core.errors import FeatureError
-from flightline.problem.availability import GROUPS
-from flightline.problem.features import FEATURE_TABLES, carrier_arrivals
-from flightline.problem.raw_tables import CONTRACTS
-from tests.problem.raw_rows import AIRPORTS, cancelled, diverted, flight, observation, write_raw
+from tests.toy_problem import load_features, sale, shop_row, write_raw
+from tests.toy_tables import CONTRACTS, FEATURE_TABLES, GROUPS, shop_recent
 
 Tables = Mapping[str, ibis.Table]
-FLIGHTS = [
-    flight(),
-    flight(flight=2, dest="LAX", sched_arr_time=1500),
-    cancelled(flight=3, tailnum=None),
-    diverted(flight=4),
-]
+CODE = load_features()
+SHOPS = [shop_row(1), shop_row(2)]
+SALES = [sale(), sale(shop="S02", units=None), sale("2020-06-04T06:00:00Z", units=100)]
 
 
 @pytest.fixture
 def raw_dir(tmp_path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
-    write_raw(folder, flights=FLIGHTS)
+    write_raw(folder, {"shops": SHOPS, "sales": SALES})
     return folder
 
 
@@ -48,33 +43,32 @@ def test_columns_have_the_types_of_the_contract(connection, raw_dir, name):
     assert {column: str(kind) for column, kind in load(connection, raw_dir)[name].schema().items()} == expected
 
 
-def test_na_is_missing_in_every_type(connection, raw_dir):
-    row = load(connection, raw_dir)["flights"].filter(_.flight == 3).to_pandas()
-    assert row[["dep_time", "arr_delay", "air_time", "tailnum"]].isna().all(axis=None)
+def test_na_is_missing_in_every_type(connection, tmp_path):
+    write_raw(tmp_path, {"shops": [shop_row(1, city=None)], "sales": [sale(units=None), sale()]})
+    raw = load(connection, tmp_path)
+    assert raw["shops"].to_pandas()[["city", "rating"]].isna().all(axis=None)
+    assert raw["sales"].units.isnull().sum().execute() == 1
 
 
 def test_times_are_read_as_utc(connection, raw_dir):
-    assert set(load(connection, raw_dir)["flights"].to_pandas()["time_hour"]) == {
-        pd.Timestamp("2013-06-03 16:00", tz="UTC")
-    }
+    first = load(connection, raw_dir)["sales"].to_pandas()["opens"].min()
+    assert first == pd.Timestamp("2020-06-03 06:00", tz="UTC")
 
 
 def test_the_session_is_in_utc(connection):
     assert connection.raw_sql("SELECT current_setting('TimeZone')").fetchone() == ("UTC",)
 
 
-def test_months_are_read_as_one_table(connection, raw_dir, tmp_path):
-    other = tmp_path / "july"
-    other.mkdir()
-    write_raw(other, flights=[flight("2013-07-01")])
-    (other / "flights" / "2013-06.csv").rename(raw_dir / "flights" / "2013-07.csv")
-    assert load(connection, raw_dir)["flights"].month.execute().value_counts().to_dict() == {6: 4, 7: 1}
+def test_months_are_read_as_one_table(connection, tmp_path):
+    write_raw(tmp_path, {"shops": SHOPS, "sales": [*SALES, sale("2020-07-01T06:00:00Z")]})
+    sales = load(connection, tmp_path)["sales"]
+    assert sales.opens.month().execute().value_counts().to_dict() == {6: 3, 7: 1}
 
 
 def test_a_cell_of_another_type_stops_the_load(connection, raw_dir):
-    file = raw_dir / "flights" / "2013-06.csv"
-    file.write_text(file.read_text(encoding="utf-8").replace("2013,6,3,1200", "2013,6,3,noon", 1), encoding="utf-8")
-    with pytest.raises(duckdb.Error, match="noon"):
+    file = raw_dir / "sales" / "2020-06.csv"
+    file.write_text(file.read_text(encoding="utf-8").replace(",80", ",many", 1), encoding="utf-8")
+    with pytest.raises(duckdb.Error, match="many"):
         load(connection, raw_dir)
 
 
@@ -82,69 +76,48 @@ def test_a_cell_of_another_type_stops_the_load(connection, raw_dir):
 
 
 def test_every_group_is_built(connection, raw_dir):
-    assert set(engine.build_groups(connection, load(connection, raw_dir))) == set(GROUPS)
+    assert set(engine.build_groups(connection, load(connection, raw_dir), CODE)) == set(GROUPS)
 
 
 @pytest.mark.parametrize(
     ("clock", "rows"),
     [
-        (datetime(2013, 6, 2, 15, 59, tzinfo=UTC), [4, 0, 0, 0, 0, 0]),
-        (datetime(2013, 6, 3, 16, 0, tzinfo=UTC), [4, 3, 3, 0, 1, 0]),
-        (datetime(2013, 6, 3, 17, 30, tzinfo=UTC), [4, 3, 3, 1, 1, 1]),
-        (None, [4, 3, 3, 2, 1, 1]),
+        (datetime(2020, 5, 31, 6, 0, tzinfo=UTC), [2, 0, 0]),
+        (datetime(2020, 6, 3, 7, 0, tzinfo=UTC), [3, 0, 1]),
+        (datetime(2020, 6, 3, 16, 0, tzinfo=UTC), [3, 1, 1]),
+        (None, [3, 2, 1]),
     ],
-    ids=["the day before", "at departure", "at the first landing", "all"],
+    ids=["three days before", "an hour after opening", "at the first closing", "all"],
 )
 def test_groups_end_at_the_clock(connection, raw_dir, clock, rows):
-    groups = engine.build_groups(connection, load(connection, raw_dir), clock)
-    names = ("schedule", "assignments", "departures", "arrivals", "cancellations", "weather")
-    assert [groups[name].count().execute() for name in names] == rows
+    groups = engine.build_groups(connection, load(connection, raw_dir), CODE, clock)
+    assert [groups[name].count().execute() for name in ("plans", "closings", "closed_days")] == rows
 
 
-@pytest.mark.parametrize(
-    ("airports", "message"),
-    [
-        (AIRPORTS | {"LAX": "Mars/Olympus"}, "turned 4 raw rows into 3"),
-        (AIRPORTS | {"LAX": None}, "turned 4 raw rows into 3"),
-        ({faa: zone for faa, zone in AIRPORTS.items() if faa != "BOS"}, "turned 4 raw rows into 1"),
-        (AIRPORTS | {"SJU": "America/Puerto_Rico"}, None),
-    ],
-    ids=["unknown zone", "no zone", "no airport", "one too many that no flight goes to"],
-)
-def test_rows_lost_on_the_way_to_utc_are_refused(connection, tmp_path, airports, message):
-    write_raw(tmp_path, flights=FLIGHTS, airports=airports)
-    if message is None:
-        assert engine.build_groups(connection, load(connection, tmp_path))["schedule"].count().execute() == 4
-        return
-    with pytest.raises(FeatureError, match=f"preparing flights {message}"):
-        engine.build_groups(connection, load(connection, tmp_path))
-
-
-def test_rows_doubled_on_the_way_to_utc_are_refused(connection, tmp_path):
-    write_raw(
-        tmp_path, flights=[flight(dest="SJU", sched_arr_time=1545)], airports=AIRPORTS | {"SJU": "America/Puerto_Rico"}
-    )
-    with pytest.raises(FeatureError, match="preparing flights turned 1 raw rows into 2"):
-        engine.build_groups(connection, load(connection, tmp_path))
+@pytest.mark.parametrize(("shops", "rows"), [(SHOPS[:1], 2), ([*SHOPS, SHOPS[0]], 5)], ids=["lost", "doubled"])
+def test_preparing_that_loses_or_doubles_rows_is_refused(connection, tmp_path, shops, rows):
+    write_raw(tmp_path, {"shops": shops, "sales": SALES})
+    with pytest.raises(FeatureError, match=f"preparing sales turned 3 raw rows into {rows}"):
+        engine.build_groups(connection, load(connection, tmp_path), CODE)
 
 
 # Feature tables.
 
 
-def delays(*rows: tuple[str, str, float]) -> ibis.Table:
-    """Make a feature table of (carrier, time of day, delay)."""
-    frame = pd.DataFrame(rows, columns=["carrier", "event_timestamp", "delay"])
+def stock(*rows: tuple[str, str, float]) -> ibis.Table:
+    """Make a feature table of (shop, time of day, units)."""
+    frame = pd.DataFrame(rows, columns=["shop", "event_timestamp", "units"])
     return ibis.memtable(
         frame.assign(event_timestamp=pd.to_datetime("2013-06-03 " + frame["event_timestamp"], utc=True))
     )
 
 
 def good(groups: Tables) -> ibis.Table:
-    return delays(("UA", "11:00", 2.0), ("AA", "12:00", 3.0), ("UA", "10:00", 1.0))
+    return stock(("S01", "11:00", 2.0), ("S02", "12:00", 3.0), ("S01", "10:00", 1.0))
 
 
 def doubled(groups: Tables) -> ibis.Table:
-    return delays(("UA", "10:00", 1.0), ("UA", "10:00", 2.0), ("UA", "10:00", 3.0))
+    return stock(("S01", "10:00", 1.0), ("S01", "10:00", 2.0), ("S01", "10:00", 3.0))
 
 
 def broken(groups: Tables) -> ibis.Table:
@@ -155,8 +128,8 @@ def test_a_table_is_written_ordered_and_stamped(tmp_path):
     rows = engine.write_feature_tables({}, {"good": good}, tmp_path / "v1")
     table = pd.read_parquet(tmp_path / "v1" / "good.parquet")
     assert rows == {"good": 3}
-    assert list(table) == ["carrier", "event_timestamp", "created_timestamp", "delay"]
-    assert table["delay"].tolist() == [3.0, 1.0, 2.0]
+    assert list(table) == ["shop", "event_timestamp", "created_timestamp", "units"]
+    assert table["units"].tolist() == [3.0, 1.0, 2.0]
     assert table["created_timestamp"].equals(table["event_timestamp"].rename("created_timestamp"))
 
 
@@ -170,13 +143,13 @@ def test_each_table_is_reported_with_its_rows(tmp_path):
 
 def test_two_rows_of_one_key_and_moment_are_refused_with_their_number(tmp_path):
     with pytest.raises(
-        FeatureError, match=r"doubled holds 2 row\(s\) whose \(carrier, event_timestamp, created_timestamp\)"
+        FeatureError, match=r"doubled holds 2 row\(s\) whose \(shop, event_timestamp, created_timestamp\)"
     ):
         engine.write_feature_tables({}, {"doubled": doubled}, tmp_path / "v1")
 
 
 def test_equal_rows_are_refused_too(tmp_path):
-    pd.DataFrame({"carrier": ["UA", "UA"], "event_timestamp": [1, 1], "delay": [1.0, 1.0]}).to_parquet(
+    pd.DataFrame({"shop": ["S01", "S01"], "event_timestamp": [1, 1], "units": [1.0, 1.0]}).to_parquet(
         tmp_path / "t.parquet"
     )
     with pytest.raises(FeatureError, match=r"t holds 1 row\(s\)"):
@@ -228,42 +201,39 @@ def test_the_digest_tells_tables_apart(tmp_path, tables, is_same):
 
 
 def test_tables_of_hand_made_groups_are_written_whole(connection, raw_dir, tmp_path):
-    groups = engine.build_groups(connection, load(connection, raw_dir))
+    groups = engine.build_groups(connection, load(connection, raw_dir), CODE)
     rows = engine.write_feature_tables(groups, FEATURE_TABLES, tmp_path / "v1")
-    expected = {"origin_weather": 1, "origin_departures": 1, "carrier_arrivals": 2, "aircraft_last_arrival": 2}
-    assert expected.items() <= rows.items()
-    assert set(rows) == set(FEATURE_TABLES)
+    assert rows == {"shop_recent": 6, "city_recent": 4, "shop_weekday": 4, "baking_plan": 3}
 
 
-# Leaks; that they are found is tested in tests/problem/test_leakage.py.
+# Leaks; that those of the project's own problem are found is tested in tests/problem/test_leakage.py.
 
 
-def test_moments_outside_the_data_are_left_out(winter_groups):
-    inside, outside = datetime(2013, 1, 17, 22, tzinfo=UTC), datetime(2013, 7, 1, tzinfo=UTC)
-    assert engine.moments_inside(winter_groups, [inside, outside]) == [inside]
+def test_moments_outside_the_data_are_left_out(toy_groups):
+    inside, outside = datetime(2020, 3, 10, 10, tzinfo=UTC), datetime(2021, 7, 1, tzinfo=UTC)
+    assert engine.moments_inside(toy_groups, [inside, outside]) == [inside]
 
 
-def test_without_a_moment_inside_the_data_its_middle_is_taken(winter_groups):
-    moments = engine.moments_inside(winter_groups, [datetime(2012, 1, 1, tzinfo=UTC)])
+def test_without_a_moment_inside_the_data_its_middle_is_taken(toy_groups):
+    moments = engine.moments_inside(toy_groups, [datetime(2012, 1, 1, tzinfo=UTC)])
     assert len(moments) == 1
-    assert datetime(2013, 1, 10, tzinfo=UTC) < moments[0] < datetime(2013, 1, 25, tzinfo=UTC)
-    assert engine.find_leaks(winter_groups, {"carrier_arrivals": carrier_arrivals}, moments) == []
+    assert datetime(2020, 3, 25, tzinfo=UTC) < moments[0] < datetime(2020, 4, 20, tzinfo=UTC)
+    assert engine.find_leaks(toy_groups, {"shop_recent": shop_recent}, moments) == []
 
 
-def test_leaks_come_by_moment_then_by_table(groups_of):
-    flights = [flight(f"2013-06-{day:02}", arr_delay=day) for day in range(1, 9)]
-    groups = groups_of(flights=flights, weather=[observation(f"2013-06-{day:02}") for day in range(1, 9)])
+def test_leaks_come_by_moment_then_by_table(connection, tmp_path):
+    sales = [sale(f"2020-06-{day:02}T06:00:00Z", units=day) for day in range(1, 9)]
+    write_raw(tmp_path, {"shops": SHOPS, "sales": sales})
+    groups = engine.build_groups(connection, load(connection, tmp_path), CODE)
 
     def early(groups: Tables) -> ibis.Table:
-        return groups["arrivals"].select(
-            "carrier", event_timestamp=_.departed_at, delay=_.arrival_delay.cast("float64")
-        )
+        return groups["closings"].select("shop", event_timestamp=_.opens, units=_.units.cast("float64"))
 
-    moments = [datetime(2013, 6, day, 16, 30, tzinfo=UTC) for day in (3, 5)]
+    moments = [datetime(2020, 6, day, 6, 30, tzinfo=UTC) for day in (3, 5)]
     leaks = engine.find_leaks(
-        groups, {"one": early, "honest": carrier_arrivals, "two": early}, moments, after=timedelta(days=1)
+        groups, {"one": early, "honest": shop_recent, "two": early}, moments, after=timedelta(days=1)
     )
     assert [(leak.table, leak.moment, leak.rows) for leak in leaks] == [
         (name, moment, 1) for moment in moments for name in ("one", "two")
     ]
-    assert leaks[0].sample == "carrier=UA, event_timestamp=2013-06-03 16:00:00+00:00, delay=3.0"
+    assert leaks[0].sample == "shop=S01, event_timestamp=2020-06-03 06:00:00+00:00, units=3.0"

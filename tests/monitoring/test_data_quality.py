@@ -86,7 +86,7 @@ def test_the_value_and_what_was_before_are_in_the_unit_of_the_column(kind, value
 
 
 def test_a_jump_is_held_against_the_week_before():
-    (anomaly,) = find(lambda rows: rows.assign(delay=rows["units"] + 15))
+    (anomaly,) = find(lambda rows: rows.assign(units=rows["units"] + 15))
     assert (anomaly.kind, anomaly.column) == (Kind.JUMPED, "units")
     assert anomaly.value - anomaly.before == pytest.approx(15, abs=5)
     assert anomaly.value - anomaly.before > anomaly.limit

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from flightline.adapters import duckdb_engine as engine
+from flightline.problem.config import PROBLEM
 from flightline.problem.features import (
     aircraft_last_arrival,
     aircraft_last_departure,
@@ -184,7 +185,9 @@ def example_rows(groups_of) -> dict[str, pd.DataFrame]:
     groups = groups_of(flights=rows)
     at_half_past = {name: table.filter(table.known_at <= ibis.literal(at("16:30"))) for name, table in groups.items()}
     known = {"in the end": groups, "at 16:30": at_half_past}
-    return {name: examples(tables).to_pandas().set_index("flight").sort_index() for name, tables in known.items()}
+    return {
+        name: examples(tables, PROBLEM).to_pandas().set_index("flight").sort_index() for name, tables in known.items()
+    }
 
 
 @pytest.mark.parametrize("case", EXAMPLES)

@@ -1,4 +1,4 @@
-"""The project's own declarations on a real Feast store over the real winter."""
+"""Declarations on a real Feast store over real tables: those of the toy problem."""
 
 import shutil
 from datetime import UTC, datetime
@@ -11,21 +11,23 @@ import pytest
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.core.errors import FeatureError
+from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.problem.config import PROBLEM
-from flightline.problem.features import FEATURE_TABLES
+from tests.toy_problem import PROBLEM
+from tests.toy_tables import FEATURE_TABLES
 
 SERVICE = PROBLEM.feature_service
-CLOCK = datetime(2013, 2, 20, 12, tzinfo=UTC)
+BAKING_PLAN = '    view("baking_plan", [SHOP, SLOT], timedelta(days=4), ["planned", "seats"]),\n'
+CLOCK = datetime(2020, 5, 20, 3, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(winter_store: Settings, tmp_path: Path) -> Settings:
+def store(toy_store: Project, tmp_path: Path) -> Settings:
     """A repository of the test's own, over the same tables, with nothing applied."""
     settings = Settings(root=tmp_path / "clone")
-    shutil.copytree(winter_store.feature_repo, settings.feature_repo)
+    shutil.copytree(toy_store.settings.feature_repo, settings.feature_repo)
     settings.state_dir.mkdir()
-    settings.features_dir.symlink_to(winter_store.features_dir, target_is_directory=True)
+    settings.features_dir.symlink_to(toy_store.settings.features_dir, target_is_directory=True)
     return settings
 
 
@@ -61,12 +63,12 @@ def test_applying_twice_changes_nothing(store):
 
 def test_what_is_declared_no_more_is_removed(store):
     feast_store.apply(store)
-    edit(store, "        AIRCRAFT_LAST_ARRIVAL,\n", "")
-    edit(store, "AIRCRAFT_LAST_ARRIVAL = _view(", "_view(")
-    edit(store, 'name="flight_delay_v1"', 'name="flight_delay_v2"')
+    edit(store, BAKING_PLAN, "")
+    edit(store, "SHOP_WEEKDAY, BAKING_PLAN = VIEWS", "SHOP_WEEKDAY = VIEWS")
+    edit(store, 'name="toy_v1"', 'name="toy_v2"')
     feast_store.apply(store)
-    views = sorted(set(FEATURE_TABLES) - {"aircraft_last_arrival"})
-    assert registered(store) == {"views": views, "services": ["flight_delay_v2"]}
+    views = sorted(set(FEATURE_TABLES) - {"baking_plan"})
+    assert registered(store) == {"views": views, "services": ["toy_v2"]}
 
 
 def test_an_unknown_service_is_refused_with_those_declared(store):
@@ -79,11 +81,11 @@ def test_an_unknown_service_is_refused_with_those_declared(store):
 
 def test_the_description_is_in_plain_values(store):
     described = feast_store.describe_service(store, SERVICE)
-    assert described["views"]["aircraft_last_arrival"] == {
-        "join_keys": ["tailnum"],
-        "ttl_seconds": 172_800.0,
+    assert described["views"]["baking_plan"] == {
+        "join_keys": ["shop", "slot"],
+        "ttl_seconds": 345_600.0,
         "timestamps": ["event_timestamp", "created_timestamp"],
-        "features": {"last_arrival_delay": "Float64"},
+        "features": {"planned": "Float64", "seats": "Float64"},
     }
 
 
@@ -97,10 +99,10 @@ def test_the_description_does_not_change_with_apply(store):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("timedelta(hours=6)", "timedelta(hours=7)"),
-        ("[CARRIER, FLIGHT_NUMBER], _D30", "[CARRIER, AIRCRAFT], _D30"),
-        ('        "visib": "Visibility, miles.",\n', ""),
-        ("        AIRCRAFT_LAST_ARRIVAL,\n", ""),
+        ("timedelta(days=4)", "timedelta(days=5)"),
+        ("[SHOP, WEEKDAY]", "[CITY, WEEKDAY]"),
+        ('["planned", "seats"]', '["planned"]'),
+        ("features=VIEWS)", "features=VIEWS[:3])"),
     ],
     ids=["ttl", "entity", "a feature less", "a view less"],
 )
@@ -112,7 +114,11 @@ def test_another_meaning_has_another_description(store, old, new):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"Visibility, miles."', '"How far one sees."'), ("mlops@flightline.example", "someone@else.example")],
+    [
+        ("source=source)", 'source=source, description="Other words.")'),
+        ("source=source)", 'source=source, owner="me")'),
+    ],
+    ids=["description", "owner"],
 )
 def test_other_words_for_the_same_change_no_description(store, old, new):
     before = feast_store.describe_service(store, SERVICE)
@@ -124,11 +130,11 @@ def test_other_words_for_the_same_change_no_description(store, old, new):
 
 
 @pytest.fixture
-def tables(winter_store: Settings, tmp_path: Path) -> Path:
+def tables(toy_store: Project, tmp_path: Path) -> Path:
     """A copy of the smallest possible tables: their first rows."""
     folder = tmp_path / "tables"
     folder.mkdir()
-    for file in (winter_store.features_dir / "current").glob("*.parquet"):
+    for file in (toy_store.settings.features_dir / "current").glob("*.parquet"):
         pd.read_parquet(file).head(5).to_parquet(folder / file.name)
     return folder
 
@@ -140,26 +146,26 @@ def test_declarations_that_the_tables_keep_pass(store, tables):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda frame: frame.drop(columns="temp"), "view origin_weather declares temp, which its table lacks"),
-        (lambda frame: frame.drop(columns="origin"), "view origin_weather declares origin, which its table lacks"),
+        (lambda frame: frame.drop(columns="seats"), "view baking_plan declares seats, which its table lacks"),
+        (lambda frame: frame.drop(columns="shop"), "view baking_plan declares shop, which its table lacks"),
         (lambda frame: frame.drop(columns="created_timestamp"), "declares created_timestamp, which its table lacks"),
-        (lambda frame: frame.assign(snow=1.0), "table of view origin_weather has snow, which it does not declare"),
-        (lambda frame: frame.astype({"temp": "float32"}), "declares Float64 but temp is float in its table"),
-        (lambda frame: frame.assign(temp="warm"), "declares Float64 but temp is .*string in its table"),
-        (lambda frame: frame.rename(columns={"temp": "heat"}), "declares temp, which its table lacks; .* has heat"),
+        (lambda frame: frame.assign(snow=1.0), "table of view baking_plan has snow, which it does not declare"),
+        (lambda frame: frame.astype({"seats": "float32"}), "declares Float64 but seats is float in its table"),
+        (lambda frame: frame.assign(seats="warm"), "declares Float64 but seats is .*string in its table"),
+        (lambda frame: frame.rename(columns={"seats": "heat"}), "declares seats, which its table lacks; .* has heat"),
     ],
     ids=["feature absent", "key absent", "created absent", "undeclared", "float32", "text", "renamed"],
 )
 def test_a_table_that_breaks_the_declarations_is_refused(store, tables, change, message):
-    file = tables / "origin_weather.parquet"
+    file = tables / "baking_plan.parquet"
     change(pd.read_parquet(file)).to_parquet(file)
     with pytest.raises(FeatureError, match=message):
         feast_store.check_sources(store, tables)
 
 
 def test_a_view_without_a_table_is_refused(store, tables):
-    (tables / "carrier_arrivals.parquet").unlink()
-    with pytest.raises(FeatureError, match="view carrier_arrivals has no table"):
+    (tables / "city_recent.parquet").unlink()
+    with pytest.raises(FeatureError, match="view city_recent has no table"):
         feast_store.check_sources(store, tables)
 
 
@@ -195,20 +201,20 @@ def test_rows_lost_doubled_or_moved_are_refused(joined, message):
         feast_store.check_rows(pd.Series(["a", "b", "c"]), pd.Series(joined, dtype=object))
 
 
-def test_examples_alike_in_key_and_time_all_come_back(winter_store, winter_examples):
-    one = winter_examples.iloc[[40_000]]
+def test_examples_alike_in_key_and_time_all_come_back(toy_store, toy_examples):
+    one = toy_examples.iloc[[2_000]]
     twice = pd.concat([one, one.assign(example_id="again")], ignore_index=True)
-    joined = feast_store.join_features(winter_store, SERVICE, twice)
+    joined = feast_store.join_features(toy_store.settings, SERVICE, twice)
     assert len(joined) == 2
     pd.testing.assert_series_equal(joined.loc[0], joined.loc[1], check_names=False)
 
 
-def test_no_column_of_the_examples_but_the_keys_comes_near_the_join(winter_store, winter_examples):
-    few = winter_examples.iloc[40_000:40_010]
-    joined = feast_store.join_features(winter_store, SERVICE, few)
+def test_no_column_of_the_examples_but_the_keys_comes_near_the_join(toy_store, toy_examples):
+    few = toy_examples.iloc[2_000:2_010]
+    joined = feast_store.join_features(toy_store.settings, SERVICE, few)
     assert not set(joined) & set(few)
     pd.testing.assert_frame_equal(
-        joined, feast_store.join_features(winter_store, SERVICE, few.assign(late=1 - few["late"]))
+        joined, feast_store.join_features(toy_store.settings, SERVICE, few.assign(sold_out=1 - few["sold_out"]))
     )
 
 
@@ -216,10 +222,10 @@ def test_no_column_of_the_examples_but_the_keys_comes_near_the_join(winter_store
 
 
 @pytest.mark.slow
-def test_online_as_of_the_clock_equals_offline_as_of_the_clock(store, winter_examples):
+def test_online_as_of_the_clock_equals_offline_as_of_the_clock(store, toy_examples):
     feast_store.apply(store)
     feast_store.materialise(store, CLOCK)
-    after = winter_examples[winter_examples["event_timestamp"] > CLOCK].head(400)
+    after = toy_examples[toy_examples["event_timestamp"] > CLOCK].head(400)
     offline = feast_store.join_features(store, SERVICE, after.assign(event_timestamp=pd.Timestamp(CLOCK)))
     opened = OnlineFeatures.open(store, SERVICE)
     rows = opened.read(after.to_dict("records"), CLOCK)
@@ -231,13 +237,14 @@ def test_online_as_of_the_clock_equals_offline_as_of_the_clock(store, winter_exa
 
 
 @pytest.mark.slow
-def test_applying_again_keeps_what_was_materialised(store):
+def test_applying_again_keeps_what_was_materialised(store, toy_examples):
     feast_store.apply(store)
     spans = feast_store.materialise(store, CLOCK)
     feast_store.apply(store)
     opened = OnlineFeatures.open(store, SERVICE)
-    temperature = opened.read([{"origin": "EWR", "carrier": "UA", "tailnum": None}], CLOCK)[0].values["temp"]
+    asked = toy_examples[toy_examples["event_timestamp"] > CLOCK].head(1).to_dict("records")
+    seats = opened.read(asked, CLOCK)[0].values["seats"]
     opened.close()
-    assert spans["origin_weather"] == 6
-    assert temperature is not None
-    assert np.isfinite(temperature)
+    assert spans["baking_plan"] == 96
+    assert seats is not None
+    assert np.isfinite(seats)

@@ -27,6 +27,7 @@ from flightline.core.errors import ModelFileError, SignatureError
 from flightline.core.settings import Settings, SigningSettings
 from tests.support.damaged_models import DAMAGES, deliver_damaged
 from tests.support.small_service import put_model
+from tests.toy_problem import PROBLEM, make_project
 
 SIGNED = SignedVersion(model="m", version="1", run_id="r")
 FILES = {"model.skops": "a" * 64}
@@ -43,7 +44,7 @@ def test_what_was_not_signed_as_it_is_is_not_loaded(settings: Settings, name: st
     deliver_damaged(settings, name)
     folder, keys = settings.serving_models_dir, read_trusted_keys(settings)
     with pytest.raises(ModelFileError, match=DAMAGES[name][1]):
-        load_served_version(folder, "4", keys)
+        load_served_version(folder, "4", keys, PROBLEM)
     assert not is_whole(folder, "4", keys)
     assert is_whole(folder, "3", keys)
 
@@ -62,7 +63,7 @@ def test_an_older_version_that_was_signed_can_be_served_again(settings: Settings
     put_model(settings, "3")
     put_model(settings, "4")
     switch_served_model(settings.serving_models_dir, "3")
-    served = load_served_model(settings.serving_models_dir, settings)
+    served = load_served_model(settings.serving_models_dir, make_project(settings))
     assert served is not None
     assert served.manifest.version == "3"
 

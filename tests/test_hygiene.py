@@ -1,5 +1,6 @@
 """The promises about the tree itself: what it names, what it documents, what it hides."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -180,3 +181,54 @@ def test_no_tool_phones_home(switch):
 def test_python_files_stay_short():
     long = {relative(file): len(file.read_text().splitlines()) for file in tracked() if file.suffix == ".py"}
     assert {file: lines for file, lines in long.items() if lines > 340} == {}
+
+
+CLOCKS = {"monotonic", "perf_counter", "process_time", "monotonic_ns", "perf_counter_ns", "process_time_ns"}
+WAITING = ROOT / "tests" / "support" / "waiting.py"
+# Run on their own, by `make prove`, with what lies in the copy they are in.
+OF_COPIES = {"tests/proof/server.py", "tests/proof/inside/ask_service.py"}
+
+
+def has_call(node: ast.AST, names: set[str]) -> bool:
+    """Say whether a function of one of these names is called, here or further in."""
+    called = [found.func for found in ast.walk(node) if isinstance(found, ast.Call)]
+    return any((getattr(one, "attr", None) or getattr(one, "id", None)) in names for one in called)
+
+
+def what_hangs_on_load(text: str) -> list[str]:
+    """Find lines that sleep, and asserts on a clock or on what was computed from one."""
+    nodes = list(ast.walk(ast.parse(text)))
+    assigned = [node for node in nodes if isinstance(node, ast.Assign) and has_call(node.value, CLOCKS)]
+    timed = {ast.unparse(target) for node in assigned for target in node.targets}
+    found = [
+        node
+        for node in nodes
+        if (isinstance(node, ast.Call) and has_call(ast.Call(node.func, [], []), {"sleep"}))
+        or (isinstance(node, ast.Assert) and has_call(node, CLOCKS))
+        or (isinstance(node, ast.Assert) and timed & {ast.unparse(part) for part in ast.walk(node)})
+    ]
+    lines = text.splitlines()
+    return [f"{number}: {lines[number - 1].strip()}" for number in sorted({node.lineno for node in found})]
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("tests/**/*.py")), ids=relative)
+def test_no_verdict_hangs_on_the_load_of_the_machine(file):
+    if file != WAITING and relative(file) not in OF_COPIES:
+        assert what_hangs_on_load(file.read_text(encoding="utf-8")) == [], "wait with tests.support.waiting.wait_until"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("import time\ntime.sleep(0.5)", ["2: time.sleep(0.5)"]),
+        ("async def hold():\n    await asyncio.sleep(1)", ["2: await asyncio.sleep(1)"]),
+        ("jobs = [lambda rows: (rows, sleep(1))]", ["1: jobs = [lambda rows: (rows, sleep(1))]"]),
+        ("began = time.monotonic()\nassert time.monotonic() - began < 12", ["2: assert time.monotonic() - began < 12"]),
+        ("took = perf_counter() - began\nassert 1 < took", ["2: assert 1 < took"]),
+        ("self.end = time.monotonic() + 9\nassert self.end > now", ["2: assert self.end > now"]),
+        ("took = perf_counter() - began\nprint(took)", []),
+        ("wait_until(lambda: done, said='it is done')\nassert done", []),
+    ],
+)
+def test_the_check_for_load_bites(text, found):
+    assert what_hangs_on_load(text) == found

@@ -3,7 +3,6 @@
 import io
 import subprocess
 import tarfile
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from serving.middleware.api_keys import digest_of
 from tests.support.servers.service_process import Service, free_port
+from tests.support.waiting import wait_until
 from tools.images.docker import Docker
 
 KEY = "fl_of-the-tests"
@@ -31,7 +31,6 @@ class Container:
     docker: Docker
     name: str
     service: Service
-    started_at: float
 
     def inspect(self, what: str) -> str:
         """Give one field, as `docker inspect --format` names it."""
@@ -45,23 +44,9 @@ class Container:
         """Run a command inside."""
         return self.docker.run("exec", self.name, *command, check=False)
 
-    def wait_until_ready(self, seconds: float = 60) -> float:
-        """Wait until predictions can be had; give the seconds since `docker run`."""
-        wait_until(lambda: self.service.ask("/health/ready").status == 200, seconds, self.logs)
-        return time.monotonic() - self.started_at
-
-
-def wait_until(is_true, seconds: float, say=lambda: "") -> None:
-    """Ask again and again; fail with what `say` gives when the time is over."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if is_true():
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"not so within {seconds:.0f} s: {say()[-3000:]}")
+    def wait_until_ready(self) -> None:
+        """Wait until predictions can be had."""
+        wait_until(lambda: self.service.ask("/health/ready").status == 200, said=self.logs)
 
 
 @contextmanager
@@ -75,11 +60,10 @@ def container(
 ) -> Iterator[Container]:
     """Run a container until the block ends."""
     name, port = f"tests-{uuid.uuid4().hex[:12]}", free_port()
-    started_at = time.monotonic()
     publish = ("--publish", f"127.0.0.1:{port}:{inner_port}")
     docker.run("run", "--detach", "--name", name, *hardening, *publish, *options, image, *command)
     try:
-        yield Container(docker, name, Service(port, None, None, KEY), started_at)
+        yield Container(docker, name, Service(port, None, None, KEY))
     finally:
         docker.run("rm", "--force", "--volumes", name, check=False)
 

@@ -4,10 +4,11 @@ import pytest
 
 from flightline.adapters.model_store.signing_keys import open_signer, public_text
 from flightline.core.settings import Settings
-from tests.images.containers import HARDENED, KEYS, STATE, container, network, volume, wait_until
+from tests.images.containers import HARDENED, KEYS, STATE, container, network, volume
 from tests.support.small_registry import crown, register
 from tests.support.small_service import INSTANCE, PREDICT, STATUS, fitted
 from tests.support.small_store import definitions_digest
+from tests.support.waiting import wait_until
 
 MLFLOW = (
     "mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--workers", "1", "--allowed-hosts", "*",
@@ -27,7 +28,7 @@ def registry(docker, flows_image):
             command=MLFLOW, hardening=ROOMY, inner_port=5000,
         ) as server,
     ):  # fmt: skip
-        wait_until(lambda: server.service.ask("/health").status == 200, 120, server.logs)
+        wait_until(lambda: server.service.ask("/health").status == 200, said=server.logs)
         yield name, server
 
 
@@ -54,7 +55,7 @@ def test_the_champion_comes_by_the_volume_and_stays_when_the_registry_is_gone(
         watcher = ("--network", name, "--env", "FLIGHTLINE_MLFLOW_TRACKING_URI=http://mlflow:5000")
         with container(docker, service_image, *shared, *KEYS) as service:
             with container(docker, flows_image, *shared, *watcher) as beside:
-                service.wait_until_ready(120)
+                service.wait_until_ready()
                 assert service.service.ask(STATUS).json()["version"] == version, beside.logs()
                 docker.run("stop", beside.name)
                 assert beside.inspect("{{.State.ExitCode}}") == "0"

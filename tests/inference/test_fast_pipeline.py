@@ -6,13 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from flightline.adapters.model_store.served_model import ServedModel
+from flightline.inference import fast_pipeline
 from flightline.inference.fast_pipeline import FastPipeline
 from flightline.inference.merged_trees import FEW_ROWS, MergedTrees, with_merged_trees
 from flightline.inference.predict import METHODS, predict, predict_rows
 from flightline.training.preprocessing import Columns
 from flightline.training.zoo import ZOO, find_model
+from tests.support.small_service import manifest_of
 
 COLUMNS = Columns(("units", "seats"), ("shop", "product"))
 KINDS = {"product": "str", "units": "float64", "shop": "str", "seats": "float64"}
@@ -94,12 +98,69 @@ def test_merged_trees_that_differ_are_found_out(monkeypatch: pytest.MonkeyPatch)
     assert "_raw_predict" not in vars(fast.estimator)
 
 
-def test_a_scikit_learn_without_the_private_parts_is_served_by_its_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline = fitted("hist_gradient_boosting")
-    monkeypatch.delattr("sklearn.ensemble._hist_gradient_boosting._predictor._predict_from_raw_data")
+WALKER = "sklearn.ensemble._hist_gradient_boosting._predictor._predict_from_raw_data"
+
+
+def without_the_walker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(WALKER)
+
+
+def with_a_walker_of_other_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WALKER, lambda nodes, rows, leaves: None)
+
+
+def with_another_call_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = HistGradientBoostingClassifier._raw_predict
+    monkeypatch.setattr(HistGradientBoostingClassifier, "_raw_predict", lambda self, rows, *, cores: loop(self, rows))
+    monkeypatch.setattr(
+        HistGradientBoostingClassifier,
+        "predict_proba",
+        lambda self, rows: self._loss.predict_proba(self._raw_predict(rows, cores=1)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without_the_walker, f"scikit-learn {sklearn.__version__} is not as MergedTrees expects it (ImportError"),
+        (with_a_walker_of_other_arguments, "is not as MergedTrees expects it (TypeError"),
+        (with_another_call_of_the_loop, "a fast form of the model is not used: it fails with TypeError"),
+    ],
+)
+def test_where_private_parts_of_scikit_learn_changed_its_own_loop_answers_the_same_and_the_log_says_so(
+    change, told: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline, asked = fitted("hist_gradient_boosting"), frame_of(200, 1)
+    rows, expected = rows_of(asked), predict("classification", pipeline, asked)
+    as_ever = FastPipeline.of("predict_proba", pipeline)
+    assert as_ever is not None
+    assert "_raw_predict" in vars(as_ever.estimator)
+    assert caplog.text == ""
+    change(monkeypatch)
     fast = FastPipeline.of("predict_proba", pipeline)
     assert fast is not None
     assert "_raw_predict" not in vars(fast.estimator)
+    assert told in caplog.text
+    assert np.array_equal(predict_rows("classification", pipeline, fast, KINDS, rows), expected)
+    one_by_one = [predict_rows("classification", pipeline, fast, KINDS, [row]) for row in rows]
+    assert np.array_equal(np.concatenate(one_by_one), expected)
+
+
+def test_where_nothing_of_the_fast_form_works_the_plain_pipeline_answers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(*_: object) -> None:
+        raise AttributeError("no such part")
+
+    pipeline, asked = fitted("hist_gradient_boosting"), frame_of(20, 1)
+    expected = predict("classification", pipeline, asked)
+    monkeypatch.setattr(fast_pipeline, "_without_inner_encoding", gone)
+    monkeypatch.setattr(FastPipeline, "predict", gone)
+    model = ServedModel(manifest_of(KINDS), pipeline, "classification")
+    assert model.fast_pipeline is None
+    assert "the model's own encoding cannot be taken over" in caplog.text
+    given = predict_rows("classification", pipeline, model.fast_pipeline, KINDS, rows_of(asked))
+    assert np.array_equal(given, expected)
 
 
 @pytest.mark.parametrize("name", sorted(set(ZOO["classification"]) - set(TREES)))

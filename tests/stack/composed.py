@@ -155,7 +155,12 @@ class Composed:
         assert test[0] == "CMD"
         command = [self._mapped(service, word) for word in test[1:]]
         done = subprocess.run(
-            command, cwd=self.root(service), env=self.environment(service), capture_output=True, check=False, timeout=60
+            command,
+            cwd=self.root(service),
+            env=self.environment(service),
+            capture_output=True,
+            check=False,
+            timeout=240,
         )
         return done.returncode == 0
 

@@ -8,7 +8,8 @@ import pytest
 
 from flightline.problem.config import PROBLEM
 from tests.stack.embedded import Embedded, run_embedded
-from tests.stack.servers import Stack, demand_programs, run_stack, wait_until
+from tests.stack.servers import Stack, demand_programs, run_stack
+from tests.support.waiting import wait_until
 
 MODEL = "logistic_regression"
 ASKED = 200

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from tests.support.servers import postgres, redis_server
 from tests.support.servers.postgres import PostgresServer, find_postgres, run_postgres
 from tests.support.servers.redis_server import RedisServer, run_redis
 from tests.support.servers.service_process import Service, free_port
+from tests.support.waiting import wait_until
 from tools.stack.secrets import ensure_secrets, read_environment
 
 MOTO = REPOSITORY / ".tools" / "moto" / "bin" / "moto_server"
@@ -50,13 +50,6 @@ def demand_programs() -> None:
     missing = [name for name, path in found.items() if path is None]
     if missing:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"not on this machine: {', '.join(missing)}")
-
-
-def wait_until(is_so: Callable[[], object], seconds: float, what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what()}"
-        time.sleep(0.2)
 
 
 @dataclass

@@ -23,10 +23,11 @@ from pipelines.steps.models import predict_with
 from serving.prediction.predictor import as_rows, columns_of
 from tests.stack.conftest import ASKED
 from tests.stack.embedded import Embedded
-from tests.stack.servers import Stack, wait_until
+from tests.stack.servers import Stack
 from tests.support.servers.service_load import Load
 from tests.support.servers.service_process import running
 from tests.support.small_service import PREDICT, STATUS
+from tests.support.waiting import wait_until
 from tools.ci.check_alerts import STACK, dashboard_queries
 
 # The week of the predictions is over by then, and their labels are known.
@@ -39,7 +40,7 @@ def version(stack: Stack) -> str:
 
 
 def prometheus(stack: Stack, path: str) -> dict:
-    with urllib.request.urlopen(f"{stack.url('prometheus')}/api/v1/{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{stack.url('prometheus')}/api/v1/{path}", timeout=120) as answer:
         return json.load(answer)["data"]
 
 
@@ -56,7 +57,7 @@ def test_before_the_first_training_the_service_lives_and_says_what_it_waits_for(
 
 @pytest.mark.parametrize("name", ["mlflow", "prefect", "prometheus"])
 def test_the_pages_for_people_are_there(stack: Stack, name: str) -> None:
-    with urllib.request.urlopen(f"{stack.url(name)}/", timeout=10) as answer:
+    with urllib.request.urlopen(f"{stack.url(name)}/", timeout=120) as answer:
         assert "<html" in answer.read().decode().lower()
 
 

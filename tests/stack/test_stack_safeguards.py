@@ -10,9 +10,10 @@ import psycopg
 import pytest
 
 from pipelines.common.processes import answers
-from tests.stack.servers import Stack, wait_until
+from tests.stack.servers import Stack
 from tests.support.servers.service_load import Load
 from tests.support.small_service import PREDICT, STATUS
+from tests.support.waiting import wait_until
 
 READY = "/health/ready"
 
@@ -27,7 +28,7 @@ def test_the_service_does_not_start_without_an_api_key(trained: Stack) -> None:
     bare = {name: value for name, value in environment.items() if "API_KEYS" not in name}
     done = subprocess.run(
         trained.composed.command("service"), cwd=trained.composed.root("service"), env=bare, capture_output=True,
-        text=True, check=False, timeout=60,
+        text=True, check=False, timeout=240,
     )  # fmt: skip
     assert done.returncode != 0
     assert "make api-key" in done.stderr + done.stdout
@@ -40,7 +41,7 @@ def test_the_service_answers_nobody_without_a_key(trained: Stack, instances: lis
 
 def test_prefect_answers_nobody_without_its_password(trained: Stack) -> None:
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(f"{trained.url('prefect')}/api/admin/version", timeout=10)
+        urllib.request.urlopen(f"{trained.url('prefect')}/api/admin/version", timeout=120)
 
 
 @pytest.mark.parametrize(("user", "other"), [("mlflow", "predictions"), ("prefect_database", "mlflow")])
@@ -83,7 +84,7 @@ def test_a_crash_of_postgresql_loses_no_acknowledged_prediction(trained: Stack, 
     with Load(trained.service, instances[:2], clients=2) as load:
         load.wait_for(20)
         trained.postgres.stop(signal.SIGQUIT)
-        wait_until(lambda: load.account.failed, 30, lambda: load.account.failed)
+        wait_until(lambda: load.account.failed, said=lambda: load.account.failed)
         assert trained.service.ask("/health/live").status == 200
         trained.postgres.start()
         load.wait_for(20)

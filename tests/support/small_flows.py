@@ -4,7 +4,6 @@ The training is a real one on made-up rows: fitted, registered and judged. It wa
 a file `hold` is there, and notes when it ran.
 """
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -24,6 +23,7 @@ from pipelines.steps import models
 from pipelines.steps.gate import gate
 from tests import toy_problem
 from tests.support.small_training_set import small_problem, write_training_set
+from tests.support.waiting import wait_until
 
 PROBLEM = replace(
     small_problem("classification"),
@@ -57,8 +57,7 @@ def training(model: str = "logistic_regression", data_md5: str = "first.dir") ->
     project, folder = small_project(settings), root_of(settings)
     note = folder / f"run-{uuid4().hex}"
     note.write_text("running")
-    while (folder / "hold").exists():
-        time.sleep(0.1)
+    wait_until(lambda: not (folder / "hold").exists(), 600, "the hold is taken away")
     parameters, given = TrainingParameters(model=model), training_set(settings)
     best = comparison.train_each(project, comparison.models_asked(PROBLEM, parameters), given)[0]
     lineage = replace(LINEAGE, data_md5=data_md5)

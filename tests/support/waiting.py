@@ -83,3 +83,4 @@ class HandClock:
         return self.seconds
 
     time = perf_counter = process_time = monotonic
+    sleep = forward

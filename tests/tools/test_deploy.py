@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from tests.support.waiting import HandClock
 from tests.toy_problem import PROBLEM
 from tools.deploy import canary, checks, images, plan, steps
 from tools.deploy.environment import Record, Release
@@ -89,12 +90,15 @@ def test_of_an_old_release_the_last_are_kept():
     assert len(record.releases) == 20
 
 
-def test_waiting_ends_with_what_was_missing():
-    with pytest.raises(steps.DeployError, match="services: not so after 0 s: one task"):
-        steps.wait_until(lambda: "one task", 0.05, "services", pause_seconds=0.01)
+def test_waiting_ends_with_what_was_missing(capsys, monkeypatch):
+    monkeypatch.setattr(steps, "time", HandClock())
+    with pytest.raises(steps.DeployError, match="services: not so after 60 s: one task"):
+        steps.wait_until(lambda: "one task", 60, "services")
+    assert capsys.readouterr().out == "     33 s: one task\n"
 
 
-def test_a_step_that_fails_says_which_and_what_to_do(capsys):
+def test_a_step_that_fails_says_which_and_what_to_do(capsys, monkeypatch):
+    monkeypatch.setattr(steps, "time", HandClock())
     story = steps.Steps("deploy staging")
     with story.step("images", "push them") as say:
         say("2 found")

@@ -7,6 +7,7 @@ bit differs.
 """
 
 import copy
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from flightline.inference.merged_trees import FEW_ROWS, with_merged_trees
 
 Value = float | str | None
 Row = Mapping[str, Value]
+LOG = logging.getLogger(__name__)
 _UNSEEN = "a category that nobody has seen"
 _NAN = float("nan")
 
@@ -63,12 +65,7 @@ class FastPipeline:
         fast = cls(_tables(categories, list(names)), tuple(numbers), pipeline[-1])
         rows = _one_of_each(fast)
         expected = getattr(pipeline, method)(_as_frame(rows, list(encode.feature_names_in_)))
-        for candidate in _fastest_first(fast):
-            values = [candidate.predict(method, rows)]
-            values += [np.concatenate([candidate.predict(method, part) for part in _in_parts(rows)])]
-            if all(np.array_equal(value, expected) for value in values):
-                return candidate
-        return None
+        return next((found for found in _fastest_first(fast) if _answers(found, method, rows, expected)), None)
 
     def predict(self, method: str, rows: Sequence[Row]) -> np.ndarray:
         """Give what the pipeline's `method` gives for the rows."""
@@ -116,8 +113,23 @@ def _without_inner_encoding(fast: FastPipeline) -> FastPipeline:
     return FastPipeline(tables, fast.numbers, estimator)
 
 
+def _answers(candidate: FastPipeline, method: str, rows: Sequence[Row], expected: np.ndarray) -> bool:
+    """Say whether it gives what is expected to the bit, for many rows and for few."""
+    try:
+        values = [candidate.predict(method, rows)]
+        values += [np.concatenate([candidate.predict(method, part) for part in _in_parts(rows)])]
+    except Exception as err:  # noqa: BLE001  # whatever private parts of scikit-learn that changed make of it
+        LOG.warning("a fast form of the model is not used: it fails with %s: %s", type(err).__name__, err)
+        return False
+    return all(np.array_equal(value, expected) for value in values)
+
+
 def _fastest_first(fast: FastPipeline) -> Iterator[FastPipeline]:
-    direct = _without_inner_encoding(fast)
+    try:
+        direct = _without_inner_encoding(fast)
+    except Exception as err:  # noqa: BLE001  # likewise
+        LOG.warning("the model's own encoding cannot be taken over: %s: %s", type(err).__name__, err)
+        direct = fast
     if merged := with_merged_trees(direct.estimator):
         yield replace(direct, estimator=merged)
     yield from (direct, fast)

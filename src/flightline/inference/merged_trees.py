@@ -2,20 +2,24 @@
 
 All trees hang under one more, the router, which sends a row to the tree that the row's last
 column numbers. scikit-learn's own compiled walker does the rest, and the leaves are added up in
-its order, so the sum is equal to the bit. What is used here is private to scikit-learn: a model
-that does not fit gives nothing, and `FastPipeline.of` compares the answers before it takes them.
+its order, so the sum is equal to the bit. What is used here is private to scikit-learn: where it
+has changed, a warning says so and the model goes scikit-learn's way, and `FastPipeline.of` compares
+the answers before it takes them.
 """
 
 import copy
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
+import sklearn
 from sklearn.base import BaseEstimator
 
 # Each row is copied for each tree, so from about 200 rows on (90 trees, 81 columns) scikit-learn's loop is quicker.
 FEW_ROWS = 64
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,9 @@ class MergedTrees:
 
     @classmethod
     def of(cls, estimator: BaseEstimator) -> "MergedTrees | None":
-        """Merge a fitted model's trees; None if it has none, or several an iteration."""
+        """Merge a fitted model's trees; None if it has none, or several an iteration, or they cannot be walked."""
+        if getattr(estimator, "n_trees_per_iteration_", None) != 1:
+            return None
         try:
             from sklearn.ensemble._hist_gradient_boosting._predictor import _predict_from_raw_data
 
@@ -62,7 +68,14 @@ class MergedTrees:
             positions = np.append(positions, positions[:1])
             merged = cls(_predict_from_raw_data, nodes, left, known, positions, baseline, len(predictors))
             merged.sums(np.zeros((1, len(positions) - 1)))
-        except (ImportError, AttributeError, TypeError, ValueError, KeyError):
+        except Exception as err:  # noqa: BLE001  # whatever private parts that changed make of it
+            LOG.warning(
+                "scikit-learn %s is not as MergedTrees expects it (%s: %s): trees are walked one by one, which is "
+                "slower; install the version of locks/serving.txt",
+                sklearn.__version__,
+                type(err).__name__,
+                err,
+            )
             return None
         return merged
 
@@ -96,9 +109,10 @@ class MergedTrees:
 def with_merged_trees(estimator: BaseEstimator) -> BaseEstimator | None:
     """Copy a fitted HistGradientBoosting so that it takes few rows through its merged trees; None if it cannot."""
     trees = MergedTrees.of(estimator)
-    if trees is None or getattr(estimator, "_preprocessor", None) is not None:
+    loop = getattr(estimator, "_raw_predict", None)
+    if trees is None or loop is None or getattr(estimator, "_preprocessor", None) is not None:
         return None
-    fast, loop = copy.copy(estimator), estimator._raw_predict
+    fast = copy.copy(estimator)
 
     def sums(encoded: np.ndarray, n_threads: int | None = None) -> np.ndarray:
         return trees.sums(encoded) if len(encoded) <= FEW_ROWS else loop(encoded, n_threads)

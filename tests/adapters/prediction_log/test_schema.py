@@ -196,7 +196,7 @@ def test_the_schema_of_a_locked_database_is_looked_at_without_waiting(settings, 
         other.execute(sa.text("UPDATE write_checks SET filler = ''"))
         with pytest.raises(LogError, match="locked by another process"):
             log.check()  # it is locked
-        assert waiter.submit(current_revision, settings).result(timeout=10) == head_revision()
+        assert waiter.submit(current_revision, settings).result(timeout=120) == head_revision()
     engine.dispose()
 
 

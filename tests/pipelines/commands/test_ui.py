@@ -19,8 +19,9 @@ from pipelines.commands.ui_page import Entry, serving_page, write_page
 from pipelines.common.processes import answers
 from pipelines.orchestration.prefect_server import find_server
 from pipelines.replay.service import free_port
-from tests.pipelines.orchestration.running_worker import environment_of, processes_of, wait_until
+from tests.pipelines.orchestration.running_worker import environment_of, processes_of
 from tests.support.small_store import make_store
+from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 START_SECONDS = 200
@@ -28,7 +29,7 @@ DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def read(url: str) -> str:
-    with DIRECTLY.open(url, timeout=10) as answer:
+    with DIRECTLY.open(url, timeout=120) as answer:
         return answer.read().decode()
 
 
@@ -112,7 +113,7 @@ def test_a_worker_would_find_its_server(shown: Shown) -> None:
 @pytest.mark.slow
 def test_a_second_one_says_which_port_is_taken(shown: Shown) -> None:
     second = start_ui(shown.settings, "second")
-    assert second.process.wait(timeout=60) == 1
+    assert second.process.wait(timeout=120) == 1
     assert f"the page cannot listen on 127.0.0.1:{shown.settings.pages.port}" in second.output.read_text()
     assert "FLIGHTLINE_PAGES__PORT=" in second.output.read_text()
     assert answers(shown.page)
@@ -126,11 +127,11 @@ def test_one_that_dies_is_told_of_and_shown_and_ctrl_c_leaves_no_process(shown: 
         pid for pid in before if b"feast" in (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")[1]
     ]
     os.kill(feast, signal.SIGKILL)
-    wait_until(lambda: "Feast ended with exit code -9" in shown.output.read_text(), 30, shown.output.read_text)
+    wait_until(lambda: "Feast ended with exit code -9" in shown.output.read_text(), said=shown.output.read_text)
     page = read(shown.page)
     assert (page.count(">answers<"), page.count(">does not answer<")) == (len(DESCRIPTIONS) - 1, 1)
     shown.process.send_signal(signal.SIGINT)
-    assert shown.process.wait(timeout=60) == 1  # for one had ended
+    assert shown.process.wait(timeout=120) == 1  # for one had ended
     assert processes_of(shown.settings.root) == []
     assert find_server(shown.settings) is None
 

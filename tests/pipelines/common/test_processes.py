@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,9 @@ import pytest
 from flightline.core.errors import StartError
 from pipelines.common.processes import Program, Running, answers, check_port, ending_on_signals, running
 from pipelines.replay.service import free_port
+from tests.support.waiting import wait_until
 
+LONG = 120
 SERVE = "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
 # Starts a server as a child, as MLflow does, and does not pass on what it is told.
 PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SERVE!r}, sys.argv[1]])"
@@ -34,23 +35,25 @@ def group_is_empty(one: Running) -> bool:
 
 def test_programs_answer_inside_the_block_and_are_gone_after_it(tmp_path: Path) -> None:
     programs = [program(port=free_port(), name="One"), program(PARENT, free_port(), name="Two")]
-    with running(programs, tmp_path, 30) as started:
+    with running(programs, tmp_path, LONG) as started:
         assert all(answers(one.url) for one in programs)
     assert [group_is_empty(one) for one in started] == [True, True]
     assert not any(answers(one.url) for one in programs)
 
 
 def test_they_are_gone_after_an_error_too(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="in the block"), running([program(port=free_port())], tmp_path, 30) as started:
+    with (
+        pytest.raises(ValueError, match="in the block"),
+        running([program(port=free_port())], tmp_path, LONG) as started,
+    ):
         raise ValueError("in the block")
     assert group_is_empty(started[0])
 
 
 def test_one_that_does_not_listen_to_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.common.processes.STOP_SECONDS", 1.0)
-    with running([program(DEAF)], tmp_path, 30) as started:
-        while "deaf" not in started[0].log.read_text():
-            time.sleep(0.05)
+    with running([program(DEAF)], tmp_path, LONG) as started:
+        wait_until(lambda: "deaf" in started[0].log.read_text(), said=started[0].log.read_text)
     assert started[0].process.returncode == -signal.SIGKILL
 
 
@@ -59,7 +62,7 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(tmp_path: Path) ->
         port = taken.getsockname()[1]
         with (
             pytest.raises(StartError, match=rf"Server cannot listen on 127.0.0.1:{port}.*FLIGHTLINE_PAGES__PORT="),
-            running([program(port=port)], tmp_path, 30),
+            running([program(port=port)], tmp_path, LONG),
         ):
             pass
     assert list(tmp_path.iterdir()) == []  # nothing was started
@@ -71,7 +74,7 @@ def test_one_that_dies_is_told_of_with_its_last_lines_and_the_others_stop(tmp_pa
     dying = program("import sys; print('cannot open the store'); sys.exit(3)", free_port(), name="Dying")
     with (
         pytest.raises(StartError, match=r"(?s)Dying ended with exit code 3.*cannot open the store"),
-        running([other, dying], tmp_path, 30),
+        running([other, dying], tmp_path, LONG),
     ):
         pass
     assert not answers(other.url)
@@ -105,7 +108,7 @@ def test_a_signal_ends_the_block_and_a_second_one_does_not_disturb_its_end(numbe
 
 def test_a_proxy_in_the_environment_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    with running([program(port=free_port())], tmp_path, 30) as started:
+    with running([program(port=free_port())], tmp_path, LONG) as started:
         assert started[0].is_up
 
 
@@ -115,12 +118,12 @@ def test_no_program_outlives_a_parent_that_is_stopped(tmp_path: Path) -> None:
         "import sys, time\n"
         "from pathlib import Path\nfrom pipelines.common.processes import ending_on_signals, running\n"
         "from tests.pipelines.common.test_processes import program\n"
-        f"with ending_on_signals(), running([program(port={port})], Path({str(tmp_path)!r}), 30):\n"
+        f"with ending_on_signals(), running([program(port={port})], Path({str(tmp_path)!r}), {LONG}):\n"
         "    print('up', flush=True)\n    time.sleep(600)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"up\n"
     parent.send_signal(signal.SIGINT)
-    parent.communicate(timeout=30)
+    parent.communicate(timeout=LONG)
     assert not answers(f"http://127.0.0.1:{port}")

@@ -6,8 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +17,7 @@ from prefect.settings import get_current_settings
 from flightline.core.settings import Settings
 from tests.pipelines.orchestration.small_worker import MODULE
 from tests.support.small_flows import PROBLEM, root_of
+from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 START_SECONDS = 180
@@ -100,13 +99,6 @@ def processes_of(root: Path) -> list[int]:
     return [pid for pid in found if pid != os.getpid()]
 
 
-def wait_until(is_so: Callable[[], object], seconds: float, what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what()}"
-        time.sleep(0.3)
-
-
 def environment_of(root: Path, port: int, alerts: str) -> dict[str, str]:
     return os.environ | {
         "FLIGHTLINE_ROOT": str(root),
@@ -137,4 +129,4 @@ def start_worker(root: Path, port: int, alerts: str) -> tuple[subprocess.Popen, 
 
 def stop_worker(process: subprocess.Popen) -> None:
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=60)
+    process.wait(timeout=120)

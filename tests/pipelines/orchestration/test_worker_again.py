@@ -20,9 +20,9 @@ from tests.pipelines.orchestration.running_worker import (
     processes_of,
     start_worker,
     stop_worker,
-    wait_until,
 )
 from tests.support.small_flows import PROBLEM, root_of, small_project
+from tests.support.waiting import wait_until
 
 SECONDS = 180
 
@@ -31,7 +31,7 @@ def kill_all(root: Path) -> None:
     """Kill the worker, its server and its runs, none of which can do anything about it."""
     for pid in processes_of(root):
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not processes_of(root), 30, lambda: processes_of(root))
+    wait_until(lambda: not processes_of(root), said=lambda: processes_of(root))
 
 
 def let_leases_run_out(home: Path) -> int:

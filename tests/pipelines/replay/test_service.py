@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from pipelines.replay import service as simulated_service
 from pipelines.replay.root import simulated_settings
 from pipelines.replay.service import Client, environment_of, free_port, running_service
 from tests.support.small_service import NOON
+from tests.support.waiting import wait_until
 from tests.toy_problem import PROBLEM
 
 
@@ -42,7 +42,7 @@ def test_nothing_of_the_projects_own_place_reaches_the_service(
 def test_a_service_that_does_not_come_up_is_stopped_and_says_why(
     simulated: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulated_service, "READY_SECONDS", 1.0)
+    monkeypatch.setattr(simulated_service, "READY_SECONDS", 0.0)  # from its first answer on
     set_clock(simulated, NOON)
     with pytest.raises(StartError, match="no model has been promoted"), running_service(simulated, PROBLEM.model_name):
         pass
@@ -58,13 +58,13 @@ def test_the_service_ends_with_the_block_however_it_ends(simulated: Settings, mo
 
 
 def wait_until_it_listens(client: Client, process: object, log: Path) -> None:
-    for _ in range(600):
+    def listens() -> bool:
         try:
-            client.status()
-            return
+            return bool(client.status())
         except RequestError:
-            time.sleep(0.1)
-    raise AssertionError(f"nobody listens: {log.read_text()[-2000:]}")
+            return False
+
+    wait_until(listens, said=log.read_text)
 
 
 def nobody_listens(settings: Settings) -> bool:

@@ -13,8 +13,10 @@ TRAIN_ANOTHER: Command = ("-m", "pipelines.training", "--model", "hist_gradient_
 DATA: Command = ("-m", "pipelines.commands.data")
 INGEST: Command = ("-m", "pipelines.ingest", "--folder", "incoming")
 STATUS: Command = ("-m", "pipelines.commands.champion", "status")
-GATE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/promotion/test_gate.py")
-SIGNATURE_TESTS: Command = ("-m", "pytest", "-p", "no:cacheprovider", "tests/adapters/model_store/test_signatures.py")
+# The process has imported all libraries before (`forked.py`), of which pytest warns.
+PYTEST: Command = ("-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+GATE_TESTS: Command = (*PYTEST, "tests/promotion/test_gate.py")
+SIGNATURE_TESTS: Command = (*PYTEST, "tests/adapters/model_store/test_signatures.py")
 SIGN_UNSEEN: Command = ("-m", "tests.proof.inside.sign_unseen")
 APPLY: Command = ("-m", "tests.proof.inside.apply_declarations")
 RENAME: Command = ("-m", "tests.proof.inside.renamed_categories")

@@ -294,7 +294,7 @@ def survey(project: Project) -> dict[str, Any]:
     surveyed = Surveyed(project)
     examples = surveyed.learned[0]
     test = split(examples, project.problem.windows)["test"]
-    (judgement,) = project.settings.state_dir.glob("evaluations/*/judgement.json")
+    (judgement,) = project.settings.state_dir.glob("evaluations/*/summary.json")
     measured = json.loads(judgement.read_text(encoding="utf-8"))["metrics"]
     chosen: dict[str, Any] = {
         "measured": measured,

@@ -17,6 +17,7 @@ from tests.proof.planted import choices
 
 OWN_PACKAGE = str(Settings.model_fields["problem_package"].default)
 LEEWAY = 0.25
+SEED_MARGIN = 0.02  # of the loss: what another seed can gain where little is learned from
 MIN_LABELS = 100
 DAY = timedelta(days=1)
 
@@ -39,7 +40,8 @@ def with_leeway(problem: Problem, measured: Mapping[str, float] | None, rows_a_d
     if measured is not None:
         floors = {name: min(least, measured[name] - leeway[name]) for name, least in right.floors.items()}
         ceilings = {name: max(most, measured[name] + leeway[name]) for name, most in right.ceilings.items()}
-    thresholds = replace(right, floors=floors, ceilings=ceilings)
+    margin = max(right.promotion_margin, SEED_MARGIN)
+    thresholds = replace(right, floors=floors, ceilings=ceilings, promotion_margin=margin)
     monitoring = replace(
         problem.monitoring,
         label_delay=timedelta(0),

@@ -148,10 +148,10 @@ def check_port(name: str, port: int | None, setting: str) -> None:
     """
     if port is None:
         return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just left is free
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just left is free
         try:
-            probe.bind((HOST, port))
+            taken.bind((HOST, port))
         except OSError as err:
             raise StartError(
                 f"{name} cannot listen on {HOST}:{port} ({err.strerror}): end what is there "

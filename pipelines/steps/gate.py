@@ -31,7 +31,7 @@ def gate(
             challenger=given.challenger,
             baseline=given.baseline,
             champion=given.champion,
-            contest=given.contest,
+            expected=given.expected,
             thresholds=project.problem.thresholds,
             primary_metric=project.problem.primary_metric,
             champion_unjudged=given.champion_unjudged,

@@ -24,18 +24,18 @@ from flightline.evaluation.explanation import partial_dependence, permutation_im
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import Evaluation, evaluate, primary_loss
 from flightline.inference.predict import METHODS, predict
-from flightline.promotion.evidence import Judgement, collect_judgement
+from flightline.promotion.evidence import EvaluationSummary, summarise_evaluation
 from flightline.training.fit import TrainingParameters, fit, fit_pipeline
 from flightline.training.row_checks import as_target, check_categories, feature_columns
 from flightline.training.splits import split
 from flightline.training.zoo import baseline_of
 from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.common.cached_step import cached_step
-from pipelines.steps.reference_predictions import write_probe
+from pipelines.steps.reference_predictions import write_reference_predictions
 from pipelines.steps.signing import signer_of_registration
 
 EXPLAINED_FEATURES = 6
-JUDGEMENT_FILE, BASELINE_FILE = "judgement.json", "baseline_judgement.json"
+SUMMARY_FILE, BASELINE_FILE = "summary.json", "baseline_summary.json"
 
 
 def _read(training_set: TrainingSet) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -92,7 +92,7 @@ class Judged:
     """A model's predictions of the test rows, and what they came to."""
 
     evaluation: Evaluation
-    judgement: Judgement
+    summary: EvaluationSummary
     label: pd.Series
     prediction: np.ndarray
 
@@ -115,7 +115,7 @@ def judge(problem: Problem, model: Pipeline, rows: HeldOut, min_slice_rows: int)
     prediction = predict_with(model, problem, rows.features)
     label = examples[problem.label].astype(float)
     evaluation = evaluate(problem.task, examples["example_id"], label, prediction, slice_by, min_slice_rows)
-    judgement = collect_judgement(
+    summary = summarise_evaluation(
         evaluation.metrics,
         evaluation.rows_digest,
         row_losses(problem.task, problem.primary_metric, label.to_numpy(), prediction),
@@ -123,7 +123,7 @@ def judge(problem: Problem, model: Pipeline, rows: HeldOut, min_slice_rows: int)
         examples["event_timestamp"],
         slice_by,
     )
-    return Judged(evaluation, judgement, label, prediction)
+    return Judged(evaluation, summary, label, prediction)
 
 
 @cached_step
@@ -153,9 +153,9 @@ def evaluate_model(
     )
     evaluation.calibration.to_csv(folder / "calibration.csv", index=False)
     evaluation.slices.to_csv(folder / "slices.csv", index=False)
-    for name, judgement in ((JUDGEMENT_FILE, judged.judgement), (BASELINE_FILE, baseline.judgement)):
-        (folder / name).write_text(json.dumps(asdict(judgement), default=str), encoding="utf-8")
-    write_probe(problem, folder, rows.examples, rows.features, judged.prediction)
+    for name, summary in ((SUMMARY_FILE, judged.summary), (BASELINE_FILE, baseline.summary)):
+        (folder / name).write_text(json.dumps(asdict(summary), default=str), encoding="utf-8")
+    write_reference_predictions(problem, folder, rows.examples, rows.features, judged.prediction)
     explain(problem, model, rows, folder)
     tried = {"settings": dict(model.validation_losses), "calibration": dict(model.calibration_losses)}
     (folder / "validation.json").write_text(json.dumps(tried, indent=2), encoding="utf-8")

@@ -10,17 +10,17 @@ from pydantic import TypeAdapter, ValidationError
 from flightline.adapters.model_store.manifest import ReferencePrediction
 from flightline.core.errors import RegistryError
 from flightline.core.problem_spec import Problem
-from flightline.promotion.evidence import probe_positions
+from flightline.promotion.evidence import reference_positions
 
-PROBE_FILE = "probe.json"
+REFERENCE_FILE = "probe.json"  # its name in runs of before too
 _ROWS = TypeAdapter(tuple[ReferencePrediction, ...])
 
 
-def write_probe(
+def write_reference_predictions(
     problem: Problem, folder: Path, examples: pd.DataFrame, features: pd.DataFrame, prediction: np.ndarray
 ) -> None:
     """Write requests, features and answers of rows spread evenly over the test window."""
-    chosen = probe_positions(len(examples))
+    chosen = reference_positions(len(examples))
     requests = examples.iloc[chosen][[*problem.entity_keys, *problem.request_columns]]
     rows = [
         ReferencePrediction(request=request, features=given, prediction=float(answer))
@@ -28,11 +28,11 @@ def write_probe(
             _plain(requests), _plain(features.iloc[chosen]), prediction[chosen], strict=True
         )
     ]
-    (folder / PROBE_FILE).write_bytes(_ROWS.dump_json(tuple(rows)))
+    (folder / REFERENCE_FILE).write_bytes(_ROWS.dump_json(tuple(rows)))
 
 
-def read_probe(text: str) -> tuple[ReferencePrediction, ...]:
-    """Read what `write_probe` wrote.
+def read_reference_predictions(text: str) -> tuple[ReferencePrediction, ...]:
+    """Read what `write_reference_predictions` wrote.
 
     Raises
     ------
@@ -42,9 +42,9 @@ def read_probe(text: str) -> tuple[ReferencePrediction, ...]:
     try:
         rows = _ROWS.validate_json(text)
     except ValidationError as err:
-        raise RegistryError(f"{PROBE_FILE} of the run is not as it was written; train the model again") from err
+        raise RegistryError(f"{REFERENCE_FILE} of the run is not as it was written; train the model again") from err
     if not rows:
-        raise RegistryError(f"{PROBE_FILE} of the run holds no row; train the model again")
+        raise RegistryError(f"{REFERENCE_FILE} of the run holds no row; train the model again")
     return rows
 
 

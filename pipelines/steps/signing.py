@@ -22,7 +22,7 @@ from flightline.core.errors import RegistryError, SignatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.promotion.model_sbom import ModelDescription, TrainedOn, model_bom
-from pipelines.steps.reference_predictions import PROBE_FILE, read_probe
+from pipelines.steps.reference_predictions import REFERENCE_FILE, read_reference_predictions
 
 BOM_FILE = "model.cdx.json"
 REQUIREMENTS_FILE = "requirements.txt"
@@ -108,7 +108,9 @@ def _manifest(project: Project, found: registry.ModelVersion) -> ModelManifest:
         feature_service=found.tags["feature_service"],
         feature_views_sha256=found.tags["feature_views_sha256"],
         columns=registry.input_columns(project.settings, found),
-        reference_predictions=read_probe(registry.read_text(project.settings, found, f"evaluation/{PROBE_FILE}")),
+        reference_predictions=read_reference_predictions(
+            registry.read_text(project.settings, found, f"evaluation/{REFERENCE_FILE}")
+        ),
         registered_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
     )
 

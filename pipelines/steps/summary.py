@@ -55,7 +55,7 @@ def _metrics(result: TrainingResult) -> Table:
     table = Table(title="test window")
     for heading in ("metric", "this model", "baseline", "champion before"):
         table.add_column(heading, justify="left" if heading == "metric" else "right")
-    champion = result.champion.judgement.metrics if result.champion else {}
+    champion = result.champion.summary.metrics if result.champion else {}
     for name, value in result.evaluation.metrics.items():
         better = "lower" if name in LOWER_IS_BETTER else "higher"
         theirs = f"{champion[name]:.4f}" if name in champion else "none"

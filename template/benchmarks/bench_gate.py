@@ -26,7 +26,15 @@ from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import evaluate
 from flightline.inference.predict import predict
 from flightline.problem.config import PROBLEM
-from flightline.promotion.evidence import Candidate, Contest, Cost, Evidence, Judgement, Role, collect_judgement
+from flightline.promotion.evidence import (
+    Cost,
+    EvaluationSummary,
+    Evidence,
+    ExpectedModels,
+    RegisteredModel,
+    Role,
+    summarise_evaluation,
+)
 from flightline.promotion.gate import Decision, decide_promotion
 from flightline.training.row_checks import feature_columns
 from flightline.training.splits import split
@@ -57,7 +65,7 @@ class Contender:
     """A fitted model, as far as the gate sees it."""
 
     name: str
-    judgement: Judgement
+    summary: EvaluationSummary
     predicted: np.ndarray
     cost: Cost
 
@@ -104,8 +112,8 @@ def judge(data: Data, name: str, predicted: np.ndarray, cost: Cost) -> Contender
     label, slice_by = rows[PROBLEM.label].astype(float), rows[list(PROBLEM.slices)]
     told = evaluate(PROBLEM.task, rows["example_id"], label, predicted, slice_by, PROBLEM.thresholds.min_slice_rows)
     losses = row_losses(PROBLEM.task, PROBLEM.primary_metric, label.to_numpy(), predicted)
-    judgement = collect_judgement(told.metrics, told.rows_digest, losses, predicted, rows["event_timestamp"], slice_by)
-    return Contender(name, judgement, predicted, cost)
+    summary = summarise_evaluation(told.metrics, told.rows_digest, losses, predicted, rows["event_timestamp"], slice_by)
+    return Contender(name, summary, predicted, cost)
 
 
 def judge_all(data: Data, fitted: Sequence[Fitted]) -> list[Contender]:
@@ -128,13 +136,13 @@ def baseline_of(data: Data) -> Contender:
 def ask(challenger: Contender, champion: Contender, baseline: Contender) -> Decision:
     """Ask the gate."""
     sides = {Role.CHALLENGER: challenger, Role.CHAMPION: champion, Role.BASELINE: baseline}
-    given = {role: Evidence(role, role, role, side.judgement, side.cost) for role, side in sides.items()}
-    known = {role: Candidate(role, role, side.judgement.probe) for role, side in sides.items()}
+    given = {role: Evidence(role, role, role, side.summary, side.cost) for role, side in sides.items()}
+    known = {role: RegisteredModel(role, role, side.summary.reference_predictions) for role, side in sides.items()}
     return decide_promotion(
         given[Role.CHALLENGER],
         given[Role.BASELINE],
         given[Role.CHAMPION],
-        Contest(known[Role.CHALLENGER], known[Role.CHAMPION], PROBLEM.windows.test),
+        ExpectedModels(known[Role.CHALLENGER], known[Role.CHAMPION], PROBLEM.windows.test),
         PROBLEM.thresholds,
         PROBLEM.primary_metric,
     ).decision
@@ -149,10 +157,8 @@ def redraw(contender: Contender, days: Sequence[str]) -> Contender:
         names, places = zip(*chosen, strict=True) if chosen else ((), ())
         return DailyLosses(names, tuple(losses.sums[i] for i in places), tuple(losses.counts[i] for i in places))
 
-    slices = {name: drawn(losses) for name, losses in contender.judgement.slices.items()}
-    return replace(
-        contender, judgement=replace(contender.judgement, losses=drawn(contender.judgement.losses), slices=slices)
-    )
+    slices = {name: drawn(losses) for name, losses in contender.summary.slices.items()}
+    return replace(contender, summary=replace(contender.summary, losses=drawn(contender.summary.losses), slices=slices))
 
 
 def ask_on_other_windows(
@@ -160,7 +166,7 @@ def ask_on_other_windows(
 ) -> list[Decision]:
     """Ask about random pairs, each on days drawn with replacement."""
     rng, decisions = np.random.default_rng(seed), []
-    days = np.array(baseline.judgement.losses.days)
+    days = np.array(baseline.summary.losses.days)
     while len(decisions) < windows:
         challenger, champion = challengers[rng.integers(len(challengers))], champions[rng.integers(len(champions))]
         if challenger is not champion:
@@ -179,7 +185,7 @@ def false_lower_bounds(seeds: Sequence[Contender], draws: int) -> float:
     rng, false = np.random.default_rng(3), 0
     for _ in range(draws):
         i, j = rng.choice(len(seeds), 2, replace=False)
-        one, two = seeds[i].judgement.losses, seeds[j].judgement.losses
+        one, two = seeds[i].summary.losses, seeds[j].summary.losses
         is_swapped = rng.integers(0, 2, len(one.days)).astype(bool)
         first = replace(one, sums=tuple(np.where(is_swapped, two.sums, one.sums).tolist()))
         second = replace(one, sums=tuple(np.where(is_swapped, one.sums, two.sums).tolist()))
@@ -226,7 +232,7 @@ def largest_groups(features: pd.DataFrame) -> list[tuple[str, list[str]]]:
 
 def mean_loss(contenders: Sequence[Contender]) -> float:
     """Give the mean loss on the whole test window, over contenders."""
-    return float(np.mean([one.judgement.losses.mean for one in contenders]))
+    return float(np.mean([one.summary.losses.mean for one in contenders]))
 
 
 def show_false(seeds: Sequence[Contender], baseline: Contender, windows: int) -> float:
@@ -237,7 +243,7 @@ def show_false(seeds: Sequence[Contender], baseline: Contender, windows: int) ->
     low, high = interval_over_seeds(promoted, len(seeds))
     elsewhere = ask_on_other_windows(seeds, seeds, baseline, windows, seed=1)
     on_pairs, on_windows = float(np.mean(list(promoted.values()))), share_of(elsewhere, Decision.PROMOTE)
-    losses = [one.judgement.losses.mean for one in seeds]
+    losses = [one.summary.losses.mean for one in seeds]
     spread = f"{min(losses):.5f} to {max(losses):.5f}, standard deviation {np.std(losses, ddof=1):.5f}"
     null = f"{windows * 5} | {false_lower_bounds(seeds, windows * 5):.1%}"
     print(f"\n{PROBLEM.primary_metric} by seed: {spread}\n")

@@ -178,7 +178,7 @@ def test_another_seed_is_held_and_every_number_is_kept(trained, project, setting
     kept = json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/{folder}/verdict.json"))
     assert kept["verdict"]["decision"] == "HOLD"
     assert [check["name"] for check in kept["verdict"]["checks"]] == [check.name for check in result.verdict.checks]
-    assert kept["contest"]["champion"]["version"] == trained.registered.version
+    assert kept["expected"]["champion"]["version"] == trained.registered.version
     tags = registry.get_version(settings, PROBLEM.model_name, result.registered.version).tags
     assert (tags["verdict"], tags["verdict_reasons"]) == ("HOLD", "; ".join(result.verdict.reasons))
 

@@ -9,15 +9,21 @@ import pandas as pd
 import pytest
 
 from flightline.evaluation.bootstrap import DailyLosses
-from flightline.promotion.evidence import PROBE_ROWS, Judgement, collect_judgement, probe_positions, read_judgement
+from flightline.promotion.evidence import (
+    REFERENCE_ROWS,
+    EvaluationSummary,
+    read_summary,
+    reference_positions,
+    summarise_evaluation,
+)
 
 TIMES = pd.Series(pd.to_datetime(["2013-09-01T10:00Z", "2013-09-02T09:00Z", "2013-09-02T23:00Z"]), index=[7, 3, 5])
 SLICE_BY = pd.DataFrame({"color": ["red", "blue", "red"], "size": [1, 1, None]}, index=TIMES.index)
 
 
-def collect(**metrics: float) -> Judgement:
+def collect(**metrics: float) -> EvaluationSummary:
     losses, prediction = np.array([1.0, 2.0, 4.0]), np.array([0.1, 0.2, 0.4])
-    return collect_judgement(metrics, "digest", losses, prediction, TIMES, SLICE_BY)
+    return summarise_evaluation(metrics, "digest", losses, prediction, TIMES, SLICE_BY)
 
 
 def test_what_is_kept():
@@ -26,7 +32,7 @@ def test_what_is_kept():
     assert got.first_prediction == datetime(2013, 9, 1, 10, tzinfo=UTC)
     assert got.last_prediction == datetime(2013, 9, 2, 23, tzinfo=UTC)
     assert got.losses == DailyLosses(("2013-09-01", "2013-09-02"), (1.0, 6.0), (1, 2))
-    assert got.probe == (0.1, 0.2, 0.4)
+    assert got.reference_predictions == (0.1, 0.2, 0.4)
 
 
 def test_slices_are_named_and_a_missing_value_is_none():
@@ -37,19 +43,19 @@ def test_slices_are_named_and_a_missing_value_is_none():
     }
 
 
-@pytest.mark.parametrize("rows", [1, 3, PROBE_ROWS, PROBE_ROWS + 1, 110_000])
+@pytest.mark.parametrize("rows", [1, 3, REFERENCE_ROWS, REFERENCE_ROWS + 1, 110_000])
 def test_probe_rows_lie_inside_and_differ(rows):
-    positions = probe_positions(rows)
-    assert len(set(positions.tolist())) == min(rows, PROBE_ROWS)
+    positions = reference_positions(rows)
+    assert len(set(positions.tolist())) == min(rows, REFERENCE_ROWS)
     assert positions.min() == 0
     assert positions.max() < rows
 
 
 def test_it_survives_being_written_down():
     got = collect(log_loss=0.1 + 0.2)
-    assert read_judgement(json.dumps(asdict(got), default=str)) == got
+    assert read_summary(json.dumps(asdict(got), default=str)) == got
 
 
 def test_a_missing_metric_survives_too():
-    again = read_judgement(json.dumps(asdict(collect(roc_auc=float("nan"))), default=str))
+    again = read_summary(json.dumps(asdict(collect(roc_auc=float("nan"))), default=str))
     assert np.isnan(again.metrics["roc_auc"])

@@ -7,10 +7,25 @@ import pytest
 
 from flightline.promotion.evidence import Evidence
 from flightline.promotion.evidence_checks import incomparable
-from tests.support.evidence_rows import BASELINE, FIRST, LEARNED_UNTIL, contest_of, judged, make_champion, make_evidence
+from tests.support.evidence_rows import (
+    BASELINE,
+    FIRST,
+    LEARNED_UNTIL,
+    expected_of,
+    judged,
+    make_champion,
+    make_evidence,
+)
 
 CHALLENGER, CHAMPION = make_evidence(), make_champion()
-CONTEST = contest_of(CHALLENGER, CHAMPION)
+EXPECTED = expected_of(CHALLENGER, CHAMPION)
+
+
+def predicted(evidence: Evidence, *values: float) -> Evidence:
+    """Alter the predictions of the reference rows."""
+    return judged(evidence, reference_predictions=values)
+
+
 IN_AUGUST = datetime(2013, 8, 31, 23, 59, tzinfo=UTC)
 NEXT_YEAR = datetime(2014, 1, 1, tzinfo=UTC)
 
@@ -18,12 +33,12 @@ NEXT_YEAR = datetime(2014, 1, 1, tzinfo=UTC)
 def said(
     challenger: Evidence = CHALLENGER, baseline: Evidence = BASELINE, champion: Evidence | None = CHAMPION, **more
 ) -> str:
-    return "; ".join(incomparable(challenger, baseline, champion, more.get("contest", CONTEST)))
+    return "; ".join(incomparable(challenger, baseline, champion, more.get("expected", EXPECTED)))
 
 
 def test_evidence_that_is_what_it_should_be_is_not_refused():
     assert said() == ""
-    assert said(champion=None, contest=contest_of(CHALLENGER, None)) == ""
+    assert said(champion=None, expected=expected_of(CHALLENGER, None)) == ""
 
 
 @pytest.mark.parametrize(
@@ -36,10 +51,10 @@ def test_evidence_that_is_what_it_should_be_is_not_refused():
         ({"challenger": replace(CHALLENGER, version="3")}, "the challenger's evidence is of version 3 (new)"),
         ({"champion": replace(CHAMPION, version="2", model="new")}, "the champion's evidence is of version 2 (new)"),
         ({"champion": replace(CHAMPION, model="other")}, "1 (other), the registry's champion is version 1 (old)"),
-        ({"champion": judged(CHAMPION, probe=(0.1, 0.2, 0.3 + 1e-5))}, "champion's evidence was not made by its own"),
-        ({"challenger": judged(CHALLENGER, probe=(0.1, 0.21, 0.3))}, "1 of 3 probe predictions differ"),
-        ({"challenger": judged(CHALLENGER, probe=(0.1, 0.2))}, "holds 2 probe predictions, its pipeline gives 3"),
-        ({"challenger": judged(CHALLENGER, probe=(0.1, 0.2, float("nan")))}, "1 of 3 probe predictions differ"),
+        ({"champion": predicted(CHAMPION, 0.1, 0.2, 0.3 + 1e-5)}, "champion's evidence was not made by its own"),
+        ({"challenger": predicted(CHALLENGER, 0.1, 0.21, 0.3)}, "1 of 3 reference predictions differ"),
+        ({"challenger": predicted(CHALLENGER, 0.1, 0.2)}, "holds 2 reference predictions, its pipeline gives 3"),
+        ({"challenger": predicted(CHALLENGER, 0.1, 0.2, float("nan"))}, "1 of 3 reference predictions differ"),
         ({"challenger": judged(CHALLENGER, first_prediction=IN_AUGUST)}, "before the test window began"),
         ({"baseline": judged(BASELINE, first_prediction=IN_AUGUST)}, "the baseline was judged on rows from 2013-08-31"),
         ({"champion": judged(CHAMPION, last_prediction=NEXT_YEAR)}, "after the test window ended"),
@@ -53,11 +68,19 @@ def test_what_is_refused_and_why(given, reason):
 
 
 def test_evidence_of_a_champion_that_the_registry_does_not_have_is_refused():
-    assert "the registry has none" in said(contest=contest_of(CHALLENGER, None))
+    assert "the registry has none" in said(expected=expected_of(CHALLENGER, None))
 
 
 def test_last_digits_may_differ():
-    assert said(judged(CHALLENGER, probe=tuple(value * (1 + 1e-9) for value in CHALLENGER.judgement.probe))) == ""
+    assert (
+        said(
+            judged(
+                CHALLENGER,
+                reference_predictions=tuple(value * (1 + 1e-9) for value in CHALLENGER.summary.reference_predictions),
+            )
+        )
+        == ""
+    )
 
 
 def test_what_was_learned_until_may_be_unknown():

@@ -12,7 +12,7 @@ import pytest
 from flightline.core.problem_spec import Thresholds
 from flightline.promotion.evidence import Cost, Evidence, Role
 from flightline.promotion.gate import Decision, Verdict, decide_promotion
-from tests.support.evidence_rows import BASELINE, COST, DAYS, contest_of, daily, judged, make_champion, make_evidence
+from tests.support.evidence_rows import BASELINE, COST, DAYS, daily, expected_of, judged, make_champion, make_evidence
 
 NAN = float("nan")
 THRESHOLDS = Thresholds(
@@ -38,13 +38,13 @@ new = make_evidence
 def decide(
     challenger: Evidence, champion: Evidence | None = None, baseline: Evidence = BASELINE, **more: Any
 ) -> Verdict:
-    contest = more.pop("contest", contest_of(challenger, champion))
+    expected = more.pop("expected", expected_of(challenger, champion))
     thresholds = more.pop("thresholds", THRESHOLDS)
-    return decide_promotion(challenger, baseline, champion, contest, thresholds, "log_loss", **more)
+    return decide_promotion(challenger, baseline, champion, expected, thresholds, "log_loss", **more)
 
 
 def without(item: Evidence, metric: str) -> Evidence:
-    return judged(item, metrics={name: value for name, value in item.judgement.metrics.items() if name != metric})
+    return judged(item, metrics={name: value for name, value in item.summary.metrics.items() if name != metric})
 
 
 def costing(seconds: float = 1.0, thousand: float = 1.0, size: float = 1.0) -> Cost:
@@ -182,7 +182,7 @@ def test_against_the_champion_lower_is_better(difference, margin):
 
 def test_swapped_evidence_is_refused():
     challenger = new(log_loss=0.44)
-    verdict = decide(CHAMPION, challenger, contest=contest_of(challenger, CHAMPION))
+    verdict = decide(CHAMPION, challenger, expected=expected_of(challenger, CHAMPION))
     assert verdict.decision == R
     assert "the champion's evidence was given as the challenger's" in verdict.reasons[0]
 

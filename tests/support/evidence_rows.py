@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from flightline.core.problem_spec import Interval
 from flightline.evaluation.bootstrap import DailyLosses
-from flightline.promotion.evidence import Candidate, Contest, Cost, Evidence, Judgement, Role
+from flightline.promotion.evidence import Cost, EvaluationSummary, Evidence, ExpectedModels, RegisteredModel, Role
 
 DAYS = tuple(f"2013-09-{day:02}" for day in range(1, 11))
 ROWS_A_DAY = 100
@@ -35,16 +35,16 @@ def make_evidence(
 ) -> Evidence:
     """Make evidence of a good model, but for what is said otherwise; its losses follow its log_loss."""
     told = GOOD | metrics
-    judgement = Judgement(
+    summary = EvaluationSummary(
         metrics=told,
         rows_digest=rows,
         first_prediction=FIRST,
         last_prediction=LAST,
         losses=losses or daily(told["log_loss"]),
         slices=slices or {},
-        probe=(0.1, 0.2, len(model) / 10),
+        reference_predictions=(0.1, 0.2, len(model) / 10),
     )
-    return Evidence(role, VERSIONS[role], model, judgement, cost, LEARNED_UNTIL)
+    return Evidence(role, VERSIONS[role], model, summary, cost, LEARNED_UNTIL)
 
 
 def make_champion(**said: object) -> Evidence:
@@ -53,18 +53,18 @@ def make_champion(**said: object) -> Evidence:
 
 
 def judged(evidence: Evidence, **other: object) -> Evidence:
-    """Alter a judgement."""
-    return replace(evidence, judgement=replace(evidence.judgement, **other))
+    """Alter a summary."""
+    return replace(evidence, summary=replace(evidence.summary, **other))
 
 
-def candidate(evidence: Evidence) -> Candidate:
+def registered(evidence: Evidence) -> RegisteredModel:
     """Make the registry's side of what evidence says."""
-    return Candidate(evidence.version, evidence.model, evidence.judgement.probe)
+    return RegisteredModel(evidence.version, evidence.model, evidence.summary.reference_predictions)
 
 
-def contest_of(challenger: Evidence, champion: Evidence | None) -> Contest:
-    """Make the contest that fits the evidence."""
-    return Contest(candidate(challenger), candidate(champion) if champion else None, WINDOW)
+def expected_of(challenger: Evidence, champion: Evidence | None) -> ExpectedModels:
+    """Make the expected that fits the evidence."""
+    return ExpectedModels(registered(challenger), registered(champion) if champion else None, WINDOW)
 
 
 BASELINE = make_evidence(

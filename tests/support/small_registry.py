@@ -7,7 +7,7 @@ from sklearn.pipeline import Pipeline
 
 from flightline.adapters.mlflow import registry
 from flightline.core.settings import Settings
-from pipelines.steps.reference_predictions import write_probe
+from pipelines.steps.reference_predictions import write_reference_predictions
 from pipelines.steps.signing import collect, sign, signer_of_registration
 from serving.prediction.predictor import columns_of
 from tests.support.small_service import INSTANCE, KINDS
@@ -16,7 +16,7 @@ from tests.toy_problem import PROBLEM, Instance, make_project, request_features
 EVIDENCE = {"test": "a tiny model"}
 
 
-def probe_features() -> pd.DataFrame:
+def reference_features() -> pd.DataFrame:
     """Give two rows of features that agree with what INSTANCE says of itself."""
     frame = pd.DataFrame([dict.fromkeys(KINDS), {"mean_units": 1.0, "shop": "S01", "seats": 2.0}], columns=[*KINDS])
     computed = request_features(columns_of([Instance.model_validate(INSTANCE)] * 2, [*INSTANCE]))
@@ -26,14 +26,21 @@ def probe_features() -> pd.DataFrame:
 
 
 def register(
-    settings: Settings, pipeline: Pipeline, *, with_probe: bool = True, is_signed: bool = True, **tags: str
+    settings: Settings,
+    pipeline: Pipeline,
+    *,
+    with_reference_predictions: bool = True,
+    is_signed: bool = True,
+    **tags: str,
 ) -> str:
     """Register a model and give its version; nobody is made champion."""
-    features = probe_features()
+    features = reference_features()
     folder = settings.root / "evaluation"
     folder.mkdir(exist_ok=True)
-    if with_probe:
-        write_probe(PROBLEM, folder, pd.DataFrame([INSTANCE] * 2), features, pipeline.predict_proba(features)[:, 1])
+    if with_reference_predictions:
+        write_reference_predictions(
+            PROBLEM, folder, pd.DataFrame([INSTANCE] * 2), features, pipeline.predict_proba(features)[:, 1]
+        )
     contents = registry.RunContents({}, {}, {}, pipeline, "predict_proba", features, "d", "s", "0" * 32, folder)
     run_id, model_id, digest = registry.log_run(settings, PROBLEM.model_name, "small", contents)
     told = {"model_sha256": digest, "feature_service": PROBLEM.feature_service, "feature_views_sha256": "d" * 64}

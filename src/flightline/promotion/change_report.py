@@ -17,7 +17,15 @@ from flightline.core.problem_spec import Problem
 from flightline.evaluation.bootstrap import resample_days
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import evaluate, metrics_of
-from flightline.promotion.evidence import Candidate, Contest, Cost, Evidence, Judgement, Role, collect_judgement
+from flightline.promotion.evidence import (
+    Cost,
+    EvaluationSummary,
+    Evidence,
+    ExpectedModels,
+    RegisteredModel,
+    Role,
+    summarise_evaluation,
+)
 from flightline.promotion.gate import Verdict, decide_promotion
 
 RESAMPLES = 200
@@ -141,10 +149,10 @@ def _metric_changes(
 def _ask_gate(problem: Problem, both: pd.DataFrame, base: Side, new: Side) -> Verdict:
     challenger = _evidence(problem, Role.CHALLENGER, both, "prediction", new)
     champion = _evidence(problem, Role.CHAMPION, both, "prediction_base", base)
-    baseline = Evidence(Role.BASELINE, "", "baseline", _judgement(problem, both, "baseline"))
-    contest = Contest(_candidate(challenger), _candidate(champion), problem.windows.test)
+    baseline = Evidence(Role.BASELINE, "", "baseline", _summary(problem, both, "baseline"))
+    expected = ExpectedModels(_registered(challenger), _registered(champion), problem.windows.test)
     return decide_promotion(
-        challenger, baseline, champion, contest, problem.thresholds, primary_metric=problem.primary_metric
+        challenger, baseline, champion, expected, problem.thresholds, primary_metric=problem.primary_metric
     )
 
 
@@ -154,23 +162,23 @@ def _evidence(problem: Problem, role: Role, both: pd.DataFrame, column: str, sid
         role,
         str(role),
         digest_of(both[column].tolist()),  # a model file differs from one fit to the next, its predictions do not
-        _judgement(problem, both, column),
+        _summary(problem, both, column),
         Cost(one, thousand, side.facts["size_bytes"]),
         datetime.fromisoformat(side.facts["learned_until"]),
     )
 
 
-def _candidate(evidence: Evidence) -> Candidate:
-    return Candidate(evidence.version, evidence.model, evidence.judgement.probe)
+def _registered(evidence: Evidence) -> RegisteredModel:
+    return RegisteredModel(evidence.version, evidence.model, evidence.summary.reference_predictions)
 
 
-def _judgement(problem: Problem, both: pd.DataFrame, column: str) -> Judgement:
+def _summary(problem: Problem, both: pd.DataFrame, column: str) -> EvaluationSummary:
     prediction, slice_by = both[column].to_numpy(), both[list(problem.slices)]
     evaluation = evaluate(
         problem.task, both["example_id"], both["label"], prediction, slice_by, problem.thresholds.min_slice_rows
     )
     losses = row_losses(problem.task, problem.primary_metric, both["label"].to_numpy(dtype=float), prediction)
-    return collect_judgement(
+    return summarise_evaluation(
         evaluation.metrics, evaluation.rows_digest, losses, prediction, both["event_timestamp"], slice_by
     )
 

@@ -1,7 +1,7 @@
 """What the gate is given: what each model was worth, on which rows, and how one can tell that it is true.
 
 Evidence is small: losses by day and slice, not rows. It says of itself whose it is, so that
-the gate can refuse it if it was mixed up on the way; what it must be is said by a `Contest`,
+the gate can refuse it if it was mixed up on the way; what it must be is said by a `ExpectedModels`,
 which is made from the registry and the problem, never from evidence.
 """
 
@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from flightline.core.problem_spec import Interval
 from flightline.evaluation.bootstrap import DailyLosses, daily_losses
 
-PROBE_ROWS = 200
+REFERENCE_ROWS = 200
 
 
 class Role(StrEnum):
@@ -29,7 +29,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True)
-class Judgement:
+class EvaluationSummary:
     """What a model's predictions of the test rows came to.
 
     Parameters
@@ -44,8 +44,8 @@ class Judgement:
         By day, in the primary metric.
     slices
         The same by slice, as ``column=value``.
-    probe
-        The predictions themselves of a few rows, see `probe_positions`.
+    reference_predictions
+        The predictions themselves of a few rows, see `reference_positions`.
     """
 
     metrics: Mapping[str, float]
@@ -54,7 +54,7 @@ class Judgement:
     last_prediction: datetime
     losses: DailyLosses
     slices: Mapping[str, DailyLosses]
-    probe: tuple[float, ...]
+    reference_predictions: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class Evidence:
         What the model is, and its version in the registry (empty for the baseline).
     model
         Digest of its registered file.
-    judgement
-        See `Judgement`.
+    summary
+        See `EvaluationSummary`.
     cost
         None for the baseline, which is never served.
     learned_until
@@ -87,56 +87,56 @@ class Evidence:
     role: Role
     version: str
     model: str
-    judgement: Judgement
+    summary: EvaluationSummary
     cost: Cost | None = None
     learned_until: datetime | None = None
 
 
 @dataclass(frozen=True)
-class Candidate:
+class RegisteredModel:
     """A model as the registry holds it.
 
     Parameters
     ----------
     version, model
         Version, and digest of the file.
-    probe
-        What the registered pipeline itself answers for the probe rows.
+    reference_predictions
+        What the registered pipeline itself answers for the reference rows.
     """
 
     version: str
     model: str
-    probe: tuple[float, ...]
+    reference_predictions: tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Contest:
+class ExpectedModels:
     """Who is to be compared, and on which window, by the registry and the problem."""
 
-    challenger: Candidate
-    champion: Candidate | None
+    challenger: RegisteredModel
+    champion: RegisteredModel | None
     window: Interval
 
 
-def probe_positions(rows: int) -> np.ndarray:
+def reference_positions(rows: int) -> np.ndarray:
     """Choose rows by position, evenly over all, whose predictions are kept one by one.
 
     Examples
     --------
-    >>> probe_positions(1000)[:3].tolist(), len(probe_positions(1000)), len(probe_positions(3))
+    >>> reference_positions(1000)[:3].tolist(), len(reference_positions(1000)), len(reference_positions(3))
     ([0, 5, 10], 200, 3)
     """
-    return np.linspace(0, rows, min(rows, PROBE_ROWS), endpoint=False).astype(int)
+    return np.linspace(0, rows, min(rows, REFERENCE_ROWS), endpoint=False).astype(int)
 
 
-def collect_judgement(
+def summarise_evaluation(
     metrics: Mapping[str, float],
     rows_digest: str,
     losses: np.ndarray,
     prediction: np.ndarray,
     prediction_time: pd.Series,
     slice_by: pd.DataFrame,
-) -> Judgement:
+) -> EvaluationSummary:
     """Bring predictions into the small form in which the gate takes them.
 
     Parameters
@@ -157,17 +157,17 @@ def collect_judgement(
             here = values == value
             if here.any():  # a missing value equals nothing
                 slices[f"{column}={value}"] = daily_losses(prediction_time[here], losses[here])
-    return Judgement(
+    return EvaluationSummary(
         metrics=dict(metrics),
         rows_digest=rows_digest,
         first_prediction=prediction_time.min().to_pydatetime(),
         last_prediction=prediction_time.max().to_pydatetime(),
         losses=daily_losses(prediction_time, losses),
         slices=slices,
-        probe=tuple(prediction[probe_positions(len(prediction))].tolist()),
+        reference_predictions=tuple(prediction[reference_positions(len(prediction))].tolist()),
     )
 
 
-def read_judgement(text: str) -> Judgement:
+def read_summary(text: str) -> EvaluationSummary:
     """Read what was written as JSON of `dataclasses.asdict`."""
-    return TypeAdapter(Judgement).validate_json(text)
+    return TypeAdapter(EvaluationSummary).validate_json(text)

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightline.core.problem_spec import Interval
-from flightline.promotion.evidence import Candidate, Contest, Evidence, Role
+from flightline.promotion.evidence import Evidence, ExpectedModels, RegisteredModel, Role
 
 SHOWN = 12
 SAME_RELATIVE, SAME_ABSOLUTE = 1e-6, 1e-9  # sums in another order differ in their last digits
 
 
 def incomparable(
-    challenger: Evidence, baseline: Evidence, champion: Evidence | None, contest: Contest
+    challenger: Evidence, baseline: Evidence, champion: Evidence | None, expected: ExpectedModels
 ) -> tuple[str, ...]:
     """Say why evidence is refused; empty if it is not.
 
@@ -20,15 +20,15 @@ def incomparable(
     ----------
     challenger, baseline, champion
         As they were given to the gate.
-    contest
+    expected
         Who they have to be, and on which window.
     """
     given = {Role.CHALLENGER: challenger, Role.BASELINE: baseline} | ({Role.CHAMPION: champion} if champion else {})
     return (
         *_of_other_roles(given),
-        *_of_other_models(Role.CHALLENGER, challenger, contest.challenger),
-        *(_of_other_models(Role.CHAMPION, champion, contest.champion) if champion else ()),
-        *(reason for role, evidence in given.items() for reason in _not_later(role, evidence, contest.window)),
+        *_of_other_models(Role.CHALLENGER, challenger, expected.challenger),
+        *(_of_other_models(Role.CHAMPION, champion, expected.champion) if champion else ()),
+        *(reason for role, evidence in given.items() for reason in _not_later(role, evidence, expected.window)),
         *_on_other_rows(given),
     )
 
@@ -39,7 +39,7 @@ def _of_other_roles(given: dict[Role, Evidence]) -> Iterator[str]:
             yield f"the {evidence.role}'s evidence was given as the {role}'s: mixed up on the way to the gate"
 
 
-def _of_other_models(role: Role, evidence: Evidence, registered: Candidate | None) -> Iterator[str]:
+def _of_other_models(role: Role, evidence: Evidence, registered: RegisteredModel | None) -> Iterator[str]:
     if registered is None:
         yield f"evidence of a {role} was given, and the registry has none"
         return
@@ -49,22 +49,22 @@ def _of_other_models(role: Role, evidence: Evidence, registered: Candidate | Non
             f"{role} is version {registered.version} ({registered.model[:SHOWN]})"
         )
         return
-    theirs, own = np.asarray(evidence.judgement.probe), np.asarray(registered.probe)
+    theirs, own = np.asarray(evidence.summary.reference_predictions), np.asarray(registered.reference_predictions)
     if theirs.shape != own.shape:
-        yield f"the {role}'s evidence holds {len(theirs)} probe predictions, its pipeline gives {len(own)}"
+        yield f"the {role}'s evidence holds {len(theirs)} reference predictions, its pipeline gives {len(own)}"
         return
     other = int((~np.isclose(theirs, own, rtol=SAME_RELATIVE, atol=SAME_ABSOLUTE, equal_nan=True)).sum())
     if other:
         yield (
             f"the {role}'s evidence was not made by its own registered pipeline on these features: {other} of "
-            f"{len(own)} probe predictions differ"
+            f"{len(own)} reference predictions differ"
         )
 
 
 def _not_later(role: Role, evidence: Evidence, window: Interval) -> Iterator[str]:
     first, last, learned = (
-        evidence.judgement.first_prediction,
-        evidence.judgement.last_prediction,
+        evidence.summary.first_prediction,
+        evidence.summary.last_prediction,
         evidence.learned_until,
     )
     if first < window.start:
@@ -79,8 +79,8 @@ def _not_later(role: Role, evidence: Evidence, window: Interval) -> Iterator[str
 
 
 def _on_other_rows(given: dict[Role, Evidence]) -> Iterator[str]:
-    own = given[Role.CHALLENGER].judgement.rows_digest
+    own = given[Role.CHALLENGER].summary.rows_digest
     for role, evidence in given.items():
-        theirs = evidence.judgement.rows_digest
+        theirs = evidence.summary.rows_digest
         if theirs != own:
             yield f"the {role} was judged on other rows ({theirs[:SHOWN]}) than the challenger ({own[:SHOWN]})"

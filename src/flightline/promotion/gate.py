@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from flightline.core.problem_spec import Thresholds
 from flightline.evaluation.bootstrap import Improvement, paired_improvement, paired_improvements
-from flightline.promotion.evidence import Contest, Cost, Evidence
+from flightline.promotion.evidence import Cost, Evidence, ExpectedModels
 from flightline.promotion.evidence_checks import incomparable
 from flightline.promotion.threshold_checks import NAN, Check, check_baseline, check_bounds, check_cost
 
@@ -80,7 +80,7 @@ def decide_promotion(
     challenger: Evidence,
     baseline: Evidence,
     champion: Evidence | None,
-    contest: Contest,
+    expected: ExpectedModels,
     thresholds: Thresholds,
     primary_metric: str,
     champion_unjudged: str = "",
@@ -91,7 +91,7 @@ def decide_promotion(
     ----------
     challenger, baseline, champion
         Evidence on the same test rows; champion is None where there is none yet.
-    contest
+    expected
         Who they have to be, and on which window: not taken from the evidence.
     thresholds
         See `Thresholds`.
@@ -109,11 +109,11 @@ def decide_promotion(
         itself, the champion cannot be judged, a slice is credibly worse, or neither an
         improvement nor a saving is credible. PROMOTE otherwise.
     """
-    refused = incomparable(challenger, baseline, champion, contest)
+    refused = incomparable(challenger, baseline, champion, expected)
     if refused:
         return Verdict(Decision.REJECT, refused)
     against_baseline = check_baseline(challenger, baseline, thresholds, primary_metric)
-    bounds = check_bounds(challenger.judgement.metrics, thresholds)
+    bounds = check_bounds(challenger.summary.metrics, thresholds)
     checks = (*bounds, *check_cost(challenger.cost, thresholds), against_baseline)
     failed = tuple(check.words for check in checks if not check.is_passed)
     if failed:
@@ -131,7 +131,7 @@ def decide_promotion(
 
 
 def _compare(challenger: Evidence, champion: Evidence, thresholds: Thresholds) -> tuple[Comparison, ...]:
-    own, theirs = challenger.judgement, champion.judgement
+    own, theirs = challenger.summary, champion.summary
     overall = paired_improvement(own.losses, theirs.losses, thresholds.confidence)
     by_slice = paired_improvements(
         own.slices, theirs.slices, thresholds.confidence, thresholds.min_slice_rows, thresholds.min_days
@@ -166,7 +166,7 @@ def _weigh(
 
 
 def _check_days(challenger: Evidence, thresholds: Thresholds) -> Check:
-    days = len(challenger.judgement.losses.days)
+    days = len(challenger.summary.losses.days)
     is_passed = days >= thresholds.min_days
     words = (
         f"{days} test days are {'enough' if is_passed else 'too few'} to compare on (at least {thresholds.min_days})"

@@ -58,8 +58,8 @@ def check_cost(cost: Cost | None, thresholds: Thresholds) -> tuple[Check, ...]:
 
 def check_baseline(challenger: Evidence, baseline: Evidence, thresholds: Thresholds, metric: str) -> Check:
     """Demand that the challenger is credibly better than the baseline."""
-    own, base = (evidence.judgement.metrics.get(metric, NAN) for evidence in (challenger, baseline))
-    gain = paired_improvement(challenger.judgement.losses, baseline.judgement.losses, thresholds.confidence)
+    own, base = (evidence.summary.metrics.get(metric, NAN) for evidence in (challenger, baseline))
+    gain = paired_improvement(challenger.summary.losses, baseline.summary.losses, thresholds.confidence)
     is_better = own < base and gain.lower > 0
     said = "better than the baseline" if is_better else "not better than the baseline"
     sure = f"improvement at least {gain.lower:.4f} with {thresholds.confidence:.0%} confidence"

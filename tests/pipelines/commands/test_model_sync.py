@@ -42,8 +42,10 @@ def settings(tmp_path: Path) -> Settings:
 def register(settings: Settings) -> Register:
     """Register a small model as training does, with changes to its tags, and make it champion."""
 
-    def register(model: str = "logistic_regression", *, with_probe: bool = True, **tags: str) -> str:
-        version = register_model(settings, fitted(KINDS, model), with_probe=with_probe, **tags)
+    def register(model: str = "logistic_regression", *, with_reference_predictions: bool = True, **tags: str) -> str:
+        version = register_model(
+            settings, fitted(KINDS, model), with_reference_predictions=with_reference_predictions, **tags
+        )
         crown(settings, version)
         return version
 
@@ -71,7 +73,7 @@ def test_the_champion_is_followed_forth_and_back(settings: Settings, register: R
     assert served(settings) == "1"
     manifest = current_manifest(settings.serving_models_dir)
     assert manifest is not None
-    assert len(manifest.probe) == 2
+    assert len(manifest.reference_predictions) == 2
 
 
 def test_rolling_back_goes_further_back_each_time(settings: Settings, register: Register) -> None:
@@ -153,9 +155,9 @@ def test_a_registry_whose_files_were_removed_changes_nothing(settings: Settings,
     assert served(settings) == "1"
 
 
-def test_a_version_without_a_probe_is_not_registered(settings: Settings, register: Register) -> None:
+def test_a_version_without_reference_predictions_is_not_registered(settings: Settings, register: Register) -> None:
     with pytest.raises(RegistryError, match=r"was registered without evaluation/probe\.json"):
-        register(with_probe=False)
+        register(with_reference_predictions=False)
     assert registry.find_version(settings, PROBLEM.model_name, {}) is None
 
 

@@ -68,5 +68,5 @@ def wait_until_it_listens(client: Client, process: object, log: Path) -> None:
 
 
 def nobody_listens(settings: Settings) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", settings.serving.port)) != 0
+    with socket.socket() as taken:
+        return taken.connect_ex(("127.0.0.1", settings.serving.port)) != 0

@@ -157,7 +157,7 @@ canary: $(READY)  ## Judge what runs beside the champion: promote, keep watching
 	@$(RUN) -m pipelines.canary judge
 
 .PHONY: canary-start
-canary-start: $(READY)  ## Let a version run beside the champion: make canary-start VERSION=4, and MODE=share SHARE=.1 to let it answer
+canary-start: $(READY)  ## Let a version run beside the champion: make canary-start VERSION=4, and MODE=split SHARE=.1 to let it answer
 	@$(RUN) -m pipelines.canary start --version "$(VERSION)" $(if $(MODE),--mode $(MODE)) $(if $(SHARE),--share $(SHARE))
 
 .PHONY: canary-stop

@@ -24,7 +24,7 @@ locals {
     AWS_REGION      = var.region
   }
 
-  # Whose signature watcher, service and worker believe. Apart from the profile, whose file has one line for each value.
+  # Whose signature model sync, service and worker believe. Apart from the profile, whose file has one line for each value.
   believed = { FLIGHTLINE_SIGNING__PUBLIC_KEY = module.signing.public_key }
 
   # Where each secret comes from; a key in it is named as ECS does.

@@ -162,7 +162,7 @@ def start_canary(project: Project, version: str, mode: Mode, share: float) -> Ca
     version
         Empty for the one that the alias `challenger` points at now.
     share
-        Of the instances it answers, in mode share: above 0, at most 0.5.
+        Of the instances it answers, in mode split: above 0, at most 0.5.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def start_canary(project: Project, version: str, mode: Mode, share: float) -> Ca
             f"version {champion.version} is the champion itself, or there is no other; expected another version: "
             "make canary-start VERSION=..."
         )
-    if (mode == "share") != (share > 0) or share > MOST_SHARE:
+    if (mode == "split") != (share > 0) or share > MOST_SHARE:
         raise RegistryError(f"got mode {mode} and share {share}, expected shadow without a share, or 0 < share <= 0.5")
     setting = CanarySetting(
         version=str(found.version),
@@ -253,7 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("judge", help="promote, keep watching or drop")
     start = commands.add_parser("start", help="let a version run beside the champion")
     start.add_argument("--version", default="", help="empty: the one with the alias challenger")
-    start.add_argument("--mode", choices=["shadow", "share"], default="shadow")
+    start.add_argument("--mode", choices=["shadow", "split"], default="shadow")
     start.add_argument("--share", type=float, default=0.0, help="of the instances it answers, up to 0.5")
     commands.add_parser("stop", help="end it; the champion stays")
     options = parser.parse_args(arguments)

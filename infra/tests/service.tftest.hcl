@@ -117,8 +117,8 @@ run "task" {
     key_arn          = "arn:aws:kms:us-east-1:123456789012:key/1"
     retention_days   = 365
     containers = [
-      { name = "service", image = "some/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ports = [8000], starts_after = ["watcher"], secrets = { KEY = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/y-abcdef:password::" } },
-      { name = "watcher", image = "some/flows@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", essential = false, health = ["CMD", "true"], health_seconds = 5 },
+      { name = "service", image = "some/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ports = [8000], starts_after = ["model-sync"], secrets = { KEY = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/y-abcdef:password::" } },
+      { name = "model-sync", image = "some/flows@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", essential = false, health = ["CMD", "true"], health_seconds = 5 },
     ]
   }
 
@@ -134,11 +134,11 @@ run "task" {
     condition = length(distinct([
       for container in jsondecode(aws_ecs_task_definition.this.container_definitions) : jsonencode(container.mountPoints)
     ])) == 1
-    error_message = "Service and watcher share their folders."
+    error_message = "Service and model sync share their folders."
   }
 
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].dependsOn == [{ containerName = "watcher", condition = "HEALTHY" }]
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].dependsOn == [{ containerName = "model-sync", condition = "HEALTHY" }]
     error_message = "What starts after another container waits for its health."
   }
 

@@ -34,14 +34,14 @@ from flightline.core.errors import FlightlineError, SignatureError
 from flightline.core.project import Project, open_project
 from pipelines.steps.champion import fetch_champion, fetch_version
 
-LOG = logging.getLogger("watcher")
+LOG = logging.getLogger("model-sync")
 # How long a registry that does not answer keeps a service from starting, if that waits for the first look.
 PATIENCE_SECONDS = 60
 # A registry that does not answer is asked again at the next look, not for minutes.
 IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
-class Watcher:
+class ModelSync:
     """Looks at the registry's `champion`, and keeps the service's folder at that version."""
 
     def __init__(self, project: Project):
@@ -50,7 +50,7 @@ class Watcher:
         self._whole: object = None
         self._said_of_canary = ""
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Look once at the champion, and at what runs beside it; say whether the registry answered."""
         has_answered = self.look_at_champion()
         self.look_at_canary()
@@ -144,9 +144,9 @@ def watch(
         A file to make once there was a first look that the registry answered, or `PATIENCE_SECONDS` are over: then a
         service that starts has the champion, if there is one.
     """
-    watcher, patient_until = Watcher(project), time.monotonic() + PATIENCE_SECONDS
+    sync, patient_until = ModelSync(project), time.monotonic() + PATIENCE_SECONDS
     while not is_over.is_set() and not is_orphan():
-        has_answered = watcher.look()
+        has_answered = sync.poll()
         if looked and (has_answered or time.monotonic() >= patient_until):
             looked.touch()
         is_over.wait(project.settings.serving.watch_seconds)

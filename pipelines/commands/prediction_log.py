@@ -26,7 +26,7 @@ def export(settings: Settings, before: datetime, now: datetime) -> int:
     """Move whole days of old predictions into parquet files; return how many rows left the log."""
     deleted = 0
     with stage("prediction log") as said:
-        for day in retention.retire(settings, before, now):
+        for day in retention.archive(settings, before, now):
             deleted += day.deleted
             said.note(f"{day.file.name}: {day.rows:,} rows, {day.exported:,} new; {day.deleted:,} deleted from the log")
         said.say(f"{deleted:,} rows logged before {before:%Y-%m-%d %H:%M} UTC moved to parquet")

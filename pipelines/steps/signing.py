@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from flightline.adapters.mlflow import registry
-from flightline.adapters.mlflow.signed_artifacts import deliver, store_papers
+from flightline.adapters.mlflow.signed_artifacts import deliver, store_attestations
 from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest
 from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, load_model
 from flightline.adapters.model_store.served_model import (
@@ -81,7 +81,7 @@ def signer_of_registration(project: Project) -> "partial[None]":
 
 def sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> None:
     """Sign what was collected, and keep it with the version."""
-    with TemporaryDirectory(prefix="papers-") as temporary:
+    with TemporaryDirectory(prefix="attestations-") as temporary:
         folder = Path(temporary)
         texts = {
             MANIFEST_FILE: looked.manifest.model_dump_json(indent=2),
@@ -91,7 +91,7 @@ def sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> No
             (folder / name).write_text(text + "\n", encoding="utf-8")
         digests = {name: digest_of_file(folder / name) for name in texts} | {MODEL_FILE: looked.manifest.sha256}
         (folder / SIGNATURE_FILE).write_bytes(sign_files(open_signer(settings), looked.signed, digests))
-        store_papers(settings, found, folder)
+        store_attestations(settings, found, folder)
 
 
 def _manifest(project: Project, found: registry.ModelVersion) -> ModelManifest:

@@ -4,7 +4,7 @@
 
 Runs `python -m serving` with two workers on a small real Feast store, and asks it over four
 connections. Kills one worker, kills the whole service, moves the alias `champion` in a real
-MLflow registry that the service's own watcher looks at; each so many times. Prints the table
+MLflow registry that the service's own model sync looks at; each so many times. Prints the table
 of docs/reliability.md, and fails if an acknowledged prediction was lost or a request failed
 while the alias moved. Reads no state of the clone.
 """
@@ -32,7 +32,7 @@ REAL = {"module": "serving"}
 
 
 def flip_alias(root: Path, times: int) -> Figures:
-    """Move the alias in a real registry, with the service's own watcher beside it."""
+    """Move the alias in a real registry, with the service's own model sync beside it."""
     with registry_with_two(root, definitions_digest(Settings(root=root))) as (contrary, crown):
         return flip_model(root, times, crown, contrary, watch=True, **REAL)
 

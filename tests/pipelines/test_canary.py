@@ -28,7 +28,7 @@ from flightline.monitoring.labels import LABELLED, Label
 from flightline.promotion.canary import Action, CanaryDecision, ChallengerCounts
 from pipelines import canary
 from pipelines.canary import judge_canary, start_canary
-from pipelines.commands.model_sync import Watcher
+from pipelines.commands.model_sync import ModelSync
 from tests.support.filled_log import fill
 from tests.support.small_registry import crown, register
 from tests.support.small_service import INSTANCE, KINDS, fitted
@@ -220,31 +220,31 @@ def test_a_canary_beside_another_champion_ends(settings: Settings) -> None:
 
 
 def test_the_watcher_brings_the_challenger_and_takes_it_away(settings: Settings) -> None:
-    watcher, folder = Watcher(make_project(settings)), canary_folder(settings)
+    sync, folder = ModelSync(make_project(settings)), canary_folder(settings)
     start(settings, "")
     setting = read_canary(settings, PROBLEM.model_name)
     assert setting.version == "2", "the one with the alias challenger"
     register(settings, fitted(KINDS))  # a training goes on, and moves the alias
-    watcher.look()
+    sync.poll()
     assert read_setting(folder) == setting
     assert current_manifest(folder).version == "2"
     assert current_manifest(settings.serving_models_dir).version == "1"
     write_canary(settings, PROBLEM.model_name, None)
-    watcher.look()
+    sync.poll()
     assert read_setting(folder) is None
 
 
 def test_a_challenger_with_another_digest_is_not_brought(settings: Settings) -> None:
     registry.tag_version(settings, PROBLEM.model_name, "2", {"model_sha256": "0" * 64})
     start(settings)
-    Watcher(make_project(settings)).look()
+    ModelSync(make_project(settings)).look()
     assert not (canary_folder(settings) / SETTING_FILE).exists()
     assert current_manifest(settings.serving_models_dir).version == "1"
 
 
 @pytest.mark.parametrize(
     ("version", "mode", "share", "reason"),
-    [("1", "shadow", 0, "the champion itself"), ("9", "shadow", 0, "no version 9"), ("2", "share", 0.6, "got mode")],
+    [("1", "shadow", 0, "the champion itself"), ("9", "shadow", 0, "no version 9"), ("2", "split", 0.6, "got mode")],
 )
 def test_what_cannot_be_started_says_why(settings: Settings, version: str, mode: str, share: float, reason: str):
     with pytest.raises(RegistryError, match=reason):
@@ -259,7 +259,7 @@ def test_a_tag_that_is_no_setting_says_what_to_do(settings: Settings) -> None:
 
 def test_the_command_line_starts_and_stops(settings: Settings, monkeypatch, capsys) -> None:
     monkeypatch.setenv("FLIGHTLINE_ROOT", str(settings.root))
-    assert canary.main(["start", "--version", "2", "--mode", "share", "--share", "0.1"]) == 0
+    assert canary.main(["start", "--version", "2", "--mode", "split", "--share", "0.1"]) == 0
     assert "share, 10% of the instances" in capsys.readouterr().out
     assert read_canary(settings, PROBLEM.model_name).share == 0.1
     assert canary.main(["stop"]) == 0

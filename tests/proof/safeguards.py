@@ -148,7 +148,7 @@ _SAFEGUARDS = (
     ),
     Safeguard(
         "signature",
-        "watcher and service: a model that was changed after it was signed is not loaded",
+        "model sync and service: a model that was changed after it was signed is not loaded",
         1,
         r"^REFUSED: .*(changed after it was signed|not signed by a trusted key|has no signature)",
         _ALL,

@@ -202,7 +202,7 @@ def run_stack(folder: Path) -> Iterator[Stack]:
         composed.run("declarations")
         made.start("mlflow", "prefect")
         made.start("worker", is_waited_for=False, PREFECT_RUNNER_POLL_FREQUENCY="2", **UNSCHEDULED)
-        made.start("watcher", is_waited_for=False)
+        made.start("model-sync", is_waited_for=False)
         made.start("service")
         made.wait_for("worker")
         yield made

@@ -15,9 +15,9 @@ from tools.stack.secrets import KEYS, PASSWORDS, ensure_secrets, read_environmen
 
 TEXT = COMPOSE.read_text(encoding="utf-8")
 NEEDED = sorted(set(re.findall(r"\$\{(\w+):\?", TEXT)))
-# What runs once, and the watcher, whose end the service outlives: compose starts it again, and nobody waits for it.
-UNASKED = {"setup", "declarations", "watcher"}
-OWN = {"setup", "declarations", "mlflow", "prefect", "worker", "service", "watcher"}
+# What runs once, and the model sync, whose end the service outlives: compose starts it again, and nobody waits for it.
+UNASKED = {"setup", "declarations", "model-sync"}
+OWN = {"setup", "declarations", "mlflow", "prefect", "worker", "service", "model-sync"}
 
 
 @pytest.fixture
@@ -137,10 +137,10 @@ def test_nobody_reaches_what_it_does_not_need(given: dict[str, str], services: d
     assert reached_by("artifacts") == {"mlflow"}
     assert reached_by("grafana") == {"prometheus"}
     assert reached_by("prometheus") == {"service", "grafana"}
-    assert reached_by("mlflow") == {"postgres", "artifacts", "prefect", "worker", "watcher"}
-    assert reached_by("prefect") == {"postgres", "mlflow", "worker", "watcher"}
+    assert reached_by("mlflow") == {"postgres", "artifacts", "prefect", "worker", "model-sync"}
+    assert reached_by("prefect") == {"postgres", "mlflow", "worker", "model-sync"}
     assert reached_by("service") == {"postgres", "redis", "setup", "declarations", "worker", "prometheus"}
-    assert reached_by("watcher") == {"mlflow", "prefect", "worker"}
+    assert reached_by("model-sync") == {"mlflow", "prefect", "worker"}
     networks = read_compose(given)["networks"]
     inside = {name for name, options in networks.items() if options.get("internal")}
     assert inside == {"predictions", "records_mlflow", "records_prefect", "features", "artifacts"}
@@ -151,7 +151,7 @@ def test_the_private_key_is_the_workers_alone(services: dict[str, dict]) -> None
         return any(f"/{folder}:" in volume for volume in service.get("volumes", []))
 
     assert {name for name, service in services.items() if holds(service, "signing")} == {"worker"}
-    assert {name for name, service in services.items() if holds(service, "public")} == {"service", "watcher"}
+    assert {name for name, service in services.items() if holds(service, "public")} == {"service", "model-sync"}
 
 
 def test_only_the_service_and_prometheus_know_keys_of_the_service(services: dict[str, dict]) -> None:

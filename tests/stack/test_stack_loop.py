@@ -98,7 +98,7 @@ def test_another_version_takes_over_under_load_and_no_request_fails(trained: Sta
             "a swap",
         )
         trained.composed.run("worker", *move)
-        wait_until(lambda: version(trained) == "2", 60, lambda: trained.log("watcher"))
+        wait_until(lambda: version(trained) == "2", 60, lambda: trained.log("model-sync"))
         load.wait_for(20)
     assert load.account.failed == {}
     assert load.account.versions == {"1", "2"}
@@ -111,7 +111,7 @@ def test_a_rollback_brings_the_first_version_back(trained: Stack) -> None:
     trained.composed.run(
         "worker", "python", "-m", "pipelines.commands.champion", "rollback", "--why", "it says the same of all"
     )
-    wait_until(lambda: version(trained) == "1", 60, lambda: trained.log("watcher"))
+    wait_until(lambda: version(trained) == "1", 60, lambda: trained.log("model-sync"))
 
 
 def test_labels_that_become_known_join_the_predictions(trained: Stack) -> None:

@@ -61,7 +61,7 @@ def model_file_of(settings: Settings, version: str) -> Path:
 
 
 def papers_of(settings: Settings, version: str) -> Path:
-    """Find the signed papers of a version among the registry's own files."""
+    """Find the attestations of a version among the registry's own files."""
     (folder,) = (settings.state_dir / "mlflow" / "artifacts").rglob(f"signed/version_{version}")
     return folder
 

@@ -5,10 +5,10 @@ import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tools.deploy import withdraw
+from tools.deploy import roll_back
 from tools.deploy.environment import NOTHING, Environment, Release
 from tools.deploy.plan import as_markdown
-from tools.deploy.release import Wish, deploy
+from tools.deploy.release import DeployRequest, deploy
 from tools.deploy.steps import DeployError
 from tools.images.build import commit
 from tools.terraform import commands as infra
@@ -67,14 +67,14 @@ def run(options: argparse.Namespace) -> int:
     environment.allow_destroy = getattr(options, "allow_destroy", False)
     if options.command == "deploy":
         percent = PERCENT[environment.name] if options.canary is None else options.canary
-        deploy(environment, Wish(wanted(environment, options), percent, options.watch))
+        deploy(environment, DeployRequest(wanted(environment, options), percent, options.watch))
     elif options.command == "rollback":
-        back = withdraw.roll_back if options.what == "images" else withdraw.roll_model_back
+        back = roll_back.roll_images_back if options.what == "images" else roll_back.roll_model_back
         back(environment, options.why)
     elif options.command == "bootstrap":
-        withdraw.bootstrap(environment)
+        roll_back.bootstrap(environment)
     elif options.command == "destroy":
-        withdraw.destroy(environment, options.confirm)
+        roll_back.destroy(environment, options.confirm)
     else:
         changes = environment.plan(environment.variables(wanted(environment, options)))
         print(as_markdown(environment.name, changes), end="")

@@ -16,7 +16,7 @@ NOT_BOOTSTRAPPED = "live but not ready: nothing was bootstrapped yet, which coun
 
 
 @dataclass(frozen=True)
-class Wish:
+class DeployRequest:
     """What a deployment is asked for.
 
     Parameters
@@ -34,7 +34,7 @@ class Wish:
     watch_seconds: float = 600
 
 
-def deploy(environment: Environment, wish: Wish) -> None:
+def deploy(environment: Environment, request: DeployRequest) -> None:
     """Bring images to an environment; a second time it finds nothing to do.
 
     Raises
@@ -43,30 +43,30 @@ def deploy(environment: Environment, wish: Wish) -> None:
         Naming the step and what to do. By then what was live before is live again, if anything was.
     """
     steps, record = Steps(f"deploy {environment.name}"), environment.read_record()
-    is_canary = wish.percent > 0 and record.live is not None and not wish.release.is_same(record.live)
-    _announce(steps, record, wish, is_canary)
+    is_canary = request.percent > 0 and record.live is not None and not request.release.is_same(record.live)
+    _announce(steps, record, request, is_canary)
     with steps.step("images", "push them (make image-push) and give the digests that it prints"):
-        for text in (wish.release.service, wish.release.flows):
+        for text in (request.release.service, request.release.flows):
             images.demand(images.parse(text), environment.session)
     if is_canary:
-        canary.try_beside(environment, steps, record, wish.release, wish.percent, wish.watch_seconds)
-    has_changed = bring(environment, steps, wish.release)
-    if not has_changed and wish.release.is_same(record.live) and _is_well(environment, record):
+        canary.try_beside(environment, steps, record, request.release, request.percent, request.watch_seconds)
+    has_changed = bring(environment, steps, request.release)
+    if not has_changed and request.release.is_same(record.live) and _is_well(environment, record):
         steps.say("nothing to do: these images are live and the service is well")
         return
     try:
         bootstrapped = settle(environment, steps, record.is_bootstrapped)
     except DeployError as err:
-        take_back(environment, steps, record, wish.release, err)
+        take_back(environment, steps, record, request.release, err)
         raise
-    environment.write_record(replace(record.with_live(wish.release), is_bootstrapped=bootstrapped))
-    steps.say(f"{wish.release} is live on {environment.deployment['url']}")
+    environment.write_record(replace(record.with_live(request.release), is_bootstrapped=bootstrapped))
+    steps.say(f"{request.release} is live on {environment.deployment['url']}")
 
 
-def _announce(steps: Steps, record: Record, wish: Wish, is_canary: bool) -> None:
-    lines = [f"look for {wish.release} in their registries"]
+def _announce(steps: Steps, record: Record, request: DeployRequest, is_canary: bool) -> None:
+    lines = [f"look for {request.release} in their registries"]
     if is_canary:
-        lines.append(f"give {wish.percent} % of requests to a canary of it for {wish.watch_seconds:.0f} s")
+        lines.append(f"give {request.percent} % of requests to a canary of it for {request.watch_seconds:.0f} s")
     lines += [
         f"plan and apply with Terraform; live now: {record.live or 'nothing'}",
         "run the task setup, wait until all services have settled, register the features",

@@ -151,7 +151,7 @@ def build_with_model(docker: Docker, folder: Path, settings: Settings) -> None:
     """
     if not (folder / "current.json").is_file():
         raise DockerError(
-            f"{folder} holds no current.json; name a folder that a watcher filled, such as .state/serving"
+            f"{folder} holds no current.json; name a folder that a model sync filled, such as .state/serving"
         )
     try:
         load_served_model(folder, open_project(settings))

@@ -1,7 +1,7 @@
-# The prediction service on Fargate. A task holds the service and the watcher, which brings it the champion over a folder
+# The prediction service on Fargate. A task holds the service and the model sync, which brings it the champion over a folder
 # that both see. Stable scales by load; the canary is there only while an image is tried.
 locals {
-  # The watcher makes it after its first look at the registry.
+  # The model sync makes it after its first look at the registry.
   looked = "/tmp/looked"
   tracks = merge({ stable = var.image }, var.canary_image == null ? {} : { canary = var.canary_image })
 }
@@ -29,12 +29,12 @@ module "task" {
       secrets     = var.secrets
       ports       = [8000]
       # Alive means that it gets requests, so it has the champion by then, if there is one.
-      starts_after = ["watcher"]
+      starts_after = ["model-sync"]
     },
     {
       # From the flows' image, because the service's own holds no MLflow. Should it end later, the service goes on with
-      # the model it has and the watcher is started again, so the task does not end with it.
-      name        = "watcher"
+      # the model it has and the model sync is started again, so the task does not end with it.
+      name        = "model-sync"
       image       = var.flows_image
       command     = ["python", "-m", "pipelines.commands.model_sync", "--looked", local.looked]
       health      = ["CMD", "test", "-f", local.looked]

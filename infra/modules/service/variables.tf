@@ -29,7 +29,7 @@ variable "canary_image" {
 }
 
 variable "flows_image" {
-  description = "Image of the flows, by digest; the watcher runs from it."
+  description = "Image of the flows, by digest; the model sync runs from it."
   type        = string
 }
 

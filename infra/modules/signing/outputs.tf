@@ -4,7 +4,7 @@ output "arn" {
 }
 
 output "public_key" {
-  description = "Its public half, as PEM: whom watcher and service believe."
+  description = "Its public half, as PEM: whom model sync and service believe."
   value       = data.aws_kms_public_key.this.public_key_pem
 }
 

@@ -19,8 +19,10 @@ class ServingSettings(BaseModel, frozen=True):
 
     host: str = Field(default="127.0.0.1", description="Address to bind.")
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port to bind.")
-    watch: bool = Field(default=True, description="Start the watcher beside the service; false if it runs elsewhere.")
-    watch_seconds: float = Field(default=2.0, gt=0, description="Between two looks of the watcher at the registry.")
+    watch: bool = Field(
+        default=True, description="Start the model sync beside the service; false if it runs elsewhere."
+    )
+    watch_seconds: float = Field(default=2.0, gt=0, description="Between two looks of the model sync at the registry.")
     poll_seconds: float = Field(default=1.0, gt=0, description="Between two looks of a worker for a new model.")
     max_instances: int = Field(default=1000, ge=1, description="Instances allowed in one request.")
     max_body_bytes: int = Field(
@@ -50,7 +52,8 @@ class ServingSettings(BaseModel, frozen=True):
     )
     hsts: bool = Field(default=False, description="Tell browsers to come by HTTPS only; for a service behind TLS.")
     models_dir: Path | None = Field(
-        default=None, description="Where the service finds its model; unset: .state/serving, which the watcher fills."
+        default=None,
+        description="Where the service finds its model; unset: .state/serving, which the model sync fills.",
     )
     metrics_dir: Path | None = Field(
         default=None, description="Where workers share their metrics, on a local disk; unset: .state/metrics."

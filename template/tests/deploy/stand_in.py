@@ -1,6 +1,6 @@
 """What ECS would run, run here: a stand-in for tests only, since the emulator starts no task.
 
-It watches the emulator's ECS. Of the services it runs `stable` and `canary` (service and watcher)
+It watches the emulator's ECS. Of the services it runs `stable` and `canary` (service and model sync)
 `mlflow` and `prefect`, and every one-off task; the `worker` it leaves out, which counts as
 settled. A container is what its task definition says: image, command, environment, secrets, user,
 read-only root, shared folders. Added are only the emulator's address with its keys, and the

@@ -29,7 +29,7 @@ from tools.stack.secrets import ensure_secrets, read_environment
 
 FORWARD = Path(__file__).with_name("forward.py")
 STANDS_IN = {"postgres": 5432, "redis": 6379, "artifacts": 8333}
-STARTED = ("setup", "declarations", "mlflow", "prefect", "worker", "service", "watcher", "prometheus")
+STARTED = ("setup", "declarations", "mlflow", "prefect", "worker", "service", "model-sync", "prometheus")
 
 
 @dataclass

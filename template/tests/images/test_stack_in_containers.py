@@ -27,7 +27,7 @@ def stack(docker, service_image, flows_image, tmp_path_factory: pytest.TempPathF
 def trained(stack: ComposedStack) -> ComposedStack:
     with at_prefect(stack.url("prefect"), stack.variables["STACK_PREFECT_PASSWORD"]):
         finish_run(run_of("training", model="logistic_regression"), lambda: stack.log("worker"), 400)
-    wait_until(stack.service.is_ready, 120, lambda: stack.log("watcher"))
+    wait_until(stack.service.is_ready, 120, lambda: stack.log("model-sync"))
     return stack
 
 
@@ -54,7 +54,7 @@ def test_what_is_our_own_runs_hardened(stack: ComposedStack, service: str) -> No
 @pytest.mark.parametrize(
     ("service", "other", "port"),
     [("service", "mlflow", 5000), ("service", "prefect", 4200), ("mlflow", "redis", 6379),
-     ("worker", "artifacts", 8333), ("watcher", "postgres", 5432), ("prometheus", "redis", 6379)],
+     ("worker", "artifacts", 8333), ("model-sync", "postgres", 5432), ("prometheus", "redis", 6379)],
 )  # fmt: skip
 def test_nobody_reaches_what_it_does_not_need(stack: ComposedStack, service: str, other: str, port: int) -> None:
     ask = f"import socket; socket.create_connection(('{other}', {port}), 3)"
@@ -90,6 +90,6 @@ def test_what_volumes_keep_is_there_after_down_and_up(trained: ComposedStack) ->
 
 
 def test_stopping_ends_what_is_our_own_in_order(trained: ComposedStack) -> None:
-    trained.do("stop", "service", "watcher")
+    trained.do("stop", "service", "model-sync")
     assert trained.inspect("service", "{{.State.ExitCode}}") == "0"
-    assert trained.inspect("watcher", "{{.State.ExitCode}}") == "0"
+    assert trained.inspect("model-sync", "{{.State.ExitCode}}") == "0"

@@ -82,13 +82,13 @@ def test_only_the_balancer_is_open_to_the_world_and_only_at_443(cloud):
     assert doors == [("flightline-staging-balancer", 443, 443)]
 
 
-def test_a_service_is_alive_only_after_its_watcher_has_looked_for_a_champion(cloud):
+def test_a_service_is_alive_only_after_its_model_sync_has_looked_for_a_champion(cloud):
     found = cloud.client("ecs").describe_task_definition(taskDefinition="flightline-staging-stable")["taskDefinition"]
-    service, watcher = found["containerDefinitions"]
-    assert service["dependsOn"] == [{"containerName": "watcher", "condition": "HEALTHY"}]
-    assert watcher["command"][-2] == "--looked"
-    assert watcher["healthCheck"]["command"] == ["CMD", "test", "-f", watcher["command"][-1]]
-    assert watcher["command"][-1].startswith(tuple(mount["containerPath"] for mount in watcher["mountPoints"]))
+    service, sync = found["containerDefinitions"]
+    assert service["dependsOn"] == [{"containerName": "model-sync", "condition": "HEALTHY"}]
+    assert sync["command"][-2] == "--looked"
+    assert sync["healthCheck"]["command"] == ["CMD", "test", "-f", sync["command"][-1]]
+    assert sync["command"][-1].startswith(tuple(mount["containerPath"] for mount in sync["mountPoints"]))
 
 
 def test_the_balancer_speaks_tls_only(cloud):

@@ -75,7 +75,7 @@ def place(profile, outputs, cloud, monkeypatch, tmp_path) -> Settings:
 
 
 def test_the_profile_is_what_the_tasks_are_given(cloud, profile, outputs):
-    for task, name in (("stable", "service"), ("stable", "watcher"), ("worker", "worker")):
+    for task, name in (("stable", "service"), ("stable", "model-sync"), ("worker", "worker")):
         given = container_of(cloud, f"flightline-staging-{task}", name)
         environment = {pair["name"]: pair["value"] for pair in given["environment"]}
         assert environment.items() >= profile.items()

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flightline.adapters.prediction_log import retention
-from flightline.adapters.prediction_log.retention import RetiredDay, read_export, retire
+from flightline.adapters.prediction_log.retention import ArchivedDay, archive, read_export
 from flightline.core.errors import LogError
 from tests.adapters.prediction_log.predictions import LOGGED, prediction
 
@@ -25,8 +25,8 @@ MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = LOGGED + 10 * DAY
 
 
-def move(settings, before: datetime = MIDNIGHT + 2 * DAY, now: datetime = NOW) -> list[RetiredDay]:
-    return list(retire(settings, before, now))
+def move(settings, before: datetime = MIDNIGHT + 2 * DAY, now: datetime = NOW) -> list[ArchivedDay]:
+    return list(archive(settings, before, now))
 
 
 def exported(settings) -> pd.DataFrame:
@@ -136,7 +136,7 @@ def test_an_interruption_between_export_and_deletion_loses_and_doubles_nothing(l
 def test_kill_9_at_any_step_loses_and_doubles_nothing(log, settings):
     before, some = fill(log, 4000), retention._ROWS_IN_DELETE
     environment = os.environ | {"LOG_URL": settings.prediction_log.url.get_secret_value()}
-    command = [sys.executable, "-m", "tests.adapters.prediction_log.retire_child", str(settings.root)]
+    command = [sys.executable, "-m", "tests.adapters.prediction_log.archive_child", str(settings.root)]
     command.append(f"{NOW.date()}T00:00:00+00:00")
     file, left = settings.prediction_exports_dir / "2026-03-01.parquet", 4000
     for step, number, deleted in (("file", 1, 0), ("delete", 3, 3 * some), ("commit", 2, some), ("delete", 1, some)):
@@ -235,7 +235,7 @@ def test_a_folder_that_cannot_be_made_deletes_nothing(log, settings):
 def test_two_runs_at_once_are_refused(log, settings):
     fill(log, 1)
     fill(log, 1, MIDNIGHT + DAY)
-    first = retire(settings, MIDNIGHT + 2 * DAY, NOW)
+    first = archive(settings, MIDNIGHT + 2 * DAY, NOW)
     next(first)
     with pytest.raises(LogError, match="another export of the prediction log is under way"):
         move(settings)

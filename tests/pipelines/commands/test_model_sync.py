@@ -1,4 +1,4 @@
-"""The watcher on a real registry: it brings the champion, refuses what it must, and leaves what is good."""
+"""The model sync on a real registry: it brings the champion, refuses what it must, and leaves what is good."""
 
 import os
 import shutil
@@ -20,9 +20,9 @@ from flightline.adapters.model_store.model_file import digest_of_file
 from flightline.adapters.model_store.served_model import current_manifest, folder_stamp, read_refusal
 from flightline.core.errors import RegistryError
 from flightline.core.settings import ServingSettings, Settings
-from pipelines.commands import model_sync as watcher
+from pipelines.commands import model_sync
 from pipelines.commands.champion import roll_back
-from pipelines.commands.model_sync import IMPATIENCE, Watcher, watch
+from pipelines.commands.model_sync import IMPATIENCE, ModelSync, watch
 from tests.support.small_registry import crown, model_file_of, sign_unseen
 from tests.support.small_registry import register as register_model
 from tests.support.small_service import KINDS, fitted
@@ -58,18 +58,18 @@ def served(settings: Settings) -> str | None:
 
 
 def test_without_a_champion_nothing_is_done(settings: Settings) -> None:
-    Watcher(make_project(settings)).look()
+    ModelSync(make_project(settings)).look()
     assert served(settings) is None
 
 
 def test_the_champion_is_followed_forth_and_back(settings: Settings, register: Register) -> None:
-    watcher = Watcher(make_project(settings))
+    sync = ModelSync(make_project(settings))
     for _ in range(2):
         version = register()
-        watcher.look()
+        sync.poll()
         assert served(settings) == version
     roll_back(make_project(settings), "a test")
-    watcher.look()
+    sync.poll()
     assert served(settings) == "1"
     manifest = current_manifest(settings.serving_models_dir)
     assert manifest is not None
@@ -93,18 +93,18 @@ def test_rolling_back_goes_further_back_each_time(settings: Settings, register: 
     ],
 )
 def test_what_does_not_fit_never_enters_the_folder(settings, register: Register, tags: dict, reason: str) -> None:
-    watcher = Watcher(make_project(settings))
+    sync = ModelSync(make_project(settings))
     register()
-    watcher.look()
+    sync.poll()
     bad = register("decision_tree", **tags)
-    watcher.look()
+    sync.poll()
     refusal = read_refusal(settings.serving_models_dir)
     assert served(settings) == "1"
     assert refusal is not None
     assert refusal.version == bad
     assert pd.Series([refusal.reason]).str.contains(reason).all()
     crown(settings, "1")
-    watcher.look()
+    sync.poll()
     assert read_refusal(settings.serving_models_dir) is None
 
 
@@ -115,7 +115,7 @@ def test_a_model_with_an_untrusted_type_is_refused(settings: Settings, register:
     registry.tag_version(settings, PROBLEM.model_name, version, {"model_sha256": digest_of_file(evil)})
     shutil.copyfile(evil, model_file_of(settings, version))
     sign_unseen(settings, version)
-    Watcher(make_project(settings)).look()
+    ModelSync(make_project(settings)).look()
     refusal = read_refusal(settings.serving_models_dir)
     assert refusal is not None
     assert "outside the allow-list" in refusal.reason
@@ -123,13 +123,13 @@ def test_a_model_with_an_untrusted_type_is_refused(settings: Settings, register:
 
 
 def test_a_served_file_that_was_damaged_is_brought_again(settings: Settings, register: Register) -> None:
-    watcher = Watcher(make_project(settings))
+    sync = ModelSync(make_project(settings))
     register()
-    watcher.look()
+    sync.poll()
     file = settings.serving_models_dir / "1" / "model.skops"
     whole, before = file.read_bytes(), folder_stamp(settings.serving_models_dir)
     file.write_bytes(whole[:-1])
-    watcher.look()
+    sync.poll()
     assert file.read_bytes() == whole
     assert folder_stamp(settings.serving_models_dir) != before
 
@@ -138,9 +138,9 @@ def test_a_registry_that_does_not_answer_changes_nothing(settings, register: Reg
     for name, value in IMPATIENCE.items():
         monkeypatch.setenv(name, value)
     register()
-    Watcher(make_project(settings)).look()
+    ModelSync(make_project(settings)).look()
     away = Settings(root=settings.root, mlflow_tracking_uri="http://127.0.0.1:9")
-    looking = Watcher(make_project(away))
+    looking = ModelSync(make_project(away))
     looking.look()
     looking.look()
     assert served(settings) == "1"
@@ -149,9 +149,9 @@ def test_a_registry_that_does_not_answer_changes_nothing(settings, register: Reg
 
 def test_a_registry_whose_files_were_removed_changes_nothing(settings: Settings, register: Register) -> None:
     register()
-    Watcher(make_project(settings)).look()
+    ModelSync(make_project(settings)).look()
     shutil.rmtree(settings.state_dir / "mlflow")
-    Watcher(make_project(settings)).look()
+    ModelSync(make_project(settings)).look()
     assert served(settings) == "1"
 
 
@@ -196,7 +196,7 @@ def test_a_registry_that_does_not_answer_is_waited_for_and_not_for_ever(settings
     away = settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
     look_twice(away, tmp_path / "looked")
     assert not (tmp_path / "looked").exists()
-    monkeypatch.setattr(watcher, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(model_sync, "PATIENCE_SECONDS", 0)
     look_twice(away, tmp_path / "looked")
     assert (tmp_path / "looked").exists()
 

@@ -12,7 +12,7 @@ from flightline.adapters.model_store.served_model import current_manifest, load_
 from flightline.adapters.model_store.signatures import SIGNATURE_FILE
 from flightline.core.errors import RegistryError, SignatureError
 from flightline.core.settings import Settings, SigningSettings
-from pipelines.commands.model_sync import Watcher
+from pipelines.commands.model_sync import ModelSync
 from pipelines.commands.signing import sign_afterwards
 from pipelines.steps.champion import load_version
 from pipelines.steps.signing import BOM_FILE
@@ -26,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
     """Give a registry in which version 1 is served and version 2 is champion."""
     settings = Settings(root=tmp_path)
     crown(settings, register(settings, fitted(KINDS)))
-    Watcher(make_project(settings)).look()
+    ModelSync(make_project(settings)).look()
     crown(settings, register(settings, fitted(KINDS, is_contrary=True)))
     return settings
 
@@ -86,7 +86,7 @@ def test_what_was_changed_in_the_registry_never_reaches_the_service(
     settings: Settings, change: Callable[[Settings], None], said: str
 ) -> None:
     change(settings)
-    Watcher(make_project(settings)).look()
+    ModelSync(make_project(settings)).look()
     refusal = read_refusal(settings.serving_models_dir)
     assert refusal is not None
     assert said in refusal.reason
@@ -100,7 +100,7 @@ def test_what_was_changed_in_the_registry_never_reaches_the_service(
 
 
 def test_what_was_registered_is_served_with_its_bill_of_materials(settings: Settings) -> None:
-    Watcher(make_project(settings)).look()
+    ModelSync(make_project(settings)).look()
     served = load_served_model(settings.serving_models_dir, make_project(settings))
     assert served is not None
     assert served.manifest.version == "2"
@@ -110,16 +110,16 @@ def test_what_was_registered_is_served_with_its_bill_of_materials(settings: Sett
 
 
 def test_a_served_copy_that_was_changed_is_brought_again(settings: Settings) -> None:
-    watcher = Watcher(make_project(settings))
-    watcher.look()
+    sync = ModelSync(make_project(settings))
+    sync.poll()
     folder = settings.serving_models_dir / "2"
     for name in ("model.json", SIGNATURE_FILE, BOM_FILE):
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(whole[:-2])
-        watcher.look()
+        sync.poll()
         assert (folder / name).read_bytes() == whole
     (folder / "added").write_text("")
-    watcher.look()
+    sync.poll()
     assert not (folder / "added").exists()
 
 
@@ -133,17 +133,17 @@ def test_without_a_key_nothing_is_registered(tmp_path: Path) -> None:
 def test_a_version_from_before_is_signed_by_a_person_who_looked(settings: Settings, capsys) -> None:
     version = register(settings, fitted(KINDS), is_signed=False)
     crown(settings, version)
-    watcher = Watcher(make_project(settings))
-    watcher.look()
+    sync = ModelSync(make_project(settings))
+    sync.poll()
     assert f"make sign VERSION={version}" in read_refusal(settings.serving_models_dir).reason
     sign_afterwards(make_project(settings), version, "", "")
     assert "not signed" in capsys.readouterr().out
-    watcher.look()
+    sync.poll()
     assert read_refusal(settings.serving_models_dir) is not None
     with pytest.raises(SignatureError, match="say who signs and why"):
         sign_afterwards(make_project(settings), version, "ada", "")
     sign_afterwards(make_project(settings), version, "ada", "registered before signatures")
-    watcher.look()
+    sync.poll()
     assert read_refusal(settings.serving_models_dir) is None
     assert current_manifest(settings.serving_models_dir).version == version
     tags = registry.get_version(settings, PROBLEM.model_name, version).tags

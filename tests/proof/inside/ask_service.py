@@ -42,7 +42,7 @@ def model_url(project: Project) -> str:
 
 @contextmanager
 def service(settings: Settings, log: Path, **changes: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Run the service of this tree with its watcher, and give it with its address."""
+    """Run the service of this tree with its model sync, and give it with its address."""
     port = str(free_port())
     given = {"FLIGHTLINE_SERVING__PORT": port, **changes}
     with log.open("wb") as stream:
@@ -78,7 +78,7 @@ def wait_for_status(process: "subprocess.Popen[bytes]", url: str, log: Path) -> 
     deadline, status = time.monotonic() + START_SECONDS, {}
     while time.monotonic() < deadline and process.poll() is None:
         _, status = ask(url)
-        # The watcher comes after the service: only then is it known whether the champion is in place.
+        # The model sync comes after the service: only then is it known whether the champion is in place.
         if status.get("refused") or (status and "is champion and is in place" in log.read_text(errors="replace")):
             return status
         time.sleep(0.2)

@@ -46,6 +46,6 @@ def test_without_the_registry_a_service_starts_on_the_last_good_model(registry_r
         assert answer.status == 200
         version = answer.json()["model"]["version"]
         said = "the registry does not answer"
-        wait_until(lambda: said in service.log.read_text(errors="replace"), said=f"the watcher says: {said}")
+        wait_until(lambda: said in service.log.read_text(errors="replace"), said=f"the model sync says: {said}")
         status = service.ask(STATUS).json()
         assert (status["ready"], status["version"], status["refused"]) == (True, version, None)

@@ -34,7 +34,7 @@ def read_canary(settings: Settings, name: str) -> CanarySetting | None:
 
 
 def write_canary(settings: Settings, name: str, setting: CanarySetting | None) -> None:
-    """Set what runs beside the champion; None ends it. Services follow by their watcher.
+    """Set what runs beside the champion; None ends it. Services follow by their sync.
 
     Raises
     ------

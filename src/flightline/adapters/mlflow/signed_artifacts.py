@@ -1,4 +1,4 @@
-"""Where MLflow keeps the signed papers of a model version: beside the run that made it, apart for each version.
+"""Where MLflow keeps the attestations of a model version: beside the run that made it, apart for each version.
 
 signed/version_3/model.json        what the service must know besides the model file
 signed/version_3/model.cdx.json    its bill of materials
@@ -18,21 +18,21 @@ def _place(version: ModelVersion) -> str:
     return f"signed/version_{version.version}"
 
 
-def store_papers(settings: Settings, version: ModelVersion, folder: Path) -> None:
-    """Keep the files of a folder as the papers of a version."""
+def store_attestations(settings: Settings, version: ModelVersion, folder: Path) -> None:
+    """Keep the files of a folder as the attestations of a version."""
     connect(settings).log_artifacts(str(version.run_id), str(folder), _place(version))
 
 
-def has_papers(settings: Settings, version: ModelVersion) -> bool:
-    """Say whether a version has papers."""
+def has_attestations(settings: Settings, version: ModelVersion) -> bool:
+    """Say whether a version has attestations."""
     return bool(connect(settings).list_artifacts(str(version.run_id), _place(version)))
 
 
 def deliver(settings: Settings, version: ModelVersion, folder: Path) -> None:
-    """Bring a version's papers, whatever they are, and its model file into an empty folder."""
+    """Bring a version's attestations, whatever they are, and its model file into an empty folder."""
     client = connect(settings)
-    with TemporaryDirectory(prefix="papers-") as unpacked:
-        if has_papers(settings, version):
+    with TemporaryDirectory(prefix="attestations-") as unpacked:
+        if has_attestations(settings, version):
             found = client.download_artifacts(str(version.run_id), _place(version), unpacked)
             shutil.copytree(found, folder, dirs_exist_ok=True)
     shutil.copyfile(download_model(settings, version), folder / MODEL_FILE)

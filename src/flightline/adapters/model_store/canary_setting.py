@@ -1,7 +1,7 @@
 """How a running canary reaches the workers: the challenger and its setting in a folder beside the champion's.
 
 The folder is laid out as the champion's is, so `served_model.py` writes and reads it; the
-setting is one more file. The watcher writes it, workers read it.
+setting is one more file. The model sync writes it, workers read it.
 """
 
 import os

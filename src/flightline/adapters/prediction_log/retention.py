@@ -50,7 +50,7 @@ _OLD_SCHEMA = pa.schema([field.with_name(_OLD_NAMES.get(field.name, field.name))
 
 
 @dataclass(frozen=True)
-class RetiredDay:
+class ArchivedDay:
     """What became of one day of the log.
 
     Parameters
@@ -74,7 +74,7 @@ class RetiredDay:
     deleted: int
 
 
-def retire(settings: Settings, before: datetime, now: datetime) -> Iterator[RetiredDay]:
+def archive(settings: Settings, before: datetime, now: datetime) -> Iterator[ArchivedDay]:
     """Move whole days out of the log into parquet files, the oldest first.
 
     Parameters
@@ -102,7 +102,7 @@ def retire(settings: Settings, before: datetime, now: datetime) -> Iterator[Reti
     try:
         with _alone_in(folder):
             for day in _days(engine, before):
-                yield _retire_day(engine, day, folder / f"{day.isoformat()}.parquet")
+                yield _archive_day(engine, day, folder / f"{day.isoformat()}.parquet")
     except sa.exc.SQLAlchemyError as err:
         raise LogError(fault_of(err, place)) from err
     except pa.ArrowException as err:
@@ -128,13 +128,13 @@ def read_export(file: Path) -> pd.DataFrame:
     )
 
 
-def _retire_day(engine: sa.Engine, day: date, file: Path) -> RetiredDay:
+def _archive_day(engine: sa.Engine, day: date, file: Path) -> ArchivedDay:
     # What an interrupted run left: rows that are in the file and still in the log.
     deleted = _delete_what_is_in(engine, file) if file.exists() else 0
     exported = _export(engine, day, file)
     if exported:
         deleted += _delete_what_is_in(engine, file)
-    return RetiredDay(day, file, pq.read_metadata(file).num_rows, exported, deleted)
+    return ArchivedDay(day, file, pq.read_metadata(file).num_rows, exported, deleted)
 
 
 def _days(engine: sa.Engine, before: datetime) -> Iterator[date]:

@@ -14,7 +14,7 @@ TRAINING_SECONDS = 3600
 FILL = "python -m pipelines.commands.data && python -m pipelines.commands.data --push && python -m pipelines.training"
 
 
-def roll_back(environment: Environment, why: str) -> None:
+def roll_images_back(environment: Environment, why: str) -> None:
     """Bring back the images that were live before.
 
     Raises

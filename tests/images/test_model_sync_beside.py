@@ -1,4 +1,4 @@
-"""The watcher in the flows' image, beside the service, on one volume and a real MLflow server."""
+"""The model sync in the flows' image, beside the service, on one volume and a real MLflow server."""
 
 import pytest
 
@@ -49,12 +49,12 @@ def test_the_champion_comes_by_the_volume_and_stays_when_the_registry_is_gone(
 ):
     name, server = registry
     version, believed = registered
-    # No model on the volume: whatever is served came by the watcher.
+    # No model on the volume: whatever is served came by the model sync.
     with volume(docker, service_image, stored_root, "clock.json", "feast") as made:
         shared = ("--volume", f"{made}:{STATE}", *believed)
-        watcher = ("--network", name, "--env", "FLIGHTLINE_MLFLOW_TRACKING_URI=http://mlflow:5000")
+        sync = ("--network", name, "--env", "FLIGHTLINE_MLFLOW_TRACKING_URI=http://mlflow:5000")
         with container(docker, service_image, *shared, *KEYS) as service:
-            with container(docker, flows_image, *shared, *watcher) as beside:
+            with container(docker, flows_image, *shared, *sync) as beside:
                 service.wait_until_ready()
                 assert service.service.ask(STATUS).json()["version"] == version, beside.logs()
                 docker.run("stop", beside.name)

@@ -21,6 +21,7 @@ from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.event_clock import read_clock
 from flightline.core.project import Project, open_project
 from flightline.training.splits import split
+from pipelines.steps.models import SUMMARY_FILE
 from tests.proof.inside import champion_rows
 from tests.proof.inside.renamed_categories import find_renaming
 from tests.proof.planted import write_choices
@@ -294,7 +295,7 @@ def survey(project: Project) -> dict[str, Any]:
     surveyed = Surveyed(project)
     examples = surveyed.learned[0]
     test = split(examples, project.problem.windows)["test"]
-    (judgement,) = project.settings.state_dir.glob("evaluations/*/summary.json")
+    (judgement,) = project.settings.state_dir.glob(f"evaluations/*/{SUMMARY_FILE}")
     measured = json.loads(judgement.read_text(encoding="utf-8"))["metrics"]
     chosen: dict[str, Any] = {
         "measured": measured,

@@ -1,6 +1,7 @@
-"""Trains in one copy, makes the others of it, runs them two at a time, and judges each."""
+"""Trains in one copy, makes the others of it, runs as many at once as there are cores, and judges each."""
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -21,7 +22,7 @@ from tests.proof.server import prefect_server, wait_until_ready
 SURVEY: Command = ("-m", "tests.proof.inside.survey")
 CHOICES = Path("tests/proof/planted/choices.json")
 CONTROL_COMMANDS = (TRAIN_ANOTHER, STATUS, GATE_TESTS, SIGNATURE_TESTS, ASK, SIMULATE)
-AT_A_TIME = 2
+AT_A_TIME = os.cpu_count() or 1
 
 
 class Bench:
@@ -127,7 +128,7 @@ def open_bench(processes: Processes, folder: Path, root: Path) -> Iterator[Bench
 def run_all(
     bench: Bench, faults: Sequence[Fault], with_control: bool, report: Callable[[Outcome], None]
 ) -> list[Outcome]:
-    """Try everything, two at a time and the longest first.
+    """Try everything, the longest first.
 
     Parameters
     ----------

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -75,7 +76,8 @@ def ask(url: str, body: Mapping[str, object] | None = None) -> tuple[int, dict]:
 
 def wait_for_status(process: "subprocess.Popen[bytes]", url: str, log: Path) -> dict:
     """Wait until the service can predict, or says which model it refuses, or why nothing is written."""
-    deadline, status = time.monotonic() + START_SECONDS, {}
+    deadline = time.monotonic() + START_SECONDS
+    status: dict[str, Any] = {}
     while time.monotonic() < deadline and process.poll() is None:
         _, status = ask(url)
         # The model sync comes after the service: only then is it known whether the champion is in place.

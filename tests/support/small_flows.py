@@ -14,7 +14,7 @@ from flightline.core.lineage import Lineage
 from flightline.core.problem_spec import Thresholds
 from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.monitoring.decision import Action, MonitoringDecision
+from flightline.monitoring.decision import Action
 from flightline.training.fit import TrainingParameters
 from pipelines.common.artifacts import TrainingSet
 from pipelines.common.events import announce_decision, announce_verdict
@@ -69,7 +69,7 @@ def training(model: str = "logistic_regression", data_md5: str = "first.dir") ->
 
 @flow(name="monitoring")
 def monitoring(action: str = "retrain") -> None:
-    announce_decision(PROBLEM, MonitoringDecision(Action(action), f"{action}: made up", ("the loss rose",), 2))
+    announce_decision(PROBLEM, Action(action), f"{action}: made up", ("the loss rose",))
 
 
 @flow(name="labels")

@@ -56,7 +56,7 @@ DATA_FAULTS = (
     ),
     Fault(
         "flood_of_unseen_categories",
-        "A month is delivered with categories under names that no earlier month knows.",
+        "Months are delivered with categories under names that no earlier month knows.",
         safeguard="categories",
         commands=(RENAME, INGEST, TRAIN),
         plant=do_nothing,

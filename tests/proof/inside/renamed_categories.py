@@ -1,4 +1,6 @@
-"""Runs inside a copy: puts the last month into the folder to be ingested, each category under another name.
+"""Runs inside a copy: puts the last months into the folder to be ingested, each category under another name.
+
+They are the later half of the test window, so that the share of rows with a new name is high.
 
 The new names keep the contract, and a table that lists the categories lists the new ones too, so that only the model
 can be surprised.
@@ -9,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import pandas as pd
 
@@ -46,13 +49,15 @@ def _rename(project: Project, raw: dict[str, pd.DataFrame], table: str, column: 
     contract = project.raw_tables.contracts[table]
     files = sorted(name for name in raw if table_of(name) == table)
     known = set(pd.concat([raw[name][column] for name in files]).dropna())
-    month = raw[files[-1]]
-    values = sorted(month[column].dropna().unique())
+    test, clock = project.problem.windows.test, project.problem.first_clock
+    since = f"{test.start + (clock - test.start) / 2:%Y-%m}"
+    months = {name: raw[name] for name in files if Path(name).stem >= since}
+    values = sorted(pd.concat([month[column] for month in months.values()]).dropna().unique()) if months else []
     names = list(islice(_new_names(contract.schema.columns[column], known), len(values)))
-    if len(names) < len(values):
+    if not names or len(names) < len(values):
         return None
     renamed = dict(zip(values, names, strict=True))
-    changed = {files[-1]: month.assign(**{column: month[column].map(renamed)})}
+    changed = {name: month.assign(**{column: month[column].map(renamed)}) for name, month in months.items()}
     foreign = contract.foreign_keys.get(column)
     if foreign is not None:
         listed = raw[file := f"{foreign.table}.csv"]

@@ -6,6 +6,7 @@ It builds on parts of uvicorn that are private to it, so pyproject.toml pins uvi
 
 import asyncio
 import json
+import logging
 from dataclasses import dataclass
 from functools import cache
 
@@ -181,6 +182,7 @@ def check_internals() -> None:
             config = Config(_no_app, log_config=None, lifespan="off", ws="none")
             protocol, transport = BoundedHttp(config, ServerState(), {}, loop), _Transport()
             protocol.bounds = ConnectionBounds(max_header_bytes=1)
+            protocol.logger = logging.Logger("check", logging.CRITICAL)  # what is sent here is nobody's fault
             protocol.connection_made(transport)
             step(protocol)
             # A head that uvicorn would report in another way counts as unfinished, and is refused as well.

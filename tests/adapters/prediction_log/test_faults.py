@@ -56,16 +56,22 @@ def test_a_file_that_is_locked_for_too_long(log, file):
 
 
 def test_a_lock_within_the_bound_is_waited_for(log, file, tmp_path):
-    patient = PredictionLog.open(settings_of(tmp_path, busy_timeout_seconds=600))
+    works(log, 1)
+
+    def write_patiently() -> None:
+        patient = PredictionLog.open(settings_of(tmp_path, busy_timeout_seconds=60))
+        patient.write([prediction()])
+        patient.close()
+
     with ThreadPoolExecutor() as pool, sqlite3.connect(file, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
-        written = pool.submit(works, patient, 1)
+        written = pool.submit(write_patiently)
         # Takes three times as long as this one waits: by then the patient one waits too.
         refuses(log, "locked by another process")
-        assert not written.done()
+        assert not written.done(), written.exception()
         other.execute("ROLLBACK")
         written.result()
-    patient.close()
+    assert log.count() == 2
 
 
 def test_a_file_where_the_folder_should_be(tmp_path, file):

@@ -45,8 +45,8 @@ def test_what_was_not_signed_as_it_is_is_not_loaded(settings: Settings, name: st
     folder, keys = settings.serving_models_dir, read_trusted_keys(settings)
     with pytest.raises(ModelFileError, match=DAMAGES[name][1]):
         load_served_version(folder, "4", keys, PROBLEM)
-    assert not is_whole(folder, "4", keys)
-    assert is_whole(folder, "3", keys)
+    assert not is_whole(folder, "4", keys, PROBLEM)
+    assert is_whole(folder, "3", keys, PROBLEM)
 
 
 def test_the_envelope_is_dsse_and_the_statement_in_toto(settings: Settings) -> None:

@@ -259,25 +259,28 @@ def words(project: Project) -> dict[str, str]:
 
 
 def span_to_simulate(surveyed: Surveyed) -> tuple[datetime, datetime]:
-    """Choose hours with predictions whose labels are known by the clock, and with features that become known before.
+    """Choose the last hours of a day, with predictions whose labels are known by the clock.
 
-    It begins shortly before the last features do that come before the busiest hour of a day.
+    They end with the day, because monitoring judges whole days. They begin shortly before the last features become
+    known that come before a busy hour, early enough for what is no longer materialised to be too old by the end.
     """
     clock = pd.Timestamp(read_clock(surveyed.project.settings))
     known = surveyed.examples.dropna(subset=["label_known_at"])
-    known = known[known["event_timestamp"] < clock - timedelta(days=3)]
-    if known.empty:
+    moments = known.loc[known["event_timestamp"] < clock - timedelta(days=3), "event_timestamp"]
+    if moments.empty:
         raise NotApplicableError("no example older than three days has a label that is known by the clock")
-    day = known["event_timestamp"].dt.floor("D").max() - timedelta(days=1)
-    of_day = known[known["event_timestamp"].dt.floor("D") == day]
-    hours = (of_day if len(of_day) else known)["event_timestamp"].dt.floor("h")
-    hour = hours.mode().max()
+    days = moments.dt.floor("D")
+    day = days[days < days.max()].max() if days.nunique() > 1 else days.max()
+    end = day + timedelta(days=1)
+    counts = moments[days == day].dt.floor("h").value_counts()
+    counts = counts[counts.index <= end - 3 * HOUR] if counts.index.min() <= end - 3 * HOUR else counts
+    hour = counts[counts >= counts.max() / 2].index.max()
     stamps = [
         pd.read_parquet(file, columns=["event_timestamp"])["event_timestamp"] for file in surveyed.tables.values()
     ]
     before = max(stamp[stamp <= hour].max() for stamp in stamps)
     start = before.floor("min") - timedelta(minutes=5)
-    return start.to_pydatetime(), (hour + 3 * HOUR).to_pydatetime()
+    return start.to_pydatetime(), end.to_pydatetime()
 
 
 def _simulations(surveyed: Surveyed) -> Iterator[tuple[str, Any]]:

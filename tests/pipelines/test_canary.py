@@ -237,7 +237,7 @@ def test_the_watcher_brings_the_challenger_and_takes_it_away(settings: Settings)
 def test_a_challenger_with_another_digest_is_not_brought(settings: Settings) -> None:
     registry.tag_version(settings, PROBLEM.model_name, "2", {"model_sha256": "0" * 64})
     start(settings)
-    ModelSync(make_project(settings)).look()
+    ModelSync(make_project(settings)).poll()
     assert not (canary_folder(settings) / SETTING_FILE).exists()
     assert current_manifest(settings.serving_models_dir).version == "1"
 

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from flightline.adapters import duckdb_engine as engine
+from flightline.core.settings import Settings
+from flightline.problem import make_project
 from flightline.problem.features import FEATURE_TABLES
 from flightline.problem.raw_tables import CONTRACTS
 
@@ -18,7 +20,9 @@ from flightline.problem.raw_tables import CONTRACTS
 def write_features(data_dir: Path, target: Path, threads: int) -> str:
     """Build the feature tables of raw data and hash them."""
     with engine.connect(threads) as connection:
-        groups = engine.build_groups(connection, engine.load_raw(connection, data_dir, CONTRACTS))
+        groups = engine.build_groups(
+            connection, engine.load_raw(connection, data_dir, CONTRACTS), make_project(Settings()).features
+        )
         engine.write_feature_tables(groups, FEATURE_TABLES, target)
     return engine.tables_digest(target)
 
@@ -68,13 +72,16 @@ from pathlib import Path
 import pandas as pd
 from flightline.adapters import duckdb_engine as engine
 from flightline.problem.raw_tables import CONTRACTS
+from flightline.core.settings import Settings
+from flightline.problem import make_project
+from flightline.problem.config import PROBLEM
 from flightline.problem.features import FEATURE_TABLES, examples
 from flightline.problem.request_features import request_features
 
 with engine.connect(2) as connection:
-    groups = engine.build_groups(connection, engine.load_raw(connection, Path(sys.argv[1]), CONTRACTS))
+    groups = engine.build_groups(connection, engine.load_raw(connection, Path(sys.argv[1]), CONTRACTS), make_project(Settings()).features)
     engine.write_feature_tables(groups, FEATURE_TABLES, Path(sys.argv[2]))
-    rows = engine.to_frame(examples(groups)).sort_values("example_id", ignore_index=True)
+    rows = engine.to_frame(examples(groups, PROBLEM)).sort_values("example_id", ignore_index=True)
 text = rows.to_csv() + pd.DataFrame(request_features(rows)).to_csv()
 print(engine.tables_digest(Path(sys.argv[2])), hashlib.sha256(text.encode()).hexdigest())
 """

@@ -235,7 +235,7 @@ def test_what_has_not_happened_yet_has_no_outcome(example_rows):
 
 
 def test_examples_of_the_real_winter(winter_groups):
-    rows = examples(winter_groups).to_pandas()
+    rows = examples(winter_groups, PROBLEM).to_pandas()
     assert len(rows) == 27_004 + 24_951
     assert rows["example_id"].is_unique
     assert rows["outcome"].value_counts().to_dict() == {

@@ -49,7 +49,9 @@ def mean_over_all_data(groups: Tables) -> ibis.Table:
 def label_at_prediction_time(groups: Tables) -> ibis.Table:
     """Holds the label of the very flight that is to be predicted."""
     return (
-        examples(groups).filter(_.late.notnull()).select("example_id", "event_timestamp", late=_.late.cast("float64"))
+        examples(groups, PROBLEM)
+        .filter(_.late.notnull())
+        .select("example_id", "event_timestamp", late=_.late.cast("float64"))
     )
 
 

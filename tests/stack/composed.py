@@ -19,6 +19,8 @@ from typing import Any
 
 import yaml
 
+from flightline.core.settings import Settings
+from flightline.problem import make_project
 from pipelines.common.processes import Program
 
 REPOSITORY = Path(__file__).parents[2]
@@ -28,6 +30,7 @@ DOCKERFILES = {"flightline-flows": "pipelines/Dockerfile", "flightline-service":
 PORTS = {"postgres": 5432, "redis": 6379, "artifacts": 8333, "mlflow": 5000, "prefect": 4200, "runner": 8080}
 PORTS |= {"service": 8000, "prometheus": 9090}
 INSIDE = "/srv/flightline"
+PROJECT = make_project(Settings(root=REPOSITORY, problem_package="flightline.problem"))  # the clone's own, not the toy
 _VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?::([?-])([^}]*))?\})")
 
 
@@ -122,6 +125,7 @@ class Composed:
             "PYTHONDONTWRITEBYTECODE": "1",
             # The image is built of one commit; this root is no repository.
             "FLIGHTLINE_COMMIT": "c0ffee",
+            "FLIGHTLINE_PROBLEM_PACKAGE": PROJECT.settings.problem_package,
         }
         return {**mapped, **base, **self._own_port(service, mapped), **more}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
-from flightline.problem.config import PROBLEM
+from tests.stack.composed import PROJECT
 from tests.stack.embedded import Embedded, run_embedded
 from tests.stack.servers import Stack, demand_programs, run_stack
 from tests.support.waiting import wait_until
@@ -55,8 +55,8 @@ def embedded(embedded_training: Embedded) -> Embedded:
 
 @pytest.fixture(scope="session")
 def instances(trained: Stack) -> list[dict]:
-    """Real requests: the flights that the clock has not reached yet."""
+    """Real requests: the examples that the clock has not reached yet."""
     examples = pd.read_parquet(trained.flows.features_dir / "current" / "examples" / "examples.parquet")
-    coming = examples[examples["event_timestamp"] >= pd.Timestamp(PROBLEM.first_clock)].head(ASKED)
-    columns = [*PROBLEM.entity_keys, *PROBLEM.request_columns]
+    coming = examples[examples["event_timestamp"] >= pd.Timestamp(PROJECT.problem.first_clock)].head(ASKED)
+    columns = [*PROJECT.problem.entity_keys, *PROJECT.problem.request_columns]
     return json.loads(coming[columns].to_json(orient="records", date_format="iso"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flightline.core.settings import Settings
-from tests.stack.composed import fill_root
+from tests.stack.composed import PROJECT, fill_root
 from tests.support.servers.service_process import environment_of
 
 SECONDS = 420
@@ -35,7 +35,7 @@ def run_embedded(root: Path, model: str) -> Iterator[Embedded]:
     (root / ".state" / "prefect").mkdir(parents=True)
     environment = environment_of(
         root, PREFECT_HOME=root / ".state" / "prefect", DVC_SITE_CACHE_DIR=root / ".state" / "dvc",
-        FLIGHTLINE_COMMIT="c0ffee",
+        FLIGHTLINE_COMMIT="c0ffee", FLIGHTLINE_PROBLEM_PACKAGE=PROJECT.settings.problem_package,
         MPLCONFIGDIR=root / ".state" / "matplotlib", HOME=root, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS=120,
         PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="true", OMP_WAIT_POLICY="PASSIVE",
         PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",

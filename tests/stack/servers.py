@@ -20,9 +20,8 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 
 from flightline.adapters.event_clock import set_clock
 from flightline.core.settings import ScheduleSettings, Settings
-from flightline.problem.config import PROBLEM
 from pipelines.common.processes import Program, Running, answers, running
-from tests.stack.composed import PORTS, REPOSITORY, Composed
+from tests.stack.composed import PORTS, PROJECT, REPOSITORY, Composed
 from tests.support.servers import postgres, redis_server
 from tests.support.servers.postgres import PostgresServer, find_postgres, run_postgres
 from tests.support.servers.redis_server import RedisServer, run_redis
@@ -163,7 +162,7 @@ def at_prefect(url: str, password: str) -> Iterator[None]:
 
 def run_of(flow: str, **parameters: object) -> UUID:
     """Ask for a run of a deployment."""
-    return run_deployment(f"{flow}/{PROBLEM.model_name}", parameters=parameters, timeout=0).id
+    return run_deployment(f"{flow}/{PROJECT.problem.model_name}", parameters=parameters, timeout=0).id
 
 
 def finish_run(run_id: UUID, say: Callable[[], str], seconds: float) -> None:

@@ -16,11 +16,9 @@ from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import load_model
 from flightline.adapters.model_store.served_model import current_manifest
 from flightline.core.settings import Settings
-from flightline.problem.api_schema import Instance
-from flightline.problem.config import PROBLEM
-from flightline.problem.request_features import request_keys
 from pipelines.steps.models import predict_with
 from serving.prediction.predictor import as_rows, columns_of
+from tests.stack.composed import PROJECT
 from tests.stack.conftest import ASKED
 from tests.stack.embedded import Embedded
 from tests.stack.servers import Stack
@@ -77,7 +75,7 @@ def test_each_prediction_is_in_postgresql(trained: Stack, instances: list[dict])
     given = answer.json()["predictions"]
     assert len(given) == ASKED
     assert {one["prediction_id"] for one in given} <= trained.logged()
-    assert not any("scheduled_flight" in one["missing_features"] for one in given)
+    assert all(one["feature_ages_seconds"] for one in given)
 
 
 def test_another_version_takes_over_under_load_and_no_request_fails(trained: Stack, instances: list[dict]) -> None:
@@ -136,11 +134,11 @@ def test_the_same_training_without_servers_learns_from_the_same_rows_and_makes_t
     with_servers = Settings(root=trained.flows.root, mlflow_tracking_uri=trained.url("mlflow"))
     sets, predicted, made = [], [], []
     for settings in (with_servers, embedded.settings):
-        found = registry.get_version(settings, PROBLEM.model_name, "1")
+        found = registry.get_version(settings, PROJECT.problem.model_name, "1")
         folder = settings.state_dir / "training_sets" / found.tags["training_set"][:16]
         sets.append([pd.read_parquet(folder / name) for name in ("examples.parquet", "features.parquet")])
         model = load_model(registry.download_model(settings, found), found.tags["model_sha256"])
-        predicted.append(predict_with(model, PROBLEM, sets[0][1]))
+        predicted.append(predict_with(model, PROJECT.problem, sets[0][1]))
         made.append(lineage(found.tags))
     for one, other in zip(*sets, strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
@@ -158,16 +156,16 @@ def test_redis_and_a_registry_in_postgresql_give_the_features_of_the_embedded_fi
     given = trained.composed.environment("service")
     for name in FEAST:
         monkeypatch.setenv(name, given[name])
-    columns = columns_of([Instance.model_validate(one) for one in instances])
-    rows = as_rows(columns | request_keys(columns))
+    columns = columns_of([PROJECT.schemas.instance.model_validate(one) for one in instances], PROJECT.request_fields)
+    rows = as_rows(columns | PROJECT.requests.keys(columns))
     service = Settings(root=trained.composed.root("service"), profile="stack")
     assert read(service, rows) == read(embedded.settings, rows)
 
 
 def read(settings: Settings, rows: list[dict]) -> tuple:
-    features = OnlineFeatures.open(settings, PROBLEM.feature_service)
+    features = OnlineFeatures.open(settings, PROJECT.problem.feature_service)
     try:
-        return features.read(rows, PROBLEM.first_clock), features.definitions_sha256, features.watermarks
+        return features.read(rows, PROJECT.problem.first_clock), features.definitions_sha256, features.watermarks
     finally:
         features.close()
 
@@ -177,7 +175,12 @@ def test_a_service_without_servers_gives_the_same_predictions(
 ) -> None:
     body = {"instances": instances}
     assert current_manifest(embedded.settings.serving_models_dir).version == "1"
-    with running(embedded.settings.root, module="serving", PATH=os.environ["PATH"]) as service:
+    with running(
+        embedded.settings.root,
+        module="serving",
+        PATH=os.environ["PATH"],
+        FLIGHTLINE_PROBLEM_PACKAGE=PROJECT.settings.problem_package,
+    ) as service:
         wait_until(service.is_ready, 120, lambda: service.log.read_text()[-2000:])
         alone = service.ask(PREDICT, body).json()["predictions"]
     together = trained.service.ask(PREDICT, body).json()["predictions"]

@@ -58,7 +58,7 @@ def served(settings: Settings) -> str | None:
 
 
 def test_without_a_champion_nothing_is_done(settings: Settings) -> None:
-    ModelSync(make_project(settings)).look()
+    ModelSync(make_project(settings)).poll()
     assert served(settings) is None
 
 
@@ -115,7 +115,7 @@ def test_a_model_with_an_untrusted_type_is_refused(settings: Settings, register:
     registry.tag_version(settings, PROBLEM.model_name, version, {"model_sha256": digest_of_file(evil)})
     shutil.copyfile(evil, model_file_of(settings, version))
     sign_unseen(settings, version)
-    ModelSync(make_project(settings)).look()
+    ModelSync(make_project(settings)).poll()
     refusal = read_refusal(settings.serving_models_dir)
     assert refusal is not None
     assert "outside the allow-list" in refusal.reason
@@ -138,20 +138,20 @@ def test_a_registry_that_does_not_answer_changes_nothing(settings, register: Reg
     for name, value in IMPATIENCE.items():
         monkeypatch.setenv(name, value)
     register()
-    ModelSync(make_project(settings)).look()
+    ModelSync(make_project(settings)).poll()
     away = Settings(root=settings.root, mlflow_tracking_uri="http://127.0.0.1:9")
     looking = ModelSync(make_project(away))
-    looking.look()
-    looking.look()
+    looking.poll()
+    looking.poll()
     assert served(settings) == "1"
     assert caplog.text.count("the registry does not answer") == 1
 
 
 def test_a_registry_whose_files_were_removed_changes_nothing(settings: Settings, register: Register) -> None:
     register()
-    ModelSync(make_project(settings)).look()
+    ModelSync(make_project(settings)).poll()
     shutil.rmtree(settings.state_dir / "mlflow")
-    ModelSync(make_project(settings)).look()
+    ModelSync(make_project(settings)).poll()
     assert served(settings) == "1"
 
 

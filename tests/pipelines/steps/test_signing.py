@@ -26,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
     """Give a registry in which version 1 is served and version 2 is champion."""
     settings = Settings(root=tmp_path)
     crown(settings, register(settings, fitted(KINDS)))
-    ModelSync(make_project(settings)).look()
+    ModelSync(make_project(settings)).poll()
     crown(settings, register(settings, fitted(KINDS, is_contrary=True)))
     return settings
 
@@ -86,7 +86,7 @@ def test_what_was_changed_in_the_registry_never_reaches_the_service(
     settings: Settings, change: Callable[[Settings], None], said: str
 ) -> None:
     change(settings)
-    ModelSync(make_project(settings)).look()
+    ModelSync(make_project(settings)).poll()
     refusal = read_refusal(settings.serving_models_dir)
     assert refusal is not None
     assert said in refusal.reason
@@ -100,7 +100,7 @@ def test_what_was_changed_in_the_registry_never_reaches_the_service(
 
 
 def test_what_was_registered_is_served_with_its_bill_of_materials(settings: Settings) -> None:
-    ModelSync(make_project(settings)).look()
+    ModelSync(make_project(settings)).poll()
     served = load_served_model(settings.serving_models_dir, make_project(settings))
     assert served is not None
     assert served.manifest.version == "2"

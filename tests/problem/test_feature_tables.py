@@ -79,7 +79,8 @@ from flightline.problem.features import FEATURE_TABLES, examples
 from flightline.problem.request_features import request_features
 
 with engine.connect(2) as connection:
-    groups = engine.build_groups(connection, engine.load_raw(connection, Path(sys.argv[1]), CONTRACTS), make_project(Settings()).features)
+    raw = engine.load_raw(connection, Path(sys.argv[1]), CONTRACTS)
+    groups = engine.build_groups(connection, raw, make_project(Settings()).features)
     engine.write_feature_tables(groups, FEATURE_TABLES, Path(sys.argv[2]))
     rows = engine.to_frame(examples(groups, PROBLEM)).sort_values("example_id", ignore_index=True)
 text = rows.to_csv() + pd.DataFrame(request_features(rows)).to_csv()

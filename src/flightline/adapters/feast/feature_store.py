@@ -1,7 +1,4 @@
-"""Feast: declarations, the point-in-time join, and materialisation to the online store.
-
-What the running service reads is in `online_features.py`.
-"""
+"""Feast: declarations, the point-in-time join, and materialisation; `online_features.py` is what the service reads."""
 
 import importlib.util
 import io

@@ -140,7 +140,7 @@ def run_all(
     list of Outcome
         The control first, then in the order of the faults.
     """
-    longest_first = sorted(faults, key=lambda fault: -len(fault.before) - len(fault.commands))
+    longest_first = sorted(faults, key=lambda fault: (SIMULATE not in fault.commands, -len(fault.commands)))
     pool = ThreadPoolExecutor(max_workers=AT_A_TIME)
     try:
         control: list[Future[Outcome]] = [pool.submit(bench.try_control)] if with_control else []

@@ -20,10 +20,15 @@ CLONER_FILES = {
     "src/flightline/problem/config.py",
     "src/flightline/problem/request_features.py",
 }
-# Exempt besides those: tests and docs, which speak of the problem by nature.
-CODE = [file for folder in ("src", "pipelines", "serving", "tools") for file in ROOT.glob(f"{folder}/**/*.py")]
+# Exempt besides those: the problem's own tests, this file, and docs, which speak of the problem by nature.
+CODE = [
+    file
+    for folder in ("src", "pipelines", "serving", "tools", "tests")
+    for file in ROOT.glob(f"{folder}/**/*.py")
+    if not file.is_relative_to(ROOT / "tests" / "problem") and file != Path(__file__)
+]
 OF_THE_PROBLEM = re.compile(
-    r"flight|airport|airline|carrier|aircraft|tailnum|departure|landing|landed|\borigin\b|\bdest\b(?!=)|weather"
+    r"flight|airport|airline|carrier|aircraft|tailnum|departure|landing|landed|\borigin\b(?!/)|\bdest\b(?!=)|weather"
     r"|nycflights|\b(EWR|JFK|LGA)\b",
     re.IGNORECASE,
 )

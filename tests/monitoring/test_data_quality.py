@@ -173,12 +173,12 @@ def test_a_run_is_of_days_in_succession_on_one_side(values, run):
 
 def ages(*hours: float) -> Days:
     days = tuple(f"2026-01-{day:02d}" for day in range(1, len(hours) + 1))
-    return Days(days, (ColumnSlice("weather"),), {Kind.LATE: np.array(hours)[:, None]})
+    return Days(days, (ColumnSlice("shop_recent"),), {Kind.LATE: np.array(hours)[:, None]})
 
 
 def test_a_view_a_day_late_is_named_with_its_age():
     (anomaly,) = find_late(ages(1, 2, 1, 2, 25, 26), RULE, FIRST)
-    assert (anomaly.column, anomaly.kind, anomaly.since) == ("weather", Kind.LATE, "2026-01-05")
+    assert (anomaly.column, anomaly.kind, anomaly.since) == ("shop_recent", Kind.LATE, "2026-01-05")
     assert (anomaly.value, anomaly.before, anomaly.limit) == (26, 1.5, 24)
 
 

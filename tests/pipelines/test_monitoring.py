@@ -112,7 +112,7 @@ def trained(request, server: None, repository: Path, tmp_path_factory: pytest.Te
     test = split(examples, problem.windows)["test"]
     found = registry.get_version(settings, problem.model_name, version)
     model = load_model(registry.download_model(settings, found))
-    examples = examples[test].assign(outcome="landed")
+    examples = examples[test].assign(outcome="sold")
     return Served(settings, problem, examples, features[test], predict_with(model, problem, features[test]), version)
 
 

@@ -26,7 +26,7 @@ BY_PATCH = [fault.name for fault in FAULTS if fault.plant is None]
 LEAK = next(fault for fault in FAULTS if fault.name == "stamped_too_early")
 BEFORE = State(champion=None, versions=0, data_version="one", data=None)
 PULLED = State(champion=None, versions=0, data_version="one", data="bytes")
-CAUGHT = Result(TRAIN, 1, "pull  done\nLeakError: 1 leak(s): no feature was written\n  weather_table: 3 row(s)\n", 1.0)
+CAUGHT = Result(TRAIN, 1, "pull  done\nLeakError: 1 leak(s): no feature was written\n  shop_table: 3 row(s)\n", 1.0)
 
 
 # The faults
@@ -135,7 +135,7 @@ SPOKEN = {
     "rows": (1, "FeatureError: the point-in-time join was given 9 rows and gave 8: 1 example(s) missing"),
     "values": (1, "TrainingError: all rows of the fit window have the same value: hour = 0.0; check how it is made"),
     "stopping": (1, "TrainingError: step 'model' (Boosting) has early_stopping=True and would stop by a random split"),
-    "categories": (1, "TrainingError: 90% of the rows to be judged have a carrier that was never seen before them"),
+    "categories": (1, "TrainingError: 90% of the rows to be judged have a shop that was never seen before them"),
     "bounds": (0, "REJECT: brier 0.2 is above its ceiling 0.1"),
     "baseline": (0, "REJECT: not better than the baseline: log_loss 0.6"),
     "plausible": (0, "REJECT: roc_auc 1.0 is implausibly good"),
@@ -154,7 +154,7 @@ SPOKEN = {
     "keys": (1, "StartError: got host 0.0.0.0 in the profile local and no API key; expected one there"),
     "early": (1, "LogError: 126 of 131 labels would be recorded before they are known, the first at 2013-03-28"),
     "parity": (1, "ParityError: 12 mismatches, 31 values, in 181 predictions (14,661 features)"),
-    "lag": (0, "  - origin_departures was materialised more than 2 h before 44% of the predictions"),
+    "lag": (0, "  - shop_recent was materialised more than 2 h before 44% of the predictions"),
     "tests": (1, "FAILED tests/promotion/test_gate.py::test_the_verdict_and_its_reason[a tie]"),
 }  # fmt: skip
 
@@ -180,7 +180,7 @@ def run_of(*results: Result, after: State = PULLED, preparation: tuple[Result, .
 
 
 def test_a_fault_that_is_stopped_passes():
-    assert judge_fault(LEAK, run_of(CAUGHT), ("weather_table: ",)).problems == ()
+    assert judge_fault(LEAK, run_of(CAUGHT), ("shop_table: ",)).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_fault_that_is_stopped_passes():
         (run_of(Result(TRAIN, 0, "PROMOTE: better", 1.0)), "not stopped by leak"),
         (run_of(Result(TRAIN, 1, "KeyError: 'x'", 1.0)), "not stopped by leak"),
         (run_of(Result(TRAIN, TIMED_OUT, CAUGHT.output, 1.0)), "not stopped by leak"),
-        (run_of(Result(TRAIN, 1, CAUGHT.output.replace("weather", "delays"), 1.0)), "did not say 'weather_table: '"),
+        (run_of(Result(TRAIN, 1, CAUGHT.output.replace("shop", "city"), 1.0)), "did not say 'shop_table: '"),
         (run_of(CAUGHT, after=State("1", 0, "one", None)), "let champion change: None to 1"),
         (run_of(CAUGHT, after=State(None, 1, "one", None)), "let versions change"),
         (run_of(CAUGHT, after=State(None, 0, "two", None)), "let data_version change"),
@@ -198,7 +198,7 @@ def test_a_fault_that_is_stopped_passes():
     ids=["promoted", "other error", "timeout", "other culprit", "champion", "versions", "data.dvc", "preparation"],
 )
 def test_a_fault_that_is_not_stopped_fails(run, problem, capsys):
-    outcome = judge_fault(LEAK, run, ("weather_table: ",))
+    outcome = judge_fault(LEAK, run, ("shop_table: ",))
     assert problem in outcome.problems[0]
     assert conclude([outcome], 1.0) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 1 failed, 0 not applicable"

@@ -28,7 +28,7 @@ CODE = [
     if not file.is_relative_to(ROOT / "tests" / "problem") and file != Path(__file__)
 ]
 OF_THE_PROBLEM = re.compile(
-    r"flight|airport|airline|carrier|aircraft|tailnum|departure|landing|landed|\borigin\b(?!/)|\bdest\b(?!=)|weather"
+    r"flight|airport|airline|carrier|aircraft|tailnum|departure|landing|landed|(?<!spec\.)\borigin\b(?!/)|\bdest\b(?!=)|weather"
     r"|nycflights|\b(EWR|JFK|LGA)\b",
     re.IGNORECASE,
 )

@@ -9,10 +9,10 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
-from importlib.abc import InspectLoader
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import grimp
 
@@ -64,8 +64,8 @@ def _graph(packages: tuple[str, ...]) -> grimp.ImportGraph:
 @cache
 def _source(module: str) -> str:
     spec = find_spec(module)
-    source = cast(InspectLoader, spec.loader).get_source(module) if spec else None
-    tree = ast.parse(source or "")  # none: a folder without __init__.py
+    file = spec.origin if spec and spec.has_location else None
+    tree = ast.parse(Path(file).read_bytes() if file else "")  # none: a folder without __init__.py
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
             node, clean=False

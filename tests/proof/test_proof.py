@@ -2,24 +2,20 @@
 
 import json
 import shutil
-import sqlite3
 import subprocess
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from tests.proof.__main__ import conclude
 from tests.proof.catalogue import FAULTS
 from tests.proof.catalogue.data import corrupt_object, deliver_twice
-from tests.proof.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
+from tests.proof.commands import TIMED_OUT, Result
 from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
 from tests.proof.fault import ASK, GATE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
-from tests.proof.harness import CHOICES, Bench
 from tests.proof.inside.small_data import months_to_keep
 from tests.proof.judgement import Outcome, Run, expected_words, judge_control, judge_fault, set_aside
 from tests.proof.matrix import cell, explanation, matrix, progress_line
-from tests.proof.observation import State, observe
+from tests.proof.observation import State
 from tests.proof.safeguards import SAFEGUARDS
 
 BY_PATCH = [fault.name for fault in FAULTS if fault.plant is None]
@@ -110,13 +106,6 @@ def test_not_applicable_without_a_reason_fails(reason):
 
 def test_nothing_but_inapplicable_faults_is_nothing_proved():
     assert conclude([set_aside(LEAK, "a reason")], 1.0) == 1
-
-
-def test_an_inapplicable_fault_is_not_run(base):
-    file = base / "base" / CHOICES
-    file.parent.mkdir(parents=True)
-    file.write_text(json.dumps({LEAK.name: {"not_applicable": "a reason"}}))
-    assert Bench(PromotingProcesses(), base, "").try_fault(LEAK).not_applicable == "a reason"
 
 
 def test_a_fault_of_which_no_word_is_known_does_not_pass():
@@ -284,81 +273,3 @@ def test_the_cells_of_the_matrix():
 def test_a_wrong_outcome_shows_the_last_lines_of_its_output():
     shown = explanation(Outcome("a", "leak", frozenset(), ("not stopped",), 1.0, "\n".join(map(str, range(100)))))
     assert [line for line in shown.splitlines() if "|" in line] == [f"  | {number}" for number in range(70, 100)]
-
-
-# Copies and commands
-
-
-def test_a_copy_gets_no_setting_of_the_developer(tmp_path, monkeypatch):
-    monkeypatch.setenv("FLIGHTLINE_PROFILE", "aws")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere")
-    shutil.copy(PROJECT / "tools.env", tmp_path)
-    environment = environment_of(tmp_path, "http://127.0.0.1:1/api")
-    assert not {"FLIGHTLINE_PROFILE", "MLFLOW_TRACKING_URI"} & environment.keys()
-    assert environment["FLIGHTLINE_ROOT"] == str(tmp_path)
-    assert environment["PYTHONPATH"].startswith(str(tmp_path / "src"))
-    assert environment["DVC_NO_ANALYTICS"] == "1"
-
-
-def test_a_command_is_stopped_at_its_time_limit(tmp_path):
-    sleep: Command = ("-c", "import time; print('started', flush=True); time.sleep(60)")
-    result = Processes().run(sleep, tmp_path, {}, timeout_seconds=2)
-    assert result.exit_code == TIMED_OUT
-    assert "started" in result.output
-
-
-def test_nothing_is_started_after_a_stop(tmp_path):
-    processes = Processes()
-    processes.stop()
-    with pytest.raises(StoppedError):
-        processes.run(("-c", "pass"), tmp_path, {})
-
-
-def test_the_registry_is_read_from_outside(tmp_path):
-    (tmp_path / "data.dvc").write_text("outs:\n")
-    assert observe(tmp_path) == State(None, 0, "outs:\n", None)
-    (tmp_path / ".state" / "mlflow").mkdir(parents=True)
-    with closing(sqlite3.connect(tmp_path / ".state" / "mlflow" / "mlflow.db")) as database:
-        database.execute("CREATE TABLE registered_model_aliases (alias TEXT, version INTEGER, name TEXT)")
-        database.execute("CREATE TABLE model_versions (name TEXT, version INTEGER)")
-        database.execute("INSERT INTO registered_model_aliases VALUES ('champion', 2, 'm'), ('challenger', 3, 'm')")
-        database.execute("INSERT INTO model_versions VALUES ('m', 1), ('m', 2), ('m', 3)")
-        database.commit()
-    assert observe(tmp_path) == State("2", 3, "outs:\n", None)
-
-
-class PromotingProcesses(Processes):
-    """Answers each command as a loop without safeguards would; `home` is where its code lies."""
-
-    def __init__(self, home: Path | None = None) -> None:
-        super().__init__()
-        self.home = home
-
-    def run(self, command, cwd, environment, timeout_seconds=0.0) -> Result:
-        return Result(command, 0, f"{self.home or cwd}/src" if command[0] == "-c" else "PROMOTE: fine", 0.0)
-
-
-@pytest.fixture
-def base(tmp_path: Path) -> Path:
-    """A copy that has just what planting the fault needs."""
-    for name in ("data.dvc", "tools.env"):
-        (tmp_path / "base" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PROJECT / name, tmp_path / "base" / name)
-    return tmp_path
-
-
-def test_a_loop_without_safeguards_fails_the_proof(base):
-    outcome = Bench(PromotingProcesses(), base, "").try_fault(LEAK)
-    assert "not stopped by leak" in outcome.problems[0]
-    assert conclude([outcome], 1.0) == 1
-
-
-def test_a_fault_that_cannot_be_planted_fails_the_proof(base):
-    outcome = Bench(PromotingProcesses(), base, "").try_fault(Fault("no_such_patch", "", "leak", ""))
-    assert not outcome.is_run
-    assert conclude([outcome], 1.0) == 1
-
-
-def test_a_copy_that_would_run_other_code_is_refused(base):
-    outcome = Bench(PromotingProcesses(home=PROJECT), base, "").try_fault(LEAK)
-    assert "other code than that copy's" in outcome.problems[0]

@@ -260,7 +260,7 @@ def test_a_tag_that_is_no_setting_says_what_to_do(settings: Settings) -> None:
 def test_the_command_line_starts_and_stops(settings: Settings, monkeypatch, capsys) -> None:
     monkeypatch.setenv("FLIGHTLINE_ROOT", str(settings.root))
     assert canary.main(["start", "--version", "2", "--mode", "split", "--share", "0.1"]) == 0
-    assert "share, 10% of the instances" in capsys.readouterr().out
+    assert "split, 10% of the instances" in capsys.readouterr().out
     assert read_canary(settings, PROBLEM.model_name).share == 0.1
     assert canary.main(["stop"]) == 0
     assert read_canary(settings, PROBLEM.model_name) is None

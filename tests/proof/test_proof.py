@@ -41,6 +41,12 @@ def test_every_fault_names_a_known_safeguard_and_every_safeguard_has_its_fault()
     assert {fault.safeguard for fault in FAULTS} == set(SAFEGUARDS)
 
 
+def test_the_readme_lists_the_faults_as_they_are():
+    lines = (PROJECT / "README.md").read_text(encoding="utf-8").splitlines()
+    wanted = [f"| `{fault.name}` | {fault.mistake} | {fault.safeguard} |" for fault in FAULTS]
+    assert [line for line in lines if line in wanted] == wanted
+
+
 def test_a_patch_that_no_longer_fits_must_be_updated(tmp_path):
     (file,) = patched_files(PATCHES / "label_among_features.patch")
     (tmp_path / file).parent.mkdir(parents=True)

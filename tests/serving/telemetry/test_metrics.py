@@ -163,7 +163,7 @@ def test_feast_does_not_take_the_metrics_elsewhere(tmp_path: Path) -> None:
     )
     folder, rows = told.splitlines()
     assert Path(folder).parent == tmp_path
-    assert rows == "['flightline_rows_total{door=\"predict\"} 5.0']"
+    assert rows == "['flightline_rows_total{endpoint=\"predict\"} 5.0']"
 
 
 @pytest.mark.slow

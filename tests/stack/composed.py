@@ -31,6 +31,8 @@ PORTS = {"postgres": 5432, "redis": 6379, "artifacts": 8333, "mlflow": 5000, "pr
 PORTS |= {"service": 8000, "prometheus": 9090}
 INSIDE = "/srv/flightline"
 PROJECT = make_project(Settings(root=REPOSITORY, problem_package="flightline.problem"))  # the clone's own, not the toy
+STATUS = f"/v1/models/{PROJECT.problem.model_name}"
+PREDICT = f"{STATUS}:predict"
 _VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?::([?-])([^}]*))?\})")
 
 

@@ -18,13 +18,12 @@ from flightline.adapters.model_store.served_model import current_manifest
 from flightline.core.settings import Settings
 from pipelines.steps.models import predict_with
 from serving.prediction.predictor import as_rows, columns_of
-from tests.stack.composed import PROJECT
+from tests.stack.composed import PREDICT, PROJECT, STATUS
 from tests.stack.conftest import ASKED
 from tests.stack.embedded import Embedded
 from tests.stack.servers import Stack
 from tests.support.servers.service_load import Load
 from tests.support.servers.service_process import running
-from tests.support.small_service import PREDICT, STATUS
 from tests.support.waiting import wait_until
 from tools.ci.check_alerts import STACK, dashboard_queries
 
@@ -81,7 +80,7 @@ def test_each_prediction_is_in_postgresql(trained: Stack, instances: list[dict])
 def test_another_version_takes_over_under_load_and_no_request_fails(trained: Stack, instances: list[dict]) -> None:
     trained.finish(trained.ask_for("training", model="base_rate"))  # the gate rejects it, so a person moves the alias
     assert version(trained) == "1"
-    with Load(trained.service, instances[:2], clients=2) as load:
+    with Load(trained.service, instances[:2], clients=2, path=PREDICT) as load:
         load.wait_for(20)
         move = (
             "python",

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from pipelines.common.processes import answers
+from tests.stack.composed import PREDICT, STATUS
 from tests.stack.servers import Stack
 from tests.support.servers.service_load import Load
-from tests.support.small_service import PREDICT, STATUS
 from tests.support.waiting import wait_until
 
 READY = "/health/ready"
@@ -81,7 +81,7 @@ def test_without_redis_the_service_says_so_and_goes_on_with_what_redis_kept(
 
 
 def test_a_crash_of_postgresql_loses_no_acknowledged_prediction(trained: Stack, instances: list[dict]) -> None:
-    with Load(trained.service, instances[:2], clients=2) as load:
+    with Load(trained.service, instances[:2], clients=2, path=PREDICT) as load:
         load.wait_for(20)
         trained.postgres.stop(signal.SIGQUIT)
         wait_until(lambda: load.account.failed, said=lambda: load.account.failed)

@@ -88,7 +88,10 @@ def test_a_killed_worker_is_dropped_from_gauges_and_kept_in_counts(service: Serv
         metrics = service.metrics()
         return metrics["flightline_workers"] == metrics["flightline_workers_ready"] == WORKERS
 
-    wait_until(lambda: killed not in _pids(service) and is_replaced(), said="it is replaced")
+    def told() -> str:
+        return f"{killed} was killed, there are {_pids(service)}; {service.log.read_text()[-2000:]}"
+
+    wait_until(lambda: killed not in _pids(service) and is_replaced(), said=told)
     metrics = service.metrics()
     assert killed not in _pids(service)
     assert metrics["flightline_workers"] == metrics["flightline_workers_ready"] == WORKERS

@@ -59,8 +59,11 @@ class Account:
 class Load:
     """Asks from entering to leaving; `account` grows meanwhile."""
 
-    def __init__(self, service: Service, instances: Sequence[dict] = (HIGH, LOW), clients: int = CLIENTS):
+    def __init__(
+        self, service: Service, instances: Sequence[dict] = (HIGH, LOW), clients: int = CLIENTS, path: str = PREDICT
+    ):
         self.account = Account()
+        self._path = path
         self._service = service
         self._body = json.dumps({"instances": list(instances)})
         self._is_over = threading.Event()
@@ -106,7 +109,7 @@ class Load:
         with self._lock:
             self.account.sent += 1
         key = {"authorization": f"Bearer {self._service.key}"} if self._service.key else {}
-        connection.request("POST", PREDICT, self._body, {"content-type": "application/json"} | key)
+        connection.request("POST", self._path, self._body, {"content-type": "application/json"} | key)
         answer = connection.getresponse()
         content = json.loads(answer.read())
         with self._lock:

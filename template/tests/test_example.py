@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 PACKAGE = next(PROJECT.glob("src/*/problem")).parent.name
 NAME = "pageviews"
 TRAIN = ("-m", "pipelines.training", "--model", "ridge_regression")
-READY_SECONDS = 120
+READY_SECONDS = 600
 TESTS = Path("tests/problem")
 # Of answering with the count of seven days before, on the same test rows.
 COUNT_OF_A_WEEK_BEFORE_MAE = 0.1549

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.proof.commands import Processes, clean_environment, read_tool_settings
 
-READY_SECONDS = 120
+READY_SECONDS = 600
 
 
 @contextmanager

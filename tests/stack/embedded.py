@@ -13,7 +13,7 @@ from flightline.core.settings import Settings
 from tests.stack.composed import PROJECT, fill_root
 from tests.support.servers.service_process import environment_of
 
-SECONDS = 420
+SECONDS = 1800
 
 
 @dataclass

@@ -12,7 +12,7 @@ from itertools import repeat
 from typing import TypeVar
 
 Found = TypeVar("Found")
-LEAST_SECONDS, WAIT_SECONDS = 60, 120
+LEAST_SECONDS, WAIT_SECONDS = 60, 600
 AWAY = (OSError, http.client.HTTPException)
 
 

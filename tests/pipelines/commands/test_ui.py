@@ -24,7 +24,7 @@ from tests.support.small_store import make_store
 from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
-START_SECONDS = 200
+START_SECONDS = 600
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

@@ -20,7 +20,7 @@ from tests.support.small_flows import PROBLEM, root_of
 from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
-START_SECONDS = 180
+START_SECONDS = 600
 
 
 class Receiver:

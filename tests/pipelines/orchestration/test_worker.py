@@ -29,7 +29,7 @@ from tests.pipelines.orchestration.running_worker import (
 from tests.support.small_flows import FLOWS, PROBLEM, root_of, small_project
 from tests.support.waiting import wait_until
 
-RUN_SECONDS = 180
+RUN_SECONDS = 600
 slow = pytest.mark.slow
 
 

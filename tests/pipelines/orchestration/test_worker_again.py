@@ -24,7 +24,7 @@ from tests.pipelines.orchestration.running_worker import (
 from tests.support.small_flows import PROBLEM, root_of, small_project
 from tests.support.waiting import wait_until
 
-SECONDS = 180
+SECONDS = 600
 
 
 def kill_all(root: Path) -> None:

@@ -30,7 +30,7 @@ from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from tests.proof.server import free_port
 
-START_SECONDS = 120
+START_SECONDS = 600
 STALE = "stale"
 DAY = timedelta(days=1)
 DATE_LETTERS = len("2020-01-31")

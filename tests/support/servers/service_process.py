@@ -24,7 +24,7 @@ from tests.support.small_service import NOON, put_model
 from tests.support.waiting import wait_in_loop, wait_until
 
 REPOSITORY = Path(__file__).parents[3]
-START_SECONDS, ANSWER_SECONDS = 180, 120
+START_SECONDS, ANSWER_SECONDS = 600, 120
 APP = "tests.support.servers.service_process:create_small_app"
 
 

@@ -42,7 +42,7 @@ def stack(embedded_training: Embedded, tmp_path_factory: pytest.TempPathFactory)
 def trained(stack: Stack) -> Stack:
     """The stack after a first training on the whole year, by the deployment."""
     stack.finish(stack.ask_for("training", model=MODEL))
-    wait_until(stack.service.is_ready, 120, lambda: stack.log("service"))
+    wait_until(stack.service.is_ready, 600, lambda: stack.log("service"))
     return stack
 
 

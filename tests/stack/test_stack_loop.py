@@ -180,7 +180,7 @@ def test_a_service_without_servers_gives_the_same_predictions(
         PATH=os.environ["PATH"],
         FLIGHTLINE_PROBLEM_PACKAGE=PROJECT.settings.problem_package,
     ) as service:
-        wait_until(service.is_ready, 120, lambda: service.log.read_text()[-2000:])
+        wait_until(service.is_ready, 600, lambda: service.log.read_text()[-2000:])
         alone = service.ask(PREDICT, body).json()["predictions"]
     together = trained.service.ask(PREDICT, body).json()["predictions"]
     assert [without_id(one) for one in together] == [without_id(one) for one in alone]

@@ -27,7 +27,7 @@ def stack(docker, service_image, flows_image, tmp_path_factory: pytest.TempPathF
 def trained(stack: ComposedStack) -> ComposedStack:
     with at_prefect(stack.url("prefect"), stack.variables["STACK_PREFECT_PASSWORD"]):
         finish_run(run_of("training", model="logistic_regression"), lambda: stack.log("worker"), 400)
-    wait_until(stack.service.is_ready, 120, lambda: stack.log("model-sync"))
+    wait_until(stack.service.is_ready, 600, lambda: stack.log("model-sync"))
     return stack
 
 
@@ -84,7 +84,7 @@ def test_prometheus_reads_the_service_with_its_key(trained: ComposedStack) -> No
 def test_what_volumes_keep_is_there_after_down_and_up(trained: ComposedStack) -> None:
     trained.do("down")
     trained.up()
-    wait_until(trained.service.is_ready, 60, lambda: trained.log("service"))
+    wait_until(trained.service.is_ready, 600, lambda: trained.log("service"))
     assert trained.service.ask(STATUS).json()["version"] == "1"
     assert trained.service.ask(PREDICT, {"instances": [EXAMPLE]}).status == 200
 

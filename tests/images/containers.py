@@ -22,6 +22,11 @@ HARDENED = (
     *("--pids-limit", "200", "--memory", "1g"),
 )
 KEYS = ("--env", f'FLIGHTLINE_SERVING__API_KEYS={{"tests": "{digest_of(KEY)}"}}')
+# The toy problem, which no image holds.
+_TESTS = Path(__file__).parents[1]
+TOY = ("--env", "FLIGHTLINE_PROBLEM_PACKAGE=tests.toy_problem")
+for _name in ("__init__.py", "toy_problem.py"):
+    TOY += ("--volume", f"{_TESTS / _name}:/srv/flightline/tests/{_name}:ro")
 
 
 @dataclass
@@ -61,7 +66,7 @@ def container(
     """Run a container until the block ends."""
     name, port = f"tests-{uuid.uuid4().hex[:12]}", free_port()
     publish = ("--publish", f"127.0.0.1:{port}:{inner_port}")
-    docker.run("run", "--detach", "--name", name, *hardening, *publish, *options, image, *command)
+    docker.run("run", "--detach", "--name", name, *hardening, *TOY, *publish, *options, image, *command)
     try:
         yield Container(docker, name, Service(port, None, None, KEY))
     finally:

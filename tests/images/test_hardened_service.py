@@ -25,7 +25,7 @@ def predicted(service) -> list[dict]:
 def test_it_gets_ready_and_predicts(docker, service_image, stored):
     with container(docker, service_image, *mounted(stored)) as running:
         running.wait_until_ready()
-        assert predicted(running.service)[0]["late"] is True  # a delay of 60 minutes, by the small store
+        assert predicted(running.service)[0]["sold_out"] is True
         wait_until(lambda: running.inspect("{{.State.Health.Status}}") == "healthy", said=running.logs)
 
 
@@ -98,7 +98,7 @@ def test_with_a_model_inside_it_needs_no_other(docker, service_image, stored_roo
             assert "not ready" in running.logs()
         with container(docker, SERVICE_WITH_MODEL.name, *mounted(without_model)) as running:
             running.wait_until_ready()
-            assert predicted(running.service)[0]["late"] is True
+            assert predicted(running.service)[0]["sold_out"] is True
 
 
 def test_the_hardening_is_what_the_docs_say():

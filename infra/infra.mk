@@ -40,17 +40,17 @@ deploy: $(READY)  ## Bring images to an environment: make deploy ENV=staging IMA
 	@$(DEPLOY) deploy --environment "$(ENV)" $(IMAGES) $(if $(CANARY),--canary "$(CANARY)") $(if $(WATCH),--watch "$(WATCH)") \
 		$(if $(filter true,$(ALLOW_DESTROY)),--allow-destroy)
 
-.PHONY: bootstrap
-bootstrap: $(READY)  ## Fill an environment that has no model yet, with data, a training and online features: make bootstrap ENV=staging
-	@$(DEPLOY) bootstrap --environment "$(ENV)"
+.PHONY: first-fill
+first-fill: $(READY)  ## Fill an environment that has no model yet, with data, a training and online features: make first-fill ENV=staging
+	@$(DEPLOY) first-fill --environment "$(ENV)"
 
 .PHONY: destroy
 destroy: $(READY)  ## Remove an environment with everything in it: make destroy ENV=staging CONFIRM=staging
 	@$(DEPLOY) destroy --environment "$(ENV)" --confirm "$(CONFIRM)"
 
-.PHONY: infra-bootstrap
-infra-bootstrap: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
-	@$(RUN) -m tools.terraform.commands bootstrap
+.PHONY: infra-account
+infra-account: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
+	@$(RUN) -m tools.terraform.commands account
 
 .PHONY: infra-init
 infra-init: $(READY)  ## Make Terraform ready for an environment: make infra-init ENV=staging

@@ -11,20 +11,20 @@ output "secrets" {
 output "deployment" {
   description = "What the commands that deploy ask for."
   value = {
-    url                = module.balancer.url
-    key_secret         = module.secrets.arns["api-key"]
-    cluster            = module.cluster.name
-    services           = merge(module.service.names, module.prefect.service_names, { mlflow = module.mlflow.service_name })
-    service_tasks      = module.service.task_definitions
-    setup_task         = module.setup.arn
-    flows_task         = module.prefect.worker_task_definition
-    subnets            = module.network.private_subnet_ids
-    setup_group        = module.network.security_group_ids["setup"]
-    flows_group        = module.network.security_group_ids["flows"]
-    exports            = "s3://${module.bucket["exports"].name}"
-    balancer           = module.balancer.suffix
-    target_groups      = module.balancer.target_group_suffixes
-    alarms             = module.alarms.names
-    requires_bootstrap = local.boundary
+    url              = module.balancer.url
+    key_secret       = module.secrets.arns["api-key"]
+    cluster          = module.cluster.name
+    services         = merge(module.service.names, module.prefect.service_names, { mlflow = module.mlflow.service_name })
+    service_tasks    = module.service.task_definitions
+    setup_task       = module.setup.arn
+    flows_task       = module.prefect.worker_task_definition
+    subnets          = module.network.private_subnet_ids
+    setup_group      = module.network.security_group_ids["setup"]
+    flows_group      = module.network.security_group_ids["flows"]
+    exports          = "s3://${module.bucket["exports"].name}"
+    balancer         = module.balancer.suffix
+    target_groups    = module.balancer.target_group_suffixes
+    alarms           = module.alarms.names
+    requires_account = local.boundary
   }
 }

@@ -36,7 +36,7 @@ test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated 
 	wait $$guards || failed=1; cat .state/guards.log; exit $$failed
 
 .PHONY: test-deploy
-test-deploy: $(READY) base-image .tools/moto/.installed .tools/act/.installed  ## Deploy, bootstrap, break, roll back and destroy on an emulated AWS; needs Docker
+test-deploy: $(READY) base-image .tools/moto/.installed .tools/act/.installed  ## Deploy, fill, break, roll back and destroy on an emulated AWS; needs Docker
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest template/tests/deploy -rs --durations 5
 
 .PHONY: test-containers

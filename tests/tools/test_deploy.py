@@ -4,7 +4,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import ClassVar
 
 import pytest
@@ -81,6 +81,13 @@ def test_a_rollback_goes_further_back_each_time():
     assert (back.live.service, back.before.service) == (SECOND.service, FIRST.service)
     assert back.without_live().before is None
     assert Record().before is None
+
+
+def test_a_record_from_before_a_renaming_is_read():
+    record = Record((FIRST, SECOND), is_filled=True)
+    text = json.dumps(asdict(record))
+    assert Record.parse(text) == record
+    assert Record.parse(text.replace("is_filled", "is_bootstrapped")) == record
 
 
 def test_of_an_old_release_the_last_are_kept():

@@ -105,7 +105,7 @@ def test_an_environment_that_was_not_applied_has_no_settings(terraform, monkeypa
         infra.write_settings("staging", terraform("{}"))
 
 
-def test_an_environment_without_a_bootstrap_is_told_what_to_do(monkeypatch, tmp_path):
+def test_an_environment_of_an_account_without_setup_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(infra, "BACKEND", infra.INFRA / "environments" / "missing.json")
-    with pytest.raises(TerraformError, match="make infra-bootstrap"):
+    with pytest.raises(TerraformError, match="make infra-account"):
         infra.init("staging")

@@ -1,4 +1,4 @@
-"""The command line: `python -m tools.deploy deploy | rollback | bootstrap | destroy | plan`, as make calls it."""
+"""The command line: `python -m tools.deploy deploy | rollback | first-fill | destroy | plan`, as make calls it."""
 
 import argparse
 import sys
@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     told = {
         "deploy": "bring images to an environment",
         "rollback": "bring back what was live before",
-        "bootstrap": "fill an environment that has no model yet",
+        "first-fill": "fill an environment that has no model yet",
         "destroy": "remove an environment with everything in it",
         "plan": "print the plan as Markdown; 2 if it would change anything",
     }
@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
     elif options.command == "rollback":
         back = roll_back.roll_images_back if options.what == "images" else roll_back.roll_model_back
         back(environment, options.why)
-    elif options.command == "bootstrap":
-        roll_back.bootstrap(environment)
+    elif options.command == "first-fill":
+        roll_back.first_fill(environment)
     elif options.command == "destroy":
         roll_back.destroy(environment, options.confirm)
     else:

@@ -56,7 +56,14 @@ class Record:
     """What is live and was live before, the newest last, and whether predictions could ever be had."""
 
     releases: tuple[Release, ...] = ()
-    is_bootstrapped: bool = False
+    is_filled: bool = False
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> "Record":
+        """Read a record's JSON; records of before December 2026 say `is_bootstrapped`."""
+        found = json.loads(text)
+        is_filled = found["is_filled"] if "is_filled" in found else found["is_bootstrapped"]
+        return cls(tuple(Release(**one) for one in found["releases"]), is_filled)
 
     @property
     def live(self) -> Release | None:
@@ -95,7 +102,7 @@ class Environment:
 
     @classmethod
     def open(cls, name: str) -> "Environment":
-        """Make Terraform ready; raises TerraformError without a bootstrap."""
+        """Make Terraform ready; raises TerraformError for an account without its setup."""
         root = infra.init(name)
         region = json.loads(infra.BACKEND.read_text(encoding="utf-8"))["region"]
         return cls(name, root, boto3.Session(region_name=region))
@@ -154,8 +161,7 @@ class Environment:
             if err.response["Error"]["Code"] in ("NoSuchKey", "404", "NoSuchBucket"):
                 return Record()
             raise
-        found = json.loads(text)
-        return Record(tuple(Release(**one) for one in found["releases"]), found["is_bootstrapped"])
+        return Record.parse(text)
 
     def write_record(self, record: Record) -> None:
         """Write what is live; the bucket keeps former versions."""

@@ -12,7 +12,7 @@ from tools.deploy.steps import DeployError, StepError, Steps
 APPLY = ("python", "-m", "pipelines.commands.deployed", "apply")
 PARITY = ("python", "-m", "pipelines.commands.deployed", "parity", "--since")
 MODEL_BACK = ("python", "-m", "pipelines.commands.champion", "rollback", "--why")
-NOT_BOOTSTRAPPED = "live but not ready: nothing was bootstrapped yet, which counts as deployed"
+NOT_FILLED = "live but not ready: it has not been filled yet, which counts as deployed"
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
         steps.say("nothing to do: these images are live and the service is well")
         return
     try:
-        bootstrapped = settle(environment, steps, record.is_bootstrapped)
+        is_filled = settle(environment, steps, record.is_filled)
     except DeployError as err:
         take_back(environment, steps, record, request.release, err)
         raise
-    environment.write_record(replace(record.with_live(request.release), is_bootstrapped=bootstrapped))
+    environment.write_record(replace(record.with_live(request.release), is_filled=is_filled))
     steps.say(f"{request.release} is live on {environment.deployment['url']}")
 
 
@@ -81,7 +81,7 @@ def _is_well(environment: Environment, record: Record) -> bool:
     service = Service(environment.deployment["url"], environment.api_key())
     try:
         if service.why_not_ready() is not None:
-            return not record.is_bootstrapped
+            return not record.is_filled
         service.demand_champion()
         service.smoke()
     except (DeployError, OSError):
@@ -104,7 +104,7 @@ def bring(environment: Environment, steps: Steps, release: Release) -> bool:
     return True
 
 
-def settle(environment: Environment, steps: Steps, is_bootstrapped: bool) -> bool:
+def settle(environment: Environment, steps: Steps, is_filled: bool) -> bool:
     """Bring what runs to the state that was applied, and check it; give whether predictions can be had."""
     with steps.step("setup", "read the log above; setup may run again at any time") as say:
         say(tasks.run_setup(environment))
@@ -112,10 +112,10 @@ def settle(environment: Environment, steps: Steps, is_bootstrapped: bool) -> boo
         say(tasks.wait_until_stable(environment))
     with steps.step("features", "correct feature_repo/ and deploy again") as say:
         say(tasks.run_flow(environment, APPLY))
-    return check(environment, steps, is_bootstrapped)
+    return check(environment, steps, is_filled)
 
 
-def check(environment: Environment, steps: Steps, is_bootstrapped: bool, with_parity: bool = True) -> bool:
+def check(environment: Environment, steps: Steps, is_filled: bool, with_parity: bool = True) -> bool:
     """Ask the service from outside and compare with features rebuilt inside; give whether it predicts.
 
     A service that never had a model may be live and not ready. Who goes back to what was well is in
@@ -124,8 +124,8 @@ def check(environment: Environment, steps: Steps, is_bootstrapped: bool, with_pa
     service = Service(environment.deployment["url"], environment.api_key())
     with steps.step("alive", "see the target groups' health and the service's log group") as say:
         service.wait_until_alive()
-        if not is_bootstrapped and (why := service.why_not_ready()):
-            say(f"{NOT_BOOTSTRAPPED} ({why}); run: make bootstrap ENV={environment.name}")
+        if not is_filled and (why := service.why_not_ready()):
+            say(f"{NOT_FILLED} ({why}); run: make first-fill ENV={environment.name}")
             return False
     since = datetime.now(UTC)
     with steps.step("smoke test", "see the service's log group") as say:
@@ -161,5 +161,5 @@ def take_back(environment: Environment, steps: Steps, record: Record, tried: Rel
         say(tasks.wait_until_stable(environment))
     with steps.step("features", "register those of the images that are live: make deploy again") as say:
         say(tasks.run_flow(environment, APPLY))
-    check(environment, steps, record.is_bootstrapped, with_parity=False)
+    check(environment, steps, record.is_filled, with_parity=False)
     steps.say(f"{record.live or tried} is live again")

@@ -32,8 +32,8 @@ def roll_images_back(environment: Environment, why: str) -> None:
         [f"bring {before} of {before.at} back in place of {record.live}", "settle and check it as a deployment does"]
     )
     bring(environment, steps, before)
-    is_bootstrapped = settle(environment, steps, record.is_bootstrapped)
-    gone = replace(record.without_live(), is_bootstrapped=is_bootstrapped)
+    is_filled = settle(environment, steps, record.is_filled)
+    gone = replace(record.without_live(), is_filled=is_filled)
     environment.write_record(gone)
     steps.say(f"{before} is live again: {why or 'no reason given'}")
 
@@ -46,10 +46,10 @@ def roll_model_back(environment: Environment, why: str) -> None:
     steps.announce(["move `champion` to the version before, in the registry", "check what the service serves then"])
     with steps.step("model back", "make a model good again with a training") as say:
         say(tasks.run_flow(environment, [*MODEL_BACK, why]))
-    check(environment, steps, record.is_bootstrapped)
+    check(environment, steps, record.is_filled)
 
 
-def bootstrap(environment: Environment) -> None:
+def first_fill(environment: Environment) -> None:
     """Fill an environment that was deployed and never had a model: data, training, online features.
 
     Raises
@@ -57,7 +57,7 @@ def bootstrap(environment: Environment) -> None:
     DeployError
         If nothing is deployed, or a step fails.
     """
-    steps, record = Steps(f"bootstrap {environment.name}"), environment.read_record()
+    steps, record = Steps(f"first fill of {environment.name}"), environment.read_record()
     service = Service(environment.deployment["url"], environment.api_key())
     steps.announce(
         [
@@ -70,14 +70,14 @@ def bootstrap(environment: Environment) -> None:
         service.wait_until_alive()
         why = service.why_not_ready()
         say(why or "ready")
-    if why is None and record.is_bootstrapped:
+    if why is None and record.is_filled:
         steps.say("nothing to do: the service is ready")
         return
     if why is not None:
-        with steps.step("train", "read the log above; bootstrap may run again at any time") as say:
+        with steps.step("train", "read the log above; the first fill may run again at any time") as say:
             say(tasks.run_flow(environment, ["sh", "-c", FILL], TRAINING_SECONDS))
-    check(environment, steps, is_bootstrapped=True)
-    environment.write_record(replace(record, is_bootstrapped=True))
+    check(environment, steps, is_filled=True)
+    environment.write_record(replace(record, is_filled=True))
     steps.say(f"ready: {environment.deployment['url']}")
 
 

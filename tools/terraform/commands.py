@@ -1,4 +1,4 @@
-"""Terraform behind make: `python -m tools.terraform.commands check | bootstrap | init | settings`.
+"""Terraform behind make: `python -m tools.terraform.commands check | account | init | settings`.
 
 Deploying is not here: this looks at the code, makes what an account needs once, and writes
 what an environment puts out where the `aws` profile reads it.
@@ -22,9 +22,9 @@ BACKEND = INFRA / "environments" / "backend.json"
 ENVIRONMENTS = ("staging", "production")
 
 
-def bootstrap_root() -> Terraform:
+def account_root() -> Terraform:
     """Give what is applied once for each account; its state is a local file."""
-    return Terraform(INFRA / "bootstrap", STATE / "bootstrap")
+    return Terraform(INFRA / "account", STATE / "account")
 
 
 def environment_root(environment: str) -> Terraform:
@@ -34,14 +34,14 @@ def environment_root(environment: str) -> Terraform:
 
 def check(checkov: Path) -> None:
     """Look at format, validity, unit tests and known mistakes, without an account and without a network."""
-    root, bootstrap = Terraform(INFRA, STATE / "check"), Terraform(INFRA / "bootstrap", STATE / "check-bootstrap")
+    root, account = Terraform(INFRA, STATE / "check"), Terraform(INFRA / "account", STATE / "check-account")
     steps = [
         ("format", lambda: root.run("fmt", "-check", "-recursive", "-diff")),
         (
             "init",
-            lambda: [each.run("init", "-backend=false", "-input=false", "-no-color") for each in (root, bootstrap)],
+            lambda: [each.run("init", "-backend=false", "-input=false", "-no-color") for each in (root, account)],
         ),
-        ("validate", lambda: [each.run("validate", "-no-color") for each in (root, bootstrap)]),
+        ("validate", lambda: [each.run("validate", "-no-color") for each in (root, account)]),
         ("unit tests", lambda: run_unit_tests(root)),
         ("checkov", lambda: _checkov(checkov)),
     ]
@@ -73,15 +73,15 @@ def _checkov(program: Path) -> str:
     return next(line for line in done.stdout.splitlines() if line.startswith("Passed checks")).strip()
 
 
-def bootstrap() -> None:
+def account() -> None:
     """Make state bucket, image registry and GitHub's roles, and note where the state is."""
-    root = bootstrap_root()
+    root = account_root()
     root.run("init", "-input=false", "-no-color")
-    state = f"-state={INFRA / 'bootstrap' / 'terraform.tfstate'}"
-    root.run("apply", state, f"-var-file={INFRA / 'environments' / 'bootstrap.tfvars'}", shown=True)
+    state = f"-state={INFRA / 'account' / 'terraform.tfstate'}"
+    root.run("apply", state, f"-var-file={INFRA / 'environments' / 'account.tfvars'}", shown=True)
     outputs = root.outputs()
     BACKEND.write_text(json.dumps(outputs["backend"], indent=2) + "\n", encoding="utf-8")
-    print(f"bootstrap: {BACKEND.relative_to(ROOT)} says where the states are; commit it")
+    print(f"account: {BACKEND.relative_to(ROOT)} says where the states are; commit it")
     for name, url in outputs["repositories"].items():
         print(f"  push the image {name} to {url}")
     for name, arn in outputs["role_arns"].items():
@@ -91,7 +91,7 @@ def bootstrap() -> None:
 def init(environment: str) -> Terraform:
     """Make Terraform ready for an environment, with its state in the bucket."""
     if not BACKEND.is_file():
-        raise TerraformError(f"{BACKEND.relative_to(ROOT)} is missing; run: make infra-bootstrap")
+        raise TerraformError(f"{BACKEND.relative_to(ROOT)} is missing; run: make infra-account")
     backend = json.loads(BACKEND.read_text(encoding="utf-8"))
     root = environment_root(environment)
     given = [f"-backend-config={name}={value}" for name, value in backend.items()]
@@ -132,7 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("check", help="format, validity, unit tests, checkov").add_argument(
         "--checkov", type=Path, required=True
     )
-    commands.add_parser("bootstrap", help="what an account needs once")
+    commands.add_parser("account", help="what an account needs once")
     for name in ("init", "settings"):
         commands.add_parser(name).add_argument("--environment", choices=ENVIRONMENTS, required=True)
     given = parser.parse_args(arguments)
@@ -143,8 +143,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given.command == "check":
             check(given.checkov)
-        elif given.command == "bootstrap":
-            bootstrap()
+        elif given.command == "account":
+            account()
         elif given.command == "init":
             init(given.environment)
         else:

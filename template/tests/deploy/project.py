@@ -67,7 +67,7 @@ class Project:
 
 
 def make_project(folder: Path, zone: str, environment: dict[str, str]) -> Project:
-    """Copy the project, name the zone in its tfvars, and note the state's bucket as `make infra-bootstrap` does."""
+    """Copy the project, name the zone in its tfvars, and note the state's bucket as `make infra-account` does."""
     root = folder / "project"
     copy_tree(ROOT, root)
     # Whoever copies this copy asks git what belongs to it.

@@ -1,4 +1,4 @@
-"""An account with nothing in it, and then: deploy, bootstrap, break, roll back, destroy. Each goes on from the last."""
+"""An account with nothing in it, and then: deploy, fill, break, roll back, destroy. Each goes on from the last."""
 
 import json
 import re
@@ -132,25 +132,25 @@ def test_a_merge_brings_a_first_deployment_which_counts_though_it_is_not_ready(w
     assert run.code == 0, run.log
     made = [call.name for call in run.calls if call.name.startswith("make ")]
     assert made[-2:] == ["make image-push", "make deploy ENV=staging"]
-    assert "live but not ready: nothing was bootstrapped yet, which counts as deployed" in run.log
-    assert live(world)["is_bootstrapped"] is False
+    assert "live but not ready: it has not been filled yet, which counts as deployed" in run.log
+    assert live(world)["is_filled"] is False
     assert running_image(world) == live_image(world)
     assert live_image(world).startswith(f"{world.registry}/flightline/service@sha256:")
     assert clusters(world) == [ENVIRONMENT]
 
 
-def test_bootstrap_makes_it_ready(world):
-    ran = world.make("bootstrap", ENV="staging")
+def test_the_first_fill_makes_it_ready(world):
+    ran = world.make("first-fill", ENV="staging")
     assert ran.code == 0, ran.said
     assert "20 predictions of model version 1" in ran.said
     assert "0 mismatches in 20 predictions" in ran.said
-    assert live(world)["is_bootstrapped"] is True
+    assert live(world)["is_filled"] is True
     held = world.client("s3").list_objects_v2(Bucket="flightline-staging-dvc-123456789012")
     assert held["KeyCount"] == 28  # the files of data/ and their list
 
 
-def test_a_second_bootstrap_finds_nothing_to_do(world):
-    ran = world.make("bootstrap", ENV="staging")
+def test_a_second_fill_finds_nothing_to_do(world):
+    ran = world.make("first-fill", ENV="staging")
     assert ran.code == 0, ran.said
     assert "nothing to do: the service is ready" in ran.said
 

@@ -101,8 +101,8 @@ class Cloud:
         return copy_infra(self.folder)
 
     @cached_property
-    def bootstrap(self) -> Terraform:
-        return Terraform(self.infra / "bootstrap", self.folder / "data-bootstrap")
+    def account(self) -> Terraform:
+        return Terraform(self.infra / "account", self.folder / "data-account")
 
     def environment(self, name: str) -> Terraform:
         root = Terraform(self.infra, self.folder / f"data-{name}")
@@ -137,17 +137,17 @@ class Cloud:
     def apply(self) -> None:
         lines = [f'  "{role}" = {json.dumps(subjects)}' for role, subjects in SUBJECTS.items()]
         given = "\n".join(["protected = false", "trusted_subjects = {", *lines, "}", ""])
-        (self.folder / "bootstrap.tfvars").write_text(given)
+        (self.folder / "account.tfvars").write_text(given)
         made = self.client("route53").create_hosted_zone(Name="flightline.example", CallerReference="test")
         self.zone = made["HostedZone"]["Id"].rsplit("/", 1)[-1]
         # The provider waits a minute for a bucket's rules to settle; the environment needs only its state's bucket.
         with self.timed("apply"), ThreadPoolExecutor() as beside:
-            self.bootstrap.run("init", "-input=false", "-no-color")
-            shared = beside.submit(self.bootstrap.run, "apply", *QUIETLY, f"-var-file={self.folder}/bootstrap.tfvars")
+            self.account.run("init", "-input=false", "-no-color")
+            shared = beside.submit(self.account.run, "apply", *QUIETLY, f"-var-file={self.folder}/account.tfvars")
             self._wait_for_state(shared)
             self.environment("staging").run("apply", *QUIETLY, *self.variables("staging"))
             shared.result()
-        assert self.bootstrap.outputs()["backend"]["bucket"] == STATE_BUCKET
+        assert self.account.outputs()["backend"]["bucket"] == STATE_BUCKET
 
     def _wait_for_state(self, shared: Future[str]) -> None:
         while STATE_BUCKET not in [bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]]:
@@ -159,9 +159,9 @@ class Cloud:
         with self.timed("destroy staging"):
             self.environment("staging").run("destroy", *QUIETLY, *self.variables("staging"))
 
-    def destroy_bootstrap(self) -> None:
-        with self.timed("destroy bootstrap"):
-            self.bootstrap.run("destroy", *QUIETLY, f"-var-file={self.folder}/bootstrap.tfvars")
+    def destroy_account(self) -> None:
+        with self.timed("destroy account"):
+            self.account.run("destroy", *QUIETLY, f"-var-file={self.folder}/account.tfvars")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ collect_ignore = ["emulator.py"]  # runs in moto's environment, not in this one
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The emulated AWS with bootstrap and staging applied."""
+    """The emulated AWS with account and staging applied."""
     with emulated(tmp_path_factory.mktemp("cloud")) as made:
         made.apply()
         yield made

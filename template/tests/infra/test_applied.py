@@ -30,7 +30,7 @@ def resources(cloud: Cloud) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def shared(cloud: Cloud) -> list[dict[str, Any]]:
-    return cloud.state(cloud.bootstrap)
+    return cloud.state(cloud.account)
 
 
 @pytest.fixture(scope="module")

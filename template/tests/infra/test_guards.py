@@ -45,11 +45,11 @@ FAULTS = {
         "modules/task/main.tf", 'condition = "HEALTHY"', 'condition = "START"', "service", "waits for its health",
     ),
     "any_repository_trusted": (
-        "modules/github_oidc/variables.tf", "^repo:[^:*?]+/[^:*?]+:", "^repo:.*:", "bootstrap", "anyone_on_github",
+        "modules/github_oidc/variables.tf", "^repo:[^:*?]+/[^:*?]+:", "^repo:.*:", "account", "anyone_on_github",
     ),
     "pattern_of_subjects": (
         "modules/github_oidc/main.tf", f'"StringEquals"\n      {SUBJECT}', f'"StringLike"\n      {SUBJECT}',
-        "bootstrap", "exactly the subjects",
+        "account", "exactly the subjects",
     ),
     "a_signer_may_do_anything": (
         "modules/signing/main.tf", 'actions   = ["kms:Sign", "kms:GetPublicKey"]', 'actions   = ["kms:*"]', "service",

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.slow
 def test_destroy_leaves_nothing(cloud):
     cloud.destroy()
     assert cloud.environment("staging").run("state", "list").strip() == ""
-    cloud.destroy_bootstrap()
+    cloud.destroy_account()
     assert cloud.client("s3").list_buckets()["Buckets"] == []
     assert cloud.client("rds").describe_db_instances()["DBInstances"] == []
     assert cloud.client("elasticache").describe_replication_groups()["ReplicationGroups"] == []

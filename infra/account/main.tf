@@ -4,7 +4,7 @@ provider "aws" {
   region = var.region
 
   default_tags {
-    tags = { project = var.project, part = "bootstrap" }
+    tags = { project = var.project, part = "account" }
   }
 }
 

@@ -13,9 +13,9 @@ variables {
   }
 }
 
-run "bootstrap" {
+run "account" {
   module {
-    source = "./bootstrap"
+    source = "./account"
   }
 
   assert {
@@ -107,7 +107,7 @@ run "production_from_a_branch" {
   command = plan
 
   module {
-    source = "./bootstrap"
+    source = "./account"
   }
 
   variables {

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +15,12 @@ from template.tests.copies import run_python
 from tests.proof.commands import Processes, Result, environment_of
 from tests.proof.copies import check_own_code
 from tests.proof.server import free_port, prefect_server, wait_until_ready
+from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
 PACKAGE = next(PROJECT.glob("src/*/problem")).parent.name
 NAME = "pageviews"
 TRAIN = ("-m", "pipelines.training", "--model", "ridge_regression")
-READY_SECONDS = 600
 TESTS = Path("tests/problem")
 # Of answering with the count of seven days before, on the same test rows.
 COUNT_OF_A_WEEK_BEFORE_MAE = 0.1549
@@ -108,14 +107,7 @@ class Loop:
 
     def _wait(self) -> None:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                with direct.open(f"http://127.0.0.1:{self.port}/health/ready", timeout=5):
-                    return
-            except OSError:
-                time.sleep(0.2)
-        raise TimeoutError(f"the service was not ready within {READY_SECONDS} s")
+        wait_until(lambda: direct.open(f"http://127.0.0.1:{self.port}/health/ready", timeout=60).close() is None)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import signal
 import ssl
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import psycopg
 
 from template.tests.infra.cloud import demand
 from tests.support.servers.postgres import PASSWORD, PostgresServer, find_postgres
+from tests.support.waiting import wait_until
 
 DAYS = "3"
 
@@ -78,14 +78,15 @@ class Rds(PostgresServer):
         command += [f"--{name}={value}" for name, value in options.items()]
         with (self.folder / "log").open("a") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **self._as)
-        end = time.monotonic() + 60
-        while time.monotonic() < end and self._process.poll() is None:
-            try:
-                psycopg.connect(self.url("postgres"), connect_timeout=5).close()
-                return
-            except psycopg.OperationalError:
-                time.sleep(0.1)
-        raise AssertionError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-2000:]}")
+        wait_until(self._answers, said=(self.folder / "log").read_text)
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-2000:]}"
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=60).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def url(self, database: str) -> str:
         return f"postgresql://tester:{PASSWORD}@{self.host}:{self.port}/{database}"

@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.support.waiting import wait_until
 from tools.terraform.terraform import ROOT, Terraform, find_terraform
 
 MOTO = ROOT / ".tools" / "moto" / "bin" / "python"
@@ -62,20 +63,18 @@ def running(
     with log.open("w") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, env={**os.environ, **environment})
     try:
-        end = time.monotonic() + 120
-        while url and time.monotonic() < end:
-            assert process.poll() is None, log.read_text()[-3000:]
-            try:
-                urllib.request.urlopen(url, timeout=2)
-                break
-            except OSError:
-                time.sleep(0.2)
-        else:
-            assert url is None, f"no answer from {url}: {log.read_text()[-3000:]}"
+        if url:
+            wait_until(lambda: _answers(process, url, log), said=log.read_text)
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=600)
+
+
+def _answers(process: subprocess.Popen, url: str, log: Path) -> bool:
+    assert process.poll() is None, log.read_text()[-3000:]
+    urllib.request.urlopen(url, timeout=60).close()
+    return True
 
 
 def copy_infra(to: Path) -> Path:
@@ -150,10 +149,12 @@ class Cloud:
         assert self.account.outputs()["backend"]["bucket"] == STATE_BUCKET
 
     def _wait_for_state(self, shared: Future[str]) -> None:
-        while STATE_BUCKET not in [bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]]:
+        def is_there() -> bool:
             if shared.done():
                 shared.result()
-            time.sleep(0.5)
+            return STATE_BUCKET in [bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]]
+
+        wait_until(is_there)
 
     def destroy(self) -> None:
         with self.timed("destroy staging"):

@@ -28,7 +28,7 @@ EVENTS = Path(__file__).parent / "events"
 REPOSITORY = "owner/name"
 # Need nothing but Python, so they always run as they are.
 REAL = ("workflow-ready", "workflow-verdict", "workflow-summary", "workflow-comment")
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 600
 CALLS, SUMMARY = "calls.jsonl", "summary.md"
 # Jobs run on this machine, by actions that lie on it.
 OFFLINE = ("--platform", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode", "--actor", "ada")

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pandas as pd
 from prefect import flow
 
+from flightline.adapters.atomic_write import atomic_write
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.model_store.served_model import ServedModel, load_served_model
 from flightline.core.clock import parse_moment
@@ -157,10 +158,8 @@ def batch(file: Path | None = None, start: datetime | None = None, end: datetime
             raise RequestError("say what to score: --file, or --start and --end")
         scored = score(project, model, examples, said)
         target = settings.state_dir / "batch" / f"{name}-v{model.manifest.version}.parquet"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_suffix(".unfinished")
-        scored.to_parquet(unfinished, index=False)
-        unfinished.replace(target)
+        with atomic_write(target) as unfinished:
+            scored.to_parquet(unfinished, index=False)
         said.say(
             f"{len(scored):,} rows, mean {scored['prediction'].mean():.4f}, in {target.relative_to(settings.root)}"
         )

@@ -13,6 +13,7 @@ import pandas as pd
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flightline.adapters.atomic_write import atomic_write_text
 from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.optuna_study import Report, StudyResult, TrialSummary, run_study
 from flightline.core.errors import TrainingError
@@ -98,9 +99,7 @@ def write_best(project: Project, parameters: TrainingParameters, study: StudyRes
     file = project.settings.state_dir / "optuna" / BEST_FILE
     found = {"model": parameters.model, "settings": dict(study.settings)}
     how = {"loss": study.loss, "metric": project.problem.primary_metric, "trials": study.trials}
-    unfinished = file.with_suffix(f".{os.getpid()}.unfinished")
-    unfinished.write_text(json.dumps({**found, **how}, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(file)
+    atomic_write_text(file, json.dumps({**found, **how}, indent=2) + "\n")
     return file
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from flightline.adapters.atomic_write import atomic_write
 from flightline.adapters.plots import monitoring_plots as figures
 from flightline.adapters.prometheus_textfile import Measured, write_gauges
 from flightline.core.problem_spec import Problem
@@ -43,9 +44,8 @@ def write_report(
     (folder / "page.html").write_text(page, encoding="utf-8")
     write_gauges(folder / GAUGES_FILE, gauges(champion.version, clock, judged, inputs, decision))
     for name in ("decision.json", "page.html", GAUGES_FILE):
-        unfinished = folder.parent / f"{name}.unfinished"
-        shutil.copyfile(folder / name, unfinished)
-        unfinished.replace(folder.parent / f"{'latest_' if name != GAUGES_FILE else ''}{name}")
+        with atomic_write(folder.parent / f"{'latest_' if name != GAUGES_FILE else ''}{name}") as unfinished:
+            shutil.copyfile(folder / name, unfinished)
 
 
 def as_record(

@@ -1,7 +1,5 @@
 """Tasks from raw files to a training set: validate, features, apply, training set, materialise."""
 
-import os
-import shutil
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters import raw_files
+from flightline.adapters.atomic_write import atomic_write
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.errors import FeatureError, LeakError
@@ -162,13 +161,10 @@ def join_training_set(
 
 def write_folder(folder: Path, frames: dict[str, pd.DataFrame]) -> None:
     """Write frames as parquet into a folder that appears only when all of them are whole."""
-    unfinished = folder.with_name(f"{folder.name}.unfinished-{os.getpid()}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    for name, frame in frames.items():
-        frame.to_parquet(unfinished / name)
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    with atomic_write(folder) as unfinished:
+        unfinished.mkdir()
+        for name, frame in frames.items():
+            frame.to_parquet(unfinished / name)
 
 
 @task(cache_policy=NO_CACHE)

@@ -9,10 +9,8 @@ import hashlib
 import hmac
 import json
 import logging
-import os
 import re
 import secrets
-import tempfile
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from flightline.adapters.atomic_write import atomic_write
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings, Sha256
 
@@ -118,14 +117,9 @@ def revoke_key(file: Path, name: str) -> None:
 
 def _write(file: Path, keys: list[StoredKey]) -> None:
     """Replace the file whole, readable by its owner only."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # mkstemp makes it 0600.
-    handle, unfinished = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump(_KeyFile(keys=keys).model_dump(mode="json"), stream, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
-    Path(unfinished).replace(file)
+    with atomic_write(file, is_durable=True) as unfinished:
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(json.dumps(_KeyFile(keys=keys).model_dump(mode="json"), indent=2), encoding="utf-8")
 
 
 class KeyRing:

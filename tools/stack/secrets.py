@@ -4,7 +4,6 @@ There is no default for any of them. What is there is kept, since PostgreSQL and
 password that they were first started with; what a newer version asks for besides is added.
 """
 
-import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from flightline.adapters.atomic_write import atomic_write
 from serving.middleware.api_keys import PREFIX, digest_of
 
 FILE, FOLDER = "stack.env", "stack"
@@ -102,8 +102,7 @@ def _write(file: Path, variables: Mapping[str, str], mode: int) -> None:
 
 def _write_text(file: Path, text: str, mode: int) -> None:
     """Write a file that is never there with wider rights than it is to have, nor half."""
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
-    unfinished.touch(mode=0o600)
-    unfinished.write_text(text, encoding="ascii")
-    unfinished.chmod(mode)
-    unfinished.replace(file)
+    with atomic_write(file) as unfinished:
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(text, encoding="ascii")
+        unfinished.chmod(mode)

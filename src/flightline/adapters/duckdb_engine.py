@@ -1,8 +1,6 @@
 """DuckDB, the engine that runs the Ibis expressions of the core."""
 
 import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -11,6 +9,7 @@ from pathlib import Path
 import ibis
 import pandas as pd
 
+from flightline.adapters.atomic_write import atomic_write
 from flightline.core.errors import FeatureError
 from flightline.core.project import FeatureCode
 from flightline.data.contract import MISSING, TableContract
@@ -184,20 +183,14 @@ def write_feature_tables(
     dict
         Rows by table.
     """
-    unfinished = target.with_name(f"{target.name}.unfinished-{os.getpid()}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     rows = {}
-    try:
+    with atomic_write(target) as unfinished:
+        unfinished.mkdir()
         for name, build in feature_tables.items():
             table = in_order(build(groups))
             table.to_parquet(unfinished / f"{name}.parquet", compression="zstd")
             rows[name] = check_unique(unfinished / f"{name}.parquet")
             report(name, rows[name])
-        shutil.rmtree(target, ignore_errors=True)
-        unfinished.rename(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return rows
 
 

@@ -1,9 +1,9 @@
 """Where the event clock stands: the time of day, or a small file that every process reads."""
 
 import json
-import os
 from datetime import UTC, datetime
 
+from flightline.adapters.atomic_write import atomic_write_text
 from flightline.core.clock import parse_moment
 from flightline.core.errors import ClockError
 from flightline.core.settings import Settings
@@ -40,10 +40,7 @@ def set_clock(settings: Settings, moment: datetime) -> None:
     if moment.tzinfo is None:
         # astimezone would take it for the machine's own time zone.
         raise ClockError(f"got {moment.isoformat()} without a time zone; the event clock is set in UTC, add one")
-    settings.clock_file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = settings.clock_file.with_suffix(f".{os.getpid()}.unfinished")
-    unfinished.write_text(json.dumps({"now": moment.astimezone(UTC).isoformat()}) + "\n", encoding="utf-8")
-    unfinished.replace(settings.clock_file)
+    atomic_write_text(settings.clock_file, json.dumps({"now": moment.astimezone(UTC).isoformat()}) + "\n")
 
 
 def ensure_clock(settings: Settings, first: datetime) -> datetime:

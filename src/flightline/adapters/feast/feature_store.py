@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
+from flightline.adapters.atomic_write import atomic_write
 from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
 from flightline.monitoring.parity import StoredView, union_of
@@ -184,10 +185,8 @@ def check_sources(settings: Settings, folder: Path) -> None:
 def activate(settings: Settings, folder: Path) -> None:
     """Make a version of the feature tables the one that Feast's sources point at."""
     link = settings.features_dir / "current"
-    unfinished = link.with_name(f"current.{os.getpid()}")
-    unfinished.unlink(missing_ok=True)
-    unfinished.symlink_to(folder.name, target_is_directory=True)
-    unfinished.replace(link)
+    with atomic_write(link) as unfinished:
+        unfinished.symlink_to(folder.name, target_is_directory=True)
 
 
 def is_registered(settings: Settings, service: str) -> bool:

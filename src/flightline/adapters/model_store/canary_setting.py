@@ -4,11 +4,11 @@ The folder is laid out as the champion's is, so `served_model.py` writes and rea
 setting is one more file. The model sync writes it, workers read it.
 """
 
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from flightline.adapters.atomic_write import atomic_write_text
 from flightline.core.settings import Settings
 from flightline.promotion.canary import CanarySetting
 
@@ -26,10 +26,7 @@ def write_setting(folder: Path, setting: CanarySetting | None) -> None:
     if setting is None:
         file.unlink(missing_ok=True)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.unfinished")
-    unfinished.write_text(setting.model_dump_json() + "\n", encoding="utf-8")
-    unfinished.replace(file)
+    atomic_write_text(file, setting.model_dump_json() + "\n")
 
 
 def read_setting(folder: Path) -> CanarySetting | None:

@@ -6,7 +6,6 @@ refused (docs/decisions/0004-model-files.md).
 """
 
 import hashlib
-import os
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from flightline.adapters.atomic_write import atomic_write
 from flightline.core.errors import ModelFileError
 from flightline.training import calibration
 
@@ -37,10 +37,8 @@ sys.modules.setdefault("flightline.calibration", calibration)
 
 def save_model(pipeline: Pipeline, file: Path) -> str:
     """Write a fitted pipeline and give the file's digest (sha256, hex)."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}.unfinished")
-    skops.io.dump(pipeline, unfinished)
-    unfinished.replace(file)
+    with atomic_write(file) as unfinished:
+        skops.io.dump(pipeline, unfinished)
     return digest_of_file(file)
 
 

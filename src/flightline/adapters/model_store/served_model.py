@@ -13,7 +13,6 @@ again, and a registry that is down stops no prediction.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from securesystemslib.signer import Key
 from sklearn.pipeline import Pipeline
 
+from flightline.adapters.atomic_write import atomic_write, atomic_write_text
 from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest, Version, parse_manifest
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, read_model_file
 from flightline.adapters.model_store.signatures import SIGNATURE_FILE, Statement, read_signed
@@ -102,19 +102,13 @@ def write_served_model(
     if is_whole(folder, version, keys, problem) and other.is_file() and cmp(own, other, shallow=False):
         switch_served_model(folder, version)
         return _read_manifest(folder, version)
-    unfinished = folder / f".{version}.{os.getpid()}.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    # A version never changes in the registry, so what is replaced is a broken copy.
+    with atomic_write(folder / version) as unfinished:
+        unfinished.mkdir()
         for file in delivered.iterdir():
             shutil.copyfile(file, unfinished / file.name)
         # What was copied is checked, not what was delivered: it may have changed meanwhile.
         manifest = _check_whole(unfinished, version, keys, problem)
-        # A version never changes in the registry, so what is replaced is a broken copy.
-        shutil.rmtree(folder / version, ignore_errors=True)
-        unfinished.rename(folder / version)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     switch_served_model(folder, version)
     return manifest
 
@@ -144,7 +138,7 @@ def switch_served_model(folder: Path, version: str) -> None:
         If the folder has no such version.
     """
     _read_manifest(folder, version)
-    _write(folder / CURRENT_FILE, json.dumps({"version": version}))
+    atomic_write_text(folder / CURRENT_FILE, json.dumps({"version": version}) + "\n")
     (folder / REFUSED_FILE).unlink(missing_ok=True)
     others = [entry for entry in folder.iterdir() if (entry / MANIFEST_FILE).is_file() and entry.name != version]
     for old in sorted(others, key=lambda entry: entry.stat().st_mtime)[: -KEPT_VERSIONS + 1]:
@@ -196,8 +190,7 @@ def _file_stamp(file: Path) -> tuple[int, int] | None:
 
 def write_refusal(folder: Path, refusal: Refusal) -> None:
     """Leave word of why a version is not served; what is current stays."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / REFUSED_FILE, refusal.model_dump_json())
+    atomic_write_text(folder / REFUSED_FILE, refusal.model_dump_json() + "\n")
 
 
 def read_refusal(folder: Path) -> Refusal | None:
@@ -206,12 +199,6 @@ def read_refusal(folder: Path) -> Refusal | None:
         return Refusal.model_validate_json((folder / REFUSED_FILE).read_bytes())
     except (OSError, ValidationError):
         return None
-
-
-def _write(file: Path, text: str) -> None:
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.unfinished")
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    unfinished.replace(file)
 
 
 def load_served_model(folder: Path, project: Project) -> ServedModel | None:

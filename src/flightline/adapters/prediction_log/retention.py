@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from flightline.adapters.atomic_write import atomic_write
 from flightline.adapters.prediction_log.database_errors import fault_of
 from flightline.adapters.prediction_log.rows import Row, decode, in_utc, moment_value
 from flightline.adapters.prediction_log.schema import (
@@ -160,19 +161,15 @@ def _export(engine: sa.Engine, day: date, file: Path) -> int:
     """Put what the log holds of a day into its file, beside what is there; return how many rows were added."""
     if not any(_rows_of_day(engine, day)):
         return 0
-    unfinished = file.with_suffix(".unfinished")
-    try:
-        digest, kept, added = hashlib.sha256(), 0, 0
+    digest, kept, added = hashlib.sha256(), 0, 0
+    with atomic_write(file, is_durable=True) as unfinished:  # a power cut must not undo what rows are deleted for
         with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
             for rows in _rows_of_file(file) if file.exists() else ():
                 kept += _add(writer, rows, digest)
             for rows in _rows_of_day(engine, day):
                 added += _add(writer, rows, digest)
         _demand_equal(unfinished, kept + added, digest.hexdigest())
-        _put_in_place(unfinished, file)
-        return added
-    finally:
-        unfinished.unlink(missing_ok=True)
+    return added
 
 
 def _add(writer: pq.ParquetWriter, rows: list[Row], digest: "hashlib._Hash") -> int:
@@ -195,21 +192,6 @@ def _demand_equal(file: Path, expected_rows: int, expected_digest: str) -> None:
             f"expected {expected_rows:,} with {expected_digest[:12]}; nothing was deleted: check the disk, then run it "
             "again"
         )
-
-
-def _put_in_place(unfinished: Path, file: Path) -> None:
-    """Rename a file after its bytes are on the disk: a power cut must not undo what rows were deleted for."""
-    _sync(unfinished)
-    unfinished.replace(file)
-    _sync(file.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _delete_what_is_in(engine: sa.Engine, file: Path) -> int:

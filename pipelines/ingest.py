@@ -61,7 +61,7 @@ def stage_files(settings: Settings, folder: Path, staged: Path) -> FileChanges:
 def validate(staged: Path, raw: RawTables) -> dict[str, int]:
     """Check the whole staged data set against the contract."""
     with stage("validate") as progress:
-        rows = check_dataset(raw_files.read_raw_files(staged), raw.contracts)
+        rows = check_dataset(raw_files.RawFiles(staged), raw.contracts)
         counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
         progress.say(f"{sum(rows.values()):,} rows keep the contract: {counts}")
     return rows

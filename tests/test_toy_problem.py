@@ -9,7 +9,7 @@ import pytest
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
-from flightline.adapters.raw_files import read_raw_files
+from flightline.adapters.raw_files import RawFiles
 from flightline.core.project import open_project
 from flightline.data.contract import check_dataset
 from flightline.data.leakage import changed_rows
@@ -23,7 +23,7 @@ def test_settings_open_it():
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_its_raw_data_keeps_the_contract(tmp_path, task):
     project = toy_problem.make_root(tmp_path, task)
-    rows = check_dataset(read_raw_files(project.settings.data_dir), project.raw_tables.contracts)
+    rows = check_dataset(RawFiles(project.settings.data_dir), project.raw_tables.contracts)
     assert rows == {"shops": toy_problem.SHOPS, "sales": toy_problem.SHOPS * toy_problem.DAYS}
     assert project.problem.task == task
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
-from flightline.adapters.raw_files import read_raw_files
+from flightline.adapters.raw_files import RawFiles
 from flightline.core.errors import DataVersionError
 from flightline.core.project import Project, open_project
 from flightline.data.contract import check_dataset
@@ -48,7 +48,7 @@ def make_first_version(project: Project) -> DataVersion:
         staged = Path(folder) / "data"
         staged.mkdir()
         project.raw_tables.write_seed(staged)
-        rows = check_dataset(read_raw_files(staged), project.raw_tables.contracts)
+        rows = check_dataset(RawFiles(staged), project.raw_tables.contracts)
         print("seed: " + ", ".join(f"{table} {count:,} rows" for table, count in rows.items()))
         return dvc_data.add_version(settings, staged)
 

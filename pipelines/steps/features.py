@@ -50,7 +50,7 @@ def feature_views_digest(project: Project) -> str:
 @cached_step
 def validate(key: str, settings: Settings, raw: RawTables, data: DataVersion) -> dict[str, int]:
     """Check every raw table against its contract."""
-    return check_dataset(raw_files.read_raw_files(settings.data_dir), raw.contracts)
+    return check_dataset(raw_files.RawFiles(settings.data_dir), raw.contracts)
 
 
 @cached_step

@@ -62,7 +62,7 @@ def train(data: Path, target: Path, views: dict[str, dict], model: str) -> dict[
         nonlocal start
         laps[name], start = time.perf_counter() - start, time.perf_counter()
 
-    check_dataset(raw_files.read_raw_files(data), contracts)
+    check_dataset(raw_files.RawFiles(data), contracts)
     lap("validate")
     with engine.connect(2) as connection:
         raw = engine.load_raw(connection, data, contracts)

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from flightline.adapters.raw_files import FileChanges, read_raw_files, stage_files
+from flightline.adapters.raw_files import FileChanges, RawFiles, stage_files
 from flightline.core.errors import ContractError
+from flightline.data.contract import check_dataset
 from tests.support.clones import contents
 
 
@@ -16,7 +17,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> Path:
 
 def test_cells_are_text_and_na_is_missing(tmp_path: Path) -> None:
     raw = b'id,name,n\n007,"Doe, J",NA\nNA,,1.50\nnan,null,-\n'
-    frame = read_raw_files(_write(tmp_path, {"trips.csv": raw}))["trips.csv"]
+    frame = RawFiles(_write(tmp_path, {"trips.csv": raw}))["trips.csv"]
     assert list(frame.columns) == ["id", "name", "n"]
     assert frame.to_numpy().tolist() == [["007", "Doe, J", None], [None, "", "1.50"], ["nan", "null", "-"]]
     assert list(frame.index) == [0, 1, 2]
@@ -25,24 +26,24 @@ def test_cells_are_text_and_na_is_missing(tmp_path: Path) -> None:
 
 def test_files_come_by_relative_path_in_order(tmp_path: Path) -> None:
     _write(tmp_path, {"zones.csv": b"a\n1\n", "trips/2020-02.csv": b"a\n1\n", "trips/2020-01.csv": b"a\n1\n"})
-    assert list(read_raw_files(tmp_path)) == ["trips/2020-01.csv", "trips/2020-02.csv", "zones.csv"]
+    assert list(RawFiles(tmp_path)) == ["trips/2020-01.csv", "trips/2020-02.csv", "zones.csv"]
 
 
 def test_only_the_named_files_are_read(tmp_path: Path) -> None:
     _write(tmp_path, {"a.csv": b"a\n1\n", "broken.csv": b"", "note.txt": b""})
-    assert list(read_raw_files(tmp_path, ["a.csv"])) == ["a.csv"]
+    assert list(RawFiles(tmp_path, ["a.csv"])) == ["a.csv"]
 
 
 @pytest.mark.parametrize(
     "raw", [b"a,b\n1,2\n3,4\n", b"a,b\n1,2\n3,4", b"a,b\r\n1,2\r\n3,4\r\n", b'"a","b"\n1,2\n"3",4\n']
 )
 def test_line_ends_and_quotes_do_not_matter(raw: bytes, tmp_path: Path) -> None:
-    frame = read_raw_files(_write(tmp_path, {"x.csv": raw}))["x.csv"]
+    frame = RawFiles(_write(tmp_path, {"x.csv": raw}))["x.csv"]
     assert frame.to_numpy().tolist() == [["1", "2"], ["3", "4"]]
 
 
 def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
-    frame = read_raw_files(_write(tmp_path, {"x.csv": b"a,b\n"}))["x.csv"]
+    frame = RawFiles(_write(tmp_path, {"x.csv": b"a,b\n"}))["x.csv"]
     assert list(frame.columns) == ["a", "b"]
     assert frame.empty
 
@@ -60,6 +61,11 @@ def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
         ("x.csv", b"", r"x\.csv: breaks: .*it is empty"),
         ("x.csv", b"\n \n", r"x\.csv: breaks: .*it is empty"),
         ("x.csv", b"a,b\n1,2\n1,\xe9\n", r"x\.csv:3: breaks: text is UTF-8; got byte 0xe9"),
+        (
+            "x.csv",
+            b"a\n1\n" + b"2" * 500_001,
+            r"x\.csv:3: breaks: a row has at most 500,000 characters; this has 500,001",
+        ),
         ("x/2020-01.csv", b"a,b\n1\n", r"x/2020-01\.csv:2: "),
         ("note.txt", b"hello", r"note\.txt: breaks: only \.csv files"),
         ("x.csv.gz", b"\x1f\x8b", r"x\.csv\.gz: breaks: only \.csv files"),
@@ -68,20 +74,20 @@ def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
 )
 def test_a_broken_file_is_named_with_its_line(name: str, raw: bytes, says: str, tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=says):
-        read_raw_files(_write(tmp_path, {name: raw, "good.csv": b"a\n1\n"}))
+        RawFiles(_write(tmp_path, {name: raw, "good.csv": b"a\n1\n"}))[name]
 
 
 def test_every_broken_file_is_named(tmp_path: Path) -> None:
     _write(tmp_path, {"x.csv": b"", "y.csv": b"a,b\n1\n", "z.txt": b""})
     with pytest.raises(ContractError, match=r"3 violation\(s\)[\s\S]*x\.csv[\s\S]*y\.csv:2[\s\S]*z\.txt"):
-        read_raw_files(tmp_path)
+        check_dataset(RawFiles(tmp_path), {})
 
 
 def test_an_absent_file_or_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=r"trips\.csv: breaks: the file exists"):
-        read_raw_files(tmp_path, ["trips.csv"])
+        RawFiles(tmp_path, ["trips.csv"])["trips.csv"]
     with pytest.raises(ContractError, match="nowhere"):
-        read_raw_files(tmp_path / "nowhere")
+        RawFiles(tmp_path / "nowhere")
 
 
 DATA = {"zones.csv": b"z\n1\n", "trips/2020-01.csv": b"t\n1\n", "trips/2020-02.csv": b"t\n2\n"}

@@ -61,6 +61,8 @@ def test_a_good_data_set_counts_its_rows() -> None:
         ("trip", "", "is a whole number"),
         ("trip", "5.0", "is a whole number"),
         ("trip", " 5", "is a whole number"),
+        ("trip", "\uff14\uff16", "is a whole number"),
+        ("trip", "\u0664", "is a whole number"),
         ("trip", None, "is never missing"),
         ("trip", "100", "lies between 1 and 99"),
         ("zone", "AB", "matches ^[A-Z]$"),
@@ -68,6 +70,7 @@ def test_a_good_data_set_counts_its_rows() -> None:
         ("start", "yesterday", "is a time in UTC, YYYY-MM-DDTHH:MM:SSZ"),
         ("start", "2020-01-01 10:00:00", "is a time in UTC, YYYY-MM-DDTHH:MM:SSZ"),
         ("start", "2020-01-01T10:00:00+02:00", "is a time in UTC, YYYY-MM-DDTHH:MM:SSZ"),
+        ("start", "\uff12\uff10\uff12\uff10-01-01T10:00:00Z", "is a time in UTC, YYYY-MM-DDTHH:MM:SSZ"),
         ("start", "2020-02-30T10:00:00Z", "is a value of type datetime64[ns, UTC]"),
         ("start", None, "is never missing"),
     ],
@@ -80,7 +83,7 @@ def test_a_broken_cell_is_named_once(column: str, value: str | None, rule: str) 
     assert _violations(broken) == [f"{JANUARY}:3: {column}={value!r} breaks: {rule}"]
 
 
-@pytest.mark.parametrize("value", ["x", "1,5", "nan", "inf", "1e", ""])
+@pytest.mark.parametrize("value", ["x", "1,5", "nan", "inf", "1e", "", "\uff14.5", "1e\uff11"])
 def test_a_number_is_a_number(value: str) -> None:
     raw = _good()
     raw["zones.csv"].loc[0, "size"] = value

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flightline.adapters.raw_files import read_raw_files
+from flightline.adapters.raw_files import RawFiles
 from flightline.core.errors import ContractError
 from flightline.data.contract import check_dataset
 from flightline.problem.raw_tables import AIRPORT_TIME_ZONES, CONTRACTS, TIME_ZONES_OF_ABSENT_AIRPORTS
@@ -63,7 +63,7 @@ def test_the_literal_rows_keep_the_contract() -> None:
 
 @pytest.mark.slow
 def test_the_real_year_keeps_the_contract(seed_dir: Path) -> None:
-    rows = check_dataset(read_raw_files(seed_dir), CONTRACTS)
+    rows = check_dataset(RawFiles(seed_dir), CONTRACTS)
     assert rows == {"airlines": 16, "airports": 1458, "planes": 3322, "flights": 336_776, "weather": 26_115}
 
 

@@ -9,14 +9,16 @@ import filecmp
 import io
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from flightline.core.errors import ContractError
-from flightline.data.contract import MISSING, Violation, describe
+from flightline.data.contract import MISSING, UnreadableFileError, Violation
+
+MAX_LINE = 500_000  # characters of up to 4 bytes; DuckDB refuses a line above 2 MB
 
 
 @dataclass(frozen=True)
@@ -28,49 +30,42 @@ class FileChanges:
     identical: tuple[str, ...]
 
 
-class _UnreadableError(Exception):
-    """Carries the violation that makes a file unreadable."""
+class RawFiles(Mapping[str, pd.DataFrame]):
+    """The CSV files below a folder, by path (with /) and in order; each is read when it is taken, and not kept.
 
-    def __init__(self, violation: Violation) -> None:
-        super().__init__(str(violation))
-        self.violation = violation
-
-
-def read_raw_files(folder: Path, files: Iterable[str] | None = None) -> dict[str, pd.DataFrame]:
-    """Read the CSV files below a folder.
+    A file's cells are text (dtype object), missing ones None, its index 0..n-1. Taking one
+    raises `UnreadableFileError`, with the line, if it is absent, no CSV file, empty, not UTF-8,
+    wrongly quoted or ragged, or has a line too long for DuckDB.
 
     Parameters
     ----------
     folder
         Holds the files, in data/'s layout.
     files
-        Paths below it to read; all files if None, and then each must be a CSV file.
-
-    Returns
-    -------
-    dict
-        By path below the folder (with /), in order: the cells as text (dtype object),
-        missing ones as None, index 0..n-1.
+        Paths below it; all files if None, and then each must be a CSV file.
 
     Raises
     ------
     ContractError
-        Naming every file, with the line, that is absent, no CSV file, empty, not UTF-8,
-        wrongly quoted or ragged.
+        If there is no such folder.
     """
-    if not folder.is_dir():
-        raise ContractError(f"got {folder}, expected a folder of CSV files")
-    names = _files_below(folder) if files is None else sorted(files)
-    frames: dict[str, pd.DataFrame] = {}
-    violations = []
-    for name in names:
-        try:
-            frames[name] = _frame(name, _content(folder, name))
-        except _UnreadableError as err:
-            violations.append(err.violation)
-    if violations:
-        raise ContractError(describe(violations))
-    return frames
+
+    def __init__(self, folder: Path, files: Iterable[str] | None = None) -> None:
+        if not folder.is_dir():
+            raise ContractError(f"got {folder}, expected a folder of CSV files")
+        self._folder = folder
+        self._names = _files_below(folder) if files is None else sorted(files)
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self._names:
+            raise KeyError(name)
+        return _frame(name, _content(self._folder, name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def stage_files(data: Path, folder: Path, staged: Path) -> FileChanges:
@@ -117,8 +112,8 @@ def _files_below(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
 
 
-def _unreadable(file: str, line: int | None, rule: str, value: object = None) -> _UnreadableError:
-    return _UnreadableError(Violation(file, line, None if value is None else "row", value, rule))
+def _unreadable(file: str, line: int | None, rule: str, value: object = None) -> UnreadableFileError:
+    return UnreadableFileError(Violation(file, line, None if value is None else "row", value, rule))
 
 
 def _content(folder: Path, name: str) -> str:
@@ -157,6 +152,9 @@ def _refuse_ragged(name: str, text: str) -> int:
     """Count the lines; each must hold one row, with as many cells as the header."""
     lines = text.removesuffix("\n").split("\n")
     widths = _widths_of_quoted(name, text) if '"' in text else [line.count(",") + 1 for line in lines]
+    for number, line in enumerate(lines, start=1):
+        if len(line) > MAX_LINE:
+            raise _unreadable(name, number, f"a row has at most {MAX_LINE:,} characters; this has {len(line):,}")
     for number, width in enumerate(widths, start=1):
         if width != widths[0]:
             rule = f"a row has {widths[0]} cells, like the header; this has {width}"

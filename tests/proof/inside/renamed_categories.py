@@ -35,7 +35,7 @@ class Renaming:
 def find_renaming(project: Project, features: Sequence[str]) -> Renaming | None:
     """Rename the values of the first text feature for which that keeps the contract; None if there is none."""
     contracts = project.raw_tables.contracts
-    raw = raw_files.read_raw_files(project.settings.data_dir)
+    raw = raw_files.RawFiles(project.settings.data_dir)
     for column in features:
         for table, contract in contracts.items():
             if contract.is_monthly and column in contract.columns:

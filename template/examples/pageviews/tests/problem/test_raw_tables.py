@@ -2,7 +2,7 @@
 
 import pytest
 
-from flightline.adapters.raw_files import read_raw_files
+from flightline.adapters.raw_files import RawFiles
 from flightline.core.errors import ContractError
 from flightline.data.contract import check_dataset
 
@@ -11,7 +11,7 @@ GOOD = [("Lent", "2020-01-01", 100), ("Lent", "2020-01-02", 120), ("Easter", "20
 
 def test_good_counts_pass(project, write_views):
     contracts = project.raw_tables.contracts
-    assert check_dataset(read_raw_files(write_views(GOOD)), contracts) == {"views": 3}
+    assert check_dataset(RawFiles(write_views(GOOD)), contracts) == {"views": 3}
 
 
 @pytest.mark.parametrize(
@@ -25,18 +25,18 @@ def test_good_counts_pass(project, write_views):
 )
 def test_a_broken_rule_is_named_with_its_place(project, write_views, rows, broken):
     with pytest.raises(ContractError) as refused:
-        check_dataset(read_raw_files(write_views(rows)), project.raw_tables.contracts)
+        check_dataset(RawFiles(write_views(rows)), project.raw_tables.contracts)
     assert broken in str(refused.value)
 
 
 def test_columns_in_another_order_are_refused(project, write_views):
     folder = write_views([("100", "2020-01-01", "Lent")], header="views,day,page")
     with pytest.raises(ContractError, match="columns must be page, day, views"):
-        check_dataset(read_raw_files(folder), project.raw_tables.contracts)
+        check_dataset(RawFiles(folder), project.raw_tables.contracts)
 
 
 def test_the_first_copy_keeps_the_contract(project, tmp_path):
     project.raw_tables.write_seed(tmp_path)
-    assert check_dataset(read_raw_files(tmp_path), project.raw_tables.contracts) == {"views": 57_380}
+    assert check_dataset(RawFiles(tmp_path), project.raw_tables.contracts) == {"views": 57_380}
     files = sorted(file.name for file in (tmp_path / "views").iterdir())
     assert (files[0], files[-1], len(files)) == ("2017-01.csv", "2024-11.csv", 95)

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.signed_artifacts import deliver, store_attestations
 from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest
+from flightline.adapters.model_store.model_bom import BOM_FILE, model_bom
 from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, load_model
 from flightline.adapters.model_store.served_model import (
     ServedModel,
@@ -21,10 +22,8 @@ from flightline.adapters.model_store.signing_keys import open_signer, read_trust
 from flightline.core.errors import RegistryError, SignatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.promotion.model_sbom import ModelDescription, TrainedOn, model_bom
 from pipelines.steps.reference_predictions import REFERENCE_FILE, read_reference_predictions
 
-BOM_FILE = "model.cdx.json"
 REQUIREMENTS_FILE = "requirements.txt"
 
 
@@ -119,25 +118,15 @@ def _bom(
     project: Project, found: registry.ModelVersion, manifest: ModelManifest, requirements: Path
 ) -> dict[str, object]:
     pins = [line.split("==", 1) for line in requirements.read_text(encoding="utf-8").splitlines() if "==" in line]
-    tags = dict(found.tags)
-    described = ModelDescription(
-        name=manifest.name,
-        version=manifest.version,
-        run_id=manifest.run_id,
-        sha256=manifest.sha256,
-        registered_at=manifest.registered_at or datetime.now(UTC),
+    metrics = registry.metrics_of_version(project.settings, found)
+    return model_bom(
+        manifest,
         task=project.problem.task,
         approach=registry.parameters_of_version(project.settings, found).get("model", "unknown"),
-        inputs=tuple(name for name, _ in manifest.columns),
-        metrics={
-            name: value
-            for name, value in registry.metrics_of_version(project.settings, found).items()
-            if name.startswith("test_")
-        },
-        lineage={name: value for name, value in tags.items() if name.startswith("lineage.")},
+        metrics={name: value for name, value in metrics.items() if name.startswith("test_")},
+        lineage={name: value for name, value in found.tags.items() if name.startswith("lineage.")},
+        libraries=dict(pins),
     )
-    md5 = tags.get("lineage.data_md5", "0" * 32).removesuffix(".dir")
-    return model_bom(described, TrainedOn("data.dvc", md5), dict(pins))
 
 
 def deliver_version(project: Project, found: registry.ModelVersion, folder: Path) -> None:

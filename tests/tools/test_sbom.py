@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flightline.promotion.model_sbom import ModelDescription, TrainedOn, model_bom
+from flightline.adapters.model_store.manifest import ModelManifest
+from flightline.adapters.model_store.model_bom import model_bom
 from tools.images import sbom
 from tools.images.build import SERVICE
 from tools.images.sbom import BomError, Installed, check_lock, check_schema, image_bom, locked_packages, python_packages
@@ -70,13 +71,13 @@ def test_all_of_it_must_be_in_the_lock(bom: dict) -> None:
 
 @pytest.fixture
 def of_model() -> dict:
-    described = ModelDescription(
-        name="toy", version="3", run_id="r1", sha256="a" * 64,
-        registered_at=datetime(2013, 12, 31, tzinfo=UTC),
-        task="classification", approach="logistic_regression", inputs=("price", "shop"),
-        metrics={"test_log_loss": 0.42}, lineage={"lineage.git_commit": "c" * 40},
+    manifest = ModelManifest(
+        name="toy", version="3", run_id="r1", sha256="a" * 64, feature_service="toy",
+        columns=(("price", "float64"), ("shop", "str")), registered_at=datetime(2013, 12, 31, tzinfo=UTC),
     )  # fmt: skip
-    return model_bom(described, TrainedOn("data.dvc", "b" * 32), {"scikit-learn": "1.9.1"})
+    lineage = {"lineage.git_commit": "c" * 40, "lineage.data_md5": f"{'b' * 32}.dir"}
+    metrics = {"test_log_loss": 0.42}
+    return model_bom(manifest, "classification", "logistic_regression", metrics, lineage, {"scikit-learn": "1.9.1"})
 
 
 def test_the_models_is_valid_and_says_what_it_was_trained_on(of_model: dict, tmp_path: Path) -> None:

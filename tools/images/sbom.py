@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flightline.adapters.model_store.model_bom import BOM_FILE
 from flightline.adapters.model_store.served_model import load_served_model
 from flightline.core.errors import ModelFileError
 from flightline.core.project import open_project
@@ -28,7 +29,6 @@ from tools.images.docker import Docker, DockerError, docker_ready
 
 SBOM_ENVIRONMENT = ROOT / ".tools" / "sbom" / "bin"
 LOCKS = {SERVICE.name: "serving.txt", FLOWS.name: "pipelines.txt"}
-MODEL_BOM = "model.cdx.json"
 _DISTRIBUTIONS = "cd /opt/venv/lib/python3*/site-packages && tar --create *.dist-info"
 _DEBIAN = ("dpkg-query", "--show", "--showformat", "${Package}\\t${Version}\\t${Architecture}\\n")
 
@@ -173,10 +173,10 @@ def write_model_bom(settings: Settings, folder: Path) -> Path | None:
     served = load_served_model(settings.serving_models_dir, open_project(settings))
     if served is None:
         return None
-    source = settings.serving_models_dir / served.manifest.version / MODEL_BOM
+    source = settings.serving_models_dir / served.manifest.version / BOM_FILE
     if not source.is_file():
-        raise BomError(f"version {served.manifest.version} was registered without {MODEL_BOM}; `make sign` writes it")
-    file = folder / MODEL_BOM
+        raise BomError(f"version {served.manifest.version} was registered without {BOM_FILE}; `make sign` writes it")
+    file = folder / BOM_FILE
     file.write_bytes(source.read_bytes())
     return file
 

@@ -8,7 +8,7 @@ can be surprised.
 
 import string
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -45,7 +45,7 @@ def find_renaming(project: Project, features: Sequence[str]) -> Renaming | None:
     return None
 
 
-def _rename(project: Project, raw: dict[str, pd.DataFrame], table: str, column: str) -> Renaming | None:
+def _rename(project: Project, raw: Mapping[str, pd.DataFrame], table: str, column: str) -> Renaming | None:
     contract = project.raw_tables.contracts[table]
     files = sorted(name for name in raw if table_of(name) == table)
     known = set(pd.concat([raw[name][column] for name in files]).dropna())
@@ -82,7 +82,7 @@ def _is_valid(declared: object, name: str) -> bool:
     return all(bool(check(checked).check_passed) for check in declared.checks)  # type: ignore[attr-defined]
 
 
-def _keeps_contract(project: Project, raw: dict[str, pd.DataFrame], renaming: Renaming) -> bool:
+def _keeps_contract(project: Project, raw: Mapping[str, pd.DataFrame], renaming: Renaming) -> bool:
     changed = {name: frame.reset_index(drop=True) for name, frame in renaming.files.items()}
     try:
         check_dataset({**raw, **changed}, project.raw_tables.contracts)

@@ -6,19 +6,18 @@ A service that wants an API key is given the one in FLIGHTLINE_API_KEY.
 import json
 import os
 import sys
-import urllib.error
-import urllib.request
 
+import httpx
 import pandas as pd
 
 from flightline.adapters.event_clock import read_clock
 from flightline.core.errors import FeatureError, RequestError
 from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
+from pipelines.common.processes import open_client
 
 TIMEOUT_SECONDS = 30
 KEY_VARIABLE = "FLIGHTLINE_API_KEY"
-UNAUTHORISED = 401
 
 
 def next_instance(project: Project) -> dict[str, object]:
@@ -53,19 +52,20 @@ def predict(project: Project, instance: dict[str, object]) -> dict[str, object]:
     RequestError
         If it does not answer, or refuses.
     """
-    url = f"http://{project.settings.serving.host}:{project.settings.serving.port}/v1/models/{project.problem.model_name}:predict"
-    body = json.dumps({"instances": [instance]}).encode()
+    serving = project.settings.serving
+    url = f"http://{serving.host}:{serving.port}/v1/models/{project.problem.model_name}:predict"
     key = os.environ.get(KEY_VARIABLE, "")
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    request = urllib.request.Request(url, body, headers)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
-            return json.load(answer)
-    except urllib.error.HTTPError as err:
-        remedy = f"; set {KEY_VARIABLE} to a key that `make api-key` issued" if err.code == UNAUTHORISED else ""
-        raise RequestError(f"the service refused with {err.code}: {err.read().decode()}{remedy}") from err
-    except OSError as err:
+        with open_client(TIMEOUT_SECONDS) as client:
+            response = client.post(url, json={"instances": [instance]}, headers=headers)
+    except httpx.HTTPError as err:
         raise RequestError(f"no service answers on {url} ({err}); start it in another terminal: make serve") from err
+    if response.is_success:
+        return dict(response.json())
+    is_without_key = response.status_code == httpx.codes.UNAUTHORIZED
+    remedy = f"; set {KEY_VARIABLE} to a key that `make api-key` issued" if is_without_key else ""
+    raise RequestError(f"the service refused with {response.status_code}: {response.text}{remedy}")
 
 
 def _show(project: Project) -> None:

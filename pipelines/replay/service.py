@@ -1,7 +1,5 @@
 """A real service in a process of its own, for a simulation, and its one client."""
 
-import http.client
-import json
 import os
 import signal
 import socket
@@ -14,9 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from flightline.core.clock import parse_moment
 from flightline.core.errors import RequestError, StartError
 from flightline.core.settings import Settings
+from pipelines.common.processes import open_client
 
 START_SECONDS, FOLLOW_SECONDS, STOP_SECONDS, ANSWER_SECONDS = 90.0, 60.0, 40.0, 60.0
 LOOK_SECONDS = 0.05
@@ -36,10 +37,10 @@ class Client:
     """
 
     def __init__(self, settings: Settings, model_name: str):
-        self._address = (settings.serving.host, settings.serving.port)
+        self._address = f"{settings.serving.host}:{settings.serving.port}"
         self._most = settings.serving.max_instances
         self._path = f"/v1/models/{model_name}"
-        self._connection: http.client.HTTPConnection | None = None
+        self._client = open_client(ANSWER_SECONDS)
 
     def predict(self, instances: list[dict[str, Any]]) -> int:
         """Ask about instances, as many in one request as are allowed; give how many were answered.
@@ -77,25 +78,17 @@ class Client:
         raise RequestError(f"the service did not follow to {moment.isoformat()} in {FOLLOW_SECONDS:.0f} s: {status}")
 
     def close(self) -> None:
-        """Close the connection; the next question opens another."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        """Close the connection."""
+        self._client.close()
 
     def _ask(self, path: str, body: object = None) -> dict[str, Any]:
         try:
-            if self._connection is None:
-                self._connection = http.client.HTTPConnection(*self._address, timeout=ANSWER_SECONDS)
-            content = None if body is None else json.dumps(body)
-            self._connection.request("POST" if body else "GET", path, content, {"Content-Type": "application/json"})
-            answer = self._connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException) as err:
-            self.close()
-            raise RequestError(f"no service answers on {self._address[0]}:{self._address[1]} ({err})") from err
-        if answer.status != http.HTTPStatus.OK:
-            raise RequestError(f"the service refused with {answer.status}: {text.decode(errors='replace')[:1000]}")
-        return dict(json.loads(text))
+            response = self._client.request("POST" if body else "GET", f"http://{self._address}{path}", json=body)
+        except httpx.HTTPError as err:
+            raise RequestError(f"no service answers on {self._address} ({err})") from err
+        if response.status_code != httpx.codes.OK:
+            raise RequestError(f"the service refused with {response.status_code}: {response.text[:1000]}")
+        return dict(response.json())
 
 
 def free_port() -> int:

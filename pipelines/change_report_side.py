@@ -24,7 +24,8 @@ from pipelines.common.command_line import run_command
 from pipelines.steps import compare as comparison
 from pipelines.steps import models
 from pipelines.steps.latency import measure_seconds
-from pipelines.training import lineage_of, prepare_features, prepare_training_set, pull
+from pipelines.steps.preparation import prepare_features, prepare_training_set, pull
+from pipelines.training import lineage_of
 
 ROWS_FILE, FACTS_FILE = "rows.parquet", "side.json"
 

@@ -8,59 +8,19 @@ import pandas as pd
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flightline.adapters import duckdb_engine as engine
-from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.label_table import read_labels, record_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
-from flightline.core.problem_spec import Problem
-from flightline.core.project import FeatureCode, Project, RawTables, open_project
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import LabelCounts, count_labels, known_labels
-from pipelines.common.cached_step import cached_step
 from pipelines.common.command_line import by_hand, run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED, is_log_error
-from pipelines.steps import features
-from pipelines.steps.features import write_folder
-from pipelines.training import pull
+from pipelines.steps.features import find_examples
+from pipelines.steps.preparation import pull
 
 WITHOUT_KEYS = instance_key({})  # of ready features that were sent in: they do not say what they are about
-
-
-@cached_step
-def build_examples(
-    key: str,
-    settings: Settings,
-    problem: Problem,
-    raw: RawTables,
-    code: FeatureCode,
-    data: DataVersion,
-    clock: datetime,
-) -> Path:
-    """Build the examples alone, with outcomes as they were known by the clock."""
-    with engine.connect(settings.threads) as connection:
-        groups = engine.build_groups(
-            connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock
-        )
-        known = engine.to_frame(code.examples(groups, problem))
-    folder = settings.state_dir / "labels" / key[:16]
-    write_folder(folder, {"examples.parquet": known})
-    return folder / "examples.parquet"
-
-
-def find_examples(project: Project, data: DataVersion, clock: datetime) -> Path:
-    """Give the examples as of the clock: those of the feature tables if they are of this clock, else new ones."""
-    made_of = (project.settings, project.problem, project.raw_tables, project.features, data, clock)
-    with stage("examples") as progress:
-        key = features.build_features.key(*made_of, progress)
-        of_features = features.features_folder(project.settings, key) / "examples" / "examples.parquet"
-        if of_features.is_file():
-            progress.say(f"those of the feature tables, as of {clock:%Y-%m-%d %H:%M} UTC")
-            return of_features
-        file = build_examples(*made_of)
-        progress.say(f"as of {clock:%Y-%m-%d %H:%M} UTC")
-    return file
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)

@@ -37,7 +37,8 @@ from pipelines.parity import print_parity
 from pipelines.replay.root import BringModel, fetch_champion, make_root
 from pipelines.replay.service import Client, free_port, running_service
 from pipelines.replay.staleness_cost import print_staleness_cost
-from pipelines.training import pull
+from pipelines.steps.features import find_examples
+from pipelines.steps.preparation import pull
 
 DAY_LETTERS = len("2013-12-27")
 
@@ -101,7 +102,7 @@ def record_labels(simulated: Project, data: DataVersion, clock: datetime) -> Lab
     set_clock(simulated.settings, clock)
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # a line a day says enough
         warnings.simplefilter("ignore", DeprecationWarning)  # Feast shows those of other packages
-        file = labels.find_examples(simulated, data, clock)
+        file = find_examples(simulated, data, clock)
     return labels.join_labels(simulated, file, clock, data.md5)
 
 

@@ -2,64 +2,26 @@
 
 import argparse
 import sys
-from datetime import datetime
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 
 from flightline.adapters import provenance
-from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import ensure_clock
 from flightline.core.lineage import Lineage
 from flightline.core.project import Project, open_project
 from flightline.training.fit import TrainingParameters
 from flightline.training.zoo import ZOO
-from pipelines.common.artifacts import FeatureTables, TrainingSet
 from pipelines.common.command_line import by_hand, run_command
 from pipelines.common.events import announce_verdict
 from pipelines.common.progress import stage
-from pipelines.common.retries import SCHEDULED, is_remote_error
+from pipelines.common.retries import SCHEDULED
 from pipelines.common.training_options import add_options, parameters_of
 from pipelines.steps import compare as comparison
 from pipelines.steps import features, models
 from pipelines.steps.gate import gate
+from pipelines.steps.preparation import prepare_features, prepare_training_set, pull
 from pipelines.steps.summary import TrainingResult, print_result
-
-
-@task(cache_policy=NO_CACHE, retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=is_remote_error)
-def pull(project: Project) -> DataVersion:
-    """Bring data/ to the version that data.dvc names."""
-    with stage("pull") as progress:
-        return dvc_data.pull(project, progress.say)
-
-
-def prepare_features(project: Project, data: DataVersion, clock: datetime) -> FeatureTables:
-    """Validate the raw tables and build, check and register the features, reusing what is unchanged."""
-    settings, raw = project.settings, project.raw_tables
-    with stage("validate") as progress:
-        rows = features.validate(settings, raw, data)
-        progress.say(f"{sum(rows.values()):,} rows keep the contract")
-    with stage("features") as progress:
-        tables = features.build_features(settings, project.problem, raw, project.features, data, clock, progress)
-        total = sum(tables.rows.values())
-        progress.say(f"{len(tables.rows)} tables, {total:,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
-    with stage("apply") as progress:
-        progress.say(f"{len(features.apply_features(settings, tables))} feature views registered")
-    return tables
-
-
-def prepare_training_set(project: Project, tables: FeatureTables) -> TrainingSet:
-    """Join labelled examples with their features as of each prediction time."""
-    with stage("training set") as progress:
-        training_set = features.join_training_set(
-            project.settings, project.problem, project.requests, tables, features.declared(project)
-        )
-        left_out = ", ".join(f"{count:,} {outcome}" for outcome, count in training_set.unlabelled.items())
-        progress.say(
-            f"{training_set.rows:,} rows x {training_set.features} features; without a label: {left_out or 'none'}"
-        )
-    return training_set
 
 
 def lineage_of(project: Project, data: DataVersion, seed: int) -> Lineage:

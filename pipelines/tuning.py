@@ -28,7 +28,7 @@ from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.source_closure import source_digest
 from pipelines.steps import models
-from pipelines.training import prepare_features, prepare_training_set, pull
+from pipelines.steps.preparation import prepare_features, prepare_training_set, pull
 
 TRIALS = 20
 MAX_ITERATIONS = 300

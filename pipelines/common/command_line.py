@@ -7,11 +7,12 @@ to do; here they reach the terminal once. Prefect's server keeps its full record
 import logging
 import sys
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
-
-from prefect import Flow
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from flightline.core.errors import FlightlineError
+
+if TYPE_CHECKING:
+    from prefect import Flow  # which not every command needs
 
 _RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
@@ -55,7 +56,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def by_hand(flow: Flow[P, R]) -> Flow[P, R]:
+def by_hand(flow: "Flow[P, R]") -> "Flow[P, R]":
     """Give a flow as a person runs it: it fails at once, and prints to the terminal alone."""
     return flow.with_options(retries=0, log_prints=False)
 

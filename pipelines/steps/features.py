@@ -22,7 +22,7 @@ from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
 from pipelines.common.artifacts import FeatureTables, TrainingSet
 from pipelines.common.cached_step import cached_step
-from pipelines.common.progress import Stage
+from pipelines.common.progress import Stage, stage
 from pipelines.common.source_closure import source_digest
 
 
@@ -157,6 +157,42 @@ def join_training_set(
     folder = settings.state_dir / "training_sets" / key[:16]
     write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})
     return TrainingSet(key, folder, len(labelled), features.shape[1], {str(k): int(v) for k, v in outcomes.items()})
+
+
+@cached_step
+def build_examples(
+    key: str,
+    settings: Settings,
+    problem: Problem,
+    raw: RawTables,
+    code: FeatureCode,
+    data: DataVersion,
+    clock: datetime,
+) -> Path:
+    """Build the examples alone, with outcomes as they were known by the clock."""
+    with engine.connect(settings.threads) as connection:
+        groups = engine.build_groups(
+            connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock
+        )
+        known = engine.to_frame(code.examples(groups, problem))
+    file = settings.state_dir / "labels" / key[:16] / "examples.parquet"
+    with atomic_write(file) as unfinished:
+        known.to_parquet(unfinished)
+    return file
+
+
+def find_examples(project: Project, data: DataVersion, clock: datetime) -> Path:
+    """Give the examples as of the clock: those of the feature tables if they are of this clock, else new ones."""
+    made_of = (project.settings, project.problem, project.raw_tables, project.features, data, clock)
+    with stage("examples") as progress:
+        key = build_features.key(*made_of, progress)
+        of_features = features_folder(project.settings, key) / "examples" / "examples.parquet"
+        if of_features.is_file():
+            progress.say(f"those of the feature tables, as of {clock:%Y-%m-%d %H:%M} UTC")
+            return of_features
+        file = build_examples(*made_of)
+        progress.say(f"as of {clock:%Y-%m-%d %H:%M} UTC")
+    return file
 
 
 def write_folder(folder: Path, frames: dict[str, pd.DataFrame]) -> None:

@@ -2,14 +2,12 @@
 
 import json
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.mlflow import registry
@@ -39,14 +37,6 @@ pytestmark = pytest.mark.slow
 SMALL = replace(PROBLEM, canary=Canary(max_days=60))
 START = datetime(2020, 10, 1, tzinfo=UTC)
 DELAY = timedelta(days=4)  # of labels, and of the day's own end
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        with prefect_test_harness(server_startup_timeout=120):
-            yield
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Problem
@@ -33,16 +32,13 @@ def problem() -> Problem:
 
 
 @pytest.fixture(scope="module")
-def side(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> Side:
+def side(problem: Problem, server: None, tmp_path_factory: pytest.TempPathFactory) -> Side:
     """A real small training, as both trees of a report have it."""
     folder = tmp_path_factory.mktemp("report")
     training_set = write_training_set(folder / "set", "classification")
     project = replace(open_project(Settings(root=folder)), problem=problem)
     asked = TrainingParameters(model="logistic_regression")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        with prefect_test_harness(server_startup_timeout=120):
-            trained = run_in_flow(lambda: comparison.fit_and_evaluate(project, asked, training_set))
+    trained = run_in_flow(lambda: comparison.fit_and_evaluate(project, asked, training_set))
     write_side(problem, training_set, trained, LINEAGE, folder / "side")
     return read_side(folder / "side")
 

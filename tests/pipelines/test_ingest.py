@@ -1,11 +1,9 @@
 """Ingest on a small clone with real DVC; one real run of the flow at the end."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.raw_files import FileChanges
@@ -118,15 +116,9 @@ def test_a_folder_in_another_layout(settings: Settings, folder: Path, tmp_path: 
         ingest.validate.fn(tmp_path / "staged", RAW)
 
 
-@pytest.fixture(scope="module")
-def prefect_server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
-
-
 @pytest.mark.slow
 def test_the_flow_from_the_command_line(
-    settings: Settings, folder: Path, prefect_server: None, capfd: pytest.CaptureFixture[str]
+    settings: Settings, folder: Path, server: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before, data = dvc_data.read_data_version(settings), contents(settings.data_dir)
 

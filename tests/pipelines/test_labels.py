@@ -1,6 +1,6 @@
 """The label flow's join: a request and its example meet, on what is known by the clock, once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +8,6 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.prediction_log.label_table import read_history, read_labels
@@ -39,14 +38,6 @@ def test_a_request_and_its_example_have_one_key(toy_examples):
         sent = {name: None if value is None or value != value else value for name, value in keys.items()}
         sent["opens"] = sent["opens"].isoformat().replace("+00:00", "Z")
         assert instance_key(keys_of(Instance.model_validate(sent))) == instance_key(keys)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        with prefect_test_harness(server_startup_timeout=120):
-            yield
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 
 import mlflow
@@ -10,7 +9,6 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from prefect import flow
-from prefect.testing.utilities import prefect_test_harness
 
 from flightline.adapters import event_clock
 from flightline.adapters.dvc import data_version as dvc_data
@@ -55,14 +53,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def settings(project: Project) -> Settings:
     return project.settings
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        with prefect_test_harness(server_startup_timeout=120):
-            yield
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,10 @@
 """A cached step: what its key follows from, what it may read, and when its result is made anew."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from flightline.core.problem_spec import Canary, Monitoring, Problem
 from flightline.core.project import Project
@@ -42,14 +40,6 @@ def write(key: str, settings: Settings, problem: Problem, numbers: tuple[int, ..
 def read_a_threshold(key: str, problem: Problem) -> float:
     """Read what is not in the key."""
     return problem.thresholds.min_slice_rows
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        with prefect_test_harness(server_startup_timeout=120):
-            yield
 
 
 def run(settings: Settings, numbers: tuple[int, ...] = (1,)) -> Written:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.event_clock import read_clock, set_clock
@@ -81,14 +80,10 @@ def project(
 
 
 @pytest.fixture(scope="module")
-def simulated(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+def simulated(project: Project, server: None) -> Simulated:
     """A day, lived through once."""
-    before = own_state(project.settings)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        with prefect_test_harness(server_startup_timeout=120):
-            data = read_data_version(project.settings)
-            at_root, days = run_in_flow(lambda: run_simulation(project, PLAN, data, put_small_model))
+    before, data = own_state(project.settings), read_data_version(project.settings)
+    at_root, days = run_in_flow(lambda: run_simulation(project, PLAN, data, put_small_model))
     return Simulated(project, before, at_root, days)
 
 

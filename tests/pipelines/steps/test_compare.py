@@ -1,12 +1,10 @@
 """MODEL=all on a small made-up training set of either task: the choice, the table, and the nested runs."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from flightline.adapters.mlflow import registry
 from flightline.core.errors import TrainingError
@@ -21,14 +19,6 @@ from tests.support.small_training_set import run_in_flow, small_problem, small_p
 
 pytestmark = pytest.mark.slow
 LINEAGE = Lineage("commit", False, "data", "service", "features", "lock", 0)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        with prefect_test_harness(server_startup_timeout=120):
-            yield
 
 
 @pytest.fixture(scope="module", params=ZOO)

@@ -9,9 +9,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-import skops.io
 from sklearn.pipeline import Pipeline
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from flightline.adapters.atomic_write import atomic_write
 from flightline.core.errors import ModelFileError
@@ -37,6 +35,8 @@ sys.modules.setdefault("flightline.calibration", calibration)
 
 def save_model(pipeline: Pipeline, file: Path) -> str:
     """Write a fitted pipeline and give the file's digest (sha256, hex)."""
+    import skops.io  # here: it takes seconds to import, and most commands need no model
+
     with atomic_write(file) as unfinished:
         skops.io.dump(pipeline, unfinished)
     return digest_of_file(file)
@@ -84,6 +84,9 @@ def load_model(file: Path, expected_sha256: str | None = None) -> Pipeline:
     ModelFileError
         If the file is missing, differs from the digest, or holds a type that is not trusted.
     """
+    import skops.io  # as above
+    from skops.io.exceptions import UntrustedTypesFoundException
+
     content = read_model_file(file, expected_sha256)
     try:
         model = skops.io.loads(content, trusted=list(TRUSTED_TYPES))

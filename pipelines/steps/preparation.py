@@ -1,0 +1,49 @@
+"""From the data version to a training set: what training, tuning and the change report begin with."""
+
+from datetime import datetime
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flightline.adapters.dvc import data_version as dvc_data
+from flightline.adapters.dvc.data_version import DataVersion
+from flightline.core.project import Project
+from pipelines.common.artifacts import FeatureTables, TrainingSet
+from pipelines.common.progress import stage
+from pipelines.common.retries import is_remote_error
+from pipelines.steps import features
+
+
+@task(cache_policy=NO_CACHE, retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=is_remote_error)
+def pull(project: Project) -> DataVersion:
+    """Bring data/ to the version that data.dvc names."""
+    with stage("pull") as progress:
+        return dvc_data.pull(project, progress.say)
+
+
+def prepare_features(project: Project, data: DataVersion, clock: datetime) -> FeatureTables:
+    """Validate the raw tables and build, check and register the features, reusing what is unchanged."""
+    settings, raw = project.settings, project.raw_tables
+    with stage("validate") as progress:
+        rows = features.validate(settings, raw, data)
+        progress.say(f"{sum(rows.values()):,} rows keep the contract")
+    with stage("features") as progress:
+        tables = features.build_features(settings, project.problem, raw, project.features, data, clock, progress)
+        total = sum(tables.rows.values())
+        progress.say(f"{len(tables.rows)} tables, {total:,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
+    with stage("apply") as progress:
+        progress.say(f"{len(features.apply_features(settings, tables))} feature views registered")
+    return tables
+
+
+def prepare_training_set(project: Project, tables: FeatureTables) -> TrainingSet:
+    """Join labelled examples with their features as of each prediction time."""
+    with stage("training set") as progress:
+        training_set = features.join_training_set(
+            project.settings, project.problem, project.requests, tables, features.declared(project)
+        )
+        left_out = ", ".join(f"{count:,} {outcome}" for outcome, count in training_set.unlabelled.items())
+        progress.say(
+            f"{training_set.rows:,} rows x {training_set.features} features; without a label: {left_out or 'none'}"
+        )
+    return training_set

@@ -1,6 +1,9 @@
 """Declarations on a real Feast store over real tables: those of the toy problem."""
 
 import shutil
+import subprocess
+import sys
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -248,3 +251,24 @@ def test_applying_again_keeps_what_was_materialised(store, toy_examples):
     assert spans["baking_plan"] == 96
     assert seats is not None
     assert np.isfinite(seats)
+
+
+def test_feasts_classes_are_left_as_they_are_and_all_others_checked(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import flightline.adapters.feast, feast, typeguard\n"
+        "print(feast.FeatureView.__init__.__code__.co_names)\n"
+        "@typeguard.typechecked\n"
+        "def double(number: int) -> int:\n"
+        "    return 2 * number\n"
+        "double('1')\n"
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
+    assert "super" in done.stdout
+    assert "check_argument_types" not in done.stdout
+    assert "TypeCheckError" in done.stderr
+
+
+def test_what_feast_would_have_checked_is_checked_by_mypy(repository: Path) -> None:
+    settings = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "feature_repo" in settings["tool"]["mypy"]["files"]

@@ -202,12 +202,16 @@ format: $(READY)  ## Format the code
 	@$(VENV)/bin/ruff check --fix .
 
 .PHONY: test
-test: $(READY) .tools/sbom/.installed  ## Run every test (doctests too) but those of images, stack and deployment
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not docker and not stack"
+test: $(READY) .tools/sbom/.installed  ## Run the tests (doctests too), but not those of whole programs, images and stack
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack"
+
+.PHONY: test-system
+test-system: $(READY)  ## Run the tests of whole flows and programs: worker, service, pages; some are killed or flooded
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m system
 
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not docker and not stack"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not system and not docker and not stack"
 
 .PHONY: system-packages
 system-packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing

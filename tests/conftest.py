@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        long = {item.path for item in items if item.get_closest_marker("slow")}
+        long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("system")}
         items.sort(key=lambda item: item.path not in long)
 
 

@@ -33,7 +33,7 @@ from tests.support.small_service import INSTANCE, KINDS, fitted
 from tests.support.small_training_set import run_in_flow
 from tests.toy_problem import PROBLEM, make_project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 SMALL = replace(PROBLEM, canary=Canary(max_days=60))
 START = datetime(2020, 10, 1, tzinfo=UTC)
 DELAY = timedelta(days=4)  # of labels, and of the day's own end

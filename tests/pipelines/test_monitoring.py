@@ -32,7 +32,7 @@ from pipelines.steps.models import predict_with
 from tests.support.filled_log import fill, logged_rows
 from tests.support.small_training_set import START, run_in_flow, small_problem, write_training_set
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 RULE = Monitoring(
     windows=2, breaches=2, shown_windows=4, min_labels=50, min_days=3, drift_rows=400, label_delay=timedelta(days=1),
     min_anomaly_rows=10, promise_margin=0.1, calibration_margin=0.2, slope_margin=0.4, loss_margin=0.5,

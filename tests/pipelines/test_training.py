@@ -26,7 +26,7 @@ from tests.support.clones import make_clone
 from tests.toy_problem import PROBLEM, make_project, write_feature_repo, write_raw
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.system,
     pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),
 ]
 CLOCK = PROBLEM.first_clock

@@ -16,7 +16,7 @@ from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 
 PROJECT = Path(__file__).parents[3]
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 KILLS = 6
 ROWS_BEFORE_KILL = 40

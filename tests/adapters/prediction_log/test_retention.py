@@ -132,7 +132,7 @@ def test_an_interruption_between_export_and_deletion_loses_and_doubles_nothing(l
     assert log.count() == 0
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_kill_9_at_any_step_loses_and_doubles_nothing(log, settings):
     before, some = fill(log, 4000), retention._ROWS_IN_DELETE
     environment = os.environ | {"LOG_URL": settings.prediction_log.url.get_secret_value()}

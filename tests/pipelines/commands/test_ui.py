@@ -81,7 +81,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_every_page_answers_and_is_linked(shown: Shown) -> None:
     assert shown.process.poll() is None, shown.output.read_text()
     page, pages = read(shown.page), shown.settings.pages
@@ -94,7 +94,7 @@ def test_every_page_answers_and_is_linked(shown: Shown) -> None:
     assert "not written yet: make monitor" in page
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_page_of_monitoring_is_there_once_it_is_written(shown: Shown) -> None:
     written = shown.settings.state_dir / "monitoring" / "latest_page.html"
     written.parent.mkdir()
@@ -103,14 +103,14 @@ def test_the_page_of_monitoring_is_there_once_it_is_written(shown: Shown) -> Non
     assert read(f"{shown.page}/monitoring") == "<p>ok</p>"
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_worker_would_find_its_server(shown: Shown) -> None:
     server = find_server(shown.settings)
     assert server is not None
     assert server.api_url == f"http://127.0.0.1:{shown.settings.pages.prefect_port}/api"
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_second_one_says_which_port_is_taken(shown: Shown) -> None:
     second = start_ui(shown.settings, "second")
     assert second.process.wait(timeout=120) == 1
@@ -119,7 +119,7 @@ def test_a_second_one_says_which_port_is_taken(shown: Shown) -> None:
     assert answers(shown.page)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_one_that_dies_is_told_of_and_shown_and_ctrl_c_leaves_no_process(shown: Shown) -> None:
     before = processes_of(shown.settings.root)
     assert len(before) >= 1 + len(DESCRIPTIONS)

@@ -30,7 +30,7 @@ from tests.support.small_flows import FLOWS, PROBLEM, root_of, small_project
 from tests.support.waiting import wait_until
 
 RUN_SECONDS = 600
-slow = pytest.mark.slow
+system = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +51,14 @@ def working(started: Working) -> Iterator[Working]:
         yield started
 
 
-@slow
+@system
 def test_the_worker_says_what_starts_when_and_where_alerts_go(working: Working) -> None:
     said = working.output.read_text()
     assert "training     0 4 * * 1 UTC; after model.decision.retrain; after model.data.new-version" in said
     assert "alerts: retraining asked for, champion kept, flow run failed, by json" in said
 
 
-@slow
+@system
 def test_what_is_deployed_is_what_the_settings_say(working: Working) -> None:
     with get_client(sync_client=True) as client:
         training = client.read_deployment_by_name(f"training/{PROBLEM.model_name}")
@@ -68,7 +68,7 @@ def test_what_is_deployed_is_what_the_settings_say(working: Working) -> None:
     assert not training.paused
 
 
-@slow
+@system
 def test_a_decision_to_retrain_starts_one_training_and_a_second_trigger_no_other(working: Working) -> None:
     working.hold.touch()
     trigger(small_project(working.settings), "monitoring")  # a deployed flow tells of the decision
@@ -83,7 +83,7 @@ def test_a_decision_to_retrain_starts_one_training_and_a_second_trigger_no_other
     assert champion is not None
 
 
-@slow
+@system
 def test_the_decision_reached_the_webhook_once(working: Working) -> None:
     wait_until(lambda: working.receiver.titles(), RUN_SECONDS, working.receiver.titles)
     (alert,) = working.receiver.received
@@ -91,7 +91,7 @@ def test_the_decision_reached_the_webhook_once(working: Working) -> None:
     assert alert["message"] == "retrain: made up\nthe loss rose"
 
 
-@slow
+@system
 def test_a_new_data_version_starts_a_training_when_none_runs(working: Working) -> None:
     before = len(working.trainings())
     working.tell("new-data")
@@ -99,7 +99,7 @@ def test_a_new_data_version_starts_a_training_when_none_runs(working: Working) -
     assert len(working.trainings()) == before + 1
 
 
-@slow
+@system
 def test_another_decision_or_another_model_starts_nothing(working: Working) -> None:
     before, ended = len(working.trainings()), working.states().count("COMPLETED")
     for event, model in (("watch", PROBLEM.model_name), ("ok", PROBLEM.model_name), ("retrain", "another-model")):
@@ -110,7 +110,7 @@ def test_another_decision_or_another_model_starts_nothing(working: Working) -> N
     assert len(working.trainings()) == before + 1
 
 
-@slow
+@system
 def test_what_the_gate_refuses_is_told(working: Working) -> None:
     run_deployment(f"training/{PROBLEM.model_name}", parameters={"model": "base_rate"}, timeout=0)
     wait_until(lambda: "champion kept" in str(working.receiver.titles()), RUN_SECONDS, working.receiver.titles)
@@ -119,7 +119,7 @@ def test_what_the_gate_refuses_is_told(working: Working) -> None:
     assert "REJECT" in alert["message"]
 
 
-@slow
+@system
 def test_a_failed_run_is_told(working: Working) -> None:
     trigger(small_project(working.settings), "labels")
     wait_until(lambda: "flow run failed" in str(working.receiver.titles()), RUN_SECONDS, working.receiver.titles)
@@ -128,13 +128,13 @@ def test_a_failed_run_is_told(working: Working) -> None:
     assert f"{str(get_current_settings().api.url).removesuffix('/api')}/runs/flow-run/" in message
 
 
-@slow
+@system
 def test_a_flow_that_is_not_deployed_is_named_with_those_that_are(working: Working) -> None:
     with pytest.raises(StartError, match=r"expected FLOW to be one of: labels, monitoring, training"):
         trigger(small_project(working.settings), "nothing")
 
 
-@slow
+@system
 def test_registering_again_makes_nothing_twice(working: Working) -> None:
     def names() -> list[str]:
         with get_client(sync_client=True) as client:
@@ -149,7 +149,7 @@ def test_registering_again_makes_nothing_twice(working: Working) -> None:
     assert len(before) == 5
 
 
-@slow
+@system
 def test_without_a_target_the_alerts_go_away(working: Working) -> None:
     assert keep_alerts(small_project(working.settings)) == NO_TARGET
     before, ended = len(working.receiver.received), working.states().count("COMPLETED")
@@ -162,7 +162,7 @@ def test_without_a_target_the_alerts_go_away(working: Working) -> None:
     assert len(working.receiver.received) == before
 
 
-@slow
+@system
 def test_without_the_automation_nothing_starts(working: Working) -> None:
     """The fault that the tests above must see: the decision is told, and nothing follows."""
     with get_client(sync_client=True) as client:
@@ -175,7 +175,7 @@ def test_without_the_automation_nothing_starts(working: Working) -> None:
     assert len(working.trainings()) == before
 
 
-@slow
+@system
 def test_stopping_a_worker_ends_its_runs_and_pauses_its_schedules(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,7 +202,7 @@ def test_stopping_a_worker_ends_its_runs_and_pauses_its_schedules(
         working.receiver.close()
 
 
-@slow
+@system
 def test_a_worker_ends_when_a_server_it_did_not_start_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

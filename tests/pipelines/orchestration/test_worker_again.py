@@ -51,7 +51,7 @@ def taken() -> int:
         return client.read_deployment_by_name(f"training/{PROBLEM.model_name}").global_concurrency_limit.active_slots
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_place_of_a_killed_training_is_free_again_when_its_lease_runs_out(tmp_path: Path) -> None:
     settings, receiver = Settings(root=tmp_path), Receiver()
     process, output = start_worker(tmp_path, free_port(), receiver.url)

@@ -38,7 +38,7 @@ def test_nothing_of_the_projects_own_place_reaches_the_service(
     assert (there.root, there.profile, there.clock) == (simulated.root, "local", "set")
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_service_that_does_not_come_up_is_stopped_and_says_why(
     simulated: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,7 +49,7 @@ def test_a_service_that_does_not_come_up_is_stopped_and_says_why(
     assert nobody_listens(simulated)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_service_ends_with_the_block_however_it_ends(simulated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulated_service, "_wait_until_ready", wait_until_it_listens)
     with pytest.raises(KeyboardInterrupt), running_service(simulated, PROBLEM.model_name):

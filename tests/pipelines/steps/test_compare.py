@@ -17,7 +17,7 @@ from pipelines.steps import models
 from pipelines.steps.compare import Trained
 from tests.support.small_training_set import run_in_flow, small_problem, small_project, write_training_set
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 LINEAGE = Lineage("commit", False, "data", "service", "features", "lock", 0)
 
 

@@ -24,7 +24,7 @@ from tests.support.small_service import INSTANCE, PREDICT, STATUS
 from tests.support.waiting import HandClock, wait_until
 from tests.toy_problem import make_project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 BODY = {"instances": [INSTANCE]}
 GUARDED = [STATUS, "/metrics", "/docs", "/openapi.json", "/", "/nowhere"]
 

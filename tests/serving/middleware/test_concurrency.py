@@ -16,7 +16,7 @@ from tests.support.servers.service_process import Answer, Service, read_all, run
 from tests.support.small_service import INSTANCE, PREDICT, STATUS
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 BODY = {"instances": [INSTANCE]}
 HEAD = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n".encode()
 

@@ -12,7 +12,7 @@ from tests.support.servers.service_load import Load
 from tests.support.servers.service_process import Service
 from tests.support.small_service import INSTANCE, NOON, PREDICT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 

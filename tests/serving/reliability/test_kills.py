@@ -10,7 +10,7 @@ from tests.support.servers.service_process import running
 from tests.support.servers.service_scenarios import WORKERS, all_ready, kill_service, kill_workers
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 TIMES = 2
 
 

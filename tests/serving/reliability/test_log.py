@@ -15,7 +15,7 @@ from tests.support.servers.service_process import Answer, Service, running
 from tests.support.small_service import PREDICT
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 PATIENCE = {"FLIGHTLINE_PREDICTION_LOG__BUSY_TIMEOUT_SECONDS": 0.2}
 FULL, LOCKED, NO_FOLDER = "has no room left on its disk", "was locked by another process", "its folder is missing"
 

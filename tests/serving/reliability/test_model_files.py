@@ -16,7 +16,7 @@ from tests.support.servers.service_process import Service
 from tests.support.small_service import KINDS, STATUS, manifest_of, put_model, put_signed
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 REFUSED = "flightline_model_refused"
 
 

@@ -11,7 +11,7 @@ from tests.support.servers.service_scenarios import flip_model, registry_with_tw
 from tests.support.small_service import INSTANCE, PREDICT, STATUS, fitted, put_model
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 TIMES = 3
 POLLS = {"poll_seconds": 0.5, "watch_seconds": 0.5}
 NOWHERE = "http://127.0.0.1:9"

@@ -15,7 +15,7 @@ from tests.support.small_service import NOON, PREDICT, STATUS
 from tests.support.small_store import make_store, write_tables
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 BODY = {"instances": [HIGH, LOW]}
 
 

@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     import schemathesis
     from schemathesis.config import SchemathesisConfig
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore")]
 EXAMPLES = 40
 # Whether a moment is past, or a column is the model's, no schema can say: 422 tells it.
 CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 401, 404, 422, 429]}}}

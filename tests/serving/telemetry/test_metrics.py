@@ -49,7 +49,7 @@ def _folders(service: Service) -> list[Path]:
     return list((service.log.parent / ".state" / "metrics").iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_counts_are_those_of_all_workers_whoever_answers(service: Service, began: float) -> None:
     before = service.metrics().get('flightline_rows_total{endpoint="predict"}', 0)
     for rows in range(1, 21):
@@ -66,7 +66,7 @@ def test_counts_are_those_of_all_workers_whoever_answers(service: Service, began
     assert metrics['flightline_request_seconds_count{route="/v1/models/{name}:predict",status="200"}'] >= 20
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_what_a_client_sends_becomes_no_label(service: Service) -> None:
     for path in ("/v1/models/made-up", "/made/up", "/v1/models/made-up:predict", "/%6dade-up"):
         assert service.ask(path).status == 404
@@ -77,7 +77,7 @@ def test_what_a_client_sends_becomes_no_label(service: Service) -> None:
     wait_until(lambda: service.metrics().get(unknown, 0) >= 2, said=unknown)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_killed_worker_is_dropped_from_gauges_and_kept_in_counts(service: Service) -> None:
     service.ask(PREDICT, {"instances": [INSTANCE]})
     before = service.metrics()
@@ -99,7 +99,7 @@ def test_a_killed_worker_is_dropped_from_gauges_and_kept_in_counts(service: Serv
     assert metrics[rows] >= before[rows]
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_file_that_a_killed_worker_had_only_begun_hides_nothing(service: Service) -> None:
     (folder,) = _folders(service)
     for name in ("counter_1.db", "gauge_livesum_999999999.db", "histogram_1.db"):
@@ -109,7 +109,7 @@ def test_a_file_that_a_killed_worker_had_only_begun_hides_nothing(service: Servi
         (folder / name).unlink()
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_another_process_of_the_service_adds_to_them(service: Service) -> None:
     (folder,), before = _folders(service), service.metrics()
     environment = environment_of(service.log.parent) | dict.fromkeys(VARIABLES, str(folder))
@@ -157,7 +157,7 @@ AFTER_FEAST = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_feast_does_not_take_the_metrics_elsewhere(tmp_path: Path) -> None:
     told = _python(
         AFTER_FEAST.format(entered="shared_metrics(Path.cwd().joinpath(os.environ['M']))"), tmp_path, M=str(tmp_path)
@@ -167,7 +167,7 @@ def test_feast_does_not_take_the_metrics_elsewhere(tmp_path: Path) -> None:
     assert rows == "['flightline_rows_total{endpoint=\"predict\"} 5.0']"
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_without_the_folder_feast_would(tmp_path: Path) -> None:
     told = _python("from contextlib import nullcontext\n" + AFTER_FEAST.format(entered="nullcontext()"), tmp_path)
     assert "feast_metrics_" in told

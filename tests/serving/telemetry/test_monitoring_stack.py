@@ -24,7 +24,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield up
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_every_metric_that_is_named_is_on_the_service(service: Service) -> None:
     present = {name.split("{")[0] for name in service.metrics()}
     named = {name: metrics_named(query) for name, query in QUERIES.items()}
@@ -32,7 +32,7 @@ def test_every_metric_that_is_named_is_on_the_service(service: Service) -> None:
     assert {name: gone for name, found in named.items() if (gone := found - present - OF_PROMETHEUS)} == {}
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_every_metric_of_the_service_is_looked_at(service: Service) -> None:
     counts = {name.split("{")[0] for name in service.metrics()}
     named = set().union(*map(metrics_named, QUERIES.values()))

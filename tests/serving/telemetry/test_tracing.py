@@ -52,7 +52,7 @@ def collector() -> Iterator[Collector]:
     collector.server.server_close()
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_request_is_one_trace_with_its_parts(tmp_path: Path, collector: Collector) -> None:
     with running(tmp_path, otlp_endpoint=collector.endpoint) as service:
         traceparent = f"00-{PARENT}-00f067aa0ba902b7-01"
@@ -70,13 +70,13 @@ def test_a_request_is_one_trace_with_its_parts(tmp_path: Path, collector: Collec
     assert [item.value.int_value for item in spans["predict"].attributes] == [3]
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_collector_that_is_down_changes_no_answer(tmp_path: Path) -> None:
     with running(tmp_path, otlp_endpoint="http://127.0.0.1:9") as service:
         assert service.ask(PREDICT, {"instances": [INSTANCE]}).status == 200
 
 
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.parametrize(("endpoint", "expected"), [("", "False"), ("http://127.0.0.1:9", "True")])
 def test_nothing_of_it_is_imported_where_no_collector_is_named(tmp_path: Path, endpoint: str, expected: str) -> None:
     code = (

@@ -210,7 +210,7 @@ test-system: $(READY)  ## Run the tests of whole flows and programs: worker, ser
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m system
 
 .PHONY: test-fast
-test-fast: $(READY)  ## Run the tests that need no server and no full year, within a minute
+test-fast: $(READY)  ## Run the quickest of them, in about two minutes
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not system and not docker and not stack"
 
 .PHONY: system-packages

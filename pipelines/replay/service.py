@@ -78,8 +78,9 @@ class Client:
         raise RequestError(f"the service did not follow to {moment.isoformat()} in {FOLLOW_SECONDS:.0f} s: {status}")
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; the next question opens another."""
         self._client.close()
+        self._client = open_client(ANSWER_SECONDS)
 
     def _ask(self, path: str, body: object = None) -> dict[str, Any]:
         try:

@@ -9,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from flightline.adapters.prometheus_textfile import Measured, write_gauges
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_is_written_is_what_prometheus_reads(tmp_path):
     file = write_gauges(

@@ -13,6 +13,8 @@ from flightline.adapters import duckdb_engine as engine
 from flightline.core.errors import FeatureError
 from flightline.data.rolling import rolling, span_name
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 
 

@@ -22,6 +22,8 @@ from pipelines.steps import compare as comparison
 from pipelines.steps.report_page import MOST_BYTES, as_markdown
 from tests.support.small_training_set import run_in_flow, small_problem, write_training_set
 
+pytestmark = pytest.mark.slow
+
 LINEAGE = {"git_commit": "c" * 40, "git_dirty": False, "data_md5": "d" * 32, "features_sha256": "f" * 64}
 
 

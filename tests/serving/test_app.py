@@ -25,6 +25,8 @@ from tests.support.servers.service_process import environment_of, running
 from tests.support.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of, put_signed
 from tests.toy_problem import make_project, write_feature_repo
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "optuna", "matplotlib", "pandera")
 AGE = timedelta(minutes=10)

@@ -16,6 +16,8 @@ from tools.images import sbom
 from tools.images.build import SERVICE
 from tools.images.sbom import BomError, Installed, check_lock, check_schema, image_bom, locked_packages, python_packages
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DEBIAN = "libc6\t2.36-9+deb12u10\tamd64\nzlib1g\t1:1.2.13\tamd64\n"
 

@@ -14,6 +14,8 @@ from flightline.training.fit import FittedModel, TrainingParameters, fit, fit_pi
 from flightline.training.row_checks import feature_columns
 from flightline.training.zoo import ZOO, find_model
 
+pytestmark = pytest.mark.slow
+
 ROWS = {"fit": 1_000, "validation": 500, "test": 300}
 PRIMARY = {"classification": "log_loss", "regression": "rmse"}
 EVERY_MODEL = [(task, name) for task, models in ZOO.items() for name in models]

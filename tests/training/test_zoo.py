@@ -12,6 +12,8 @@ from flightline.training.fit import fit_pipeline
 from flightline.training.preprocessing import Columns
 from flightline.training.zoo import ZOO, baseline_of, find_model
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = Columns(numeric=("units", "seats"), categorical=("shop", "product"))
 EVERY_MODEL = [(task, name) for task, models in ZOO.items() for name in models]
 LEARNING = [(task, name) for task, name in EVERY_MODEL if not ZOO[task][name].is_baseline]

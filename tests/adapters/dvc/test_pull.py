@@ -25,6 +25,8 @@ from tests.adapters.dvc.damage import (
 )
 from tests.support.clones import contents, make_clone
 
+pytestmark = pytest.mark.slow
+
 # --- pull: what works -----------------------------------------------------------------
 
 

@@ -14,6 +14,8 @@ from flightline.core.errors import LogError
 from flightline.monitoring.labels import Label
 from tests.adapters.prediction_log.predictions import CLOCK, LOGGED, prediction
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 
 

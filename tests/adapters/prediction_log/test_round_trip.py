@@ -13,6 +13,8 @@ from flightline.adapters.prediction_log.schema import COLUMNS
 from flightline.core.errors import LogError
 from tests.adapters.prediction_log.predictions import CLOCK, KEYS, LOGGED, prediction
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 

@@ -26,6 +26,8 @@ from flightline.adapters.prediction_log.schema import (
 from flightline.core.errors import LogError
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 
+pytestmark = pytest.mark.slow
+
 FIRST, BEFORE_FIELD_NAMES = "0001", "0004"
 
 

@@ -29,6 +29,8 @@ from tests.support.small_service import KINDS, fitted
 from tests.support.waiting import wait_until
 from tests.toy_problem import PROBLEM, make_project
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 Register = Callable[..., str]
 

@@ -13,6 +13,8 @@ import pytest
 from pipelines.common import source_closure
 from pipelines.common.source_closure import closure
 
+pytestmark = pytest.mark.slow
+
 MODULES = {
     "__init__": "",
     "main": '''

@@ -16,6 +16,8 @@ from pipelines.monitoring_steps.windows import Judged
 from tests.pipelines.monitoring_steps.decisions import CLOCK, HOSTILE, NAMES, RULE, anomaly, decision, inputs, judged
 from tests.support.small_training_set import small_problem
 
+pytestmark = pytest.mark.slow
+
 
 class Page(HTMLParser):
     """The tags of a page, its headings, and the cells of its rows."""

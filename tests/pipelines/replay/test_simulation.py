@@ -33,6 +33,8 @@ from tests.support.small_service import put_model
 from tests.support.small_training_set import run_in_flow
 from tests.toy_problem import PROBLEM, SHOPS
 
+pytestmark = pytest.mark.system
+
 START = datetime(2020, 6, 10, 15, 30, tzinfo=UTC)
 # In it, the next day is predicted from 17:00 to 19:00, and shops close at 14:00, 15:00 and 16:00.
 PLAN = Plan(START, START + timedelta(days=1), timedelta(hours=6))

@@ -20,6 +20,8 @@ from tests.support.small_registry import crown, model_file_of, papers_of, regist
 from tests.support.small_service import KINDS, fitted, save_model
 from tests.toy_problem import PROBLEM, make_project
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:

@@ -12,6 +12,8 @@ from tests.support.small_service import INSTANCE, PREDICT
 from tools.ci import check_alerts
 from tools.ci.check_alerts import STACK, dashboard_queries, metrics_named, rule_queries
 
+pytestmark = pytest.mark.system
+
 OF_PROMETHEUS = {"up"}
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on this machine")
 QUERIES = {**rule_queries(STACK), **dashboard_queries(STACK)}
@@ -24,7 +26,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield up
 
 
-@pytest.mark.system
 def test_every_metric_that_is_named_is_on_the_service(service: Service) -> None:
     present = {name.split("{")[0] for name in service.metrics()}
     named = {name: metrics_named(query) for name, query in QUERIES.items()}
@@ -32,7 +33,6 @@ def test_every_metric_that_is_named_is_on_the_service(service: Service) -> None:
     assert {name: gone for name, found in named.items() if (gone := found - present - OF_PROMETHEUS)} == {}
 
 
-@pytest.mark.system
 def test_every_metric_of_the_service_is_looked_at(service: Service) -> None:
     counts = {name.split("{")[0] for name in service.metrics()}
     named = set().union(*map(metrics_named, QUERIES.values()))

@@ -20,23 +20,12 @@ CLONER_FILES = {
     "src/flightline/problem/config.py",
     "src/flightline/problem/request_features.py",
 }
-# Exempt besides those: the problem's own tests, this file, and docs, which speak of the problem by nature.
 CODE = [
     file
     for folder in ("src", "pipelines", "serving", "tools", "tests")
     for file in ROOT.glob(f"{folder}/**/*.py")
-    if not file.is_relative_to(ROOT / "tests" / "problem") and file != Path(__file__)
+    if not file.is_relative_to(ROOT / "tests" / "problem")
 ]
-OF_THE_PROBLEM = re.compile(
-    r"flight|airport|airline|carrier|aircraft|tailnum|departure|landing|landed|(?<!spec\.)\borigin\b(?!/)|\bdest\b(?!=)|weather"
-    r"|nycflights|\b(EWR|JFK|LGA)\b",
-    re.IGNORECASE,
-)
-
-
-OWN_NAME = re.compile(
-    next(ROOT.glob("src/*/problem")).parent.name.replace("_", "[-_ ]?"), re.IGNORECASE
-)  # may hold a word of the problem
 
 
 def relative(path: Path) -> str:
@@ -52,29 +41,6 @@ def tracked() -> list[Path]:
             file for file in ROOT.rglob("*") if file.is_file() and not set(file.parts) & {".venv", ".state", "data"}
         ]
     return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
-
-
-def words_of_the_problem(text: str) -> list[str]:
-    return [
-        f"{number}: {line.strip()}"
-        for number, line in enumerate(text.splitlines(), start=1)
-        if OF_THE_PROBLEM.search(OWN_NAME.sub("", line))
-    ]
-
-
-@pytest.mark.parametrize("file", sorted(CODE), ids=relative)
-def test_only_cloner_files_name_the_problem(file):
-    if relative(file) not in CLONER_FILES:
-        assert words_of_the_problem(file.read_text(encoding="utf-8")) == []
-
-
-@pytest.mark.parametrize("line", ["key = 'tailnum'", "JFK = 1", "# late flights", "def carrier(): ..."])
-def test_the_check_for_names_bites(line):
-    assert words_of_the_problem(line)
-
-
-def test_the_check_for_names_spares_the_project():
-    assert words_of_the_problem("from flightline.core.errors import FlightlineError") == []
 
 
 def test_cloner_files_say_so_in_their_first_line():

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests import test_hygiene as hygiene
-from tests.test_hygiene import CLONER_FILES, ROOT, relative, words_of_the_problem
+from tests.problem.test_words import words_of_the_problem
+from tests.test_hygiene import CLONER_FILES, ROOT, relative
 
 EXAMPLES = sorted(folder for folder in (ROOT / "template" / "examples").iterdir() if folder.is_dir())
 DOCS = sorted((ROOT / "template" / "docs").glob("*.md"))

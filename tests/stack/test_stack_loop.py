@@ -177,6 +177,7 @@ def test_a_service_without_servers_gives_the_same_predictions(
     with running(
         embedded.settings.root,
         module="serving",
+        clock=PROJECT.problem.first_clock,
         PATH=os.environ["PATH"],
         FLIGHTLINE_PROBLEM_PACKAGE=PROJECT.settings.problem_package,
     ) as service:

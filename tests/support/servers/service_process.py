@@ -202,10 +202,14 @@ def environment_of(root: Path, **settings: object) -> dict[str, str]:
 
 @contextmanager
 def running(
-    root: Path, key: str | None = None, module: str = "tests.support.servers.service_process", **settings: object
+    root: Path,
+    key: str | None = None,
+    module: str = "tests.support.servers.service_process",
+    clock: datetime = NOON,
+    **settings: object,
 ) -> Iterator[Service]:
     """Run the service until the block ends; yields when each worker answers. `module="serving"` is the real one."""
-    set_clock(Settings(root=root), NOON)
+    set_clock(Settings(root=root), clock)
     if not Settings(root=root).serving_models_dir.exists():
         put_model(Settings(root=root), "3")
     port, log = free_port(), root / "service.log"

@@ -107,7 +107,7 @@ def _as_type(file: Path, values: pd.Series, kind: object) -> pd.Series:
         raise RequestError(f"{file.name}: the column {values.name} is not all {kind}: {err}") from err
 
 
-def score(project: Project, model: ServedModel, examples: pd.DataFrame, said: Stage) -> pd.DataFrame:
+def score(project: Project, model: ServedModel, examples: pd.DataFrame, progress: Stage) -> pd.DataFrame:
     """Answer each example as of its `event_timestamp`, some at a time.
 
     Returns
@@ -122,7 +122,7 @@ def score(project: Project, model: ServedModel, examples: pd.DataFrame, said: St
         features = features_as_of(project.settings, project.problem, project.requests, part)[list(model.kinds)]
         rows = features.astype(object).where(features.notna(), None).to_dict("records")
         answers += predict_rows(project.problem.task, model.pipeline, model.fast_pipeline, model.kinds, rows).tolist()
-        said.note(f"{len(answers):,} of {len(examples):,} rows")
+        progress.note(f"{len(answers):,} of {len(examples):,} rows")
     manifest = model.manifest
     asked = examples[["example_id", *project.problem.entity_keys, *project.problem.request_columns]]
     return asked.assign(
@@ -143,24 +143,24 @@ def batch(file: Path | None = None, start: datetime | None = None, end: datetime
     """Score a file of requests, or the known examples of a time range, and write a parquet file."""
     project = open_project()
     settings = project.settings
-    with stage("model") as said:
+    with stage("model") as progress:
         fetch_champion(project)
         model = load_served_model(settings.serving_models_dir, project)
         if model is None:
             raise ModelFileError("no model has been promoted yet; run `make train`")
-        said.say(f"{model.manifest.name} version {model.manifest.version}")
-    with stage("score") as said:
+        progress.say(f"{model.manifest.name} version {model.manifest.version}")
+    with stage("score") as progress:
         if file is not None:
             examples, name = requests_of(project, file), file.stem
         elif start is not None and end is not None:
             examples, name = examples_between(settings, start, end), f"{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}"
         else:
             raise RequestError("say what to score: --file, or --start and --end")
-        scored = score(project, model, examples, said)
+        scored = score(project, model, examples, progress)
         target = settings.state_dir / "batch" / f"{name}-v{model.manifest.version}.parquet"
         with atomic_write(target) as unfinished:
             scored.to_parquet(unfinished, index=False)
-        said.say(
+        progress.say(
             f"{len(scored):,} rows, mean {scored['prediction'].mean():.4f}, in {target.relative_to(settings.root)}"
         )
     return target

@@ -15,9 +15,9 @@ from pipelines.steps.parity import check_parity, demand_parity
 
 def print_parity(project: Project) -> None:
     """Compare every logged prediction of a root, print the result, and refuse a mismatch."""
-    with stage("parity") as said:
+    with stage("parity") as progress:
         report = check_parity(project)
-        said.say(str(report))
+        progress.say(str(report))
     demand_parity(report)
 
 

@@ -71,8 +71,8 @@ class SimulatedDay:
         return self.labels.outcomes.get(LABELLED, 0)
 
     def __str__(self) -> str:
-        told = f"{self.predictions:,} predictions, {self.labelled:,} labels so far ({self.seconds:.1f} s)"
-        return f"{self.start:%Y-%m-%d}      {told}"
+        figures = f"{self.predictions:,} predictions, {self.labelled:,} labels so far ({self.seconds:.1f} s)"
+        return f"{self.start:%Y-%m-%d}      {figures}"
 
 
 def live_through(simulated: Project, plan: Plan, client: Client) -> Iterator[tuple[datetime, int]]:
@@ -121,10 +121,10 @@ def run_simulation(
     project: Project, plan: Plan, data: DataVersion, bring_model: BringModel = fetch_champion
 ) -> tuple[Project, list[SimulatedDay]]:
     """Tell the story of a simulation up to its last label; call it inside a flow."""
-    with stage("root") as said:
+    with stage("root") as progress:
         simulated = make_root(project, plan, free_port(), bring_model)
         root = simulated.settings.root.relative_to(project.settings.root)
-        said.say(f"{root}, materialised as of {plan.start:%Y-%m-%d %H:%M} UTC")
+        progress.say(f"{root}, materialised as of {plan.start:%Y-%m-%d %H:%M} UTC")
     days = []
     with running_service(simulated.settings, project.problem.model_name) as client:
         for day in run_days(simulated, plan, client, data):

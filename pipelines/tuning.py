@@ -45,8 +45,8 @@ class TuningResult:
 
 def study_name(problem: Problem, model: str, training_set: TrainingSet) -> str:
     """Name a study after all that its losses depend on: with other data, another study begins."""
-    told = (problem.task, problem.primary_metric, problem.windows, MAX_ITERATIONS)
-    digest = digest_of(training_set.key, told, source_digest(try_settings, models.fit_model.function))
+    made_of = (problem.task, problem.primary_metric, problem.windows, MAX_ITERATIONS)
+    digest = digest_of(training_set.key, made_of, source_digest(try_settings, models.fit_model.function))
     return f"{problem.model_name} {model} {digest[:12]}"
 
 

@@ -23,20 +23,20 @@ from pipelines.steps.parity import check_parity, demand_parity
 
 def register_features(settings: Settings) -> None:
     """Register the declarations of this image; a declaration that is unchanged stays as it is."""
-    with stage("apply") as said:
-        said.say(f"{len(feast_store.apply(settings))} feature views registered")
+    with stage("apply") as progress:
+        progress.say(f"{len(feast_store.apply(settings))} feature views registered")
 
 
 def build_tables(project: Project) -> None:
     """Make the feature tables of the data version that this image names, as of the clock, on this task's disk."""
     clock = ensure_clock(project.settings, project.problem.first_clock)
     data = dvc_data.pull(project)
-    with stage("features") as said:
-        made_of = (project.settings, project.problem, project.raw_tables, project.features, data, clock, said)
+    with stage("features") as progress:
+        made_of = (project.settings, project.problem, project.raw_tables, project.features, data, clock, progress)
         # The plain function: as a task it would want Prefect's server.
         tables = features.build_features.function(features.build_features.key(*made_of), *made_of)
         feast_store.activate(project.settings, tables.folder)
-        said.say(f"{sum(tables.rows.values()):,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
+        progress.say(f"{sum(tables.rows.values()):,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
 
 
 def compare_live(project: Project, since: datetime) -> None:
@@ -50,9 +50,9 @@ def compare_live(project: Project, since: datetime) -> None:
         Naming what differs.
     """
     build_tables(project)
-    with stage("parity") as said:
+    with stage("parity") as progress:
         report = check_parity(project, since)
-        said.say(str(report))
+        progress.say(str(report))
     demand_parity(report)
 
 

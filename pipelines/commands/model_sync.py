@@ -48,7 +48,7 @@ class ModelSync:
         self._project = project
         self._said = ""
         self._whole: object = None
-        self._said_of_canary = ""
+        self._last_message = ""
 
     def poll(self) -> bool:
         """Look once at the champion, and at what runs beside it; say whether the registry answered."""
@@ -73,12 +73,12 @@ class ModelSync:
                     fetch_version(self._project, found, folder)
             if setting != read_setting(folder):
                 write_setting(folder, setting)
-            said = f"version {setting.version} runs beside the champion ({setting.mode})" if setting else ""
+            message = f"version {setting.version} runs beside the champion ({setting.mode})" if setting else ""
         except Exception as err:  # noqa: BLE001  # as above; and a challenger that cannot be brought does not run
-            said = f"no challenger is brought: {type(err).__name__}: {err}"
-        if said != self._said_of_canary:
-            LOG.info(said or "no challenger runs beside the champion")
-        self._said_of_canary = said
+            message = f"no challenger is brought: {type(err).__name__}: {err}"
+        if message != self._last_message:
+            LOG.info(message or "no challenger runs beside the champion")
+        self._last_message = message
 
     def look_at_champion(self) -> bool:
         """Look once and say whether the registry answered; a failure is logged once, and the folder stays as it is."""

@@ -25,11 +25,13 @@ def migrate(settings: Settings) -> None:
 def export(settings: Settings, before: datetime, now: datetime) -> int:
     """Move whole days of old predictions into parquet files; return how many rows left the log."""
     deleted = 0
-    with stage("prediction log") as said:
+    with stage("prediction log") as progress:
         for day in retention.archive(settings, before, now):
             deleted += day.deleted
-            said.note(f"{day.file.name}: {day.rows:,} rows, {day.exported:,} new; {day.deleted:,} deleted from the log")
-        said.say(f"{deleted:,} rows logged before {before:%Y-%m-%d %H:%M} UTC moved to parquet")
+            progress.note(
+                f"{day.file.name}: {day.rows:,} rows, {day.exported:,} new; {day.deleted:,} deleted from the log"
+            )
+        progress.say(f"{deleted:,} rows logged before {before:%Y-%m-%d %H:%M} UTC moved to parquet")
     return deleted
 
 

@@ -56,5 +56,7 @@ def _announce(problem: Problem, event: str, text: str, payload: Mapping[str, str
     if deployment.id is None:
         return
     resource = {"prefect.resource.id": resource_id(problem), "prefect.resource.name": problem.model_name}
-    told = {name: shorten(value, LONGEST, placeholder=" ...") for name, value in {"summary": text, **payload}.items()}
-    emit_event(event, resource, payload=told)
+    shortened = {
+        name: shorten(value, LONGEST, placeholder=" ...") for name, value in {"summary": text, **payload}.items()
+    }
+    emit_event(event, resource, payload=shortened)

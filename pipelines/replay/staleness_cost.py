@@ -76,14 +76,14 @@ def _mean_loss(problem: Problem, labels: np.ndarray, predictions: np.ndarray) ->
 
 def print_staleness_cost(project: Project) -> None:
     """Measure and print."""
-    with stage("staleness cost") as said:
+    with stage("staleness cost") as progress:
         cost = measure_staleness_cost(project)
-        said.say(
+        progress.say(
             f"{cost.changed:.1%} of {cost.predictions:,} predictions have a feature that a store without lag would "
             f"give otherwise; answers differ by {cost.mean_difference:.4f} on average"
         )
         if cost.labelled:
-            said.say(
+            progress.say(
                 f"{project.problem.primary_metric} of {cost.labelled:,} labelled: {cost.loss:.4f} served, "
                 f"{cost.fresh_loss:.4f} without lag"
             )

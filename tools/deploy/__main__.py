@@ -21,14 +21,14 @@ PERCENT = {"staging": 0, "production": 10}
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    told = {
+    helps = {
         "deploy": "bring images to an environment",
         "rollback": "bring back what was live before",
         "first-fill": "fill an environment that has no model yet",
         "destroy": "remove an environment with everything in it",
         "plan": "print the plan as Markdown; 2 if it would change anything",
     }
-    made = {name: commands.add_parser(name, help=text) for name, text in told.items()}
+    made = {name: commands.add_parser(name, help=text) for name, text in helps.items()}
     for one in made.values():
         one.add_argument("--environment", choices=infra.ENVIRONMENTS, required=True)
     for name in ("deploy", "plan"):

@@ -64,24 +64,24 @@ def try_beside(
 def _watch(environment: Environment, service: Service, counted: datetime, seconds: float) -> str:
     """Look at alarms and metrics until the time is over, asking for predictions of our own meanwhile."""
     end = time.monotonic() + seconds
-    told = "nothing seen"
+    result = "nothing seen"
     while True:
         service.smoke()
         _demand_quiet_alarms(environment)
-        told = judge(_metrics(environment, counted, "canary"))
+        result = judge(_metrics(environment, counted, "canary"))
         if time.monotonic() >= end:
             break
         time.sleep(min(LOOK_SECONDS, max(0.0, end - time.monotonic())))
 
     def enough() -> str | None:
-        nonlocal told
+        nonlocal result
         service.smoke()
         seen = _metrics(environment, counted, "canary")
-        told = judge(seen)
+        result = judge(seen)
         return None if seen["answers"] >= LEAST_ANSWERS else f"the canary gave {seen['answers']:.0f} answers"
 
     wait_until(enough, 300, f"{LEAST_ANSWERS} answers of the canary in CloudWatch")
-    return told
+    return result
 
 
 def _demand_quiet_alarms(environment: Environment) -> None:
@@ -101,12 +101,12 @@ def judge(seen: Mapping[str, float]) -> str:
         If it is worse than the bounds.
     """
     answers, errors, slow = seen["answers"], seen["errors"], seen["slow"]
-    told = f"{answers:.0f} answers, {errors:.0f} errors, {slow * 1000:.0f} ms at the 95th percentile"
+    result = f"{answers:.0f} answers, {errors:.0f} errors, {slow * 1000:.0f} ms at the 95th percentile"
     if answers and errors / answers > MOST_ERRORS:
-        raise DeployError(f"the canary's errors: {told}")
+        raise DeployError(f"the canary's errors: {result}")
     if slow > MOST_SECONDS:
-        raise DeployError(f"the canary is slow: {told}, expected {MOST_SECONDS * 1000:.0f} ms at most")
-    return told
+        raise DeployError(f"the canary is slow: {result}, expected {MOST_SECONDS * 1000:.0f} ms at most")
+    return result
 
 
 def _metrics(environment: Environment, counted: datetime, track: str) -> dict[str, float]:

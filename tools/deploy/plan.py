@@ -63,8 +63,8 @@ def refuse_loss(changes: Sequence[Change]) -> None:
 def in_words(changes: Sequence[Change]) -> str:
     """Say in a line how many resources are made, changed, replaced and removed."""
     counts = {verb: sum(change.action == action for change in changes) for action, verb in _VERBS.items()}
-    told = [f"{count} to {verb}" for verb, count in counts.items() if count]
-    return ", ".join(told) or "nothing to change"
+    parts = [f"{count} to {verb}" for verb, count in counts.items() if count]
+    return ", ".join(parts) or "nothing to change"
 
 
 def as_markdown(environment: str, changes: Sequence[Change]) -> str:

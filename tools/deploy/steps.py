@@ -88,14 +88,14 @@ def wait_until(
     DeployError
         With what was missing last, when the time is over.
     """
-    started = said = time.monotonic()
+    started = last_shown = time.monotonic()
     missing = look()
     while missing is not None:
         now = time.monotonic()
         if now - started > seconds:
             raise DeployError(f"{what}: not so after {seconds:.0f} s: {missing}")
-        if now - said > shown_seconds:
+        if now - last_shown > shown_seconds:
             print(f"     {now - started:.0f} s: {missing}", flush=True)
-            said = now
+            last_shown = now
         time.sleep(pause_seconds)
         missing = look()

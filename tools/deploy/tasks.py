@@ -60,8 +60,8 @@ def run_task(
     (ran,) = (one for one in ended["containers"] if one["name"] == container)
     if ran.get("exitCode") != 0:
         why = ran.get("reason") or ended.get("stoppedReason") or "no reason given"
-        told = "\n".join(f"    {line}" for line in lines[-_TAIL:]) or "    (no log)"
-        raise DeployError(f"task {container} ended with {ran.get('exitCode', 'no exit code')}: {why}\n{told}")
+        tail = "\n".join(f"    {line}" for line in lines[-_TAIL:]) or "    (no log)"
+        raise DeployError(f"task {container} ended with {ran.get('exitCode', 'no exit code')}: {why}\n{tail}")
     return lines[-1] if lines else "ended well"
 
 
@@ -83,8 +83,8 @@ def _wait_for_end(ecs: Any, cluster: str, task: str, seconds: float) -> dict[str
 def _log(environment: Environment, definition: str, container: str, task: str) -> list[str]:
     """Read the end of a task's log; it may come some seconds after the task's end."""
     found = environment.client("ecs").describe_task_definition(taskDefinition=definition)["taskDefinition"]
-    (told,) = (one for one in found["containerDefinitions"] if one["name"] == container)
-    options = told["logConfiguration"]["options"]
+    (defined,) = (one for one in found["containerDefinitions"] if one["name"] == container)
+    options = defined["logConfiguration"]["options"]
     stream = f"{options['awslogs-stream-prefix']}/{container}/{task.rsplit('/', 1)[-1]}"
     logs = environment.client("logs")
     for _ in range(3):

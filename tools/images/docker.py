@@ -69,8 +69,8 @@ class Docker:
             timeout=timeout_seconds,
         )
         if check and done.returncode:
-            said = "" if is_shown else f": {(done.stderr or done.stdout)[-3000:].strip()}"
-            raise DockerError(f"docker {' '.join(arguments[:3])} ended with {done.returncode}{said}")
+            reason = "" if is_shown else f": {(done.stderr or done.stdout)[-3000:].strip()}"
+            raise DockerError(f"docker {' '.join(arguments[:3])} ended with {done.returncode}{reason}")
         return done
 
     def answers(self) -> bool:

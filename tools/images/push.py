@@ -36,11 +36,11 @@ def push(docker: Docker, image: Image, there: str, tag: str) -> str:
 
 def push_all(docker: Docker, repository: str, tag: str) -> dict[str, str]:
     """Push both images; give, by name, reference and digest as outputs of a workflow's step."""
-    told = {}
+    references = {}
     for name, image in PUSHED.items():
         digest = push(docker, image, f"{repository}/{name}", tag)
-        told[name], told[f"{name}_digest"] = f"{repository}/{name}@{digest}", digest
-    return told
+        references[name], references[f"{name}_digest"] = f"{repository}/{name}@{digest}", digest
+    return references
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,14 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
             ensure_base(docker, options.base)
             for image in PUSHED.values():
                 build(docker, image, options.base)
-            told = push_all(docker, options.repository, commit())
+            references = push_all(docker, options.repository, commit())
     except (DockerError, subprocess.TimeoutExpired) as err:
         print(f"image-push: {err}; log in to the registry first (aws ecr get-login-password)", file=sys.stderr)
         return 1
     if file := os.environ.get("GITHUB_OUTPUT"):
         with Path(file).open("a", encoding="utf-8") as outputs:
-            outputs.writelines(f"{name}={value}\n" for name, value in told.items())
-    print(f"image-push: IMAGE={told['service']} FLOWS_IMAGE={told['flows']}")
+            outputs.writelines(f"{name}={value}\n" for name, value in references.items())
+    print(f"image-push: IMAGE={references['service']} FLOWS_IMAGE={references['flows']}")
     return 0
 
 

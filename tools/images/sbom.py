@@ -150,8 +150,8 @@ def check_lock(bom: dict[str, Any], lock: str, named: str) -> None:
     found = python_packages(bom)
     foreign = [f"{name}=={version}" for name, version in sorted(found.items()) if (name, version) not in locked]
     if foreign or not found:
-        told = ", ".join(foreign) or "no Python package at all"
-        raise BomError(f"{named} holds what its lock does not: {told}; only the lock is to be installed")
+        names = ", ".join(foreign) or "no Python package at all"
+        raise BomError(f"{named} holds what its lock does not: {names}; only the lock is to be installed")
 
 
 def check_schema(files: Iterable[Path]) -> None:

@@ -60,8 +60,8 @@ class Compose:
     def command(self, *arguments: str) -> list[str]:
         """Give the whole command line."""
         named = [part for file in self.files for part in ("--file", str(file))]
-        told = ("--project-name", self.project, "--env-file", str(self.environment_file))
-        return [*self.program, *told, *named, *arguments]
+        options = ("--project-name", self.project, "--env-file", str(self.environment_file))
+        return [*self.program, *options, *named, *arguments]
 
     def run(self, *arguments: str) -> int:
         """Run a command before the eyes of who asked for it; give its exit code."""

@@ -47,8 +47,8 @@ def check(checkov: Path) -> None:
     ]
     for name, step in steps:
         started = time.monotonic()
-        said = step()
-        note = said if isinstance(said, str) and len(said) < 200 else "passed"
+        result = step()
+        note = result if isinstance(result, str) and len(result) < 200 else "passed"
         print(f"  {name:12} {note or 'passed'} ({time.monotonic() - started:.1f} s)", flush=True)
 
 
@@ -56,10 +56,10 @@ def run_unit_tests(root: Terraform) -> str:
     """Run the files of unit tests side by side, since each waits for a provider of its own; give how many passed."""
     files = sorted(file.name for file in (root.folder / "tests").glob("*.tftest.hcl"))
     with ThreadPoolExecutor() as beside:
-        said = list(beside.map(lambda name: root.run("test", "-no-color", f"-filter=tests/{name}"), files))
-    passed = [re.search(r"Success! (\d+) passed, 0 failed", one) for one in said]
+        result = list(beside.map(lambda name: root.run("test", "-no-color", f"-filter=tests/{name}"), files))
+    passed = [re.search(r"Success! (\d+) passed, 0 failed", one) for one in result]
     if not files or not all(passed):
-        raise TerraformError("the unit tests did not say how many passed\n" + "\n".join(said))
+        raise TerraformError("the unit tests did not say how many passed\n" + "\n".join(result))
     return f"{sum(int(one[1]) for one in passed if one)} passed in {len(files)} files"
 
 

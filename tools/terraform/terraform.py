@@ -95,7 +95,7 @@ class Terraform:
         TerraformError
             If it fails.
         """
-        started = said = time.monotonic()
+        started = last_shown = time.monotonic()
         lines = []
         with subprocess.Popen(
             self._command([arguments[0], "-no-color", "-input=false", *arguments[1:]]),
@@ -106,10 +106,10 @@ class Terraform:
         ) as process:
             for line in process.stdout or ():
                 lines.append(line)
-                if time.monotonic() - said > pause_seconds:
-                    said = time.monotonic()
+                if time.monotonic() - last_shown > pause_seconds:
+                    last_shown = time.monotonic()
                     done = sum(bool(DONE.search(one)) for one in lines)
-                    print(f"     {said - started:.0f} s: {done} resources done; {line.strip()}", flush=True)
+                    print(f"     {last_shown - started:.0f} s: {done} resources done; {line.strip()}", flush=True)
         if process.returncode:
             raise self._failed(arguments, "".join(lines))
 
@@ -129,8 +129,8 @@ class Terraform:
             raise TerraformError(f"terraform is missing; {INSTALL}")
         return [program, f"-chdir={self.folder}", *arguments]
 
-    def _failed(self, arguments: Sequence[str], said: str) -> TerraformError:
-        return TerraformError(f"terraform {arguments[0]} in {self.folder.name}/ failed\n{said}".rstrip())
+    def _failed(self, arguments: Sequence[str], output: str) -> TerraformError:
+        return TerraformError(f"terraform {arguments[0]} in {self.folder.name}/ failed\n{output}".rstrip())
 
     def _environment(self) -> dict[str, str]:
         self.data.mkdir(parents=True, exist_ok=True)

@@ -43,9 +43,9 @@ def ensure_databases(wanted: DatabasesSettings) -> Iterator[str]:
         ) as connection:
             yield from _ensure(connection, wanted.passwords)
     except psycopg.Error as err:
-        said = "" if err.diag.message_primary is None else f": {err.diag.message_primary}"
+        reason = "" if err.diag.message_primary is None else f": {err.diag.message_primary}"
         raise LogError(
-            f"PostgreSQL cannot be set up ({type(err).__name__}{said}); check that the administrator's URL and "
+            f"PostgreSQL cannot be set up ({type(err).__name__}{reason}); check that the administrator's URL and "
             "password are right and that the server can be reached from here, then run this again"
         ) from err
 

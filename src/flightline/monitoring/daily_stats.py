@@ -173,11 +173,11 @@ def _measure(values: np.ndarray, support: Support, categories: set[str], rule: M
     numbers = known.astype(float)
     found[Kind.OUTSIDE] = float(np.mean((numbers < support.low) | (numbers > support.high)))
     found[Kind.JUMPED] = float(numbers.mean())
-    told = numbers[numbers != support.common]
-    if len(told) >= rule.min_anomaly_rows / 2 and support.deviation > 0:
-        counts, size = np.unique(told, return_counts=True)[1], len(told)
+    uncommon = numbers[numbers != support.common]
+    if len(uncommon) >= rule.min_anomaly_rows / 2 and support.deviation > 0:
+        counts, size = np.unique(uncommon, return_counts=True)[1], len(uncommon)
         found[Kind.STUCK] = float((counts * (counts - 1)).sum() / (size * (size - 1)))  # whatever the size
-        found[Kind.RESCALED] = float(np.log(told.std() + TINY * support.deviation))
+        found[Kind.RESCALED] = float(np.log(uncommon.std() + TINY * support.deviation))
     return found
 
 

@@ -88,8 +88,8 @@ class Mismatch:
             "watermark": self.watermark,
             "clock": self.clock,
         }
-        told = [f"{name} {moment}" for name, moment in moments.items() if moment is not None and moment == moment]
-        return found + (f" ({', '.join(told)})" if told else "")
+        times = [f"{name} {moment}" for name, moment in moments.items() if moment is not None and moment == moment]
+        return found + (f" ({', '.join(times)})" if times else "")
 
 
 def union_of(spans: Iterable[Span]) -> tuple[Span, ...]:

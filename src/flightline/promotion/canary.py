@@ -171,20 +171,20 @@ def decide_canary(days: Sequence[JudgedDay], counts: ChallengerCounts, rule: Can
     gains = block_gains(days[: rule.max_days], rule.block_days)
     crossing = first_crossing(gains, rule.alpha, rule.spread)
     seen = gains[: crossing.values] if crossing else gains
-    told = _told(seen, rule)
+    bounds = _bounds(seen, rule)
     if failure:
-        return CanaryDecision(Action.DROP, f"drop: {failure}", len(days), *told)
-    words = _words(len(seen) * rule.block_days, told)
+        return CanaryDecision(Action.DROP, f"drop: {failure}", len(days), *bounds)
+    words = _words(len(seen) * rule.block_days, bounds)
     if crossing and crossing.side == "better":
-        return CanaryDecision(Action.PROMOTE, f"promote: credibly better, {words}", len(days), *told)
+        return CanaryDecision(Action.PROMOTE, f"promote: credibly better, {words}", len(days), *bounds)
     if crossing:
-        return CanaryDecision(Action.DROP, f"drop: credibly worse, {words}", len(days), *told)
+        return CanaryDecision(Action.DROP, f"drop: credibly worse, {words}", len(days), *bounds)
     if len(days) >= rule.max_days:
         return CanaryDecision(
-            Action.DROP, f"drop: not credibly better after {rule.max_days} days, {words}", len(days), *told
+            Action.DROP, f"drop: not credibly better after {rule.max_days} days, {words}", len(days), *bounds
         )
     return CanaryDecision(
-        Action.WATCH, f"watch: {len(days)} of at most {rule.max_days} days judged, {words}", len(days), *told
+        Action.WATCH, f"watch: {len(days)} of at most {rule.max_days} days judged, {words}", len(days), *bounds
     )
 
 
@@ -199,15 +199,15 @@ def _failure(counts: ChallengerCounts, rule: Canary) -> str:
     return ""
 
 
-def _told(gains: np.ndarray, rule: Canary) -> tuple[float | None, float | None, float | None]:
+def _bounds(gains: np.ndarray, rule: Canary) -> tuple[float | None, float | None, float | None]:
     if not len(gains):
         return None, None, None
     lower, upper = confidence_sequence(gains, rule.alpha, rule.spread)
     return float(gains.mean()), float(lower[-1]), float(upper[-1])
 
 
-def _words(days: int, told: tuple[float | None, float | None, float | None]) -> str:
-    gain, lower, upper = told
+def _words(days: int, bounds: tuple[float | None, float | None, float | None]) -> str:
+    gain, lower, upper = bounds
     if gain is None:
         return "which is too few to say anything"
     return f"mean loss lower by {gain:+.5f} over {days} days ({lower:+.5f} to {upper:+.5f}, at every look at once)"

@@ -178,19 +178,19 @@ def _check_better(overall: Comparison, thresholds: Thresholds) -> Check:
     gain, margin = overall.improvement, thresholds.promotion_margin * overall.champion_loss
     is_passed = gain.lower > margin
     if is_passed:
-        said = "better than the champion"
+        result = "better than the champion"
     else:
-        said = "worse than the champion" if gain.upper < 0 else "not credibly better than the champion"
+        result = "worse than the champion" if gain.upper < 0 else "not credibly better than the champion"
     sure = f"at least {gain.lower:+.5f} and at most {gain.upper:+.5f}, each with {thresholds.confidence:.0%} confidence"
-    words = f"{said}: mean loss lower by {gain.estimate:+.5f} ({sure}); more than {margin:.5f} is asked"
+    words = f"{result}: mean loss lower by {gain.estimate:+.5f} ({sure}); more than {margin:.5f} is asked"
     return Check("improvement on the champion", gain.lower, margin, is_passed, words)
 
 
 def _check_not_worse(overall: Comparison, thresholds: Thresholds) -> Check:
     worst, margin = -overall.improvement.lower, thresholds.non_inferiority_margin * overall.champion_loss
     is_passed = worst < margin
-    said = "not inferior to the champion" if is_passed else "perhaps inferior to the champion"
-    words = f"{said}: mean loss higher by at most {worst:+.5f}; less than {margin:.5f} is asked of a cheaper model"
+    result = "not inferior to the champion" if is_passed else "perhaps inferior to the champion"
+    words = f"{result}: mean loss higher by at most {worst:+.5f}; less than {margin:.5f} is asked of a cheaper model"
     return Check("non-inferiority", worst, margin, is_passed, words)
 
 
@@ -198,9 +198,9 @@ def _check_cheaper(own: Cost | None, theirs: Cost | None, thresholds: Thresholds
     shares = _cost_shares(own, theirs)
     bound, allowed = 1 / thresholds.cheaper_by, 1 + thresholds.cost_noise
     is_passed = any(share <= bound for share in shares.values()) and all(share <= allowed for share in shares.values())
-    told = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
+    ratios = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
     words = (
-        f"{'cheaper' if is_passed else 'not cheaper'} than the champion: times the champion's, {told}; asked is "
+        f"{'cheaper' if is_passed else 'not cheaper'} than the champion: times the champion's, {ratios}; asked is "
         f"{bound:.2f} in one and at most {allowed:.2f} in the others"
     )
     return Check("cost against the champion", min(shares.values()), bound, is_passed, words)
@@ -219,9 +219,9 @@ def _cost_shares(own: Cost | None, theirs: Cost | None) -> dict[str, float]:
 def _check_slice(comparison: Comparison, thresholds: Thresholds) -> Check:
     least, margin = -comparison.improvement.upper, thresholds.slice_margin * comparison.champion_loss
     is_passed = least <= margin
-    said = "not credibly worse" if is_passed else "credibly worse"
+    result = "not credibly worse" if is_passed else "credibly worse"
     words = (
-        f"{comparison.name} is {said}: mean loss higher by {-comparison.improvement.estimate:+.5f}, "
+        f"{comparison.name} is {result}: mean loss higher by {-comparison.improvement.estimate:+.5f}, "
         f"at least {least:+.5f} ({comparison.rows:,} rows); up to {margin:.5f} is allowed"
     )
     return Check(f"slice {comparison.name}", least, margin, is_passed, words, slice=comparison.name)

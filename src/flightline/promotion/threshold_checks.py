@@ -61,9 +61,9 @@ def check_baseline(challenger: Evidence, baseline: Evidence, thresholds: Thresho
     own, base = (evidence.summary.metrics.get(metric, NAN) for evidence in (challenger, baseline))
     gain = paired_improvement(challenger.summary.losses, baseline.summary.losses, thresholds.confidence)
     is_better = own < base and gain.lower > 0
-    said = "better than the baseline" if is_better else "not better than the baseline"
+    result = "better than the baseline" if is_better else "not better than the baseline"
     sure = f"improvement at least {gain.lower:.4f} with {thresholds.confidence:.0%} confidence"
-    words = f"{said}: {metric} {own:.4f}, baseline {base:.4f}, {sure}"
+    words = f"{result}: {metric} {own:.4f}, baseline {base:.4f}, {sure}"
     return Check("improvement on the baseline", gain.lower, 0.0, is_better, words)
 
 

@@ -250,8 +250,8 @@ def read_signed_manifest(
     if absent := {MODEL_FILE, MANIFEST_FILE} - set(statement.files):
         raise SignatureError(f"the signature of version {version} does not name {', '.join(sorted(absent))}")
     manifest = parse_manifest(contents[MANIFEST_FILE], version)
-    told = (manifest.run_id, manifest.sha256)
-    if told != (statement.predicate.run_id, statement.files[MODEL_FILE]):
+    got = (manifest.run_id, manifest.sha256)
+    if got != (statement.predicate.run_id, statement.files[MODEL_FILE]):
         raise SignatureError(
             f"{MANIFEST_FILE} of version {version} speaks of another run or file than {SIGNATURE_FILE}"
         )

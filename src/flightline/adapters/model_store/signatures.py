@@ -114,8 +114,8 @@ def verify_statement(content: bytes, keys: Sequence[Key], named: str) -> Stateme
         If it is no such envelope, or was signed by nobody who is believed.
     """
     try:
-        told: Any = json.loads(content)
-        envelope = Envelope.from_dict(told)
+        parsed: Any = json.loads(content)
+        envelope = Envelope.from_dict(parsed)
     except (ValueError, KeyError, TypeError, AttributeError, Error) as err:
         raise SignatureError(f"{SIGNATURE_FILE} of {named} is not a DSSE envelope ({type(err).__name__})") from err
     try:
@@ -170,10 +170,10 @@ def read_signed(
             f'put there past the registration; look at it, then `make sign VERSION={version} BY=you WHY="..."`'
         ) from err
     statement = verify_statement(content, keys, named)
-    told, expected = (statement.predicate.model, statement.predicate.version), (model, version)
-    if told != expected:
+    signed, expected = (statement.predicate.model, statement.predicate.version), (model, version)
+    if signed != expected:
         raise SignatureError(
-            f"{named} carries the signature of {told[0]} version {told[1]}, expected {model} version {version}: "
+            f"{named} carries the signature of {signed[0]} version {signed[1]}, expected {model} version {version}: "
             "a signature holds for one version"
         )
     if there != set(statement.files):

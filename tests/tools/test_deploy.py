@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.waiting import HandClock
 from tests.toy_problem import PROBLEM
-from tools.deploy import canary, checks, images, plan, steps
+from tools.deploy import checks, images, plan, rollout, steps
 from tools.deploy.environment import Record, Release
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -126,10 +126,10 @@ def test_a_step_that_fails_says_which_and_what_to_do(capsys, monkeypatch):
 )
 def test_a_canary_is_judged_by_errors_and_latency(seen, refusal):
     if refusal is None:
-        assert "answers" in canary.judge(seen)
+        assert "answers" in rollout.judge(seen)
         return
     with pytest.raises(steps.DeployError, match=refusal):
-        canary.judge(seen)
+        rollout.judge(seen)
 
 
 class Answers(http.server.BaseHTTPRequestHandler):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from tools.deploy import canary, images, tasks
+from tools.deploy import images, rollout, tasks
 from tools.deploy.checks import ModelError, Service
 from tools.deploy.environment import Environment, Record, Release
 from tools.deploy.plan import in_words, refuse_loss
@@ -49,7 +49,7 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
         for text in (request.release.service, request.release.flows):
             images.demand(images.parse(text), environment.session)
     if is_canary:
-        canary.try_beside(environment, steps, record, request.release, request.percent, request.watch_seconds)
+        rollout.try_beside(environment, steps, record, request.release, request.percent, request.watch_seconds)
     has_changed = bring(environment, steps, request.release)
     if not has_changed and request.release.is_same(record.live) and _is_well(environment, record):
         steps.say("nothing to do: these images are live and the service is well")

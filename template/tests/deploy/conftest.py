@@ -16,7 +16,7 @@ from template.tests.deploy.balancer import Balancer
 from template.tests.deploy.containers import Place
 from template.tests.deploy.project import Project, Ran, make_project
 from template.tests.deploy.stand_in import StandIn
-from template.tests.images.registry import running_registry
+from template.tests.images.image_registry import running_registry
 from template.tests.infra.cloud import HOST_NAME, MOTO, REGION, STATE_BUCKET, demand, free_port, running
 from tests.images import conftest as of_images
 from tools.images.docker import Docker

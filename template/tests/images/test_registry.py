@@ -1,6 +1,6 @@
 """An image pushed to a registry comes back by its digest, and is the same."""
 
-from template.tests.images.registry import running_registry
+from template.tests.images.image_registry import running_registry
 
 
 def test_it_is_pushed_and_pulled_by_digest(docker, service_image, tmp_path):

@@ -28,14 +28,14 @@ def main() -> None:
             print("here", flush=True)
             sys.stdin.read()
 
-    put, delete = retention._put_in_place, retention._delete_what_is_in
+    export, delete = retention._export, retention._delete_what_is_in
 
     def delete_watched(*given):
         sa.event.listen(sa.Engine, "commit", stop)
         return delete(*given)
 
     if step == "file":
-        retention._put_in_place = lambda *given: (put(*given), stop())
+        retention._export = lambda *given: (export(*given), stop())[0]
     elif step == "commit":
         retention._delete_what_is_in = delete_watched
     else:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.atomic_write import atomic_write
-from flightline.core.errors import ModelFileError
+from flightline.core.errors import ModelFileError, SignatureError
 from flightline.training import calibration
 
 MODEL_FILE = "model.skops"
@@ -53,7 +53,7 @@ def read_model_file(file: Path, expected_sha256: str | None) -> bytes:
     Raises
     ------
     ModelFileError
-        If it is missing or differs from the digest.
+        If it is missing; a `SignatureError` if it differs from the digest, which was signed.
     """
     try:
         content = file.read_bytes()
@@ -61,7 +61,7 @@ def read_model_file(file: Path, expected_sha256: str | None) -> bytes:
         raise ModelFileError(f"there is no readable model file {file.name}; fetch or train the model again") from err
     got = hashlib.sha256(content).hexdigest()
     if expected_sha256 is not None and got != expected_sha256:
-        raise ModelFileError(
+        raise SignatureError(
             f"{file.name} has sha256 {got[:16]}..., expected {expected_sha256[:16]}...: it was altered or cut "
             "short after registration and is not loaded; fetch it again from the registry"
         )
@@ -82,7 +82,7 @@ def load_model(file: Path, expected_sha256: str | None = None) -> Pipeline:
     Raises
     ------
     ModelFileError
-        If the file is missing, differs from the digest, or holds a type that is not trusted.
+        If the file is missing or holds a type that is not trusted; a `SignatureError` if it differs from the digest.
     """
     import skops.io  # as above
     from skops.io.exceptions import UntrustedTypesFoundException

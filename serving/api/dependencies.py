@@ -4,6 +4,7 @@ All are coroutines, because FastAPI runs plain functions in a thread pool, which
 than what they do.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
@@ -15,7 +16,7 @@ from flightline.core.errors import ClockError, FeatureError, ModelFileError
 from flightline.core.settings import Settings
 from serving.prediction.model_loader import ServingState
 from serving.prediction.prediction_logger import PredictionLogger
-from serving.prediction.predictor import Predictor, check_count
+from serving.prediction.predictor import Predictor, check_count, check_text
 
 
 async def get_settings(request: Request) -> Settings:
@@ -44,6 +45,9 @@ def known_model(model_name: str) -> Callable[[str], Awaitable[str]]:
     return check_name
 
 
+ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 async def bounded_json(request: Request, settings: SettingsDep) -> None:
     """Answer 415 for a body that does not say it is JSON, 422 for one with too many instances.
 
@@ -52,6 +56,8 @@ async def bounded_json(request: Request, settings: SettingsDep) -> None:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "expected the header content-type: application/json")
     body = await request.json() if await request.body() else None
+    if ESCAPED_SURROGATE.search(await request.body()):
+        check_text(body)
     instances = body.get("instances") if isinstance(body, dict) else None
     if isinstance(instances, list):
         check_count(instances, settings.serving.max_instances)

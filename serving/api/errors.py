@@ -8,19 +8,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from flightline.core.errors import ClockError, FeatureError, LogError, ModelFileError, RequestError
+from flightline.core.errors import ClockError, FeatureError, LogError, ModelFileError, RequestError, UnloggableError
 from flightline.core.response import Failure, FieldFault
-from serving.prediction.predictor import SHOWN_ERRORS, InstanceError
+from serving.prediction.predictor import MAX_NAME_LENGTH, SHOWN_ERRORS, InstanceError
 
 STATUS_OF_ERROR: dict[type[Exception], int] = {
     RequestError: 422,
+    UnloggableError: 422,
     ModelFileError: 503,
     FeatureError: 503,
     ClockError: 503,
     LogError: 503,
 }
 RETRY_SECONDS = 5
-MAX_NAME_LENGTH = 100
 UNEXPECTED = "the service failed on this request; the reason is in its log"
 LOG = logging.getLogger("serving")
 

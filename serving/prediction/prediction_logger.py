@@ -11,7 +11,7 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
-from flightline.core.errors import LogError
+from flightline.core.errors import LogError, UnloggableError
 from flightline.core.prediction_record import Endpoint
 from flightline.core.settings import Settings
 from serving.prediction.predictor import NOTHING_KNOWN, PredictionResult, Predictor
@@ -102,6 +102,8 @@ class PredictionLogger:
                     self._write(rows)
                 else:
                     await asyncio.to_thread(self._write, rows)
+            except UnloggableError:
+                raise  # no failure of the log
             except LogError as err:
                 record_log_failure()
                 if self._is_required:
@@ -118,6 +120,8 @@ class PredictionLogger:
             if self._log is None:
                 self._log = PredictionLog.open(self._settings)
             self._log.write(rows)
+        except UnloggableError:
+            raise
         except LogError as err:
             # A locked log takes its whole timeout to say so: those that come meanwhile are told at once.
             self._broken = (time.monotonic() + PAUSE_SECONDS, str(err))

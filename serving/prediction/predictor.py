@@ -24,7 +24,7 @@ from flightline.inference.fast_pipeline import Value
 from flightline.inference.predict import predict_rows
 from serving.telemetry.tracing import span
 
-SHOWN_ERRORS = 20
+SHOWN_ERRORS, MAX_NAME_LENGTH = 20, 100
 NOTHING_KNOWN = FeatureRow({}, {}, {})
 
 
@@ -181,6 +181,23 @@ def check_count(instances: Sequence[object], max_count: int) -> None:
     """Refuse more instances than one request may hold."""
     if len(instances) > max_count:
         raise InstanceError([("instances", f"got {len(instances)}, expected at most {max_count}; send them in parts")])
+
+
+def check_text(body: object) -> None:
+    """Refuse text that is none: half of a surrogate pair, which JSON can write and no encoding can."""
+    field_errors: list[tuple[str, str]] = []
+    todo = [("", body)]
+    while todo:
+        path, found = todo.pop()
+        if isinstance(found, dict):
+            todo += [(f"{path}.{name}", part) for name, value in found.items() for part in (name, value)]
+        elif isinstance(found, list):
+            todo += [(f"{path}[{index}]", part) for index, part in enumerate(found)]
+        elif isinstance(found, str) and found.encode(errors="replace").decode() != found:
+            name = path.lstrip(".").encode("ascii", "backslashreplace").decode()[:MAX_NAME_LENGTH]
+            field_errors.append((name or "body", "expected text, got half of a surrogate pair"))
+    if field_errors:
+        raise InstanceError(field_errors[::-1])
 
 
 def check_rows(kinds: Mapping[str, str], rows: Sequence[Mapping[str, Value]]) -> None:

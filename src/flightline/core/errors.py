@@ -69,6 +69,10 @@ class LogError(FlightlineError):
     """The prediction log cannot be opened, written, read or thinned out."""
 
 
+class UnloggableError(LogError):
+    """A prediction that no log could hold: the fault of its request."""
+
+
 class ParityError(FlightlineError):
     """Logged predictions are not what the feature tables and their model give."""
 

@@ -61,3 +61,24 @@ def test_more_rows_than_the_settings_allow_are_refused(client: TestClient) -> No
 
 def test_another_model_is_not_found(client: TestClient) -> None:
     assert client.post("/v1/models/other:score", json={"instances": [ROW]}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        ('{"shop": "\\ud800"}', "instances[1].shop"),
+        ('{"\\uDFFF": 1}', "instances[1].\\udfff"),
+        ('{"shop": "x\\ud83dy"}', "instances[1].shop"),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_no_text_and_harms_nobody_else(client: TestClient, row: str, field: str) -> None:
+    body = f'{{"instances": [{{"shop": "S01"}}, {row}]}}'
+    answer = client.post(SCORE, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["fields"] == [{"field": field, "reason": "expected text, got half of a surrogate pair"}]
+    assert client.post(SCORE, json={"instances": [ROW]}).status_code == 200
+
+
+def test_a_whole_surrogate_pair_is_text(client: TestClient) -> None:
+    body = '{"instances": [{"shop": "\\ud83d\\ude00"}]}'
+    assert client.post(SCORE, content=body, headers={"content-type": "application/json"}).status_code == 200

@@ -1,13 +1,14 @@
 """What a worker does with its prediction log: each row before its answer; a broken log is told at once."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
-from flightline.core.errors import LogError
+from flightline.core.errors import LogError, UnloggableError
 from flightline.core.project import Project
 from flightline.core.settings import PredictionLogSettings, Settings
 from serving.prediction import prediction_logger as module
@@ -78,6 +79,17 @@ def test_while_it_is_broken_others_are_told_at_once_and_then_it_is_tried_again(
     with pytest.raises(LogError):
         record(logger, predictor)
     clock.forward(module.PAUSE_SECONDS)
+    assert len(record(logger, predictor)) == 2
+
+
+@pytest.mark.parametrize("value", [{"mean_units": 60.0, "shop": "\ud800"}, {"mean_units": 60.0, "shop": object()}])
+def test_a_row_that_no_log_could_hold_is_refused_and_breaks_nothing(
+    settings, predictor: Predictor, value: dict
+) -> None:
+    logger = PredictionLogger(settings)
+    bad = [replace(result, inputs=value) for result in predictor.score([{"mean_units": 60.0}])]
+    with pytest.raises(UnloggableError, match="cannot be put into the log"):
+        asyncio.run(logger.record("score", predictor, NOON, bad, [None]))
     assert len(record(logger, predictor)) == 2
 
 

@@ -9,7 +9,7 @@ import orjson
 import pandas as pd
 
 from flightline.adapters.prediction_log.schema import COLUMNS, DOCUMENTS, MOMENTS
-from flightline.core.errors import LogError
+from flightline.core.errors import LogError, UnloggableError
 from flightline.core.prediction_record import LoggedPrediction, plain_keys
 
 Row = tuple[Any, ...]
@@ -22,13 +22,15 @@ def encode(predictions: Sequence[LoggedPrediction], dialect: str) -> list[Row]:
     Raises
     ------
     LogError
-        If a value cannot be kept: a moment without a time zone, a prediction that is no number.
+        If a moment has no time zone.
+    UnloggableError
+        If a value cannot be kept: text that no encoding can write, a prediction that is no finite number.
     """
     moment = text_of if dialect == "sqlite" else in_utc
     try:
         return [_encode(prediction, moment) for prediction in predictions]
     except (TypeError, ValueError, OverflowError) as err:
-        raise LogError(
+        raise UnloggableError(
             f"a prediction cannot be put into the log ({type(err).__name__}: {err}); features are numbers, text or "
             "None, timestamps are datetimes, reasons are text"
         ) from err
@@ -62,7 +64,9 @@ def in_utc(moment: datetime) -> datetime:
 def _encode(row: LoggedPrediction, moment: Callable[[datetime], object]) -> Row:
     number = float(row.prediction)
     if not math.isfinite(number):
-        raise LogError(f"got the prediction {number}, expected a finite number; the model is broken")
+        raise UnloggableError(
+            f"got the prediction {number}, expected a finite number: the model cannot say for this input"
+        )
     return (
         row.prediction_id,
         row.request_id,

@@ -37,8 +37,6 @@ from pipelines.steps.champion import fetch_champion, fetch_version
 LOG = logging.getLogger("model-sync")
 # How long a registry that does not answer keeps a service from starting, if that waits for the first look.
 PATIENCE_SECONDS = 60
-# A refused version is fetched again after the first pause, and after twice the last one up to the longest.
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 300.0
 # A registry that does not answer is asked again at the next look, not for minutes.
 IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
@@ -51,8 +49,6 @@ class ModelSync:
         self._said = ""
         self._whole: object = None
         self._last_message = ""
-        self._failed: object = None
-        self._pause_seconds, self._retry_at = 0.0, 0.0
 
     def poll(self) -> bool:
         """Look once at the champion, and at what runs beside it; say whether the registry answered."""
@@ -106,25 +102,15 @@ class ModelSync:
                 switch_served_model(folder, version)  # back on what is served: nothing is refused any more
             self._say(logging.INFO, f"version {version} is champion and is in place")
             return True
-        wanted = (version, champion.tags.get("model_sha256"))
-        if wanted == self._failed and time.monotonic() < self._retry_at:
-            return True
         try:
             fetch_champion(self._project)
-            self._failed = None
             self._say(logging.INFO, f"version {version} is champion and is in place")
         except Exception as err:  # noqa: BLE001  # as above: an artifact that is gone is an error of MLflow's own
-            self._wait_longer(wanted)
             refusal = Refusal.of(version, err)
             if refused != refusal:
                 write_refusal(folder, refusal)
             self._say(logging.ERROR, f"version {version} is refused: {refusal.reason}")
         return True
-
-    def _wait_longer(self, wanted: object) -> None:
-        is_again = wanted == self._failed
-        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS) if is_again else FIRST_PAUSE_SECONDS
-        self._failed, self._retry_at = wanted, time.monotonic() + self._pause_seconds
 
     def _is_whole(self, served: ModelManifest) -> bool:
         """Say whether the served files are as signed; their bytes are read again only if one has changed."""

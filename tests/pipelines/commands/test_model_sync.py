@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +18,7 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import digest_of_file
 from flightline.adapters.model_store.served_model import current_manifest, folder_stamp, read_refusal
-from flightline.core.errors import RegistryError, SignatureError
+from flightline.core.errors import RegistryError
 from flightline.core.settings import ServingSettings, Settings
 from pipelines.commands import model_sync
 from pipelines.commands.champion import roll_back
@@ -27,7 +26,7 @@ from pipelines.commands.model_sync import IMPATIENCE, ModelSync, watch
 from tests.support.small_registry import crown, model_file_of, sign_unseen
 from tests.support.small_registry import register as register_model
 from tests.support.small_service import KINDS, fitted
-from tests.support.waiting import HandClock, wait_until
+from tests.support.waiting import wait_until
 from tests.toy_problem import PROBLEM, make_project
 
 pytestmark = pytest.mark.slow
@@ -171,29 +170,6 @@ def test_a_champion_whose_files_are_gone_is_refused_and_the_sync_goes_on(
     refusal = read_refusal(settings.serving_models_dir)
     assert refusal is not None
     assert (refusal.version, served(settings)) == (version, "1")
-
-
-def test_a_refused_version_is_fetched_less_and_less_often(settings: Settings, register: Register, monkeypatch) -> None:
-    clock, fetched = HandClock(), []
-    monkeypatch.setattr(model_sync, "time", clock)
-
-    def refuse(project: object) -> None:
-        fetched.append(clock.seconds)
-        raise SignatureError("signed by nobody")
-
-    monkeypatch.setattr(model_sync, "fetch_champion", refuse)
-    sync = ModelSync(make_project(settings))
-    register()
-    for _ in range(1000):
-        sync.poll()
-        clock.forward(1)
-    pauses = [later - before for before, later in pairwise(fetched)]
-    assert pauses == [2, 4, 8, 16, 32, 64, 128, 256, 300]
-    register()
-    sync.poll()
-    sync.poll()
-    assert fetched[-1] == clock.seconds  # another version is fetched at once
-    assert len(fetched) == len(pauses) + 2
 
 
 def test_a_version_without_reference_predictions_is_not_registered(settings: Settings, register: Register) -> None:

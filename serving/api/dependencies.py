@@ -56,11 +56,11 @@ async def bounded_json(request: Request, settings: SettingsDep) -> None:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "expected the header content-type: application/json")
     body = await request.json() if await request.body() else None
-    if ESCAPED_SURROGATE.search(await request.body()):
-        check_text(body)
     instances = body.get("instances") if isinstance(body, dict) else None
     if isinstance(instances, list):
         check_count(instances, settings.serving.max_instances)
+    if ESCAPED_SURROGATE.search(await request.body()):
+        check_text(body)
 
 
 async def get_clock(settings: SettingsDep) -> datetime:

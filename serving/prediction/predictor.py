@@ -186,14 +186,18 @@ def check_count(instances: Sequence[object], max_count: int) -> None:
 def check_text(body: object) -> None:
     """Refuse text that is none: half of a surrogate pair, which JSON can write and no encoding can."""
     field_errors: list[tuple[str, str]] = []
-    todo = [("", body)]
-    while todo:
-        path, found = todo.pop()
-        if isinstance(found, dict):
-            todo += [(f"{path}.{name}", part) for name, value in found.items() for part in (name, value)]
-        elif isinstance(found, list):
-            todo += [(f"{path}[{index}]", part) for index, part in enumerate(found)]
-        elif isinstance(found, str) and found.encode(errors="replace").decode() != found:
+    unseen: list[tuple[str, object]] = [("", body)]
+    while unseen:
+        path, value = unseen.pop()
+        path = path[:MAX_NAME_LENGTH]  # or a long name would be copied once for each of thousands of values below it
+        if isinstance(value, dict):
+            below = [(f"{path}.{name[:MAX_NAME_LENGTH]}", part) for name in value for part in (name, value[name])]
+        elif isinstance(value, list):
+            below = [(f"{path}[{index}]", part) for index, part in enumerate(value)]
+        else:
+            below = []
+        unseen += below
+        if isinstance(value, str) and value.encode(errors="replace").decode() != value:
             name = path.lstrip(".").encode("ascii", "backslashreplace").decode()[:MAX_NAME_LENGTH]
             field_errors.append((name or "body", "expected text, got half of a surrogate pair"))
     if field_errors:

@@ -1,5 +1,6 @@
 """From features to the model's own columns."""
 
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,14 @@ from flightline.core.problem_spec import Task
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.training.zoo import ZOO
-from serving.prediction.predictor import InstanceError, Predictor, check_still_to_come, input_rows, prediction_of
+from serving.prediction.predictor import (
+    InstanceError,
+    Predictor,
+    check_still_to_come,
+    check_text,
+    input_rows,
+    prediction_of,
+)
 from tests import toy_regression
 from tests.support.small_service import INSTANCE, KINDS, NOON, HandMadeFeatures, fitted, manifest_of
 from tests.toy_problem import Instance, make_project
@@ -126,3 +134,15 @@ def test_the_schemas_keep_what_the_problem_promises(project: Project) -> None:
     assert project.problem.label in project.schemas.prediction.model_fields
     instance = Instance(**INSTANCE)
     assert instance.opens - project.prediction_time_of(instance) == project.problem.prediction_horizon
+
+
+def test_a_long_name_above_many_values_takes_no_memory_of_its_own() -> None:
+    body = {"k" * 100_000: ["x"] * 5_000 + ["\ud800"]}
+    tracemalloc.start()
+    try:
+        with pytest.raises(InstanceError) as raised:
+            check_text(body)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000  # 500 MB, were the name copied for each value
+    finally:
+        tracemalloc.stop()
+    assert all(len(name) <= 100 for name, _ in raised.value.field_errors)

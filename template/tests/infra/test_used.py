@@ -27,6 +27,7 @@ from serving.middleware.api_keys import digest_of
 from template.tests.infra.cloud import REGION, Cloud, demand, free_port, running
 from tests.support import small_registry, small_store
 from tests.support.small_service import NOON
+from tests.toy_problem import PROBLEM
 from tools.terraform.commands import write_settings
 from tools.terraform.terraform import ROOT
 
@@ -174,13 +175,13 @@ def test_features_are_applied_to_s3_and_materialised_into_redis(place, redis, cl
     shutil.copy(ROOT / "feature_repo" / "feature_store.aws.yaml", place.feature_repo)
     (place.feature_repo / "definitions.py").write_text(small_store.DECLARATIONS)
     small_store.write_tables(place, 60.0)
-    assert feast_store.apply(place) == ["recent", "weather"]
+    assert feast_store.apply(place) == ["recent", "plan"]
     feast_store.materialise(place, NOON)
     assert cloud.client("s3").head_object(Bucket="flightline-staging-feast-123456789012", Key="registry.pb")
-    online = OnlineFeatures.open(place, open_project(place).problem.feature_service)
+    online = OnlineFeatures.open(place, PROBLEM.feature_service)
     try:
-        (row,) = online.read([{"carrier": "B6", "origin": "JFK"}], NOON)
-        assert row.values == {"delay": 60.0, "gust": 9.0}
+        (row,) = online.read([{"shop": "S01", "city": "Bergen"}], NOON)
+        assert row.values == {"mean_units": 60.0, "seats": 9.0}
         assert online.watermarks["recent"] == NOON
     finally:
         online.close()

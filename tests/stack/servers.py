@@ -21,7 +21,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from flightline.adapters.event_clock import set_clock
 from flightline.core.settings import ScheduleSettings, Settings
 from pipelines.common.processes import Program, Running, answers, running
-from tests.stack.composed import PORTS, PROJECT, REPOSITORY, Composed
+from tests.stack.composed import PORTS, PREDICT, PROJECT, REPOSITORY, Composed
 from tests.support.servers import postgres, redis_server
 from tests.support.servers.postgres import PostgresServer, find_postgres, run_postgres
 from tests.support.servers.redis_server import RedisServer, run_redis
@@ -129,6 +129,11 @@ class Stack:
         """Give the id of every prediction in the log."""
         return {name for (name,) in self.ask_database("SELECT prediction_id FROM predictions")}
 
+    def answers(self, instances: list[dict]) -> list[dict]:
+        """Ask the service, and give its answers without the id that each has of its own."""
+        given = self.service.ask(PREDICT, {"instances": instances}).json()["predictions"]
+        return [{name: value for name, value in answer.items() if name != "prediction_id"} for answer in given]
+
     def at_prefect(self) -> AbstractContextManager[None]:
         """Let Prefect's client of this process ask the stack's server."""
         return at_prefect(self.url("prefect"), self.composed.variables["STACK_PREFECT_PASSWORD"])
@@ -222,12 +227,17 @@ def describe(folder: Path, database: PostgresServer, values: RedisServer) -> Com
 
 def start_stores(stack: Stack) -> None:
     """Start what stands for the artifact store, with its bucket, and Prometheus."""
-    ports, folder = stack.composed.ports, stack.composed.folder
-    command = (str(MOTO), "-H", "127.0.0.1", "-p", str(ports["artifacts"]))
-    stack.start_program(Program("artifacts", command, ports["artifacts"], path="/moto-api/"))
-    stack.store().create_bucket(Bucket=BUCKET)
-    stack.start_program(prometheus_program(stack.composed, folder / "prometheus"))
+    start_artifact_store(stack)
+    stack.start_program(prometheus_program(stack.composed, stack.composed.folder / "prometheus"))
     assert answers(f"{stack.url('prometheus')}/-/healthy")
+
+
+def start_artifact_store(stack: Stack) -> None:
+    """Start what stands for the artifact store, with an empty bucket: it keeps nothing on disk."""
+    port = stack.composed.ports["artifacts"]
+    command = (str(MOTO), "-H", "127.0.0.1", "-p", str(port))
+    stack.start_program(Program("artifacts", command, port, path="/moto-api/"))
+    stack.store().create_bucket(Bucket=BUCKET)
 
 
 def prometheus_program(composed: Composed, folder: Path) -> Program:

@@ -18,11 +18,6 @@ from tests.support.waiting import wait_until
 READY = "/health/ready"
 
 
-def without_ids(stack: Stack, instances: list[dict]) -> list[dict]:
-    given = stack.service.ask(PREDICT, {"instances": instances}).json()["predictions"]
-    return [{name: value for name, value in one.items() if name != "prediction_id"} for one in given]
-
-
 def test_the_service_does_not_start_without_an_api_key(trained: Stack) -> None:
     environment = trained.composed.environment("service")
     bare = {name: value for name, value in environment.items() if "API_KEYS" not in name}
@@ -57,17 +52,17 @@ def test_a_user_of_postgresql_enters_its_own_database_alone(trained: Stack, user
 
 
 def test_a_setup_that_is_run_again_changes_nothing(trained: Stack, instances: list[dict]) -> None:
-    before, logged = without_ids(trained, instances), trained.logged()
+    before, logged = trained.answers(instances), trained.logged()
     assert "is there" in trained.composed.run("setup").stdout
     assert "is registered" in trained.composed.run("declarations").stdout
-    assert without_ids(trained, instances) == before
+    assert trained.answers(instances) == before
     assert logged <= trained.logged()
 
 
 def test_without_redis_the_service_says_so_and_goes_on_with_what_redis_kept(
     trained: Stack, instances: list[dict]
 ) -> None:
-    before = without_ids(trained, instances)
+    before = trained.answers(instances)
     trained.redis.stop()
     try:
         refused = trained.service.ask(PREDICT, {"instances": instances})
@@ -77,7 +72,7 @@ def test_without_redis_the_service_says_so_and_goes_on_with_what_redis_kept(
     finally:
         trained.redis.start()
     wait_until(lambda: trained.service.ask(READY).status == 200, 90, lambda: trained.log("service"))
-    assert without_ids(trained, instances) == before
+    assert trained.answers(instances) == before
 
 
 def test_a_crash_of_postgresql_loses_no_acknowledged_prediction(trained: Stack, instances: list[dict]) -> None:

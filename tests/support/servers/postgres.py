@@ -76,6 +76,11 @@ class PostgresServer:
             self._process.wait(timeout=_STOP_SECONDS)
         self._process = None
 
+    def destroy(self) -> None:
+        """End it at once and remove all that it kept; `init` and `start` make it anew, empty."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder / "data")
+
     def url(self, database: str) -> str:
         return f"postgresql://tester:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 

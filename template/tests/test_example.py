@@ -167,7 +167,7 @@ def trained(loop: Loop) -> Result:
 
 
 @pytest.mark.slow
-def test_the_loop_ends_with_a_champion_better_than_what_was_a_week_before(trained, loop):
+def test_the_loop_ends_with_a_champion_better_than_a_week_before(trained, loop):
     assert "leak test passed" in trained.output
     assert "version 1: PROMOTE" in trained.output
     assert float(re.search(r"test rows, mae ([\d.]+)", trained.output)[1]) < COUNT_OF_A_WEEK_BEFORE_MAE

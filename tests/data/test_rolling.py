@@ -140,7 +140,7 @@ def test_random_events_agree_with_brute_force(connection, seed, window):
     ) == brute_force(events, window)
 
 
-def test_the_result_depends_on_neither_threads_nor_the_order_of_events():
+def test_the_result_depends_on_neither_threads_nor_event_order():
     events = random_events(2, rows=20_000)
     shuffled = events.sample(frac=1, random_state=0)
     results = []

@@ -204,7 +204,7 @@ def test_the_whole_is_counted_and_named(evaluation):
     assert evaluation.calibration["rows"].sum() == 900
 
 
-def test_without_a_slice_large_enough_the_table_is_empty_but_has_its_columns():
+def test_without_a_large_slice_the_table_is_empty_with_its_columns():
     few = evaluate(
         "classification", IDS, LABEL, np.array([0.5, 0.5, 0.5]), pd.DataFrame({"city": ["Bergen"] * 3}), SLICE_ROWS
     )

@@ -35,7 +35,7 @@ def test_looking_every_day_errs_no_more_often_than_nominal(kind: str) -> None:
     assert crossed(nothing(kind)) <= ALPHA
 
 
-def test_a_t_test_looked_at_every_day_errs_more_often_so_the_simulation_can_fail() -> None:
+def test_a_t_test_looked_at_every_day_errs_more_often() -> None:
     assert crossed_naively(nothing("normal")) > 2 * ALPHA
 
 

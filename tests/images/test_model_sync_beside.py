@@ -44,7 +44,7 @@ def registered(registry, stored_root, tmp_path):
     return version, ("--env", f"FLIGHTLINE_SIGNING__PUBLIC_KEY={text}")
 
 
-def test_the_champion_comes_by_the_volume_and_stays_when_the_registry_is_gone(
+def test_the_champion_stays_on_the_volume_without_the_registry(
     docker, service_image, flows_image, registry, registered, stored_root
 ):
     name, server = registry

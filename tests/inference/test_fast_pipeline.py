@@ -127,7 +127,7 @@ def with_another_call_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         (with_another_call_of_the_loop, "a fast form of the model is not used: it fails with TypeError"),
     ],
 )
-def test_where_private_parts_of_scikit_learn_changed_its_own_loop_answers_the_same_and_the_log_says_so(
+def test_on_another_scikit_learn_its_own_loop_answers_and_logs_why(
     change, told: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline, asked = fitted("hist_gradient_boosting"), frame_of(200, 1)
@@ -146,7 +146,7 @@ def test_where_private_parts_of_scikit_learn_changed_its_own_loop_answers_the_sa
     assert np.array_equal(np.concatenate(one_by_one), expected)
 
 
-def test_where_nothing_of_the_fast_form_works_the_plain_pipeline_answers(
+def test_the_plain_pipeline_answers_where_the_fast_form_cannot(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def gone(*_: object) -> None:

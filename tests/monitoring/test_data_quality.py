@@ -66,7 +66,7 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("column", "kind", "change"), PLANTED, ids=[f"{one[0]}-{one[1]}" for one in PLANTED])
-def test_each_anomaly_is_named_with_its_column_its_kind_and_its_first_day(column, kind, change):
+def test_each_anomaly_is_named_with_column_kind_and_first_day(column, kind, change):
     (anomaly,) = find(change)
     assert (anomaly.column, anomaly.since, anomaly.until) == (column, "2026-01-22", "2026-01-28")
     assert anomaly.kind is kind or (column, kind, anomaly.kind) == ("temp", Kind.JUMPED, Kind.OUTSIDE)
@@ -122,7 +122,7 @@ def test_an_anomaly_does_not_become_what_is_usual():
     assert anomaly.until == "2026-01-28"
 
 
-def test_a_sensor_that_is_broken_in_one_place_alone_is_named_with_the_place():
+def test_a_sensor_broken_in_one_place_is_named_with_the_place():
     (anomaly,) = find(lambda rows: rows.assign(temp=rows["temp"].where(rows["shop"] != "S01", 55.0)), rule=GROUPED)
     assert (anomaly.where, anomaly.kind) == (ColumnSlice("temp", "shop", "S01"), Kind.STUCK)
 

@@ -65,7 +65,7 @@ def test_one_month_gives_no_threshold():
 
 
 @pytest.mark.parametrize(("score", "is_drifted", "told"), [(0.2, False, 0), (0.21, True, 0), (0.61, True, 1)])
-def test_a_column_drifts_above_its_own_threshold_and_is_told_far_above(score, is_drifted, told):
+def test_a_column_drifts_above_its_threshold_and_far_above(score, is_drifted, told):
     one = column(score=score)
     assert one.is_drifted is is_drifted
     assert len(drift_warnings([one], alarm=3)) == told

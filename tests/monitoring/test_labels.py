@@ -73,7 +73,7 @@ def test_only_what_says_something_new_is_a_revision(change, revisions):
     assert [one.revision for one in fresh] == revisions
 
 
-def test_an_outcome_without_a_moment_is_not_new_because_the_clock_moved():
+def test_an_outcome_without_a_time_is_not_new_after_a_clock_move():
     before = record(outcome="closed", label=None)
     assert new_revisions([record(outcome="closed", label=None, known_at=NOON + timedelta(days=1))], {"k": before}) == []
 

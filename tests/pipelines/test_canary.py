@@ -100,7 +100,7 @@ def start(settings: Settings, version: str = "2") -> None:
     start_canary(small(settings), version, "shadow", 0.0)
 
 
-def test_a_better_challenger_is_promoted_and_the_old_champion_goes_on_in_shadow(settings: Settings) -> None:
+def test_a_better_challenger_is_promoted_and_the_old_one_shadows(settings: Settings) -> None:
     start(settings)
     live(settings, 45, {"1": 1.5, "2": 0.1})
     decision = judge(settings)
@@ -122,7 +122,7 @@ def test_a_better_challenger_is_promoted_and_the_old_champion_goes_on_in_shadow(
     assert [one.path for one in client.list_artifacts(run.info.run_id)] == ["decision.json"]
 
 
-def test_a_champion_that_turns_out_worse_is_rolled_back_by_the_same_rule(settings: Settings) -> None:
+def test_a_champion_that_turns_out_worse_is_rolled_back(settings: Settings) -> None:
     start(settings)
     live(settings, 45, {"1": 1.5, "2": 0.1})
     judge(settings)

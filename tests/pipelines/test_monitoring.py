@@ -218,7 +218,7 @@ def test_a_feature_that_went_missing_asks_to_watch_and_is_named(served):
     assert 'flightline_monitor_anomaly{column="first",kind="missing"} 1.0' in gauges
 
 
-def test_an_anomaly_of_the_data_since_yesterday_is_named_without_a_label(served):
+def test_an_anomaly_of_the_data_is_named_without_a_label(served):
     """The last window ends before; days are looked at up to the clock."""
     late = (served.examples["event_timestamp"] >= pd.Timestamp(CLOCK.date() - timedelta(days=2), tz="UTC")).to_numpy()
     stuck = served.features.assign(first=served.features["first"].where(~late, 0.25))

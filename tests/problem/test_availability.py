@@ -298,13 +298,13 @@ def test_no_flight_is_shorter_than_its_time_in_the_air(real_arrivals, raw_flight
     assert (took >= in_the_air).all()
 
 
-def test_every_flight_is_scheduled_to_take_between_half_an_hour_and_twelve_hours(real_groups):
+def test_every_flight_is_scheduled_for_half_an_hour_to_twelve_hours(real_groups):
     schedule = real_groups["schedule"].to_pandas()
     takes = schedule["scheduled_arrival"] - schedule["scheduled_departure"]
     assert takes.between(timedelta(minutes=30), timedelta(hours=12)).all()
 
 
-def test_landings_read_on_the_destinations_clock_are_the_recorded_arr_time(real_arrivals, raw_flights, seed_dir):
+def test_landings_on_the_destinations_clock_are_the_recorded_arr_time(real_arrivals, raw_flights, seed_dir):
     airports = pd.read_csv(seed_dir / "airports.csv").set_index("faa")["tzone"].dropna().to_dict()
     zones = raw_flights.loc[real_arrivals.index, "dest"].map(airports | TIME_ZONES_OF_ABSENT_AIRPORTS)
     recorded = raw_flights.loc[real_arrivals.index, "arr_time"].astype(int) % 2400

@@ -75,7 +75,7 @@ def test_a_flight_number_remembers_thirty_days(groups):
     assert [row for row in rows if row[:2] == ("UA", 1)] == [("UA", 1, 20), ("UA", 1, 10)]
 
 
-def test_the_schedule_counts_cancelled_flights_too_and_both_sides_of_the_minute(groups):
+def test_the_schedule_counts_cancelled_flights_and_the_whole_minute(groups):
     rows = rows_of(coming_schedule(groups), "origin", "slot", "scheduled_around", "scheduled_3h_before")
     assert rows == [
         ("EWR", "2013-06-03T14:00", 2, 1),

@@ -67,7 +67,7 @@ def test_what_is_refused_and_why(given, reason):
     assert reason in said(**given)
 
 
-def test_evidence_of_a_champion_that_the_registry_does_not_have_is_refused():
+def test_evidence_of_an_unregistered_champion_is_refused():
     assert "the registry has none" in said(expected=expected_of(CHALLENGER, None))
 
 

@@ -207,7 +207,7 @@ def test_a_champion_that_could_not_be_judged_is_kept():
     assert "the champion takes other features" in verdict.reasons
 
 
-def test_a_bad_challenger_is_rejected_even_where_the_champion_could_not_be_judged():
+def test_a_bad_challenger_is_rejected_beside_an_unjudged_champion():
     assert decide(new(roc_auc=0.6), champion_unjudged="the champion takes other features").decision == R
 
 

@@ -37,7 +37,7 @@ def test_every_patch_belongs_to_a_fault():
     assert sorted(file.stem for file in PATCHES.iterdir()) == sorted(BY_PATCH)
 
 
-def test_every_fault_names_a_known_safeguard_and_every_safeguard_has_its_fault():
+def test_every_fault_has_a_safeguard_and_every_safeguard_a_fault():
     assert {fault.safeguard for fault in FAULTS} == set(SAFEGUARDS)
 
 
@@ -90,7 +90,7 @@ def test_at_least_three_months_are_kept():
     assert months_to_keep(dict.fromkeys(("2020-01", "2020-02", "2020-03", "2020-04"), 10**6))[0] == "2020-02"
 
 
-def test_what_a_safeguard_must_say_comes_from_the_fault_its_planting_and_the_problem():
+def test_the_expected_words_come_from_fault_planting_and_problem():
     fault = Fault("a", "", "leak", says="{loss} is high")
     choices = {"words": {"loss": "mae"}, "a": {"says": ["table: "]}}
     assert expected_words(fault, ("planted",), choices) == ("mae is high", "planted", "table: ")

@@ -21,7 +21,7 @@ def test_on_the_uvicorn_that_is_locked_connections_are_bounded(caplog: pytest.Lo
     assert logging.getLogger("uvicorn").handlers == handlers, "the check sets up no logs"
 
 
-def test_on_another_uvicorn_its_own_protocol_is_taken_and_the_log_says_so(
+def test_on_another_uvicorn_its_own_protocol_is_taken_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(HttpToolsProtocol, "__init__", changed)

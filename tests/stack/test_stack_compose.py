@@ -69,13 +69,13 @@ def test_compose_itself_refuses_too(given: dict[str, str], tmp_path: Path) -> No
     assert "make stack-up" in done.stderr
 
 
-def test_a_command_on_a_stack_that_was_never_started_says_what_starts_it(tmp_path: Path) -> None:
+def test_a_command_without_a_stack_says_what_starts_it(tmp_path: Path) -> None:
     for asked in (["down"], ["do", "ps"]):
         with pytest.raises(DockerError, match="make stack-up"):
             obey(parse(asked), tmp_path)
 
 
-def test_starting_without_a_docker_that_answers_says_so_and_has_made_the_passwords(
+def test_starting_without_a_docker_says_so_and_makes_the_passwords(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")

@@ -45,7 +45,7 @@ def rules(stack: Stack) -> list[dict]:
     return [rule for group in prometheus(stack, "rules")["groups"] for rule in group["rules"]]
 
 
-def test_before_the_first_training_the_service_lives_and_says_what_it_waits_for(stack: Stack) -> None:
+def test_before_a_training_the_service_says_what_it_waits_for(stack: Stack) -> None:
     assert stack.service.ask("/health/live").status == 200
     ready = stack.service.ask("/health/ready")
     assert ready.status == 503
@@ -62,7 +62,7 @@ def test_a_training_by_the_deployment_is_served(trained: Stack) -> None:
     assert version(trained) == "1"
 
 
-def test_the_model_lies_in_the_artifact_store_and_its_record_in_postgresql(trained: Stack) -> None:
+def test_the_model_is_in_the_artifact_store_its_record_in_postgresql(trained: Stack) -> None:
     ((source,),) = trained.ask_database("SELECT source FROM model_versions WHERE version = 1", user="mlflow")
     assert source.startswith(("mlflow-artifacts:", "models:"))
     assert any("model" in name for name in trained.objects())
@@ -126,9 +126,7 @@ def monitoring(trained: Stack) -> UUID:
 
 
 @pytest.mark.usefixtures("monitoring")
-def test_the_same_training_without_servers_learns_from_the_same_rows_and_makes_the_same_model(
-    trained: Stack, embedded: Embedded
-) -> None:
+def test_training_without_servers_makes_the_same_model(trained: Stack, embedded: Embedded) -> None:
     """By content: the file of a model holds its time of writing, and a training set's key names the kind of store."""
     with_servers = Settings(root=trained.flows.root, mlflow_tracking_uri=trained.url("mlflow"))
     sets, predicted, made = [], [], []
@@ -149,7 +147,7 @@ def lineage(tags: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name.startswith("lineage.")}
 
 
-def test_redis_and_a_registry_in_postgresql_give_the_features_of_the_embedded_files(
+def test_redis_and_postgresql_give_the_features_of_the_embedded_files(
     trained: Stack, embedded: Embedded, instances: list[dict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = trained.composed.environment("service")

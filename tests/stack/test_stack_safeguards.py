@@ -59,9 +59,7 @@ def test_a_setup_that_is_run_again_changes_nothing(trained: Stack, instances: li
     assert logged <= trained.logged()
 
 
-def test_without_redis_the_service_says_so_and_goes_on_with_what_redis_kept(
-    trained: Stack, instances: list[dict]
-) -> None:
+def test_without_redis_the_service_says_so_and_then_goes_on(trained: Stack, instances: list[dict]) -> None:
     before = trained.answers(instances)
     trained.redis.stop()
     try:
@@ -90,9 +88,7 @@ def test_a_crash_of_postgresql_loses_no_acknowledged_prediction(trained: Stack, 
     trained.finish(trained.ask_for("data-check"))
 
 
-def test_without_mlflow_a_service_that_starts_again_has_the_last_good_model(
-    trained: Stack, instances: list[dict]
-) -> None:
+def test_without_mlflow_a_restarted_service_has_its_last_good_model(trained: Stack, instances: list[dict]) -> None:
     version = trained.service.ask(STATUS).json()["version"]
     trained.stop("mlflow")
     trained.stop("service")

@@ -34,7 +34,7 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
-def test_what_a_newer_version_asks_for_is_added_and_a_persons_line_kept(tmp_path: Path) -> None:
+def test_new_variables_are_added_and_a_persons_line_is_kept(tmp_path: Path) -> None:
     ensure_secrets(tmp_path)
     file = tmp_path / "stack.env"
     kept = [line for line in file.read_text().splitlines() if not line.startswith("STACK_REDIS_PASSWORD")]

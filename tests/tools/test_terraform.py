@@ -90,7 +90,7 @@ def test_a_named_folder_of_providers_goes_before_those_found():
     assert found is None or (found / AWS_PROVIDER).is_dir()
 
 
-def test_the_settings_are_written_without_a_secret_and_for_their_owner(terraform, monkeypatch, tmp_path):
+def test_the_settings_are_written_for_their_owner_without_secrets(terraform, monkeypatch, tmp_path):
     monkeypatch.setattr(infra, "STATE", tmp_path / "state")
     file = infra.write_settings("staging", terraform(json.dumps(OUTPUTS)))
     lines = file.read_text().splitlines()

@@ -68,7 +68,7 @@ def test_a_model_that_needs_no_map_is_not_fitted_again():
     assert check_calibration(METHODS, SHARE, LABEL, LOSS, refit).method == "none"
 
 
-def test_the_second_model_is_asked_for_the_later_half_and_may_learn_from_the_earlier():
+def test_the_second_model_answers_the_later_half_alone():
     asked = []
 
     def refit(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:

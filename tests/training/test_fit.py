@@ -111,7 +111,7 @@ def test_what_was_tried_is_told_and_the_best_is_chosen(name, tried):
 
 
 @pytest.mark.parametrize(("task", "name"), EVERY_MODEL)
-def test_the_validation_loss_is_that_of_a_model_fitted_on_the_fit_rows(task, name):
+def test_the_validation_loss_is_of_a_model_fitted_on_the_fit_rows(task, name):
     model, later = plain(task, name), MASKS["validation"]
     before = FEATURES[MASKS["fit"]], LABELS[task][MASKS["fit"]]
     alone = fit_pipeline(find_model(task, name), feature_columns(FEATURES), 0, model.chosen, *before)
@@ -160,7 +160,7 @@ def test_iterations_are_chosen_for_settings_that_leave_them_open():
     assert set(model.chosen) == {"max_leaf_nodes", "max_iter"}
 
 
-def test_steps_are_in_the_model_that_is_judged_and_in_the_one_that_is_kept():
+def test_steps_are_in_the_judged_model_and_in_the_kept_one():
     stepped = fit_small("classification", "logistic_regression", pca_components=1, kmeans_segments=2)
     assert stepped.validation_loss != plain("classification", "logistic_regression").validation_loss
     assert "segments" in dict(stepped.pipeline[0].named_transformers_)
@@ -252,7 +252,7 @@ RARE = 0.01
 
 
 @pytest.mark.parametrize("name", sorted(set(ZOO["classification"]) - {"base_rate"}))
-def test_one_positive_in_a_hundred_is_learned_and_predicted_as_one_in_a_hundred(name):
+def test_one_positive_in_a_hundred_is_predicted_as_one_in_a_hundred(name):
     random = np.random.default_rng(0)
     rows = 20_000
     units = random.normal(0, 1, rows)

@@ -17,7 +17,7 @@ def asked(*shops: str | None) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("shop", ["ZZ", "", "s01", "a name of no shop"])
-def test_an_unseen_category_is_a_rare_one_where_categories_become_columns(shop):
+def test_an_unseen_category_counts_as_rare_among_columns(shop):
     encoder = as_numbers(COLUMNS, 0).fit(TRAIN)
     unseen, rare, known = encoder.transform(asked(shop, "S04", "S01"))
     assert np.array_equal(unseen, rare)

@@ -26,7 +26,7 @@ MOMENTS = pd.Series(pd.date_range(START, periods=1_000, freq="144min"))
 EXAMPLES = pd.DataFrame({"event_timestamp": MOMENTS, "label_known_at": MOMENTS + pd.Timedelta(days=2)})
 
 
-def test_the_later_half_before_the_test_is_cut_into_parts_judged_in_turn():
+def test_the_later_half_is_cut_into_parts_judged_in_turn():
     assert forward_chain(WINDOWS, count=4) == [
         (Interval(day(0), day(40 + 10 * part)), Interval(day(40 + 10 * part), day(50 + 10 * part))) for part in range(4)
     ]

@@ -110,7 +110,7 @@ def test_a_step_that_is_switched_on_is_taken(task, name, step):
     assert stepped[:-1].transform(LATER).shape != plain[:-1].transform(LATER).shape
 
 
-def test_principal_components_take_the_place_of_numbers_and_segments_are_added():
+def test_principal_components_replace_numbers_and_segments_are_added():
     encoded = fit_on_all("classification", "logistic_regression", **STEPS)[:-1].transform(LATER)
     plain = fit_on_all("classification", "logistic_regression")[:-1].transform(LATER)
     scaled_numbers_and_flags, components, segments = 4, STEPS["pca_components"], STEPS["kmeans_segments"]

@@ -127,7 +127,7 @@ def test_a_merge_whose_plan_fails_deploys_nothing(world, merge):
     assert clusters(world) == []
 
 
-def test_a_merge_brings_a_first_deployment_which_counts_though_it_is_not_ready(world, merge):
+def test_a_merge_brings_a_first_deployment_that_is_not_ready(world, merge):
     run = merge("first")
     assert run.code == 0, run.log
     made = [call.name for call in run.calls if call.name.startswith("make ")]
@@ -155,7 +155,7 @@ def test_a_second_fill_finds_nothing_to_do(world):
     assert "nothing to do: the service is ready" in ran.said
 
 
-def test_a_merge_of_a_change_is_live_once_predictions_were_had_and_compared(world, merge):
+def test_a_change_is_live_once_its_predictions_were_compared(world, merge):
     before, changed = live_image(world), world.project.root / "serving" / "__init__.py"
     changed.write_text(f"{changed.read_text()}\n# A change.\n")
     with asked_all_the_while(world) as statuses:
@@ -168,7 +168,7 @@ def test_a_merge_of_a_change_is_live_once_predictions_were_had_and_compared(worl
     assert running_image(world) == live_image(world) != before
 
 
-def test_an_image_that_no_registry_holds_is_refused_before_anything_happens(world):
+def test_an_image_that_no_registry_holds_is_refused_first(world):
     absent = world.images.service.split("@")[0] + f"@sha256:{'0' * 64}"
     ran = world.make("deploy", ENV="staging", IMAGE=absent)
     assert ran.code != 0

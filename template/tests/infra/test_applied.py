@@ -82,7 +82,7 @@ def test_only_the_balancer_is_open_to_the_world_and_only_at_443(cloud):
     assert doors == [("flightline-staging-balancer", 443, 443)]
 
 
-def test_a_service_is_alive_only_after_its_model_sync_has_looked_for_a_champion(cloud):
+def test_a_service_is_alive_only_after_its_model_sync_has_looked(cloud):
     found = cloud.client("ecs").describe_task_definition(taskDefinition="flightline-staging-stable")["taskDefinition"]
     service, sync = found["containerDefinitions"]
     assert service["dependsOn"] == [{"containerName": "model-sync", "condition": "HEALTHY"}]

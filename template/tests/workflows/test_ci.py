@@ -106,7 +106,7 @@ def test_the_real_make_can_take_the_recorders_place(act):
     assert run.made("lint") == steps_of("ci", "lint")
 
 
-def test_advisories_that_cannot_be_reached_stop_main_and_not_a_pull_request(act):
+def test_unreachable_advisories_stop_main_and_no_pull_request(act):
     for name, payload, expected in [("pull_request", "pull_request", "warn"), ("workflow_call", "push", "fail")]:
         run = act("ci", name, event(payload), job="security")
         assert [call.environment["UNREACHED"] for call in run.of("make audit")] == [expected]

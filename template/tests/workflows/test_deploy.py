@@ -86,7 +86,7 @@ def test_the_checks_are_those_of_ci(merge, repository):
 
 
 @pytest.mark.parametrize("missing", [["AWS_ACCOUNT", "AWS_REGION"], ["AWS_REGION"]])
-def test_without_an_account_it_ends_after_the_checks_green_and_says_why(merge, missing):
+def test_without_an_account_it_ends_green_after_the_checks(merge, missing):
     run = merge(variables={name: value for name, value in ACCOUNT.items() if name not in missing})
     assert run.code == 0, run.log
     assert story(run) == STORY[:1]

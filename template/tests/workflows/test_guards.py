@@ -44,7 +44,7 @@ def test_a_fork_would_reach_the_role_that_plans(act, without):
     assert run.of("aws-actions/configure-aws-credentials")
 
 
-def test_a_failed_check_would_skip_the_last_job_which_counts_as_passed(act, without, repository):
+def test_without_always_a_failed_check_skips_the_last_job(act, without, repository):
     root = without("ci", "", "")
     text = (repository / ".github" / "workflows" / "ci.yml").read_text()
     assert "    if: always()\n" in text

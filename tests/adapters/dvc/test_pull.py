@@ -37,7 +37,7 @@ def test_a_fresh_clone_gets_the_same_bytes(clone: Settings, small: Path) -> None
     assert contents(clone.data_dir) == contents(small)
 
 
-def test_a_remote_that_the_settings_name_goes_before_the_one_in_the_clone(clone: Settings, remote: Path) -> None:
+def test_a_remote_of_the_settings_goes_before_that_of_the_clone(clone: Settings, remote: Path) -> None:
     moved = remote.rename(remote.with_name("elsewhere"))
     named = clone.model_copy(update={"dvc_remote": "aws", "dvc_remote_url": str(moved)})
     assert pull(named) == dvc_data.read_data_version(clone)
@@ -108,7 +108,7 @@ def test_what_a_killed_pull_left_is_not_taken_for_good(clone: Settings, small: P
     assert not list((clone.state_dir / "dvc_scratch").iterdir())
 
 
-def test_nothing_but_reports_is_printed_and_all_state_lies_in_the_clone(
+def test_only_reports_are_printed_and_all_state_is_in_the_clone(
     clone: Settings, home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pull(clone, print)

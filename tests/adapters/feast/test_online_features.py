@@ -133,9 +133,7 @@ def test_a_value_after_as_of_is_never_used(features: OnlineFeatures, as_of: date
     assert row.missing == ({} if expected else {"rain": "after the clock"})
 
 
-def test_reads_go_on_while_a_view_is_materialised_and_through_a_rewritten_registry(
-    settings: Settings, features: OnlineFeatures
-) -> None:
+def test_reads_go_on_during_materialisation_and_a_new_registry(settings: Settings, features: OnlineFeatures) -> None:
     file = settings.state_dir / "feast" / "registry.db"
     whole = file.read_bytes()
     registry = Registry.FromString(whole)

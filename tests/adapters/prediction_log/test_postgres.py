@@ -56,7 +56,7 @@ def test_a_server_that_went_away_and_came_back(log, server, how):
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-def test_a_server_that_was_started_again_between_two_writes_is_not_noticed(log, server, rows):
+def test_a_server_restarted_between_two_writes_is_not_noticed(log, server, rows):
     log.write([prediction()])
     server.stop(signal.SIGQUIT)
     server.start()
@@ -64,7 +64,7 @@ def test_a_server_that_was_started_again_between_two_writes_is_not_noticed(log, 
     assert log.count() == 1 + rows
 
 
-def test_a_retry_after_a_commit_whose_answer_was_lost_writes_nothing_twice(log):
+def test_a_retry_after_a_lost_answer_writes_nothing_twice(log):
     # The second statement is what is sent when the first one's fate is unknown.
     from flightline.adapters.prediction_log import writers
     from flightline.adapters.prediction_log.rows import encode

@@ -119,7 +119,7 @@ def test_more_rows_than_are_held_at_once(log, settings, monkeypatch):
     assert exported(settings).equals(before)
 
 
-def test_an_interruption_between_export_and_deletion_loses_and_doubles_nothing(log, settings):
+def test_a_stop_between_export_and_deletion_loses_nothing(log, settings):
     before = fill(log, 5)
     running = retention.make_engine(settings, is_bounded=False)
     file = settings.prediction_exports_dir / "2026-03-01.parquet"

@@ -157,9 +157,7 @@ def test_a_registry_whose_files_were_removed_changes_nothing(settings: Settings,
     assert served(settings) == "1"
 
 
-def test_a_champion_whose_files_are_gone_is_refused_and_the_sync_goes_on(
-    settings: Settings, register: Register
-) -> None:
+def test_a_champion_without_its_files_is_refused_the_sync_goes_on(settings: Settings, register: Register) -> None:
     sync = ModelSync(make_project(settings))
     register()
     sync.poll()
@@ -207,7 +205,7 @@ def test_a_registry_without_a_champion_was_looked_at_too(settings: Settings, tmp
     assert (tmp_path / "looked").exists()
 
 
-def test_a_registry_that_does_not_answer_is_waited_for_and_not_for_ever(settings, tmp_path, monkeypatch) -> None:
+def test_a_silent_registry_is_waited_for_and_not_for_ever(settings, tmp_path, monkeypatch) -> None:
     for name, value in IMPATIENCE.items():
         monkeypatch.setenv(name, value)
     away = settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
@@ -234,7 +232,7 @@ def test_it_ends_when_the_service_that_started_it_is_gone(settings: Settings) ->
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), said="it has ended")
 
 
-def test_a_place_without_a_clock_begins_where_a_training_would_and_forgets_earlier_looks(tmp_path):
+def test_without_a_clock_a_place_begins_where_a_training_would(tmp_path):
     looked = tmp_path / "looked"
     looked.touch()
     # Nobody's child ends at once, after it has set the clock and before its first look.

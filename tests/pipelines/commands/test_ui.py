@@ -120,7 +120,7 @@ def test_a_second_one_says_which_port_is_taken(shown: Shown) -> None:
 
 
 @pytest.mark.system
-def test_one_that_dies_is_told_of_and_shown_and_ctrl_c_leaves_no_process(shown: Shown) -> None:
+def test_a_page_that_dies_is_shown_and_ctrl_c_leaves_no_process(shown: Shown) -> None:
     before = processes_of(shown.settings.root)
     assert len(before) >= 1 + len(DESCRIPTIONS)
     (feast,) = [

@@ -69,7 +69,7 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(tmp_path: Path) ->
     check_port("Server", port, "FLIGHTLINE_PAGES__PORT")  # free again
 
 
-def test_one_that_dies_is_told_of_with_its_last_lines_and_the_others_stop(tmp_path: Path) -> None:
+def test_a_program_that_dies_is_reported_and_the_others_stop(tmp_path: Path) -> None:
     other = program(port=free_port(), name="Other")
     dying = program("import sys; print('cannot open the store'); sys.exit(3)", free_port(), name="Dying")
     with (
@@ -89,7 +89,7 @@ def test_one_that_answers_with_an_error_does_not_count_as_up(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_block_and_a_second_one_does_not_disturb_its_end(number: signal.Signals) -> None:
+def test_a_signal_ends_the_block_and_a_second_one_disturbs_nothing(number: signal.Signals) -> None:
     done = []
 
     def interrupted_twice() -> None:

@@ -69,7 +69,7 @@ def test_what_is_deployed_is_what_the_settings_say(working: Working) -> None:
 
 
 @system
-def test_a_decision_to_retrain_starts_one_training_and_a_second_trigger_no_other(working: Working) -> None:
+def test_a_decision_to_retrain_starts_one_training_only(working: Working) -> None:
     working.hold.touch()
     trigger(small_project(working.settings), "monitoring")  # a deployed flow tells of the decision
     wait_until(lambda: list(root_of(working.settings).glob("run-*")), RUN_SECONDS, working.output.read_text)
@@ -236,7 +236,7 @@ def test_a_schedule_that_is_none_is_refused_by_name(tmp_path: Path, schedules: d
         make_deployments(small_project(settings))
 
 
-def test_an_address_apprise_does_not_know_is_refused_without_its_secret(tmp_path: Path) -> None:
+def test_an_address_unknown_to_apprise_is_refused_without_its_secret(tmp_path: Path) -> None:
     settings = Settings(root=tmp_path, alerts=AlertSettings(url="pigeon://user:secret@loft"), pages=PageSettings())
     with pytest.raises(StartError, match="begins with 'pigeon'") as refused:
         keep_alerts(small_project(settings))

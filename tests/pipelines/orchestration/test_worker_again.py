@@ -52,7 +52,7 @@ def taken() -> int:
 
 
 @pytest.mark.system
-def test_the_place_of_a_killed_training_is_free_again_when_its_lease_runs_out(tmp_path: Path) -> None:
+def test_the_place_of_a_killed_training_is_free_after_its_lease(tmp_path: Path) -> None:
     settings, receiver = Settings(root=tmp_path), Receiver()
     process, output = start_worker(tmp_path, free_port(), receiver.url)
     working = Working(settings, process, output, receiver)

@@ -102,9 +102,7 @@ def own_state(settings: Settings) -> dict[str, object]:
     return held
 
 
-def test_every_example_is_asked_at_its_prediction_time_on_features_of_the_last_step(
-    simulated: Simulated, toy_examples: pd.DataFrame
-) -> None:
+def test_each_example_is_asked_at_its_prediction_time(simulated: Simulated, toy_examples: pd.DataFrame) -> None:
     log = PredictionLog(simulated.at_root.settings)
     logged = log.read()
     log.close()

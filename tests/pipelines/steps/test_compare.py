@@ -41,7 +41,7 @@ def compared(request, server: None, tmp_path_factory: pytest.TempPathFactory):
     return project.problem, project.settings, *run_in_flow(story)
 
 
-def test_every_model_of_the_task_is_trained_and_the_best_on_validation_comes_first(compared):
+def test_all_models_are_trained_and_the_best_on_validation_is_first(compared):
     problem, _, ranked, *_ = compared
     assert {one.parameters.model for one in ranked} == set(ZOO[problem.task])
     losses = [one.model.validation_loss for one in ranked]

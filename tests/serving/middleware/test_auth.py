@@ -183,7 +183,7 @@ def test_a_start_without_a_key_is_refused_with_the_remedy(tmp_path: Path, change
     assert list((tmp_path / ".state" / "metrics").iterdir()) == []
 
 
-def test_a_service_without_keys_that_another_program_binds_elsewhere_stays_shut(tmp_path: Path) -> None:
+def test_a_service_without_keys_that_is_bound_elsewhere_stays_shut(tmp_path: Path) -> None:
     app = create_app(make_project(Settings(root=tmp_path)))
 
     async def from_elsewhere(scope, receive, send):

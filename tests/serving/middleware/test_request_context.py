@@ -111,7 +111,7 @@ def test_what_is_not_http_is_answered_briefly(service: Service, content: bytes) 
 
 
 @pytest.mark.slow
-def test_a_bug_is_told_to_the_log_with_its_request_id_and_to_nobody_else(service: Service) -> None:
+def test_a_bug_is_logged_with_its_request_id_and_not_answered(service: Service) -> None:
     answer = service.ask(PREDICT, BODY, x_test_bug="1", x_request_id="of-the-bug")
     assert answer.status == 500
     assert answer.json() == {"error": "the service failed on this request; the reason is in its log"}

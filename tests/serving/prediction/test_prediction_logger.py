@@ -67,7 +67,7 @@ def test_a_log_that_cannot_be_written_stops_the_answer(broken: Settings, predict
     assert "cannot be opened" in str(asyncio.run(logger.reason_not_writable()))
 
 
-def test_while_it_is_broken_others_are_told_at_once_and_then_it_is_tried_again(
+def test_an_open_breaker_refuses_at_once_and_then_tries_again(
     broken: Settings, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "time", clock := HandClock())

@@ -89,7 +89,7 @@ def test_a_request_schema_that_refuses_what_the_data_holds_is_found(project: Pro
         run_self_test(Predictor(project, altered(recorded, request=request), FEATURES))
 
 
-def test_a_model_without_reference_predictions_predicts_the_example_only(project: Project, model: ServedModel) -> None:
+def test_without_reference_predictions_only_the_example_is_predicted(project: Project, model: ServedModel) -> None:
     run_self_test(Predictor(project, model, FEATURES))
 
 

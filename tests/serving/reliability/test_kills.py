@@ -14,7 +14,7 @@ pytestmark = pytest.mark.system
 TIMES = 2
 
 
-def test_a_killed_worker_takes_no_acknowledged_prediction_with_it_and_is_replaced(tmp_path: Path) -> None:
+def test_a_killed_worker_loses_no_acknowledged_prediction(tmp_path: Path) -> None:
     figures = kill_workers(tmp_path, TIMES)
     assert figures.lost == 0
     assert figures.acknowledged > 0

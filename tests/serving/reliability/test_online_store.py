@@ -43,7 +43,7 @@ def test_a_store_locked_by_another_process_is_read_all_the_same(stored_service: 
     assert load.account.failed == {}
 
 
-def test_reads_go_on_while_views_are_materialised_and_find_the_new_values(
+def test_reads_go_on_during_materialisation_and_find_the_new_values(
     stored_service: Service, stored_root: Path, file: Path
 ) -> None:
     settings = Settings(root=stored_root)
@@ -58,7 +58,7 @@ def test_reads_go_on_while_views_are_materialised_and_find_the_new_values(
     assert load.account.answers
 
 
-def test_a_removed_store_is_read_on_and_a_new_one_in_its_place_is_found(
+def test_a_new_store_in_the_place_of_a_removed_one_is_found(
     stored_service: Service, stored_root: Path, file: Path
 ) -> None:
     settings = Settings(root=stored_root)
@@ -71,9 +71,7 @@ def test_a_removed_store_is_read_on_and_a_new_one_in_its_place_is_found(
     assert [why for why in load.account.failed if not why.startswith("503 ")] == []
 
 
-def test_a_service_that_starts_without_the_file_says_so_and_recovers_by_itself(
-    stored_root: Path, tmp_path: Path
-) -> None:
+def test_a_service_started_without_the_file_recovers_by_itself(stored_root: Path, tmp_path: Path) -> None:
     settings = Settings(root=tmp_path)
     make_store(settings)
     remove(tmp_path / ".state" / "feast" / "online.db")

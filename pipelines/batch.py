@@ -117,9 +117,10 @@ def score(project: Project, model: ServedModel, examples: pd.DataFrame, progress
         prediction, model_name, model_version, feature_service, clock and scored_at.
     """
     answers: list[float] = []
+    signed = model.manifest.feature_views_sha256
     for first in range(0, len(examples), ROWS_AT_ONCE):
         part = examples.iloc[first : first + ROWS_AT_ONCE]
-        features = features_as_of(project.settings, project.problem, project.requests, part)[list(model.kinds)]
+        features = features_as_of(project.settings, project.problem, project.requests, part, signed)[list(model.kinds)]
         rows = features.astype(object).where(features.notna(), None).to_dict("records")
         answers += predict_rows(project.problem.task, model.pipeline, model.fast_pipeline, model.kinds, rows).tolist()
         progress.note(f"{len(answers):,} of {len(examples):,} rows")

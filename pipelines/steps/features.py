@@ -131,12 +131,20 @@ def apply_features(settings: Settings, tables: FeatureTables) -> list[str]:
     return feast_store.apply(settings)
 
 
-def features_as_of(settings: Settings, problem: Problem, code: RequestCode, examples: pd.DataFrame) -> pd.DataFrame:
-    """Give the model's input for each example as of its `event_timestamp`, in their order and with their index."""
+def features_as_of(
+    settings: Settings, problem: Problem, code: RequestCode, examples: pd.DataFrame, meaning: str = ""
+) -> pd.DataFrame:
+    """Give the model's input for each example as of its `event_timestamp`, in their order and with their index.
+
+    Raises
+    ------
+    FeatureError
+        As `join_features`; `meaning` is the digest that the registered features must have.
+    """
     # Request features see what a request holds, and so never the label.
     requests = examples[[*problem.entity_keys, *problem.request_columns]]
     keyed = examples.assign(**code.keys(requests))
-    joined = feast_store.join_features(settings, problem.feature_service, keyed)
+    joined = feast_store.join_features(settings, problem.feature_service, keyed, meaning)
     return joined.assign(**code.features(requests))
 
 
@@ -153,7 +161,7 @@ def join_training_set(
     known = pd.read_parquet(tables.examples_file)
     labelled = known[known[problem.label].notna()].reset_index(drop=True)
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
-    features = features_as_of(settings, problem, code, labelled)
+    features = features_as_of(settings, problem, code, labelled, digest_of(declarations["service"]))
     folder = settings.state_dir / "training_sets" / key[:16]
     write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})
     return TrainingSet(key, folder, len(labelled), features.shape[1], {str(k): int(v) for k, v in outcomes.items()})

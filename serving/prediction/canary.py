@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from flightline.adapters.model_store.canary_setting import canary_folder, read_setting, setting_stamp
 from flightline.adapters.model_store.served_model import folder_stamp, load_served_model
 from flightline.adapters.prediction_log.challenger_counts import add_counts
-from flightline.core.errors import FlightlineError, LogError, ModelFileError, SignatureError
+from flightline.core.errors import FlightlineError, LogError, MeaningError, ModelFileError, SignatureError
 from flightline.core.prediction_record import instance_key
 from flightline.core.project import Project
 from flightline.promotion.canary import CanarySetting, is_chosen
@@ -84,7 +84,7 @@ class Canary:
             LOG.error("the challenger cannot run: %s", err)
             record_canary("refused", 1)
             if isinstance(err, SignatureError):
-                record_bad_signature("challenger")
+                record_bad_signature("features" if isinstance(err, MeaningError) else "challenger")
             predictor = None
         old = self.challenger
         if setting is None or predictor is None:

@@ -18,7 +18,14 @@ from flightline.adapters.model_store.served_model import (
     load_served_model,
     read_refusal,
 )
-from flightline.core.errors import FeatureError, FlightlineError, ModelFileError, SignatureError
+from flightline.core.errors import (
+    FeatureError,
+    FlightlineError,
+    MeaningError,
+    ModelFileError,
+    SignatureError,
+    StoredCodeError,
+)
 from flightline.core.project import Project
 from serving.prediction.predictor import FeatureReader, Predictor
 from serving.prediction.self_test import run_self_test
@@ -26,6 +33,7 @@ from serving.telemetry.metrics import (
     clear_refused_model,
     record_bad_signature,
     record_refused_model,
+    record_refused_registry,
     set_ready,
     set_served,
 )
@@ -126,6 +134,8 @@ class ModelLoader:
             return self._open_features(self._project), None
         except FeatureError as err:
             LOG.error("the feature store cannot be opened", exc_info=err)
+            if isinstance(err, StoredCodeError):
+                record_refused_registry()
             return None, str(err)
 
     def _pair(
@@ -140,6 +150,8 @@ class ModelLoader:
                 run_self_test(predictor := Predictor(self._project, candidate, store))
             except FlightlineError as err:
                 LOG.error("version %s cannot serve: %s", candidate.manifest.version, err)
+                if isinstance(err, MeaningError):
+                    record_bad_signature("features")
                 errors = [*errors, str(err)]
                 continue
             return self._opened(predictor, errors)

@@ -46,6 +46,11 @@ class FeatureReader(Protocol):
         """Digest of what its views mean."""
         ...
 
+    @property
+    def brief_definitions_sha256(self) -> str:
+        """The same, as models that were registered before December 2026 have it."""
+        ...
+
     def read(self, entity_rows: Sequence[Mapping[str, object]], as_of: datetime) -> list[FeatureRow]:
         """Give the features of each entity row, as of a moment."""
         ...

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from flightline.adapters.model_store.manifest import ModelManifest, ReferencePrediction
+from flightline.adapters.model_store.manifest import ModelManifest, ReferencePrediction, check_meaning
 from flightline.core.errors import ModelFileError
 from flightline.core.project import Project
 from serving.prediction.predictor import Predictor, columns_of, prediction_of
@@ -20,20 +20,14 @@ def run_self_test(predictor: Predictor) -> None:
     Raises
     ------
     ModelFileError
-        If its features are defined otherwise here, it cannot predict the example of
-        `api_schema.py`, or it predicts
-        a reference row otherwise than when it was registered.
+        If it cannot predict the example of `api_schema.py`, or predicts a reference row otherwise than when it
+        was registered; a `MeaningError` if its features are defined otherwise here.
     FeatureError
         If the feature store cannot be read.
     """
     manifest = predictor.model.manifest
-    here = predictor.features.definitions_sha256
-    if manifest.feature_views_sha256 not in ("", here):
-        raise ModelFileError(
-            f"version {manifest.version} was trained on feature views that mean something else than those registered "
-            f"here (digest {manifest.feature_views_sha256[:12]}, here {here[:12]}): a ttl, a key or a feature has "
-            "changed; train a model on today's definitions"
-        )
+    features = predictor.features
+    check_meaning(manifest, (features.definitions_sha256, features.brief_definitions_sha256))
     try:
         _predict_example(predictor)
         _predict_references(predictor)

@@ -26,7 +26,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 AGES_EVERY_SECONDS = 0.1
 BOUNDS = ("concurrent", "body", "time")
 LIMITS = ("requests", "wrong_keys")
-SIGNED_ROLES = ("champion", "challenger")
+SIGNED_ROLES = ("champion", "challenger", "features")
 CANARY_ERRORS = ("failed", "slow", "dropped", "refused")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -78,6 +78,11 @@ SIGNATURES_REFUSED = Counter(
     "flightline_signatures_refused",
     "Looks at a delivered model that found its signature missing or wrong.",
     ["role"],
+    registry=_OWN,
+)
+REGISTRIES_REFUSED = Counter(
+    "flightline_registries_refused",
+    "Looks at Feast's registry that found in it what Feast would run.",
     registry=_OWN,
 )
 CANARY_ERROR_ROWS = Counter(
@@ -261,6 +266,11 @@ def record_refused_model() -> None:
 def record_bad_signature(role: str) -> None:
     """Count a model that was refused for its signature, as one of `SIGNED_ROLES`."""
     _child(SIGNATURES_REFUSED, role).inc()
+
+
+def record_refused_registry() -> None:
+    """Count a feature registry that was refused for what Feast would run of it."""
+    REGISTRIES_REFUSED.inc()
 
 
 def clear_refused_model() -> None:

@@ -40,6 +40,7 @@ class HandMadeFeatures:
     reads_as_of: list[datetime] = field(default_factory=list)
     watermarks: Mapping[str, datetime] = field(default_factory=lambda: {"recent": NOON, "plan": NOON})
     definitions_sha256: str = "d" * 64
+    brief_definitions_sha256: str = "b" * 64
     is_closed: bool = False
 
     def close(self) -> None:

@@ -6,11 +6,13 @@
     |   `-- DataVersionError data/, data.dvc and the remote do not agree
     |       `-- RemoteError  the remote cannot be reached; trying again may help
     |-- FeatureError         features cannot be built or joined as declared
-    |   `-- LeakError        a feature uses what was not yet known
+    |   |-- LeakError        a feature uses what was not yet known
+    |   `-- StoredCodeError  a feature registry holds what Feast would run
     |-- TrainingError        a model cannot be fitted or evaluated honestly
     |-- RegistryError        the model registry refuses or lacks something
     |-- ModelFileError       a model file cannot be trusted or loaded
     |   `-- SignatureError   nobody trusted has signed it
+    |       `-- MeaningError features mean something else here than what was signed with it
     |-- LogError             the prediction log cannot be opened, written or thinned out
     |-- ParityError          a served prediction cannot be rebuilt as it was
     |-- ClockError           the event clock is missing or would go wrong
@@ -49,6 +51,10 @@ class LeakError(FeatureError):
     """A feature row uses something that was not known at its event timestamp."""
 
 
+class StoredCodeError(FeatureError):
+    """A feature registry holds something that Feast would run or import; nothing of it is read."""
+
+
 class TrainingError(FlightlineError):
     """A model cannot be fitted or evaluated honestly."""
 
@@ -63,6 +69,10 @@ class ModelFileError(FlightlineError):
 
 class SignatureError(ModelFileError):
     """A model is not what somebody trusted has signed, or there is no key to sign or to verify with."""
+
+
+class MeaningError(SignatureError):
+    """The features that are registered here mean something else than what was signed with the model."""
 
 
 class LogError(FlightlineError):

@@ -1,43 +1,25 @@
 """The profile `stack`: a registry in PostgreSQL and values in Redis give what the embedded files give."""
 
-import shutil
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-import redis
 
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.adapters.feast.registry import open_store
 from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
+from tests.adapters.feast.conftest import VARIABLES
 from tests.support import small_store
-from tests.support.servers.postgres import PostgresServer
-from tests.support.servers.redis_server import PASSWORD, RedisServer
 from tests.support.small_service import NOON
 from tests.toy_problem import PROBLEM
 
-REPOSITORY = Path(__file__).parents[3]
-VARIABLES = ("FEAST_REGISTRY", "FEAST_REDIS", "FEAST_REDIS_PASSWORD")
 ASKED = [
     {"shop": "S01", "city": "Bergen"},
     {"shop": "S02", "city": "Tartu"},
     {"shop": "no such", "city": None},
     {},
 ]
-
-
-@pytest.fixture
-def stack(monkeypatch, tmp_path, postgres_server: PostgresServer, redis_server: RedisServer) -> Settings:
-    """Settings of the profile stack, on servers that hold nothing yet."""
-    redis.Redis.from_url(redis_server.url).flushall()
-    url = postgres_server.new_database().replace("postgresql://", "postgresql+psycopg://")
-    for name, value in zip(VARIABLES, (url, redis_server.address, PASSWORD), strict=True):
-        monkeypatch.setenv(name, value)
-    settings = Settings(root=tmp_path / "stack", profile="stack")
-    settings.feature_repo.mkdir(parents=True)
-    shutil.copy(REPOSITORY / "feature_repo" / "feature_store.stack.yaml", settings.feature_repo)
-    return settings
 
 
 def read(settings: Settings, as_of: datetime = NOON):
@@ -52,7 +34,7 @@ def test_it_gives_what_the_embedded_store_gives(stack, tmp_path):
     embedded = Settings(root=tmp_path / "embedded")
     for settings in (stack, embedded):
         small_store.make_store(settings)
-    assert feast_store.open_store(stack).config.registry.registry_type == "sql"
+    assert open_store(stack).config.registry.registry_type == "sql"
     assert not (stack.state_dir / "feast" / "registry.db").exists()
     for as_of in (NOON, NOON + timedelta(hours=2), NOON - timedelta(hours=1)):
         assert read(stack, as_of) == read(embedded, as_of)
@@ -82,7 +64,7 @@ def test_what_is_declared_no_more_is_gone(stack):
 def test_a_variable_that_is_not_set_is_named(stack, monkeypatch, name):
     monkeypatch.delenv(name)
     with pytest.raises(FeatureError, match=rf"feature_store\.stack\.yaml needs the variable\(s\) {name};"):
-        feast_store.open_store(stack)
+        open_store(stack)
 
 
 def test_a_server_that_is_away_is_an_error_of_features(stack, monkeypatch):

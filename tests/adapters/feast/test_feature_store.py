@@ -13,6 +13,7 @@ import pytest
 
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.adapters.feast.registry import open_store
 from flightline.core.errors import FeatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
@@ -43,7 +44,7 @@ def edit(settings: Settings, old: str, new: str) -> None:
 
 
 def registered(settings: Settings) -> dict[str, list[str]]:
-    opened = feast_store.open_store(settings)
+    opened = open_store(settings)
     return {
         "views": sorted(view.name for view in opened.list_feature_views()),
         "services": sorted(service.name for service in opened.list_feature_services()),
@@ -89,6 +90,11 @@ def test_the_description_is_in_plain_values(store):
         "ttl_seconds": 345_600.0,
         "timestamps": ["event_timestamp", "created_timestamp"],
         "features": {"planned": "Float64", "seats": "Float64"},
+        "key_types": {"shop": "String", "slot": "String"},
+        "table": ["FileSource", "../.state/features/current/baking_plan.parquet", "", {}, []],
+        "view_features": {"planned": "Float64", "seats": "Float64"},
+        "is_online": True,
+        "taken_as": [None, {}, None],
     }
 
 

@@ -2,9 +2,6 @@
 
 import importlib.util
 import io
-import json
-import os
-import re
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +9,7 @@ from contextlib import closing, contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from flightline.adapters.atomic_write import atomic_write
+from flightline.adapters.feast.meaning import describe, meanings_registered
+from flightline.adapters.feast.registry import open_on_snapshot, open_store, store_file
+from flightline.adapters.feast.registry_guard import refuse_code
 from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
 from flightline.monitoring.parity import StoredView, union_of
@@ -27,45 +28,13 @@ from flightline.monitoring.parity import StoredView, union_of
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
 
-STORE_FILES = {"local": "feature_store.yaml", "stack": "feature_store.stack.yaml", "aws": "feature_store.aws.yaml"}
 _TIMESTAMPS = ("event_timestamp", "created_timestamp")
-
-
-def store_file(settings: Settings) -> Path:
-    """Give the YAML file that says where the registry and the stores of this place are."""
-    return settings.feature_repo / STORE_FILES[settings.profile]
 
 
 def offline_store_module(settings: Settings) -> ModuleType:
     """Give the module of the offline store that the YAML file names: its code makes the point-in-time join."""
     named = yaml.safe_load(store_file(settings).read_text(encoding="utf-8"))["offline_store"]["type"]
     return import_module(named.rpartition(".")[0])
-
-
-def open_store(settings: Settings) -> "FeatureStore":
-    """Open the feature store of the settings' profile.
-
-    Raises
-    ------
-    FeatureError
-        If its file names variables that the environment does not have.
-    """
-    from feast import FeatureStore
-
-    file = store_file(settings)
-    _refuse_unset_variables(file)
-    return FeatureStore(repo_path=str(settings.feature_repo), fs_yaml_file=file)
-
-
-def _refuse_unset_variables(file: Path) -> None:
-    """Name what Feast would leave in its configuration as it stands, and then report as a wrong address."""
-    try:
-        written = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as err:
-        raise FeatureError(f"{file.name} cannot be read ({err.strerror}); it is part of feature_repo/") from err
-    unset = re.findall(r"\$\{(\w+)\}", os.path.expandvars(json.dumps(written)))
-    if unset:
-        raise FeatureError(f"{file.name} needs the variable(s) {', '.join(unset)}; set them as docs/operations.md says")
 
 
 def load_declarations(settings: Settings) -> list[Any]:
@@ -91,62 +60,15 @@ def _views(declarations: list[Any]) -> list["FeatureView"]:
     return [item for item in declarations if isinstance(item, FeatureView)]
 
 
-def _service(declarations: list[Any], name: str) -> "FeatureService":
-    from feast import FeatureService
-
-    services = {item.name: item for item in declarations if isinstance(item, FeatureService)}
-    if name not in services:
-        raise FeatureError(
-            f"feature_repo/ declares no feature service {name!r}, only: {', '.join(services) or 'none'}; "
-            "declare it, or change feature_service in src/flightline/problem/config.py"
-        )
-    return services[name]
-
-
 def describe_service(settings: Settings, name: str) -> dict[str, object]:
     """Describe a feature service, as it is declared, in plain values that change only when a meaning changes.
 
     Returns
     -------
     dict
-        See `describe`.
+        See `meaning.describe`.
     """
     return describe(load_declarations(settings), name)
-
-
-def describe(declarations: list[Any], name: str) -> dict[str, object]:
-    """Describe a feature service among Feast objects, declared or registered.
-
-    Returns
-    -------
-    dict
-        By view: join keys, ttl in seconds, timestamp columns, and the type of each feature
-        the service takes.
-    """
-    views = {view.name: view for view in _views(declarations)}
-    entities = {item.name: item.join_key for item in declarations if hasattr(item, "join_key")}
-    described: dict[str, object] = {}
-    for projection in _service(declarations, name).feature_view_projections:
-        view = views[projection.name]
-        described[view.name] = {
-            "join_keys": sorted(entities[entity] for entity in view.entities),
-            "ttl_seconds": view.ttl.total_seconds() if view.ttl else 0,
-            "timestamps": _timestamp_columns(view),
-            "features": {field.name: str(field.dtype) for field in projection.features},
-        }
-    return {"service": name, "views": described}
-
-
-def describe_registered(store: "FeatureStore", name: str) -> dict[str, object]:
-    """Describe a feature service as it is registered; equal to `describe_service` if the two agree."""
-    registered: list[Any] = [*store.list_entities(), *store.list_feature_views(), store.get_feature_service(name)]
-    return describe(registered, name)
-
-
-def _timestamp_columns(view: "FeatureView") -> list[str]:
-    if view.batch_source is None:
-        raise FeatureError(f"view {view.name} has no source; give it the table of the same name in features.py")
-    return [view.batch_source.timestamp_field, view.batch_source.created_timestamp_column]
 
 
 def check_sources(settings: Settings, folder: Path) -> None:
@@ -204,6 +126,8 @@ def apply(settings: Settings) -> list[str]:
     """
     store = open_store(settings)
     declarations = load_declarations(settings)
+    for item in declarations:
+        refuse_code(item.to_proto(), "feature_repo/")
     names = {(type(item).__name__, item.name) for item in declarations}
     registered: list[Any] = [*store.list_feature_services(), *store.list_feature_views()]
     gone = [item for item in registered if (type(item).__name__, item.name) not in names]
@@ -225,8 +149,8 @@ def _let_readers_pass(store: "FeatureStore") -> None:
             connection.execute("PRAGMA journal_mode=WAL")
 
 
-def join_features(settings: Settings, service: str, examples: pd.DataFrame) -> pd.DataFrame:
-    """Join each example with its features as of its event timestamp.
+def join_features(settings: Settings, service: str, examples: pd.DataFrame, meaning: str = "") -> pd.DataFrame:
+    """Join each example with its features as of its event timestamp, on a snapshot of the registry.
 
     Parameters
     ----------
@@ -235,6 +159,8 @@ def join_features(settings: Settings, service: str, examples: pd.DataFrame) -> p
     examples
         With example_id, event_timestamp (UTC) and the entity keys; other columns are kept out
         of the join.
+    meaning
+        The digest that what is registered must have; empty: any.
 
     Returns
     -------
@@ -244,13 +170,20 @@ def join_features(settings: Settings, service: str, examples: pd.DataFrame) -> p
     Raises
     ------
     FeatureError
-        If the join gives other rows, or another order, than it was given.
+        If the join gives other rows, or another order, than it was given, or what is registered means something else.
     """
-    store = open_store(settings)
-    feature_service = store.get_feature_service(service)
-    keys = _join_keys(store, feature_service)
-    entity_rows = examples[["example_id", "event_timestamp", *keys]]
-    joined = store.get_historical_features(entity_df=entity_rows.copy(), features=feature_service).to_df()
+    with TemporaryDirectory(prefix="feast-registry-") as snapshot:
+        store = open_on_snapshot(settings, Path(snapshot))
+        if meaning not in ("", *(here := meanings_registered(store, service))):
+            raise FeatureError(
+                f"the feature views that are registered mean something else than expected (digest {here.whole[:12]}, "
+                f"expected {meaning[:12]}): feature_repo/ has changed since, or somebody has written to the registry; "
+                "train a model on today's definitions, or put the registry back"
+            )
+        feature_service = store.get_feature_service(service)
+        keys = _join_keys(store, feature_service)
+        entity_rows = examples[["example_id", "event_timestamp", *keys]]
+        joined = store.get_historical_features(entity_df=entity_rows.copy(), features=feature_service).to_df()
     check_rows(entity_rows["example_id"], joined["example_id"])
     return joined.drop(columns=entity_rows.columns).set_axis(examples.index)
 

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flightline.adapters.feast.feature_store import STORE_FILES, describe_registered, open_store
+from flightline.adapters.feast.meaning import meanings_registered
+from flightline.adapters.feast.registry import STORE_FILES, open_on_snapshot
 from flightline.core.clock import is_stale
 from flightline.core.errors import FeatureError
-from flightline.core.lineage import digest_of
 from flightline.core.prediction_record import AFTER_THE_CLOCK, NO_VALUE, STALE
 from flightline.core.settings import Settings
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey as EntityKeyProto
     from feast.protos.feast.types.Value_pb2 import Value as ValueProto
-    from feast.repo_config import RegistryConfig
 
 # When Feast's Redis store says that a key it does not have became known.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,8 +70,8 @@ class OnlineFeatures:
 
     Attributes
     ----------
-    definitions_sha256
-        Digest of what the service and its views mean (`feast_store.describe`).
+    definitions_sha256, brief_definitions_sha256
+        Digests of what the service and its views mean (`meaning.Meanings`).
     watermarks
         By view, up to when its values were materialised (UTC).
     """
@@ -83,7 +82,7 @@ class OnlineFeatures:
         self._snapshot = snapshot
         self._provider = store._get_provider()  # the one way to it; `online_read` is every store's own interface
         self._views = _views(store, service)
-        self.definitions_sha256 = digest_of(describe_registered(store, service.name))
+        self.definitions_sha256, self.brief_definitions_sha256 = meanings_registered(store, service.name)
         self.watermarks = _watermarks(store, self._views)
         keys = {key for view in self._views for key in view.keys}
         self._absent, self._as_proto = _absent_keys(store, keys), _makers(store, keys)
@@ -99,7 +98,7 @@ class OnlineFeatures:
         """
         snapshot = tempfile.TemporaryDirectory(prefix="feast-registry-")
         try:
-            store = _open_on_snapshot(settings, Path(snapshot.name))
+            store = open_on_snapshot(settings, Path(snapshot.name))
             opened = cls(store, store.get_feature_service(service), snapshot)
             opened.read([{}], datetime.now(UTC))
         except FeatureError:
@@ -217,36 +216,6 @@ def registry_stamp(settings: Settings) -> tuple[object, ...]:
     except (OSError, KeyError, TypeError):
         return (int(time.time() // 60),)
     return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-def _open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
-    """Open the store of the settings on a copy of its registry that nothing changes."""
-    from feast import FeatureStore
-    from feast.infra.registry.file import FileRegistryStore
-    from feast.protos.feast.core.FeatureView_pb2 import FeatureViewState
-    from feast.repo_config import RegistryConfig
-
-    source = open_store(settings)
-    _refuse_absent(source.config.registry, settings.feature_repo)
-    proto = type(source.registry.proto())()
-    proto.CopyFrom(source.registry.proto())
-    if (engine := getattr(source.registry, "write_engine", None)) is not None:
-        engine.dispose()  # a registry in a database; it is asked once a minute
-    for view in proto.feature_views:
-        # Its last values are whole and may be served meanwhile.
-        if view.meta.state == FeatureViewState.MATERIALIZING:
-            view.meta.state = FeatureViewState.AVAILABLE_ONLINE
-    copied = RegistryConfig(path=str(folder / "registry.db"), cache_ttl_seconds=0)
-    FileRegistryStore(copied, folder).update_registry_proto(proto)
-    # A config keeps the registry it was first asked for, so this takes a new one.
-    config = open_store(settings).config.model_copy(update={"registry_config": copied})
-    return FeatureStore(repo_path=str(settings.feature_repo), config=config)
-
-
-def _refuse_absent(registry: "RegistryConfig", repo: Path) -> None:
-    """Refuse a registry file that is not there; Feast would make an empty one."""
-    if registry.registry_type == "file" and "://" not in registry.path and not (repo / registry.path).exists():
-        raise FeatureError("there is no Feast registry yet; run `make train`, which applies and materialises features")
 
 
 def _views(store: "FeatureStore", service: "FeatureService") -> list[_View]:

@@ -1,10 +1,11 @@
 """What is known of a model besides its bytes: made at registration, signed with them, read by the service."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from flightline.core.errors import ModelFileError
+from flightline.core.errors import MeaningError, ModelFileError
 from flightline.inference.fast_pipeline import Value
 
 MANIFEST_FILE = "model.json"
@@ -72,3 +73,25 @@ def parse_manifest(content: bytes, version: str) -> ModelManifest:
             f"{MANIFEST_FILE} speaks of version {manifest.version}, expected {version}; fetch the model again"
         )
     return manifest
+
+
+def check_meaning(manifest: ModelManifest, registered: Collection[str]) -> None:
+    """Refuse a model where features mean something else than what was signed with it.
+
+    Parameters
+    ----------
+    registered
+        Digests of what the features mean that are registered here.
+
+    Raises
+    ------
+    MeaningError
+        If the manifest has another.
+    """
+    if (signed := manifest.feature_views_sha256) not in ("", *registered):
+        raise MeaningError(
+            f"version {manifest.version} was trained on feature views that mean something else than those registered "
+            f"here (signed digest {signed[:12]}, here {', '.join(digest[:12] for digest in registered)}): a key, a "
+            "type, a ttl, a table or a feature has changed. If feature_repo/ was changed, train a model on it; if not, "
+            "somebody has written to Feast's registry: put it back, and look who can (docs/security.md)"
+        )

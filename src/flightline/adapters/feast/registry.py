@@ -1,0 +1,105 @@
+"""Opening Feast's registry, wherever it is: checked before anything of it is used (`registry_guard`)."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from flightline.adapters.feast.registry_guard import guard_feast, refuse_code
+from flightline.core.errors import FeatureError
+from flightline.core.settings import Settings
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+    from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
+
+STORE_FILES = {"local": "feature_store.yaml", "stack": "feature_store.stack.yaml", "aws": "feature_store.aws.yaml"}
+
+
+def store_file(settings: Settings) -> Path:
+    """Give the YAML file that says where the registry and the stores of this place are."""
+    return settings.feature_repo / STORE_FILES[settings.profile]
+
+
+def open_store(settings: Settings) -> "FeatureStore":
+    """Open the feature store of the settings' profile.
+
+    Raises
+    ------
+    FeatureError
+        If its file names variables that the environment does not have; a `StoredCodeError` if its registry holds what
+        Feast would run.
+    """
+    store = _store(settings)
+    if not _is_absent(store):
+        _checked(store, settings)
+    return store
+
+
+def open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
+    """Open the store of the settings on a copy of its registry that nothing changes, made in a folder.
+
+    Raises
+    ------
+    FeatureError
+        As `open_store`, and if there is no registry.
+    """
+    from feast import FeatureStore
+    from feast.infra.registry.file import FileRegistryStore
+    from feast.protos.feast.core.FeatureView_pb2 import FeatureViewState
+    from feast.repo_config import RegistryConfig
+
+    source = _store(settings)
+    if _is_absent(source):
+        # Feast would make an empty one.
+        raise FeatureError("there is no Feast registry yet; run `make train`, which applies and materialises features")
+    proto = _checked(source, settings)
+    if (engine := getattr(source.registry, "write_engine", None)) is not None:
+        engine.dispose()  # a registry in a database; it is asked once a minute
+    for view in proto.feature_views:
+        # Its last values are whole and may be served meanwhile.
+        if view.meta.state == FeatureViewState.MATERIALIZING:
+            view.meta.state = FeatureViewState.AVAILABLE_ONLINE
+    copied = RegistryConfig(path=str(folder / "registry.db"), cache_ttl_seconds=0)
+    FileRegistryStore(copied, folder).update_registry_proto(proto)
+    # A config keeps the registry it was first asked for, so this takes a new one.
+    config = _store(settings).config.model_copy(update={"registry_config": copied})
+    return FeatureStore(repo_path=str(settings.feature_repo), config=config)
+
+
+def _store(settings: Settings) -> "FeatureStore":
+    from feast import FeatureStore
+
+    file = store_file(settings)
+    _refuse_unset_variables(file)
+    guard_feast()
+    return FeatureStore(repo_path=str(settings.feature_repo), fs_yaml_file=file)
+
+
+def _checked(store: "FeatureStore", settings: Settings) -> "RegistryProto":
+    """Give a copy of all that the registry holds, if it may be read."""
+    proto = type(found := store.registry.proto())()
+    proto.CopyFrom(found)
+    # Its address may hold a password.
+    refuse_code(proto, f"the registry that {store_file(settings).name} names")
+    return proto
+
+
+def _is_absent(store: "FeatureStore") -> bool:
+    registry = store.config.registry
+    is_file = registry.registry_type == "file" and "://" not in registry.path
+    return is_file and not (store.repo_path / registry.path).exists()
+
+
+def _refuse_unset_variables(file: Path) -> None:
+    """Name what Feast would leave in its configuration as it stands, and then report as a wrong address."""
+    try:
+        written = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise FeatureError(f"{file.name} cannot be read ({err.strerror}); it is part of feature_repo/") from err
+    unset = re.findall(r"\$\{(\w+)\}", os.path.expandvars(json.dumps(written)))
+    if unset:
+        raise FeatureError(f"{file.name} needs the variable(s) {', '.join(unset)}; set them as docs/operations.md says")

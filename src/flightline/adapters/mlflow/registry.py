@@ -18,6 +18,8 @@ from mlflow.entities import Metric, Param
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from mlflow.tracking.context.git_context import GitRunContext
+from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sklearn.pipeline import Pipeline
 
@@ -88,7 +90,10 @@ def log_run(settings: Settings, experiment: str, run_name: str, contents: RunCon
     client = connect(settings)
     experiment_id = _experiment(settings, client, experiment)
     answers = getattr(contents.pipeline, contents.method)(contents.features)
-    with mlflow.start_run(experiment_id=experiment_id, run_name=run_name, tags=dict(contents.tags)) as run:
+    # MLflow takes the commit of whatever repository lies around the code; the lineage holds the one of this clone.
+    tags = {**resolve_tags(ignore=[GitRunContext]), **contents.tags}
+    made = client.create_run(experiment_id, tags=tags, run_name=run_name)
+    with mlflow.start_run(run_id=made.info.run_id) as run:
         mlflow.log_params(dict(contents.parameters))
         source = CodeDatasetSource(tags={"source": contents.data_source})
         data = MetaDataset(source, name=contents.data_name, digest=contents.data_digest[:32])  # type: ignore[abstract]  # MLflow leaves profile undefined

@@ -104,6 +104,7 @@ def test_who_moved_champion_is_recorded(trained, settings):
 def test_status_tells_what_mlflow_holds(trained, project):
     told = champion.status(project)
     assert told["champion"]["test_log_loss"] == trained.evaluation.metrics["log_loss"]
+    assert (told["champion"]["has_model_file"], told["refused_by_service"]) == (True, None)
     assert (told["data_version"], told["clock"]) == (trained.data.md5, CLOCK.isoformat())
     assert told["last_verdict"]["decision"] == "PROMOTE"
 

@@ -43,5 +43,5 @@ def replace_root(database: Path, before: Path, root: Path) -> None:
         for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             for column in connection.execute(f'PRAGMA table_info("{table}")').fetchall():
                 name = f'"{column[1]}"'
-                change = f'UPDATE "{table}" SET {name} = ?2 || substr({name}, length(?1) + 1)'
-                connection.executemany(f"{change} WHERE substr({name}, 1, length(?1)) = ?1", pairs)
+                rest = f"substr({name}, length(?1) + 1) WHERE substr({name}, 1, length(?1)) = ?1"
+                connection.executemany(f'UPDATE "{table}" SET {name} = ?2 || {rest}', pairs)  # noqa: S608  # own names

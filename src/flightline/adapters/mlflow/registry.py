@@ -254,6 +254,16 @@ def download_model(settings: Settings, model_version: ModelVersion) -> Path:
     return Path(mlflow.artifacts.download_artifacts(uri)) / MODEL_FILE
 
 
+def has_model_file(settings: Settings, model_version: ModelVersion) -> bool:
+    """Say whether the registry still holds a version's model file."""
+    connect(settings)
+    uri = f"models:/{model_version.name}/{model_version.version}"
+    try:
+        return MODEL_FILE in {file.path for file in mlflow.artifacts.list_artifacts(artifact_uri=uri)}
+    except (MlflowException, OSError):
+        return False
+
+
 def read_text(settings: Settings, model_version: ModelVersion, name: str) -> str:
     """Give a text artifact of the run that made a version.
 
@@ -299,14 +309,18 @@ def move_champion(
     Raises
     ------
     RegistryError
-        If the mover, the reason or the evidence is missing, or there is no such version.
+        If the mover, the reason or the evidence is missing, or there is no such version or it has no model file.
     """
     person = by.removeprefix("person:").strip() if by.startswith("person:") else ""
     if by not in MOVERS and not person:
         raise RegistryError(f"champion can be moved by {', '.join(MOVERS)} or person:<name>, got {by!r}")
     if not why.strip() or not evidence:
         raise RegistryError("champion was not moved: say why, and give the evidence")
-    get_version(settings, name, to_version)
+    if not has_model_file(settings, get_version(settings, name, to_version)):
+        raise RegistryError(
+            f"champion was not moved: the registry holds no {MODEL_FILE} of version {to_version} any more; put its "
+            "artifacts back, or train it again with `make train`"
+        )
     client = connect(settings)
     before = version_of(settings, name, CHAMPION)
     moved = {"from_version": before.version if before else "none", "to_version": to_version, "by": by, "why": why}

@@ -22,7 +22,8 @@ IMAGES = $(if $(IMAGE),--image "$(IMAGE)") $(if $(FLOWS_IMAGE),--flows-image "$(
 LOCKS := locks/all.txt
 UV := $(shell command -v uv || echo .tools/bin/uv)
 INSTALLED := $(VENV)/.installed
-READY := $(INSTALLED) .state/prefect
+STATE := .state/root
+READY := $(INSTALLED) $(STATE)
 
 MODEL ?= hist_gradient_boosting
 SEED ?= 0
@@ -42,7 +43,7 @@ $(INSTALLED): locks/all.txt locks/build.txt | $(UV)
 	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt $(addprefix -r ,$(LOCKS))
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --build-constraints locks/build.txt --editable .
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 .tools/bin/uv: locks/uv.txt
 	@echo "install: uv is not on this machine, putting it into .tools"
@@ -50,9 +51,18 @@ $(INSTALLED): locks/all.txt locks/build.txt | $(UV)
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
 	@touch $@
 
+# Environment and state hold the path of the clone: one that was copied or moved gets its own.
+ifneq ($(shell cat $(INSTALLED) 2> /dev/null),$(CURDIR))
+.PHONY: $(INSTALLED)
+endif
+ifneq ($(shell cat $(STATE) 2> /dev/null),$(CURDIR))
+.PHONY: $(STATE)
+endif
+
 # Prefect makes its folder, but not the one above it.
-.state/prefect:
-	@mkdir -p $@
+$(STATE): | $(INSTALLED)
+	@mkdir -p .state/prefect
+	@$(RUN) -m pipelines.commands.own_state
 
 .PHONY: lock
 lock: | $(UV)  ## Renew the locks: everything, what each image holds, and the build tools
@@ -239,7 +249,7 @@ audit: $(READY) .tools/scans/.installed  ## Ask for advisories about all that is
 # Each in an environment of its own: what they pin clashes with what the project runs on.
 define INSTALL_TOOL
 	@echo "install: making .tools/$* from $<"
-	@$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/$*
+	@$(UV) venv --quiet --clear --relocatable --python "$(PYTHON)" .tools/$*
 	@VIRTUAL_ENV=.tools/$* $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt -r $<
 	@touch $@
 endef

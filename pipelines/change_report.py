@@ -19,6 +19,7 @@ import pandas as pd
 
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.plots.evaluation_plots import draw_comparisons
+from flightline.adapters.provenance import git
 from flightline.core.errors import ClockError, TrainingError
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project, open_project
@@ -43,15 +44,15 @@ def merge_base(root: Path, base: str) -> str:
     TrainingError
         If this is no git repository, does not know the branch, or its history does not reach so far.
     """
-    if _git(root, "rev-parse", "--verify", "HEAD").returncode:
+    if git(root, "rev-parse", "--verify", "HEAD").returncode:
         raise TrainingError(f"{root} is no git repository with a commit, so there is nothing to compare with")
-    if _git(root, "rev-parse", "--verify", f"{base}^{{commit}}").returncode:
+    if git(root, "rev-parse", "--verify", f"{base}^{{commit}}").returncode:
         raise TrainingError(
             f"git knows no {base!r} here; fetch it (in a workflow: fetch-depth: 0), or name another: BASE=main"
         )
-    found = _git(root, "merge-base", "HEAD", base)
+    found = git(root, "merge-base", "HEAD", base)
     if found.returncode or not found.stdout.strip():
-        is_shallow = _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
+        is_shallow = git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
         why = "the history of this clone was cut off" if is_shallow else "they have no commit in common"
         raise TrainingError(
             f"HEAD and {base} do not meet: {why}; git fetch --unshallow (in a workflow: fetch-depth: 0)"
@@ -64,7 +65,7 @@ def base_tree(settings: Settings, commit: str) -> Iterator[Path]:
     """Give a worktree of a commit, in place of one that was left behind; it is removed afterwards."""
     tree = settings.state_dir / BASE_TREE
     _remove_tree(settings.root, tree)
-    made = _git(settings.root, "worktree", "add", "--detach", str(tree), commit)
+    made = git(settings.root, "worktree", "add", "--detach", str(tree), commit)
     if made.returncode:
         raise TrainingError(f"git could not make a worktree of {commit[:12]}: {made.stderr.strip()[-500:]}")
     try:
@@ -74,13 +75,9 @@ def base_tree(settings: Settings, commit: str) -> Iterator[Path]:
 
 
 def _remove_tree(root: Path, tree: Path) -> None:
-    _git(root, "worktree", "remove", "--force", str(tree))
+    git(root, "worktree", "remove", "--force", str(tree))
     shutil.rmtree(tree, ignore_errors=True)
-    _git(root, "worktree", "prune")
-
-
-def _git(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    git(root, "worktree", "prune")
 
 
 def train_in(settings: Settings, tree: Path, arguments: list[str], to: Path) -> Side:

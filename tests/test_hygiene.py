@@ -2,10 +2,11 @@
 
 import ast
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from tools.tree import project_files
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,14 +34,7 @@ def relative(path: Path) -> str:
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=False
-    )
-    if listed.returncode:
-        return [
-            file for file in ROOT.rglob("*") if file.is_file() and not set(file.parts) & {".venv", ".state", "data"}
-        ]
-    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+    return [ROOT / name for name in project_files(ROOT)]
 
 
 def test_cloner_files_say_so_in_their_first_line():

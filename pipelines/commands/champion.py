@@ -12,6 +12,7 @@ from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_history import last_move, version_before
+from flightline.adapters.model_store.served_model import read_refusal
 from flightline.core.errors import ClockError, LogError
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
@@ -22,6 +23,7 @@ from pipelines.steps.champion import fetch_champion
 
 def status(project: Project) -> dict[str, Any]:
     """Describe data, clock, champion, challenger, the last verdict and what monitoring said, in plain values."""
+    refusal = read_refusal(project.settings.serving_models_dir)
     challenger = registry.version_of(project.settings, project.problem.model_name, registry.CHALLENGER)
     return {
         "model": project.problem.model_name,
@@ -31,6 +33,7 @@ def status(project: Project) -> dict[str, Any]:
         "champion": _describe(
             project.settings, registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
         ),
+        "refused_by_service": refusal.model_dump() if refusal else None,
         "challenger": _describe(project.settings, challenger),
         "last_verdict": _verdict(challenger),
         "monitoring": _monitoring(project),
@@ -57,7 +60,8 @@ def _describe(settings: Settings, version: Any) -> dict[str, Any] | None:
         return None
     metrics = registry.metrics_of_version(settings, version)
     tested = {name: value for name, value in sorted(metrics.items()) if name.startswith("test_")}
-    return {"version": str(version.version), "run_id": version.run_id, **tested}
+    has_file = registry.has_model_file(settings, version)
+    return {"version": str(version.version), "run_id": version.run_id, "has_model_file": has_file, **tested}
 
 
 def _verdict(version: Any) -> dict[str, Any] | None:

@@ -6,19 +6,23 @@ to do; here they reach the terminal once. Prefect's server keeps its full record
 
 import logging
 import sys
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from flightline.adapters.state_files import cause_in_state
 from flightline.core.errors import FlightlineError
+from flightline.core.settings import Settings
 
 if TYPE_CHECKING:
     from prefect import Flow  # which not every command needs
 
 _RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
 
 def run_command(run: Callable[[], object]) -> int:
-    """Run a pipeline; on an error of this project print its message on stderr.
+    """Run a pipeline; on Ctrl-C, an error of this project, or one that its state explains print a line on stderr.
 
     Parameters
     ----------
@@ -29,27 +33,46 @@ def run_command(run: Callable[[], object]) -> int:
     Returns
     -------
     int
-        The exit code: 0, or 1 after an error of this project.
+        The exit code: 0, 1 after an error of this project or its state, or 130 after Ctrl-C.
 
     Examples
     --------
     >>> run_command(lambda: None)
     0
     """
-    quiet = _OwnErrorsOnce()
+    quiet = _ErrorsOnce()
     handlers = logging.getLogger().handlers[:]  # Prefect's terminal output; its server's is elsewhere
     for handler in handlers:
         handler.addFilter(quiet)
     try:
         run()
-    except FlightlineError as err:
-        sys.stdout.flush()
-        print(f"{type(err).__name__}: {err}", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt as err:
+        _release(err)
+        return _end("stopped: nothing is half-written, and the next run goes on from what was finished", INTERRUPTED)
+    except Exception as err:
+        _release(err)
+        is_own = isinstance(err, FlightlineError)
+        shown = cause_in_state(Settings(), err, is_thorough=not is_own) or err
+        if not isinstance(shown, FlightlineError):
+            raise
+        return _end(f"{type(shown).__name__}: {shown}", 1)
     finally:
         for handler in handlers:
             handler.removeFilter(quiet)
     return 0
+
+
+def _release(error: BaseException | None) -> None:
+    """Let go of the variables of an error's frames: Prefect keeps the error, and DuckDB reports its own as leaked."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _end(line: str, code: int) -> int:
+    sys.stdout.flush()
+    print(line, file=sys.stderr)
+    return code
 
 
 P = ParamSpec("P")
@@ -61,12 +84,9 @@ def by_hand(flow: "Flow[P, R]") -> "Flow[P, R]":
     return flow.with_options(retries=0, log_prints=False)
 
 
-class _OwnErrorsOnce(logging.Filter):
+class _ErrorsOnce(logging.Filter):
     """Drop Prefect's reports of a failure: the error itself reaches the terminal anyway."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether to show a record."""
-        if record.name not in _RUN_LOGGERS:
-            return True
-        error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, FlightlineError) and not record.getMessage().startswith("Finished in state Failed")
+        return record.name not in _RUN_LOGGERS or record.levelno < logging.ERROR

@@ -1,5 +1,6 @@
 """A root for a simulation: its own clock, store, model and log; data and feature tables are only read."""
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import datetime
@@ -53,9 +54,13 @@ def make_root(project: Project, plan: Plan, port: int, bring_model: BringModel =
     simulated.features_dir.mkdir(parents=True)
     # A link would lead Feast's relative paths back into the project's own state.
     shutil.copytree(project.settings.feature_repo, simulated.feature_repo, ignore=shutil.ignore_patterns("__pycache__"))
-    (simulated.features_dir / "current").symlink_to(tables)
-    for link, target in ((simulated.data_dir, project.settings.data_dir), (_sets(simulated), _sets(project.settings))):
-        link.symlink_to(target.resolve())
+    links = {
+        simulated.features_dir / "current": tables,
+        simulated.data_dir: project.settings.data_dir.resolve(),
+        _sets(simulated): _sets(project.settings).resolve(),
+    }
+    for link, target in links.items():  # relative, so that the clone may move
+        link.symlink_to(os.path.relpath(target, link.parent.resolve()))
     if bring_model(elsewhere) is None:
         raise ModelFileError("there is no champion to simulate with; run `make train`")
     set_clock(simulated, plan.start)

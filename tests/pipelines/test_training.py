@@ -88,6 +88,7 @@ def test_the_run_holds_parameters_metrics_pictures_and_lineage(trained, settings
     assert run.data.params["model"] == "hist_gradient_boosting"
     assert run.data.metrics["test_roc_auc"] == trained.evaluation.metrics["roc_auc"]
     assert run.data.tags["lineage.data_md5"] == trained.data.md5
+    assert not [tag for tag in run.data.tags if tag.startswith("mlflow.source.git.")]
     artifacts = {file.path for file in registry.connect(settings).list_artifacts(run.info.run_id, "evaluation")}
     assert {
         f"evaluation/{name}"
@@ -103,6 +104,7 @@ def test_who_moved_champion_is_recorded(trained, settings):
 def test_status_tells_what_mlflow_holds(trained, project):
     told = champion.status(project)
     assert told["champion"]["test_log_loss"] == trained.evaluation.metrics["log_loss"]
+    assert (told["champion"]["has_model_file"], told["refused_by_service"]) == (True, None)
     assert (told["data_version"], told["clock"]) == (trained.data.md5, CLOCK.isoformat())
     assert told["last_verdict"]["decision"] == "PROMOTE"
 

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from flightline.adapters.moved_state import replace_root
 from tests.proof.commands import Processes, environment_of
 from tools.tree import copy_tree, git
 
@@ -45,14 +46,7 @@ def copy_copy(source: Path, target: Path) -> None:
     """Copy a copy with its state, and let its registry point at the new one's own files."""
     shutil.copytree(source, target, symlinks=True)
     (target / ".state").mkdir(exist_ok=True)
-    database = target / ".state" / "mlflow" / "mlflow.db"
-    if not database.is_file():
-        return
-    with closing(sqlite3.connect(database)) as connection, connection:
-        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            for column in connection.execute(f'PRAGMA table_info("{table}")').fetchall():
-                place = f'"{table}" SET "{column[1]}" = replace("{column[1]}", ?1, ?2) WHERE instr("{column[1]}", ?1)'
-                connection.execute(f"UPDATE {place}", (f"{source}/", f"{target}/"))
+    replace_root(target / ".state" / "mlflow" / "mlflow.db", source, target)
 
 
 def check_own_code(processes: Processes, copy: Path, api_url: str) -> None:

@@ -16,6 +16,7 @@
     |-- LogError             the prediction log cannot be opened, written or thinned out
     |-- ParityError          a served prediction cannot be rebuilt as it was
     |-- ClockError           the event clock is missing or would go wrong
+    |-- StateError           a file of .state is damaged, or its disk is full
     |-- RequestError         a prediction cannot be made for this request
     `-- StartError           the service may not start like this, or a key cannot be issued
 
@@ -89,6 +90,10 @@ class ParityError(FlightlineError):
 
 class ClockError(FlightlineError):
     """The event clock is missing, or a move of it makes no sense."""
+
+
+class StateError(FlightlineError):
+    """A file that the tools keep under .state is damaged, or there is no room for one."""
 
 
 class RequestError(FlightlineError):

@@ -39,6 +39,18 @@ def open_store(settings: Settings) -> "FeatureStore":
     return store
 
 
+def is_registry(file: Path) -> bool:
+    """Say whether a file can be read as a registry of Feast."""
+    from feast.protos.feast.core.Registry_pb2 import Registry
+    from google.protobuf.message import DecodeError
+
+    try:
+        Registry.FromString(file.read_bytes())
+    except DecodeError:
+        return False
+    return True
+
+
 def open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
     """Open the store of the settings on a copy of its registry that nothing changes, made in a folder.
 

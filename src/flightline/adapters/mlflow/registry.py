@@ -18,6 +18,8 @@ from mlflow.entities import Metric, Param
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from mlflow.tracking.context.git_context import GitRunContext
+from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sklearn.pipeline import Pipeline
 
@@ -88,7 +90,10 @@ def log_run(settings: Settings, experiment: str, run_name: str, contents: RunCon
     client = connect(settings)
     experiment_id = _experiment(settings, client, experiment)
     answers = getattr(contents.pipeline, contents.method)(contents.features)
-    with mlflow.start_run(experiment_id=experiment_id, run_name=run_name, tags=dict(contents.tags)) as run:
+    # MLflow takes the commit of whatever repository lies around the code; the lineage holds the one of this clone.
+    tags = {**resolve_tags(ignore=[GitRunContext]), **contents.tags}
+    made = client.create_run(experiment_id, tags=tags, run_name=run_name)
+    with mlflow.start_run(run_id=made.info.run_id) as run:
         mlflow.log_params(dict(contents.parameters))
         source = CodeDatasetSource(tags={"source": contents.data_source})
         data = MetaDataset(source, name=contents.data_name, digest=contents.data_digest[:32])  # type: ignore[abstract]  # MLflow leaves profile undefined
@@ -249,6 +254,16 @@ def download_model(settings: Settings, model_version: ModelVersion) -> Path:
     return Path(mlflow.artifacts.download_artifacts(uri)) / MODEL_FILE
 
 
+def has_model_file(settings: Settings, model_version: ModelVersion) -> bool:
+    """Say whether the registry still holds a version's model file."""
+    connect(settings)
+    uri = f"models:/{model_version.name}/{model_version.version}"
+    try:
+        return MODEL_FILE in {file.path for file in mlflow.artifacts.list_artifacts(artifact_uri=uri)}
+    except (MlflowException, OSError):
+        return False
+
+
 def read_text(settings: Settings, model_version: ModelVersion, name: str) -> str:
     """Give a text artifact of the run that made a version.
 
@@ -294,14 +309,18 @@ def move_champion(
     Raises
     ------
     RegistryError
-        If the mover, the reason or the evidence is missing, or there is no such version.
+        If the mover, the reason or the evidence is missing, or there is no such version or it has no model file.
     """
     person = by.removeprefix("person:").strip() if by.startswith("person:") else ""
     if by not in MOVERS and not person:
         raise RegistryError(f"champion can be moved by {', '.join(MOVERS)} or person:<name>, got {by!r}")
     if not why.strip() or not evidence:
         raise RegistryError("champion was not moved: say why, and give the evidence")
-    get_version(settings, name, to_version)
+    if not has_model_file(settings, get_version(settings, name, to_version)):
+        raise RegistryError(
+            f"champion was not moved: the registry holds no {MODEL_FILE} of version {to_version} any more; put its "
+            "artifacts back, or train it again with `make train`"
+        )
     client = connect(settings)
     before = version_of(settings, name, CHAMPION)
     moved = {"from_version": before.version if before else "none", "to_version": to_version, "by": by, "why": why}

@@ -1,0 +1,64 @@
+"""Runs a flow from the command line, on a Prefect server that lives as long as the run.
+
+Prefect starts one by itself too, but as a part of the terminal's job: Ctrl-C ends it before the end of the run is
+noted, and what it has to say of a full disk fills the terminal. And it waits two minutes for one that has died.
+"""
+
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+
+from flightline.core.settings import Settings
+from pipelines.common.command_line import run_command
+from pipelines.common.processes import HOST, Program, ending_on_signals, running
+
+DRAIN_SECONDS = 5.0
+
+
+def run_flow(run: Callable[[], object]) -> int:
+    """Run a flow as `run_command` does; SIGTERM and the loss of the terminal end it as Ctrl-C does."""
+
+    def on_own_server() -> None:
+        with ending_on_signals(), own_server(Settings()):
+            run()
+
+    return run_command(on_own_server)
+
+
+@contextmanager
+def own_server(settings: Settings) -> Iterator[None]:
+    """Run a Prefect server for the block, with the database in PREFECT_HOME, unless PREFECT_API_URL names one."""
+    if get_current_settings().api.url:
+        yield
+        return
+    program = server_of_run(_free_port())
+    with (
+        running([program], settings.state_dir / "logs", settings.pages.start_seconds),
+        temporary_settings({PREFECT_API_URL: f"{program.url}/api"}),
+    ):
+        try:
+            yield
+        finally:  # what is still to be sent, while somebody listens
+            for sender in (APILogWorker, EventsWorker):
+                sender.drain_all(timeout=DRAIN_SECONDS)
+
+
+def server_of_run(port: int) -> Program:
+    """Describe the server, as Prefect's own `SubprocessASGIServer` starts it: no pages, no schedules."""
+    command = (
+        sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app",
+        "--host", HOST, "--port", str(port), "--log-level", "error", "--lifespan", "on",
+    )  # fmt: skip
+    alone = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    return Program("Prefect-of-run", command, port, path="/api/health", environment=alone)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

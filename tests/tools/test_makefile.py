@@ -1,0 +1,42 @@
+"""What make does in a clone that was copied or moved."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The files that make reads, and the marks of a clone that is installed."""
+    root = tmp_path / "a clone"
+    locks = (f"locks/{name}.txt" for name in ("all", "build", "uv"))
+    for name in ("Makefile", "tools.env", "infra/infra.mk", ".github/workflows.mk", *locks):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / name, root / name)
+    for mark in (".tools/bin/uv", ".venv/.installed", ".state/root"):
+        (root / mark).parent.mkdir(parents=True)
+        (root / mark).write_text(f"{root}\n")
+    return root
+
+
+def commands_of(root: Path) -> str:
+    """Give the commands that `make status` would run."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(["make", "-n", "status"], cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_installed_clone_runs_the_command_alone(clone):
+    assert commands_of(clone) == ".venv/bin/python -m pipelines.commands.champion status\n"
+
+
+def test_a_moved_clone_gets_its_own_environment_and_state(clone):
+    moved = clone.rename(clone.with_name("moved"))
+    assert "install: making .venv" in commands_of(moved)
+    assert "-m pipelines.commands.own_state" in commands_of(moved)

@@ -14,9 +14,11 @@ from serving.api.openapi import require_keys
 from serving.api.routes import add_routes
 from serving.middleware.auth import needs_key
 from serving.prediction.canary import Canary
+from serving.prediction.large_requests import LargeRequests
 from serving.prediction.model_loader import ModelLoader, open_feature_service
 from serving.prediction.prediction_logger import PredictionLogger
 from serving.prediction.predictor import FeatureReader
+from serving.prediction.readiness import Readiness
 from serving.server import add_middleware, prepare_worker
 from serving.telemetry.metrics import begin_at_zero
 from serving.telemetry.tracing import start_tracing, stop_tracing
@@ -33,10 +35,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     loader.refresh()
     canary.refresh(loader.state)
     await logger.open()
-    tasks = [
-        asyncio.create_task(work)
-        for work in (_poll_models(loader, canary, settings.serving.poll_seconds), canary.run(), canary.keep_counts())
-    ]
+    beside = (
+        _poll_models(loader, canary, settings.serving.poll_seconds),
+        app.state.readiness.keep(lambda: loader.state),
+        canary.run(),
+        canary.keep_counts(),
+    )
+    tasks = [asyncio.create_task(work) for work in beside]
     # One thread for each prediction: on a busy machine more of them wait for one another.
     with threadpool_limits(1):
         yield
@@ -86,6 +91,8 @@ def create_app(project: Project, open_features: Callable[[Project], FeatureReade
     app.state.model_loader = ModelLoader(project, open_features)
     app.state.prediction_logger = logger = PredictionLogger(project.settings)
     app.state.canary = Canary(project, logger)
+    app.state.large_requests = LargeRequests(project.settings.serving)
+    app.state.readiness = Readiness(project.settings, logger)
     add_middleware(app, project.settings)
     add_routes(app, project)
     add_error_handlers(app)

@@ -4,19 +4,20 @@ All are coroutines, because FastAPI runs plain functions in a thread pool, which
 than what they do.
 """
 
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Path, Request
 
 from flightline.adapters.event_clock import read_clock
-from flightline.core.errors import ClockError, FeatureError, ModelFileError
+from flightline.core.errors import ClockError, ModelFileError
 from flightline.core.settings import Settings
+from serving.api.request_body import check_body
+from serving.prediction.large_requests import LargeRequests
 from serving.prediction.model_loader import ServingState
 from serving.prediction.prediction_logger import PredictionLogger
-from serving.prediction.predictor import Predictor, check_count, check_text
+from serving.prediction.predictor import Predictor
 
 
 async def get_settings(request: Request) -> Settings:
@@ -45,22 +46,33 @@ def known_model(model_name: str) -> Callable[[str], Awaitable[str]]:
     return check_name
 
 
-ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+async def get_caller(request: Request) -> str:
+    """Give the name of the key that asks, or where no keys are needed the address."""
+    return request.scope.get("caller", "-")
 
 
-async def bounded_json(request: Request, settings: SettingsDep) -> None:
-    """Answer 415 for a body that does not say it is JSON, 422 for one with too many instances.
+async def get_large_requests(request: Request) -> LargeRequests:
+    """Give what this worker predicts for large requests with."""
+    return request.app.state.large_requests
+
+
+CallerDep = Annotated[str, Depends(get_caller)]
+LargeRequestsDep = Annotated[LargeRequests, Depends(get_large_requests)]
+
+
+async def bounded_json(
+    request: Request, settings: SettingsDep, large: LargeRequestsDep, caller: CallerDep
+) -> AsyncIterator[None]:
+    """Hold room for the instances of a body; answer 415 for one that does not say it is JSON, 422 if it is too large.
 
     Comes before the instances are validated, which for a million broken ones takes seconds.
     """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "expected the header content-type: application/json")
-    body = await request.json() if await request.body() else None
-    instances = body.get("instances") if isinstance(body, dict) else None
-    if isinstance(instances, list):
-        check_count(instances, settings.serving.max_instances)
-    if ESCAPED_SURROGATE.search(await request.body()):
-        check_text(body)
+    content = await request.body()
+    count = check_body(content, await request.json() if content else None, settings.serving)
+    with large.room(caller, count):
+        yield
 
 
 async def get_clock(settings: SettingsDep) -> datetime:
@@ -91,19 +103,13 @@ async def get_prediction_logger(request: Request) -> PredictionLogger:
 LoggerDep = Annotated[PredictionLogger, Depends(get_prediction_logger)]
 
 
-async def get_reason(state: ServingStateDep, settings: SettingsDep, logger: LoggerDep) -> str | None:
+async def get_reason(request: Request, state: ServingStateDep) -> str | None:
     """Give the reason why the service is not ready; None if it is."""
-    reasons = [state.reason, await logger.reason_not_writable()]
-    try:
-        clock = read_clock(settings)
-        if state.predictor is not None:
-            state.predictor.features.read([{}], clock)
-    except (ClockError, FeatureError) as err:
-        reasons.append(str(err))
-    return "; ".join(filter(None, reasons)) or None
+    return await request.app.state.readiness.reason(state)
 
 
-BoundedJson = Depends(bounded_json)
+# Until the answer is made: a client that reads it slowly takes no room from others.
+BoundedJson = Depends(bounded_json, scope="function")
 ClockDep = Annotated[datetime, Depends(get_clock)]
 ClockIfSetDep = Annotated[datetime | None, Depends(get_clock_if_set)]
 PredictorDep = Annotated[Predictor, Depends(get_predictor)]

@@ -8,13 +8,24 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from flightline.core.errors import ClockError, FeatureError, LogError, ModelFileError, RequestError, UnloggableError
+from flightline.core.errors import (
+    ClockError,
+    FeatureError,
+    LogError,
+    ModelFileError,
+    NoRoomError,
+    RequestError,
+    ShareError,
+    UnloggableError,
+)
 from flightline.core.response import Failure, FieldFault
 from serving.prediction.predictor import MAX_NAME_LENGTH, SHOWN_ERRORS, InstanceError
 
 STATUS_OF_ERROR: dict[type[Exception], int] = {
     RequestError: 422,
     UnloggableError: 422,
+    ShareError: 429,
+    NoRoomError: 503,
     ModelFileError: 503,
     FeatureError: 503,
     ClockError: 503,
@@ -47,8 +58,9 @@ async def _not_valid(_: Request, err: RequestValidationError) -> Response:
     errors = err.errors()
     if errors and errors[0]["type"] == "json_invalid":
         return _answer(400, 'the body is not JSON; expected {"instances": [...]}')
-    field_errors = [(_field(error["loc"]), str(error["msg"]).removeprefix("Value error, ")) for error in errors]
-    return _answer(422, f"{len(field_errors)} field(s) of the request are not as expected", field_errors[:SHOWN_ERRORS])
+    shown = errors[:SHOWN_ERRORS]
+    field_errors = [(_field(error["loc"]), str(error["msg"]).removeprefix("Value error, ")) for error in shown]
+    return _answer(422, f"{len(errors)} field(s) of the request are not as expected", field_errors)
 
 
 async def _not_predictable(_: Request, err: InstanceError) -> Response:
@@ -59,8 +71,7 @@ async def _refused(_: Request, err: Exception) -> Response:
     status = next(code for kind, code in STATUS_OF_ERROR.items() if isinstance(err, kind))
     if status >= 500:
         LOG.warning("answered %s: %s", status, err)
-        return refusal(status, str(err), {"Retry-After": str(RETRY_SECONDS)})
-    return _answer(status, str(err))
+    return refusal(status, str(err), {"Retry-After": str(RETRY_SECONDS)} if status in (429, 503) else {})
 
 
 async def _http(_: Request, err: HTTPException) -> Response:

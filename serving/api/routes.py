@@ -19,8 +19,10 @@ from flightline.core.response import (
 )
 from serving.api.dependencies import (
     BoundedJson,
+    CallerDep,
     ClockDep,
     ClockIfSetDep,
+    LargeRequestsDep,
     LoggerDep,
     PredictorDep,
     ReasonDep,
@@ -28,8 +30,9 @@ from serving.api.dependencies import (
     known_model,
 )
 from serving.api.openapi import documented
-from serving.prediction.predictor import Predictor, prediction_of
-from serving.telemetry.metrics import CONTENT_TYPE, render, set_ready
+from serving.prediction.predictor import Predictor, check_rows, check_still_to_come, prediction_of
+from serving.prediction.side_thread import run_beside_if_many
+from serving.telemetry.metrics import CONTENT_TYPE, render
 
 # Every answer that a route may give besides its own. 431 and a 400 for what is no HTTP come before there is a route.
 ALWAYS = documented(401, 403, 429, 431, 500, 503)
@@ -56,30 +59,45 @@ def make_model_router(project: Project) -> APIRouter:
         predictor: PredictorDep,
         clock: ClockDep,
         logger: LoggerDep,
+        large: LargeRequestsDep,
+        caller: CallerDep,
         body: Instances[Instance],  # type: ignore[valid-type]  # FastAPI reads it when the route is made
     ) -> Predictions[Prediction]:  # type: ignore[valid-type]  # likewise
         """Predict for one or more instances with what is known at the event clock."""
-        # In the event loop: handing it to a thread takes longer than predicting.
-        results = predictor.predict(body.instances, clock)
+        instances = body.instances
+        # Here and not in parts: each fault is named by its place in the request.
+        check_still_to_come(project, instances, clock)
+        results = await large.predict(caller, lambda part: predictor.predict(part, clock), instances)
         # Not a dependency: solving one takes 9 us, and mostly no challenger runs.
         canary = request.app.state.canary
         if canary.challenger is not None:
-            results = await canary.apply(predictor, results, body.instances, clock)
-        ids = await logger.record("predict", predictor, clock, results, body.instances)
-        return Predictions[Prediction](  # type: ignore[valid-type]  # likewise
-            predictions=[
-                prediction_of(project, instance, result, clock, prediction_id)
-                for instance, result, prediction_id in zip(body.instances, results, ids, strict=True)
-            ],
-            model=_reference(predictor),
-        )
+            results = await canary.apply(predictor, results, instances, clock)
+        ids = await logger.record("predict", predictor, clock, results, instances)
+
+        def answer() -> Predictions[Prediction]:  # type: ignore[valid-type]  # likewise
+            return Predictions[Prediction](  # type: ignore[valid-type]  # likewise
+                predictions=[
+                    prediction_of(project, instance, result, clock, prediction_id)
+                    for instance, result, prediction_id in zip(instances, results, ids, strict=True)
+                ],
+                model=_reference(predictor),
+            )
+
+        return await run_beside_if_many(len(instances), answer)
 
     @router.post("/v1/models/{name}:score", dependencies=[BoundedJson], responses=REFUSALS)
     async def score(
-        name: KnownModel, predictor: PredictorDep, clock: ClockDep, logger: LoggerDep, body: FeatureRows
+        name: KnownModel,
+        predictor: PredictorDep,
+        clock: ClockDep,
+        logger: LoggerDep,
+        large: LargeRequestsDep,
+        caller: CallerDep,
+        body: FeatureRows,
     ) -> Scores:
         """Predict for ready rows of features, as batch jobs and what-if questions have them."""
-        results = predictor.score(body.instances)
+        check_rows(predictor.model.kinds, body.instances)
+        results = await large.predict(caller, predictor.score, body.instances)
         ids = await logger.record("score", predictor, clock, results, [None] * len(results))
         return Scores(
             predictions=[
@@ -128,7 +146,6 @@ def make_operations_router(project: Project) -> APIRouter:
     @router.get("/health/ready", responses=HEALTH, tags=["health"])
     async def ready(response: Response, reason: ReasonDep) -> Health:
         """Say whether predictions can be had."""
-        set_ready(reason is None)
         if reason is None:
             return Health(status="ready")
         response.status_code = 503

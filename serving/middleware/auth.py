@@ -19,6 +19,7 @@ from serving.telemetry.metrics import UNAUTHORISED, record_rate_limited
 OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
 DEFAULT_PER_MINUTE = 6000
 MAX_KEY_LENGTH = 200
+KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
 
 
 def is_loopback(host: str) -> bool:
@@ -115,8 +116,7 @@ class Auth:
     def _caller(self, scope: Scope) -> str | None:
         if self._keys is None:
             return _client(scope) if _came_by_loopback(scope) else None
-        key = _presented(scope)
-        return self._keys.find(key) if key else None
+        return next(filter(None, map(self._keys.find, _presented(scope))), None)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         UNAUTHORISED.inc()
@@ -131,14 +131,14 @@ class Auth:
         await answer(scope, receive, send)
 
 
-def _presented(scope: Scope) -> str | None:
+def _presented(scope: Scope) -> list[str]:
+    """Give the first key of each of the two headers; another kind of credential, as a proxy may add, is none."""
+    found: dict[bytes, str] = {}
     for name, value in scope["headers"]:
-        if name == b"authorization":
-            kind, _, key = value.decode("latin-1").partition(" ")
-            return key.strip()[:MAX_KEY_LENGTH] if kind.lower() == "bearer" else None
-        if name == b"x-api-key":
-            return value.decode("latin-1")[:MAX_KEY_LENGTH]
-    return None
+        kind, _, key = (b"bearer", b"", value) if name == b"x-api-key" else value.partition(b" ")
+        if name in KEY_HEADERS and kind.lower() == b"bearer" and name not in found:
+            found[name] = key.strip().decode("latin-1")[:MAX_KEY_LENGTH]
+    return list(found.values())
 
 
 def _client(scope: Scope) -> str:

@@ -7,6 +7,7 @@ It builds on parts of uvicorn that are private to it, so pyproject.toml pins uvi
 import asyncio
 import json
 import logging
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,6 +23,7 @@ _REASONS = {
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
+_END, _UPGRADE = b"\r\n\r\n", b"\r\nupgrade:"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class BoundedHttp(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _is_in_head = True
+    _cut_off = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection if there is room."""
@@ -65,9 +68,23 @@ class BoundedHttp(HttpToolsProtocol):
         if self._is_in_head:
             self._start_timer()
             self._head_bytes += len(data)
+            data = self._without_upgrade(data)
         super().data_received(data)
+        if self._cut_off and not self._is_in_head:  # what was kept back belongs to a body
+            data, self._cut_off = self._cut_off, b""
+            super().data_received(data)
         if self._is_in_head and self._head_bytes > self.bounds.max_header_bytes:
             self._refuse_large_head()
+
+    def _without_upgrade(self, data: bytes) -> bytes:
+        """Give a part of a head in which nobody asks for another protocol: that header gets another name.
+
+        Clients that offer HTTP/2 (`curl --http2`, Java's) send the body all the same, and httptools would drop it.
+        """
+        head, end, rest = (self._cut_off + data).partition(_END)
+        kept = 0 if end else _unfinished(head)
+        head, self._cut_off = head[: len(head) - kept], head[len(head) - kept :]
+        return re.sub(_UPGRADE, b"\r\nx-not-upgraded:", head, flags=re.IGNORECASE) + end + rest
 
     def on_headers_complete(self) -> None:
         """Go on to the request, if its head is within the bound."""
@@ -124,6 +141,12 @@ def set_connection_bounds(settings: Settings) -> None:
     """Give the connections of this process the bounds of the settings."""
     serving = settings.serving
     BoundedHttp.bounds = ConnectionBounds(serving.max_connections, serving.max_header_bytes, serving.head_seconds)
+
+
+def _unfinished(head: bytes) -> int:
+    """Count the last bytes that may be a part of what is looked for."""
+    ends = ((size, head[-size:].lower()) for size in range(min(len(head), len(_UPGRADE) - 1), 0, -1))
+    return next((size for size, last in ends if _END.startswith(last) or _UPGRADE.startswith(last)), 0)
 
 
 @cache

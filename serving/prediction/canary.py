@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from pydantic import BaseModel
 
@@ -21,11 +22,12 @@ from flightline.core.errors import FlightlineError, LogError, MeaningError, Mode
 from flightline.core.prediction_record import instance_key
 from flightline.core.project import Project
 from flightline.promotion.canary import CanarySetting, is_chosen
-from serving.prediction.challenger import Challenger, ChallengerThread
+from serving.prediction.challenger import Challenger
 from serving.prediction.model_loader import ServingState
 from serving.prediction.prediction_logger import PredictionLogger
 from serving.prediction.predictor import PredictionResult, Predictor
 from serving.prediction.self_test import run_self_test
+from serving.prediction.side_thread import SideThread, run_beside_if_many
 from serving.telemetry.logs import request_id
 from serving.telemetry.metrics import record_bad_signature, record_canary, set_served
 
@@ -63,7 +65,7 @@ class Canary:
         self._project, self._logger = project, logger
         self._serving = project.settings.serving
         self._folder = canary_folder(project.settings)
-        self._thread = ChallengerThread()
+        self._thread = SideThread("challenger")
         self._seen: object = None
         self._retry_at = 0.0
         self._ended: list[Challenger] = []
@@ -182,9 +184,8 @@ class Canary:
             if not pending.is_predicted:
                 results = await pending.challenger.predict(results, pending.instances, SHADOW_SECONDS) or []
             if results:
-                rows += self._logger.shadow_rows(
-                    pending.predictor, pending.clock, results, pending.instances, pending.request
-                )
+                made = (pending.predictor, pending.clock, results, pending.instances, pending.request)
+                rows += await run_beside_if_many(len(results), partial(self._logger.shadow_rows, *made))
         try:
             await self._logger.write_shadow_rows(rows)
         except LogError as err:

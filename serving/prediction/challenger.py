@@ -6,10 +6,8 @@ the worker. A request waits for it only where it answers, and then for so long a
 
 import asyncio
 import math
-import queue
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,43 +16,10 @@ from pydantic import BaseModel
 from flightline.inference.fast_pipeline import Value
 from flightline.promotion.canary import CanarySetting, ChallengerCounts
 from serving.prediction.predictor import PredictionResult, Predictor, as_rows, columns_of, input_rows, predict_with
+from serving.prediction.side_thread import SideThread
 from serving.telemetry.metrics import record_canary
 
 FAILURES_IN_A_ROW, PAUSE_SECONDS = 5, 30.0
-
-
-class ChallengerThread:
-    """Does one thing after another, beside the event loop."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def submit(self, work: Callable[[], Any]) -> "asyncio.Future[Any]":
-        """Do something soon; the future is of the running event loop."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="challenger", daemon=True)
-            self._thread.start()
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._jobs.put((work, future))
-        return future
-
-    def _run(self) -> None:
-        while True:
-            work, future = self._jobs.get()
-            try:
-                result, error = work(), None
-            except BaseException as err:  # noqa: BLE001  # whatever a model does, the thread goes on
-                result, error = None, err
-            try:
-                future.get_loop().call_soon_threadsafe(_settle, future, result, error)
-            except RuntimeError:
-                return  # the loop is closed: the worker ends
-
-
-def _settle(future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
-    if not future.done():
-        future.set_result((result, error))
 
 
 @dataclass
@@ -71,7 +36,7 @@ class Challenger:
 
     setting: CanarySetting
     predictor: Predictor
-    thread: ChallengerThread
+    thread: SideThread
     slow_seconds: float
     counts: ChallengerCounts = field(default_factory=ChallengerCounts)
     _in_a_row: int = 0

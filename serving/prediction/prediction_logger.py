@@ -6,6 +6,7 @@ import time
 from collections import Counter as Tally
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
 
 from pydantic import BaseModel
@@ -15,6 +16,7 @@ from flightline.core.errors import LogError, UnloggableError
 from flightline.core.prediction_record import Endpoint
 from flightline.core.settings import Settings
 from serving.prediction.predictor import NOTHING_KNOWN, PredictionResult, Predictor
+from serving.prediction.side_thread import run_beside_if_many
 from serving.telemetry.logs import request_id
 from serving.telemetry.metrics import (
     record_features,
@@ -63,10 +65,12 @@ class PredictionLogger:
         LogError
             If they cannot be written, unless the settings allow answers without the log.
         """
-        _count(endpoint, predictor, clock, results)
+        await run_beside_if_many(len(results), partial(_count, endpoint, predictor, clock, results))
         if not self._is_enabled:
             return [uuid4().hex for _ in results]
-        rows = _rows(endpoint, predictor, clock, results, instances, request_id.get())
+        rows = await run_beside_if_many(
+            len(results), partial(_rows, endpoint, predictor, clock, results, instances, request_id.get())
+        )
         await self._put(rows)
         return [row.prediction_id for row in rows]
 
@@ -99,7 +103,7 @@ class PredictionLogger:
             started = time.perf_counter()
             try:
                 if self._is_file:
-                    self._write(rows)
+                    await run_beside_if_many(len(rows), partial(self._write, rows))
                 else:
                     await asyncio.to_thread(self._write, rows)
             except UnloggableError:
@@ -127,19 +131,25 @@ class PredictionLogger:
             self._broken = (time.monotonic() + PAUSE_SECONDS, str(err))
             raise
 
-    async def reason_not_writable(self) -> str | None:
-        """Give the reason why predictions cannot be written, if they must be; None if all is well."""
+    @property
+    def reason_paused(self) -> str | None:
+        """The reason why nothing is written at this moment, if it must be: a write has just failed."""
+        until, reason = self._broken
+        return reason if self._is_required and time.monotonic() < until else None
+
+    def reason_not_writable(self) -> str | None:
+        """Give the reason why predictions that must be written cannot be; finding out writes to the log."""
         if not self._is_required:
             return None
         try:
-            await asyncio.to_thread(self._check)
+            self._check()
         except LogError as err:
             return str(err)
         return None
 
     async def open(self) -> None:
         """Open the log before a request has to wait for that; what is wrong is written down, and tried again later."""
-        if reason := await self.reason_not_writable():
+        if reason := await asyncio.to_thread(self.reason_not_writable):
             LOG.warning("predictions cannot be logged yet: %s", reason)
 
     def _check(self) -> None:

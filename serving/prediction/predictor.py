@@ -4,10 +4,11 @@ Works for any problem: names come from the project and from the model's own colu
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,12 +67,14 @@ class InstanceError(RequestError):
     Parameters
     ----------
     field_errors
-        Field and reason, for each.
+        Field and reason, for the first `SHOWN_ERRORS`.
     """
 
     def __init__(self, field_errors: Sequence[tuple[str, str]]):
-        super().__init__(f"{len(field_errors)} field(s) of the request are not as expected")
-        self.field_errors = tuple(field_errors[:SHOWN_ERRORS])
+        count = len(field_errors)
+        at_least = "at least " if count == SHOWN_ERRORS else ""
+        super().__init__(f"{at_least}{count} field(s) of the request are not as expected")
+        self.field_errors = tuple(field_errors)
 
 
 @dataclass(frozen=True)
@@ -113,14 +116,7 @@ class Predictor:
         return self.project.request_fields
 
     def predict(self, instances: Sequence[BaseModel], clock: datetime) -> list[PredictionResult]:
-        """Predict for instances with what is known at the event clock.
-
-        Raises
-        ------
-        InstanceError
-            If the event time of one is not after the clock.
-        """
-        check_still_to_come(self.project, instances, clock)
+        """Predict for instances, which `check_still_to_come` let pass, with what is known at the event clock."""
         columns, request_code = columns_of(instances, self.fields), self.project.requests
         with span("features", rows=len(instances)):
             rows = self.features.read(as_rows({**columns, **request_code.keys(columns)}), clock)
@@ -133,15 +129,9 @@ class Predictor:
         Parameters
         ----------
         rows
-            The model's columns by name; one that is absent is missing.
-
-        Raises
-        ------
-        InstanceError
-            If a row has another column, or a value that is not of its column's kind.
+            The model's columns by name, as `check_rows` let them pass; one that is absent is missing.
         """
         kinds = self.model.kinds
-        check_rows(kinds, rows)
         inputs = [{name: row.get(name) for name in kinds} for row in rows]
         return [PredictionResult(*each) for each in zip(self._values(inputs), inputs, strict=True)]
 
@@ -166,10 +156,22 @@ def as_rows(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> list[dict[str,
     return [dict(zip(columns, row, strict=True)) for row in zip(*plain, strict=True)]
 
 
+def refuse_faults(field_errors: Iterable[tuple[str, str]]) -> None:
+    """Refuse a request for the first of its faults, if it has any; no more of them are looked for.
+
+    Raises
+    ------
+    InstanceError
+        With field and reason of each.
+    """
+    if shown := list(islice(field_errors, SHOWN_ERRORS)):
+        raise InstanceError(shown)
+
+
 def check_still_to_come(project: Project, instances: Sequence[BaseModel], clock: datetime) -> None:
     """Refuse instances whose event time is not after the clock."""
     event_time_of = project.schemas.event_time_of
-    field_errors = [
+    refuse_faults(
         (
             f"instances[{index}].{project.schemas.event_time_field}",
             f"got {event_time.isoformat()}, but the event clock stands at {clock.isoformat()}: "
@@ -177,47 +179,17 @@ def check_still_to_come(project: Project, instances: Sequence[BaseModel], clock:
         )
         for index, instance in enumerate(instances)
         if (event_time := event_time_of(instance)) <= clock
-    ]
-    if field_errors:
-        raise InstanceError(field_errors)
-
-
-def check_count(instances: Sequence[object], max_count: int) -> None:
-    """Refuse more instances than one request may hold."""
-    if len(instances) > max_count:
-        raise InstanceError([("instances", f"got {len(instances)}, expected at most {max_count}; send them in parts")])
-
-
-def check_text(body: object) -> None:
-    """Refuse text that is none: half of a surrogate pair, which JSON can write and no encoding can."""
-    field_errors: list[tuple[str, str]] = []
-    unseen: list[tuple[str, object]] = [("", body)]
-    while unseen:
-        path, value = unseen.pop()
-        path = path[:MAX_NAME_LENGTH]  # or a long name would be copied once for each of thousands of values below it
-        if isinstance(value, dict):
-            below = [(f"{path}.{name[:MAX_NAME_LENGTH]}", part) for name in value for part in (name, value[name])]
-        elif isinstance(value, list):
-            below = [(f"{path}[{index}]", part) for index, part in enumerate(value)]
-        else:
-            below = []
-        unseen += below
-        if isinstance(value, str) and value.encode(errors="replace").decode() != value:
-            name = path.lstrip(".").encode("ascii", "backslashreplace").decode()[:MAX_NAME_LENGTH]
-            field_errors.append((name or "body", "expected text, got half of a surrogate pair"))
-    if field_errors:
-        raise InstanceError(field_errors[::-1])
+    )
 
 
 def check_rows(kinds: Mapping[str, str], rows: Sequence[Mapping[str, Value]]) -> None:
     """Refuse rows with columns the model does not take, or values of another kind."""
-    field_errors = []
-    for index, row in enumerate(rows):
-        for name, value in row.items():
-            if reason := _why_no_value(kinds.get(name), value):
-                field_errors.append((f"instances[{index}].{name[:80]}", reason))
-    if field_errors:
-        raise InstanceError(field_errors)
+    refuse_faults(
+        (f"instances[{index}].{name[:80]}", reason)
+        for index, row in enumerate(rows)
+        for name, value in row.items()
+        if (reason := _why_no_value(kinds.get(name), value))
+    )
 
 
 def _why_no_value(kind: str | None, value: Value) -> str | None:

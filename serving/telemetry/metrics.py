@@ -24,8 +24,8 @@ _FOLDER = os.environ.get(VARIABLES[0])
 _OWN = CollectorRegistry()
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 AGES_EVERY_SECONDS = 0.1
-BOUNDS = ("concurrent", "body", "time")
-LIMITS = ("requests", "wrong_keys")
+BOUNDS = ("concurrent", "rows", "body", "time")
+LIMITS = ("requests", "rows", "wrong_keys")
 SIGNED_ROLES = ("champion", "challenger", "features")
 CANARY_ERRORS = ("failed", "slow", "dropped", "refused")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -257,6 +257,17 @@ def set_ready(is_ready: bool) -> None:
     WORKERS_READY.set(is_ready)
 
 
+def count_not_ready() -> tuple[int, int]:
+    """Count the workers of this service that cannot predict, and those that run, by what each wrote last."""
+    if _FOLDER is None:
+        return 0, 1
+    _drop_ended(Path(_FOLDER))
+    sums = _WholeFiles(CollectorRegistry(), path=_FOLDER).collect("gauge_livesum_*.db")
+    values = {sample.name: int(sample.value) for metric in sums for sample in metric.samples}
+    running = values.get("flightline_workers", 0)
+    return running - values.get("flightline_workers_ready", 0), running
+
+
 def record_refused_model() -> None:
     """Count a delivered model that was refused, and say so until `clear_refused_model`."""
     MODELS_REFUSED.inc()
@@ -307,8 +318,8 @@ def render() -> bytes:
 class _WholeFiles(MultiProcessCollector):
     """Leaves out files that a worker has just made, or was killed while making: they are empty, and cannot be read."""
 
-    def collect(self) -> Iterable[Metric]:
-        files = [str(file) for file in Path(self._path).glob("*.db") if _is_begun(file)]
+    def collect(self, pattern: str = "*.db") -> Iterable[Metric]:
+        files = [str(file) for file in Path(self._path).glob(pattern) if _is_begun(file)]
         return self.merge(files, accumulate=True)
 
 

@@ -18,6 +18,8 @@
     |-- ClockError           the event clock is missing or would go wrong
     |-- StateError           a file of .state is damaged, or its disk is full
     |-- RequestError         a prediction cannot be made for this request
+    |-- NoRoomError          a request does not fit beside those at work; it may come again
+    |   `-- ShareError       nor would it if all others were gone: they are the same caller's
     `-- StartError           the service may not start like this, or a key cannot be issued
 
 A message says what was got, what was expected and what to do.
@@ -98,6 +100,14 @@ class StateError(FlightlineError):
 
 class RequestError(FlightlineError):
     """A prediction cannot be made for this request."""
+
+
+class NoRoomError(FlightlineError):
+    """A request does not fit beside those at work; it may come again."""
+
+
+class ShareError(NoRoomError):
+    """A request does not fit beside others of the same caller, whose share is full."""
 
 
 class StartError(FlightlineError):

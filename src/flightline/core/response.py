@@ -4,9 +4,9 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protoc
 """
 
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, FailFast, Field, FiniteFloat
 
 InstanceT = TypeVar("InstanceT", bound=BaseModel)
 PredictionT = TypeVar("PredictionT", bound=BaseModel)
@@ -35,7 +35,10 @@ class Instances(BaseModel, Generic[InstanceT]):
 
     model_config = ConfigDict(extra="forbid")
 
-    instances: list[InstanceT] = Field(min_length=1, description="One or more; the service's settings say how many.")
+    # The faults of the first instance that has any: those of a thousand take long to collect, and nobody reads them.
+    instances: Annotated[list[InstanceT], FailFast()] = Field(
+        min_length=1, description="One or more; the service's settings say how many."
+    )
 
 
 class FeatureRows(BaseModel):
@@ -43,7 +46,7 @@ class FeatureRows(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    instances: list[dict[str, FiniteFloat | str | None]] = Field(
+    instances: Annotated[list[dict[str, FiniteFloat | str | None]], FailFast()] = Field(
         min_length=1, description="By column of the model; one that is absent is missing."
     )
 

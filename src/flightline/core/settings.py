@@ -30,6 +30,16 @@ class ServingSettings(BaseModel, frozen=True):
     )
     workers: int = Field(default=1, ge=1, le=64, description="Processes that answer requests.")
     max_concurrent: int = Field(default=64, ge=1, description="Requests one worker takes at a time; more get 503.")
+    max_rows: int = Field(
+        default=6000, ge=1, description="Rows of large requests one worker works on at a time; more get 503."
+    )
+    max_rows_per_key: int = Field(
+        default=3000, ge=1, description="The same of one key, so that there is room for others; more get 429."
+    )
+    part_rows: int = Field(
+        default=100, ge=1, description="Rows of a large request predicted at a time, between two looks at the clock."
+    )
+    max_columns: int = Field(default=1000, ge=1, description="Columns allowed in one instance; more get 422.")
     max_connections: int = Field(default=1000, ge=1, description="Connections one worker holds; more get 503.")
     max_header_bytes: int = Field(
         default=16_384, ge=256, description="Size of a request's head; a larger one gets 431."

@@ -64,7 +64,7 @@ def test_a_log_that_cannot_be_written_stops_the_answer(broken: Settings, predict
     logger = PredictionLogger(broken)
     with pytest.raises(LogError, match="cannot be opened"):
         record(logger, predictor)
-    assert "cannot be opened" in str(asyncio.run(logger.reason_not_writable()))
+    assert "cannot be opened" in str(logger.reason_not_writable())
 
 
 def test_an_open_breaker_refuses_at_once_and_then_tries_again(
@@ -97,7 +97,7 @@ def test_a_setting_lets_answers_leave_without_it(broken: Settings, predictor: Pr
     lenient = broken.model_copy(update={"prediction_log": PredictionLogSettings(required=False)})
     logger = PredictionLogger(lenient)
     assert len(record(logger, predictor)) == 2
-    assert asyncio.run(logger.reason_not_writable()) is None
+    assert logger.reason_not_writable() is None
 
 
 def test_a_setting_switches_it_off(settings: Settings, predictor: Predictor) -> None:

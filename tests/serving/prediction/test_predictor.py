@@ -1,6 +1,5 @@
 """From features to the model's own columns."""
 
-import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -16,7 +15,6 @@ from serving.prediction.predictor import (
     InstanceError,
     Predictor,
     check_still_to_come,
-    check_text,
     input_rows,
     prediction_of,
 )
@@ -123,7 +121,7 @@ def test_a_column_left_out_of_a_row_is_missing(predictor: Predictor) -> None:
 
 
 def test_of_many_that_are_over_the_first_are_named(project: Project) -> None:
-    with pytest.raises(InstanceError, match=r"^50 field\(s\)") as caught:
+    with pytest.raises(InstanceError, match=r"^at least 20 field\(s\)") as caught:
         check_still_to_come(project, [Instance(**INSTANCE)] * 50, NOON + timedelta(hours=12))
     assert [field for field, _ in caught.value.field_errors][:2] == ["instances[0].opens", "instances[1].opens"]
     assert len(caught.value.field_errors) == 20
@@ -134,15 +132,3 @@ def test_the_schemas_keep_what_the_problem_promises(project: Project) -> None:
     assert project.problem.label in project.schemas.prediction.model_fields
     instance = Instance(**INSTANCE)
     assert instance.opens - project.prediction_time_of(instance) == project.problem.prediction_horizon
-
-
-def test_a_long_name_above_many_values_takes_no_memory_of_its_own() -> None:
-    body = {"k" * 100_000: ["x"] * 5_000 + ["\ud800"]}
-    tracemalloc.start()
-    try:
-        with pytest.raises(InstanceError) as raised:
-            check_text(body)
-        assert tracemalloc.get_traced_memory()[1] < 20_000_000  # 500 MB, were the name copied for each value
-    finally:
-        tracemalloc.stop()
-    assert all(len(name) <= 100 for name, _ in raised.value.field_errors)

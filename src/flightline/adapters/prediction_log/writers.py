@@ -21,11 +21,12 @@ from flightline.adapters.prediction_log.schema import COLUMNS, connect_sqlite, e
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
 
-# The check writes as much as a few predictions, and demands room for some more.
+# The check writes as much as a few predictions, demands room for some more, and names all columns that a write fills.
 _FILLER = "x" * 16_384
 _LEAST_FREE_BYTES = 262_144
 _WRITE_CHECK = (
-    "INSERT INTO write_checks (check_id, written_at, filler) VALUES (1, {0}, {0}) "
+    "INSERT INTO write_checks (check_id, written_at, filler) SELECT 1, {0}, {0} "  # noqa: S608 constants
+    f"WHERE NOT EXISTS (SELECT {', '.join(COLUMNS)} FROM predictions LIMIT 0) "
     "ON CONFLICT (check_id) DO UPDATE SET written_at = excluded.written_at, filler = excluded.filler"
 )
 

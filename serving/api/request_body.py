@@ -1,0 +1,95 @@
+"""What a body is looked through for before its instances are validated: what is refused here costs little.
+
+Validation makes an error of each fault, and a hostile body of a megabyte holds a hundred thousand.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from starlette.exceptions import HTTPException
+
+from flightline.core.settings import ServingSettings
+from serving.prediction.predictor import MAX_NAME_LENGTH, InstanceError, refuse_faults
+
+# JSON can write half of a surrogate pair, and no encoding can: whole pairs and escaped backslashes are left out first.
+_NO_HALF = re.compile(rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_NO_TEXT = "expected text, got half of a surrogate pair"
+_LOOKED_AT = 10_000  # values, for the name of a field that holds such text
+
+
+def check_body(content: bytes, body: object, serving: ServingSettings) -> int:
+    """Refuse a body that is too large in any way, or no text; give the number of its instances.
+
+    Parameters
+    ----------
+    content
+        The body as it came.
+    body
+        What it holds as JSON.
+    serving
+        For the bounds.
+
+    Raises
+    ------
+    HTTPException
+        400, if it is not UTF-8: what it holds would be text in one encoding and none in another.
+    InstanceError
+        If it has too many instances or columns, or half of a surrogate pair.
+    """
+    _check_encoding(content)
+    instances = body.get("instances") if isinstance(body, dict) else None
+    if isinstance(body, dict):
+        _check_width("body", body, serving.max_columns)
+    if isinstance(instances, list):
+        _check_count(instances, serving.max_instances)
+        for index, instance in enumerate(instances):
+            if isinstance(instance, dict):
+                _check_width(f"instances[{index}]", instance, serving.max_columns)
+    if _HALF.search(content) and _HALF.search(_NO_HALF.sub(b" ", content)):
+        refuse_faults(_half_pairs(body))
+        raise InstanceError([("body", _NO_TEXT)])
+    return len(instances) if isinstance(instances, list) else 0
+
+
+def _check_encoding(content: bytes) -> None:
+    """Refuse UTF-16 and UTF-32, and bytes of half a surrogate pair, which Python's json would take."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        is_text = False
+    else:
+        is_text = b"\0" not in content
+    if not is_text:
+        raise HTTPException(400, "the body is not JSON in UTF-8")
+
+
+def _check_count(instances: list[object], max_instances: int) -> None:
+    if len(instances) > max_instances:
+        reason = f"got {len(instances)}, expected at most {max_instances}; send them in parts"
+        raise InstanceError([("instances", reason)])
+
+
+def _check_width(field: str, columns: dict[str, object], max_columns: int) -> None:
+    if len(columns) > max_columns:
+        raise InstanceError([(field, f"got {len(columns)} columns, expected at most {max_columns}")])
+
+
+def _half_pairs(body: object) -> Iterator[tuple[str, str]]:
+    """Name the fields with text that is none, among the first values."""
+    unseen: list[tuple[str, object]] = [("", body)]
+    for _ in range(_LOOKED_AT):
+        if not unseen:
+            return
+        path, value = unseen.pop()
+        path = path[:MAX_NAME_LENGTH]  # or a long name would be copied once for each of thousands of values below it
+        below: Iterable[tuple[str, object]] = ()
+        if isinstance(value, dict):
+            below = ((f"{path}.{name[:MAX_NAME_LENGTH]}", part) for name in value for part in (name, value[name]))
+        elif isinstance(value, list):
+            below = ((f"{path}[{index}]", part) for index, part in enumerate(value))
+        unseen += list(islice(below, _LOOKED_AT))[::-1]
+        if isinstance(value, str) and value.encode(errors="replace").decode() != value:
+            name = path.lstrip(".").encode("ascii", "backslashreplace").decode()[:MAX_NAME_LENGTH]
+            yield name or "body", _NO_TEXT

@@ -103,8 +103,9 @@ class Canary:
         old = self.challenger
         model = (
             old.predictor.model
-            if old and old.setting.version == setting.version
-            else load_served_model(self._folder, self._project)
+            if old and (old.setting.version, old.setting.mode) == (setting.version, setting.mode)
+            # What answers callers must be approved for that; a shadow need not be.
+            else load_served_model(self._folder, self._project, "challenger" if setting.mode == "split" else "shadow")
         )
         if model is None or model.manifest.version != setting.version:
             raise ModelFileError(f"version {setting.version} has not been brought here yet")

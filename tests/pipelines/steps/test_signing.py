@@ -38,6 +38,10 @@ def swap_model(settings: Settings) -> None:
     registry.tag_version(settings, PROBLEM.model_name, "2", {"model_sha256": digest})
 
 
+def swap_file(settings: Settings) -> None:
+    save_model(fitted(KINDS), model_file_of(settings, "2"))
+
+
 def swap_with_manifest(settings: Settings) -> None:
     swap_model(settings)
     digest = registry.get_version(settings, PROBLEM.model_name, "2").tags["model_sha256"]
@@ -73,7 +77,8 @@ def change_bom(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (swap_model, "model.skops has sha256"),
+        (swap_model, "has the tag model_sha256"),
+        (swap_file, "model.skops has sha256"),
         (swap_with_manifest, "model.json of version 2 has sha256"),
         (sign_by_another_key, "was not signed by a trusted key"),
         (replay, "carries the signature of"),

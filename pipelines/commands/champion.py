@@ -35,11 +35,12 @@ def status(project: Project) -> dict[str, Any]:
         "last_verdict": _verdict(challenger),
         "monitoring": _monitoring(project),
         "last_champion_move": last_move(project.settings, project.problem.model_name),
-        "unrecorded_champion_move": _unrecorded_move(project),
+        "unrecorded_champion_move": unrecorded_move(project),
     }
 
 
-def _unrecorded_move(project: Project) -> str | None:
+def unrecorded_move(project: Project) -> str | None:
+    """Say what is wrong if `champion` points where no recorded move has put it."""
     try:
         find_champion(project)
     except ChampionMoveError as err:

@@ -58,7 +58,7 @@ def gather_evidence(project: Project, training_set: TrainingSet, evaluation: Eva
     """Load both models from the registry, judge the champion on the challenger's rows, and time them in turns."""
     rows = read_held_out(project.problem, training_set)
     challenger = load_registered(project, version, rows)
-    champion, summary, unjudged = _judge_champion(project, rows)
+    champion, summary, unjudged = judge_champion(project, rows)
     loaded = {Role.CHALLENGER: challenger} | ({Role.CHAMPION: champion} if champion else {})
     costs = _measure_costs(project.problem, loaded, rows)
     own = _read(evaluation, SUMMARY_FILE)
@@ -91,7 +91,8 @@ def load_registered(project: Project, version: str, rows: HeldOut) -> LoadedMode
     )
 
 
-def _judge_champion(project: Project, rows: HeldOut) -> tuple[LoadedModel | None, EvaluationSummary | None, str]:
+def judge_champion(project: Project, rows: HeldOut) -> tuple[LoadedModel | None, EvaluationSummary | None, str]:
+    """Load the champion, if there is one, and judge it on the rows; or say why it cannot be compared with."""
     try:
         current = find_champion(project)
         if current is None:

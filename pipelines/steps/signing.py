@@ -176,7 +176,7 @@ def read_signed(project: Project, found: registry.ModelVersion, role: Role = "ch
     Raises
     ------
     ModelFileError
-        If it was not, or is of another problem.
+        If it was not.
     """
     with TemporaryDirectory(prefix="attestations-") as temporary:
         return _fetch_attestations(project, found, Path(temporary), role)
@@ -184,7 +184,7 @@ def read_signed(project: Project, found: registry.ModelVersion, role: Role = "ch
 
 def _fetch(project: Project, found: registry.ModelVersion, folder: Path, role: Role) -> ServedModel:
     """Bring a version into an empty folder and load it: a model that may not be loaded anyway is not fetched."""
-    _fetch_attestations(project, found, folder, role)
+    check_problem(_fetch_attestations(project, found, folder, role), project.problem)
     shutil.copyfile(registry.download_model(project.settings, found), folder / MODEL_FILE)
     keys = read_trusted_keys(project.settings)
     return load_delivered(folder, str(found.version), keys, project.problem, role)
@@ -194,7 +194,6 @@ def _fetch_attestations(project: Project, found: registry.ModelVersion, folder: 
     fetch_attestations(project.settings, found, folder)
     keys = read_trusted_keys(project.settings)
     manifest, _ = read_signed_manifest(folder, str(found.version), keys, project.problem)
-    check_problem(manifest, project.problem)
     _check_tags(found, manifest)
     check_approval(folder, manifest, role, keys)
     return manifest

@@ -117,7 +117,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "another name": (replay_another_model, "carries the signature of another-model version 4"),
     "file added": (add_file, r"added: thresholds\.json, missing: none"),
     "file removed": (remove_manifest, r"added: none, missing: model\.json"),
-    "no approval": (remove_approval, r"has no approval .* make promote VERSION=4"),
+    "no approval": (remove_approval, r"has no approval .*make promote VERSION=4"),
     "approved by another key": (approve_by_another_key, r"approval\.intoto\.json .* not signed by a trusted key"),
     "approved as challenger": (approve_as_challenger, "was approved as challenger by gate, not as champion"),
     "approval of another file": (approve_another_file, "or of another model file"),

@@ -50,7 +50,7 @@ def test_it_is_verified_loaded_and_predicts_as_it_did(project: Project) -> None:
 
 
 def test_it_answers_nobody_until_a_person_approves_it(project: Project) -> None:
-    with pytest.raises(SignatureError, match=r"no approval .* make promote VERSION=1 BY=you"):
+    with pytest.raises(SignatureError, match=r"no approval .*make promote VERSION=1 BY=you"):
         load_served_model(FOLDER, project)
 
 

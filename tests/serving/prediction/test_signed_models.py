@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flightline.adapters.model_store.served_model import Refusal, switch_served_model, write_refusal
-from flightline.core.errors import SignatureError
+from flightline.core.errors import ChampionMoveError, SignatureError
 from flightline.core.settings import Settings
 from serving.prediction.model_loader import ModelLoader
 from serving.telemetry.metrics import render
@@ -86,6 +86,10 @@ def test_what_the_model_sync_refused_for_its_signature_is_counted_too(loader: Mo
     write_refusal(folder, Refusal.of("4", ValueError("something else")))
     loader.refresh()
     assert refused() == counted + 1
+    write_refusal(folder, Refusal.of("4", ChampionMoveError("champion points at version 4")))
+    loader.refresh()
+    assert 'flightline_model_refused{about="move"} 1.0' in render().decode()
     switch_served_model(folder, "3")
     loader.refresh()
     assert loader.state.refused is None
+    assert 'flightline_model_refused{about="move"} 0.0' in render().decode()

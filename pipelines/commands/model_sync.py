@@ -27,6 +27,7 @@ from flightline.adapters.model_store.manifest import ModelManifest
 from flightline.adapters.model_store.served_model import (
     KEPT_VERSIONS,
     Refusal,
+    clear_refusal,
     current_manifest,
     is_whole,
     read_refusal,
@@ -97,7 +98,7 @@ class ModelSync:
     def look_at_canary(self) -> None:
         """Bring the challenger of the canary's setting and then the setting, or take the setting away."""
         folder = canary_folder(self._project.settings)
-        stamp: object = None
+        stamp, setting = None, None
         try:
             setting = read_canary(self._project.settings, self._project.problem.model_name)
             if setting is not None:
@@ -108,10 +109,13 @@ class ModelSync:
                 self._bring_challenger(found, folder, "challenger" if setting.mode == "split" else "shadow")
             if setting != read_setting(folder):
                 write_setting(folder, setting)
+            clear_refusal(folder)
             self._canary_backoff.reset()
             message = f"version {setting.version} runs beside the champion ({setting.mode})" if setting else ""
         except Exception as err:  # noqa: BLE001  # as below; and a challenger that cannot be brought does not run
             self._canary_backoff.refuse(stamp)
+            if setting is not None:
+                write_refusal(folder, Refusal.of(setting.version, err))  # workers count a bad signature
             message = f"no challenger is brought: {type(err).__name__}: {err}"
         if message != self._last_message:
             LOG.info(message or "no challenger runs beside the champion")

@@ -131,10 +131,11 @@ def test_what_answers_beside_the_champion_is_approved_too(settings: Settings) ->
     write_canary(settings, PROBLEM.model_name, asked)  # as somebody could who writes to the database
     look(settings)
     assert read_setting(folder) is None
+    assert read_refusal(folder).about == "signature"
     shadow = asked.model_copy(update={"mode": "shadow", "share": 0.0})
     write_canary(settings, PROBLEM.model_name, shadow)
     look(settings)
-    assert read_setting(folder) == shadow  # it answers nobody
+    assert (read_setting(folder), read_refusal(folder)) == (shadow, None)  # it answers nobody
     started = start_canary(project, "2", "split", 0.5)
     look(settings)
     assert read_setting(folder) == started

@@ -153,7 +153,7 @@ def switch_served_model(folder: Path, version: str) -> None:
     """
     _read_manifest(folder, version)
     atomic_write_text(folder / CURRENT_FILE, json.dumps({"version": version}) + "\n")
-    (folder / REFUSED_FILE).unlink(missing_ok=True)
+    clear_refusal(folder)
     others = [entry for entry in folder.iterdir() if (entry / MANIFEST_FILE).is_file() and entry.name != version]
     for old in sorted(others, key=lambda entry: entry.stat().st_mtime)[: -KEPT_VERSIONS + 1]:
         shutil.rmtree(old, ignore_errors=True)
@@ -205,6 +205,11 @@ def _file_stamp(file: Path) -> tuple[int, int] | None:
 def write_refusal(folder: Path, refusal: Refusal) -> None:
     """Leave word of why a version is not served; what is current stays."""
     atomic_write_text(folder / REFUSED_FILE, refusal.model_dump_json() + "\n")
+
+
+def clear_refusal(folder: Path) -> None:
+    """Take back the word left by `write_refusal`, if there is one."""
+    (folder / REFUSED_FILE).unlink(missing_ok=True)
 
 
 def read_refusal(folder: Path) -> Refusal | None:

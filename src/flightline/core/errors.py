@@ -10,6 +10,7 @@
     |   `-- StoredCodeError  a feature registry holds what Feast would run
     |-- TrainingError        a model cannot be fitted or evaluated honestly
     |-- RegistryError        the model registry refuses or lacks something
+    |   `-- ChampionMoveError champion points where no recorded move has put it
     |-- ModelFileError       a model file cannot be trusted or loaded
     |   `-- SignatureError   nobody trusted has signed it
     |       `-- MeaningError features mean something else here than what was signed with it
@@ -64,6 +65,10 @@ class TrainingError(FlightlineError):
 
 class RegistryError(FlightlineError):
     """The model registry refuses a change or lacks what was asked for."""
+
+
+class ChampionMoveError(RegistryError):
+    """The alias `champion` points at a version that no recorded move has put it at."""
 
 
 class ModelFileError(FlightlineError):

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from flightline.adapters.pipes import outlive_reader
 from flightline.core.errors import FlightlineError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def run_command(run: Callable[[], object]) -> int:
     >>> run_command(lambda: None)
     0
     """
+    outlive_reader()
     quiet = _OwnErrorsOnce()
     handlers = logging.getLogger().handlers[:]  # Prefect's terminal output; its server's is elsewhere
     for handler in handlers:

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from flightline.adapters.pipes import outlive_reader
 from flightline.core.settings import Settings
 from tools.images.build import FLOWS, ROOT, SERVICE, build, ensure_base
 from tools.images.docker import CLIENTS, Docker, DockerError
@@ -213,4 +214,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

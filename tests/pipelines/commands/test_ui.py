@@ -73,7 +73,7 @@ def free_pages() -> PageSettings:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    settings = Settings(root=tmp_path_factory.mktemp("ui"), pages=free_pages())
+    settings = Settings(root=tmp_path_factory.mktemp("the pägés"), pages=free_pages())
     make_store(settings)
     found = start_ui(settings)
     try:

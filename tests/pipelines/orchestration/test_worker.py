@@ -35,7 +35,7 @@ system = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Working]:
-    root, receiver = tmp_path_factory.mktemp("worker"), Receiver()
+    root, receiver = tmp_path_factory.mktemp("the wörker"), Receiver()
     process, output = start_worker(root, free_port(), receiver.url)
     try:
         yield Working(Settings(root=root), process, output, receiver)

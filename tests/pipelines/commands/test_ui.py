@@ -105,7 +105,7 @@ def addresses(shown: Shown) -> dict[str, str]:
         "MLflow": f"http://127.0.0.1:{pages.mlflow_port}/api/2.0/mlflow/experiments/search?max_results=1",
         "Prefect": f"http://127.0.0.1:{pages.prefect_port}/api/block_types/slug/secret",
         "Evidently": f"http://127.0.0.1:{pages.evidently_port}/api/projects",
-        "Feast": f"http://127.0.0.1:{pages.feast_port}/api/v1/entities",
+        "Feast": f"http://127.0.0.1:{pages.feast_port}/api/v1/projects",
     }
 
 

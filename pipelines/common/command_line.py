@@ -57,7 +57,7 @@ def run_command(run: Callable[[], object]) -> int:
 
 
 def _check_server() -> None:
-    """Demand that a Prefect server that was named is reached: Prefect says so after half a minute, in a hundred lines."""
+    """Demand that a Prefect server that was named is reached: Prefect says so late, and in a hundred lines."""
     settings = sys.modules.get("prefect.settings")  # not every command needs Prefect
     url = settings.get_current_settings().api.url if settings else None
     if not url:

@@ -10,13 +10,15 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from flightline.adapters.pipes import outlive_reader
 from flightline.adapters.state_files import cause_in_state
-from flightline.core.errors import FlightlineError
+from flightline.core.errors import FlightlineError, StartError
 from flightline.core.settings import Settings
 
 if TYPE_CHECKING:
     from prefect import Flow  # which not every command needs
 
+SERVER_SECONDS = 30.0
 _RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
@@ -40,11 +42,13 @@ def run_command(run: Callable[[], object]) -> int:
     >>> run_command(lambda: None)
     0
     """
+    outlive_reader()
     quiet = _ErrorsOnce()
     handlers = logging.getLogger().handlers[:]  # Prefect's terminal output; its server's is elsewhere
     for handler in handlers:
         handler.addFilter(quiet)
     try:
+        _check_server()
         run()
     except KeyboardInterrupt as err:
         _release(err)
@@ -73,6 +77,20 @@ def _end(line: str, code: int) -> int:
     sys.stdout.flush()
     print(line, file=sys.stderr)
     return code
+
+
+def _check_server() -> None:
+    """Demand that a Prefect server that was named is reached: Prefect says so late, and in a hundred lines."""
+    settings = sys.modules.get("prefect.settings")  # not every command needs Prefect
+    url = settings.get_current_settings().api.url if settings else None
+    if not url:
+        return
+    import httpx
+
+    try:
+        httpx.get(f"{url}/health", timeout=SERVER_SECONDS)
+    except httpx.TransportError as err:
+        raise StartError(f"no Prefect server answers at PREFECT_API_URL={url} ({err}): start it, or name none") from err
 
 
 P = ParamSpec("P")

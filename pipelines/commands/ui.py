@@ -36,7 +36,9 @@ def programs(settings: Settings) -> list[Program]:
     evidently = (
         str(bin_dir / "evidently"), "ui", "--host", HOST, "--port", str(pages.evidently_port), "--workspace", workspace,
     )  # fmt: skip
-    feast = (str(bin_dir / "feast"), "ui", "--host", HOST, "--port", str(pages.feast_port))
+    feast = (
+        sys.executable, "-m", "flightline.adapters.feast", "ui", "--host", HOST, "--port", str(pages.feast_port),
+    )  # fmt: skip
     return [
         Program("MLflow", mlflow, pages.mlflow_port, "FLIGHTLINE_PAGES__MLFLOW_PORT", "/health", settings.state_dir),
         server_program(settings),

@@ -9,6 +9,7 @@ from typing import LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from flightline.core.errors import LogError
@@ -58,14 +59,18 @@ def ensure_databases(wanted: DatabasesSettings) -> Iterator[str]:
         ) from err
 
 
-def _connect(wanted: DatabasesSettings, **where: str) -> psycopg.Connection:
-    password = wanted.admin_password.get_secret_value()
-    return psycopg.connect(wanted.admin_url.get_secret_value(), password=password, autocommit=True, **where)
+def _connect(wanted: DatabasesSettings, database: str = "") -> psycopg.Connection:
+    address = make_conninfo(
+        wanted.admin_url.get_secret_value(),
+        password=wanted.admin_password.get_secret_value(),
+        dbname=database or None,
+    )
+    return psycopg.connect(address, autocommit=True)
 
 
 def _let_read(wanted: DatabasesSettings, database: str, reader: str) -> None:
     """Let a user read what the owner of a database has in it, and will make there."""
-    with _connect(wanted, dbname=database) as connection:
+    with _connect(wanted, database) as connection:
         connection.execute(_named("SET ROLE {}", database))
         connection.execute(_named("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}", reader))
         connection.execute(_named("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {}", reader))

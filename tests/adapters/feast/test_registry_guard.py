@@ -2,6 +2,8 @@
 
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,3 +225,11 @@ def test_all_that_feast_keeps_in_a_registry_is_guarded() -> None:
         "google.protobuf.Timestamp",
     }
     assert "feast.core.FeatureTable" not in PLAIN
+
+
+def test_feasts_own_command_line_runs_nothing_either(embedded: Settings, marker: Path) -> None:
+    attack(embedded, "source", marker)
+    command = [sys.executable, "-m", "flightline.adapters.feast", "feature-views", "list"]
+    done = subprocess.run(command, cwd=embedded.feature_repo, capture_output=True, text=True, check=False)
+    assert "StoredCodeError" in done.stderr
+    assert not marker.exists()

@@ -158,6 +158,33 @@ run "task" {
   }
 }
 
+run "task_that_reads_a_bucket" {
+  module {
+    source = "./modules/task"
+  }
+
+  variables {
+    project          = "flightline"
+    environment_name = "flightline-production"
+    name             = "flightline-production-stable"
+    short_name       = "stable"
+    cpu              = 1024
+    memory           = 4096
+    boundary_arn     = "arn:aws:iam::123456789012:policy/flightline-boundary"
+    key_arn          = "arn:aws:kms:us-east-1:123456789012:key/1"
+    retention_days   = 365
+    bucket_access    = [{ arn = "arn:aws:s3:::feast", access = "read" }]
+    containers       = [{ name = "service", image = "some/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }]
+  }
+
+  assert {
+    condition = toset(flatten(data.aws_iam_policy_document.buckets.statement[*].actions)) == toset([
+      "s3:ListBucket", "s3:GetBucketLocation", "s3:GetObject", "kms:Decrypt",
+    ])
+    error_message = "The service reads Feast's registry and cannot write it: what stands there would be run."
+  }
+}
+
 run "signing" {
   module {
     source = "./modules/signing"

@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from flightline.adapters.postgres_databases import ensure_databases
 from flightline.core.errors import LogError
@@ -17,6 +18,7 @@ def server(postgres_server: PostgresServer):
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
         for name in ("mlflow", "predictions"):
             connection.execute(f"DROP DATABASE IF EXISTS {name}")
+            connection.execute(f"DROP ROLE IF EXISTS {name}_reader")
             connection.execute(f"DROP ROLE IF EXISTS {name}")
 
 
@@ -65,7 +67,8 @@ def test_an_administrator_who_is_no_superuser_can_do_it(server):
         connection.execute("CREATE ROLE chief LOGIN CREATEROLE CREATEDB PASSWORD 'boss'")
     try:
         url = f"postgresql://chief@127.0.0.1:{server.port}/postgres"
-        given = DatabasesSettings(admin_url=url, admin_password="boss", passwords={"mlflow": "one"})
+        passwords = {"mlflow": "one"}
+        given = DatabasesSettings(admin_url=url, admin_password="boss", passwords=passwords, readers=passwords)
         list(ensure_databases(given))
         list(ensure_databases(given))
         log_in(server, "mlflow", "one", "mlflow")
@@ -94,3 +97,22 @@ def test_a_wrong_password_is_told_and_not_shown(server):
 def test_nothing_wanted_is_refused():
     with pytest.raises(LogError, match="no database is named"):
         list(ensure_databases(DatabasesSettings()))
+
+
+def test_a_reader_reads_what_its_owner_makes_and_writes_nothing(server):
+    given = wanted(server, mlflow="one").model_copy(update={"readers": {"mlflow": SecretStr("read")}})
+    assert list(ensure_databases(given))[-1] == "mlflow: mlflow_reader may read it"
+    log_in(server, "mlflow", "one", "mlflow")
+    list(ensure_databases(given))
+    url = f"postgresql://mlflow_reader:read@127.0.0.1:{server.port}/"
+    with psycopg.connect(url + "mlflow", autocommit=True) as connection:
+        assert connection.execute("SELECT count(*) FROM mine").fetchone() == (0,)
+        for statement in ("INSERT INTO mine VALUES (1)", "DELETE FROM mine", "DROP TABLE mine", "CREATE TABLE t ()"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+
+
+def test_a_reader_without_a_database_is_refused(server):
+    given = wanted(server, mlflow="one").model_copy(update={"readers": {"feast": SecretStr("read")}})
+    with pytest.raises(LogError, match=r"no database is named for the reader\(s\) of feast"):
+        list(ensure_databases(given))

@@ -108,7 +108,7 @@ def test_a_file_that_is_none_is_refused(project: Project, name: str) -> None:
 def test_answers_are_those_of_the_services_other_door(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     features = pd.DataFrame({"mean_units": [60.0, np.nan, -5.0], "shop": ["S01", None, "S99"], "seats": np.nan})
     features = features.assign(opening_hour=9.0)[list(KINDS)]
-    monkeypatch.setattr(batch, "features_as_of", lambda settings, problem, code, part: features.loc[part.index])
+    monkeypatch.setattr(batch, "features_as_of", lambda settings, problem, code, part, signed: features.loc[part.index])
     monkeypatch.setattr(batch, "ROWS_AT_ONCE", 2)
     model = ServedModel(manifest_of(KINDS), fitted(KINDS, "hist_gradient_boosting"), "classification")
     examples = pd.read_parquet(project.settings.features_dir / "current" / "examples" / "examples.parquet")

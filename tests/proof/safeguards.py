@@ -175,6 +175,13 @@ _SAFEGUARDS = (
         _ALL,
     ),
     Safeguard(
+        "plain registry",
+        "service: a feature registry that holds code is not read",
+        1,
+        r"^NOT ANSWERED 503: .*holds what Feast would run",
+        _ALL,
+    ),
+    Safeguard(
         "log", "service: no answer without a logged prediction", 1, r"^NOT ANSWERED 503: .*of the prediction log", _ALL
     ),
     Safeguard("keys", "service: off loopback it starts only with keys", 1, r"^StartError: .*and no API key", _ALL),

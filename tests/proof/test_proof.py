@@ -145,6 +145,7 @@ SPOKEN = {
     "signature tests": (1, "FAILED tests/adapters/model_store/test_signatures.py::test_it[another key]"),
     "ttl": (0, "READY\nANSWERED: version 1, logged; 0 value(s) of the online store used, 11 view(s) named stale"),
     "meaning": (1, "NOT ANSWERED 503: version 1 was trained on feature views that mean something else than those"),
+    "plain registry": (1, "NOT ANSWERED 503: the registry that feature_store.yaml names holds what Feast would run or"),
     "log": (1, "NOT ANSWERED 503: the SQLite file predictions.db of the prediction log cannot be opened"),
     "keys": (1, "StartError: got host 0.0.0.0 in the profile local and no API key; expected one there"),
     "early": (1, "LogError: 126 of 131 labels would be recorded before they are known, the first at 2013-03-28"),

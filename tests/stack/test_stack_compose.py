@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -94,6 +95,18 @@ def test_no_password_has_a_default() -> None:
     assert re.findall(r"\$\{\w*(?:PASSWORD|SECRET|KEY|SHA256)\w*(?::-[^}]+)?\}", TEXT) == []
     literal = re.findall(r"^\s+\w*(?:PASSWORD|SECRET)\w*: (?!\$\{|&|\*)(.+)$", TEXT, re.MULTILINE)
     assert literal == []
+
+
+def test_only_what_registers_may_write_feasts_registry(services: dict[str, dict]) -> None:
+    users = {
+        name: urlsplit(service["environment"]["FEAST_REGISTRY"]).username
+        for name, service in services.items()
+        if "FEAST_REGISTRY" in service.get("environment", {})
+    }
+    assert users["service"] == "feast_reader"
+    assert {name for name, user in users.items() if user != "feast_reader"} == {"declarations", "worker"}
+    made = services["setup"]["environment"]
+    assert made["FLIGHTLINE_DATABASES__READERS__FEAST"] in services["service"]["environment"]["FEAST_REGISTRY"]
 
 
 def test_every_port_is_open_to_this_machine_alone(services: dict[str, dict]) -> None:

@@ -51,6 +51,14 @@ def test_a_user_of_postgresql_enters_its_own_database_alone(trained: Stack, user
         psycopg.connect(url.replace(password, "guessed") + name)
 
 
+def test_the_service_cannot_write_feasts_registry(trained: Stack) -> None:
+    url = trained.composed.environment("service")["FEAST_REGISTRY"].replace("+psycopg", "")
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM feature_views").fetchone() != (0,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM feature_views")
+
+
 def test_a_setup_that_is_run_again_changes_nothing(trained: Stack, instances: list[dict]) -> None:
     before, logged = trained.answers(instances), trained.logged()
     assert "is there" in trained.composed.run("setup").stdout

@@ -170,6 +170,9 @@ class DatabasesSettings(BaseModel, frozen=True, hide_input_in_errors=True):
     passwords: dict[str, SecretStr] = Field(
         default={}, description="By database to make, the password of the user of the same name, who owns it."
     )
+    readers: dict[str, SecretStr] = Field(
+        default={}, description="By database, the password of a user NAME_reader, who may read its tables and no more."
+    )
 
 
 class Settings(BaseSettings):

@@ -140,6 +140,15 @@ def test_the_worker_alone_signs_models_and_by_one_key(resources):
     assert signers == {("flightline-staging-worker-task", (key["arn"],))}
 
 
+def test_the_worker_alone_writes_to_feasts_registry(resources):
+    writers = {
+        role
+        for role, actions, on in statements(resources)
+        if {"s3:PutObject", "s3:DeleteObject"} & set(actions) and any("-feast-" in resource for resource in on)
+    }
+    assert writers == {"flightline-staging-worker-task"}
+
+
 def test_every_role_of_an_environment_is_bounded(resources):
     boundaries = {role["permissions_boundary"] for role in of_type(resources, "aws_iam_role")}
     assert boundaries == {"arn:aws:iam::123456789012:policy/flightline-boundary"}

@@ -2,15 +2,19 @@
 
 from datetime import datetime, timedelta
 
+import psycopg
 import pytest
+from sqlalchemy.exc import ProgrammingError
 
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.adapters.feast.registry import open_store
+from flightline.adapters.postgres_databases import ensure_databases
 from flightline.core.errors import FeatureError
-from flightline.core.settings import Settings
+from flightline.core.settings import DatabasesSettings, Settings
 from tests.adapters.feast.conftest import VARIABLES
 from tests.support import small_store
+from tests.support.servers.postgres import PASSWORD as POSTGRES_PASSWORD
 from tests.support.small_service import NOON
 from tests.toy_problem import PROBLEM
 
@@ -72,3 +76,22 @@ def test_a_server_that_is_away_is_an_error_of_features(stack, monkeypatch):
     monkeypatch.setenv("FEAST_REDIS", "127.0.0.1:1")
     with pytest.raises(FeatureError, match=r"cannot be (opened|read)"):
         OnlineFeatures.open(stack, PROBLEM.feature_service)
+
+
+def test_the_services_user_reads_the_registry_and_cannot_write(stack, monkeypatch, postgres_server):
+    address = f"127.0.0.1:{postgres_server.port}"
+    admin, passwords = f"postgresql://tester@{address}/postgres", {"feast": "own"}
+    wanted = DatabasesSettings(
+        admin_url=admin, admin_password=POSTGRES_PASSWORD, passwords=passwords, readers={"feast": "read"}
+    )
+    list(ensure_databases(wanted))
+    monkeypatch.setenv("FEAST_REGISTRY", f"postgresql+psycopg://feast:own@{address}/feast")
+    small_store.make_store(stack)
+    monkeypatch.setenv("FEAST_REGISTRY", f"postgresql+psycopg://feast_reader:read@{address}/feast")
+    assert read(stack)[0][0].values == {"mean_units": 60.0, "seats": 9.0}
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        feast_store.apply(stack)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        psycopg.connect(f"postgresql://feast_reader:read@{address}/feast").execute(
+            "UPDATE feature_views SET feature_view_proto = NULL"
+        )

@@ -112,8 +112,11 @@ def test_the_description_does_not_change_with_apply(store):
         ("[SHOP, WEEKDAY]", "[CITY, WEEKDAY]"),
         ('["planned", "seats"]', '["planned"]'),
         ("features=VIEWS)", "features=VIEWS[:3])"),
+        ("features/current/{name}.parquet", "features/other/{name}.parquet"),
+        ("source=source)", "source=source, online=False)"),
+        ("features=VIEWS)", 'features=[VIEWS[0].with_name("other"), *VIEWS[1:]])'),
     ],
-    ids=["ttl", "entity", "a feature less", "a view less"],
+    ids=["ttl", "entity", "a feature less", "a view less", "table", "not online", "name"],
 )
 def test_another_meaning_has_another_description(store, old, new):
     before = feast_store.describe_service(store, SERVICE)

@@ -3,15 +3,22 @@
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
-from feast.protos.feast.core.FeatureView_pb2 import FeatureViewState
+from feast.protos.feast.core.Entity_pb2 import EntitySpecV2
+from feast.protos.feast.core.Feature_pb2 import FeatureSpecV2
+from feast.protos.feast.core.FeatureView_pb2 import FeatureView, FeatureViewState
 from feast.protos.feast.core.Registry_pb2 import Registry
+from feast.protos.feast.types.Value_pb2 import ValueType
 
 from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.feast.meaning import Meanings, meanings_registered
 from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.adapters.feast.registry import open_on_snapshot
 from flightline.core.errors import FeatureError
+from flightline.core.lineage import digest_of
 from flightline.core.settings import Settings
 
 NOON = datetime(2020, 5, 1, 12, tzinfo=UTC)
@@ -171,3 +178,68 @@ def test_a_view_never_materialised_is_refused(settings: Settings, tmp_path: Path
     feast_store.apply(other)
     with pytest.raises(FeatureError, match="the feature view rain was never materialised"):
         OnlineFeatures.open(other, "buses_v1")
+
+
+def _entity(registry: Registry) -> EntitySpecV2:
+    return next(entity.spec for entity in registry.entities if entity.spec.name == "stop")
+
+
+def _field(view: FeatureView) -> FeatureSpecV2:
+    return next(field for field in view.spec.features if field.name == "fallen")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda registry, view: view.spec.ttl.FromSeconds(60),
+        lambda registry, view: setattr(view.spec.batch_source.file_options, "uri", "../elsewhere.parquet"),
+        lambda registry, view: setattr(view.spec.batch_source, "timestamp_field", "other"),
+        lambda registry, view: setattr(view.spec.batch_source, "created_timestamp_column", "other"),
+        lambda registry, view: view.spec.batch_source.field_mapping.update({"coming": "fallen"}),
+        lambda registry, view: setattr(_field(view), "value_type", ValueType.INT64),
+        lambda registry, view: setattr(view.spec.entity_columns[0], "value_type", ValueType.INT64),
+        lambda registry, view: setattr(view.spec.entity_columns[0], "name", "line_number"),
+        lambda registry, view: setattr(_entity(registry), "value_type", ValueType.INT32),
+        lambda registry, view: setattr(view.spec, "disabled", True),
+        lambda registry, view: registry.feature_services[0].spec.features[0].join_key_map.update({"stop": "line"}),
+        lambda registry, view: setattr(registry.feature_services[0].spec.features[0], "feature_view_name_alias", "x"),
+        lambda registry, view: registry.feature_services[0].spec.features[0].feature_columns.pop(),
+    ],
+    ids=[
+        "ttl", "table", "timestamp", "created timestamp", "mapped column", "type of a feature", "type of a key",
+        "key of the view", "type of an entity", "disabled", "mapped key", "alias", "a feature less",
+    ],
+)  # fmt: skip
+def test_an_edited_field_of_the_registry_is_another_meaning(settings: Settings, tmp_path: Path, edit) -> None:
+    root = Settings(root=shutil.copytree(settings.root, tmp_path / "root"))
+    file = root.state_dir / "feast" / "registry.db"
+    registry = Registry.FromString(file.read_bytes())
+    before = digests(root)
+    edit(registry, next(view for view in registry.feature_views if view.spec.name == "rain"))
+    file.write_bytes(registry.SerializeToString())
+    assert digests(root)[0] != before[0]
+
+
+def digests(settings: Settings) -> Meanings:
+    # Feast keeps what it has parsed by a registry's id, which whoever edits one field leaves as it was.
+    with TemporaryDirectory() as folder:
+        return meanings_registered(open_on_snapshot(settings, Path(folder)), "buses_v1")
+
+
+def test_what_is_registered_means_what_is_declared(settings: Settings) -> None:
+    assert digests(settings).whole == digest_of(feast_store.describe_service(settings, "buses_v1"))
+
+
+def test_a_join_on_another_meaning_is_refused(settings: Settings) -> None:
+    asked = pd.DataFrame({"example_id": ["1"], "event_timestamp": [NOON], "stop": ["north"], "line_number": [7]})
+    for meaning in ("", *digests(settings)):
+        assert len(feast_store.join_features(settings, "buses_v1", asked, meaning)) == 1
+    with pytest.raises(FeatureError, match="mean something else than expected"):
+        feast_store.join_features(settings, "buses_v1", asked, "a" * 64)
+
+
+def test_opening_leaves_the_registry_as_it_was(settings: Settings) -> None:
+    file = settings.state_dir / "feast" / "registry.db"
+    before = (file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_ino)
+    OnlineFeatures.open(settings, "buses_v1").close()
+    assert (file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_ino) == before

@@ -14,6 +14,7 @@ from feast.protos.feast.core.Registry_pb2 import Registry
 
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.adapters.feast.pages import feast_pages
 from flightline.adapters.feast.registry import open_store
 from flightline.adapters.feast.registry_guard import PLAIN, guarded_classes
 from flightline.core.errors import StoredCodeError
@@ -73,32 +74,49 @@ def plant_source(view: FeatureView, marker: Path) -> None:
     function.body_text = f"open({str(marker)!r}, 'w').close()\ndef planted(frame): return frame\n"
 
 
+def plant_view_of_view(view: FeatureView, marker: Path) -> None:
+    inner = FeatureView()
+    plant_source(inner, marker)
+    view.spec.source_views.add().CopyFrom(inner.spec)
+
+
+def plant_class(view: FeatureView, _: Path) -> None:
+    view.spec.batch_source.type = DataSource.SourceType.CUSTOM_SOURCE
+    view.spec.batch_source.data_source_class_type = "planted.Source"
+
+
+def plant_pickle(view: FeatureView, marker: Path) -> None:
+    view.spec.feature_transformation.user_defined_function.body = pickle.dumps(Planted(marker))
+
+
+def plant_substrait(view: FeatureView, marker: Path) -> None:
+    view.spec.feature_transformation.substrait_transformation.ibis_function = pickle.dumps(Planted(marker))
+
+
+IN_A_VIEW = {
+    "source": plant_source,
+    "pickle": plant_pickle,
+    "substrait": plant_substrait,
+    "view of a view": plant_view_of_view,
+    "class of a source": plant_class,
+}
+
+
 def plant(registry: Registry, kind: str, marker: Path) -> None:
     """Put code of a kind into a registry."""
-    view, pickled = registry.feature_views[0], pickle.dumps(Planted(marker))
-    if kind == "source":
-        plant_source(view, marker)
-    elif kind == "pickle":
-        view.spec.feature_transformation.user_defined_function.body = pickled
-    elif kind == "substrait":
-        view.spec.feature_transformation.substrait_transformation.ibis_function = pickled
-    elif kind == "view of a view":
-        inner = FeatureView()
-        plant_source(inner, marker)
-        view.spec.source_views.add().CopyFrom(inner.spec)
+    pickled, project = pickle.dumps(Planted(marker)), registry.feature_views[0].spec.project
+    if kind in IN_A_VIEW:
+        IN_A_VIEW[kind](registry.feature_views[0], marker)
     elif kind == "on-demand view":
         added = registry.on_demand_feature_views.add()
         added.spec.feature_transformation.user_defined_function.body = pickled
-        added.spec.name, added.spec.project, added.spec.mode = "added", view.spec.project, "python"
+        added.spec.name, added.spec.project, added.spec.mode = "added", project, "python"
     elif kind == "stream view":
         added = registry.stream_feature_views.add()
         added.spec.user_defined_function.body = pickled
-        added.spec.name, added.spec.project = "added", view.spec.project
+        added.spec.name, added.spec.project = "added", project
     elif kind == "profiler":
         registry.validation_references.add().ge_profiler.profiler.body = pickled
-    elif kind == "class of a source":
-        view.spec.batch_source.type = DataSource.SourceType.CUSTOM_SOURCE
-        view.spec.batch_source.data_source_class_type = "planted.Source"
     else:
         registry.infra.infra_objects.add().infra_object_class_type = "planted.Table"
 
@@ -108,6 +126,7 @@ def attack(settings: Settings, kind: str, marker: Path) -> None:
     file = settings.state_dir / "feast" / "registry.db"
     registry = Registry.FromString(file.read_bytes())
     plant(registry, kind, marker)
+    registry.version_id = "another"  # Feast keeps what it has parsed by this
     file.write_bytes(registry.SerializeToString())
 
 
@@ -205,3 +224,10 @@ def test_all_that_feast_keeps_in_a_registry_is_guarded() -> None:
         "google.protobuf.Timestamp",
     }
     assert "feast.core.FeatureTable" not in PLAIN
+
+
+def test_feasts_own_pages_run_nothing_either(embedded: Settings, marker: Path) -> None:
+    attack(embedded, "source", marker)
+    with pytest.raises(StoredCodeError):
+        feast_pages(embedded)
+    assert not marker.exists()

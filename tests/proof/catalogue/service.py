@@ -96,6 +96,17 @@ def double_a_ttl(copy: Path) -> None:
     file.write_text(file.read_text(encoding="utf-8") + DOUBLED, encoding="utf-8")
 
 
+def plant_code(copy: Path) -> None:
+    """Write a transformation into Feast's registry, as whoever can write to it may; Feast would run it."""
+    from feast.protos.feast.core.Registry_pb2 import Registry
+
+    file = copy / ".state" / "feast" / "registry.db"
+    registry = Registry.FromString(file.read_bytes())
+    function = registry.feature_views[0].spec.feature_transformation.user_defined_function
+    function.mode, function.body_text = "python", "def planted(rows): return rows"
+    file.write_bytes(registry.SerializeToString())
+
+
 def _model_files(copy: Path) -> list[Path]:
     return sorted(file for folder in ("mlflow", "serving") for file in (copy / ".state" / folder).rglob("model.skops"))
 
@@ -156,6 +167,14 @@ SERVICE_FAULTS = (
         says="version 1 was trained on feature views that mean something else",
         commands=(APPLY, ASK),
         plant=double_a_ttl,
+    ),
+    Fault(
+        "code_in_the_registry",
+        "Somebody who can write to Feast's registry puts a transformation into it, which Feast would run.",
+        safeguard="plain registry",
+        says="feature_transformation (of kind FeatureTransformationV2)",
+        commands=(ASK,),
+        plant=plant_code,
     ),
     Fault(
         "log_unwritable",

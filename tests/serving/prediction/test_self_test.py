@@ -7,7 +7,7 @@ import pytest
 
 from flightline.adapters.model_store.manifest import ModelManifest, ReferencePrediction
 from flightline.adapters.model_store.served_model import ServedModel
-from flightline.core.errors import ModelFileError
+from flightline.core.errors import MeaningError, ModelFileError
 from flightline.core.project import Project
 from serving.prediction.predictor import Predictor
 from serving.prediction.self_test import run_self_test
@@ -40,8 +40,10 @@ def recorded(project: Project, model: ServedModel) -> ServedModel:
 
 
 def test_a_model_that_answers_as_it_did_may_serve(project: Project, model: ServedModel) -> None:
-    recorded = with_references(project, model, feature_views_sha256=FEATURES.definitions_sha256)
-    run_self_test(Predictor(project, recorded, FEATURES))
+    # The second is what models were signed with before they were signed with all that features mean.
+    for meaning in (FEATURES.definitions_sha256, FEATURES.brief_definitions_sha256):
+        recorded = with_references(project, model, feature_views_sha256=meaning)
+        run_self_test(Predictor(project, recorded, FEATURES))
 
 
 def test_a_manifest_keeps_its_reference_predictions_in_json(recorded: ServedModel) -> None:
@@ -69,7 +71,7 @@ def test_another_pipeline_under_the_same_manifest_is_refused(project: Project, r
 
 def test_feature_views_that_mean_something_else_are_refused(project: Project, model: ServedModel) -> None:
     other = with_references(project, model, feature_views_sha256="a" * 64)
-    with pytest.raises(ModelFileError, match=r"trained on feature views that mean something else .*digest aaaa"):
+    with pytest.raises(MeaningError, match=r"trained on feature views that mean something else .*digest aaaa"):
         run_self_test(Predictor(project, other, FEATURES))
 
 

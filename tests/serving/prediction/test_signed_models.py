@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from feast.protos.feast.core.Registry_pb2 import Registry
 
 from flightline.adapters.model_store.canary_setting import canary_folder
 from flightline.adapters.model_store.served_model import Refusal, switch_served_model, write_refusal
@@ -13,6 +14,7 @@ from serving.prediction.canary import Canary
 from serving.prediction.model_loader import ModelLoader, ServingState
 from serving.prediction.prediction_logger import PredictionLogger
 from serving.telemetry.metrics import render
+from tests.support import small_store
 from tests.support.damaged_models import DAMAGES, deliver_damaged
 from tests.support.small_service import HandMadeFeatures, put_model, stand_in_registry
 from tests.toy_problem import make_project
@@ -44,6 +46,50 @@ def test_the_last_good_model_stays(loader: ModelLoader, tmp_path: Path, name: st
     assert loader.state.refused is not None
     assert loader.state.refused.version == "4"
     assert refused() == counted + 1
+
+
+def registries_refused() -> float:
+    (line,) = [
+        line for line in render().decode().splitlines() if line.startswith("flightline_registries_refused_total ")
+    ]
+    return float(line.split()[1])
+
+
+def test_features_of_another_meaning_are_not_taken_and_counted(tmp_path: Path) -> None:
+    settings, meant = Settings(root=tmp_path), HandMadeFeatures(definitions_sha256="d" * 64)
+    registry = stand_in_registry(tmp_path)
+    put_model(settings, "3", feature_views_sha256="d" * 64)
+    opened = [meant, HandMadeFeatures(definitions_sha256="e" * 64)]
+    loader = ModelLoader(make_project(settings), lambda _: opened.pop(0))
+    loader.refresh()
+    counted = refused("features"), refused()
+    registry.write_text("two, longer")
+    loader.refresh()
+    assert loader.state.predictor.features is meant
+    assert "somebody has written to Feast's registry" in loader.state.refused.reason
+    assert refused("features") > counted[0]
+    assert refused() == counted[1]
+
+
+def test_code_in_the_registry_is_refused_while_the_service_runs(tmp_path: Path) -> None:
+    settings, marker = Settings(root=tmp_path), tmp_path / "marker"
+    small_store.make_store(settings)
+    put_model(settings, "3", feature_views_sha256=small_store.definitions_digest(settings))
+    loader = ModelLoader(make_project(settings))
+    assert loader.refresh()
+    before, counted = loader.state.predictor, registries_refused()
+    file = settings.state_dir / "feast" / "registry.db"
+    registry = Registry.FromString(file.read_bytes())
+    planted = registry.feature_views[0].spec.feature_transformation.user_defined_function
+    planted.mode, planted.body_text = "python", f"open({str(marker)!r}, 'w').close()\ndef planted(rows): return rows"
+    file.write_bytes(registry.SerializeToString())
+    assert loader.refresh()
+    assert not marker.exists()
+    assert loader.state.predictor.features is before.features
+    assert loader.state.reason is None
+    assert "holds what Feast would run" in loader.state.refused.reason
+    assert registries_refused() == counted + 1
+    loader.close()
 
 
 @pytest.mark.parametrize("name", DAMAGES)

@@ -47,7 +47,7 @@ def _is_parquet(file: Path, _: bool) -> bool:
 def _is_registry(file: Path, is_thorough: bool) -> bool:
     if not is_thorough:  # Feast takes seconds to import
         return True
-    from flightline.adapters.feast.feature_store import is_registry
+    from flightline.adapters.feast.registry_file import is_registry
 
     return is_registry(file)
 

@@ -57,18 +57,6 @@ def open_store(settings: Settings) -> "FeatureStore":
     return FeatureStore(repo_path=str(settings.feature_repo), fs_yaml_file=file)
 
 
-def is_registry(file: Path) -> bool:
-    """Say whether a file can be read as a registry of Feast."""
-    from feast.protos.feast.core.Registry_pb2 import Registry
-    from google.protobuf.message import DecodeError
-
-    try:
-        Registry.FromString(file.read_bytes())
-    except DecodeError:
-        return False
-    return True
-
-
 def _refuse_unset_variables(file: Path) -> None:
     """Name what Feast would leave in its configuration as it stands, and then report as a wrong address."""
     try:

@@ -81,10 +81,10 @@ $(INSTALLED): locks/all.txt locks/build.txt | $(OWN_UV)
 
 # Environment and state hold the path of the clone: one that was copied or moved gets its own.
 ifneq ($(shell cat $(INSTALLED) 2> /dev/null),$(CURDIR))
-.PHONY: $(INSTALLED)
+  .PHONY: $(INSTALLED)
 endif
 ifneq ($(shell cat $(STATE) 2> /dev/null),$(CURDIR))
-.PHONY: $(STATE)
+  .PHONY: $(STATE)
 endif
 
 # Prefect makes its folder, but not the one above it.

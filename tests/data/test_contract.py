@@ -172,6 +172,12 @@ def test_a_broken_file_is_named(change: Any, says: str) -> None:
     assert _violations(broken) == [says]
 
 
+def test_a_long_cell_is_shown_in_short():
+    text = str(Violation("x.csv", 2, "n", "9" * 400_000, "is a number"))
+    assert text.endswith("... (400,002 characters) breaks: is a number")
+    assert len(text) < 300
+
+
 def test_many_violations_are_counted_and_the_first_shown() -> None:
     violations = [Violation("x.csv", line, "n", "?", "is a number") for line in range(2, 10)]
     text = describe(violations)

@@ -14,6 +14,7 @@ from flightline.adapters import event_clock
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_history import last_move
+from flightline.adapters.state_files import STATE_FILES, damaged_files
 from flightline.core.errors import DataVersionError, RegistryError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
@@ -118,6 +119,12 @@ def test_a_real_request_is_answered_by_the_champion(trained, project):
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"]["version"] == trained.registered.version
     assert 0 < answer.json()["predictions"][0]["probability"] < 1
+
+
+def test_each_database_of_the_state_is_looked_at_when_a_command_fails(trained, settings):
+    known = {file for entry in STATE_FILES for file in settings.state_dir.glob(entry.path)}
+    assert set(settings.state_dir.rglob("*.db")) <= known
+    assert list(damaged_files(settings, is_thorough=True)) == []
 
 
 def test_a_rerun_reuses_what_it_can_and_keeps_the_champion(trained, project, capsys):

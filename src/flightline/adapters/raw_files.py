@@ -8,6 +8,7 @@ import csv
 import filecmp
 import io
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ import pandas as pd
 from flightline.core.errors import ContractError
 from flightline.data.contract import MISSING, UnreadableFileError, Violation
 
+# What no cell of a table holds, and what pandas, DuckDB and an editor take for different things: control characters but
+# for the tab, a carriage return that ends no line, separators of lines and paragraphs, and a byte order mark.
+_STRAY = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff]|\r(?!\n)")
+MARK = "\ufeff"
 MAX_LINE = 500_000  # characters of up to 4 bytes; DuckDB refuses a line above 2 MB
 
 
@@ -35,7 +40,7 @@ class RawFiles(Mapping[str, pd.DataFrame]):
 
     A file's cells are text (dtype object), missing ones None, its index 0..n-1. Taking one
     raises `UnreadableFileError`, with the line, if it is absent, no CSV file, empty, not UTF-8,
-    wrongly quoted or ragged, or has a line too long for DuckDB.
+    wrongly quoted or ragged, holds control characters, or has a line too long for DuckDB.
 
     Parameters
     ----------
@@ -133,6 +138,7 @@ def _content(folder: Path, name: str) -> str:
 def _frame(name: str, text: str) -> pd.DataFrame:
     if not text.strip():
         raise _unreadable(name, None, "a file holds a header and at least one row; it is empty")
+    _refuse_stray(name, text)
     lines = _refuse_ragged(name, text)
     frame = pd.read_csv(
         io.StringIO(text, newline=""),
@@ -146,6 +152,13 @@ def _frame(name: str, text: str) -> pd.DataFrame:
         rule = f"{lines} lines hold {lines - 1} rows; {len(frame)} were read (stray carriage returns?)"
         raise _unreadable(name, None, rule)
     return frame.where(frame.notna(), None)
+
+
+def _refuse_stray(name: str, text: str) -> None:
+    if found := _STRAY.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        what = "no byte order mark (save it as UTF-8 without one)" if found[0] == MARK else "no control characters"
+        raise _unreadable(name, line, f"text has {what}; got U+{ord(found[0]):04X}")
 
 
 def _refuse_ragged(name: str, text: str) -> int:

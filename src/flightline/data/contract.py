@@ -17,6 +17,7 @@ HEADER_LINES = 1
 MISSING = "NA"
 SHOWN_VIOLATIONS = 5
 SHOWN_FILES = 5
+SHOWN_CHARACTERS = 200
 
 # What text a cell of a typed column may hold. Checked before pandas converts anything: it
 # takes "5.0" for an integer, reads a time without a zone as UTC, and when it fails on a
@@ -93,8 +94,12 @@ class Violation:
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
-        what = "" if self.column is None else f" {self.column}={self.value!r}"
+        what = "" if self.column is None else f" {self.column}={_shortened(repr(self.value))}"
         return f"{where}:{what} breaks: {self.rule}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}... ({len(text):,} characters)"
 
 
 class UnreadableFileError(ContractError):

@@ -1,5 +1,7 @@
 import logging
 import sys
+import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +44,44 @@ def test_an_error_of_this_project_is_one_message_and_one(capsys: pytest.CaptureF
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run_command(lambda: 1 / 0)
+
+
+def test_ctrl_c_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    assert run_command(interrupted) == 130
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_error_that_is_kept_keeps_nothing_of_its_frames() -> None:
+    class Opened:
+        pass
+
+    opened, kept = [], []
+
+    def fail() -> None:
+        relation = Opened()
+        opened.append(weakref.ref(relation))
+        try:
+            raise ContractError("x.csv:2 is broken")
+        except ContractError as err:
+            kept.append(err)
+            raise
+
+    assert run_command(fail) == 1
+    assert kept
+    assert opened[0]() is None
+
+
+def test_a_damaged_file_of_state_is_named_in_place_of_a_traceback(
+    isolated_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = isolated_root / ".state" / "mlflow" / "mlflow.db"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"garbage" * 600)
+    assert run_command(lambda: 1 / 0) == 1
+    assert capsys.readouterr().err.startswith("StateError: .state/mlflow/mlflow.db is damaged; it held MLflow's runs")
 
 
 def test_the_filter_does_not_stay() -> None:

@@ -94,7 +94,8 @@ def log_run(settings: Settings, experiment: str, run_name: str, contents: RunCon
     experiment_id = _experiment(settings, client, experiment)
     answers = getattr(contents.pipeline, contents.method)(contents.features)
     # MLflow takes the commit of whatever repository lies around the code; the lineage holds the one of this clone.
-    tags = {**resolve_tags(ignore=[GitRunContext]), **contents.tags}
+    around = resolve_tags(ignore=[GitRunContext])  # type: ignore[list-item]  # it compares classes
+    tags = {**around, **contents.tags}
     made = client.create_run(experiment_id, tags=tags, run_name=run_name)
     with mlflow.start_run(run_id=made.info.run_id) as run:
         mlflow.log_params(dict(contents.parameters))

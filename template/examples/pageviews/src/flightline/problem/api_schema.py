@@ -23,7 +23,7 @@ def _real_day(text: str) -> str:
 
 
 Page = Annotated[str, StringConstraints(pattern=r"^\S{1,200}$")]
-Day = Annotated[str, StringConstraints(pattern=r"^20\d\d-\d\d-\d\d$"), AfterValidator(_real_day)]
+Day = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_real_day)]
 
 EXAMPLE: dict[str, JsonValue] = {"page": "Thanksgiving", "day": "2024-11-04"}
 

@@ -1,0 +1,56 @@
+"""A flow from the command line, on a Prefect server of its own."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.waiting import wait_until
+
+PROJECT = Path(__file__).parents[3]
+FLOW = """
+import signal, sys
+from pathlib import Path
+from prefect import flow
+from pipelines.common.run_flow import run_flow
+
+@flow
+def waiting():
+    Path("started").touch()
+    signal.pause()
+
+sys.exit(run_flow(waiting))
+"""
+
+
+@pytest.mark.system
+def test_ctrl_c_is_noted_by_the_server_and_ends_in_one_line(tmp_path: Path) -> None:
+    home = tmp_path / ".state" / "prefect"
+    home.mkdir(parents=True)
+    (tmp_path / "waiting.py").write_text(FLOW)
+    kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    own = {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "WARNING", "FLIGHTLINE_ROOT": str(tmp_path)}
+    environment = {**kept, **own, "PYTHONPATH": f"{PROJECT / 'src'}:{PROJECT}"}
+    process = subprocess.Popen(
+        [sys.executable, "waiting.py"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: (tmp_path / "started").exists() or process.poll() is not None, 300, "the flow runs")
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and all that it started
+        output, _ = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert (process.returncode, output.count("\n")) == (130, 1), output
+    with closing(sqlite3.connect(home / "prefect.db")) as database:
+        assert database.execute("SELECT state_type FROM flow_run").fetchall() == [("CRASHED",)]

@@ -17,6 +17,7 @@ locals {
     FLIGHTLINE_MLFLOW_TRACKING_URI = "http://${module.cluster.hosts["mlflow"]}:5000"
     FLIGHTLINE_PREDICTION_LOG__URL = format("postgresql://%s@%s:%s/predictions",
     module.secrets.users["database-predictions"], module.database.host, module.database.port)
+    FLIGHTLINE_PREDICTION_LOG__EXPORT_URL = "s3://${module.bucket["exports"].name}/predictions"
     FEAST_REGISTRY  = "s3://${module.bucket["feast"].name}/registry.pb"
     FEAST_REDIS     = "${module.cache.host}:${module.cache.port},ssl=true"
     PREFECT_API_URL = "http://${module.cluster.hosts["prefect"]}:4200/api"

@@ -35,7 +35,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await logger.open()
     tasks = [
         asyncio.create_task(work)
-        for work in (_poll_models(loader, canary, settings.serving.poll_seconds), canary.run(), canary.keep_counts())
+        for work in (
+            _poll_models(loader, canary, settings.serving.poll_seconds),
+            canary.run(),
+            canary.keep_counts(),
+            logger.keep_free_bytes(),
+        )
     ]
     # One thread for each prediction: on a busy machine more of them wait for one another.
     with threadpool_limits(1):

@@ -15,18 +15,20 @@ from flightline.core.errors import LogError, UnloggableError
 from flightline.core.prediction_record import Endpoint
 from flightline.core.settings import Settings
 from serving.prediction.predictor import NOTHING_KNOWN, PredictionResult, Predictor
-from serving.telemetry.logs import request_id
+from serving.telemetry.logs import caller, request_id
 from serving.telemetry.metrics import (
     record_features,
     record_log_failure,
     record_log_write,
     record_prediction,
     record_rows,
+    set_log_free_bytes,
 )
 from serving.telemetry.tracing import span
 
 LOG = logging.getLogger("serving")
 PAUSE_SECONDS = 1.0
+FREE_EVERY_SECONDS = 60.0
 
 
 class PredictionLogger:
@@ -66,7 +68,7 @@ class PredictionLogger:
         _count(endpoint, predictor, clock, results)
         if not self._is_enabled:
             return [uuid4().hex for _ in results]
-        rows = _rows(endpoint, predictor, clock, results, instances, request_id.get())
+        rows = _rows(endpoint, predictor, clock, results, instances, request_id.get(), caller.get())
         await self._put(rows)
         return [row.prediction_id for row in rows]
 
@@ -77,11 +79,12 @@ class PredictionLogger:
         results: Sequence[PredictionResult],
         instances: Sequence[BaseModel | None],
         request: str,
+        made_for: str,
     ) -> list[LoggedPrediction]:
         """Make the rows of predictions that were no answer, and count them."""
         for result in results:
             record_prediction(*_made_by(result, predictor))
-        return _rows("predict", predictor, clock, results, instances, request)
+        return _rows("predict", predictor, clock, results, instances, request, made_for)
 
     async def write_shadow_rows(self, rows: Sequence[LoggedPrediction]) -> None:
         """Write such rows; no answer waits for them.
@@ -148,6 +151,21 @@ class PredictionLogger:
         self._log.check()
         self._broken = (0.0, "")
 
+    async def keep_free_bytes(self) -> None:
+        """Show again and again how much room the log has, until cancelled: its forecast needs the growth of a day."""
+        while True:
+            try:
+                free = await asyncio.to_thread(self._free_bytes)
+            except (LogError, OSError) as err:
+                LOG.warning("the room of the prediction log cannot be seen: %s", err)
+            else:
+                if free is not None:
+                    set_log_free_bytes(free)
+            await asyncio.sleep(FREE_EVERY_SECONDS)
+
+    def _free_bytes(self) -> int | None:
+        return self._log.free_bytes() if self._log is not None else None
+
     def close(self) -> None:
         """Let go of the log."""
         if self._log is not None:
@@ -161,6 +179,7 @@ def _rows(
     results: Sequence[PredictionResult],
     instances: Sequence[BaseModel | None],
     request: str,
+    made_for: str,
 ) -> list[LoggedPrediction]:
     project, now = predictor.project, datetime.now(UTC)
     watermarks = predictor.features.watermarks if endpoint == "predict" else {}
@@ -190,6 +209,7 @@ def _rows(
                 feature_service=manifest.feature_service,
                 role=result.role,
                 endpoint=endpoint,
+                caller=made_for,
             )
         )
     return rows

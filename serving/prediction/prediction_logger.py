@@ -144,6 +144,7 @@ class PredictionLogger:
         """Open the log before a request has to wait for that; what is wrong is written down, and tried again later."""
         if reason := await self.reason_not_writable():
             LOG.warning("predictions cannot be logged yet: %s", reason)
+        await self._show_free_bytes()
 
     def _check(self) -> None:
         if self._log is None:
@@ -154,17 +155,19 @@ class PredictionLogger:
     async def keep_free_bytes(self) -> None:
         """Show again and again how much room the log has, until cancelled: its forecast needs the growth of a day."""
         while True:
-            try:
-                free = await asyncio.to_thread(self._free_bytes)
-            except (LogError, OSError) as err:
-                LOG.warning("the room of the prediction log cannot be seen: %s", err)
-            else:
-                if free is not None:
-                    set_log_free_bytes(free)
             await asyncio.sleep(FREE_EVERY_SECONDS)
+            await self._show_free_bytes()
 
-    def _free_bytes(self) -> int | None:
-        return self._log.free_bytes() if self._log is not None else None
+    async def _show_free_bytes(self) -> None:
+        if self._log is None:
+            return
+        try:
+            free = await asyncio.to_thread(self._log.free_bytes)
+        except (LogError, OSError) as err:
+            LOG.warning("the room of the prediction log cannot be seen: %s", err)
+        else:
+            if free is not None:
+                set_log_free_bytes(free)
 
     def close(self) -> None:
         """Let go of the log."""

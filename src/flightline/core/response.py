@@ -4,15 +4,12 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protoc
 """
 
 from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
-
-from flightline.core.prediction_record import MAX_TEXT_LENGTH
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 InstanceT = TypeVar("InstanceT", bound=BaseModel)
 PredictionT = TypeVar("PredictionT", bound=BaseModel)
-BoundedText = Annotated[str, StringConstraints(max_length=MAX_TEXT_LENGTH)]
 
 
 class Answer(BaseModel):
@@ -46,7 +43,7 @@ class FeatureRows(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    instances: list[dict[str, FiniteFloat | BoundedText | None]] = Field(
+    instances: list[dict[str, FiniteFloat | str | None]] = Field(
         min_length=1, description="By column of the model; one that is absent is missing."
     )
 

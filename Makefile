@@ -222,8 +222,8 @@ parity: $(READY)  ## Rebuild logged predictions from the feature tables and comp
 	@$(RUN) -m pipelines.parity $(if $(SIMULATION),--root "$(SIMULATION)")
 
 .PHONY: api-key
-api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team, or REVOKE=team, or neither
-	@$(RUN) -m serving.issue_key --name "$(NAME)" --revoke "$(REVOKE)"
+api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team [EXPIRES=2027-01-31 SCOPE=predict,score], or REVOKE=team, or neither
+	@$(RUN) -m serving.issue_key --name "$(NAME)" --expires "$(EXPIRES)" --scope "$(SCOPE)" --revoke "$(REVOKE)"
 
 ##@ Checks
 .PHONY: lint

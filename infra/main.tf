@@ -17,11 +17,12 @@ locals {
     FLIGHTLINE_MLFLOW_TRACKING_URI = "http://${module.cluster.hosts["mlflow"]}:5000"
     FLIGHTLINE_PREDICTION_LOG__URL = format("postgresql://%s@%s:%s/predictions",
     module.secrets.users["database-predictions"], module.database.host, module.database.port)
-    FEAST_REGISTRY  = "s3://${module.bucket["feast"].name}/registry.pb"
-    FEAST_REDIS     = "${module.cache.host}:${module.cache.port},ssl=true"
-    PREFECT_API_URL = "http://${module.cluster.hosts["prefect"]}:4200/api"
-    PGSSLMODE       = "require"
-    AWS_REGION      = var.region
+    FLIGHTLINE_PREDICTION_LOG__EXPORT_URL = "s3://${module.bucket["exports"].name}/predictions?region=${var.region}"
+    FEAST_REGISTRY                        = "s3://${module.bucket["feast"].name}/registry.pb"
+    FEAST_REDIS                           = "${module.cache.host}:${module.cache.port},ssl=true"
+    PREFECT_API_URL                       = "http://${module.cluster.hosts["prefect"]}:4200/api"
+    PGSSLMODE                             = "require"
+    AWS_REGION                            = var.region
   }
 
   # Whose signature model sync, service and worker believe. Apart from the profile, whose file has one line for each value.

@@ -40,6 +40,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.readiness.keep(lambda: loader.state),
         canary.run(),
         canary.keep_counts(),
+        logger.keep_free_bytes(),
     )
     tasks = [asyncio.create_task(work) for work in beside]
     # One thread for each prediction: on a busy machine more of them wait for one another.

@@ -15,6 +15,7 @@ from serving.middleware.auth import Auth
 from serving.middleware.body_size import BodySize
 from serving.middleware.concurrency import Concurrency
 from serving.middleware.request_context import RequestContext
+from serving.supervisor import end_with_supervisor
 from serving.telemetry.logs import configure_logs
 
 WORKER_START_SECONDS = 60
@@ -32,6 +33,7 @@ def end_cleanly_on_sigterm() -> None:
 def prepare_worker(settings: Settings) -> None:
     """Set up what each process of the service needs before it makes its application."""
     configure_logs(settings)
+    end_with_supervisor()
     with suppress(ImportError):  # `choose_http_protocol` has warned of it
         from serving.middleware.http_protocol import set_connection_bounds
 

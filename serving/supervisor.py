@@ -1,6 +1,10 @@
-"""A worker that was killed is replaced at once, not after a minute."""
+"""A worker that was killed is replaced at once, not after a minute, and none outlives its supervisor."""
 
 import logging
+import multiprocessing
+import os
+import signal
+import threading
 from typing import Any
 
 from uvicorn.supervisors import multiprocess
@@ -29,3 +33,19 @@ def replace_killed_workers_at_once() -> None:
         LOG.warning("uvicorn has no class of its workers here: one that is killed may be replaced late")
         return
     multiprocess.Process = Worker  # type: ignore[misc]
+
+
+def end_with_supervisor() -> None:
+    """End this worker, as SIGTERM does, when the process that started it is gone; elsewhere do nothing.
+
+    A supervisor that was killed tells its workers nothing: they would keep the port, without a model sync.
+    """
+    supervisor = multiprocessing.parent_process()
+    if supervisor is None:
+        return
+
+    def wait_and_end() -> None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait_and_end, name="end-with-supervisor", daemon=True).start()

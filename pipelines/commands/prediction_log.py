@@ -1,17 +1,17 @@
 """Keeps the prediction log in order: `python -m pipelines.commands.prediction_log migrate | export`. No Prefect.
 
-Each is one step that may be broken off and run again, so a flow would add nothing but its
-server's start; what runs on a schedule can call the command.
+Each is one step that may be broken off and run again, so by hand a flow would add nothing but its
+server's start; by a schedule the second is the flow `retention`.
 """
 
 import argparse
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
-from flightline.adapters.prediction_log import retention, schema
+from flightline.adapters.prediction_log import schema
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
-from pipelines.common.progress import stage
+from pipelines.steps.retention import before_of, export
 
 
 def migrate(settings: Settings) -> None:
@@ -20,30 +20,6 @@ def migrate(settings: Settings) -> None:
     after = schema.migrate(settings)
     place = schema.place_of(schema.log_url(settings))
     print(f"prediction log: {place}, schema {after}" + (f", was {before or 'none'}" if before != after else ""))
-
-
-def export(settings: Settings, before: datetime, now: datetime) -> int:
-    """Move whole days of old predictions into parquet files; return how many rows left the log."""
-    deleted = 0
-    with stage("prediction log") as progress:
-        for day in retention.archive(settings, before, now):
-            deleted += day.deleted
-            progress.note(
-                f"{day.file.name}: {day.rows:,} rows, {day.exported:,} new; {day.deleted:,} deleted from the log"
-            )
-        progress.say(f"{deleted:,} rows logged before {before:%Y-%m-%d %H:%M} UTC moved to parquet")
-    return deleted
-
-
-def before_of(days: int, now: datetime) -> datetime:
-    """Give the midnight (UTC) so many whole days before today's.
-
-    Examples
-    --------
-    >>> before_of(90, datetime(2026, 4, 1, 15, tzinfo=UTC)).isoformat()
-    '2026-01-01T00:00:00+00:00'
-    """
-    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
 
 
 def _midnight(text: str) -> datetime:

@@ -30,6 +30,7 @@ from pipelines.data_check import data_check
 from pipelines.labels import labels
 from pipelines.monitoring import monitoring
 from pipelines.orchestration.alerts import keep_alerts
+from pipelines.retention import retention
 from pipelines.training import training
 
 # By the name of its schedule in the settings.
@@ -38,6 +39,7 @@ FLOWS: Mapping[str, Flow] = {
     "monitoring": monitoring,
     "canary": canary,
     "data_check": data_check,
+    "retention": retention,
     "training": training,
 }
 STARTS_TRAINING = {

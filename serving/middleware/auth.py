@@ -4,6 +4,7 @@ import ipaddress
 import math
 import re
 import time
+from datetime import UTC, datetime
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -13,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from serving.api.errors import refusal
-from serving.middleware.api_keys import KeyRing, read_keys
+from serving.middleware.api_keys import KeyRing, StoredKey, digest_of, read_keys
+from serving.telemetry.logs import caller
 from serving.telemetry.metrics import UNAUTHORISED, record_rate_limited
 
 # An orchestrator asks without a key.
@@ -21,6 +23,8 @@ OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
 DEFAULT_PER_MINUTE = 6000
 MAX_KEY_LENGTH = 200
 KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
+# `$` as in the routes' own patterns, which a line break at the end passes too.
+_NEEDS_SCOPE = re.compile(r":(predict|score)$|^/(metrics)$")
 
 
 def is_loopback(host: str) -> bool:
@@ -52,13 +56,28 @@ def check_start(settings: Settings) -> None:
     StartError
         With the remedy.
     """
-    if not needs_key(settings) or settings.serving.api_keys or read_keys(settings.api_keys_file):
+    if not needs_key(settings) or settings.serving.api_keys:
+        return
+    now = datetime.now(UTC)
+    if any(key.is_valid(now) for key in read_keys(settings.api_keys_file)):
         return
     raise StartError(
-        f"got host {settings.serving.host} in the profile {settings.profile} and no API key; expected one there: "
+        f"got host {settings.serving.host} in the profile {settings.profile} and no valid API key; expected one there: "
         "issue it with `make api-key NAME=team`, or set FLIGHTLINE_SERVING__API_KEYS to a JSON object of names and "
         "sha256 digests. Without a key the service runs on 127.0.0.1 in the profile local only"
     )
+
+
+def needed_scope(path: str) -> str | None:
+    """Give the scope that a path needs; None if any valid key will do.
+
+    Examples
+    --------
+    >>> [needed_scope(path) for path in ("/v1/models/m:predict", "/v1/models/m:score", "/metrics", "/v1/models/m")]
+    ['predict', 'score', 'metrics', None]
+    """
+    found = _NEEDS_SCOPE.search(path)
+    return found[1] or found[2] if found else None
 
 
 class RateLimit:
@@ -102,21 +121,29 @@ class Auth:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self.app(scope, receive, send)
             return
-        name = self._caller(scope)
-        if name is None:
+        key = self._key(scope)
+        if key is None:
             await self._refuse(scope, receive, send)
             return
-        scope["caller"] = name
+        name = scope["caller"] = key.name
+        if self._keys is not None:
+            caller.set(name)
+            self._keys.note_use(name)
         if wait := self._limit.wait_seconds(name):
             record_rate_limited("requests")
             answer = refusal(429, "too many requests; come again later", {"Retry-After": str(wait)})
             await answer(scope, receive, send)
             return
+        if (needed := needed_scope(scope["path"])) and needed not in key.scopes:
+            error = f"this API key is not for {needed}, but for {', '.join(key.scopes)}; ask for one with that scope"
+            await refusal(403, error)(scope, receive, send)
+            return
         await self.app(scope, receive, send)
 
-    def _caller(self, scope: Scope) -> str | None:
+    def _key(self, scope: Scope) -> StoredKey | None:
         if self._keys is None:
-            return _client(scope) if _came_by_loopback(scope) and _was_asked_for_loopback(scope) else None
+            is_own = _came_by_loopback(scope) and _was_asked_for_loopback(scope)
+            return StoredKey(name=_client(scope), sha256=digest_of("")) if is_own else None
         return next(filter(None, map(self._keys.find, _presented(scope))), None)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -28,7 +28,7 @@ from serving.prediction.prediction_logger import PredictionLogger
 from serving.prediction.predictor import PredictionResult, Predictor
 from serving.prediction.self_test import run_self_test
 from serving.prediction.side_thread import SideThread, run_beside_if_many
-from serving.telemetry.logs import request_id
+from serving.telemetry.logs import caller, request_id
 from serving.telemetry.metrics import record_bad_signature, record_canary, set_served
 
 LOG = logging.getLogger("serving")
@@ -45,6 +45,7 @@ class _Pending:
     predictor: Predictor
     clock: datetime
     request: str
+    caller: str
     results: Sequence[PredictionResult]
     instances: Sequence[BaseModel]
     is_predicted: bool
@@ -138,7 +139,7 @@ class Canary:
             return results
         chosen = self._chosen(challenger, instances)
         if not any(chosen):
-            self._put(_Pending(challenger, predictor, clock, request_id.get(), results, instances, False))
+            self._put(_Pending(challenger, predictor, clock, request_id.get(), caller.get(), results, instances, False))
             return results
         predicted = await challenger.predict(results, instances, self._serving.canary_seconds)
         if predicted is None:
@@ -151,7 +152,7 @@ class Canary:
             replace(result, role="shadow") if is_its else its
             for is_its, its, result in zip(chosen, predicted, results, strict=True)
         ]
-        self._put(_Pending(challenger, predictor, clock, request_id.get(), shadow, instances, True))
+        self._put(_Pending(challenger, predictor, clock, request_id.get(), caller.get(), shadow, instances, True))
         return answered
 
     def _chosen(self, challenger: Challenger, instances: Sequence[BaseModel]) -> list[bool]:
@@ -188,7 +189,7 @@ class Canary:
             if not pending.is_predicted:
                 results = await pending.challenger.predict(results, pending.instances, SHADOW_SECONDS) or []
             if results:
-                made = (pending.predictor, pending.clock, results, pending.instances, pending.request)
+                made = (pending.predictor, pending.clock, results, pending.instances, pending.request, pending.caller)
                 rows += await run_beside_if_many(len(results), partial(self._logger.shadow_rows, *made))
         try:
             await self._logger.write_shadow_rows(rows)

@@ -17,18 +17,20 @@ from flightline.core.prediction_record import Endpoint
 from flightline.core.settings import Settings
 from serving.prediction.predictor import NOTHING_KNOWN, PredictionResult, Predictor
 from serving.prediction.side_thread import run_beside_if_many
-from serving.telemetry.logs import request_id
+from serving.telemetry.logs import caller, request_id
 from serving.telemetry.metrics import (
     record_features,
     record_log_failure,
     record_log_write,
     record_prediction,
     record_rows,
+    set_log_free_bytes,
 )
 from serving.telemetry.tracing import span
 
 LOG = logging.getLogger("serving")
 PAUSE_SECONDS = 1.0
+FREE_EVERY_SECONDS = 60.0
 
 
 class PredictionLogger:
@@ -68,8 +70,9 @@ class PredictionLogger:
         await run_beside_if_many(len(results), partial(_count, endpoint, predictor, clock, results))
         if not self._is_enabled:
             return [uuid4().hex for _ in results]
+        origin = (request_id.get(), caller.get())
         rows = await run_beside_if_many(
-            len(results), partial(_rows, endpoint, predictor, clock, results, instances, request_id.get())
+            len(results), partial(_rows, endpoint, predictor, clock, results, instances, *origin)
         )
         await self._put(rows)
         return [row.prediction_id for row in rows]
@@ -81,11 +84,12 @@ class PredictionLogger:
         results: Sequence[PredictionResult],
         instances: Sequence[BaseModel | None],
         request: str,
+        made_for: str,
     ) -> list[LoggedPrediction]:
         """Make the rows of predictions that were no answer, and count them."""
         for result in results:
             record_prediction(*_made_by(result, predictor))
-        return _rows("predict", predictor, clock, results, instances, request)
+        return _rows("predict", predictor, clock, results, instances, request, made_for)
 
     async def write_shadow_rows(self, rows: Sequence[LoggedPrediction]) -> None:
         """Write such rows; no answer waits for them.
@@ -151,12 +155,30 @@ class PredictionLogger:
         """Open the log before a request has to wait for that; what is wrong is written down, and tried again later."""
         if reason := await asyncio.to_thread(self.reason_not_writable):
             LOG.warning("predictions cannot be logged yet: %s", reason)
+        await self._show_free_bytes()
 
     def _check(self) -> None:
         if self._log is None:
             self._log = PredictionLog.open(self._settings)
         self._log.check()
         self._broken = (0.0, "")
+
+    async def keep_free_bytes(self) -> None:
+        """Show again and again how much room the log has, until cancelled: its forecast needs the growth of a day."""
+        while True:
+            await asyncio.sleep(FREE_EVERY_SECONDS)
+            await self._show_free_bytes()
+
+    async def _show_free_bytes(self) -> None:
+        if self._log is None:
+            return
+        try:
+            free = await asyncio.to_thread(self._log.free_bytes)
+        except (LogError, OSError) as err:
+            LOG.warning("the room of the prediction log cannot be seen: %s", err)
+        else:
+            if free is not None:
+                set_log_free_bytes(free)
 
     def close(self) -> None:
         """Let go of the log."""
@@ -171,6 +193,7 @@ def _rows(
     results: Sequence[PredictionResult],
     instances: Sequence[BaseModel | None],
     request: str,
+    made_for: str,
 ) -> list[LoggedPrediction]:
     project, now = predictor.project, datetime.now(UTC)
     watermarks = predictor.features.watermarks if endpoint == "predict" else {}
@@ -200,6 +223,7 @@ def _rows(
                 feature_service=manifest.feature_service,
                 role=result.role,
                 endpoint=endpoint,
+                caller=made_for,
             )
         )
     return rows

@@ -18,7 +18,7 @@ from flightline.adapters.feast.online_features import FeatureRow
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.core.clock import is_late_request
 from flightline.core.errors import ModelFileError, RequestError
-from flightline.core.prediction_record import Role
+from flightline.core.prediction_record import MAX_TEXT_LENGTH, Role
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.inference.fast_pipeline import Value
@@ -198,7 +198,8 @@ def _why_no_value(kind: str | None, value: Value) -> str | None:
     if value is None:
         return None
     if kind == "str":
-        return None if isinstance(value, str) else "expected text or null"
+        is_text = isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH
+        return None if is_text else f"expected text or null, {MAX_TEXT_LENGTH} characters at most"
     return None if isinstance(value, int | float) and math.isfinite(value) else "expected a finite number or null"
 
 

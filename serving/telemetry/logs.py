@@ -11,6 +11,7 @@ from typing import TextIO
 from flightline.core.settings import Settings
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
+caller: ContextVar[str] = ContextVar("caller", default="-")  # the name of the request's API key
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TEXT = "%(asctime)s %(levelname)s %(name)s [%(request_id)s]: %(message)s"
 _FIELDS = "%(levelname)s %(name)s %(message)s %(request_id)s"

@@ -104,11 +104,13 @@ LOG_SECONDS = Histogram(
 )
 LOG_ROWS = Counter("flightline_log_rows", "Predictions written to the log.", registry=_OWN)
 LOG_FAILURES = Counter("flightline_log_failures", "Writes to the prediction log that failed.", registry=_OWN)
-LOG_LAG = Gauge(
-    "flightline_log_lag_seconds",
-    "How long a prediction has waited for the log.",
+# Not there until it is measured: a zero from a process that never does would be a full disk.
+LOG_FREE_BYTES = Gauge(
+    "flightline_log_free_bytes",
+    "How much the prediction log can still grow.",
+    ["log"],
     registry=_OWN,
-    multiprocess_mode="livemax",
+    multiprocess_mode="livemin",
 )
 
 
@@ -307,9 +309,9 @@ def record_log_failure() -> None:
     LOG_FAILURES.inc()
 
 
-def set_log_lag(seconds: float) -> None:
-    """Say how long the first prediction that this process has not yet written has waited; 0 if none."""
-    LOG_LAG.set(seconds)
+def set_log_free_bytes(count: int) -> None:
+    """Say how much the prediction log can still grow."""
+    LOG_FREE_BYTES.labels("predictions").set(count)
 
 
 def render() -> bytes:

@@ -20,6 +20,8 @@ Endpoint = Literal["predict", "score"]
 NO_VALUE = "no value"
 STALE = "stale"
 AFTER_THE_CLOCK = "after the clock"
+# Of a request's text: longer ones would fill the log's disk.
+MAX_TEXT_LENGTH = 200
 Plain = str | int | float | bool | None
 
 
@@ -59,6 +61,8 @@ class LoggedPrediction:
         Whether it was the answer (champion, challenger) or made beside it (shadow).
     endpoint
         The route of the request.
+    caller
+        Name of the API key it came with; a dash where none was needed.
     """
 
     prediction_id: str
@@ -79,6 +83,7 @@ class LoggedPrediction:
     feature_service: str
     role: Role
     endpoint: Endpoint
+    caller: str = "-"
 
 
 def instance_key(keys: Mapping[str, object]) -> str:

@@ -6,12 +6,23 @@ FLIGHTLINE_ROOT, FLIGHTLINE_SERVING__PORT, and so on.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+Scope = Literal["predict", "score", "metrics"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+
+class ApiKey(BaseModel, frozen=True, extra="forbid"):
+    """What is kept of an API key: never the key."""
+
+    sha256: Sha256
+    expires: AwareDatetime | None = None
+    scopes: tuple[Scope, ...] = SCOPES  # as keys had before there were scopes
 
 
 class ServingSettings(BaseModel, frozen=True):
@@ -48,8 +59,10 @@ class ServingSettings(BaseModel, frozen=True):
     body_seconds: float = Field(default=10, gt=0, description="Time to send a request's body, then it gets 408.")
     request_seconds: float = Field(default=20, gt=0, description="Time to answer a request, then it gets 503.")
     keep_alive_seconds: int = Field(default=15, ge=1, description="Time an idle connection is kept.")
-    api_keys: dict[str, Sha256] = Field(
-        default={}, description="Keys valid besides those of `make api-key`: name to sha256 (hex), as JSON."
+    api_keys: dict[str, Sha256 | ApiKey] = Field(
+        default={},
+        description="Keys valid besides those of `make api-key`, as JSON: name to sha256 (hex), or to an object of "
+        "sha256, expires and scopes.",
     )
     requests_per_minute: int | None = Field(
         default=None,
@@ -107,9 +120,20 @@ class PredictionLogSettings(BaseModel, frozen=True, hide_input_in_errors=True):
     busy_timeout_seconds: float = Field(
         default=2.0, gt=0, le=60, description="How long to wait for a locked or silent database before giving up."
     )
-    retention_days: int = Field(default=90, ge=1, description="Days after which `make retention` moves rows out.")
+    retention_days: int = Field(default=90, ge=1, description="Days after which retention moves rows out.")
     export_dir: Path | None = Field(
         default=None, description="Folder for the parquet files; none means .state/prediction_log/exported."
+    )
+    export_url: str = Field(
+        default="",
+        description="Where the files go on from that folder, such as s3://bucket/predictions; on AWS they must. Empty: "
+        "they stay.",
+    )
+    room_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="How large the database may become, for the forecast of when it is full; 0: not known. A SQLite "
+        "file's disk tells it.",
     )
 
 
@@ -121,6 +145,7 @@ class ScheduleSettings(BaseModel, frozen=True):
     monitoring: str = Field(default="30 5 * * *", description="Judge the logged predictions and decide.")
     canary: str = Field(default="20 * * * *", description="Judge what runs beside the champion.")
     data_check: str = Field(default="40 * * * *", description="Look whether data.dvc names what was not yet learned.")
+    retention: str = Field(default="50 3 * * *", description="Move old predictions out of the log.")
     training: str = Field(default="0 4 * * 1", description="Train, whatever monitoring says.")
 
 

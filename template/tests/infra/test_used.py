@@ -21,7 +21,7 @@ from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.core.project import open_project
-from flightline.core.settings import Settings
+from flightline.core.settings import PredictionLogSettings, Settings
 from pipelines.commands.databases import set_up
 from serving.middleware.api_keys import digest_of
 from template.tests.infra.cloud import REGION, Cloud, demand, free_port, running
@@ -103,7 +103,12 @@ def test_the_profile_fills_the_settings(place, profile):
     assert place.dvc_remote_url == "s3://flightline-staging-dvc-123456789012/data"
     assert place.tracking_uri == "http://mlflow.flightline-staging.internal:5000"
     assert place.prediction_log.url.get_secret_value().startswith("postgresql://predictions@")
-    known = {f"FLIGHTLINE_{name.upper()}" for name in Settings.model_fields} | {"FLIGHTLINE_PREDICTION_LOG__URL"}
+    assert (
+        place.prediction_log.export_url == "s3://flightline-staging-exports-123456789012/predictions?region=us-east-1"
+    )
+    known = {f"FLIGHTLINE_{name.upper()}" for name in Settings.model_fields} | {
+        f"FLIGHTLINE_PREDICTION_LOG__{name.upper()}" for name in PredictionLogSettings.model_fields
+    }
     assert {name for name in profile if name.startswith("FLIGHTLINE_")} <= known
     store = yaml.safe_load((ROOT / "feature_repo" / "feature_store.aws.yaml").read_text())
     asked = {part.split("}")[0] for part in f"{store['registry']} {store['online_store']}".split("${")[1:]}

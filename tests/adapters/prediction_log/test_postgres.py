@@ -3,7 +3,10 @@
 import signal
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
+import psutil
 import psycopg
 import pytest
 
@@ -99,16 +102,38 @@ def test_a_locked_table_is_waited_for_no_longer_than_the_bound(log, server, sett
     assert log.count() == 2
 
 
-def test_a_server_that_says_nothing_is_given_up(log, server):
-    log.write([prediction()])
-    server._process.send_signal(signal.SIGSTOP)  # accepts connections, and answers none
+@contextmanager
+def frozen(server: PostgresServer) -> Iterator[None]:
+    """Stop the server and all that work for it, as a machine does that has no memory left: sockets stay open."""
+    main = psutil.Process(server._process.pid)
+    stopped = [main, *main.children(recursive=True)]
+    for process in stopped:
+        process.suspend()
     try:
-        other = PredictionLog(log._writer._settings)
-        with pytest.raises(LogError, match="cannot be reached"):
-            other.check()
-        other.close()
+        yield
     finally:
-        server._process.send_signal(signal.SIGCONT)
+        for process in stopped:
+            process.resume()
+
+
+def test_a_frozen_server_is_given_up_by_a_new_connection(log, server, settings):
+    other = PredictionLog(settings)
+    with frozen(server), pytest.raises(LogError, match="cannot be reached"):
+        other.check()
+    other.close()
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_frozen_server_is_given_up_by_an_open_connection(log, server, rows):
+    acknowledged = prediction()
+    log.write([acknowledged])
+    # A deadline of the test's own, since without one in the code this would never end.
+    with ThreadPoolExecutor() as pool, frozen(server):
+        writing = pool.submit(log.write, [prediction() for _ in range(rows)])
+        with pytest.raises(LogError, match="gave no answer within busy_timeout_seconds"):
+            writing.result(timeout=120)
+    log.write([prediction()])
+    assert acknowledged.prediction_id in set(log.read()["prediction_id"])
 
 
 def test_a_database_that_takes_no_writes(log, server, settings):

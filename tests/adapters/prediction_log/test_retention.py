@@ -17,6 +17,7 @@ import pytest
 from flightline.adapters.prediction_log import retention
 from flightline.adapters.prediction_log.retention import ArchivedDay, archive, read_export
 from flightline.core.errors import LogError
+from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import LOGGED, prediction
 
 PROJECT = Path(__file__).parents[3]
@@ -78,7 +79,7 @@ def test_a_late_row_joins_a_file_with_the_column_names_of_before(log, settings):
     move(settings)
     file = settings.prediction_exports_dir / "2026-03-01.parquet"
     old = {"event_time": "moment", "endpoint": "door"}
-    table = pq.read_table(file)
+    table = pq.read_table(file).drop_columns("caller")
     pq.write_table(table.rename_columns([old.get(name, name) for name in table.column_names]), file)
     assert read_export(file).equals(before)
     late = prediction(logged_at=MIDNIGHT + timedelta(hours=5))
@@ -87,6 +88,46 @@ def test_a_late_row_joins_a_file_with_the_column_names_of_before(log, settings):
     assert log.count() == 0
     assert exported(settings)["prediction_id"].tolist() == [*before["prediction_id"], late.prediction_id]
     assert pq.read_schema(file).equals(retention.SCHEMA)
+
+
+@pytest.fixture
+def remote(settings, tmp_path) -> Settings:
+    """Settings whose exported days go on to another place."""
+    (tmp_path / "remote").mkdir()
+    log_to = settings.prediction_log.model_copy(update={"export_url": f"file://{tmp_path}/remote"})
+    return settings.model_copy(update={"prediction_log": log_to})
+
+
+def test_exported_days_go_on_to_a_url(log, remote, tmp_path):
+    before = fill(log, 3)
+    (day,) = move(remote)
+    assert (day.rows, day.exported, day.deleted) == (3, 3, 3)
+    fill(log, 1, MIDNIGHT + timedelta(hours=5))
+    late = log.read()
+    (day,) = move(remote)
+    assert (day.rows, day.exported, day.deleted) == (4, 1, 1)
+    assert log.count() == 0
+    there = read_export(tmp_path / "remote" / "2026-03-01.parquet")
+    assert there.equals(pd.concat([before, late], ignore_index=True))
+    assert not list(remote.prediction_exports_dir.glob("*.parquet")), "the disk of a task is not kept"
+
+
+def test_what_only_this_disk_holds_is_not_deleted(log, remote, tmp_path):
+    before = fill(log, 3)
+    (tmp_path / "remote").rename(tmp_path / "away")
+    with pytest.raises(LogError, match="nothing was deleted that is not in"):
+        move(remote)
+    assert log.count() == 3
+    (tmp_path / "away").rename(tmp_path / "remote")
+    move(remote)
+    assert read_export(tmp_path / "remote" / "2026-03-01.parquet").equals(before)
+
+
+def test_on_aws_no_row_leaves_for_the_disk_of_a_task(log, settings):
+    fill(log, 1)
+    with pytest.raises(LogError, match="expected one such as s3://bucket/predictions"):
+        move(settings.model_copy(update={"profile": "aws"}))
+    assert log.count() == 1
 
 
 def test_a_late_row_joins_the_file_of_its_day(log, settings):

@@ -28,7 +28,7 @@ def test_the_table_has_a_column_for_each_field():
 
 
 def test_every_field_comes_back(log):
-    written = prediction()
+    written = prediction(caller="team")
     log.write([written])
     expected = {field.name: getattr(written, field.name) for field in fields(written)}
     assert read_one(log) == expected | {"keys": KEYS | {"opens": "2013-12-31T14:00:00+00:00"}}
@@ -86,6 +86,7 @@ def test_an_instance_is_found_by_the_key_of_what_was_read(log):
         {"prediction": float("inf")},
         {"features": {"x": {1}}},
         {"keys": {"x": {1}}},
+        {"keys": {"x": "y" * 201}},
         {"keys": {"x": datetime(2026, 3, 1)}},  # noqa: DTZ001 on purpose
         {"missing": {"x": "\ud800"}},
         {"request_id": "\ud800"},

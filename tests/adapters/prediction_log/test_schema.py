@@ -14,6 +14,7 @@ from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.adapters.prediction_log.rows import encode
 from flightline.adapters.prediction_log.schema import (
     COLUMNS,
+    DOCUMENTS,
     METADATA,
     MIGRATION_LOCK,
     current_revision,
@@ -28,7 +29,7 @@ from tests.adapters.prediction_log.predictions import prediction, settings_of
 
 pytestmark = pytest.mark.slow
 
-FIRST, BEFORE_FIELD_NAMES = "0001", "0004"
+FIRST, BEFORE_FIELD_NAMES, BEFORE_CALLERS = "0001", "0004", "0005"
 
 
 def differences(settings, metadata: sa.MetaData) -> list:
@@ -81,16 +82,22 @@ def read_raw(settings, table: str) -> list[dict]:
     return [dict(row) for row in rows]
 
 
-def fill_old_schema(settings, rows: list[dict]) -> None:
-    """Write predictions and a write check under the names of before, as code of then did."""
+def insert(settings, rows: list[dict]) -> None:
+    """Write predictions under the names they are given by, as code of then did."""
     engine = make_engine(settings, is_bounded=False)
-    as_json = (
-        {"keys", "features", "event_timestamps", "watermarks", "missing"} if "postgresql" in engine.name else set()
-    )
+    as_json = set(DOCUMENTS) if "postgresql" in engine.name else set()
     names = list(rows[0])
     values = ", ".join(f"CAST(:{name} AS JSON)" if name in as_json else f":{name}" for name in names)
     with engine.begin() as connection:
         connection.execute(sa.text(f"INSERT INTO predictions ({', '.join(names)}) VALUES ({values})"), rows)
+    engine.dispose()
+
+
+def fill_old_schema(settings, rows: list[dict]) -> None:
+    """Write predictions and a write check under the names of before."""
+    insert(settings, rows)
+    engine = make_engine(settings, is_bounded=False)
+    with engine.begin() as connection:
         checked = {"at": rows[0]["logged_at"]}
         connection.execute(
             sa.text("INSERT INTO log_probes (probe_id, written_at, filler) VALUES (1, :at, 'x')"), checked
@@ -102,9 +109,9 @@ def test_a_log_filled_under_the_old_names_keeps_every_row(unmigrated):
     settings = unmigrated
     made = [prediction(endpoint=endpoint) for endpoint in ("predict", "score", "predict")]
     dialect = log_url(settings).get_backend_name()
-    old_names = [{"event_time": "moment", "endpoint": "door"}.get(name, name) for name in COLUMNS]
+    old_names = [{"event_time": "moment", "endpoint": "door"}.get(name, name) for name in COLUMNS if name != "caller"]
     migrate(settings, BEFORE_FIELD_NAMES)
-    fill_old_schema(settings, [dict(zip(old_names, row, strict=True)) for row in encode(made, dialect)])
+    fill_old_schema(settings, [dict(zip(old_names, row[:-1], strict=True)) for row in encode(made, dialect)])
     before = read_raw(settings, "predictions")
     assert {row["door"] for row in before} == {"predict", "score"}
     migrate(settings)
@@ -120,6 +127,28 @@ def test_a_log_filled_under_the_old_names_keeps_every_row(unmigrated):
         log.close()
     assert [row["check_id"] for row in read_raw(settings, "write_checks")] == [1]
     migrate(settings, BEFORE_FIELD_NAMES)
+    kept = {row["prediction_id"]: row for row in read_raw(settings, "predictions")}
+    assert [kept[row["prediction_id"]] for row in before] == before
+
+
+def test_a_log_filled_before_callers_keeps_every_row(unmigrated):
+    settings, made = unmigrated, [prediction(), prediction()]
+    names = [name for name in COLUMNS if name != "caller"]
+    rows = [row[:-1] for row in encode(made, log_url(settings).get_backend_name())]
+    migrate(settings, BEFORE_CALLERS)
+    insert(settings, [dict(zip(names, row, strict=True)) for row in rows])
+    before = read_raw(settings, "predictions")
+    migrate(settings)
+    assert read_raw(settings, "predictions") == [row | {"caller": "-"} for row in before]
+    log = PredictionLog.open(settings)
+    try:
+        mine = prediction(caller="team")
+        log.write([mine])
+        assert log.read(columns=("caller",), ids=[mine.prediction_id])["caller"].tolist() == ["team"]
+        assert sorted(log.read()["caller"]) == ["-", "-", "team"]
+    finally:
+        log.close()
+    migrate(settings, BEFORE_CALLERS)
     kept = {row["prediction_id"]: row for row in read_raw(settings, "predictions")}
     assert [kept[row["prediction_id"]] for row in before] == before
 

@@ -7,8 +7,12 @@ import pytest
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.adapters.prediction_log.schema import head_revision
 from flightline.core.settings import Settings
-from pipelines.commands.prediction_log import before_of, main
+from pipelines.commands.prediction_log import main
+from pipelines.orchestration.deployments import make_deployments
+from pipelines.retention import retention
+from pipelines.steps.retention import before_of
 from tests.adapters.prediction_log.predictions import prediction
+from tests.toy_problem import make_project
 
 TODAY = before_of(0, datetime.now(UTC))
 
@@ -71,3 +75,16 @@ def test_today_is_refused(log, capsys):
     tomorrow = (TODAY + timedelta(days=1)).date().isoformat()
     assert main(["export", "--before", tomorrow]) == 1
     assert "today's predictions are still being written" in capsys.readouterr().err
+
+
+def test_the_flow_moves_what_the_setting_says(log, monkeypatch):
+    log.write([prediction(logged_at=TODAY - timedelta(days=age), request_id=str(age)) for age in (0, 5, 6)])
+    monkeypatch.setenv("FLIGHTLINE_PREDICTION_LOG__RETENTION_DAYS", "5")
+    assert retention.fn() == 1
+    assert sorted(log.read()["request_id"]) == ["0", "5"]
+
+
+def test_retention_is_deployed_with_its_schedule(tmp_path):
+    settings = Settings(root=tmp_path)
+    (found,) = [one for one in make_deployments(make_project(settings)) if one.flow_name == "retention"]
+    assert [item.schedule.cron for item in found.schedules] == [settings.schedules.retention] != [""]

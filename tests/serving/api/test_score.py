@@ -32,6 +32,7 @@ def test_columns_left_out_are_missing(client: TestClient) -> None:
         ({"moon": 1}, "instances[0].moon", "the model has no such column"),
         ({"mean_units": "much"}, "instances[0].mean_units", "expected a finite number or null"),
         ({"shop": 6}, "instances[0].shop", "expected text or null"),
+        ({"shop": "S" * 201}, "instances[0].shop", "expected text or null, 200 characters at most"),
     ],
 )
 def test_what_the_model_does_not_take_is_refused(client: TestClient, row: dict, field: str, reason: str) -> None:

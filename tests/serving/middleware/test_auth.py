@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import limits.storage.memory
@@ -11,12 +12,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from flightline.adapters.model_store.signing_keys import PUBLIC_FILE
+from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.errors import RequestError, StartError
 from flightline.core.settings import ServingSettings, Settings
 from pipelines.commands.request import predict
 from serving.app import create_app
 from serving.middleware import auth
-from serving.middleware.api_keys import digest_of, issue_key, revoke_key
+from serving.middleware.api_keys import digest_of, issue_key, last_used, revoke_key
 from serving.middleware.auth import RateLimit, check_start, needs_key
 from serving.telemetry.metrics import render
 from tests.support.servers.service_process import REPOSITORY, Service, environment_of, free_port, running
@@ -93,6 +95,24 @@ def test_a_new_key_works_and_a_revoked_one_stops_within_seconds(service: Service
     assert service.ask(STATUS).status == 200
 
 
+def test_a_key_is_for_its_scopes_and_the_log_names_it(service: Service, root: Path) -> None:
+    file = Settings(root=root).api_keys_file
+    given = {"authorization": f"Bearer {issue_key(file, 'narrow', scopes=['predict'])}"}
+    answer = wait_until(lambda: (one := service.ask(PREDICT, BODY, **given)).status == 200 and one, said="it works")
+    score, metrics = PREDICT.replace(":predict", ":score"), "/metrics"
+    for path, body in ((score, {"instances": [{}]}), (score + "%0A", {"instances": [{}]}), (metrics, None)):
+        refused = service.ask(path, body, **given)
+        assert refused.status == 403, path
+        assert "this API key is not for" in refused.json()["error"]
+    log = PredictionLog.open(Settings(root=root))
+    try:
+        (made,) = answer.json()["predictions"]
+        assert log.read(ids=[made["prediction_id"]], columns=("caller",))["caller"].tolist() == ["narrow"]
+    finally:
+        log.close()
+    assert last_used(file, "narrow") is not None
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
     clock = HandClock()
@@ -161,6 +181,10 @@ def test_only_loopback_in_the_profile_local_needs_no_key(
     assert needs_key(settings) is expected
     if expected:
         with pytest.raises(StartError, match="make api-key NAME=team"):
+            check_start(settings)
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        issue_key(settings.api_keys_file, "gone", expires=yesterday, now=yesterday - timedelta(days=1))
+        with pytest.raises(StartError, match="no valid API key"):
             check_start(settings)
         issue_key(settings.api_keys_file, "team")
     check_start(settings)

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.servers.service_process import running
@@ -36,3 +38,24 @@ def test_a_worker_killed_while_it_stands_still_is_replaced(tmp_path: Path) -> No
         os.kill(killed, signal.SIGSTOP)
         os.kill(killed, signal.SIGKILL)
         wait_until(lambda: all_ready(service) and killed not in service.workers(), said="it is replaced")
+
+
+def test_nothing_outlives_a_killed_supervisor(tmp_path: Path) -> None:
+    with running(tmp_path, workers=WORKERS, watch=True) as service:
+        supervisor = psutil.Process(service.process.pid)
+        wait_until(lambda: any("model_sync" in " ".join(one.cmdline()) for one in supervisor.children()))
+        started = supervisor.children(recursive=True)
+        try:
+            os.kill(service.process.pid, signal.SIGKILL)
+            service.process.wait()
+            wait_until(lambda: not any(map(is_at_work, started)), 120, said="workers and model sync end")
+            with socket.socket() as port:
+                port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
+                port.bind(("127.0.0.1", service.port))
+        finally:
+            for left in filter(is_at_work, started):
+                left.kill()
+
+
+def is_at_work(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

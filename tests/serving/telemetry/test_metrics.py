@@ -21,7 +21,7 @@ CALLERS = """
 from datetime import UTC, datetime
 from serving.telemetry.metrics import *
 record_refused_model("model"); record_refused_model("move")
-record_log_write(0.02, 3); record_log_failure(); set_log_lag(12.5)
+record_log_write(0.02, 3); record_log_failure(); set_log_free_bytes(12)
 set_served("shadow", "7", datetime(2026, 1, 1, tzinfo=UTC)); set_served("shadow", "8")
 record_features([{"seats": "stale"}, {"seats": "stale", "mean_units": "no value"}], [{"recent": 30}, {"recent": 5000}])
 record_rows("score", 40, "8", "shadow")
@@ -125,7 +125,7 @@ def test_another_process_of_the_service_adds_to_them(service: Service) -> None:
         for name, added in (("flightline_log_write_seconds_count", 1), ("flightline_log_rows_total", 3)):
             assert metrics[name] == before[name] + added
         assert metrics["flightline_log_failures_total"] == 1
-        assert metrics["flightline_log_lag_seconds"] == 12.5
+        assert metrics['flightline_log_free_bytes{log="predictions"}'] == 12
         assert metrics["flightline_workers"] == WORKERS
         assert metrics['flightline_model_workers{role="shadow",version="8"}'] == 1
         assert metrics['flightline_model_workers{role="shadow",version="7"}'] == 0

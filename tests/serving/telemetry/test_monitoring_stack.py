@@ -1,20 +1,31 @@
 """Dashboard and alert rules: they parse, they fire when they should, and every metric they name is real."""
 
+import ast
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support.servers.service_process import Service, running
-from tests.support.small_service import INSTANCE, PREDICT
+from flightline.adapters.atomic_write import atomic_write_text
+from flightline.adapters.model_store.signing_keys import PUBLIC_FILE
+from flightline.core.settings import Settings
+from serving.middleware.api_keys import issue_key
+from tests.support.damaged_models import deliver_damaged
+from tests.support.servers.service_process import REPOSITORY, Service, running
+from tests.support.small_service import INSTANCE, PREDICT, STATUS, put_model
+from tests.support.waiting import wait_until
 from tools.ci import check_alerts
 from tools.ci.check_alerts import STACK, dashboard_queries, metrics_named, rule_queries
 
 pytestmark = pytest.mark.system
 
 OF_PROMETHEUS = {"up"}
+METRICS = "serving/telemetry/metrics.py"
+COUNTED = ("_total", "_count", "_bucket", "_sum")
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on this machine")
 QUERIES = {**rule_queries(STACK), **dashboard_queries(STACK)}
 
@@ -66,6 +77,88 @@ def test_a_rule_that_never_fires_or_always_does_fails_its_test(tmp_path: Path, a
         done = check_alerts.promtool("test", "rules", folder / "rules_test.yml")
         assert done.returncode != 0
         assert alert in done.stdout + done.stderr
+
+
+def test_every_metric_is_set_by_code_that_runs() -> None:
+    """A gauge that nobody sets is on the page of metrics all the same: as a zero, on which no alert fires."""
+    metrics = ast.parse((REPOSITORY / METRICS).read_text(encoding="utf-8"))
+    callers = [file for file in (REPOSITORY / "serving").rglob("*.py") if file != REPOSITORY / METRICS]
+    used = set().union(*(names_in(ast.parse(file.read_text(encoding="utf-8"))) for file in callers))
+    functions = {one.name: names_in(one) for one in ast.walk(metrics) if isinstance(one, ast.FunctionDef)}
+    while more := set().union(*(functions[name] for name in used & functions.keys())) - used:
+        used |= more
+    made = {
+        one.targets[0].id
+        for one in metrics.body
+        if isinstance(one, ast.Assign) and isinstance(one.value, ast.Call) and "registry" in str(ast.dump(one.value))
+    }
+    assert len(made) > 15
+    assert made - used == set()
+
+
+def names_in(tree: ast.AST) -> set[str]:
+    """Give every name that code reads or calls; what it imports and does not use does not count."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+@needs_promtool
+def test_alerts_fire_by_what_a_real_service_counts(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path)
+    key = issue_key(settings.api_keys_file, "team")
+    named = {
+        "FLIGHTLINE_PROFILE": "stack",
+        "FLIGHTLINE_SIGNING__PUBLIC_KEY": settings.signing_dir / PUBLIC_FILE,
+        "FLIGHTLINE_PREDICTION_LOG__BUSY_TIMEOUT_SECONDS": 0.2,
+    }
+    put_model(settings, "3")
+    deliver_damaged(settings, "no signature")
+    current = settings.serving_models_dir / "current.json"
+    atomic_write_text(current, '{"version": "3"}')
+    with running(tmp_path, key, **named) as service:
+        assert service.ask(PREDICT, {"instances": [INSTANCE]}).status == 200
+        assert service.is_ready()
+        quiet = service.metrics()
+        assert service.ask(PREDICT, {"instances": [INSTANCE] * 50}).status == 200
+        for _ in range(20):
+            assert service.ask(PREDICT, authorization="Bearer wrong").status == 401
+        atomic_write_text(current, '{"version": "4"}')
+        wait_until(lambda: service.ask(STATUS).json()["refused"], said="the model is refused")
+        with closing(sqlite3.connect(settings.prediction_log_file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert service.ask(PREDICT, {"instances": [INSTANCE]}).status == 503
+            assert service.ask("/health/ready").status == 503
+            loud = service.metrics()
+    assert fired(tmp_path, quiet, quiet) == set()
+    assert fired(tmp_path, quiet, loud) == {
+        "WorkersNotReady", "RequestsFail", "WrongKeys", "FeaturesMissing", "ModelRefused", "ModelNotSigned", "LogFails",
+    }  # fmt: skip
+
+
+def fired(folder: Path, before: dict[str, float], after: dict[str, float]) -> set[str]:
+    """Give the alerts that fire in a Prometheus that reads these metrics: what was counted is counted every 15 s."""
+    series = []
+    for name, value in after.items():
+        bare, _, labels = name.rstrip("}").partition("{")
+        rise = value - before.get(name, 0) if bare.endswith(COUNTED) else 0
+        values = f"{value}+{rise}x200"
+        labelled = ", ".join(filter(None, [labels, 'instance="a"']))
+        series.append({"series": f"{bare}{{{labelled}}}", "values": values})
+    return {alert for alert in rule_queries(STACK) if is_firing(folder, series, alert)}
+
+
+def is_firing(folder: Path, series: list[dict[str, str]], alert: str) -> bool:
+    query = {
+        "expr": f'count(ALERTS{{alertname="{alert}", alertstate="firing"}}) > bool 0',
+        "eval_time": "45m",
+        "exp_samples": [{"labels": "{}", "value": 1}],
+    }
+    file = folder / "real_test.yml"
+    tests = [{"interval": "15s", "input_series": series, "promql_expr_test": [query]}]
+    content = {"rule_files": [str(STACK / "prometheus" / "rules.yml")], "evaluation_interval": "1m", "tests": tests}
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    done = check_alerts.promtool("test", "rules", file)
+    assert done.returncode == 0 or "exp:" in done.stdout + done.stderr, done.stdout + done.stderr
+    return done.returncode == 0
 
 
 @needs_promtool

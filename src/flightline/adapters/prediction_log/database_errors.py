@@ -16,6 +16,7 @@ _NO_TABLE = "lacks a table or column this code needs; run `make db-migrate`"
 _TAKEN = "holds one of these prediction ids already; each prediction needs a new one, and none of these was written"
 _NOT_SOUND = "is damaged or is no SQLite database; move it away, and restore it from a copy if there is one"
 _NO_TEXT = "refuses a value that its text cannot hold; leave out NUL characters and half surrogate pairs"
+_SILENT = "gave no answer within busy_timeout_seconds; look whether its server stands still"
 _GONE = "cannot be reached; check that it is up and that prediction_log.url is right"
 
 _OF_SQLITE = {
@@ -62,12 +63,19 @@ def fault_of(err: BaseException, place: str) -> str:
 
 def is_dead(err: sa.exc.DBAPIError) -> bool:
     """Tell whether a new connection might do what this one could not."""
+    if _is_silence(err.orig):
+        return False  # to wait once more would be to wait twice as long as is promised
     return err.connection_invalidated or getattr(err.orig, "sqlstate", None) in _DEAD
 
 
 def sqlite_name(err: BaseException) -> str:
     """Give SQLite's name of an error, such as SQLITE_BUSY; empty if it is none of SQLite's."""
     return getattr(err, "sqlite_errorname", None) or ""
+
+
+def _is_silence(err: BaseException | None) -> bool:
+    """Tell `bounded_connection.NoAnswerError` by its name: a log in SQLite needs no psycopg, which costs memory."""
+    return type(err).__name__ == "NoAnswerError"
 
 
 def _innermost(err: BaseException) -> BaseException:
@@ -81,6 +89,8 @@ def _meaning(err: BaseException) -> str:
         return known or f"refuses it ({name or type(err).__name__}); look at the database"
     if isinstance(err, OSError):
         return _OF_SYSTEM.get(err.errno or 0, _NO_FOLDER)
+    if _is_silence(err):
+        return _SILENT
     state = getattr(err, "sqlstate", None)
     if state is None:
         return _NO_TEXT if isinstance(err, ValueError) or type(err).__name__ == "DataError" else _GONE

@@ -2,15 +2,16 @@
 
 A SQLite file by default, PostgreSQL by URL (docs/decisions/0009-prediction-log.md). This
 family of files is the only one that imports SQLAlchemy, alembic and their drivers:
-`schema.py` has the tables, `_rows` what is in them, `_writers` how rows get
-in, `_retention` how they get out, `_labels` what became of each instance, `_faults` what goes
-wrong.
+`schema.py` has the tables, `rows.py` what is in them, `writers.py` how rows get in, `retention.py` how they get out,
+`label_table.py` what became of each instance, `database_errors.py` what goes wrong.
 """
 
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import sqlalchemy as sa
@@ -46,6 +47,8 @@ class PredictionLog:
         self._dialect = url.get_backend_name()
         self._writer: Writer = (SqliteWriter if self._dialect == "sqlite" else PostgresWriter)(settings, url)
         self._engine = make_engine(settings, is_bounded=False)
+        self._file = Path(str(url.database))
+        self._room_bytes = settings.prediction_log.room_bytes
 
     @classmethod
     def open(cls, settings: Settings) -> "PredictionLog":
@@ -90,6 +93,27 @@ class PredictionLog:
             With why it cannot.
         """
         self._writer.check()
+
+    def free_bytes(self) -> int | None:
+        """Give how much the log can still grow; None if that is not known.
+
+        Of a SQLite file, what is free in it and on its disk; of PostgreSQL, which tells nothing of its disk, what is
+        left of `room_bytes`.
+
+        Raises
+        ------
+        LogError
+            If it cannot be asked.
+        """
+        if self._dialect == "sqlite":
+            ((page, unused),) = self._select(
+                sa.text("SELECT page_size, freelist_count FROM pragma_page_size, pragma_freelist_count")
+            )
+            return int(page * unused) + shutil.disk_usage(self._file.parent).free
+        if not self._room_bytes:
+            return None
+        ((size,),) = self._select(sa.select(sa.func.pg_database_size(sa.func.current_database())))
+        return max(0, self._room_bytes - int(size))
 
     def read(
         self,
@@ -151,7 +175,7 @@ class PredictionLog:
         inside = [column >= bounds[0]] if bounds[0] is not None else []
         return [*inside, column < bounds[1]] if bounds[1] is not None else inside
 
-    def _select(self, statement: sa.Select[Any]) -> list[Row]:
+    def _select(self, statement: sa.Executable) -> list[Row]:
         try:
             with self._engine.connect() as connection:
                 return [tuple(row) for row in connection.execute(statement)]

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 
 from flightline.adapters.atomic_write import atomic_write
 from flightline.adapters.prediction_log.database_errors import fault_of
+from flightline.adapters.prediction_log.remote_folder import RemoteFolder
 from flightline.adapters.prediction_log.rows import Row, decode, in_utc, moment_value
 from flightline.adapters.prediction_log.schema import (
     COLUMNS,
@@ -43,11 +44,15 @@ _ROWS_AT_ONCE = 5_000
 _ROWS_IN_DELETE = 250
 # SQLite's lock is not handed over in turn; who waits for it looks again after some milliseconds.
 _PAUSE_SECONDS = 0.02
+_LOCK = 0x6578_706F  # any constant: which advisory lock of PostgreSQL is held while rows are moved out
+_UNDER_WAY = "another export of the prediction log is under way; wait until it has ended"
 _TYPES = {"prediction": pa.float64(), **dict.fromkeys(MOMENTS, pa.timestamp("us", tz="UTC"))}
 SCHEMA = pa.schema([pa.field(name, _TYPES.get(name, pa.string()), nullable=False) for name in COLUMNS])
-# Files written before migration 0005 have these names, in the same places.
+# Files written before migration 0006 lack the last column, and before 0005 two others had other names.
+_WITHOUT_CALLER = pa.schema([field for field in SCHEMA if field.name != "caller"])
 _OLD_NAMES = {"event_time": "moment", "endpoint": "door"}
-_OLD_SCHEMA = pa.schema([field.with_name(_OLD_NAMES.get(field.name, field.name)) for field in SCHEMA])
+_OLD_SCHEMA = pa.schema([field.with_name(_OLD_NAMES.get(field.name, field.name)) for field in _WITHOUT_CALLER])
+_UNKNOWN_CALLER = "-"  # as the migration writes it into rows of that time
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class ArchivedDay:
     day
         By `logged_at`, in UTC.
     file
-        Where its rows are now.
+        Where its rows are now, or of what name in the remote folder.
     rows
         How many the file holds.
     exported
@@ -97,13 +102,19 @@ def archive(settings: Settings, before: datetime, now: datetime) -> Iterator[Arc
             "still being written"
         )
     ensure_schema(settings)
-    folder = settings.prediction_exports_dir
+    folder, url = settings.prediction_exports_dir, settings.prediction_log.export_url
+    if settings.profile == "aws" and not url:
+        raise LogError(
+            "got no prediction_log.export_url in the profile aws, expected one such as s3://bucket/predictions: "
+            "a task's disk ends with the task; nothing was deleted"
+        )
     place = place_of(log_url(settings))
     engine = make_engine(settings, is_bounded=False)
     try:
-        with _alone_in(folder):
+        with _alone_in(folder), _alone_on(engine):
+            remote = RemoteFolder(url) if url else None
             for day in _days(engine, before):
-                yield _archive_day(engine, day, folder / f"{day.isoformat()}.parquet")
+                yield _archive_day(engine, day, folder / f"{day.isoformat()}.parquet", remote)
     except sa.exc.SQLAlchemyError as err:
         raise LogError(fault_of(err, place)) from err
     except pa.ArrowException as err:
@@ -129,13 +140,20 @@ def read_export(file: Path) -> pd.DataFrame:
     )
 
 
-def _archive_day(engine: sa.Engine, day: date, file: Path) -> ArchivedDay:
+def _archive_day(engine: sa.Engine, day: date, file: Path, remote: RemoteFolder | None) -> ArchivedDay:
+    if remote is not None:
+        remote.fetch(file)
     # What an interrupted run left: rows that are in the file and still in the log.
     deleted = _delete_what_is_in(engine, file) if file.exists() else 0
     exported = _export(engine, day, file)
     if exported:
+        if remote is not None:
+            remote.store(file)
         deleted += _delete_what_is_in(engine, file)
-    return ArchivedDay(day, file, pq.read_metadata(file).num_rows, exported, deleted)
+    rows = pq.read_metadata(file).num_rows
+    if remote is not None:
+        file.unlink()
+    return ArchivedDay(day, file, rows, exported, deleted)
 
 
 def _days(engine: sa.Engine, before: datetime) -> Iterator[date]:
@@ -215,10 +233,11 @@ def _delete_what_is_in(engine: sa.Engine, file: Path) -> int:
 
 def _rows_of_file(file: Path, at_once: int = _ROWS_AT_ONCE) -> Iterator[list[Row]]:
     with pq.ParquetFile(file) as opened:
-        if not any(map(opened.schema_arrow.equals, (SCHEMA, _OLD_SCHEMA))):
+        if not any(map(opened.schema_arrow.equals, (SCHEMA, _WITHOUT_CALLER, _OLD_SCHEMA))):
             raise LogError(f"{file.name} is no export of this schema; move it away, and run it again")
+        added = (_UNKNOWN_CALLER,) * (len(SCHEMA) - len(opened.schema_arrow))
         for batch in opened.iter_batches(batch_size=at_once):
-            yield [tuple(row.values()) for row in batch.to_pylist()]
+            yield [(*row.values(), *added) for row in batch.to_pylist()]
 
 
 def _rows_of_day(engine: sa.Engine, day: date) -> Iterator[list[Row]]:
@@ -264,6 +283,18 @@ def _canonical(rows: list[Row]) -> bytes:
 
 
 @contextmanager
+def _alone_on(engine: sa.Engine) -> Iterator[None]:
+    """Let no second run at a database that several machines reach; the lock ends with the connection."""
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK))).scalar_one():
+            raise LogError(_UNDER_WAY)
+        yield
+
+
+@contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Let no second run into the folder; the lock ends with the process, however that ends."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -271,5 +302,5 @@ def _alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as err:
-            raise LogError("another export of the prediction log is under way; wait until it has ended") from err
+            raise LogError(_UNDER_WAY) from err
         yield

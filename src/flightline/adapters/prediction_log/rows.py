@@ -10,7 +10,7 @@ import pandas as pd
 
 from flightline.adapters.prediction_log.schema import COLUMNS, DOCUMENTS, MOMENTS
 from flightline.core.errors import LogError, UnloggableError
-from flightline.core.prediction_record import LoggedPrediction, plain_keys
+from flightline.core.prediction_record import MAX_TEXT_LENGTH, LoggedPrediction, Plain, plain_keys
 
 Row = tuple[Any, ...]
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC  # naive event timestamps are UTC, as in Feast
@@ -75,7 +75,7 @@ def _encode(row: LoggedPrediction, moment: Callable[[datetime], object]) -> Row:
         moment(row.prediction_time),
         moment(row.event_time),
         row.instance_key,
-        _json(plain_keys(row.keys)),
+        _json(_keys(row.keys)),
         _json(_features(row.features)),
         _json(row.event_timestamps),
         _json(row.watermarks),
@@ -86,7 +86,19 @@ def _encode(row: LoggedPrediction, moment: Callable[[datetime], object]) -> Row:
         row.feature_service,
         row.role,
         row.endpoint,
+        row.caller,
     )
+
+
+def _keys(keys: Mapping[str, object]) -> dict[str, Plain]:
+    plain = plain_keys(keys)
+    for name, value in plain.items():
+        if isinstance(value, str) and len(value) > MAX_TEXT_LENGTH:
+            raise UnloggableError(
+                f"got {len(value):,} characters of {name}, expected {MAX_TEXT_LENGTH} at most: the log keeps no longer "
+                "text of a request"
+            )
+    return plain
 
 
 def _json(value: Mapping[str, object]) -> str:

@@ -42,6 +42,7 @@ PREDICTIONS = sa.Table(
     sa.Column("feature_service", sa.Text, nullable=False),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("endpoint", sa.String(16), nullable=False),
+    sa.Column("caller", sa.Text, nullable=False, server_default="-"),
     sa.PrimaryKeyConstraint("prediction_id", name="pk_predictions"),
     sa.Index("ix_predictions_logged_at", "logged_at"),
     sa.Index("ix_predictions_clock", "clock"),
@@ -91,6 +92,8 @@ _POSTGRES = {"postgres", "postgresql", "postgresql+psycopg"}
 _SQLITE = {"sqlite", "sqlite+pysqlite"}
 # Pages of 4 KiB between checkpoints: four times SQLite's default, for fewer writers that wait for one.
 _CHECKPOINT_PAGES = 4000
+# The server ends a statement itself, unless it stands still; its word of that has so long to arrive.
+_ANSWER_SECONDS = 0.5
 MIGRATION_LOCK = 0x666C_6967  # any constant: which advisory lock of PostgreSQL is held while migrating
 
 
@@ -182,10 +185,16 @@ def _sqlite_engine(settings: Settings, file: Path) -> sa.Engine:
 def _postgres_engine(settings: Settings, url: sa.URL, is_bounded: bool) -> sa.Engine:
     patience = settings.prediction_log.busy_timeout_seconds
     milliseconds = int(patience * 1000)
-    # A peer that went away without a word is given up too, not only one that refuses.
+    # A machine that went away without a word is given up too; of a process that stands still TCP knows nothing.
     wait = {"connect_timeout": max(2, round(patience)), "tcp_user_timeout": milliseconds, "keepalives_idle": 30}
     pool = {"pool_size": 2, "max_overflow": 8, "pool_timeout": patience} if is_bounded else {"poolclass": sa.NullPool}
     engine = sa.create_engine(url, connect_args=wait, hide_parameters=True, **pool)
+    if is_bounded:
+        from flightline.adapters.prediction_log.bounded_connection import bounded_connection
+
+        @sa.event.listens_for(engine, "do_connect")
+        def _make(_: object, __: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+            return bounded_connection(patience + _ANSWER_SECONDS).connect(*arguments, **options)
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:

@@ -35,7 +35,7 @@ class Server:
     pid
         Of the process that started it for this clone; None if it is one of PREFECT_API_URL.
     auth_string
-        For PREFECT_API_AUTH_STRING; None if the environment says what that server wants.
+        For PREFECT_API_AUTH_STRING; None if the server wants none.
     """
 
     api_url: str
@@ -87,9 +87,9 @@ def server_program(settings: Settings) -> Program:
 
 def find_server(settings: Settings) -> Server | None:
     """Find the server to use: the one PREFECT_API_URL names, else the one that runs for this clone, if one does."""
-    named = get_current_settings().api.url
-    if named:
-        return Server(str(named))
+    named = get_current_settings().api
+    if named.url:
+        return Server(str(named.url), auth_string=named.auth_string.get_secret_value() if named.auth_string else None)
     try:
         noted = json.loads(_note(settings).read_text(encoding="utf-8"))
         server = Server(str(noted["api_url"]), int(noted["pid"]), auth_string(settings))

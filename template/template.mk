@@ -18,7 +18,7 @@ start: $(READY)  ## Make this clean git tree a project of your own, under your n
 
 ##@ Proof of the template
 .PHONY: test-template
-test-template: $(READY)  ## Start a project, lay an example over a copy, and see that both work
+test-template: $(READY) .tools/workflows/.installed  ## Start a project, lay an example over a copy, and see that both work
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py))
 
 .PHONY: test-example

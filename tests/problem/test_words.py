@@ -1,4 +1,4 @@
-"""Only your own files name your problem. CHANGE ME: the words that no other file may hold."""
+"""Only your own files name your problem. Put the words here that no other file may hold."""
 
 import re
 from pathlib import Path

@@ -41,6 +41,7 @@ from pipelines.common.command_line import by_hand, run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED, is_log_error
 from pipelines.steps.canary_rows import collect_days
+from pipelines.steps.champion import approve, promote_version, return_to_version
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,12 @@ def act(project: Project, evidence: CanaryEvidence, decision: CanaryDecision) ->
     if decision.action is Action.DROP:
         write_canary(project.settings, name, None)
         return f"version {setting.version} runs no more, champion stays version {setting.champion}"
-    mover = "canary" if setting.purpose == "promotion" else "rollback"
     record = evidence.as_record(project.problem, decision)
-    registry.move_champion(project.settings, name, setting.version, by=mover, why=decision.summary, evidence=record)
     if setting.purpose == "rollback":
+        return_to_version(project, setting.version, why=decision.summary, evidence=record)
         write_canary(project.settings, name, None)
         return f"champion is version {setting.version} again"
+    promote_version(project, setting.version, by="canary", why=decision.summary, evidence=record)
     guard = CanarySetting(
         version=setting.champion,
         champion=setting.version,
@@ -168,6 +169,8 @@ def start_canary(project: Project, version: str, mode: Mode, share: float) -> Ca
     ------
     RegistryError
         If there is no champion, no such version, it is the champion itself, or the share does not fit the mode.
+    ModelFileError
+        If it would answer and is not what was signed, or there is no key to sign that it may.
     """
     name = project.problem.model_name
     champion = registry.version_of(project.settings, name, registry.CHAMPION)
@@ -185,6 +188,8 @@ def start_canary(project: Project, version: str, mode: Mode, share: float) -> Ca
         )
     if (mode == "split") != (share > 0) or share > MOST_SHARE:
         raise RegistryError(f"got mode {mode} and share {share}, expected shadow without a share, or 0 < share <= 0.5")
+    if mode == "split":
+        approve(project, found, "challenger", by="canary", why=f"answers a share of {share:g} of the instances")
     setting = CanarySetting(
         version=str(found.version),
         champion=str(champion.version),

@@ -12,12 +12,12 @@ from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_history import last_move, version_before
-from flightline.core.errors import ClockError, LogError
+from flightline.core.errors import ChampionMoveError, ClockError, LogError
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 from pipelines.monitoring_steps.due import monitoring_status
-from pipelines.steps.champion import fetch_champion
+from pipelines.steps.champion import fetch_champion, find_champion, promote_version, return_to_version
 
 
 def status(project: Project) -> dict[str, Any]:
@@ -35,7 +35,17 @@ def status(project: Project) -> dict[str, Any]:
         "last_verdict": _verdict(challenger),
         "monitoring": _monitoring(project),
         "last_champion_move": last_move(project.settings, project.problem.model_name),
+        "unrecorded_champion_move": unrecorded_move(project),
     }
+
+
+def unrecorded_move(project: Project) -> str | None:
+    """Say what is wrong if `champion` points where no recorded move has put it."""
+    try:
+        find_champion(project)
+    except ChampionMoveError as err:
+        return str(err)
+    return None
 
 
 def _clock(settings: Settings) -> str | None:
@@ -71,12 +81,10 @@ def _verdict(version: Any) -> dict[str, Any] | None:
 
 
 def promote(project: Project, version: str, by: str, why: str) -> None:
-    """Let a named person move `champion`, with the version's own metrics and verdict as evidence."""
+    """Let a named person approve a version and move `champion` to it; its metrics and verdict are the evidence."""
     chosen = registry.get_version(project.settings, project.problem.model_name, version)
     evidence = {"metrics": registry.metrics_of_version(project.settings, chosen), "verdict": _verdict(chosen)}
-    registry.move_champion(
-        project.settings, project.problem.model_name, version, by=f"person:{by}", why=why, evidence=evidence
-    )
+    promote_version(project, version, by=f"person:{by}", why=why, evidence=evidence)
     print(f"champion of {project.problem.model_name} is now version {version}, moved by {by}: {why}")
 
 
@@ -88,7 +96,7 @@ def roll_back(project: Project, why: str) -> None:
             project.settings, registry.get_version(project.settings, project.problem.model_name, to)
         )
     }
-    registry.move_champion(project.settings, project.problem.model_name, to, by="rollback", why=why, evidence=evidence)
+    return_to_version(project, to, why=why, evidence=evidence)
     name = project.problem.model_name
     print(f"champion of {name} is version {to} again: {why}; a running service follows within seconds")
 

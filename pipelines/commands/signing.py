@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.champion_history import champions
 from flightline.adapters.model_store.served_model import (
     check_problem,
 )
@@ -13,6 +14,7 @@ from flightline.core.errors import SignatureError
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
+from pipelines.steps.champion import approve
 from pipelines.steps.signing import look_at, sign
 
 
@@ -38,7 +40,10 @@ def sign_afterwards(project: Project, version: str, by: str, why: str) -> None:
     registry.tag_version(
         project.settings, project.problem.model_name, version, {"signed_by": looked.signed.signed_by, "signed_why": why}
     )
-    print(f"signed by {by}: {why}; a running service takes it within seconds")
+    print(f"signed by {by}: {why}")
+    if version in champions(project.settings, project.problem.model_name):
+        approve(project, found, "champion", by=looked.signed.signed_by, why=why)
+        print("it has been champion before, and is approved as such too; a running service takes it within seconds")
 
 
 def show_key(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import load_model
-from flightline.core.errors import FlightlineError
+from flightline.core.errors import ChampionMoveError, FlightlineError, SignatureError
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.promotion.evidence import (
@@ -23,8 +23,10 @@ from flightline.promotion.evidence import (
     reference_positions,
 )
 from pipelines.common.artifacts import EvaluationFile, TrainingSet
+from pipelines.steps.champion import find_champion
 from pipelines.steps.latency import measure_seconds
 from pipelines.steps.models import BASELINE_FILE, SUMMARY_FILE, HeldOut, judge, predict_with, read_held_out
+from pipelines.steps.signing import read_signed
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def gather_evidence(project: Project, training_set: TrainingSet, evaluation: Eva
     """Load both models from the registry, judge the champion on the challenger's rows, and time them in turns."""
     rows = read_held_out(project.problem, training_set)
     challenger = load_registered(project, version, rows)
-    champion, summary, unjudged = _judge_champion(project, rows)
+    champion, summary, unjudged = judge_champion(project, rows)
     loaded = {Role.CHALLENGER: challenger} | ({Role.CHAMPION: champion} if champion else {})
     costs = _measure_costs(project.problem, loaded, rows)
     own = _read(evaluation, SUMMARY_FILE)
@@ -72,26 +74,32 @@ def gather_evidence(project: Project, training_set: TrainingSet, evaluation: Eva
 
 
 def load_registered(project: Project, version: str, rows: HeldOut) -> LoadedModel:
-    """Load a version from the registry, and ask its pipeline about the reference rows."""
+    """Load a version from the registry as it was signed, and ask its pipeline about the reference rows."""
     found = registry.get_version(project.settings, project.problem.model_name, version)
+    sha256 = read_signed(project, found, "shadow").sha256
     file = registry.download_model(project.settings, found)
-    pipeline = load_model(file, found.tags["model_sha256"])
+    pipeline = load_model(file, sha256)
     reference_predictions = predict_with(
         pipeline, project.problem, rows.features.iloc[reference_positions(len(rows.features))]
     )
     learned_until = found.tags.get("learned_until")
     return LoadedModel(
-        RegisteredModel(version, found.tags["model_sha256"], tuple(reference_predictions.tolist())),
+        RegisteredModel(version, sha256, tuple(reference_predictions.tolist())),
         pipeline,
         file.stat().st_size,
         datetime.fromisoformat(learned_until) if learned_until else None,
     )
 
 
-def _judge_champion(project: Project, rows: HeldOut) -> tuple[LoadedModel | None, EvaluationSummary | None, str]:
-    current = registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
-    if current is None:
-        return None, None, ""
+def judge_champion(project: Project, rows: HeldOut) -> tuple[LoadedModel | None, EvaluationSummary | None, str]:
+    """Load the champion, if there is one, and judge it on the rows; or say why it cannot be compared with."""
+    try:
+        current = find_champion(project)
+        if current is None:
+            return None, None, ""
+        read_signed(project, current)
+    except (ChampionMoveError, SignatureError) as err:
+        return None, None, f"the champion is no standard to compare with: {err}"
     try:
         champion = load_registered(project, str(current.version), rows)
         return (

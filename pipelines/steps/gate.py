@@ -14,7 +14,7 @@ from flightline.promotion.evidence import Evidence
 from flightline.promotion.gate import Decision, Verdict, decide_promotion
 from pipelines.common.artifacts import EvaluationFile, Registered, TrainingSet
 from pipelines.common.progress import stage
-from pipelines.steps.champion import fetch_champion
+from pipelines.steps.champion import fetch_champion, promote_version
 from pipelines.steps.evidence import Gathered, gather_evidence
 
 TAG_LENGTH = 4000  # MLflow refuses longer values, each store at another length
@@ -38,15 +38,16 @@ def gate(
         )
         keep_verdict(project, registered, given, verdict)
         if verdict.decision is Decision.PROMOTE:
-            registry.move_champion(
-                project.settings,
-                project.problem.model_name,
+            promote_version(
+                project,
                 registered.version,
                 by="gate",
                 why=reasons_of(verdict),
+                verdict=str(verdict.decision),
                 evidence={"verdict": asdict(verdict), **given.as_record()},
             )
-        fetch_champion(project)
+        if not given.champion_unjudged:  # what cannot be judged stays where it is
+            fetch_champion(project)
         progress.say(f"version {registered.version}: {verdict.decision}")
     return verdict, given.champion
 

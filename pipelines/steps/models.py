@@ -211,16 +211,16 @@ def register_model(
         registry.tag_version(project.settings, project.problem.model_name, existing.version, missing)
         registry.set_challenger(project.settings, project.problem.model_name, existing.version)
         return Registered(str(existing.version), str(existing.run_id), existing.tags["model_sha256"])
-    complete = signer_of_registration(project)  # first of all: without a key nothing is logged
-    run_id, model_id, digest = registry.log_run(
+    complete = signer_of_registration(project, model.sha256)  # first of all: without a key nothing is logged
+    run_id, model_id = registry.log_run(
         project.settings,
         project.problem.model_name,
         parameters.model,
         _contents(project.problem, parameters, lineage.as_tags(), training_set, model, evaluation),
     )
-    tags |= {"identity": identity, "model_sha256": digest}
+    tags |= {"identity": identity, "model_sha256": model.sha256}
     version = registry.register(project.settings, project.problem.model_name, run_id, model_id, tags, complete)
-    return Registered(version, run_id, digest)
+    return Registered(version, run_id, model.sha256)
 
 
 def logged_parameters(problem: Problem, parameters: TrainingParameters, model: FittedFile) -> dict[str, object]:
@@ -259,6 +259,7 @@ def _contents(
         pipeline=load_model(model.file, model.sha256),
         method=METHODS[problem.task],
         features=_rows_with_missing_values(features),
+        model_file=model.file,
         data_name=f"{problem.feature_service} training set",
         data_source=f"data.dvc@{tags['lineage.data_md5']}",
         data_digest=training_set.key,

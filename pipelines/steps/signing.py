@@ -1,6 +1,7 @@
 """Signs model versions when they are registered, and delivers them verified."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -8,13 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from flightline.adapters.mlflow import registry
-from flightline.adapters.mlflow.signed_artifacts import deliver, store_attestations
+from flightline.adapters.mlflow.signed_artifacts import fetch_attestations, store_attestations
+from flightline.adapters.model_store.approvals import Role, check_approval
 from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest
 from flightline.adapters.model_store.model_bom import BOM_FILE, model_bom
 from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, load_model
 from flightline.adapters.model_store.served_model import (
     ServedModel,
+    check_problem,
     load_delivered,
+    read_signed_manifest,
     write_served_model,
 )
 from flightline.adapters.model_store.signatures import REGISTRATION, SIGNATURE_FILE, SignedVersion, sign_files
@@ -67,15 +71,27 @@ def collect(project: Project, found: registry.ModelVersion, by: str, why: str) -
     return Looked(manifest, _bom(project, found, manifest, requirements), signed)
 
 
-def sign_version(project: Project, found: registry.ModelVersion) -> None:
-    """Sign a version that this process is registering; raises as `look_at` and `open_signer`."""
-    sign(project.settings, found, look_at(project, found, REGISTRATION, ""))
+def sign_version(project: Project, sha256: str, found: registry.ModelVersion) -> None:
+    """Sign a version that this process is registering; raises as `look_at` and `open_signer`.
+
+    Parameters
+    ----------
+    sha256
+        Of the model file that training wrote: nothing else is signed, whatever the registry holds by now.
+    """
+    looked = look_at(project, found, REGISTRATION, "")
+    if looked.manifest.sha256 != sha256:
+        raise SignatureError(
+            f"version {found.version} was registered with sha256 {looked.manifest.sha256[:16]}..., but training wrote "
+            f"{sha256[:16]}...: it was changed in the registry at once, and is not signed"
+        )
+    sign(project.settings, found, looked)
 
 
-def signer_of_registration(project: Project) -> "partial[None]":
+def signer_of_registration(project: Project, sha256: str) -> "partial[None]":
     """Give what completes a registration with its signature, after making sure that there is a key."""
     open_signer(project.settings)
-    return partial(sign_version, project)
+    return partial(sign_version, project, sha256)
 
 
 def sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> None:
@@ -129,28 +145,58 @@ def _bom(
     )
 
 
-def deliver_version(project: Project, found: registry.ModelVersion, folder: Path) -> None:
-    """Bring a version from the registry into a folder of served models, if it is what was signed.
+def deliver_version(project: Project, found: registry.ModelVersion, folder: Path, role: Role = "champion") -> None:
+    """Bring a version from the registry into a folder of served models, if it is what was signed and approved.
 
     Raises
     ------
     ModelFileError
         If it is not, is of another problem, or holds an untrusted type; the folder is then as before.
+    RegistryError
+        If the registry does not give its model file.
     """
     with TemporaryDirectory(prefix="delivered-") as temporary:
-        deliver(project.settings, found, Path(temporary))
-        keys = read_trusted_keys(project.settings)
-        manifest = load_delivered(Path(temporary), str(found.version), keys, project.problem).manifest
-        _check_tags(found, manifest)
-        write_served_model(folder, str(found.version), Path(temporary), keys, project.problem)
+        _fetch(project, found, Path(temporary), role)
+        write_served_model(
+            folder, str(found.version), Path(temporary), read_trusted_keys(project.settings), project.problem, role
+        )
 
 
-def load_signed(project: Project, found: registry.ModelVersion) -> ServedModel:
-    """Load a version from the registry, if it is what was signed; raises as `deliver_version`."""
+def load_signed(project: Project, found: registry.ModelVersion, role: Role = "champion") -> ServedModel:
+    """Load a version from the registry, if it is what was signed and approved; raises as `deliver_version`."""
     with TemporaryDirectory(prefix="delivered-") as temporary:
-        deliver(project.settings, found, Path(temporary))
-        keys = read_trusted_keys(project.settings)
-        return load_delivered(Path(temporary), str(found.version), keys, project.problem)
+        return _fetch(project, found, Path(temporary), role)
+
+
+def read_signed(project: Project, found: registry.ModelVersion, role: Role = "champion") -> ModelManifest:
+    """Give the manifest of a version in the registry, if it was signed and approved.
+
+    The model file is not fetched: whoever does checks it by the manifest's digest.
+
+    Raises
+    ------
+    ModelFileError
+        If it was not.
+    """
+    with TemporaryDirectory(prefix="attestations-") as temporary:
+        return _fetch_attestations(project, found, Path(temporary), role)
+
+
+def _fetch(project: Project, found: registry.ModelVersion, folder: Path, role: Role) -> ServedModel:
+    """Bring a version into an empty folder and load it: a model that may not be loaded anyway is not fetched."""
+    check_problem(_fetch_attestations(project, found, folder, role), project.problem)
+    shutil.copyfile(registry.download_model(project.settings, found), folder / MODEL_FILE)
+    keys = read_trusted_keys(project.settings)
+    return load_delivered(folder, str(found.version), keys, project.problem, role)
+
+
+def _fetch_attestations(project: Project, found: registry.ModelVersion, folder: Path, role: Role) -> ModelManifest:
+    fetch_attestations(project.settings, found, folder)
+    keys = read_trusted_keys(project.settings)
+    manifest, _ = read_signed_manifest(folder, str(found.version), keys, project.problem)
+    _check_tags(found, manifest)
+    check_approval(folder, manifest, role, keys)
+    return manifest
 
 
 def _check_tags(found: registry.ModelVersion, manifest: ModelManifest) -> None:

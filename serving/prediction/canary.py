@@ -15,7 +15,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from flightline.adapters.model_store.canary_setting import canary_folder, read_setting, setting_stamp
-from flightline.adapters.model_store.served_model import folder_stamp, load_served_model
+from flightline.adapters.model_store.served_model import folder_stamp, load_served_model, read_refusal
 from flightline.adapters.prediction_log.challenger_counts import add_counts
 from flightline.core.errors import FlightlineError, LogError, ModelFileError, SignatureError
 from flightline.core.prediction_record import instance_key
@@ -78,6 +78,9 @@ class Canary:
             return
         setting = read_setting(self._folder)
         self._seen, self._retry_at = seen, time.monotonic() + RETRY_SECONDS
+        refused = read_refusal(self._folder)
+        if refused is not None and refused.about == "signature":  # by the model sync
+            record_bad_signature("challenger")
         try:
             predictor = self._load(setting, state.predictor)
         except FlightlineError as err:
@@ -103,8 +106,9 @@ class Canary:
         old = self.challenger
         model = (
             old.predictor.model
-            if old and old.setting.version == setting.version
-            else load_served_model(self._folder, self._project)
+            if old and (old.setting.version, old.setting.mode) == (setting.version, setting.mode)
+            # What answers callers must be approved for that; a shadow need not be.
+            else load_served_model(self._folder, self._project, "challenger" if setting.mode == "split" else "shadow")
         )
         if model is None or model.manifest.version != setting.version:
             raise ModelFileError(f"version {setting.version} has not been brought here yet")

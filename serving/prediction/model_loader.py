@@ -190,6 +190,6 @@ def _show_in_metrics(state: ServingState) -> None:
     if state.refused is None:
         clear_refused_model()
     else:
-        record_refused_model()
+        record_refused_model(state.refused.about)
         if state.refused.about == "signature":  # by the model sync; what was refused here has been counted
             record_bad_signature("champion")

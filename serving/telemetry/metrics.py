@@ -27,6 +27,7 @@ AGES_EVERY_SECONDS = 0.1
 BOUNDS = ("concurrent", "body", "time")
 LIMITS = ("requests", "wrong_keys")
 SIGNED_ROLES = ("champion", "challenger")
+REFUSED_ABOUT = ("model", "signature", "move")
 CANARY_ERRORS = ("failed", "slow", "dropped", "refused")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -72,7 +73,11 @@ MODEL_TIMESTAMP = Gauge(
 )
 MODELS_REFUSED = Counter("flightline_models_refused", "Delivered models that were refused.", registry=_OWN)
 MODEL_REFUSED = Gauge(
-    "flightline_model_refused", "1 while the newest model is refused.", registry=_OWN, multiprocess_mode="livemax"
+    "flightline_model_refused",
+    "1 while the newest model is refused, by what was wrong.",
+    ["about"],
+    registry=_OWN,
+    multiprocess_mode="livemax",
 )
 SIGNATURES_REFUSED = Counter(
     "flightline_signatures_refused",
@@ -252,10 +257,11 @@ def set_ready(is_ready: bool) -> None:
     WORKERS_READY.set(is_ready)
 
 
-def record_refused_model() -> None:
-    """Count a delivered model that was refused, and say so until `clear_refused_model`."""
+def record_refused_model(about: str) -> None:
+    """Count a delivered model that was refused for one of `REFUSED_ABOUT`; shown until `clear_refused_model`."""
     MODELS_REFUSED.inc()
-    MODEL_REFUSED.set(1)
+    clear_refused_model()
+    MODEL_REFUSED.labels(about).set(1)
 
 
 def record_bad_signature(role: str) -> None:
@@ -265,7 +271,8 @@ def record_bad_signature(role: str) -> None:
 
 def clear_refused_model() -> None:
     """Say that the newest model is not refused (any more)."""
-    MODEL_REFUSED.set(0)
+    for about in REFUSED_ABOUT:
+        MODEL_REFUSED.labels(about).set(0)
 
 
 def record_log_write(seconds: float, rows: int) -> None:

@@ -154,6 +154,13 @@ _SAFEGUARDS = (
         _ALL,
     ),
     Safeguard(
+        "moves",
+        "model sync: a champion that no recorded move has made one is not served, the one before answers",
+        0,
+        r"^REFUSED: .*the last recorded move put it at(?:.*\n)+?ANSWERED: ",
+        _ALL,
+    ),
+    Safeguard(
         "ttl",
         "service: a value older than its ttl is not used, and the answer names it",
         0,

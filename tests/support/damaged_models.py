@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from flightline.adapters.model_store.manifest import ModelManifest
 from flightline.adapters.model_store.model_file import digest_of_file
-from flightline.adapters.model_store.signatures import SIGNATURE_FILE
+from flightline.adapters.model_store.signatures import APPROVAL_FILE, SIGNATURE_FILE
+from flightline.adapters.model_store.signing_keys import make_key
 from flightline.core.settings import Settings, SigningSettings
-from tests.support.small_service import KINDS, fitted, manifest_of, pack, put_model, save_model
+from tests.support.small_service import KINDS, approval_of, fitted, manifest_of, pack, put_model, save_model
 
 Damage = Callable[[Settings, Path], None]
 
@@ -34,11 +36,14 @@ def remove_signature(_: Settings, folder: Path) -> None:
     (folder / SIGNATURE_FILE).unlink()
 
 
-def sign_by_another_key(settings: Settings, folder: Path) -> None:
+def of_another_key(settings: Settings) -> Settings:
     theirs = settings.model_copy(update={"signing": SigningSettings(key=str(settings.root / "their" / "key.pem"))})
-    from flightline.adapters.model_store.signing_keys import make_key
-
     make_key(Path(theirs.signing.key))
+    return theirs
+
+
+def sign_by_another_key(settings: Settings, folder: Path) -> None:
+    theirs = of_another_key(settings)
     manifest = manifest_of(KINDS, digest_of_file(folder / "model.skops"), version="4")
     held = folder.parent / "held.skops"
     shutil.move(folder / "model.skops", held)
@@ -63,6 +68,36 @@ def replay_another_model(settings: Settings, folder: Path) -> None:
     pack(settings, manifest, held, folder)
 
 
+def approve_by_another_key(settings: Settings, folder: Path) -> None:
+    (folder / APPROVAL_FILE).write_bytes(approval_of(of_another_key(settings), manifest_in(folder)))
+
+
+def approve_as_challenger(settings: Settings, folder: Path) -> None:
+    (folder / APPROVAL_FILE).write_bytes(approval_of(settings, manifest_in(folder), role="challenger"))
+
+
+def approve_another_file(settings: Settings, folder: Path) -> None:
+    manifest = manifest_in(folder).model_copy(update={"sha256": "0" * 64})
+    (folder / APPROVAL_FILE).write_bytes(approval_of(settings, manifest))
+
+
+def manifest_in(folder: Path) -> ModelManifest:
+    return ModelManifest.model_validate_json((folder / "model.json").read_bytes())
+
+
+def replay_approval(_: Settings, folder: Path) -> None:
+    """Give version 4 what version 3 was approved with."""
+    shutil.copyfile(folder.with_name("3") / APPROVAL_FILE, folder / APPROVAL_FILE)
+
+
+def signature_as_approval(_: Settings, folder: Path) -> None:
+    shutil.copyfile(folder / SIGNATURE_FILE, folder / APPROVAL_FILE)
+
+
+def remove_approval(_: Settings, folder: Path) -> None:
+    (folder / APPROVAL_FILE).unlink()
+
+
 def add_file(_: Settings, folder: Path) -> None:
     (folder / "thresholds.json").write_text("{}")
 
@@ -82,6 +117,12 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "another name": (replay_another_model, "carries the signature of another-model version 4"),
     "file added": (add_file, r"added: thresholds\.json, missing: none"),
     "file removed": (remove_manifest, r"added: none, missing: model\.json"),
+    "no approval": (remove_approval, r"has no approval .*make promote VERSION=4"),
+    "approved by another key": (approve_by_another_key, r"approval\.intoto\.json .* not signed by a trusted key"),
+    "approved as challenger": (approve_as_challenger, "was approved as challenger by gate, not as champion"),
+    "approval of another file": (approve_another_file, "or of another model file"),
+    "approval of another version": (replay_approval, "carries the approval of toy version 3"),
+    "signature as approval": (signature_as_approval, "signs something else than it should"),
 }
 
 

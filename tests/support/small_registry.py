@@ -6,7 +6,10 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.mlflow import registry
+from flightline.adapters.model_store.approvals import Approval
+from flightline.adapters.model_store.model_file import save_model
 from flightline.core.settings import Settings
+from pipelines.steps.champion import sign_approval_of
 from pipelines.steps.reference_predictions import write_reference_predictions
 from pipelines.steps.signing import collect, sign, signer_of_registration
 from serving.prediction.predictor import columns_of
@@ -41,17 +44,29 @@ def register(
         write_reference_predictions(
             PROBLEM, folder, pd.DataFrame([INSTANCE] * 2), features, pipeline.predict_proba(features)[:, 1]
         )
-    contents = registry.RunContents({}, {}, {}, pipeline, "predict_proba", features, "d", "s", "0" * 32, folder)
-    run_id, model_id, digest = registry.log_run(settings, PROBLEM.model_name, "small", contents)
+    file = settings.root / "trained" / "model.skops"
+    digest = save_model(pipeline, file)
+    contents = registry.RunContents({}, {}, {}, pipeline, "predict_proba", features, file, "d", "s", "0" * 32, folder)
+    run_id, model_id = registry.log_run(settings, PROBLEM.model_name, "small", contents)
     told = {"model_sha256": digest, "feature_service": PROBLEM.feature_service, "feature_views_sha256": "d" * 64}
-    complete = signer_of_registration(make_project(settings)) if is_signed else lambda _: None
+    complete = signer_of_registration(make_project(settings), digest) if is_signed else lambda _: None
     return registry.register(settings, PROBLEM.model_name, run_id, model_id, told | tags, complete)
 
 
 def sign_unseen(settings: Settings, version: str) -> None:
-    """Sign what the registry holds now, as somebody with the key could, without looking at it."""
+    """Sign and approve what the registry holds now, as somebody with the key could, without looking at it."""
     found = registry.get_version(settings, PROBLEM.model_name, version)
     sign(settings, found, collect(make_project(settings), found, "person:nobody", "a test"))
+    approve_unseen(settings, version)
+
+
+def approve_unseen(settings: Settings, version: str) -> None:
+    """Approve the model file that the registry names of a version."""
+    project, found = make_project(settings), registry.get_version(settings, PROBLEM.model_name, version)
+    approval = Approval(
+        model=PROBLEM.model_name, version=version, role="champion", verdict="PROMOTE", by="gate", why="a test"
+    )
+    sign_approval_of(project, found, approval, found.tags["model_sha256"])
 
 
 def model_file_of(settings: Settings, version: str) -> Path:
@@ -67,5 +82,6 @@ def papers_of(settings: Settings, version: str) -> Path:
 
 
 def crown(settings: Settings, version: str) -> None:
-    """Move the alias `champion`, as the gate does."""
+    """Approve a version, whatever it is, and move the alias `champion` to it."""
+    approve_unseen(settings, version)
     registry.move_champion(settings, PROBLEM.model_name, version, by="gate", why="a test", evidence=EVIDENCE)

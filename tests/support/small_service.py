@@ -12,10 +12,11 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.feast.online_features import FeatureRow
+from flightline.adapters.model_store.approvals import Approval, sign_approval
 from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest
 from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, save_model
 from flightline.adapters.model_store.served_model import write_served_model
-from flightline.adapters.model_store.signatures import SIGNATURE_FILE, SignedVersion, sign_files
+from flightline.adapters.model_store.signatures import APPROVAL_FILE, SIGNATURE_FILE, SignedVersion, sign_files
 from flightline.adapters.model_store.signing_keys import open_signer, read_trusted_keys
 from flightline.core.problem_spec import Problem, Task
 from flightline.core.settings import Settings
@@ -113,7 +114,7 @@ def put_signed(
     folder: Path | None = None,
     problem: Problem = PROBLEM,
 ) -> None:
-    """Sign a model as a registration does, with the root's own key, and put it where a service loads it from."""
+    """Sign and approve a model with the root's own key, and put it where a service loads it from."""
     with TemporaryDirectory() as temporary:
         delivered = pack(settings, manifest, model_file, Path(temporary))
         keys = read_trusted_keys(settings)
@@ -121,13 +122,21 @@ def put_signed(
 
 
 def pack(settings: Settings, manifest: ModelManifest, model_file: Path, folder: Path) -> Path:
-    """Lay out a signed version in an empty folder, as it is delivered."""
+    """Lay out a signed and approved version in an empty folder, as it is delivered."""
     shutil.copyfile(model_file, folder / MODEL_FILE)
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
     digests = {MODEL_FILE: manifest.sha256, MANIFEST_FILE: digest_of_file(folder / MANIFEST_FILE)}
     signed = SignedVersion(model=manifest.name, version=manifest.version, run_id=manifest.run_id)
     (folder / SIGNATURE_FILE).write_bytes(sign_files(open_signer(settings), signed, digests))
+    (folder / APPROVAL_FILE).write_bytes(approval_of(settings, manifest))
     return folder
+
+
+def approval_of(settings: Settings, manifest: ModelManifest, **changes: str) -> bytes:
+    """Sign an approval of a version, as the gate does."""
+    gate = {"role": "champion", "verdict": "PROMOTE", "by": "gate", "why": "a test"}
+    approval = Approval.model_validate({"model": manifest.name, "version": manifest.version} | gate | changes)
+    return sign_approval(open_signer(settings), approval, manifest.sha256)
 
 
 def stand_in_registry(root: Path) -> Path:

@@ -9,6 +9,7 @@
     |   `-- LeakError        a feature uses what was not yet known
     |-- TrainingError        a model cannot be fitted or evaluated honestly
     |-- RegistryError        the model registry refuses or lacks something
+    |   `-- ChampionMoveError champion points where no recorded move has put it
     |-- ModelFileError       a model file cannot be trusted or loaded
     |   `-- SignatureError   nobody trusted has signed it
     |-- LogError             the prediction log cannot be opened, written or thinned out
@@ -55,6 +56,10 @@ class TrainingError(FlightlineError):
 
 class RegistryError(FlightlineError):
     """The model registry refuses a change or lacks what was asked for."""
+
+
+class ChampionMoveError(RegistryError):
+    """The alias `champion` points at a version that no recorded move has put it at."""
 
 
 class ModelFileError(FlightlineError):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flightline.adapters.model_store.served_model import load_served_model
+from flightline.adapters.model_store.served_model import load_served_model, load_served_version
+from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import ModelFileError, SignatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings, SigningSettings
@@ -36,8 +37,7 @@ def test_its_files_have_the_names_of_before() -> None:
 
 
 def test_it_is_verified_loaded_and_predicts_as_it_did(project: Project) -> None:
-    model = load_served_model(FOLDER, project)
-    assert model is not None
+    model = load_served_version(FOLDER, "1", read_trusted_keys(project.settings), project.problem, "shadow")
     assert isinstance(model.pipeline[-1], CalibratedModel)
     predictor = Predictor(project, model, HandMadeFeatures(mean_units=UNITS))
     run_self_test(predictor)
@@ -49,6 +49,11 @@ def test_it_is_verified_loaded_and_predicts_as_it_did(project: Project) -> None:
     assert len({row.prediction for row in rows}) == 3
 
 
+def test_it_answers_nobody_until_a_person_approves_it(project: Project) -> None:
+    with pytest.raises(SignatureError, match=r"no approval .*make promote VERSION=1 BY=you"):
+        load_served_model(FOLDER, project)
+
+
 @pytest.mark.parametrize("name", ["model.json", "model.skops"])
 def test_a_changed_byte_is_refused(project: Project, tmp_path: Path, name: str) -> None:
     folder = shutil.copytree(FOLDER, tmp_path / "models")
@@ -56,4 +61,4 @@ def test_a_changed_byte_is_refused(project: Project, tmp_path: Path, name: str) 
     content[len(content) // 2] ^= 1
     (folder / "1" / name).write_bytes(content)
     with pytest.raises((SignatureError, ModelFileError), match="sha256"):
-        load_served_model(folder, project)
+        load_served_version(folder, "1", read_trusted_keys(project.settings), project.problem, "shadow")

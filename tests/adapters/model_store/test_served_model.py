@@ -69,7 +69,14 @@ def test_only_whole_things_are_left(tmp_path: Path, model_file: tuple[Path, str]
     put(tmp_path, model_file)
     put(tmp_path, model_file)
     found = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*"))
-    assert found == ["1", "1/model.intoto.json", "1/model.json", "1/model.skops", "current.json"]
+    assert found == [
+        "1",
+        "1/approval.intoto.json",
+        "1/model.intoto.json",
+        "1/model.json",
+        "1/model.skops",
+        "current.json",
+    ]
 
 
 def test_refuses_to_write_another_file_than_the_manifest_speaks_of(

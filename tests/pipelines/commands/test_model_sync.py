@@ -22,7 +22,7 @@ from flightline.core.errors import RegistryError
 from flightline.core.settings import ServingSettings, Settings
 from pipelines.commands import model_sync
 from pipelines.commands.champion import roll_back
-from pipelines.commands.model_sync import IMPATIENCE, ModelSync, watch
+from pipelines.commands.model_sync import IMPATIENCE, LONGEST_PAUSE_SECONDS, ModelSync, watch
 from tests.support.small_registry import crown, model_file_of, sign_unseen
 from tests.support.small_registry import register as register_model
 from tests.support.small_service import KINDS, fitted
@@ -170,6 +170,33 @@ def test_a_champion_whose_files_are_gone_is_refused_and_the_sync_goes_on(
     refusal = read_refusal(settings.serving_models_dir)
     assert refusal is not None
     assert (refusal.version, served(settings)) == (version, "1")
+
+
+def test_a_refused_version_is_not_fetched_at_each_look(settings: Settings, register: Register) -> None:
+    moments = [0.0]
+    sync = ModelSync(make_project(settings), now=lambda: moments[-1])
+    file = model_file_of(settings, register())
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    for _ in range(3):  # the first look at what is signed of it is the second
+        sync.poll()
+    file.write_bytes(whole)
+    sync.poll()
+    assert served(settings) is None
+    moments.append(LONGEST_PAUSE_SECONDS)
+    sync.poll()
+    assert (served(settings), read_refusal(settings.serving_models_dir)) == ("1", None)
+
+
+def test_a_new_machine_serves_the_one_before_a_broken_champion(settings: Settings, register: Register) -> None:
+    register()
+    broken = register()
+    shutil.rmtree(model_file_of(settings, broken).parent)
+    assert ModelSync(make_project(settings)).poll()
+    refusal = read_refusal(settings.serving_models_dir)
+    assert refusal is not None
+    assert (served(settings), refusal.version) == ("1", broken)
+    assert "the registry gives no model file of version 2" in refusal.reason
 
 
 def test_a_version_without_reference_predictions_is_not_registered(settings: Settings, register: Register) -> None:

@@ -15,8 +15,8 @@ from flightline.core.settings import Settings, SigningSettings
 from pipelines.commands.model_sync import ModelSync
 from pipelines.commands.signing import sign_afterwards
 from pipelines.steps.champion import load_version
-from pipelines.steps.signing import BOM_FILE
-from tests.support.small_registry import crown, model_file_of, papers_of, register, sign_unseen
+from pipelines.steps.signing import BOM_FILE, sign_version
+from tests.support.small_registry import EVIDENCE, crown, model_file_of, papers_of, register, sign_unseen
 from tests.support.small_service import KINDS, fitted, save_model
 from tests.toy_problem import PROBLEM, make_project
 
@@ -36,6 +36,10 @@ def settings(tmp_path: Path) -> Settings:
 def swap_model(settings: Settings) -> None:
     digest = save_model(fitted(KINDS), model_file_of(settings, "2"))
     registry.tag_version(settings, PROBLEM.model_name, "2", {"model_sha256": digest})
+
+
+def swap_file(settings: Settings) -> None:
+    save_model(fitted(KINDS), model_file_of(settings, "2"))
 
 
 def swap_with_manifest(settings: Settings) -> None:
@@ -73,7 +77,8 @@ def change_bom(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (swap_model, "model.skops has sha256"),
+        (swap_model, "has the tag model_sha256"),
+        (swap_file, "model.skops has sha256"),
         (swap_with_manifest, "model.json of version 2 has sha256"),
         (sign_by_another_key, "was not signed by a trusted key"),
         (replay, "carries the signature of"),
@@ -134,9 +139,10 @@ def test_without_a_key_nothing_is_registered(tmp_path: Path) -> None:
 
 def test_a_version_from_before_is_signed_by_a_person_who_looked(settings: Settings, capsys) -> None:
     version = register(settings, fitted(KINDS), is_signed=False)
-    crown(settings, version)
-    sync = ModelSync(make_project(settings))
-    sync.poll()
+    registry.move_champion(settings, PROBLEM.model_name, version, by="gate", why="better", evidence=EVIDENCE)
+    sync = ModelSync(make_project(settings), now=lambda: 0.0)  # no pause ever ends
+    for _ in range(3):
+        sync.poll()
     assert f"make sign VERSION={version}" in read_refusal(settings.serving_models_dir).reason
     sign_afterwards(make_project(settings), version, "", "")
     assert "not signed" in capsys.readouterr().out
@@ -150,6 +156,14 @@ def test_a_version_from_before_is_signed_by_a_person_who_looked(settings: Settin
     assert current_manifest(settings.serving_models_dir).version == version
     tags = registry.get_version(settings, PROBLEM.model_name, version).tags
     assert (tags["signed_by"], tags["signed_why"]) == ("person:ada", "registered before signatures")
+
+
+def test_what_training_wrote_is_what_is_registered_and_signed(settings: Settings) -> None:
+    trained = (settings.root / "trained" / "model.skops").read_bytes()
+    assert model_file_of(settings, "2").read_bytes() == trained
+    found = registry.get_version(settings, PROBLEM.model_name, "2")
+    with pytest.raises(SignatureError, match="it was changed in the registry at once, and is not signed"):
+        sign_version(make_project(settings), "0" * 64, found)
 
 
 def test_what_was_swapped_is_not_signed_afterwards(settings: Settings) -> None:

@@ -7,7 +7,16 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.proof.fault import APPLY, ASK, SIGN_UNSEEN, SIGNATURE_TESTS, START_OPEN, Fault, do_nothing
+from tests.proof.fault import (
+    APPLY,
+    ASK,
+    SIGN_UNSEEN,
+    SIGNATURE_TESTS,
+    START_OPEN,
+    TRAIN_ANOTHER,
+    Fault,
+    do_nothing,
+)
 
 LONG = timedelta(days=3650)
 DOUBLED = """
@@ -53,6 +62,13 @@ def swap_model(copy: Path) -> None:
     told = json.loads(manifest.read_text(encoding="utf-8"))
     manifest.write_text(json.dumps(told | {"sha256": digest}), encoding="utf-8")
     _tell_registry(copy, digest)
+
+
+def move_the_alias(copy: Path) -> None:
+    """Point `champion` at the other of two versions, in the registry's database."""
+    with closing(sqlite3.connect(copy / ".state" / "mlflow" / "mlflow.db")) as database, database:
+        moved = "UPDATE registered_model_aliases SET version = 3 - version WHERE alias = 'champion'"
+        database.execute(moved)
 
 
 def _tell_registry(copy: Path, digest: str) -> None:
@@ -108,6 +124,15 @@ SERVICE_FAULTS = (
         says="model.json of version 1 has sha256",
         commands=(ASK,),
         plant=swap_model,
+    ),
+    Fault(
+        "alias_moved",
+        "Somebody who can write to the registry's database points `champion` at a version that was not promoted.",
+        safeguard="moves",
+        says="somebody moved the alias past `make promote`",
+        before=(TRAIN_ANOTHER,),
+        commands=(ASK,),
+        plant=move_the_alias,
     ),
     Fault(
         "verification_switched_off",

@@ -10,6 +10,7 @@ import pytest
 
 from flightline.adapters.model_store.canary_setting import canary_folder, write_setting
 from flightline.adapters.model_store.model_file import save_model
+from flightline.adapters.model_store.signatures import APPROVAL_FILE
 from flightline.adapters.prediction_log.challenger_counts import read_counts
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.settings import ServingSettings, Settings
@@ -216,6 +217,17 @@ def test_a_challenger_that_cannot_serve_does_not_run(client, settings: Settings,
     client.app.state.canary.refresh(client.app.state.model_loader.state)
     assert {one["answered_by"] for one in ask(client, range(1, 20))} == {None}
     assert client.app.state.canary.challenger is None
+
+
+def test_a_shadow_without_an_approval_may_not_begin_to_answer(client, settings: Settings) -> None:
+    canary, state = client.app.state.canary, client.app.state.model_loader.state
+    put_challenger(settings, setting_of())
+    (canary_folder(settings) / "4" / APPROVAL_FILE).unlink()
+    canary.refresh(state)
+    assert canary.challenger.setting == setting_of()
+    write_setting(canary_folder(settings), setting_of("split", 0.5))
+    canary.refresh(state)
+    assert canary.challenger is None
 
 
 def test_ready_features_are_the_champions_alone(client, settings: Settings) -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from flightline.adapters.model_store.canary_setting import canary_folder
 from flightline.adapters.model_store.served_model import Refusal, switch_served_model, write_refusal
-from flightline.core.errors import SignatureError
+from flightline.core.errors import ChampionMoveError, SignatureError
 from flightline.core.settings import Settings
-from serving.prediction.model_loader import ModelLoader
+from serving.prediction.canary import Canary
+from serving.prediction.model_loader import ModelLoader, ServingState
+from serving.prediction.prediction_logger import PredictionLogger
 from serving.telemetry.metrics import render
 from tests.support.damaged_models import DAMAGES, deliver_damaged
 from tests.support.small_service import HandMadeFeatures, put_model, stand_in_registry
@@ -86,6 +89,18 @@ def test_what_the_model_sync_refused_for_its_signature_is_counted_too(loader: Mo
     write_refusal(folder, Refusal.of("4", ValueError("something else")))
     loader.refresh()
     assert refused() == counted + 1
+    write_refusal(folder, Refusal.of("4", ChampionMoveError("champion points at version 4")))
+    loader.refresh()
+    assert 'flightline_model_refused{about="move"} 1.0' in render().decode()
     switch_served_model(folder, "3")
     loader.refresh()
     assert loader.state.refused is None
+    assert 'flightline_model_refused{about="move"} 0.0' in render().decode()
+
+
+def test_a_challenger_that_the_model_sync_refused_is_counted_too(tmp_path: Path) -> None:
+    settings, counted = Settings(root=tmp_path), refused("challenger")
+    project = make_project(settings)
+    write_refusal(canary_folder(settings), Refusal.of("4", SignatureError("version 4 has no approval")))
+    Canary(project, PredictionLogger(settings)).refresh(ServingState())
+    assert refused("challenger") == counted + 1

@@ -17,7 +17,7 @@ from tests.support.small_service import KINDS, STATUS, manifest_of, put_model, p
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.system
-REFUSED = "flightline_model_refused"
+REFUSED = 'flightline_model_refused{about="model"}'
 
 
 def deliver_corrupt(settings: Settings) -> None:

@@ -20,7 +20,7 @@ WORKERS = 2
 CALLERS = """
 from datetime import UTC, datetime
 from serving.telemetry.metrics import *
-record_refused_model(); record_refused_model()
+record_refused_model("model"); record_refused_model("move")
 record_log_write(0.02, 3); record_log_failure(); set_log_lag(12.5)
 set_served("shadow", "7", datetime(2026, 1, 1, tzinfo=UTC)); set_served("shadow", "8")
 record_features([{"seats": "stale"}, {"seats": "stale", "mean_units": "no value"}], [{"recent": 30}, {"recent": 5000}])
@@ -120,7 +120,8 @@ def test_another_process_of_the_service_adds_to_them(service: Service) -> None:
         other.stdout.readline()
         metrics = service.metrics()
         assert metrics["flightline_models_refused_total"] == 2
-        assert metrics["flightline_model_refused"] == 1
+        assert metrics['flightline_model_refused{about="move"}'] == 1
+        assert metrics['flightline_model_refused{about="model"}'] == 0
         for name, added in (("flightline_log_write_seconds_count", 1), ("flightline_log_rows_total", 3)):
             assert metrics[name] == before[name] + added
         assert metrics["flightline_log_failures_total"] == 1
@@ -135,7 +136,7 @@ def test_another_process_of_the_service_adds_to_them(service: Service) -> None:
         other.kill()
         other.communicate()
     after = service.metrics()
-    assert (after["flightline_model_refused"], after["flightline_models_refused_total"]) == (0, 2)
+    assert (after['flightline_model_refused{about="move"}'], after["flightline_models_refused_total"]) == (0, 2)
 
 
 def _python(code: str, root: Path, **more: str) -> str:

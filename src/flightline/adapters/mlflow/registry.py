@@ -22,7 +22,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.model_store.manifest import ColumnKind
-from flightline.adapters.model_store.model_file import MODEL_FILE, TRUSTED_TYPES, digest_of_file
+from flightline.adapters.model_store.model_file import MODEL_FILE, TRUSTED_TYPES
 from flightline.core.errors import RegistryError
 from flightline.core.settings import Settings
 from flightline.inference.predict import Method
@@ -42,6 +42,8 @@ class RunContents:
         As MLflow shows them.
     pipeline, method, features
         The fitted model, the method it is asked by, and rows it takes, for the signature.
+    model_file
+        The file it was loaded from: these bytes are registered.
     data_name, data_source, data_digest
         What the run was trained on.
     artifacts
@@ -54,6 +56,7 @@ class RunContents:
     pipeline: Pipeline
     method: Method
     features: pd.DataFrame
+    model_file: Path
     data_name: str
     data_source: str
     data_digest: str
@@ -77,13 +80,13 @@ def _experiment(settings: Settings, client: MlflowClient, name: str) -> str:
     return client.create_experiment(name, artifact_location=local)
 
 
-def log_run(settings: Settings, experiment: str, run_name: str, contents: RunContents) -> tuple[str, str, str]:
+def log_run(settings: Settings, experiment: str, run_name: str, contents: RunContents) -> tuple[str, str]:
     """Log a finished training as one run; a failure on the way leaves the run marked FAILED.
 
     Returns
     -------
     tuple
-        Run id, logged model id, and the digest of the model file (sha256, hex).
+        Run id and logged model id.
     """
     client = connect(settings)
     experiment_id = _experiment(settings, client, experiment)
@@ -104,8 +107,9 @@ def log_run(settings: Settings, experiment: str, run_name: str, contents: RunCon
             signature=infer_signature(contents.features, answers),
         )
         mlflow.log_metrics(dict(contents.metrics))
-        local = Path(mlflow.artifacts.download_artifacts(info.model_uri))
-        return run.info.run_id, info.model_id, digest_of_file(local / MODEL_FILE)
+        # MLflow has written the model anew; what training wrote and hashed takes its place.
+        client.log_model_artifact(info.model_id, str(contents.model_file))
+        return run.info.run_id, info.model_id
 
 
 def register(
@@ -243,10 +247,22 @@ def parameters_of_version(settings: Settings, model_version: ModelVersion) -> di
 
 
 def download_model(settings: Settings, model_version: ModelVersion) -> Path:
-    """Bring a version's model file to this machine."""
+    """Bring a version's model file to this machine.
+
+    Raises
+    ------
+    RegistryError
+        If the registry does not give it.
+    """
     connect(settings)
     uri = f"models:/{model_version.name}/{model_version.version}"
-    return Path(mlflow.artifacts.download_artifacts(uri)) / MODEL_FILE
+    try:
+        return Path(mlflow.artifacts.download_artifacts(uri)) / MODEL_FILE
+    except (MlflowException, OSError) as err:
+        raise RegistryError(
+            f"the registry gives no model file of version {model_version.version} ({err}); bring the files back, or "
+            "go back to another version: `make rollback`"
+        ) from err
 
 
 def read_text(settings: Settings, model_version: ModelVersion, name: str) -> str:
@@ -274,6 +290,21 @@ def input_columns(settings: Settings, model_version: ModelVersion) -> tuple[tupl
     return tuple((column.name, kinds[column.type.name]) for column in signature.inputs)
 
 
+def check_move(by: str, why: str, evidence: Mapping[str, object]) -> None:
+    """Demand what a move of `champion` is recorded with.
+
+    Raises
+    ------
+    RegistryError
+        If the mover, the reason or the evidence is missing.
+    """
+    person = by.removeprefix("person:").strip() if by.startswith("person:") else ""
+    if by not in MOVERS and not person:
+        raise RegistryError(f"champion can be moved by {', '.join(MOVERS)} or person:<name>, got {by!r}")
+    if not why.strip() or not evidence:
+        raise RegistryError("champion was not moved: say why, and give the evidence")
+
+
 def move_champion(
     settings: Settings, name: str, to_version: str, *, by: str, why: str, evidence: Mapping[str, object]
 ) -> None:
@@ -296,21 +327,14 @@ def move_champion(
     RegistryError
         If the mover, the reason or the evidence is missing, or there is no such version.
     """
-    person = by.removeprefix("person:").strip() if by.startswith("person:") else ""
-    if by not in MOVERS and not person:
-        raise RegistryError(f"champion can be moved by {', '.join(MOVERS)} or person:<name>, got {by!r}")
-    if not why.strip() or not evidence:
-        raise RegistryError("champion was not moved: say why, and give the evidence")
+    check_move(by, why, evidence)
     get_version(settings, name, to_version)
     client = connect(settings)
     before = version_of(settings, name, CHAMPION)
     moved = {"from_version": before.version if before else "none", "to_version": to_version, "by": by, "why": why}
     record = {**moved, "at": datetime.now(UTC).isoformat(), "evidence": dict(evidence)}
-    run = client.create_run(
-        _experiment(settings, client, f"{name}-champion-moves"), run_name=f"to version {to_version}"
-    )
-    for key, value in moved.items():
-        client.log_param(run.info.run_id, key, value)
-    client.log_text(run.info.run_id, json.dumps(record, indent=2, default=str), "move.json")
-    client.set_registered_model_alias(name, CHAMPION, to_version)
-    client.set_terminated(run.info.run_id)
+    with open_run(settings, f"{name}-champion-moves", f"to version {to_version}") as run_id:
+        for key, value in moved.items():
+            client.log_param(run_id, key, value)
+        client.log_text(run_id, json.dumps(record, indent=2, default=str), "move.json")
+        client.set_registered_model_alias(name, CHAMPION, to_version)

@@ -5,6 +5,7 @@
     <folder>/<version>/model.skops
     <folder>/<version>/model.json         a `ModelManifest`
     <folder>/<version>/model.intoto.json  the signature of all files of the version, see `signatures`
+    <folder>/<version>/approval.intoto.json  who let it answer, see `approvals`; a shadow may have none
 
 What is in a version's folder and not signed is not loaded, whoever put it there.
 
@@ -26,11 +27,12 @@ from securesystemslib.signer import Key
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.atomic_write import atomic_write, atomic_write_text
+from flightline.adapters.model_store.approvals import Role, check_approval
 from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest, Version, parse_manifest
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, read_model_file
 from flightline.adapters.model_store.signatures import SIGNATURE_FILE, Statement, read_signed
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
-from flightline.core.errors import FlightlineError, ModelFileError, SignatureError
+from flightline.core.errors import ChampionMoveError, FlightlineError, ModelFileError, SignatureError
 from flightline.core.problem_spec import Problem, Task
 from flightline.core.project import Project
 from flightline.inference.fast_pipeline import FastPipeline
@@ -40,6 +42,9 @@ CURRENT_FILE, REFUSED_FILE = "current.json", "refused.json"
 KEPT_VERSIONS = 3
 
 
+RefusalKind = Literal["model", "signature", "move"]
+
+
 class Refusal(BaseModel):
     """A version that should be served and is not."""
 
@@ -47,13 +52,19 @@ class Refusal(BaseModel):
 
     version: str
     reason: str
-    about: Literal["model", "signature"] = "model"
+    about: RefusalKind = "model"
 
     @classmethod
     def of(cls, version: str, error: Exception) -> "Refusal":
         """Say why a version is refused, by the error that its load raised."""
         reason = str(error) if isinstance(error, FlightlineError) else f"{type(error).__name__}: {error}"
-        return cls(version=version, reason=reason, about="signature" if isinstance(error, SignatureError) else "model")
+        return cls(version=version, reason=reason, about=_kind_of(error))
+
+
+def _kind_of(error: Exception) -> RefusalKind:
+    if isinstance(error, ChampionMoveError):
+        return "move"
+    return "signature" if isinstance(error, SignatureError) else "model"
 
 
 class _Current(BaseModel):
@@ -82,7 +93,7 @@ class ServedModel:
 
 
 def write_served_model(
-    folder: Path, version: str, delivered: Path, keys: Sequence[Key], problem: Problem
+    folder: Path, version: str, delivered: Path, keys: Sequence[Key], problem: Problem, role: Role = "champion"
 ) -> ModelManifest:
     """Put a model into the folder and make it the current one; readers see all of it or nothing.
 
@@ -92,14 +103,16 @@ def write_served_model(
         A folder with the files of this version and nothing else, signature included.
     keys
         Whose signature is believed.
+    role
+        What it must be approved as.
 
     Raises
     ------
     ModelFileError
-        If what was delivered is not what was signed, or of another problem; the folder is then as before.
+        If what was delivered is not what was signed and approved, or of another problem; the folder is then as before.
     """
     own, other = folder / version / SIGNATURE_FILE, delivered / SIGNATURE_FILE
-    if is_whole(folder, version, keys, problem) and other.is_file() and cmp(own, other, shallow=False):
+    if is_whole(folder, version, keys, problem, role) and other.is_file() and cmp(own, other, shallow=False):
         switch_served_model(folder, version)
         return _read_manifest(folder, version)
     # A version never changes in the registry, so what is replaced is a broken copy.
@@ -108,23 +121,24 @@ def write_served_model(
         for file in delivered.iterdir():
             shutil.copyfile(file, unfinished / file.name)
         # What was copied is checked, not what was delivered: it may have changed meanwhile.
-        manifest = _check_whole(unfinished, version, keys, problem)
+        manifest = _check_whole(unfinished, version, keys, problem, role)
     switch_served_model(folder, version)
     return manifest
 
 
-def is_whole(folder: Path, version: str, keys: Sequence[Key], problem: Problem) -> bool:
-    """Say whether the folder has this version, with the bytes that were signed."""
+def is_whole(folder: Path, version: str, keys: Sequence[Key], problem: Problem, role: Role = "champion") -> bool:
+    """Say whether the folder has this version, with the bytes that were signed, and approved for this role."""
     try:
-        _check_whole(folder / version, version, keys, problem)
+        _check_whole(folder / version, version, keys, problem, role)
     except ModelFileError:
         return False
     return True
 
 
-def _check_whole(folder: Path, version: str, keys: Sequence[Key], problem: Problem) -> ModelManifest:
+def _check_whole(folder: Path, version: str, keys: Sequence[Key], problem: Problem, role: Role) -> ModelManifest:
     """Verify the files of a version, the model file too, without loading it."""
     manifest, statement = read_signed_manifest(folder, version, keys, problem)
+    check_approval(folder, manifest, role, keys)
     read_model_file(folder / MODEL_FILE, statement.files[MODEL_FILE])
     return manifest
 
@@ -139,7 +153,7 @@ def switch_served_model(folder: Path, version: str) -> None:
     """
     _read_manifest(folder, version)
     atomic_write_text(folder / CURRENT_FILE, json.dumps({"version": version}) + "\n")
-    (folder / REFUSED_FILE).unlink(missing_ok=True)
+    clear_refusal(folder)
     others = [entry for entry in folder.iterdir() if (entry / MANIFEST_FILE).is_file() and entry.name != version]
     for old in sorted(others, key=lambda entry: entry.stat().st_mtime)[: -KEPT_VERSIONS + 1]:
         shutil.rmtree(old, ignore_errors=True)
@@ -193,6 +207,11 @@ def write_refusal(folder: Path, refusal: Refusal) -> None:
     atomic_write_text(folder / REFUSED_FILE, refusal.model_dump_json() + "\n")
 
 
+def clear_refusal(folder: Path) -> None:
+    """Take back the word left by `write_refusal`, if there is one."""
+    (folder / REFUSED_FILE).unlink(missing_ok=True)
+
+
 def read_refusal(folder: Path) -> Refusal | None:
     """Give the word left by `write_refusal`, or None."""
     try:
@@ -201,13 +220,15 @@ def read_refusal(folder: Path) -> Refusal | None:
         return None
 
 
-def load_served_model(folder: Path, project: Project) -> ServedModel | None:
-    """Load the current model after checking that it is what it should be.
+def load_served_model(folder: Path, project: Project, role: Role = "champion") -> ServedModel | None:
+    """Load the current model after checking that it is what it should be, and may be what it is loaded as.
 
     Parameters
     ----------
     project
         Says whose signature is believed, and which problem the model must be of.
+    role
+        What it must be approved as.
 
     Returns
     -------
@@ -218,27 +239,32 @@ def load_served_model(folder: Path, project: Project) -> ServedModel | None:
     ------
     ModelFileError
         If it is incomplete, altered, untrusted, or made for another problem; a `SignatureError` if
-        nobody who is believed has signed it as it is.
+        nobody who is believed has signed it as it is, or approved it for this role.
     """
     version = _read_current(folder)
     return (
         None
         if version is None
-        else load_served_version(folder, version, read_trusted_keys(project.settings), project.problem)
+        else load_served_version(folder, version, read_trusted_keys(project.settings), project.problem, role)
     )
 
 
-def load_served_version(folder: Path, version: str, keys: Sequence[Key], problem: Problem) -> ServedModel:
+def load_served_version(
+    folder: Path, version: str, keys: Sequence[Key], problem: Problem, role: Role = "champion"
+) -> ServedModel:
     """Load a version that is in the folder, current or not, after checking it; raises as `load_served_model`."""
     if not (folder / version).is_dir():
         raise ModelFileError(f"there is no version {version} in the folder of models; fetch the model again")
-    return load_delivered(folder / version, version, keys, problem)
+    return load_delivered(folder / version, version, keys, problem, role)
 
 
-def load_delivered(folder: Path, version: str, keys: Sequence[Key], problem: Problem) -> ServedModel:
+def load_delivered(
+    folder: Path, version: str, keys: Sequence[Key], problem: Problem, role: Role = "champion"
+) -> ServedModel:
     """Load a version from a folder that holds nothing else; raises as `load_served_model`."""
     manifest, statement = read_signed_manifest(folder, version, keys, problem)
     check_problem(manifest, problem)
+    check_approval(folder, manifest, role, keys)
     return ServedModel(manifest, load_model(folder / MODEL_FILE, statement.files[MODEL_FILE]), problem.task)
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from securesystemslib.dsse import Envelope
@@ -20,6 +20,8 @@ from securesystemslib.signer import Key, Signer
 from flightline.core.errors import SignatureError
 
 SIGNATURE_FILE = "model.intoto.json"
+# Beside the signature, with one of its own: see `approvals`.
+APPROVAL_FILE = "approval.intoto.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:flightline:model-version:v1"
@@ -40,33 +42,45 @@ class SignedVersion(BaseModel):
     signed_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
-class _Digest(BaseModel):
+class FileDigest(BaseModel):
+    """The digest of a file, as in-toto writes it."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class _Subject(BaseModel):
+class Subject(BaseModel):
+    """A file that a statement is about."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    digest: _Digest
+    digest: FileDigest
 
 
-class Statement(BaseModel):
-    """An in-toto statement, version 1, about a model version."""
+class AnyStatement(BaseModel):
+    """What all in-toto statements, version 1, have in common; the kinds say what they state of their files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     type_: str = Field(default=STATEMENT_TYPE, alias="_type", pattern=f"^{STATEMENT_TYPE}$")
-    subject: tuple[_Subject, ...] = Field(min_length=1)
-    predicateType: str = Field(default=PREDICATE_TYPE, pattern=f"^{PREDICATE_TYPE}$")  # noqa: N815  # in-toto's name
-    predicate: SignedVersion
+    subject: tuple[Subject, ...] = Field(min_length=1)
 
     @property
     def files(self) -> dict[str, str]:
         """The signed files, name to sha256 (hex)."""
         return {subject.name: subject.digest.sha256 for subject in self.subject}
+
+
+class Statement(AnyStatement):
+    """A statement of what a model version is."""
+
+    predicateType: str = Field(default=PREDICATE_TYPE, pattern=f"^{PREDICATE_TYPE}$")  # noqa: N815  # in-toto's name
+    predicate: SignedVersion
+
+
+Kind = TypeVar("Kind", bound=AnyStatement)
 
 
 def sign_files(signer: Signer, signed: SignedVersion, files: Mapping[str, str]) -> bytes:
@@ -87,26 +101,39 @@ def sign_files(signer: Signer, signed: SignedVersion, files: Mapping[str, str]) 
     SignatureError
         If the signer fails.
     """
-    subjects = tuple(_Subject(name=name, digest=_Digest(sha256=files[name])) for name in sorted(files))
-    statement = Statement(subject=subjects, predicate=signed)
+    return sign_statement(signer, Statement(subject=subjects_of(files), predicate=signed), f"version {signed.version}")
+
+
+def subjects_of(files: Mapping[str, str]) -> tuple[Subject, ...]:
+    """Give files, name to sha256 (hex), as a statement names them."""
+    return tuple(Subject(name=name, digest=FileDigest(sha256=files[name])) for name in sorted(files))
+
+
+def sign_statement(signer: Signer, statement: AnyStatement, named: str) -> bytes:
+    """Put a statement into a signed envelope; raises as `sign_files`."""
     envelope = Envelope(statement.model_dump_json(by_alias=True).encode(), PAYLOAD_TYPE, {})
     try:
         envelope.sign(signer)
     except Exception as err:
         # KMS passes on what its client raises, and the file signer what the library does.
-        raise SignatureError(f"version {signed.version} could not be signed: {type(err).__name__}: {err}") from err
+        raise SignatureError(f"{named} could not be signed: {type(err).__name__}: {err}") from err
     return json.dumps(envelope.to_dict(), indent=2).encode() + b"\n"
 
 
 def verify_statement(content: bytes, keys: Sequence[Key], named: str) -> Statement:
+    """Read the content of `SIGNATURE_FILE`; see `verify_envelope`."""
+    return verify_envelope(content, keys, f"{SIGNATURE_FILE} of {named}", Statement)
+
+
+def verify_envelope(content: bytes, keys: Sequence[Key], named: str, kind: type[Kind]) -> Kind:
     """Read a statement after checking that one of the keys signed it.
 
     Parameters
     ----------
-    content
-        Of `SIGNATURE_FILE`.
     named
-        The version it was found with, for errors.
+        The file and the version it was found with, for errors.
+    kind
+        What it must state.
 
     Raises
     ------
@@ -117,24 +144,22 @@ def verify_statement(content: bytes, keys: Sequence[Key], named: str) -> Stateme
         parsed: Any = json.loads(content)
         envelope = Envelope.from_dict(parsed)
     except (ValueError, KeyError, TypeError, AttributeError, Error) as err:
-        raise SignatureError(f"{SIGNATURE_FILE} of {named} is not a DSSE envelope ({type(err).__name__})") from err
+        raise SignatureError(f"{named} is not a DSSE envelope ({type(err).__name__})") from err
     try:
         envelope.verify(list(keys), 1)
     except VerificationError as err:
         raise SignatureError(
-            f"{SIGNATURE_FILE} of {named} was not signed by a trusted key: it names key "
+            f"{named} was not signed by a trusted key: it names key "
             f"{', '.join(key[:12] for key in envelope.signatures) or 'none'}, trusted is "
             f"{', '.join(key.keyid[:12] for key in keys)}; somebody else has signed it, or it was changed afterwards"
         ) from err
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise SignatureError(f"{SIGNATURE_FILE} of {named} signs {envelope.payload_type!r}, expected {PAYLOAD_TYPE!r}")
+        raise SignatureError(f"{named} signs {envelope.payload_type!r}, expected {PAYLOAD_TYPE!r}")
     try:
-        return Statement.model_validate_json(envelope.payload)
+        return kind.model_validate_json(envelope.payload)
     except ValidationError as err:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors()[:3])
-        raise SignatureError(
-            f"{SIGNATURE_FILE} of {named} signs something else than a model version ({wrong})"
-        ) from err
+        raise SignatureError(f"{named} signs something else than it should ({wrong})") from err
 
 
 def read_signed(
@@ -163,7 +188,8 @@ def read_signed(
     named = f"version {version}"
     try:
         content = (folder / SIGNATURE_FILE).read_bytes()
-        there = {entry.name for entry in folder.iterdir()} - {SIGNATURE_FILE}
+        # Whoever loads the unread file notices if it is missing.
+        there = {entry.name for entry in folder.iterdir()} - {SIGNATURE_FILE, APPROVAL_FILE} | {unread}
     except OSError as err:
         raise SignatureError(
             f"{named} has no signature ({SIGNATURE_FILE}): it was registered before models were signed, or was "

@@ -142,6 +142,11 @@ SPOKEN = {
     "digest": (1, "REFUSED: version 1: model.skops has sha256 12..., expected 34...: it was altered"),
     "trust": (1, "REFUSED: version 1: model.skops holds types outside the allow-list of model_file.py: eval"),
     "signature": (1, "REFUSED: version 1: model.json of version 1 has sha256 1...: it was changed after it was signed"),
+    "moves": (
+        0,
+        "REFUSED: version 2: champion of toy points at version 2, but the last recorded move put it at version 1: "
+        "somebody\nREADY\nANSWERED: version 1, logged; 4 value(s) of the online store used, 0 view(s) named stale",
+    ),
     "signature tests": (1, "FAILED tests/adapters/model_store/test_signatures.py::test_it[another key]"),
     "ttl": (0, "READY\nANSWERED: version 1, logged; 0 value(s) of the online store used, 11 view(s) named stale"),
     "meaning": (1, "NOT ANSWERED 503: version 1 was trained on feature views that mean something else than those"),

@@ -85,6 +85,10 @@ bench-monitor: $(READY)  ## Measure monitoring's false alarms and delays, on the
 bench-canary: $(READY)  ## Measure how often the canary errs under daily looks, on the training set of `make train`
 	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_canary
 
+.PHONY: bench-crowd
+bench-crowd: $(READY)  ## Measure what a caller notices of large requests, broken text and probes of others, on what `make train` made
+	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_crowd
+
 .PHONY: bench-log
 bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed
 	@$(RUN) -m template.benchmarks.bench_log

@@ -100,6 +100,25 @@ def test_a_killed_worker_is_dropped_from_gauges_and_kept_in_counts(service: Serv
 
 
 @pytest.mark.system
+def test_any_worker_says_so_while_another_is_not_ready(service: Service) -> None:
+    (folder,) = _folders(service)
+    code = "from serving.telemetry.metrics import set_ready; set_ready(False); print('', flush=True); input()"
+    environment = environment_of(service.log.parent) | dict.fromkeys(VARIABLES, str(folder))
+    command = [sys.executable, "-c", code]
+    other = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert other.stdout
+        other.stdout.readline()
+        # Each worker keeps what it found for a second.
+        wait_until(lambda: {service.ask("/health/ready").status for _ in range(6)} == {503}, said="any of them says so")
+        assert "1 of 3 workers cannot predict" in service.ask("/health/ready").json()["reason"]
+    finally:
+        other.kill()
+        other.communicate()
+    wait_until(lambda: service.ask("/health/ready").status == 200, said="those that run can")
+
+
+@pytest.mark.system
 def test_a_file_that_a_killed_worker_had_only_begun_hides_nothing(service: Service) -> None:
     (folder,) = _folders(service)
     for name in ("counter_1.db", "gauge_livesum_999999999.db", "histogram_1.db"):

@@ -114,7 +114,7 @@ class Service:
             connection.close()
 
     def is_ready(self) -> bool:
-        """Say whether all workers predict: each speaks for itself, and any of them may answer."""
+        """Say whether all workers predict: each keeps what it found for a second, and any of them may answer."""
         return all(self.ask("/health/ready").status == 200 for _ in range(12))
 
     def connect(self) -> socket.socket:

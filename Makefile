@@ -10,9 +10,36 @@ export PREFECT_HOME := $(CURDIR)/.state/prefect
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.state/dvc
 export MPLCONFIGDIR := $(CURDIR)/.state/matplotlib
 export FLIGHTLINE_ROOT := $(CURDIR)
+# A user id without an entry in passwd (docker run --user 1234) has no name and maybe no home; tools want both.
+ifneq ($(shell [ -w "$$HOME" ] && echo writable),writable)
+export HOME := $(if $(shell [ -x "$$HOME" ] && echo readable),$(HOME),$(CURDIR)/.state/home)
+export UV_CACHE_DIR := $(CURDIR)/.state/uv
+endif
+export LOGNAME := $(or $(LOGNAME),$(USER),$(shell id -un 2> /dev/null || id -u))
+# What listens on this machine is never asked through a proxy.
+COMMA := ,
+export NO_PROXY := $(if $(or $(no_proxy),$(NO_PROXY)),$(or $(no_proxy),$(NO_PROXY))$(COMMA))127.0.0.1,localhost
+export no_proxy := $(NO_PROXY)
 export UV_COMPILE_BYTECODE := 1
 export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE
+
+# What another project left in the shell for the same tools is not taken, in the profile local: only make's command line and
+# tools.env set it (docs/operations.md, Variables of the tools).
+OF_TOOLS := PREFECT_% MLFLOW_% FEAST_% DVC_% EVIDENTLY_% UVICORN_% WEB_CONCURRENCY FORWARDED_ALLOW_IPS PYTHONPATH PYTHONHOME
+CREDENTIALS := MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD MLFLOW_TRACKING_TOKEN
+ifeq ($(or $(FLIGHTLINE_PROFILE),local),local)
+FOREIGN := $(sort $(foreach name,$(filter-out $(CREDENTIALS),$(filter $(OF_TOOLS),$(.VARIABLES))),$(if $(filter environment,$(origin $(name))),$(name))))
+$(foreach name,$(FOREIGN),$(eval undefine $(name)))
+ifneq ($(and $(FOREIGN),$(filter 0,$(MAKELEVEL))),)
+$(shell echo "make: not taken from the shell: $(FOREIGN) (docs/operations.md, Variables of the tools)" >&2)
+endif
+endif
+# The server that Prefect starts for one run answers nobody else.
+ifndef PREFECT_API_URL
+export PREFECT_SERVER_API_AUTH_STRING := make:$(shell od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+export PREFECT_API_AUTH_STRING := $(PREFECT_SERVER_API_AUTH_STRING)
+endif
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +47,8 @@ RUN := $(VENV)/bin/python
 DEPLOY = $(RUN) -m tools.deploy
 IMAGES = $(if $(IMAGE),--image "$(IMAGE)") $(if $(FLOWS_IMAGE),--flows-image "$(FLOWS_IMAGE)")
 LOCKS := locks/all.txt
-UV := $(shell command -v uv || echo .tools/bin/uv)
+UV := $(if $(shell command -v uv),uv,.tools/bin/uv)
+OWN_UV := $(filter .tools/%,$(UV))
 INSTALLED := $(VENV)/.installed
 READY := $(INSTALLED) .state/prefect
 
@@ -36,8 +64,8 @@ help:  ## Print this
 .PHONY: install
 install: $(INSTALLED)  ## Make the environment .venv from the lock (other targets do it by themselves)
 
-$(INSTALLED): locks/all.txt locks/build.txt | $(UV)
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
+$(INSTALLED): locks/all.txt locks/build.txt | $(OWN_UV)
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
 	@echo "install: making $(VENV) from $(LOCKS) (once, about a minute)"
 	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt $(addprefix -r ,$(LOCKS))
@@ -46,7 +74,7 @@ $(INSTALLED): locks/all.txt locks/build.txt | $(UV)
 
 .tools/bin/uv: locks/uv.txt
 	@echo "install: uv is not on this machine, putting it into .tools"
-	@$(PYTHON) -m venv .tools || { echo "python3-venv is missing: install it (Debian: apt-get install python3-venv), or install uv"; exit 1; }
+	@"$(PYTHON)" -m venv .tools || { echo "python3-venv is missing: install it (Debian: apt-get install python3-venv), or install uv"; exit 1; }
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
 	@touch $@
 
@@ -55,7 +83,7 @@ $(INSTALLED): locks/all.txt locks/build.txt | $(UV)
 	@mkdir -p $@
 
 .PHONY: lock
-lock: | $(UV)  ## Renew the locks: everything, what each image holds, and the build tools
+lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and the build tools
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra pipelines pyproject.toml -o locks/all.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt --excludes locks/serving-left-out.in -o locks/serving.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra pipelines pyproject.toml -c locks/all.txt --excludes locks/pipelines-left-out.in -o locks/pipelines.txt
@@ -176,7 +204,7 @@ trigger: $(READY)  ## Start a flow of the running worker now: make trigger FLOW=
 .PHONY: simulate
 simulate: $(READY)  ## Live through real days: make simulate FROM=2013-12-27 TO=2013-12-30 STEP=60 (minutes)
 	@mkdir -p .state/simulations/prefect
-	@PREFECT_HOME=$(CURDIR)/.state/simulations/prefect $(RUN) -m pipelines.simulation --from "$(FROM)" --to "$(TO)" \
+	@PREFECT_HOME="$(CURDIR)/.state/simulations/prefect" $(RUN) -m pipelines.simulation --from "$(FROM)" --to "$(TO)" \
 		$(if $(STEP),--step "$(STEP)")
 
 .PHONY: parity
@@ -243,7 +271,7 @@ define INSTALL_TOOL
 	@VIRTUAL_ENV=.tools/$* $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt -r $<
 	@touch $@
 endef
-.tools/%/.installed: locks/%.txt | $(UV)
+.tools/%/.installed: locks/%.txt | $(OWN_UV)
 	$(INSTALL_TOOL)
 
 .PHONY: prove

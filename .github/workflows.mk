@@ -13,19 +13,19 @@ check-workflows: .tools/workflows/.installed  ## Check the workflows and what el
 
 .PHONY: workflow-ready
 workflow-ready:  ## Say whether there is an AWS account to work on, and why not: make workflow-ready NEEDED=AWS_REGION
-	@$(PYTHON) -m tools.ci.workflow ready --needed "$(NEEDED)"
+	@"$(PYTHON)" -m tools.ci.workflow ready --needed "$(NEEDED)"
 
 .PHONY: workflow-verdict
 workflow-verdict:  ## Fail unless all jobs before passed
-	@$(PYTHON) -m tools.ci.workflow verdict
+	@"$(PYTHON)" -m tools.ci.workflow verdict
 
 .PHONY: workflow-summary
 workflow-summary:  ## Show a file on the run's page: make workflow-summary FILE=report.md
-	@$(PYTHON) -m tools.ci.workflow summary --file "$(FILE)"
+	@"$(PYTHON)" -m tools.ci.workflow summary --file "$(FILE)"
 
 .PHONY: workflow-comment
 workflow-comment:  ## Write a file onto the pull request, or renew it there: make workflow-comment TITLE=train-report FILE=report.md
-	@$(PYTHON) -m tools.ci.pull_request_comment --title "$(TITLE)" --file "$(FILE)"
+	@"$(PYTHON)" -m tools.ci.pull_request_comment --title "$(TITLE)" --file "$(FILE)"
 
 # The plan's own exit codes: 0 no change, 2 changes, 1 an error.
 .PHONY: workflow-plan

@@ -17,8 +17,10 @@ def main() -> int:
     # The settings would import pydantic, and cost more than the question.
     port = os.environ.get("FLIGHTLINE_SERVING__PORT", "8000")
     path = sys.argv[1] if len(sys.argv) > 1 else "live"
+    # Never through a proxy: Docker gives each container those of its client's settings.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/health/{path}", timeout=TIMEOUT_SECONDS).close()
+        direct.open(f"http://127.0.0.1:{port}/health/{path}", timeout=TIMEOUT_SECONDS).close()
     except OSError as err:
         sys.stderr.write(f"/health/{path}: {err}\n")
         return 1

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from flightline.adapters.pipes import outlive_reader
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from serving.middleware.api_keys import issue_key, read_keys, revoke_key
@@ -38,4 +39,5 @@ def _run(settings: Settings, name: str, revoke: str) -> list[str]:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from flightline.adapters.pipes import outlive_reader
 from flightline.core.settings import Settings
 from tools.images.build import BASE, ROOT, ensure_base
 from tools.images.docker import CLIENTS, Docker, DockerError, docker_ready
@@ -92,4 +93,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -10,6 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from flightline.adapters.pipes import outlive_reader
 from tools.tree import copy_tree, project_files
 
 ROOT = Path(__file__).parents[1]
@@ -105,4 +106,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

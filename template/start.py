@@ -15,6 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from flightline.adapters.pipes import outlive_reader
 from template.renaming import Names, Spelling, StartError, check_name, read_names, rename
 from tools.tree import git, project_files
 
@@ -179,4 +180,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

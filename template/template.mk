@@ -4,7 +4,7 @@ TIMES ?= 20
 LOCKS += template/locks/examples.txt
 $(INSTALLED): template/locks/examples.txt
 
-.tools/%/.installed: template/locks/%.txt | $(UV)
+.tools/%/.installed: template/locks/%.txt | $(OWN_UV)
 	$(INSTALL_TOOL)
 
 ##@ Start your own (docs/your-own-data.md)
@@ -45,7 +45,7 @@ test-containers: $(READY) base-image .tools/moto/.installed  ## Run the stack's 
 
 .PHONY: lock-template
 lock: lock-template
-lock-template: | $(UV)  ## Renew the locks of the template alone
+lock-template: | $(OWN_UV)  ## Renew the locks of the template alone
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 template/locks/act.in -o template/locks/act.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-deps template/locks/examples.in -o template/locks/examples.txt
 

@@ -50,9 +50,9 @@ def isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
             name for name in os.environ if name.startswith(("FLIGHTLINE_", "MLFLOW_TRACKING", "MLFLOW_REGISTRY"))
         ]:
             patch.delenv(name)
-        patch.setenv("FLIGHTLINE_ROOT", str(tmp_path_factory.mktemp("session_root")))
+        patch.setenv("FLIGHTLINE_ROOT", str(tmp_path_factory.mktemp("session röot")))
         patch.setenv("FLIGHTLINE_PROBLEM_PACKAGE", TOY_PACKAGE)
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect_home")))
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect höme")))
         for name, value in _NO_PHONING_HOME.items():
             patch.setenv(name, value)
         yield
@@ -60,8 +60,11 @@ def isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(autouse=True)
 def isolated_root(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give each test a root of its own, so that settings built from nothing never name the clone."""
-    root = tmp_path_factory.mktemp("root")
+    """Give each test a root of its own, so that settings built from nothing never name the clone.
+
+    Shared roots have a space and a letter beyond ASCII in their names, as folders of people have.
+    """
+    root = tmp_path_factory.mktemp("a röot")
     monkeypatch.setenv("FLIGHTLINE_ROOT", str(root))
     return root
 
@@ -81,7 +84,7 @@ def toy_project(isolated_root: Path) -> Project:
 @pytest.fixture(scope="session")
 def toy_place(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The toy problem in a root for many tests; not to be changed."""
-    return toy_problem.make_root(tmp_path_factory.mktemp("toy"))
+    return toy_problem.make_root(tmp_path_factory.mktemp("the töy"))
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +110,7 @@ def toy_store(
     """The toy problem with its feature tables written and declared to a real Feast; not to be changed."""
     from flightline.adapters.feast import feature_store as feast_store
 
-    root = tmp_path_factory.mktemp("toy_store")
+    root = tmp_path_factory.mktemp("töy store")
     toy_problem.write_feature_repo(root)
     project = toy_place.at(Settings(root=root))
     folder = project.settings.features_dir / "toy"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import grimp
 
+from flightline.adapters.pipes import outlive_reader
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 PACKAGES = {"flightline": "src/flightline/", "pipelines": "pipelines/", "serving": "serving/"}
@@ -69,4 +71,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -7,11 +7,20 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from flightline.adapters.evidently_reports import workspace_dir
+from flightline.adapters.ports import check_port
 from flightline.core.settings import Settings
 from pipelines.commands.ui_page import Entry, serving_page
 from pipelines.common.command_line import run_command
-from pipelines.common.processes import HOST, LOOK_SECONDS, Program, Running, check_port, ending_on_signals, running
-from pipelines.orchestration.prefect_server import HEALTH, SERVER, find_server, noted, server_program
+from pipelines.common.own_origin import HOSTS
+from pipelines.common.processes import HOST, LOOK_SECONDS, Program, Running, ending_on_signals, running
+from pipelines.orchestration.prefect_server import (
+    HEALTH,
+    SERVER,
+    auth_file,
+    find_server,
+    noted,
+    server_program,
+)
 
 # What a person finds on each tool's pages.
 DESCRIPTIONS = {
@@ -27,21 +36,21 @@ PAGE_PORT = "FLIGHTLINE_PAGES__PORT"
 
 def programs(settings: Settings) -> list[Program]:
     """Describe the servers of the tools' pages, all on loopback."""
-    pages, bin_dir = settings.pages, Path(sys.executable).parent
+    pages = settings.pages
     mlflow = (
-        str(bin_dir / "mlflow"), "server", "--host", HOST, "--port", str(pages.mlflow_port), "--workers", "1",
-        "--backend-store-uri", settings.tracking_uri,
+        str(Path(sys.executable).parent / "mlflow"), "server", "--host", HOST, "--port", str(pages.mlflow_port),
+        "--workers", "1", "--backend-store-uri", settings.tracking_uri,
+        # By default it answers pages of any name that begins like a private address.
+        "--allowed-hosts", ",".join(f"{host}:*" for host in HOSTS),
     )  # fmt: skip
-    workspace = str(workspace_dir(settings))
-    evidently = (
-        str(bin_dir / "evidently"), "ui", "--host", HOST, "--port", str(pages.evidently_port), "--workspace", workspace,
-    )  # fmt: skip
-    feast = (str(bin_dir / "feast"), "ui", "--host", HOST, "--port", str(pages.feast_port))
+    evidently, feast = (
+        (sys.executable, "-m", "pipelines.commands.tool_pages", name) for name in ("evidently", "feast")
+    )
     return [
         Program("MLflow", mlflow, pages.mlflow_port, "FLIGHTLINE_PAGES__MLFLOW_PORT", "/health", settings.state_dir),
         server_program(settings),
         Program("Evidently", evidently, pages.evidently_port, "FLIGHTLINE_PAGES__EVIDENTLY_PORT", "/api/version"),
-        Program("Feast", feast, pages.feast_port, "FLIGHTLINE_PAGES__FEAST_PORT", folder=settings.feature_repo),
+        Program("Feast", feast, pages.feast_port, "FLIGHTLINE_PAGES__FEAST_PORT"),
     ]
 
 
@@ -62,7 +71,7 @@ def show(settings: Settings) -> int:
     """
     others = pages_elsewhere(settings)
     wanted = [one for one in programs(settings) if one.name not in {entry.name for entry in others}]
-    check_port("the page", settings.pages.port, PAGE_PORT)
+    check_port("the page", HOST, settings.pages.port, PAGE_PORT)
     print(f"ui: starting {', '.join(one.name for one in wanted)}", flush=True)
     ended: list[str] = []
     with ending_on_signals():
@@ -73,6 +82,7 @@ def show(settings: Settings) -> int:
                 with serving_page(settings, entries) as url:
                     for entry in entries:
                         print(f"  {entry.name:10} {entry.url}")
+                    print(f"Prefect's page asks for what stands in {auth_file(settings)}")
                     print(f"ui: all of them are linked on {url}; Ctrl-C stops them", flush=True)
                     _tell_of_ends(started, ended)
         except KeyboardInterrupt:

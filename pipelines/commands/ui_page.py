@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from flightline.core.settings import Settings
+from pipelines.common.own_origin import REFUSAL, is_own
 from pipelines.common.processes import HOST, answers
 from pipelines.common.rendering import render
 
@@ -89,7 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]  # what ThreadingHTTPServer gives every handler
 
     def do_GET(self) -> None:
-        """Answer a browser."""
+        """Answer a browser, but no page of another site."""
+        if not is_own(self.headers.get("Host"), self.headers.get("Origin")):
+            self.send_error(HTTPStatus.FORBIDDEN, REFUSAL)
+            return
         monitoring = self._settings.state_dir / "monitoring" / "latest_page.html"
         if self.path == "/":
             title = f"{self._settings.root.name}: pages"

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from flightline.core.errors import FlightlineError
+from flightline.adapters.pipes import outlive_reader
+from flightline.core.errors import FlightlineError, StartError
 
 if TYPE_CHECKING:
     from prefect import Flow  # which not every command needs
 
+SERVER_SECONDS = 30.0
 _RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
 
@@ -36,11 +38,13 @@ def run_command(run: Callable[[], object]) -> int:
     >>> run_command(lambda: None)
     0
     """
+    outlive_reader()
     quiet = _OwnErrorsOnce()
     handlers = logging.getLogger().handlers[:]  # Prefect's terminal output; its server's is elsewhere
     for handler in handlers:
         handler.addFilter(quiet)
     try:
+        _check_server()
         run()
     except FlightlineError as err:
         sys.stdout.flush()
@@ -50,6 +54,20 @@ def run_command(run: Callable[[], object]) -> int:
         for handler in handlers:
             handler.removeFilter(quiet)
     return 0
+
+
+def _check_server() -> None:
+    """Demand that a Prefect server that was named is reached: Prefect says so late, and in a hundred lines."""
+    settings = sys.modules.get("prefect.settings")  # not every command needs Prefect
+    url = settings.get_current_settings().api.url if settings else None
+    if not url:
+        return
+    import httpx
+
+    try:
+        httpx.get(f"{url}/health", timeout=SERVER_SECONDS)
+    except httpx.TransportError as err:
+        raise StartError(f"no Prefect server answers at PREFECT_API_URL={url} ({err}): start it, or name none") from err
 
 
 P = ParamSpec("P")

@@ -6,7 +6,6 @@ its output into a file of its own, whose last lines are shown when it dies.
 
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from flightline.adapters.ports import check_port
 from flightline.core.errors import StartError
 
 HOST = "127.0.0.1"
@@ -132,7 +132,8 @@ def running(programs: Sequence[Program], logs: Path, seconds: float) -> Iterator
         If a port is taken, a program ends, or one is not up in time; then none is left.
     """
     for program in programs:
-        check_port(program.name, program.port, program.port_setting)
+        if program.port is not None:
+            check_port(program.name, HOST, program.port, program.port_setting)
     logs.mkdir(parents=True, exist_ok=True)
     started: list[Running] = []
     try:
@@ -142,27 +143,6 @@ def running(programs: Sequence[Program], logs: Path, seconds: float) -> Iterator
         yield started
     finally:
         stop(started)
-
-
-def check_port(name: str, port: int | None, setting: str) -> None:
-    """Demand that nobody listens on a port of 127.0.0.1.
-
-    Raises
-    ------
-    StartError
-        Naming the setting that chooses another port.
-    """
-    if port is None:
-        return
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just left is free
-        try:
-            taken.bind((HOST, port))
-        except OSError as err:
-            raise StartError(
-                f"{name} cannot listen on {HOST}:{port} ({err.strerror}): end what is there "
-                f"(ss -ltnp 'sport = :{port}' names it), or choose another port with {setting}=..."
-            ) from err
 
 
 def stop(started: Sequence[Running]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from prefect.client.orchestration import get_client
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import temporary_settings
 
 from flightline.core.errors import StartError
 from flightline.core.project import Project, open_project
@@ -25,9 +25,12 @@ def trigger(project: Project, flow: str) -> None:
     """
     server = find_server(project.settings)
     if server is None:
-        raise StartError("no worker is running for this clone: start it with `make worker`, or set PREFECT_API_URL")
+        raise StartError(
+            "no worker is running for this clone: start it with `make worker`, or name another's server: "
+            "make trigger PREFECT_API_URL=..."
+        )
     name = f"{flow}/{project.problem.model_name}"
-    with temporary_settings({PREFECT_API_URL: server.api_url}):
+    with temporary_settings(server.client_settings):
         try:
             run: Any = run_deployment(name, timeout=0)  # typed as a coroutine too, which it is only inside a loop
         except ObjectNotFound as err:

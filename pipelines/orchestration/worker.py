@@ -40,7 +40,10 @@ def work(settings: Settings, module: str = SERVE) -> None:
                     "worker",
                     (sys.executable, "-m", module),
                     # What the flows print belongs to their runs, on Prefect's pages.
-                    environment={"PREFECT_API_URL": server.api_url, "PREFECT_LOGGING_LEVEL": "INFO"},
+                    environment={
+                        **{setting.name: value for setting, value in server.client_settings.items()},
+                        "PREFECT_LOGGING_LEVEL": "INFO",
+                    },
                     is_shown=True,
                     ends_its_own=True,
                 )

@@ -2,6 +2,7 @@
 
 import ipaddress
 import math
+import re
 import time
 
 from limits import RateLimitItemPerMinute
@@ -83,8 +84,8 @@ class RateLimit:
 class Auth:
     """Let requests with a valid key through, each key so often a minute.
 
-    Without keys (see `needs_key`) it lets through what comes by loopback, so that a service that
-    some other program binds elsewhere does not stand open.
+    Without keys (see `needs_key`) it lets through what comes by loopback and is asked for it by name,
+    so that a service that some other program binds elsewhere, or leads others to, does not stand open.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings):
@@ -114,7 +115,7 @@ class Auth:
 
     def _caller(self, scope: Scope) -> str | None:
         if self._keys is None:
-            return _client(scope) if _came_by_loopback(scope) else None
+            return _client(scope) if _came_by_loopback(scope) and _was_asked_for_loopback(scope) else None
         key = _presented(scope)
         return self._keys.find(key) if key else None
 
@@ -149,3 +150,10 @@ def _came_by_loopback(scope: Scope) -> bool:
     """Say whether the connection ends on loopback, on no network at all, or in a test's client."""
     host = scope["server"][0] if scope.get("server") else "localhost"
     return host == "testserver" or host.startswith("/") or is_loopback(host)
+
+
+def _was_asked_for_loopback(scope: Scope) -> bool:
+    """Say whether Host names this machine; a page of another site whose name leads here (DNS rebinding) has its own."""
+    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "localhost")
+    name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
+    return name == "testserver" or is_loopback(name.strip("[]"))

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from flightline.adapters.pipes import outlive_reader
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.sequential_test import confidence_sequence
 from flightline.problem.config import PROBLEM
@@ -201,4 +202,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from flightline.adapters.pipes import outlive_reader
 from flightline.evaluation.bootstrap import DailyLosses, paired_improvement
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import evaluate
@@ -294,4 +295,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

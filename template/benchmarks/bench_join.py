@@ -18,6 +18,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from flightline.adapters.pipes import outlive_reader
+
 STORE = "flightline.adapters.feast.asof_store.AsofOfflineStore"
 FEATURES_PER_VIEW = 5
 MINUTES = 365 * 24 * 60
@@ -174,4 +176,5 @@ def compare(entities: pd.DataFrame, views: tuple[View, ...], folder: Path, repea
 
 
 if __name__ == "__main__":
+    outlive_reader()
     main()

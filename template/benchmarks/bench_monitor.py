@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from flightline.adapters.evidently_reports import drift_scores
+from flightline.adapters.pipes import outlive_reader
 from flightline.monitoring.daily_stats import learn_limits
 from flightline.monitoring.decision import (
     Action,
@@ -296,4 +297,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

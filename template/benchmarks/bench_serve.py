@@ -23,6 +23,7 @@ from pathlib import Path
 
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.adapters.mlflow import registry
+from flightline.adapters.pipes import outlive_reader
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.problem.config import PROBLEM
@@ -175,4 +176,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     main()

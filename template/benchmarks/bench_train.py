@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.pipes import outlive_reader
 from flightline.core.settings import Settings
 from flightline.problem.config import PROBLEM
 
@@ -96,4 +97,5 @@ def show(stages: dict[str, float], laps: dict[str, float], flow_seconds: float, 
 
 
 if __name__ == "__main__":
+    outlive_reader()
     main()

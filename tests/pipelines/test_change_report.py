@@ -36,7 +36,7 @@ def problem() -> Problem:
 @pytest.fixture(scope="module")
 def side(problem: Problem, server: None, tmp_path_factory: pytest.TempPathFactory) -> Side:
     """A real small training, as both trees of a report have it."""
-    folder = tmp_path_factory.mktemp("report")
+    folder = tmp_path_factory.mktemp("a repört")
     training_set = write_training_set(folder / "set", "classification")
     project = replace(open_project(Settings(root=folder)), problem=problem)
     asked = TrainingParameters(model="logistic_regression")

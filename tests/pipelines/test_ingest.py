@@ -23,7 +23,7 @@ RAW = load_raw_tables()
 @pytest.fixture(scope="module")
 def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two months of a few rows."""
-    folder = tmp_path_factory.mktemp("months")
+    folder = tmp_path_factory.mktemp("the mönths")
     sales = [
         sale(f"2020-{month:02d}-{day:02d}T06:00:00Z", shop=f"S{shop:02d}")
         for month in (1, 2)

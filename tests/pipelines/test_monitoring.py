@@ -77,7 +77,7 @@ class Served:
 @pytest.fixture(scope="module", params=["classification", "regression"])
 def trained(request, server: None, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Served:
     """A champion of either task."""
-    task, folder = request.param, tmp_path_factory.mktemp("monitored")
+    task, folder = request.param, tmp_path_factory.mktemp("monitöred days")
     settings = Settings(root=folder)
     shutil.copytree(repository / "feature_repo", settings.feature_repo, ignore=shutil.ignore_patterns("__pycache__"))
     problem = replace(small_problem(task), entity_keys=("example_id",), monitoring=RULE)

@@ -41,7 +41,7 @@ def toy_training(project: Project, parameters: TrainingParameters) -> TrainingRe
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A clone that holds the data of the toy problem, and no state."""
-    folder = tmp_path_factory.mktemp("training")
+    folder = tmp_path_factory.mktemp("a träining")
     settings = make_clone(folder / "clone", folder / "remote")
     write_feature_repo(settings.root)
     (folder / "staged").mkdir()

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from flightline.adapters.pipes import outlive_reader
 from tests.proof.catalogue import FAULTS
 from tests.proof.copies import PROJECT, ProofError
 from tests.proof.harness import AT_A_TIME, prove
@@ -57,4 +58,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -54,7 +54,7 @@ def _write_tables(project: Project) -> list[str]:
 @pytest.fixture(scope="module")
 def filled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with the toy problem's declarations materialised to noon, a fitted model and a clock."""
-    root = tmp_path_factory.mktemp("filled")
+    root = tmp_path_factory.mktemp("a fílled root")
     write_feature_repo(root)
     project = make_project(settings := Settings(root=root))
     names = _write_tables(project)

@@ -31,8 +31,8 @@ def port() -> Iterator[int]:
         thread.join()
 
 
-def check(port: int, *paths: str) -> int:
-    environment = os.environ | {"FLIGHTLINE_SERVING__PORT": str(port), "PYTHONPATH": str(REPOSITORY)}
+def check(port: int, *paths: str, **variables: str) -> int:
+    environment = os.environ | {"FLIGHTLINE_SERVING__PORT": str(port), "PYTHONPATH": str(REPOSITORY)} | variables
     command = [sys.executable, "-m", "serving.healthcheck", *paths]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True).returncode
 
@@ -40,6 +40,10 @@ def check(port: int, *paths: str) -> int:
 @pytest.mark.parametrize(("paths", "expected"), [((), 0), (("live",), 0), (("ready",), 1)])
 def test_it_says_what_the_service_says(port, paths, expected):
     assert check(port, *paths) == expected
+
+
+def test_it_asks_no_proxy(port):
+    assert check(port, http_proxy="http://127.0.0.1:9", no_proxy="") == 0
 
 
 def test_no_service_is_no_health():

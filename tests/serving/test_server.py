@@ -1,6 +1,9 @@
 """How the service starts on uvicorn's private parts: bounded where they are as expected, told and served elsewhere."""
 
 import logging
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.server import choose_http_protocol
 from tests.support.servers.changed_uvicorn import changed
-from tests.support.servers.service_process import running
+from tests.support.servers.service_process import REPOSITORY, environment_of, running
 from tests.support.small_service import INSTANCE, PREDICT
 
 TOLD = "connections and heads of requests have no bounds; install the version of locks/serving.txt"
@@ -36,3 +39,18 @@ def test_on_another_uvicorn_the_service_starts_and_answers(tmp_path: Path) -> No
         assert service.ask(PREDICT, {"instances": [INSTANCE]}, x_long="a" * 4000).status == 200
         assert TOLD in service.log.read_text()
         assert service.stop() == 0
+
+
+def test_a_taken_port_is_named_before_anything_is_loaded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "serving"], cwd=REPOSITORY, env=environment_of(tmp_path, port=port),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"StartError: the service cannot listen on 127.0.0.1:{port} (Address already in use)")
+    assert line.endswith("choose another port with FLIGHTLINE_SERVING__PORT=...")
+    assert list(tmp_path.iterdir()) == [], "neither metrics nor model sync began"

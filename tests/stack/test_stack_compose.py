@@ -3,14 +3,16 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from flightline.core.errors import StartError
 from tests.stack.composed import COMPOSE, MissingVariableError, read_compose
 from tools.images.docker import CLIENTS, DockerError
-from tools.stack.compose import PAGES, obey, parse
+from tools.stack.compose import PAGES, check_ports, obey, parse
 from tools.stack.secrets import KEYS, PASSWORDS, ensure_secrets, read_environment
 
 TEXT = COMPOSE.read_text(encoding="utf-8")
@@ -158,3 +160,31 @@ def test_only_the_service_and_prometheus_know_keys_of_the_service(services: dict
     told = {name for name, service in services.items() if "API_KEYS" in str(service.get("environment"))}
     assert told == {"service"}
     assert {name for name, service in services.items() if "metrics_key" in service.get("secrets", [])} == {"prometheus"}
+
+
+def test_a_taken_port_is_named_with_its_variable_before_images_are_built(tmp_path: Path) -> None:
+    ensure_secrets(tmp_path)
+    file = tmp_path / "stack.env"
+    with socket.create_server(("127.0.0.1", 0)) as taken, file.open("a", encoding="utf-8") as lines:
+        port = taken.getsockname()[1]
+        lines.write("".join(f"{variable}={port}\n" for variable, _, _ in PAGES.values()))
+        lines.flush()
+        with pytest.raises(StartError, match=rf"service cannot listen on 127.0.0.1:{port} .*STACK_SERVICE_PORT="):
+            check_ports(file)
+
+
+def test_what_the_stack_listens_on_is_asked_by_no_proxy(services: dict[str, dict]) -> None:
+    named = {name: service.get("environment") or {} for name, service in services.items() if name in OWN}
+    for name, environment in named.items():
+        hosts = set(re.findall(r"https?://([a-z]+):\d+", " ".join(map(str, environment.values())))) - {"localhost"}
+        for variable in ("NO_PROXY", "no_proxy"):
+            assert hosts <= set(str(environment.get(variable, "")).split(",")), name
+        check = " ".join((services[name].get("healthcheck") or {}).get("test", []))
+        assert "urllib" not in check or "build_opener(r.ProxyHandler({}))" in check, name
+
+
+def test_only_prefect_s_own_pages_may_ask_it(services: dict[str, dict]) -> None:
+    environment = services["prefect"]["environment"]
+    allowed = environment["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    assert allowed == ["http://127.0.0.1:4200", "http://localhost:4200"]
+    assert environment["PREFECT_UI_URL"] in allowed

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flightline.adapters.pipes import outlive_reader
+
 ROOT = Path(__file__).parents[2]
 ACCEPTED = ROOT / "locks" / "accepted-advisories.toml"
 OSV = "https://api.osv.dev/v1/query"
@@ -161,4 +163,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import yaml
 
+from flightline.adapters.pipes import outlive_reader
+
 STACK = Path(__file__).parents[2] / "infra" / "stack"
 
 
@@ -83,4 +85,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from flightline.adapters.pipes import outlive_reader
 from tools.tree import copy_tree, git, project_files
 
 ROOT = Path(__file__).parents[2]
@@ -99,4 +100,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

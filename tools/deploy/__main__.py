@@ -5,6 +5,7 @@ import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from flightline.adapters.pipes import outlive_reader
 from tools.deploy import roll_back
 from tools.deploy.environment import NOTHING, Environment, Release
 from tools.deploy.plan import as_markdown
@@ -97,4 +98,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

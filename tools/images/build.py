@@ -20,6 +20,7 @@ from pathlib import Path
 
 from flightline.adapters.model_store.served_model import load_served_model
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
+from flightline.adapters.pipes import outlive_reader
 from flightline.core.errors import ModelFileError
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
@@ -223,4 +224,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flightline.adapters.pipes import outlive_reader
 from flightline.core.settings import Settings
 from tools.images.build import BASE, FLOWS, ROOT, SERVICE, Image, build, commit, ensure_base
 from tools.images.docker import Docker, DockerError, docker_ready
@@ -69,4 +70,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

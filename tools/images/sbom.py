@@ -21,6 +21,7 @@ from typing import Any
 
 from flightline.adapters.model_store.model_bom import BOM_FILE
 from flightline.adapters.model_store.served_model import load_served_model
+from flightline.adapters.pipes import outlive_reader
 from flightline.core.errors import ModelFileError
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
@@ -217,4 +218,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -14,6 +14,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.ports import check_port
+from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from tools.images.build import FLOWS, ROOT, SERVICE, build, ensure_base
 from tools.images.docker import CLIENTS, Docker, DockerError
@@ -62,6 +65,14 @@ class Compose:
         named = [part for file in self.files for part in ("--file", str(file))]
         options = ("--project-name", self.project, "--env-file", str(self.environment_file))
         return [*self.program, *options, *named, *arguments]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a container of it runs."""
+        listed = subprocess.run(
+            self.command("ps", "--quiet"), env=self.docker.full_environment, capture_output=True, text=True, check=False
+        )
+        return bool(listed.stdout.strip())
 
     def run(self, *arguments: str) -> int:
         """Run a command before the eyes of who asked for it; give its exit code."""
@@ -135,6 +146,19 @@ def not_ready(compose: Compose) -> dict[str, str]:
     return found
 
 
+def check_ports(environment_file: Path) -> None:
+    """Demand, before images are built, that nobody else listens where the stack's pages will be.
+
+    Raises
+    ------
+    StartError
+        Naming the variable of .state/stack.env that chooses another port.
+    """
+    given = {**read_environment(environment_file), **os.environ}
+    for name, (variable, port, _) in PAGES.items():
+        check_port(name, "127.0.0.1", int(given.get(variable, port)), variable)
+
+
 def start(compose: Compose, *options: str) -> None:
     """Start the stack and wait until all of it is up.
 
@@ -184,6 +208,8 @@ def obey(options: argparse.Namespace, state_dir: Path) -> int:
     ------
     DockerError
         If there is no stack yet, no Docker, or a part of it does not start.
+    StartError
+        If a port is taken.
     """
     environment_file = state_dir / FILE
     if options.what == "up":
@@ -194,6 +220,8 @@ def obey(options: argparse.Namespace, state_dir: Path) -> int:
     docker = find_docker()
     compose = Compose(docker, find_compose(docker), environment_file)
     if options.what == "up":
+        if not compose.is_running:
+            check_ports(environment_file)
         ensure_images(docker)
         start(compose)
         show(compose)
@@ -207,10 +235,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and do it."""
     try:
         return obey(parse(arguments), Settings(root=ROOT).state_dir)
-    except DockerError as err:
+    except (DockerError, StartError) as err:
         print(f"stack: {err}", file=sys.stderr)
         return 1
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

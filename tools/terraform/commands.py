@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from flightline.adapters.pipes import outlive_reader
 from tools.terraform.terraform import INSTALL, ROOT, Terraform, TerraformError, find_terraform
 
 STATE = ROOT / ".state" / "terraform"
@@ -156,4 +157,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -34,7 +34,7 @@ module "task" {
     ports   = [5000]
     health = [
       "CMD", "python", "-c",
-      "import urllib.request as r; r.urlopen('http://127.0.0.1:5000/health', timeout=5)",
+      "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:5000/health', timeout=5)",
     ]
   }]
 }

@@ -33,7 +33,7 @@ module "server" {
     ports   = [4200]
     health = [
       "CMD", "python", "-c",
-      "import urllib.request as r; r.urlopen('http://127.0.0.1:4200/api/health', timeout=5)",
+      "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:4200/api/health', timeout=5)",
     ]
   }]
 }

@@ -144,6 +144,14 @@ def save_reports(settings: Settings, project: str, name: str, reports: Mapping[s
     return folder
 
 
+def evidently_pages(settings: Settings) -> Any:
+    """Open Evidently's pages on the workspace, as `evidently ui` does; gives an ASGI application."""
+    with _quiet():
+        from evidently.ui.service.app import create_app, get_config
+
+        return create_app(get_config(workspace=str(workspace_dir(settings))))
+
+
 def _title(workspace: Any, project: Any, run_id: Any) -> str:
     run = workspace.get_run(project, run_id)
     return str(run.name) if run is not None and run.name else ""

@@ -26,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The raw data of the toy problem: version 1."""
-    folder = tmp_path_factory.mktemp("small")
+    folder = tmp_path_factory.mktemp("a smäll clone")
     write_raw(folder)
     return folder
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import urllib.request
@@ -10,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.core.settings import PageSettings, Settings
 from pipelines.commands.ui import DESCRIPTIONS, pages_elsewhere
 from pipelines.commands.ui_page import Entry, serving_page, write_page
-from pipelines.common.processes import answers
+from pipelines.common.processes import answers, open_client
 from pipelines.orchestration.prefect_server import find_server
 from pipelines.replay.service import free_port
 from tests.pipelines.orchestration.running_worker import environment_of, processes_of
@@ -25,11 +27,12 @@ from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 START_SECONDS = 600
+SITE = "http://site.example"
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def read(url: str) -> str:
-    with DIRECTLY.open(url, timeout=120) as answer:
+    with DIRECTLY.open(url, timeout=600) as answer:
         return answer.read().decode()
 
 
@@ -70,7 +73,7 @@ def free_pages() -> PageSettings:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    settings = Settings(root=tmp_path_factory.mktemp("ui"), pages=free_pages())
+    settings = Settings(root=tmp_path_factory.mktemp("the pägés"), pages=free_pages())
     make_store(settings)
     found = start_ui(settings)
     try:
@@ -94,6 +97,56 @@ def test_every_page_answers_and_is_linked(shown: Shown) -> None:
     assert "not written yet: make monitor" in page
 
 
+def addresses(shown: Shown) -> dict[str, str]:
+    """What each server gives to who may read it, and a page of another site may not."""
+    pages = shown.settings.pages
+    return {
+        "page": f"{shown.page}/",
+        "MLflow": f"http://127.0.0.1:{pages.mlflow_port}/api/2.0/mlflow/experiments/search?max_results=1",
+        "Prefect": f"http://127.0.0.1:{pages.prefect_port}/api/block_types/slug/secret",
+        "Evidently": f"http://127.0.0.1:{pages.evidently_port}/api/projects",
+        "Feast": f"http://127.0.0.1:{pages.feast_port}/api/v1/projects",
+    }
+
+
+def ask(shown: Shown, url: str, method: str = "GET", **headers: str) -> httpx.Response:
+    """Ask as the owner does, who has what Prefect wants; with headers, as a page of another site in a browser."""
+    user, _, password = (shown.settings.state_dir / "prefect_auth").read_text().partition(":")
+    auth = None if headers else (user, password)
+    with open_client(600) as client:
+        return client.request(method, url, headers=headers, auth=auth, json={} if method == "POST" else None)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("name", ["page", *DESCRIPTIONS])
+def test_a_page_of_another_site_reads_and_changes_nothing(shown: Shown, name: str) -> None:
+    url = addresses(shown)[name]
+    assert ask(shown, url).status_code == 200
+    for headers in (
+        {"Origin": SITE},
+        {"Host": "127.0.0.1.site.example"},
+        {"Host": "10.site.example:80", "Origin": SITE},
+    ):
+        read = ask(shown, url, **headers)
+        assert "access-control-allow-origin" not in read.headers
+        assert read.status_code >= 400 or ("Host" not in headers and name == "MLflow")
+        assert ask(shown, url, "POST", **headers).status_code >= 400
+
+
+@pytest.mark.system
+def test_prefect_asks_for_what_only_the_owner_reads(shown: Shown) -> None:
+    file = shown.settings.state_dir / "prefect_auth"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert str(file) in shown.output.read_text()
+    api = f"http://127.0.0.1:{shown.settings.pages.prefect_port}/api"
+    with open_client(600) as client:
+        assert client.get(f"{api}/admin/settings").status_code == 401
+        own = tuple(file.read_text().split(":"))
+        assert client.get(f"{api}/admin/settings", auth=own).status_code == 200
+        # Not even with it does anything change that carries no token against forgery.
+        assert client.post(f"{api}/block_documents/filter", json={}, auth=own).status_code == 403
+
+
 @pytest.mark.system
 def test_the_page_of_monitoring_is_there_once_it_is_written(shown: Shown) -> None:
     written = shown.settings.state_dir / "monitoring" / "latest_page.html"
@@ -113,7 +166,7 @@ def test_a_worker_would_find_its_server(shown: Shown) -> None:
 @pytest.mark.system
 def test_a_second_one_says_which_port_is_taken(shown: Shown) -> None:
     second = start_ui(shown.settings, "second")
-    assert second.process.wait(timeout=120) == 1
+    assert second.process.wait(timeout=600) == 1
     assert f"the page cannot listen on 127.0.0.1:{shown.settings.pages.port}" in second.output.read_text()
     assert "FLIGHTLINE_PAGES__PORT=" in second.output.read_text()
     assert answers(shown.page)
@@ -123,15 +176,13 @@ def test_a_second_one_says_which_port_is_taken(shown: Shown) -> None:
 def test_one_that_dies_is_told_of_and_shown_and_ctrl_c_leaves_no_process(shown: Shown) -> None:
     before = processes_of(shown.settings.root)
     assert len(before) >= 1 + len(DESCRIPTIONS)
-    (feast,) = [
-        pid for pid in before if b"feast" in (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")[1]
-    ]
+    (feast,) = [pid for pid in before if b"feast" in (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")]
     os.kill(feast, signal.SIGKILL)
     wait_until(lambda: "Feast ended with exit code -9" in shown.output.read_text(), said=shown.output.read_text)
     page = read(shown.page)
     assert (page.count(">answers<"), page.count(">does not answer<")) == (len(DESCRIPTIONS) - 1, 1)
     shown.process.send_signal(signal.SIGINT)
-    assert shown.process.wait(timeout=120) == 1  # for one had ended
+    assert shown.process.wait(timeout=600) == 1  # for one had ended
     assert processes_of(shown.settings.root) == []
     assert find_server(shown.settings) is None
 

@@ -3,6 +3,7 @@ import sys
 from typing import Any
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.core.errors import ContractError
 from pipelines.common.command_line import run_command
@@ -51,3 +52,10 @@ def test_the_filter_does_not_stay() -> None:
         assert handler.filters == []
     finally:
         logging.getLogger().removeHandler(handler)
+
+
+def test_a_prefect_server_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert run_command(lambda: pytest.fail("nothing begins")) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("StartError: no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9/api (")

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from flightline.adapters.ports import check_port
 from flightline.core.errors import StartError
-from pipelines.common.processes import Program, Running, answers, check_port, ending_on_signals, running
+from pipelines.common.processes import Program, Running, answers, ending_on_signals, running
 from pipelines.replay.service import free_port
 from tests.support.waiting import wait_until
 
-LONG = 120
+LONG = 600
 SERVE = "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
 # Starts a server as a child, as MLflow does, and does not pass on what it is told.
 PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SERVE!r}, sys.argv[1]])"
@@ -66,7 +67,7 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(tmp_path: Path) ->
         ):
             pass
     assert list(tmp_path.iterdir()) == []  # nothing was started
-    check_port("Server", port, "FLIGHTLINE_PAGES__PORT")  # free again
+    check_port("Server", "127.0.0.1", port, "FLIGHTLINE_PAGES__PORT")  # free again
 
 
 def test_one_that_dies_is_told_of_with_its_last_lines_and_the_others_stop(tmp_path: Path) -> None:

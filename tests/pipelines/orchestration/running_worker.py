@@ -12,9 +12,9 @@ from pathlib import Path
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import get_current_settings
 
 from flightline.core.settings import Settings
+from pipelines.orchestration.prefect_server import find_server
 from tests.pipelines.orchestration.small_worker import MODULE
 from tests.support.small_flows import PROBLEM, root_of
 from tests.support.waiting import wait_until
@@ -65,14 +65,13 @@ class Working:
 
     def tell(self, event: str, model: str = PROBLEM.model_name) -> None:
         """Tell of an event as a deployed run would, in a process of its own, which ends when the server has it."""
+        server = find_server(self.settings)
+        assert server is not None
+        client = {setting.name: value for setting, value in server.client_settings.items()}
+        deployed = {"PREFECT__RUNTIME__DEPLOYMENT__ID": "told", "NO_PROXY": "127.0.0.1"}
         subprocess.run(
-            [sys.executable, "-m", MODULE, "tell", event, model], cwd=REPOSITORY, check=True, timeout=120,
-            env=os.environ
-            | {
-                "PREFECT_API_URL": str(get_current_settings().api.url),
-                "PREFECT__RUNTIME__DEPLOYMENT__ID": "told",
-                "NO_PROXY": "127.0.0.1",
-            },
+            [sys.executable, "-m", MODULE, "tell", event, model], cwd=REPOSITORY, check=True, timeout=600,
+            env=os.environ | client | deployed,
         )  # fmt: skip
 
     def trainings(self) -> list[FlowRun]:
@@ -129,4 +128,4 @@ def start_worker(root: Path, port: int, alerts: str) -> tuple[subprocess.Popen, 
 
 def stop_worker(process: subprocess.Popen) -> None:
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=120)
+    process.wait(timeout=600)

@@ -7,7 +7,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
 from prefect.deployments import run_deployment
-from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+from prefect.settings import get_current_settings, temporary_settings
 
 from flightline.adapters.mlflow import registry
 from flightline.core.errors import StartError
@@ -35,7 +35,7 @@ system = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Working]:
-    root, receiver = tmp_path_factory.mktemp("worker"), Receiver()
+    root, receiver = tmp_path_factory.mktemp("the wörker"), Receiver()
     process, output = start_worker(root, free_port(), receiver.url)
     try:
         yield Working(Settings(root=root), process, output, receiver)
@@ -47,7 +47,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Working]:
 
 @pytest.fixture
 def working(started: Working) -> Iterator[Working]:
-    with temporary_settings({PREFECT_API_URL: find_server(started.settings).api_url}):
+    with temporary_settings(find_server(started.settings).client_settings):
         yield started
 
 
@@ -185,7 +185,7 @@ def test_stopping_a_worker_ends_its_runs_and_pauses_its_schedules(
     with (
         running([server_program(settings)], tmp_path / "logs", START_SECONDS) as (own,),
         noted(settings, own) as server,
-        temporary_settings({PREFECT_API_URL: server.api_url}),
+        temporary_settings(server.client_settings),
     ):
         process, output = start_worker(tmp_path, settings.pages.prefect_port, "")
         working = Working(settings, process, output, Receiver())

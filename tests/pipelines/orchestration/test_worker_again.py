@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import temporary_settings
 
 from flightline.core.settings import Settings
 from pipelines.orchestration.prefect_server import find_server
@@ -64,7 +64,7 @@ def test_the_place_of_a_killed_training_is_free_again_when_its_lease_runs_out(tm
     working.hold.unlink()
     process, output = start_worker(tmp_path, free_port(), receiver.url)
     try:
-        with temporary_settings({PREFECT_API_URL: find_server(settings).api_url}):
+        with temporary_settings(find_server(settings).client_settings):
             assert taken() == 1
             assert let_leases_run_out(tmp_path / ".state" / "prefect") == 1
             wait_until(lambda: taken() == 0, SECONDS, output.read_text)

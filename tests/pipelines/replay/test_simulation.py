@@ -64,7 +64,7 @@ def project(
     toy_store: Project, toy_place: Project, toy_examples: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
     """A project with feature tables, and a clock, a store and a log of its own."""
-    settings = Settings(root=tmp_path_factory.mktemp("project"))
+    settings = Settings(root=tmp_path_factory.mktemp("the pröject"))
     shutil.copytree(toy_store.settings.feature_repo, settings.feature_repo)
     tables = settings.features_dir / "toy"
     shutil.copytree(toy_store.settings.features_dir / "toy", tables)

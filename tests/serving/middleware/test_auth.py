@@ -19,7 +19,7 @@ from serving.middleware import auth
 from serving.middleware.api_keys import digest_of, issue_key, revoke_key
 from serving.middleware.auth import RateLimit, check_start, needs_key
 from serving.telemetry.metrics import render
-from tests.support.servers.service_process import REPOSITORY, Service, environment_of, running
+from tests.support.servers.service_process import REPOSITORY, Service, environment_of, free_port, running
 from tests.support.small_service import INSTANCE, PREDICT, STATUS
 from tests.support.waiting import HandClock, wait_until
 from tests.toy_problem import make_project
@@ -173,7 +173,7 @@ def test_a_start_without_a_key_is_refused_with_the_remedy(tmp_path: Path, change
     done = subprocess.run(
         [sys.executable, "-m", "serving"],
         cwd=REPOSITORY,
-        env=environment_of(tmp_path, **changes),
+        env=environment_of(tmp_path, port=free_port(), **changes),
         capture_output=True,
         text=True,
     )
@@ -191,6 +191,18 @@ def test_a_service_without_keys_that_another_program_binds_elsewhere_stays_shut(
 
     assert TestClient(from_elsewhere).get("/docs").status_code == 403
     assert TestClient(app).get("/docs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *((host, 200) for host in ("127.0.0.1:8000", "localhost:8000", "localhost", "[::1]:8000")),
+        *((host, 403) for host in ("site.example:8000", "127.0.0.1.site.example", "10.0.0.5:8000", "")),
+    ],
+)
+def test_a_service_without_keys_answers_no_site_whose_name_leads_to_it(tmp_path: Path, host: str, status: int) -> None:
+    client = TestClient(create_app(make_project(Settings(root=tmp_path))))
+    assert client.get("/docs", headers={"host": host}).status_code == status
 
 
 def test_no_limit_where_none_is_set() -> None:

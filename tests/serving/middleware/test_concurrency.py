@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.system
 BODY = {"instances": [INSTANCE]}
-HEAD = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n".encode()
+HEAD = f"POST {PREDICT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n".encode()
 
 
 BOUNDS = {"max_concurrent": 4, "max_connections": 60, "max_header_bytes": 2000}
@@ -128,8 +128,8 @@ def test_a_head_that_does_not_end_is_408(impatient: Service, start: bytes) -> No
 
 @pytest.mark.parametrize("end", [b"\r\n\r\n", b""])
 def test_a_head_too_large_is_431(service: Service, end: bytes) -> None:
-    assert service.send(b"GET / HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 4000 + end).startswith(b"HTTP/1.1 431 ")
-    assert service.send(b"GET /" + b"a" * 4000 + b" HTTP/1.1\r\nhost: x" + end).startswith(b"HTTP/1.1 431 ")
+    assert service.send(b"GET / HTTP/1.1\r\nhost: localhost\r\nx-a: " + b"a" * 4000 + end).startswith(b"HTTP/1.1 431 ")
+    assert service.send(b"GET /" + b"a" * 4000 + b" HTTP/1.1\r\nhost: localhost" + end).startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_body_too_large_is_413_and_not_read_to_its_end(service: Service) -> None:
@@ -149,15 +149,15 @@ def test_too_many_connections_are_503(service: Service) -> None:
         for _ in range(60):
             stack.enter_context(service.connect())
         # Taken in the order in which they came.
-        answer = service.send(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+        answer = service.send(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: 1" in answer
     wait_until(lambda: service.ask("/health/live").status == 200, said="there is room again")
 
 
 def test_two_requests_in_one_packet_are_both_answered(service: Service) -> None:
-    one = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
-    last = b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    one = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    last = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     assert service.send(one + one + last).count(b"HTTP/1.1 200 ") == 3
 
 

@@ -1,0 +1,132 @@
+"""What the Makefile gives its commands: wherever the clone lies, whoever runs it, whatever else is in the shell."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.test_hygiene import make_targets, tracked
+
+ROOT = Path(__file__).parents[1]
+SHOW = ".PHONY: show\nshow:\n\t@env -0 > shown\n"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's files for make, in a folder whose name has a space and a letter beyond ASCII."""
+    folder = tmp_path_factory.mktemp("Mün chen") / "flight line"
+    for file in tracked():
+        if file.name in {"Makefile", "tools.env"} or file.suffix == ".mk" or file.parent.name == "locks":
+            target = folder / file.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    (folder / "show.mk").write_text(f"include Makefile\n{SHOW}", encoding="utf-8")
+    return folder
+
+
+def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run make with nothing of this process's environment but the path."""
+    environment = {"PATH": os.environ["PATH"], **variables}
+    return subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+
+
+Exported = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def exported(clone: Path) -> Exported:
+    """Give what a recipe is given."""
+
+    def show(*arguments: str, **variables: str) -> dict[str, str]:
+        make(clone, "-f", "show.mk", "show", *arguments, **variables)
+        entries = (clone / "shown").read_text(encoding="utf-8").split("\0")
+        (clone / "shown").unlink()
+        return dict(entry.split("=", 1) for entry in entries if entry)
+
+    return show
+
+
+def test_every_target_works_in_a_path_with_a_space(clone: Path) -> None:
+    """No command line breaks the path: what names a part of it names the whole."""
+    values = ["IMAGE=a", "FLOWS_IMAGE=b", "BASE=c", "MODEL_INSIDE=.state/serving", "SIMULATION=.state/s", "ENV=staging"]
+    python = clone / "bin" / "python 3"
+    printed = make(clone, "--dry-run", "--silent", *make_targets(), *values, f"PYTHON={python}").stdout
+    words = [word for line in printed.replace("\\\n", " ").splitlines() for word in shlex.split(line, comments=True)]
+    assert [word for word in words if "Mün" in word and str(clone) not in word] == []
+    assert any(str(python) in word for word in words)
+    assert f"PREFECT_HOME={clone}/.state/simulations/prefect" in words
+
+
+def test_what_listens_on_this_machine_is_asked_directly(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    for given in ({}, {"no_proxy": "corp.example"}, {"NO_PROXY": "corp.example"}):
+        shown = exported(http_proxy="http://proxy.example:3128", **given)
+        assert shown["NO_PROXY"] == shown["no_proxy"]
+        monkeypatch.setenv("no_proxy", shown["no_proxy"])
+        asked_directly = [urllib.request.proxy_bypass(host) for host in ("127.0.0.1", "localhost", "example.org")]
+        assert asked_directly == [True, True, False]
+        assert bool(urllib.request.proxy_bypass("corp.example")) == bool(given)
+        assert "" not in shown["no_proxy"].split(","), "httpx takes an empty name for every host"
+
+
+def test_a_user_id_without_a_name_gets_one(exported: Exported, tmp_path: Path) -> None:
+    """As in `docker run --user 54321`; getpass.getuser(), which DVC calls, ends in a KeyError there."""
+    program = tmp_path / "id"
+    program.write_text("#!/bin/sh\n[ $1 = -u ] && echo 54321\n", encoding="utf-8")
+    program.chmod(0o755)
+    assert exported(PATH=f"{tmp_path}:{os.environ['PATH']}")["LOGNAME"] == "54321"
+    assert exported(USER="ada")["LOGNAME"] == "ada"
+
+
+OF_ANOTHER = {
+    "PREFECT_API_URL": "http://another.example/api",
+    "PREFECT_API_KEY": "another",
+    "PREFECT_PROFILE": "another",
+    "MLFLOW_TRACKING_URI": "http://another.example",
+    "MLFLOW_EXPERIMENT_NAME": "another",
+    "FEAST_FS_YAML_FILE_PATH": "another.yaml",
+    "DVC_ROOT": "another",
+    "UVICORN_PORT": "1",
+    "WEB_CONCURRENCY": "4",
+    "PYTHONPATH": "another",
+    "PYTHONHOME": "another",
+}
+OWN = {"FLIGHTLINE_MLFLOW_TRACKING_URI": "http://mlflow.example", "MLFLOW_TRACKING_TOKEN": "t", "AWS_PROFILE": "mine"}
+
+
+def test_variables_of_another_project_are_not_taken(exported: Exported, clone: Path) -> None:
+    shown = exported(**OF_ANOTHER, **OWN)
+    assert OF_ANOTHER.keys() & shown.keys() == set()
+    assert OWN.items() <= shown.items()
+    said = make(clone, "--silent", "help", **OF_ANOTHER, **OWN).stderr
+    assert said.startswith(f"make: not taken from the shell: {' '.join(sorted(OF_ANOTHER))} (docs/operations.md")
+    assert make(clone, "--silent", "help", **OWN).stderr == ""
+
+
+def test_what_is_given_to_make_is_taken_and_what_a_deployment_has_too(exported: Exported) -> None:
+    url = OF_ANOTHER["PREFECT_API_URL"]
+    assert exported(f"PREFECT_API_URL={url}")["PREFECT_API_URL"] == url
+    assert OF_ANOTHER.items() <= exported(FLIGHTLINE_PROFILE="aws", **OF_ANOTHER).items()
+
+
+def test_the_server_of_a_run_wants_a_new_string_each_time(exported: Exported) -> None:
+    first, second = exported(), exported()
+    assert first["PREFECT_SERVER_API_AUTH_STRING"] == first["PREFECT_API_AUTH_STRING"]
+    assert re.fullmatch("make:[0-9a-f]{32}", first["PREFECT_API_AUTH_STRING"])
+    assert first["PREFECT_API_AUTH_STRING"] != second["PREFECT_API_AUTH_STRING"]
+    assert "PREFECT_API_AUTH_STRING" not in exported("PREFECT_API_URL=http://another.example/api")
+
+
+def test_every_command_outlives_who_reads_it() -> None:
+    text = "\n".join(file.read_text(encoding="utf-8") for file in [ROOT / "Makefile", *ROOT.glob("*/*.mk")])
+    modules = set(re.findall(r"\$\(RUN\) -m ([\w.]+)", text)) - {"pytest", "serving"}
+    assert len(modules) > 20
+    for module in modules:
+        path = ROOT / module.replace(".", "/")
+        file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+        assert re.search(r"^from .*\b(run_command|outlive_reader)$", file.read_text(), re.MULTILINE), file

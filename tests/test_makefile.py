@@ -108,7 +108,7 @@ def test_variables_of_another_project_are_not_taken(exported: Exported, clone: P
     assert make(clone, "--silent", "help", **OWN).stderr == ""
 
 
-def test_what_is_given_to_make_is_taken_and_what_a_deployment_has_too(exported: Exported) -> None:
+def test_what_make_or_a_deployment_is_given_is_taken(exported: Exported) -> None:
     url = OF_ANOTHER["PREFECT_API_URL"]
     assert exported(f"PREFECT_API_URL={url}")["PREFECT_API_URL"] == url
     assert OF_ANOTHER.items() <= exported(FLIGHTLINE_PROFILE="aws", **OF_ANOTHER).items()

@@ -150,7 +150,7 @@ class Composed:
             command or self.command(service),
             cwd=inside if command and inside.is_dir() else root,
             env=self.environment(service, **more),
-            capture_output=True, text=True, check=False, timeout=240,
+            capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{service} {command}:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
         return done
@@ -166,7 +166,7 @@ class Composed:
             env=self.environment(service),
             capture_output=True,
             check=False,
-            timeout=240,
+            timeout=600,
         )
         return done.returncode == 0
 

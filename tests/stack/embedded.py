@@ -51,4 +51,4 @@ def run_embedded(root: Path, model: str) -> Iterator[Embedded]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)  # with the Prefect server that it started
-            process.wait(timeout=60)
+            process.wait(timeout=600)

@@ -175,7 +175,7 @@ def test_only_the_service_and_prometheus_know_keys_of_the_service(services: dict
     assert {name for name, service in services.items() if "metrics_key" in service.get("secrets", [])} == {"prometheus"}
 
 
-def test_a_taken_port_is_named_with_its_variable_before_images_are_built(tmp_path: Path) -> None:
+def test_a_taken_port_is_named_before_images_are_built(tmp_path: Path) -> None:
     ensure_secrets(tmp_path)
     file = tmp_path / "stack.env"
     with socket.create_server(("127.0.0.1", 0)) as taken, file.open("a", encoding="utf-8") as lines:

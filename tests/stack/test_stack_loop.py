@@ -37,7 +37,7 @@ def version(stack: Stack) -> str:
 
 
 def prometheus(stack: Stack, path: str) -> dict:
-    with urllib.request.urlopen(f"{stack.url('prometheus')}/api/v1/{path}", timeout=120) as answer:
+    with urllib.request.urlopen(f"{stack.url('prometheus')}/api/v1/{path}", timeout=600) as answer:
         return json.load(answer)["data"]
 
 
@@ -54,7 +54,7 @@ def test_before_a_training_the_service_says_what_it_waits_for(stack: Stack) -> N
 
 @pytest.mark.parametrize("name", ["mlflow", "prefect", "prometheus"])
 def test_the_pages_for_people_are_there(stack: Stack, name: str) -> None:
-    with urllib.request.urlopen(f"{stack.url(name)}/", timeout=120) as answer:
+    with urllib.request.urlopen(f"{stack.url(name)}/", timeout=600) as answer:
         assert "<html" in answer.read().decode().lower()
 
 

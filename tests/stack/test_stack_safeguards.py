@@ -23,7 +23,7 @@ def test_the_service_does_not_start_without_an_api_key(trained: Stack) -> None:
     bare = {name: value for name, value in environment.items() if "API_KEYS" not in name}
     done = subprocess.run(
         trained.composed.command("service"), cwd=trained.composed.root("service"), env=bare, capture_output=True,
-        text=True, check=False, timeout=240,
+        text=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode != 0
     assert "make api-key" in done.stderr + done.stdout
@@ -36,7 +36,7 @@ def test_the_service_answers_nobody_without_a_key(trained: Stack, instances: lis
 
 def test_prefect_answers_nobody_without_its_password(trained: Stack) -> None:
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(f"{trained.url('prefect')}/api/admin/version", timeout=120)
+        urllib.request.urlopen(f"{trained.url('prefect')}/api/admin/version", timeout=600)
 
 
 @pytest.mark.parametrize(("user", "other"), [("mlflow", "predictions"), ("prefect_database", "mlflow")])

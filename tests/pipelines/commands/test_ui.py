@@ -32,7 +32,7 @@ DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def read(url: str) -> str:
-    with DIRECTLY.open(url, timeout=120) as answer:
+    with DIRECTLY.open(url, timeout=600) as answer:
         return answer.read().decode()
 
 
@@ -113,7 +113,7 @@ def ask(shown: Shown, url: str, method: str = "GET", **headers: str) -> httpx.Re
     """Ask as the owner does, who has what Prefect wants; with headers, as a page of another site in a browser."""
     user, _, password = (shown.settings.state_dir / "prefect_auth").read_text().partition(":")
     auth = None if headers else (user, password)
-    with open_client(120) as client:
+    with open_client(600) as client:
         return client.request(method, url, headers=headers, auth=auth, json={} if method == "POST" else None)
 
 
@@ -139,7 +139,7 @@ def test_prefect_asks_for_what_only_the_owner_reads(shown: Shown) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert str(file) in shown.output.read_text()
     api = f"http://127.0.0.1:{shown.settings.pages.prefect_port}/api"
-    with open_client(120) as client:
+    with open_client(600) as client:
         assert client.get(f"{api}/admin/settings").status_code == 401
         own = tuple(file.read_text().split(":"))
         assert client.get(f"{api}/admin/settings", auth=own).status_code == 200
@@ -166,7 +166,7 @@ def test_a_worker_would_find_its_server(shown: Shown) -> None:
 @pytest.mark.system
 def test_a_second_one_says_which_port_is_taken(shown: Shown) -> None:
     second = start_ui(shown.settings, "second")
-    assert second.process.wait(timeout=120) == 1
+    assert second.process.wait(timeout=600) == 1
     assert f"the page cannot listen on 127.0.0.1:{shown.settings.pages.port}" in second.output.read_text()
     assert "FLIGHTLINE_PAGES__PORT=" in second.output.read_text()
     assert answers(shown.page)
@@ -182,7 +182,7 @@ def test_a_page_that_dies_is_shown_and_ctrl_c_leaves_no_process(shown: Shown) ->
     page = read(shown.page)
     assert (page.count(">answers<"), page.count(">does not answer<")) == (len(DESCRIPTIONS) - 1, 1)
     shown.process.send_signal(signal.SIGINT)
-    assert shown.process.wait(timeout=120) == 1  # for one had ended
+    assert shown.process.wait(timeout=600) == 1  # for one had ended
     assert processes_of(shown.settings.root) == []
     assert find_server(shown.settings) is None
 

@@ -15,7 +15,7 @@ from pipelines.common.processes import Program, Running, answers, ending_on_sign
 from pipelines.replay.service import free_port
 from tests.support.waiting import wait_until
 
-LONG = 120
+LONG = 600
 SERVE = "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
 # Starts a server as a child, as MLflow does, and does not pass on what it is told.
 PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SERVE!r}, sys.argv[1]])"

@@ -70,7 +70,7 @@ class Working:
         client = {setting.name: value for setting, value in server.client_settings.items()}
         deployed = {"PREFECT__RUNTIME__DEPLOYMENT__ID": "told", "NO_PROXY": "127.0.0.1"}
         subprocess.run(
-            [sys.executable, "-m", MODULE, "tell", event, model], cwd=REPOSITORY, check=True, timeout=120,
+            [sys.executable, "-m", MODULE, "tell", event, model], cwd=REPOSITORY, check=True, timeout=600,
             env=os.environ | client | deployed,
         )  # fmt: skip
 
@@ -128,4 +128,4 @@ def start_worker(root: Path, port: int, alerts: str) -> tuple[subprocess.Popen, 
 
 def stop_worker(process: subprocess.Popen) -> None:
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=120)
+    process.wait(timeout=600)

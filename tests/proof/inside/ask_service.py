@@ -54,7 +54,7 @@ def service(settings: Settings, log: Path, **changes: str) -> Iterator[tuple[sub
     finally:
         process.terminate()
         try:
-            process.wait(timeout=30)
+            process.wait(timeout=600)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -66,7 +66,7 @@ def ask(url: str, body: Mapping[str, object] | None = None) -> tuple[int, dict]:
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, content, {"Content-Type": "application/json"})
     try:
-        with direct.open(request, timeout=30) as answer:
+        with direct.open(request, timeout=600) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as err:
         return err.code, json.load(err)

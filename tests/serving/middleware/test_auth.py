@@ -224,7 +224,7 @@ def test_a_service_without_keys_that_is_bound_elsewhere_stays_shut(tmp_path: Pat
         *((host, 403) for host in ("site.example:8000", "127.0.0.1.site.example", "10.0.0.5:8000", "")),
     ],
 )
-def test_a_service_without_keys_answers_no_site_whose_name_leads_to_it(tmp_path: Path, host: str, status: int) -> None:
+def test_a_service_without_keys_answers_no_other_name(tmp_path: Path, host: str, status: int) -> None:
     client = TestClient(create_app(make_project(Settings(root=tmp_path))))
     assert client.get("/docs", headers={"host": host}).status_code == status
 

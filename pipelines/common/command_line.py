@@ -8,20 +8,17 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import Any
 
 from flightline.adapters.state_files import cause_in_state
 from flightline.core.errors import FlightlineError
 from flightline.core.settings import Settings
 
-if TYPE_CHECKING:
-    from prefect import Flow  # which not every command needs
-
 _RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
 
-def run_command(run: Callable[[], object]) -> int:
+def run_command(run: Callable[[], Any]) -> int:
     """Run a pipeline; on Ctrl-C, an error of this project, or one that its state explains print a line on stderr.
 
     Parameters
@@ -73,15 +70,6 @@ def _end(line: str, code: int) -> int:
     sys.stdout.flush()
     print(line, file=sys.stderr)
     return code
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def by_hand(flow: "Flow[P, R]") -> "Flow[P, R]":
-    """Give a flow as a person runs it: it fails at once, and prints to the terminal alone."""
-    return flow.with_options(retries=0, log_prints=False)
 
 
 class _ErrorsOnce(logging.Filter):

@@ -21,8 +21,9 @@ from flightline.core.errors import ModelFileError, RequestError
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
+from pipelines.common.by_hand import by_hand
+from pipelines.common.command_line import run_command
 from pipelines.common.progress import Stage, stage
-from pipelines.common.run_flow import run_flow
 from pipelines.steps.champion import fetch_champion
 from pipelines.steps.features import features_as_of
 
@@ -174,7 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--start", type=parse_moment, help="first prediction time, such as 2013-12-01T00:00:00Z")
     parser.add_argument("--end", type=parse_moment, help="the prediction time before which to stop")
     options = parser.parse_args(arguments)
-    return run_flow(lambda: batch(options.file, options.start, options.end))
+    return run_command(lambda: by_hand(batch)(options.file, options.start, options.end))
 
 
 if __name__ == "__main__":

@@ -37,10 +37,10 @@ from flightline.promotion.canary import (
     Purpose,
     decide_canary,
 )
-from pipelines.common.command_line import by_hand, run_command
+from pipelines.common.by_hand import by_hand
+from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED, is_log_error
-from pipelines.common.run_flow import run_flow
 from pipelines.steps.canary_rows import collect_days
 from pipelines.steps.champion import approve, promote_version, return_to_version
 
@@ -265,7 +265,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "start":
         return run_command(lambda: _start(options.version, options.mode, options.share))
-    return run_flow(by_hand(canary)) if options.command == "judge" else run_command(_stop)
+    return run_command(by_hand(canary)) if options.command == "judge" else run_command(_stop)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from flightline.core.problem_spec import Problem
 from flightline.core.project import open_project
 from flightline.training.fit import TrainingParameters
 from pipelines.common.artifacts import TrainingSet
-from pipelines.common.run_flow import run_flow
+from pipelines.common.by_hand import by_hand
+from pipelines.common.command_line import run_command
 from pipelines.steps import compare as comparison
 from pipelines.steps import models
 from pipelines.steps.latency import measure_seconds
@@ -90,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--clock", default="")
     parser.add_argument("--to", type=Path, required=True)
     options = parser.parse_args(arguments)
-    return run_flow(lambda: train_side(options.model, options.seed, options.clock, options.to))
+    return run_command(lambda: by_hand(train_side)(options.model, options.seed, options.clock, options.to))
 
 
 if __name__ == "__main__":

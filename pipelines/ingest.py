@@ -19,9 +19,10 @@ from flightline.adapters.raw_files import FileChanges
 from flightline.core.project import RawTables, open_project
 from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
+from pipelines.common.by_hand import by_hand
+from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import is_remote_error
-from pipelines.common.run_flow import run_flow
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Take new or corrected files into data/ as a new version.")
     parser.add_argument("--folder", type=Path, required=True, help="files in data/'s layout, e.g. <table>/2014-01.csv")
     folder = parser.parse_args(arguments).folder
-    return run_flow(lambda: print_result(ingest(folder)))
+    return run_command(lambda: print_result(by_hand(ingest)(folder)))
 
 
 if __name__ == "__main__":

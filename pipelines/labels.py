@@ -14,10 +14,10 @@ from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import LabelCounts, count_labels, known_labels
-from pipelines.common.command_line import by_hand
+from pipelines.common.by_hand import by_hand
+from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED, is_log_error
-from pipelines.common.run_flow import run_flow
 from pipelines.steps.features import find_examples
 from pipelines.steps.preparation import pull
 
@@ -78,7 +78,7 @@ def labels() -> LabelCounts:
 
 def main() -> int:
     """Run the flow."""
-    return run_flow(by_hand(labels))
+    return run_command(by_hand(labels))
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ from flightline.core.problem_spec import Interval
 from flightline.core.project import Project, open_project
 from flightline.monitoring.daily_stats import Limits
 from flightline.monitoring.decision import MonitoringDecision, decide_monitoring, windows_until
-from pipelines.common.command_line import by_hand
+from pipelines.common.by_hand import by_hand
+from pipelines.common.command_line import run_command
 from pipelines.common.events import announce_decision
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
-from pipelines.common.run_flow import run_flow
 from pipelines.monitoring_steps.data_quality import find_data_anomalies, learn_anomaly_limits
 from pipelines.monitoring_steps.inputs import Inputs, examine_inputs, learn_drift_thresholds
 from pipelines.monitoring_steps.page import as_markdown
@@ -162,7 +162,7 @@ def print_result(result: MonitoringResult) -> None:
 
 def main() -> int:
     """Run the flow."""
-    return run_flow(by_hand(monitoring))
+    return run_command(by_hand(monitoring))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ from flightline.core.project import Project, open_project
 from flightline.monitoring.labels import LABELLED, LabelCounts
 from flightline.monitoring.replay_plan import Plan, arrivals_between
 from pipelines import labels
+from pipelines.common.by_hand import by_hand
+from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
-from pipelines.common.run_flow import run_flow
 from pipelines.monitoring import MonitoringResult, run_monitoring
 from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import find_champion
@@ -170,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--to", dest="end", required=True, help="the day or moment before which to stop")
     parser.add_argument("--step", type=float, default=60, help="minutes between two materialisations")
     options = parser.parse_args(arguments)
-    return run_flow(lambda: simulation(plan_of(options.start, options.end, options.step)))
+    return run_command(lambda: by_hand(simulation)(plan_of(options.start, options.end, options.step)))
 
 
 def plan_of(start: str, end: str, step_minutes: float) -> Plan:

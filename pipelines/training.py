@@ -12,11 +12,11 @@ from flightline.core.lineage import Lineage
 from flightline.core.project import Project, open_project
 from flightline.training.fit import TrainingParameters
 from flightline.training.zoo import ZOO
-from pipelines.common.command_line import by_hand
+from pipelines.common.by_hand import by_hand
+from pipelines.common.command_line import run_command
 from pipelines.common.events import announce_verdict
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
-from pipelines.common.run_flow import run_flow
 from pipelines.common.training_options import add_options, parameters_of
 from pipelines.steps import compare as comparison
 from pipelines.steps import features, models
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser, f"{comparison.ALL}, or one of: {', '.join(ZOO[project.problem.task])}")
     options = parser.parse_args(arguments)
-    return run_flow(lambda: by_hand(training)(parameters=parameters_of(options)))
+    return run_command(lambda: by_hand(training)(parameters=parameters_of(options)))
 
 
 if __name__ == "__main__":

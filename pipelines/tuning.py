@@ -24,8 +24,9 @@ from flightline.training.fit import TrainingParameters
 from flightline.training.search import SPACES, Tried, make_folds, space_of, try_settings
 from flightline.training.zoo import Setting, find_model
 from pipelines.common.artifacts import TrainingSet
+from pipelines.common.by_hand import by_hand
+from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
-from pipelines.common.run_flow import run_flow
 from pipelines.common.source_closure import source_digest
 from pipelines.steps import models
 from pipelines.steps.preparation import prepare_features, prepare_training_set, pull
@@ -138,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, default=TRIALS, help="how many more")
     parser.add_argument("--seed", type=int, default=TrainingParameters.seed, help="seed of everything random")
     options = parser.parse_args(arguments)
-    return run_flow(lambda: print_best(tuning(options.model, options.trials, options.seed)))
+    return run_command(lambda: print_best(by_hand(tuning)(options.model, options.trials, options.seed)))
 
 
 if __name__ == "__main__":

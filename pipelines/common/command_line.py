@@ -8,22 +8,19 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import Any
 
 from flightline.adapters.pipes import outlive_reader
 from flightline.adapters.state_files import cause_in_state
 from flightline.core.errors import FlightlineError, StartError
 from flightline.core.settings import Settings
 
-if TYPE_CHECKING:
-    from prefect import Flow  # which not every command needs
-
 SERVER_SECONDS = 30.0
 _RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
 
-def run_command(run: Callable[[], object]) -> int:
+def run_command(run: Callable[[], Any]) -> int:
     """Run a pipeline; on Ctrl-C, an error of this project, or one that its state explains print a line on stderr.
 
     Parameters
@@ -91,15 +88,6 @@ def _check_server() -> None:
         httpx.get(f"{url}/health", timeout=SERVER_SECONDS)
     except httpx.TransportError as err:
         raise StartError(f"no Prefect server answers at PREFECT_API_URL={url} ({err}): start it, or name none") from err
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def by_hand(flow: "Flow[P, R]") -> "Flow[P, R]":
-    """Give a flow as a person runs it: it fails at once, and prints to the terminal alone."""
-    return flow.with_options(retries=0, log_prints=False)
 
 
 class _ErrorsOnce(logging.Filter):

@@ -8,26 +8,36 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
+from prefect import Flow
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from flightline.core.settings import Settings
-from pipelines.common.command_line import run_command
 from pipelines.common.processes import HOST, Program, ending_on_signals, running
 
 DRAIN_SECONDS = 5.0
 
 
-def run_flow(run: Callable[[], object]) -> int:
-    """Run a flow as `run_command` does; SIGTERM and the loss of the terminal end it as Ctrl-C does."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
-    def on_own_server() -> None:
+
+def by_hand(flow: Flow[P, R]) -> Callable[P, R]:
+    """Give a flow as a person runs it, for `run_command`: it fails at once, and prints to the terminal alone.
+
+    Its server is started when it is called, so that wrong arguments are refused before. SIGTERM and the loss of the
+    terminal end it as Ctrl-C does.
+    """
+    plain = flow.with_options(retries=0, log_prints=False)
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
         with ending_on_signals(), own_server(Settings()):
-            run()
+            return plain(*args, **kwargs)
 
-    return run_command(on_own_server)
+    return run
 
 
 @contextmanager

@@ -17,14 +17,15 @@ FLOW = """
 import signal, sys
 from pathlib import Path
 from prefect import flow
-from pipelines.common.run_flow import run_flow
+from pipelines.common.by_hand import by_hand
+from pipelines.common.command_line import run_command
 
 @flow
 def waiting():
     Path("started").touch()
     signal.pause()
 
-sys.exit(run_flow(waiting))
+sys.exit(run_command(by_hand(waiting)))
 """
 
 

@@ -15,6 +15,7 @@ from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.adapters.feast.registry import open_store
 from flightline.core.errors import FeatureError
+from flightline.core.lineage import digest_of
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from tests.toy_problem import PROBLEM
@@ -219,6 +220,11 @@ def test_examples_alike_in_key_and_time_all_come_back(toy_store, toy_examples):
     joined = feast_store.join_features(toy_store.settings, SERVICE, twice)
     assert len(joined) == 2
     pd.testing.assert_series_equal(joined.loc[0], joined.loc[1], check_names=False)
+
+
+def test_what_is_registered_is_what_training_declared(toy_store, toy_examples):
+    declared = digest_of(feast_store.describe_service(toy_store.settings, SERVICE))
+    assert len(feast_store.join_features(toy_store.settings, SERVICE, toy_examples.iloc[:1], declared)) == 1
 
 
 def test_no_column_of_the_examples_but_the_keys_comes_near_the_join(toy_store, toy_examples):

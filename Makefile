@@ -11,8 +11,8 @@ export DVC_SITE_CACHE_DIR := $(CURDIR)/.state/dvc
 export MPLCONFIGDIR := $(CURDIR)/.state/matplotlib
 export FLIGHTLINE_ROOT := $(CURDIR)
 # A user id without an entry in passwd (docker run --user 1234) has no name and maybe no home; tools want both.
-ifneq ($(shell [ -w "$$HOME" ] && echo writable),writable)
-export HOME := $(if $(shell [ -x "$$HOME" ] && echo readable),$(HOME),$(CURDIR)/.state/home)
+ifneq ($(shell [ -w "$${HOME:-}" ] && echo writable),writable)
+export HOME := $(if $(shell [ -x "$${HOME:-}" ] && echo readable),$(HOME),$(CURDIR)/.state/home)
 export UV_CACHE_DIR := $(CURDIR)/.state/uv
 endif
 export LOGNAME := $(or $(LOGNAME),$(USER),$(shell id -un 2> /dev/null || id -u))

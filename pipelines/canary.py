@@ -20,7 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.canary_record import read_canary, record_decision, write_canary
-from flightline.adapters.mlflow.champion_history import version_before
+from flightline.adapters.mlflow.champion_moves import version_before
 from flightline.adapters.prediction_log.challenger_counts import read_counts
 from flightline.core.errors import RegistryError
 from flightline.core.problem_spec import Problem

@@ -20,7 +20,7 @@ SHOW = ".PHONY: show\nshow:\n\t@env -0 > shown\n"
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's files for make, in a folder whose name has a space and a letter beyond ASCII."""
-    folder = tmp_path_factory.mktemp("Mün chen") / "flight line"
+    folder = tmp_path_factory.mktemp("Mün chen") / "two words"
     for file in tracked():
         if file.name in {"Makefile", "tools.env"} or file.suffix == ".mk" or file.parent.name == "locks":
             target = folder / file.relative_to(ROOT)

@@ -11,7 +11,7 @@ from typing import Any
 from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.mlflow import registry
-from flightline.adapters.mlflow.champion_history import last_move, version_before
+from flightline.adapters.mlflow.champion_moves import last_move, version_before
 from flightline.adapters.model_store.served_model import read_refusal
 from flightline.core.errors import ChampionMoveError, ClockError, LogError
 from flightline.core.project import Project, open_project

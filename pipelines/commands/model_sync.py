@@ -19,7 +19,7 @@ from pathlib import Path
 from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.canary_record import read_canary
-from flightline.adapters.mlflow.champion_history import champions, last_move
+from flightline.adapters.mlflow.champion_moves import champions, last_move
 from flightline.adapters.mlflow.signed_artifacts import attestations_stamp
 from flightline.adapters.model_store.approvals import Role
 from flightline.adapters.model_store.canary_setting import canary_folder, read_setting, write_setting

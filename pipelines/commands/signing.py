@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from flightline.adapters.mlflow import registry
-from flightline.adapters.mlflow.champion_history import champions
+from flightline.adapters.mlflow.champion_moves import champions
 from flightline.adapters.model_store.served_model import (
     check_problem,
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from flightline.adapters.mlflow import registry
-from flightline.adapters.mlflow.champion_history import check_recorded
+from flightline.adapters.mlflow.champion_moves import check_move, check_recorded, move_champion
 from flightline.adapters.mlflow.signed_artifacts import store_approval
 from flightline.adapters.model_store.approvals import Approval, Role, sign_approval
 from flightline.adapters.model_store.served_model import ServedModel, load_served_version
@@ -119,11 +119,11 @@ def _is_approved(project: Project, found: registry.ModelVersion) -> bool:
 def promote_version(
     project: Project, version: str, *, by: str, why: str, evidence: Mapping[str, object], verdict: str = ""
 ) -> None:
-    """Approve a version and move `champion` to it; raises as `approve` and `registry.move_champion`."""
-    registry.check_move(by, why, evidence)
+    """Approve a version and move `champion` to it; raises as `approve` and `move_champion`."""
+    check_move(by, why, evidence)
     found = registry.get_version(project.settings, project.problem.model_name, version)
     approve(project, found, "champion", by=by, why=why, verdict=verdict)
-    registry.move_champion(project.settings, project.problem.model_name, version, by=by, why=why, evidence=evidence)
+    move_champion(project.settings, project.problem.model_name, version, by=by, why=why, evidence=evidence)
 
 
 def return_to_version(project: Project, version: str, *, why: str, evidence: Mapping[str, object]) -> None:
@@ -138,4 +138,4 @@ def return_to_version(project: Project, version: str, *, why: str, evidence: Map
     """
     name = project.problem.model_name
     load_signed(project, registry.get_version(project.settings, name, version))
-    registry.move_champion(project.settings, name, version, by="rollback", why=why, evidence=evidence)
+    move_champion(project.settings, name, version, by="rollback", why=why, evidence=evidence)

@@ -30,10 +30,10 @@ from flightline.core.project import Project
 from serving.prediction.predictor import FeatureReader, Predictor
 from serving.prediction.self_test import run_self_test
 from serving.telemetry.metrics import (
+    REGISTRIES_REFUSED,
     clear_refused_model,
     record_bad_signature,
     record_refused_model,
-    record_refused_registry,
     set_ready,
     set_served,
 )
@@ -135,7 +135,7 @@ class ModelLoader:
         except FeatureError as err:
             LOG.error("the feature store cannot be opened", exc_info=err)
             if isinstance(err, StoredCodeError):
-                record_refused_registry()
+                REGISTRIES_REFUSED.inc()
             return None, str(err)
 
     def _pair(

@@ -45,7 +45,8 @@ class Readiness:
         state
             What this worker predicts with.
         """
-        if state is not self._state or time.monotonic() >= self._until:
+        # A look that is under way may be at the state before this one.
+        while state is not self._state or time.monotonic() >= self._until:
             if self._look is None or self._look.done():
                 self._look = asyncio.create_task(self._refresh(state))
             await asyncio.shield(self._look)  # one look for all who wait for it

@@ -1,8 +1,7 @@
 """What Prometheus is told: every metric, and the functions that count.
 
-Where `metrics_folder.shared_metrics` was entered, all processes of the service write to one
-folder, and any worker answers for all; elsewhere (tests) for itself. Gauges of a process that
-ended are dropped when they are next read.
+Where `metrics_folder.shared_metrics` was entered, all processes of the service write to one folder, and any worker
+answers for all; elsewhere (tests) for itself. Gauges of a process that ended are dropped when they are next read.
 """
 
 import os
@@ -54,9 +53,7 @@ FEATURE_AGE = Histogram(
 )
 # Sums, because every process that imports this, one that never predicts too, adds a zero.
 WORKERS = Gauge("flightline_workers", "Workers that run.", registry=_OWN, multiprocess_mode="livesum")
-WORKERS_READY = Gauge(
-    "flightline_workers_ready", "Workers that can predict.", registry=_OWN, multiprocess_mode="livesum"
-)
+WORKERS_READY = Gauge("flightline_workers_ready", "Workers ready.", registry=_OWN, multiprocess_mode="livesum")
 MODEL_WORKERS = Gauge(
     "flightline_model_workers",
     "Workers that hold this version.",
@@ -285,11 +282,6 @@ def record_refused_model(about: str) -> None:
 def record_bad_signature(role: str) -> None:
     """Count a model that was refused for its signature, as one of `SIGNED_ROLES`."""
     _child(SIGNATURES_REFUSED, role).inc()
-
-
-def record_refused_registry() -> None:
-    """Count a feature registry that was refused for what Feast would run of it."""
-    REGISTRIES_REFUSED.inc()
 
 
 def clear_refused_model() -> None:

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from flightline.adapters.pipes import outlive_reader
 from flightline.core.project import Project, open_project
 from template.benchmarks.servers import Server, started
 
@@ -183,4 +184,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

@@ -12,7 +12,7 @@ import pytest
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.canary_record import TAG, read_canary, write_canary
-from flightline.adapters.mlflow.champion_history import last_move
+from flightline.adapters.mlflow.champion_moves import last_move
 from flightline.adapters.model_store.canary_setting import SETTING_FILE, canary_folder, read_setting
 from flightline.adapters.model_store.served_model import current_manifest
 from flightline.adapters.prediction_log.challenger_counts import add_counts

@@ -12,6 +12,7 @@ import pytest
 
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.champion_moves import move_champion
 from flightline.adapters.model_store.model_file import load_model
 from flightline.adapters.prediction_log.label_table import record_labels
 from flightline.core.errors import LogError, RegistryError
@@ -92,9 +93,7 @@ def trained(request, server: None, repository: Path, tmp_path_factory: pytest.Te
         made = models.register_model(
             project_of(settings, problem), best.parameters, lineage, training_set, best.model, best.evaluation
         )
-        registry.move_champion(
-            settings, problem.model_name, made.version, by="person:test", why="test", evidence={"by": "hand"}
-        )
+        move_champion(settings, problem.model_name, made.version, by="person:test", why="test", evidence={"by": "hand"})
         return made.version
 
     version = run_in_flow(story)

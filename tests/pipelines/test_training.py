@@ -13,7 +13,7 @@ from prefect import flow
 from flightline.adapters import event_clock
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.mlflow import registry
-from flightline.adapters.mlflow.champion_history import last_move
+from flightline.adapters.mlflow.champion_moves import last_move, move_champion
 from flightline.adapters.state_files import STATE_FILES, damaged_files
 from flightline.core.errors import DataVersionError, RegistryError
 from flightline.core.project import Project
@@ -216,15 +216,13 @@ def test_altered_data_stops_the_flow_before_anything_changes(trained, project, s
 )
 def test_champion_is_not_moved_without_name_reason_and_evidence(trained, settings, by, why, evidence, said):
     with pytest.raises(RegistryError, match=said):
-        registry.move_champion(
-            settings, PROBLEM.model_name, trained.registered.version, by=by, why=why, evidence=evidence
-        )
+        move_champion(settings, PROBLEM.model_name, trained.registered.version, by=by, why=why, evidence=evidence)
     assert last_move(settings, PROBLEM.model_name)["why"] == "; ".join(trained.verdict.reasons)
 
 
 def test_champion_is_not_moved_to_a_version_that_is_not_there(trained, settings):
     with pytest.raises(RegistryError, match="no version 99"):
-        registry.move_champion(settings, PROBLEM.model_name, "99", by="gate", why="better", evidence={"a": 1})
+        move_champion(settings, PROBLEM.model_name, "99", by="gate", why="better", evidence={"a": 1})
 
 
 def test_a_person_may_move_champion_and_is_named(trained, project, settings, capsys):

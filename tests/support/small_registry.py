@@ -6,6 +6,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.champion_moves import move_champion
 from flightline.adapters.model_store.approvals import Approval
 from flightline.adapters.model_store.model_file import save_model
 from flightline.core.settings import Settings
@@ -84,4 +85,4 @@ def papers_of(settings: Settings, version: str) -> Path:
 def crown(settings: Settings, version: str) -> None:
     """Approve a version, whatever it is, and move the alias `champion` to it."""
     approve_unseen(settings, version)
-    registry.move_champion(settings, PROBLEM.model_name, version, by="gate", why="a test", evidence=EVIDENCE)
+    move_champion(settings, PROBLEM.model_name, version, by="gate", why="a test", evidence=EVIDENCE)

@@ -22,13 +22,14 @@ from tools.deploy.environment import Environment
 # Another version of the champion's own file, made champion by hand, which nobody has signed.
 BAD_MODEL = """
 from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.champion_moves import move_champion
 from flightline.problem.config import PROBLEM
 from flightline.core.settings import Settings
 settings, name = Settings(), PROBLEM.model_name
 good = registry.version_of(settings, name, registry.CHAMPION)
 (output,) = registry.connect(settings).get_run(good.run_id).outputs.model_outputs
 bad = registry.register(settings, name, good.run_id, output.model_id, good.tags, complete=lambda made: None)
-registry.move_champion(settings, name, bad, by="person:ada", why="a test", evidence={"told": "by a test"})
+move_champion(settings, name, bad, by="person:ada", why="a test", evidence={"told": "by a test"})
 print("champion is version", bad)
 """
 

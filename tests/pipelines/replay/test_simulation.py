@@ -162,9 +162,9 @@ def test_the_cost_of_staleness_is_measured_apart(simulated: Simulated) -> None:
 
 @pytest.fixture
 def copy(simulated: Simulated, tmp_path: Path) -> Project:
-    """A copy of the simulation, to spoil."""
+    """A copy of the simulation, to spoil, with what its links lead to."""
     settings = simulated.at_root.settings
-    shutil.copytree(settings.root, tmp_path / "copy", symlinks=True)
+    shutil.copytree(settings.root, tmp_path / "copy")
     return simulated.at_root.at(settings.model_copy(update={"root": tmp_path / "copy"}))
 
 

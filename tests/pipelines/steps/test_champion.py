@@ -12,6 +12,7 @@ import pytest
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.canary_record import write_canary
+from flightline.adapters.mlflow.champion_moves import move_champion
 from flightline.adapters.model_store.canary_setting import canary_folder, read_setting
 from flightline.adapters.model_store.served_model import Refusal, current_manifest, read_refusal
 from flightline.adapters.model_store.signatures import APPROVAL_FILE
@@ -88,7 +89,7 @@ def test_an_alias_moved_in_the_database_moves_nothing(settings: Settings) -> Non
 
 def test_a_move_that_was_recorded_without_an_approval_moves_nothing(settings: Settings) -> None:
     project = make_project(settings)
-    registry.move_champion(settings, PROBLEM.model_name, "2", by="gate", why="forged", evidence=EVIDENCE)
+    move_champion(settings, PROBLEM.model_name, "2", by="gate", why="forged", evidence=EVIDENCE)
     registry.tag_version(settings, PROBLEM.model_name, "2", {"verdict": "PROMOTE"})
     served, refused = look(settings)
     assert (served, refused.version, refused.about) == ("1", "2", "signature")
@@ -139,7 +140,7 @@ def test_what_answers_beside_the_champion_is_approved_too(settings: Settings) ->
     started = start_canary(project, "2", "split", 0.5)
     look(settings)
     assert read_setting(folder) == started
-    registry.move_champion(settings, PROBLEM.model_name, "2", by="gate", why="forged", evidence=EVIDENCE)
+    move_champion(settings, PROBLEM.model_name, "2", by="gate", why="forged", evidence=EVIDENCE)
     assert "was approved as challenger by canary, not as champion" in look(settings)[1].reason
     first = registry.get_version(settings, PROBLEM.model_name, "1")
     approve(project, first, "challenger", by="canary", why="a test")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flightline.adapters.mlflow import registry
+from flightline.adapters.mlflow.champion_moves import move_champion
 from flightline.adapters.model_store.served_model import current_manifest, load_served_model, read_refusal
 from flightline.adapters.model_store.signatures import SIGNATURE_FILE
 from flightline.core.errors import RegistryError, SignatureError
@@ -139,7 +140,7 @@ def test_without_a_key_nothing_is_registered(tmp_path: Path) -> None:
 
 def test_a_version_from_before_is_signed_by_a_person_who_looked(settings: Settings, capsys) -> None:
     version = register(settings, fitted(KINDS), is_signed=False)
-    registry.move_champion(settings, PROBLEM.model_name, version, by="gate", why="better", evidence=EVIDENCE)
+    move_champion(settings, PROBLEM.model_name, version, by="gate", why="better", evidence=EVIDENCE)
     sync = ModelSync(make_project(settings), now=lambda: 0.0)  # no pause ever ends
     for _ in range(3):
         sync.poll()

@@ -120,8 +120,8 @@ def exchange(app: FastAPI, head: bytes, rest: bytes = b"") -> bytes:
 
 
 def head_with(*offer: bytes) -> bytes:
-    given = [b"Host: x", b"Content-Type: application/json", b"Connection: Upgrade, HTTP2-Settings, close", *offer]
-    lines = [b"POST " + PREDICT.encode() + b" HTTP/1.1", *given, b"Content-Length: %d" % len(BODY)]
+    given = [b"Content-Type: application/json", b"Connection: Upgrade, HTTP2-Settings, close", *offer]
+    lines = [b"POST " + PREDICT.encode() + b" HTTP/1.1", b"Host: localhost", *given, b"Content-Length: %d" % len(BODY)]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 

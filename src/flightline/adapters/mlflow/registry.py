@@ -1,6 +1,5 @@
 """MLflow: runs, model versions, and the one function that moves the alias `champion`."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,7 +30,6 @@ from flightline.inference.predict import Method
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas")
-MOVERS = ("gate", "canary", "rollback")
 
 
 @dataclass(frozen=True)
@@ -304,57 +302,3 @@ def input_columns(settings: Settings, model_version: ModelVersion) -> tuple[tupl
     signature = mlflow.models.get_model_info(f"models:/{model_version.name}/{model_version.version}").signature
     kinds: dict[str, ColumnKind] = {"double": "float64", "string": "str"}
     return tuple((column.name, kinds[column.type.name]) for column in signature.inputs)
-
-
-def check_move(by: str, why: str, evidence: Mapping[str, object]) -> None:
-    """Demand what a move of `champion` is recorded with.
-
-    Raises
-    ------
-    RegistryError
-        If the mover, the reason or the evidence is missing.
-    """
-    person = by.removeprefix("person:").strip() if by.startswith("person:") else ""
-    if by not in MOVERS and not person:
-        raise RegistryError(f"champion can be moved by {', '.join(MOVERS)} or person:<name>, got {by!r}")
-    if not why.strip() or not evidence:
-        raise RegistryError("champion was not moved: say why, and give the evidence")
-
-
-def move_champion(
-    settings: Settings, name: str, to_version: str, *, by: str, why: str, evidence: Mapping[str, object]
-) -> None:
-    """Move the alias `champion`: the only place in the project that does.
-
-    The move is a run of the experiment ``<name>-champion-moves``, with the evidence as an
-    artifact, so that moves are never overwritten and can be read in MLflow's pages.
-
-    Parameters
-    ----------
-    by
-        gate, canary, rollback, or a named person as ``person:<name>``.
-    why
-        The reason, in words.
-    evidence
-        What it rests on; not empty.
-
-    Raises
-    ------
-    RegistryError
-        If the mover, the reason or the evidence is missing, or there is no such version or it has no model file.
-    """
-    check_move(by, why, evidence)
-    if not has_model_file(settings, get_version(settings, name, to_version)):
-        raise RegistryError(
-            f"champion was not moved: the registry holds no {MODEL_FILE} of version {to_version} any more; put its "
-            "artifacts back, or train it again with `make train`"
-        )
-    client = connect(settings)
-    before = version_of(settings, name, CHAMPION)
-    moved = {"from_version": before.version if before else "none", "to_version": to_version, "by": by, "why": why}
-    record = {**moved, "at": datetime.now(UTC).isoformat(), "evidence": dict(evidence)}
-    with open_run(settings, f"{name}-champion-moves", f"to version {to_version}") as run_id:
-        for key, value in moved.items():
-            client.log_param(run_id, key, value)
-        client.log_text(run_id, json.dumps(record, indent=2, default=str), "move.json")
-        client.set_registered_model_alias(name, CHAMPION, to_version)

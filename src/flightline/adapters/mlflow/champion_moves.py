@@ -1,12 +1,72 @@
-"""What MLflow keeps of the moves of `champion`; `registry.move_champion` makes them."""
+"""Moves of the alias `champion`, and what MLflow keeps of them."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from mlflow.entities import Run
 
-from flightline.adapters.mlflow.registry import connect
+from flightline.adapters.mlflow.registry import CHAMPION, connect, get_version, has_model_file, open_run, version_of
+from flightline.adapters.model_store.model_file import MODEL_FILE
 from flightline.core.errors import ChampionMoveError, RegistryError
 from flightline.core.settings import Settings
 
+MOVERS = ("gate", "canary", "rollback")
 MOST_MOVES, FEW_MOVES = 1_000, 100
+
+
+def check_move(by: str, why: str, evidence: Mapping[str, object]) -> None:
+    """Demand what a move of `champion` is recorded with.
+
+    Raises
+    ------
+    RegistryError
+        If the mover, the reason or the evidence is missing.
+    """
+    person = by.removeprefix("person:").strip() if by.startswith("person:") else ""
+    if by not in MOVERS and not person:
+        raise RegistryError(f"champion can be moved by {', '.join(MOVERS)} or person:<name>, got {by!r}")
+    if not why.strip() or not evidence:
+        raise RegistryError("champion was not moved: say why, and give the evidence")
+
+
+def move_champion(
+    settings: Settings, name: str, to_version: str, *, by: str, why: str, evidence: Mapping[str, object]
+) -> None:
+    """Move the alias `champion`: the only place in the project that does.
+
+    The move is a run of the experiment ``<name>-champion-moves``, with the evidence as an
+    artifact, so that moves are never overwritten and can be read in MLflow's pages.
+
+    Parameters
+    ----------
+    by
+        gate, canary, rollback, or a named person as ``person:<name>``.
+    why
+        The reason, in words.
+    evidence
+        What it rests on; not empty.
+
+    Raises
+    ------
+    RegistryError
+        If the mover, the reason or the evidence is missing, or there is no such version or it has no model file.
+    """
+    check_move(by, why, evidence)
+    if not has_model_file(settings, get_version(settings, name, to_version)):
+        raise RegistryError(
+            f"champion was not moved: the registry holds no {MODEL_FILE} of version {to_version} any more; put its "
+            "artifacts back, or train it again with `make train`"
+        )
+    client = connect(settings)
+    before = version_of(settings, name, CHAMPION)
+    moved = {"from_version": before.version if before else "none", "to_version": to_version, "by": by, "why": why}
+    record = {**moved, "at": datetime.now(UTC).isoformat(), "evidence": dict(evidence)}
+    with open_run(settings, f"{name}-champion-moves", f"to version {to_version}") as run_id:
+        for key, value in moved.items():
+            client.log_param(run_id, key, value)
+        client.log_text(run_id, json.dumps(record, indent=2, default=str), "move.json")
+        client.set_registered_model_alias(name, CHAMPION, to_version)
 
 
 def last_move(settings: Settings, name: str) -> dict[str, str] | None:

@@ -162,10 +162,11 @@ def test_the_cost_of_staleness_is_measured_apart(simulated: Simulated) -> None:
 
 @pytest.fixture
 def copy(simulated: Simulated, tmp_path: Path) -> Project:
-    """A copy of the simulation, to spoil, with what its links lead to."""
+    """A copy of the simulation, to spoil; beside it, so that its links lead where they did."""
     settings = simulated.at_root.settings
-    shutil.copytree(settings.root, tmp_path / "copy")
-    return simulated.at_root.at(settings.model_copy(update={"root": tmp_path / "copy"}))
+    root = settings.root.with_name(tmp_path.name)
+    shutil.copytree(settings.root, root, symlinks=True)
+    return simulated.at_root.at(settings.model_copy(update={"root": root}))
 
 
 def alter_one(settings: Settings, column: str, change: Callable[[dict], dict]) -> str:

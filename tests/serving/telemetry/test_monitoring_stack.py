@@ -127,6 +127,8 @@ def test_alerts_fire_by_what_a_real_service_counts(tmp_path: Path) -> None:
             other.execute("BEGIN IMMEDIATE")
             assert service.ask(PREDICT, {"instances": [INSTANCE]}).status == 503
             assert service.ask("/health/ready").status == 503
+            # The gauge follows with the next look, within ten seconds.
+            wait_until(lambda: service.metrics()["flightline_workers_ready"] == 0, said="the worker shows the others")
             loud = service.metrics()
     fire_alone(tmp_path, set(), quiet, quiet)
     faults = {

@@ -1,7 +1,5 @@
 """The offline store against hand-made tables, a pandas reference and Feast's own duckdb store."""
 
-import inspect
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,11 +12,11 @@ from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64, String
 
 from flightline.adapters.feast.asof_store import AsofOfflineStore
-from flightline.adapters.feast.registry_guard import guarded_classes
 from flightline.core.errors import FeatureError
 
 # Feast warns of on-demand views and saved data sets being experimental; Ibis calls an old name of DuckDB's.
 pytestmark = [
+    pytest.mark.usefixtures("unguarded"),  # on-demand views, which the store can join
     pytest.mark.filterwarnings("ignore:.*is an experimental feature:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning"),
 ]
@@ -113,16 +111,6 @@ def test_one_view_gives_the_hand_made_values(tmp_path, rows, times, ttl, is_know
         ask(*[("S1", time) for time in times]), ["shop_sales:units"], filter_by_created_timestamp=is_known_only
     )
     assert known(job.to_df()["units"]) == expected
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unguarded() -> Iterator[None]:
-    """Let Feast read all kinds of views, which the store can join; a test before may have put the guard on."""
-    with pytest.MonkeyPatch.context() as patch:
-        for kind in guarded_classes():
-            method = vars(kind)["from_proto"]
-            patch.setattr(kind, "from_proto", type(method)(inspect.unwrap(method.__func__)))
-        yield
 
 
 @pytest.fixture(scope="module")

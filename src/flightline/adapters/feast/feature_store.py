@@ -21,6 +21,7 @@ from flightline.adapters.atomic_write import atomic_write
 from flightline.adapters.feast.meaning import describe, meanings_registered
 from flightline.adapters.feast.registry import open_on_snapshot, open_store, store_file
 from flightline.adapters.feast.registry_guard import refuse_code
+from flightline.adapters.sqlite_wal import enter_wal
 from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
 from flightline.monitoring.parity import StoredView, union_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
 
 _TIMESTAMPS = ("event_timestamp", "created_timestamp")
+_LOCK_SECONDS = 30.0
 
 
 def offline_store_module(settings: Settings) -> ModuleType:
@@ -146,7 +148,7 @@ def _let_readers_pass(store: "FeatureStore") -> None:
     online = store.config.online_store
     if online.type == "sqlite":
         with closing(sqlite3.connect(store.repo_path / online.path)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
+            enter_wal(connection, _LOCK_SECONDS)
 
 
 def join_features(settings: Settings, service: str, examples: pd.DataFrame, meaning: str = "") -> pd.DataFrame:

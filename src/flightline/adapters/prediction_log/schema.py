@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from flightline.adapters.prediction_log.database_errors import fault_of
+from flightline.adapters.sqlite_wal import enter_wal
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
 
@@ -144,8 +145,7 @@ def connect_sqlite(settings: Settings, file: Path) -> sqlite3.Connection:
         file, timeout=wanted.busy_timeout_seconds, isolation_level=None, check_same_thread=False
     )
     try:
-        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            connection.execute("PRAGMA journal_mode=WAL")
+        enter_wal(connection, wanted.busy_timeout_seconds)
         connection.execute(f"PRAGMA synchronous={wanted.synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     except BaseException:

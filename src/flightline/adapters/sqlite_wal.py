@@ -1,0 +1,33 @@
+"""Bring a SQLite file to WAL mode, in which readers and a writer do not hold each other up."""
+
+import sqlite3
+import time
+
+_PAUSE = 0.01
+
+
+def enter_wal(connection: sqlite3.Connection, patience: float) -> None:
+    """Bring the file of a connection to WAL mode, which it then keeps.
+
+    SQLite's own timeout does not hold here: the pragma reads the file and then wants to write it, and SQLite
+    refuses at once whoever wants to write after reading, for two who waited for each other would wait for ever
+    (https://www.sqlite.org/c3ref/busy_handler.html).
+
+    Parameters
+    ----------
+    patience
+        For how many seconds to try while others hold the file.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        If the file is locked for longer, or cannot be written.
+    """
+    until = time.monotonic() + patience
+    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as err:
+            if err.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE)

@@ -62,6 +62,7 @@ def write_side(
     one_row, thousand_rows = measure_seconds({"model": partial(models.predict_with, pipeline, problem)}, rows.features)[
         "model"
     ]
+    windows = getattr(training_set, "windows", None) or problem.windows.until(problem.first_clock)
     facts = {
         "commit": lineage.get("git_commit", "unknown"),
         "dirty": lineage.get("git_dirty", True),
@@ -69,7 +70,8 @@ def write_side(
             name: lineage.get(name)
             for name in ("data_md5", "feature_service", "features_sha256", "lock_sha256", "clock")
         },
-        "windows": {name: str(getattr(problem.windows, name)) for name in ("fit", "validation", "test")},
+        "windows": {name: str(getattr(windows, name)) for name in ("fit", "validation", "test")},
+        "test_window": [windows.test.start.isoformat(), windows.test.end.isoformat()],
         "model": trained.parameters.model,
         "chosen": dict(trained.model.chosen),
         "calibration": trained.model.calibration,

@@ -10,8 +10,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.event_clock import read_clock
-from flightline.core.problem_spec import Interval
 from flightline.core.project import Project, open_project
+from flightline.core.windows import Interval
 from flightline.monitoring.daily_stats import Limits
 from flightline.monitoring.decision import MonitoringDecision, decide_monitoring, windows_until
 from pipelines.common.by_hand import by_hand

@@ -54,7 +54,7 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
         registered = models.register_model(project, best.parameters, lineage, training_set, best.model, best.evaluation)
         progress.say(f"{project.problem.model_name} version {registered.version}, run {registered.run_id[:8]}")
         if len(ranked) > 1:
-            parent = comparison.log_comparison(project, ranked, registered.run_id)
+            parent = comparison.log_comparison(project, training_set, ranked, registered.run_id)
             progress.say(f"comparison of {len(ranked)} models, run {parent[:8]}")
     verdict, champion = gate(project, training_set, best.evaluation, registered)
     with stage("materialise") as progress:

@@ -46,7 +46,7 @@ class TuningResult:
 
 def study_name(problem: Problem, model: str, training_set: TrainingSet) -> str:
     """Name a study after all that its losses depend on: with other data, another study begins."""
-    made_of = (problem.task, problem.primary_metric, problem.windows, MAX_ITERATIONS)
+    made_of = (problem.task, problem.primary_metric, training_set.windows, MAX_ITERATIONS)
     digest = digest_of(training_set.key, made_of, source_digest(try_settings, models.fit_model.function))
     return f"{problem.model_name} {model} {digest[:12]}"
 
@@ -56,7 +56,7 @@ def search(project: Project, parameters: TrainingParameters, training_set: Train
     """Run the trials, print each, and write the best settings for `make train`."""
     space = space_of(parameters.model)
     examples, features = pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
-    folds = make_folds(examples, project.problem.windows)
+    folds = make_folds(examples, training_set.windows)
     with stage("tune") as progress:
         for fold in folds:
             progress.note(f"fold: fit on {fold.before.sum():,} rows, judge on the {fold.later.sum():,} that follow")

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from flightline.core.problem_spec import Canary, Interval, Monitoring, Problem, Thresholds, Windows
+from flightline.core.problem_spec import Canary, Monitoring, Problem, Thresholds
 from flightline.core.project import FeatureCode, Project, RawTables, RequestCode, Schemas
 from flightline.core.response import Answer
 from flightline.core.settings import Settings
+from flightline.core.windows import Interval, Windows
 
 SHOPS, DAYS = 16, 200
 FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)

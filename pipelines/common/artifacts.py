@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flightline.core.windows import Windows
+
 
 @dataclass(frozen=True)
 class FeatureTables:
@@ -22,13 +24,14 @@ class FeatureTables:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Examples with a label and their features, row by row, in two files of one folder."""
+    """Examples with a label and their features, row by row, in two files of one folder, and the windows of them."""
 
     key: str
     folder: Path
     rows: int
     features: int
     unlabelled: Mapping[str, int]
+    windows: Windows
 
     @property
     def examples_file(self) -> Path:

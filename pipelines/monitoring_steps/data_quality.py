@@ -9,8 +9,9 @@ import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flightline.core.problem_spec import Interval, Monitoring
+from flightline.core.problem_spec import Monitoring
 from flightline.core.settings import Settings
+from flightline.core.windows import Interval
 from flightline.monitoring.daily_stats import BASELINE_DAYS, ColumnSlice, Days, Kind, Limits, learn_limits, measure_days
 from flightline.monitoring.data_quality import DataAnomaly, find_anomalies, find_late, name_unseen
 from flightline.monitoring.drift import sample_places

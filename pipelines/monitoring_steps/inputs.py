@@ -14,9 +14,10 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import evidently_reports
 from flightline.adapters.prediction_log.log import PredictionLog
-from flightline.core.problem_spec import Interval, Monitoring
+from flightline.core.problem_spec import Monitoring
 from flightline.core.project import Project
 from flightline.core.settings import Settings
+from flightline.core.windows import Interval
 from flightline.monitoring.data_quality import DataAnomaly
 from flightline.monitoring.decision import ColumnMismatch
 from flightline.monitoring.drift import (

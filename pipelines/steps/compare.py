@@ -128,7 +128,7 @@ def _as_table(rows: pd.DataFrame, problem: Problem) -> Table:
 
 
 @task(cache_policy=NO_CACHE)
-def log_comparison(project: Project, ranked: Sequence[Trained], registered_run: str) -> str:
+def log_comparison(project: Project, training_set: TrainingSet, ranked: Sequence[Trained], registered_run: str) -> str:
     """Log a parent run with one nested run for each model, the registered one's own run among them.
 
     Returns
@@ -149,7 +149,7 @@ def log_comparison(project: Project, ranked: Sequence[Trained], registered_run: 
         others = ranked[1:] if registry.nest_run(project.settings, registered_run, parent) else ranked
         for one in others:
             with registry.open_run(project.settings, project.problem.model_name, one.parameters.model, parent) as run:
-                parameters = models.logged_parameters(project.problem, one.parameters, one.model)
+                parameters = models.logged_parameters(one.parameters, one.model, training_set.windows)
                 metrics = models.logged_metrics(project.problem, one.model, one.evaluation)
                 registry.log_values(project.settings, run, parameters, metrics)
                 registry.log_folder(project.settings, run, one.evaluation.folder, "evaluation")

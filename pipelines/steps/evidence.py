@@ -1,7 +1,7 @@
 """Gathers what the gate decides on: the registered models, what they cost, and how they did on the test rows."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -58,16 +58,18 @@ def gather_evidence(project: Project, training_set: TrainingSet, evaluation: Eva
     """Load both models from the registry, judge the champion on the challenger's rows, and time them in turns."""
     rows = read_held_out(project.problem, training_set)
     challenger = load_registered(project, version, rows)
-    champion, summary, unjudged = judge_champion(project, rows)
+    champion, shared, unjudged = load_champion(project, rows)
     loaded = {Role.CHALLENGER: challenger} | ({Role.CHAMPION: champion} if champion else {})
     costs = _measure_costs(project.problem, loaded, rows)
-    own = _read(evaluation, SUMMARY_FILE)
+    own = _evidence(Role.CHALLENGER, challenger, _read(evaluation, SUMMARY_FILE), costs)
+    if len(shared.examples) < len(rows.examples):
+        own = replace(own, shared=_judge(project, challenger, shared))
     return Gathered(
-        challenger=_evidence(Role.CHALLENGER, challenger, own, costs),
+        challenger=own,
         baseline=Evidence(Role.BASELINE, "", "baseline", _read(evaluation, BASELINE_FILE)),
-        champion=_evidence(Role.CHAMPION, champion, summary, costs) if champion and summary else None,
+        champion=_evidence(Role.CHAMPION, champion, _judge(project, champion, shared), costs) if champion else None,
         expected=ExpectedModels(
-            challenger.registered, champion.registered if champion else None, project.problem.windows.test
+            challenger.registered, champion.registered if champion else None, training_set.windows.test
         ),
         champion_unjudged=unjudged,
     )
@@ -82,33 +84,47 @@ def load_registered(project: Project, version: str, rows: HeldOut) -> LoadedMode
     reference_predictions = predict_with(
         pipeline, project.problem, rows.features.iloc[reference_positions(len(rows.features))]
     )
-    learned_until = found.tags.get("learned_until")
     return LoadedModel(
         RegisteredModel(version, sha256, tuple(reference_predictions.tolist())),
         pipeline,
         file.stat().st_size,
-        datetime.fromisoformat(learned_until) if learned_until else None,
+        _learned_until(found),
     )
 
 
-def judge_champion(project: Project, rows: HeldOut) -> tuple[LoadedModel | None, EvaluationSummary | None, str]:
-    """Load the champion, if there is one, and judge it on the rows; or say why it cannot be compared with."""
+def load_champion(project: Project, rows: HeldOut) -> tuple[LoadedModel | None, HeldOut, str]:
+    """Load the champion, if there is one, to be compared; or say why it cannot be.
+
+    Returns
+    -------
+    tuple
+        The champion, the rows that it has not learned from, and the reason.
+    """
     try:
         current = find_champion(project)
         if current is None:
-            return None, None, ""
+            return None, rows, ""
         read_signed(project, current)
     except (ChampionMoveError, SignatureError) as err:
-        return None, None, f"the champion is no standard to compare with: {err}"
+        return None, rows, f"the champion is no standard to compare with: {err}"
+    learned = _learned_until(current)
+    shared = rows if learned is None else rows.after(learned)
+    if shared.examples.empty:
+        seen = f"the champion, version {current.version}, learned from rows up to {learned:%Y-%m-%d %H:%M}"
+        return None, rows, f"{seen}, and no labelled row is later: there is nothing to compare on"
     try:
-        champion = load_registered(project, str(current.version), rows)
-        return (
-            champion,
-            judge(project.problem, champion.pipeline, rows, project.problem.thresholds.min_slice_rows).summary,
-            "",
-        )
+        return load_registered(project, str(current.version), shared), shared, ""
     except (FlightlineError, KeyError, ValueError) as err:
-        return None, None, f"the champion, version {current.version}, cannot be judged on these rows: {err}"
+        return None, rows, f"the champion, version {current.version}, cannot be judged on these rows: {err}"
+
+
+def _learned_until(found: registry.ModelVersion) -> datetime | None:
+    learned_until = found.tags.get("learned_until")
+    return datetime.fromisoformat(learned_until) if learned_until else None
+
+
+def _judge(project: Project, model: LoadedModel, rows: HeldOut) -> EvaluationSummary:
+    return judge(project.problem, model.pipeline, rows, project.problem.thresholds.min_slice_rows).summary
 
 
 def _measure_costs(problem: Problem, loaded: Mapping[Role, LoadedModel], rows: HeldOut) -> dict[Role, Cost]:

@@ -20,6 +20,7 @@ from flightline.core.problem_spec import Problem
 from flightline.core.project import FeatureCode, Project, RawTables, RequestCode
 from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
+from flightline.training.splits import windows_of
 from pipelines.common.artifacts import FeatureTables, TrainingSet
 from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import Stage, stage
@@ -164,7 +165,14 @@ def join_training_set(
     features = features_as_of(settings, problem, code, labelled, digest_of(declarations["service"]))
     folder = settings.state_dir / "training_sets" / key[:16]
     write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})
-    return TrainingSet(key, folder, len(labelled), features.shape[1], {str(k): int(v) for k, v in outcomes.items()})
+    return TrainingSet(
+        key=key,
+        folder=folder,
+        rows=len(labelled),
+        features=features.shape[1],
+        unlabelled={str(outcome): int(count) for outcome, count in outcomes.items()},
+        windows=windows_of(labelled, problem.windows),
+    )
 
 
 @cached_step

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from flightline.core.lineage import Lineage, canonical_json, digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.settings import Settings
+from flightline.core.windows import Windows
 from flightline.evaluation.explanation import partial_dependence, permutation_importance, sample_positions
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import Evaluation, evaluate, primary_loss
@@ -53,7 +55,7 @@ def fit_model(
 ) -> FittedFile:
     """Choose settings on the validation window, refit on all before the test, write the file."""
     examples, features = _read(training_set)
-    masks = split(examples, problem.windows)
+    masks = split(examples, training_set.windows)
     check_categories(features[masks["refit"]], features[masks["test"]], max_unseen)
     start = time.perf_counter()
     label = examples[problem.label]
@@ -86,6 +88,11 @@ class HeldOut:
     examples: pd.DataFrame
     features: pd.DataFrame
 
+    def after(self, learned_until: datetime) -> "HeldOut":
+        """Give the rows that a model which has learned from rows up to a moment has not seen."""
+        later = self.examples["event_timestamp"] > learned_until
+        return HeldOut(self.examples[later], self.features[later])
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -100,7 +107,7 @@ class Judged:
 def read_held_out(problem: Problem, training_set: TrainingSet) -> HeldOut:
     """Read the rows of the test window."""
     examples, features = _read(training_set)
-    test = split(examples, problem.windows)["test"]
+    test = split(examples, training_set.windows)["test"]
     return HeldOut(examples[test], features[test])
 
 
@@ -182,7 +189,7 @@ def explain(problem: Problem, model: FittedFile, rows: HeldOut, folder: Path) ->
 def baseline_model(problem: Problem, training_set: TrainingSet) -> Pipeline:
     """Fit what a model has to beat on the rows before the test window."""
     examples, features = _read(training_set)
-    before = split(examples, problem.windows)["refit"]
+    before = split(examples, training_set.windows)["refit"]
     target = as_target(problem.task, examples.loc[before, problem.label])
     return fit_pipeline(baseline_of(problem.task), feature_columns(features), 0, {}, features[before], target)
 
@@ -223,15 +230,15 @@ def register_model(
     return Registered(version, run_id, model.sha256)
 
 
-def logged_parameters(problem: Problem, parameters: TrainingParameters, model: FittedFile) -> dict[str, object]:
+def logged_parameters(parameters: TrainingParameters, model: FittedFile, windows: Windows) -> dict[str, object]:
     """Give what was to be learned and what was chosen, as MLflow shows it."""
     chosen = {f"chosen.{name}": value for name, value in model.chosen.items()}
     rows = {f"rows.{name}": count for name, count in model.rows.items()}
-    windows = {f"window.{name}": str(getattr(problem.windows, name)) for name in ("fit", "validation", "test")}
+    spans = {f"window.{name}": str(getattr(windows, name)) for name in ("fit", "validation", "test")}
     learned = {
         name: canonical_json(value) if isinstance(value, tuple) else value for name, value in vars(parameters).items()
     }
-    return {**learned, **chosen, "calibration": model.calibration, **rows, **windows}
+    return {**learned, **chosen, "calibration": model.calibration, **rows, **spans}
 
 
 def logged_metrics(problem: Problem, model: FittedFile, evaluation: EvaluationFile) -> dict[str, float]:
@@ -253,7 +260,7 @@ def _contents(
 ) -> registry.RunContents:
     _, features = _read(training_set)
     return registry.RunContents(
-        parameters=logged_parameters(problem, parameters, model),
+        parameters=logged_parameters(parameters, model, training_set.windows),
         metrics=logged_metrics(problem, model, evaluation),
         tags=tags,
         pipeline=load_model(model.file, model.sha256),

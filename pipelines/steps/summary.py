@@ -41,12 +41,13 @@ def print_result(result: TrainingResult, problem: Problem) -> None:
 def _summary(result: TrainingResult, problem: Problem) -> Table:
     table = Table(show_header=False, box=None)
     rows = result.model.rows
-    windows = problem.windows
+    windows = result.training_set.windows
     table.add_row("data version", str(result.data))
     table.add_row("event clock", f"{result.clock:%Y-%m-%d %H:%M} UTC")
     table.add_row("fit", f"{windows.fit}, {rows['fit']:,} rows")
     table.add_row("validation", f"{windows.validation}, {rows['validation']:,} rows; refit on {rows['refit']:,}")
-    table.add_row("test", f"{windows.test.start:%Y-%m-%d} to the clock, {rows['test']:,} rows")
+    test = f"{windows.test.start:%Y-%m-%d} to the clock" if result.clock < windows.test.end else windows.test
+    table.add_row("test", f"{test}, {rows['test']:,} rows")
     table.add_row("model version", f"{problem.model_name} {result.registered.version}")
     return table
 

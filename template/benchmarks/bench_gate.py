@@ -143,7 +143,9 @@ def ask(challenger: Contender, champion: Contender, baseline: Contender) -> Deci
         given[Role.CHALLENGER],
         given[Role.BASELINE],
         given[Role.CHAMPION],
-        ExpectedModels(known[Role.CHALLENGER], known[Role.CHAMPION], PROBLEM.windows.test),
+        ExpectedModels(
+            known[Role.CHALLENGER], known[Role.CHAMPION], PROBLEM.windows.until(challenger.summary.last_prediction).test
+        ),
         PROBLEM.thresholds,
         PROBLEM.primary_metric,
     ).decision

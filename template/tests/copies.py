@@ -41,11 +41,17 @@ def run_python(root: Path, *arguments: str) -> str:
 
 def run_make(root: Path, *arguments: str) -> str:
     """Run make in a copy, demand that it ends well, and give what it printed."""
-    return _run(root, "make", *(part for name in INSTALLED for part in ("-o", name)), *arguments)
+    # On the command line, for make takes no PYTHONPATH from the shell.
+    own = ("make", f"PYTHONPATH={_path_of(root)}")
+    return _run(root, *own, *(part for name in INSTALLED for part in ("-o", name)), *arguments)
+
+
+def _path_of(root: Path) -> str:
+    return f"{root / 'src'}:{root}"
 
 
 def _run(root: Path, *command: str) -> str:
-    environment = {**clean_environment(), "PYTHONPATH": f"{root / 'src'}:{root}", "MYPYPATH": str(root / "src")}
+    environment = {**clean_environment(), "PYTHONPATH": _path_of(root), "MYPYPATH": str(root / "src")}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flightline.core.problem_spec import Interval, Monitoring
+from flightline.core.problem_spec import Monitoring
+from flightline.core.windows import Interval
 from flightline.monitoring.decision import (
     Action,
     Basis,

@@ -5,7 +5,7 @@ from flightline.problem.config import PROBLEM
 
 
 def test_all_moments_of_the_problem_have_a_time_zone():
-    windows = PROBLEM.windows
+    windows = PROBLEM.windows.until(PROBLEM.first_clock)
     bounds = [
         bound for window in (windows.fit, windows.validation, windows.test) for bound in (window.start, window.end)
     ]
@@ -13,7 +13,8 @@ def test_all_moments_of_the_problem_have_a_time_zone():
 
 
 def test_the_first_clock_stands_in_the_test_window():
-    assert PROBLEM.windows.test.start < PROBLEM.first_clock < PROBLEM.windows.test.end
+    test = PROBLEM.windows.until(PROBLEM.first_clock).test
+    assert test.start < PROBLEM.first_clock < test.end
 
 
 def test_the_primary_metric_has_a_loss_by_row():

@@ -5,6 +5,7 @@ so that each case can be checked by head; the champion's mean loss is 0.43.
 """
 
 from dataclasses import asdict, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,18 @@ import pytest
 from flightline.core.problem_spec import Thresholds
 from flightline.promotion.evidence import Cost, Evidence, Role
 from flightline.promotion.gate import Decision, Verdict, decide_promotion
-from tests.support.evidence_rows import BASELINE, COST, DAYS, daily, expected_of, judged, make_champion, make_evidence
+from tests.support.evidence_rows import (
+    BASELINE,
+    COST,
+    DAYS,
+    FIRST,
+    LEARNED_UNTIL,
+    daily,
+    expected_of,
+    judged,
+    make_champion,
+    make_evidence,
+)
 
 NAN = float("nan")
 THRESHOLDS = Thresholds(
@@ -140,7 +152,7 @@ def test_a_slice_that_is_credibly_worse_holds_a_better_challenger(case):
     verdict = decide(new(**BETTER, slices={"color=red": own}), make_champion(slices={"color=red": theirs}))
     assert verdict.decision == decision
     if decision is H:
-        assert "color=red is credibly worse" in verdict.reasons[-1]
+        assert "color=red is credibly worse" in verdict.reasons[-2]
 
 
 def test_a_slice_that_is_credibly_worse_holds_a_cheaper_challenger():
@@ -193,7 +205,40 @@ def test_too_few_days_tell_nothing():
 
     verdict = decide(few(new(), 0.3), few(CHAMPION, 0.43), few(BASELINE, 0.52))
     assert verdict.decision == H
-    assert "9 test days are too few" in verdict.reasons[-1]
+    assert "9 test days that neither has learned from are too few" in verdict.reasons[-2]
+
+
+def shares(challenger: Evidence, champion: Evidence, **other: object) -> tuple[Evidence, Evidence]:
+    """Let the champion have learned from the first of ten days, so that nine later ones are compared."""
+    later = {"rows_digest": "later rows", "first_prediction": FIRST + timedelta(days=1)} | other
+    learned = replace(judged(champion, **later), learned_until=FIRST)
+    return replace(challenger, shared=replace(challenger.summary, **later)), learned
+
+
+def test_only_days_that_the_champion_has_not_learned_are_compared():
+    better, worse = daily(*[0.9, *[0.3] * 9]), daily(*[0.1, *[0.43] * 9])
+    few = {"losses": daily(0.3, days=DAYS[1:])}, {"losses": daily(0.43, days=DAYS[1:])}
+    challenger, champion = new(losses=better), judged(CHAMPION, losses=worse)
+    shared, _ = shares(challenger, champion, **few[0])
+    _, learned = shares(challenger, champion, **few[1])
+    verdict = decide(shared, learned)
+    assert verdict.decision == H
+    assert "9 test days that neither has learned from are too few" in verdict.reasons[2]
+    assert decide(shared, learned, thresholds=replace(THRESHOLDS, min_days=9)).decision == P
+
+
+def test_a_champion_judged_on_rows_it_learned_is_refused():
+    verdict = decide(new(), replace(CHAMPION, learned_until=FIRST))
+    assert verdict.decision == R
+    assert "the champion learned from rows up to 2013-09-01 08:00" in verdict.reasons[0]
+
+
+def test_a_challenger_that_is_held_says_what_it_has_learned_from():
+    assert decide(new(), CHAMPION).reasons[-1] == (
+        "it learned from no later rows than the champion (up to 2013-08-31, the champion 2013-08-31)"
+    )
+    earlier = replace(CHAMPION, learned_until=LEARNED_UNTIL - timedelta(days=31))
+    assert decide(new(), earlier).reasons[-1] == "it learned from rows up to 2013-08-31, the champion up to 2013-07-31"
 
 
 def test_every_fault_is_told():

@@ -1,5 +1,6 @@
 """A restore drill: the stack is backed up in use, loses its databases, artifacts and models, and is put back."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from flightline.adapters.mlflow import registry
 from flightline.core.settings import Settings
 from tests.stack.composed import PREDICT, PROJECT, STATUS
 from tests.stack.servers import BUCKET, UNSCHEDULED, Stack, start_artifact_store
+from tests.support.servers.postgres import PASSWORD
 from tests.support.servers.service_load import Load
 from tests.support.waiting import wait_until
 
@@ -19,13 +21,23 @@ READY = "/health/ready"
 def dump(stack: Stack) -> str:
     """Take what docs/operations.md takes of PostgreSQL."""
     command = [stack.postgres.binaries / "pg_dumpall", "--dbname", stack.postgres.url("postgres")]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout
+    return run(command)
+
+
+def run(command: list[object], given: str | None = None) -> str:
+    """Run a tool of PostgreSQL; pg_dumpall does not pass the password of its address on to pg_dump."""
+    environment = os.environ | {"PGPASSWORD": PASSWORD}
+    done = subprocess.run(
+        [*map(str, command)], input=given, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def put_back(stack: Stack, statements: str) -> None:
     """Give a dump to an empty server; its administrators are there already, which psql says and passes over."""
     command = [stack.postgres.binaries / "psql", "--quiet", "--dbname", stack.postgres.url("postgres")]
-    subprocess.run(command, input=statements, capture_output=True, text=True, check=True, timeout=240)
+    run(command, statements)
 
 
 def copy_objects(stack: Stack) -> dict[str, bytes]:

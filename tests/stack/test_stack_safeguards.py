@@ -13,6 +13,7 @@ from pipelines.common.processes import answers
 from tests.stack.composed import PREDICT, STATUS
 from tests.stack.servers import Stack
 from tests.support.servers.service_load import Load
+from tests.support.servers.service_process import free_port
 from tests.support.waiting import wait_until
 
 READY = "/health/ready"
@@ -21,6 +22,7 @@ READY = "/health/ready"
 def test_the_service_does_not_start_without_an_api_key(trained: Stack) -> None:
     environment = trained.composed.environment("service")
     bare = {name: value for name, value in environment.items() if "API_KEYS" not in name}
+    bare["FLIGHTLINE_SERVING__PORT"] = str(free_port())
     done = subprocess.run(
         trained.composed.command("service"), cwd=trained.composed.root("service"), env=bare, capture_output=True,
         text=True, check=False, timeout=600,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from flightline.core.problem_spec import Interval
+from flightline.core.windows import Interval
 from flightline.evaluation.bootstrap import DailyLosses
 from flightline.promotion.evidence import Cost, EvaluationSummary, Evidence, ExpectedModels, RegisteredModel, Role
 

@@ -47,7 +47,7 @@ def root_of(settings: Settings) -> Path:
 def training_set(settings: Settings) -> TrainingSet:
     folder = settings.state_dir / "training_sets" / "small"
     if folder.exists():
-        return TrainingSet("key of classification", folder, 2_400, 3, {})
+        return TrainingSet("key of classification", folder, 2_400, 3, {}, PROBLEM.windows)
     return write_training_set(folder, "classification")
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from prefect import flow
 
-from flightline.core.problem_spec import Interval, Problem, Windows
+from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.settings import Settings
+from flightline.core.windows import Interval, Windows
 from pipelines.common.artifacts import TrainingSet
 from tests import toy_problem
 
@@ -63,7 +64,9 @@ def write_training_set(folder: Path, task: str) -> TrainingSet:
     folder.mkdir(parents=True)
     examples.to_parquet(folder / "examples.parquet")
     features.to_parquet(folder / "features.parquet")
-    return TrainingSet(f"key of {task}", folder, ROWS, features.shape[1], {})
+    return TrainingSet(
+        f"key of {task}", folder, ROWS, features.shape[1], {}, small_problem(task).windows.until(moments.max())
+    )
 
 
 @flow(validate_parameters=False)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from flightline.core.errors import TrainingError
-from flightline.core.problem_spec import Interval, Windows
+from flightline.core.windows import Interval, Windows
 from flightline.training.fit import TrainingParameters
 from flightline.training.search import Fold, best_iterations, forward_chain, make_folds, space_of, try_settings
 from flightline.training.zoo import ZOO

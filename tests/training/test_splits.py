@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from flightline.core.errors import TrainingError
-from flightline.core.problem_spec import Interval, Windows
-from flightline.training.splits import rows_in, split
+from flightline.core.windows import Interval, MovingWindows, Windows
+from flightline.training.splits import rows_in, split, windows_of
 
 
 def day(number: int) -> datetime:
@@ -80,3 +80,41 @@ def test_rows_whose_label_came_later_can_be_left_out(known_before, expected):
 def test_the_index_of_the_examples_is_kept():
     examples = examples_of(*FILLED).set_axis([7, 3, 5])
     assert list(split(examples, WINDOWS)["test"].index) == [7, 3, 5]
+
+
+MONTHS = MovingWindows(fit=datetime(2013, 1, 1, tzinfo=UTC), validation=1, test=2)
+
+
+def test_moving_windows_end_with_the_newest_label_that_is_known():
+    examples = examples_of(("05 12:00", "05 15:00"), ("29 12:00", None))
+    july = examples.assign(event_timestamp=examples["event_timestamp"] + pd.Timedelta(days=30))
+    windows = windows_of(pd.concat([examples, july]), MONTHS)
+    assert str(windows.test) == "2013-06-01 to 2013-08-01"
+    assert str(windows_of(examples, MONTHS).test) == "2013-05-01 to 2013-07-01"
+
+
+def test_a_split_follows_moving_windows():
+    moments = pd.Series(pd.date_range("2013-01-05", periods=7, freq="30D", tz="UTC"))
+    examples = pd.DataFrame({"event_timestamp": moments, "label_known_at": moments + pd.Timedelta(hours=3)})
+    masks = split(examples, MONTHS)
+    assert {name: mask.to_numpy().nonzero()[0].tolist() for name, mask in masks.items()} == {
+        "fit": [0, 1, 2, 3], "validation": [4], "refit": [0, 1, 2, 3, 4], "test": [5, 6]
+    }  # fmt: skip
+    later = split(examples.iloc[:6], MONTHS)
+    assert later["test"].to_numpy().nonzero()[0].tolist() == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        (examples_of(("05 12:00", None)), "no label is known yet; move the clock on"),
+        (
+            examples_of(("05 12:00", "05 15:00")).apply(lambda column: column - pd.Timedelta(days=90)),
+            "the newest known label is of 2013-03-07 12:00 UTC, which leaves nothing to fit on: the fit",
+        ),
+    ],
+    ids=["no label", "too little"],
+)
+def test_windows_that_leave_nothing_to_fit_on_are_refused(examples, message):
+    with pytest.raises(TrainingError, match=message):
+        windows_of(examples, MovingWindows(fit=datetime(2013, 1, 1, tzinfo=UTC), validation=1, test=2))

@@ -5,42 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from flightline.core.windows import MovingWindows, Windows
+
 Task = Literal["classification", "regression"]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A span of prediction times, `start` included and `end` not (both UTC-aware)."""
-
-    start: datetime
-    end: datetime
-
-    def __str__(self) -> str:
-        return f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}"
-
-
-@dataclass(frozen=True)
-class Windows:
-    """What is learned from, what choices are made on, and what is touched once."""
-
-    fit: Interval
-    validation: Interval
-    test: Interval
-
-    def __post_init__(self) -> None:
-        ordered = [
-            self.fit.start,
-            self.fit.end,
-            self.validation.start,
-            self.validation.end,
-            self.test.start,
-            self.test.end,
-        ]
-        if ordered != sorted(ordered):
-            raise ValueError(f"windows must follow one another in time, got {self}")
-
-    def __str__(self) -> str:
-        return f"fit {self.fit}, validation {self.validation}, test {self.test}"
 
 
 @dataclass(frozen=True)
@@ -262,7 +229,8 @@ class Problem:
     primary_metric
         What the champion is defended in; lower is better.
     windows
-        Learning and test windows by prediction time.
+        What is learned from, chosen on and tested on, by prediction time: windows that move with the data, or, for a
+        benchmark that stays comparable, fixed ones.
     thresholds
         See `Thresholds`.
     first_clock
@@ -286,7 +254,7 @@ class Problem:
     feature_service: str
     prediction_horizon: timedelta
     primary_metric: str
-    windows: Windows
+    windows: MovingWindows | Windows
     thresholds: Thresholds
     first_clock: datetime
     leak_test_moments: tuple[datetime, ...]

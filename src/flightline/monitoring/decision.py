@@ -1,7 +1,6 @@
 """Whether the served model is still good enough: windows of labelled evidence to a decision with its reasons.
 
-Labelled evidence decides; what is known of the inputs (drift, missing, stale) explains, and
-asks to watch. docs/decisions/0011-monitoring.md says why it asks what it asks.
+Labelled evidence decides; what is known of the inputs explains, and asks to watch (docs/decisions/0011-monitoring.md).
 """
 
 import math
@@ -10,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from flightline.core.problem_spec import Interval, Monitoring
+from flightline.core.problem_spec import Monitoring
+from flightline.core.windows import Interval
 from flightline.monitoring.data_quality import DataAnomaly
 from flightline.monitoring.drift import InputWarning
 from flightline.monitoring.window_metrics import DailyRows, Estimate, measure

@@ -6,7 +6,8 @@ will arrive 15 or more minutes late.
 
 from datetime import UTC, datetime, timedelta
 
-from flightline.core.problem_spec import Interval, Problem, Thresholds, Windows
+from flightline.core.problem_spec import Problem, Thresholds
+from flightline.core.windows import MovingWindows
 
 
 def _day(month: int, day: int = 1, year: int = 2013, hour: int = 0) -> datetime:
@@ -23,11 +24,7 @@ PROBLEM = Problem(
     feature_service="flight_delay_v1",
     prediction_horizon=timedelta(hours=2),
     primary_metric="log_loss",
-    windows=Windows(
-        fit=Interval(_day(1), _day(7)),
-        validation=Interval(_day(7), _day(9)),
-        test=Interval(_day(9), _day(1, year=2014)),
-    ),
+    windows=MovingWindows(fit=_day(1), validation=2, test=4),  # months; the test ends with the newest known label
     thresholds=Thresholds(
         floors={"roc_auc": 0.70, "pr_auc": 0.40},
         ceilings={"brier": 0.150, "ece": 0.05},

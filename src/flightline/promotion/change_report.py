@@ -14,6 +14,7 @@ import pandas as pd
 from flightline.core.errors import TrainingError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
+from flightline.core.windows import Interval
 from flightline.evaluation.bootstrap import resample_days
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import evaluate, metrics_of
@@ -150,7 +151,8 @@ def _ask_gate(problem: Problem, both: pd.DataFrame, base: Side, new: Side) -> Ve
     challenger = _evidence(problem, Role.CHALLENGER, both, "prediction", new)
     champion = _evidence(problem, Role.CHAMPION, both, "prediction_base", base)
     baseline = Evidence(Role.BASELINE, "", "baseline", _summary(problem, both, "baseline"))
-    expected = ExpectedModels(_registered(challenger), _registered(champion), problem.windows.test)
+    window = Interval(*map(datetime.fromisoformat, new.facts["test_window"]))
+    expected = ExpectedModels(_registered(challenger), _registered(champion), window)
     return decide_promotion(
         challenger, baseline, champion, expected, problem.thresholds, primary_metric=problem.primary_metric
     )

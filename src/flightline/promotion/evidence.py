@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 
-from flightline.core.problem_spec import Interval
+from flightline.core.windows import Interval
 from flightline.evaluation.bootstrap import DailyLosses, daily_losses
 
 REFERENCE_ROWS = 200
@@ -82,6 +82,8 @@ class Evidence:
         None for the baseline, which is never served.
     learned_until
         Latest prediction time among the rows it was fitted on; None if not recorded.
+    shared
+        Of a challenger, on those test rows that the champion has not learned from either; None if these are all.
     """
 
     role: Role
@@ -90,6 +92,12 @@ class Evidence:
     summary: EvaluationSummary
     cost: Cost | None = None
     learned_until: datetime | None = None
+    shared: EvaluationSummary | None = None
+
+    @property
+    def compared(self) -> EvaluationSummary:
+        """What is held against the champion."""
+        return self.shared or self.summary
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from flightline.core.problem_spec import Interval
+from flightline.core.windows import Interval
 from flightline.promotion.evidence import Evidence, ExpectedModels, RegisteredModel, Role
 
 SHOWN = 12
@@ -79,8 +79,9 @@ def _not_later(role: Role, evidence: Evidence, window: Interval) -> Iterator[str
 
 
 def _on_other_rows(given: dict[Role, Evidence]) -> Iterator[str]:
-    own = given[Role.CHALLENGER].summary.rows_digest
+    challenger = given[Role.CHALLENGER]
     for role, evidence in given.items():
+        own = (challenger.compared if role is Role.CHAMPION else challenger.summary).rows_digest
         theirs = evidence.summary.rows_digest
         if theirs != own:
             yield f"the {role} was judged on other rows ({theirs[:SHOWN]}) than the challenger ({own[:SHOWN]})"

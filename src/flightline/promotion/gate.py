@@ -90,7 +90,7 @@ def decide_promotion(
     Parameters
     ----------
     challenger, baseline, champion
-        Evidence on the same test rows; champion is None where there is none yet.
+        Evidence on the same test rows, the champion's on those that it has not learned from; None where there is none.
     expected
         Who they have to be, and on which window: not taken from the evidence.
     thresholds
@@ -131,7 +131,7 @@ def decide_promotion(
 
 
 def _compare(challenger: Evidence, champion: Evidence, thresholds: Thresholds) -> tuple[Comparison, ...]:
-    own, theirs = challenger.summary, champion.summary
+    own, theirs = challenger.compared, champion.summary
     overall = paired_improvement(own.losses, theirs.losses, thresholds.confidence)
     by_slice = paired_improvements(
         own.slices, theirs.slices, thresholds.confidence, thresholds.min_slice_rows, thresholds.min_days
@@ -156,20 +156,34 @@ def _weigh(
     in_slices = tuple(_check_slice(comparison, thresholds) for comparison in slices)
     checks = (days, better, not_worse, cheaper, *in_slices)
     spoiled = tuple(check.words for check in (days, *in_slices) if not check.is_passed)
+    learned = _say_learned(challenger, champion)
     if spoiled:
-        return Decision.HOLD, (better.words, *spoiled), checks
+        return Decision.HOLD, (better.words, *spoiled, *learned), checks
     if better.is_passed:
         return Decision.PROMOTE, (better.words,), checks
     if not_worse.is_passed and cheaper.is_passed:
         return Decision.PROMOTE, (better.words, not_worse.words, cheaper.words), checks
-    return Decision.HOLD, (better.words, *(() if not_worse.is_passed else (not_worse.words,)), cheaper.words), checks
+    worse = () if not_worse.is_passed else (not_worse.words,)
+    return Decision.HOLD, (better.words, *worse, cheaper.words, *learned), checks
+
+
+def _say_learned(challenger: Evidence, champion: Evidence) -> tuple[str, ...]:
+    own, theirs = challenger.learned_until, champion.learned_until
+    if own is None or theirs is None:
+        return ()
+    if own <= theirs:
+        return (
+            f"it learned from no later rows than the champion (up to {own:%Y-%m-%d}, the champion {theirs:%Y-%m-%d})",
+        )
+    return (f"it learned from rows up to {own:%Y-%m-%d}, the champion up to {theirs:%Y-%m-%d}",)
 
 
 def _check_days(challenger: Evidence, thresholds: Thresholds) -> Check:
-    days = len(challenger.summary.losses.days)
+    days = len(challenger.compared.losses.days)
     is_passed = days >= thresholds.min_days
     words = (
-        f"{days} test days are {'enough' if is_passed else 'too few'} to compare on (at least {thresholds.min_days})"
+        f"{days} test days that neither has learned from are {'enough' if is_passed else 'too few'} to compare on "
+        f"(at least {thresholds.min_days})"
     )
     return Check("test days", days, thresholds.min_days, is_passed, words)
 

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from flightline.core.errors import TrainingError
-from flightline.core.problem_spec import Interval, Task, Windows
+from flightline.core.problem_spec import Task
+from flightline.core.windows import Interval, Windows
 from flightline.training.fit import TrainingParameters, validation_losses
 from flightline.training.splits import rows_in
 from flightline.training.zoo import Setting

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from flightline.core.errors import TrainingError
-from flightline.core.problem_spec import Interval, Windows
+from flightline.core.windows import Interval, MovingWindows, Windows
 
 
 def rows_in(examples: pd.DataFrame, window: Interval, known_before: pd.Timestamp | None = None) -> pd.Series:
@@ -30,7 +30,33 @@ def rows_in(examples: pd.DataFrame, window: Interval, known_before: pd.Timestamp
     return inside & labelled
 
 
-def split(examples: pd.DataFrame, windows: Windows) -> dict[str, pd.Series]:
+def windows_of(examples: pd.DataFrame, windows: MovingWindows | Windows) -> Windows:
+    """Give the windows of a problem on these examples: moving ones end with the newest known label.
+
+    Parameters
+    ----------
+    examples
+        With event_timestamp (the prediction time, UTC) and label_known_at (UTC or missing).
+
+    Raises
+    ------
+    TrainingError
+        If no label is known, or nothing is left to fit on.
+    """
+    labelled = examples.loc[examples["label_known_at"].notna(), "event_timestamp"]
+    if labelled.empty:
+        raise TrainingError("no label is known yet; move the clock on (`make clock TO=...`), or add data")
+    newest = labelled.max().to_pydatetime()
+    try:
+        return windows.until(newest)
+    except ValueError as err:
+        raise TrainingError(
+            f"the newest known label is of {newest:%Y-%m-%d %H:%M} UTC, which leaves nothing to fit on: {err}; shorten "
+            f"validation and test in src/flightline/problem/config.py, add data or move the clock on"
+        ) from err
+
+
+def split(examples: pd.DataFrame, windows: MovingWindows | Windows) -> dict[str, pd.Series]:
     """Split labelled examples into fit, validation, refit (all before the test) and test.
 
     Returns
@@ -44,6 +70,7 @@ def split(examples: pd.DataFrame, windows: Windows) -> dict[str, pd.Series]:
     TrainingError
         If one of them is empty.
     """
+    windows = windows_of(examples, windows)
     masks = {
         "fit": rows_in(examples, windows.fit, known_before=windows.validation.start),
         "validation": rows_in(examples, windows.validation, known_before=windows.test.start),

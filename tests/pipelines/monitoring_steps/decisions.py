@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flightline.core.problem_spec import Interval, Monitoring
+from flightline.core.problem_spec import Monitoring
+from flightline.core.windows import Interval
 from flightline.monitoring.daily_stats import ColumnSlice, Kind, Support
 from flightline.monitoring.data_quality import DataAnomaly
 from flightline.monitoring.decision import (

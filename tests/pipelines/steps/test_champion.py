@@ -23,7 +23,7 @@ from pipelines.canary import start_canary
 from pipelines.commands.champion import promote, roll_back, unrecorded_move
 from pipelines.commands.model_sync import ModelSync
 from pipelines.steps.champion import approve, fetch_champion
-from pipelines.steps.evidence import judge_champion
+from pipelines.steps.evidence import load_champion
 from pipelines.steps.models import HeldOut
 from pipelines.steps.signing import read_signed
 from tests.support.small_registry import EVIDENCE, crown, model_file_of, reference_features, register
@@ -80,7 +80,7 @@ def test_an_alias_moved_in_the_database_moves_nothing(settings: Settings) -> Non
     assert "the last recorded move put it at version 1" in refused.reason
     with pytest.raises(ChampionMoveError, match="past `make promote`"):
         fetch_champion(project)
-    assert "no standard to compare with: champion of toy points at" in judge_champion(project, ROWS)[2]
+    assert "no standard to compare with: champion of toy points at" in load_champion(project, ROWS)[2]
     assert "put it at version 1" in str(unrecorded_move(project))
     promote(project, "1", "ada", "it was moved past us")
     assert look(settings) == ("1", None)
@@ -94,7 +94,7 @@ def test_a_move_that_was_recorded_without_an_approval_moves_nothing(settings: Se
     served, refused = look(settings)
     assert (served, refused.version, refused.about) == ("1", "2", "signature")
     assert "version 2 has no approval" in refused.reason
-    assert "no standard to compare with: version 2 has no approval" in judge_champion(project, ROWS)[2]
+    assert "no standard to compare with: version 2 has no approval" in load_champion(project, ROWS)[2]
 
 
 def test_a_person_promotes_what_the_gate_held_and_it_can_be_undone(settings: Settings) -> None:

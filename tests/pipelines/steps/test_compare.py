@@ -34,8 +34,8 @@ def compared(request, server: None, tmp_path_factory: pytest.TempPathFactory):
         ranked = comparison.train_each(project, asked, training_set)
         best = ranked[0]
         made = models.register_model(project, best.parameters, LINEAGE, training_set, best.model, best.evaluation)
-        parent = comparison.log_comparison(project, ranked, made.run_id)
-        again = comparison.log_comparison(project, ranked, made.run_id)
+        parent = comparison.log_comparison(project, training_set, ranked, made.run_id)
+        again = comparison.log_comparison(project, training_set, ranked, made.run_id)
         return ranked, made.run_id, parent, again
 
     return project.problem, project.settings, *run_in_flow(story)

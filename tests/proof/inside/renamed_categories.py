@@ -49,7 +49,8 @@ def _rename(project: Project, raw: Mapping[str, pd.DataFrame], table: str, colum
     contract = project.raw_tables.contracts[table]
     files = sorted(name for name in raw if table_of(name) == table)
     known = set(pd.concat([raw[name][column] for name in files]).dropna())
-    test, clock = project.problem.windows.test, project.problem.first_clock
+    clock = project.problem.first_clock
+    test = project.problem.windows.until(clock).test
     since = f"{test.start + (clock - test.start) / 2:%Y-%m}"
     months = {name: raw[name] for name in files if Path(name).stem >= since}
     values = sorted(pd.concat([month[column] for month in months.values()]).dropna().unique()) if months else []

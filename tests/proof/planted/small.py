@@ -7,12 +7,13 @@ with fewer rows, and takes hours for days, because the simulation lives through 
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 
-from flightline.core.problem_spec import Interval, Problem, Windows
+from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.settings import Settings
+from flightline.core.windows import Interval, Windows
 from tests.proof.planted import choices
 
 OWN_PACKAGE = str(Settings.model_fields["problem_package"].default)
@@ -27,8 +28,8 @@ def make_project(settings: Settings) -> Project:
     project: Project = import_module(OWN_PACKAGE).make_project(settings)
     chosen = choices()
     problem = with_leeway(project.problem, chosen.get("measured"), int(chosen.get("rows_a_day", MIN_LABELS)))
-    start = datetime.fromisoformat(chosen["start"]) if "start" in chosen else problem.windows.fit.start
-    if problem.windows.fit.start < start:
+    start = datetime.fromisoformat(chosen["start"]) if "start" in chosen else datetime.min.replace(tzinfo=UTC)
+    if problem.windows.until(problem.first_clock).fit.start < start:
         problem = with_windows(problem, start)
     return replace(project, problem=problem)
 
@@ -58,7 +59,7 @@ def with_windows(problem: Problem, start: datetime) -> Problem:
     windows = Windows(
         fit=Interval(start, start + third),
         validation=Interval(start + third, start + 2 * third),
-        test=Interval(start + 2 * third, problem.windows.test.end),
+        test=Interval(start + 2 * third, problem.first_clock),
     )
     wanted = problem.leak_test_moments[0]
     middle = (start + third).replace(hour=wanted.hour, minute=wanted.minute)

@@ -6,7 +6,8 @@ natural logarithm of its views, so that an error of 0.1 is about a tenth on a pa
 
 from datetime import UTC, datetime, timedelta
 
-from flightline.core.problem_spec import Interval, Monitoring, Problem, Thresholds, Windows
+from flightline.core.problem_spec import Monitoring, Problem, Thresholds
+from flightline.core.windows import Interval, Windows
 
 
 def _day(year: int, month: int = 1, day: int = 1, hour: int = 0) -> datetime:

@@ -25,6 +25,10 @@ test-template: $(READY) .tools/workflows/.installed  ## Start a project, lay an 
 test-example: $(READY) .tools/sbom/.installed  ## Lay each example over a copy and run all of its tests there
 	@$(RUN) -m pytest template/tests/test_example_suite.py
 
+.PHONY: test-year
+test-year: $(READY)  ## Live through half a year month by month: data, clock, predictions, monitor, canary, training, gate (half an hour)
+	@$(RUN) -m pytest -s template/tests/test_year_suite.py
+
 .PHONY: test-workflows
 test-workflows: $(READY) .tools/workflows/.installed .tools/scans/.installed .tools/act/.installed  ## Run every workflow with act, and both scans on what they must catch
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 template/tests/workflows

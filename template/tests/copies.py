@@ -41,9 +41,13 @@ def run_python(root: Path, *arguments: str) -> str:
 
 def run_make(root: Path, *arguments: str) -> str:
     """Run make in a copy, demand that it ends well, and give what it printed."""
-    # On the command line, for make takes no PYTHONPATH from the shell.
+    return _run(root, *make_command(root, *arguments))
+
+
+def make_command(root: Path, *arguments: str) -> tuple[str, ...]:
+    """Give the command that runs make in a copy; on its line, for make takes no PYTHONPATH from the shell."""
     own = ("make", f"PYTHONPATH={_path_of(root)}")
-    return _run(root, *own, *(part for name in INSTALLED for part in ("-o", name)), *arguments)
+    return (*own, *(part for name in INSTALLED for part in ("-o", name)), *arguments)
 
 
 def _path_of(root: Path) -> str:

@@ -30,6 +30,7 @@ from pipelines.monitoring_steps.windows import (
     ServedRows,
     collect_served_rows,
     find_champion,
+    find_judged,
     judge_windows,
     predict_champion_rows,
 )
@@ -62,9 +63,12 @@ def prepare_champion(project: Project) -> tuple[ChampionRows, Usual]:
     settings, rule = project.settings, project.problem.monitoring
     with stage("champion") as progress:
         found, training_set = find_champion(project)
-        model = found.tags["model_sha256"]
-        champion = predict_champion_rows(settings, project.problem, str(found.version), model, training_set)
-        progress.say(f"version {found.version}, its training and test rows predicted")
+        judged = find_judged(project, found)
+        model = judged.tags["model_sha256"]
+        rows = predict_champion_rows(settings, project.problem, str(judged.version), model, training_set)
+        champion = replace(rows, version=str(found.version))
+        by = "" if judged is found else f" by version {judged.version}, which it is a refit of"
+        progress.say(f"version {found.version}, its training and test rows predicted{by}")
     with stage("thresholds") as progress:
         limits = learn_anomaly_limits(settings, champion, rule)
         thresholds = learn_drift_thresholds(settings, champion, rule)

@@ -10,6 +10,7 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import ensure_clock
 from flightline.core.lineage import Lineage
 from flightline.core.project import Project, open_project
+from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from flightline.training.zoo import ZOO
 from pipelines.common.by_hand import by_hand
@@ -22,6 +23,7 @@ from pipelines.steps import compare as comparison
 from pipelines.steps import features, models
 from pipelines.steps.gate import gate
 from pipelines.steps.preparation import prepare_features, prepare_training_set, pull
+from pipelines.steps.refit import refit
 from pipelines.steps.summary import TrainingResult, print_result
 
 
@@ -57,6 +59,8 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
             parent = comparison.log_comparison(project, training_set, ranked, registered.run_id)
             progress.say(f"comparison of {len(ranked)} models, run {parent[:8]}")
     verdict, champion = gate(project, training_set, best.evaluation, registered)
+    if project.problem.refit and verdict.decision is Decision.PROMOTE:
+        refit(project, best.parameters, lineage, training_set, best.model, registered)
     with stage("materialise") as progress:
         views = features.materialise(project.settings, clock)
         progress.say(f"{len(views)} views into the online store as of {clock:%Y-%m-%d %H:%M} UTC")

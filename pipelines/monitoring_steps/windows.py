@@ -94,6 +94,12 @@ def find_champion(project: Project) -> tuple[registry.ModelVersion, str]:
     return found, training_set
 
 
+def find_judged(project: Project, found: registry.ModelVersion) -> registry.ModelVersion:
+    """Give the version that the gate judged: a refit of it has learned from the test rows, and is no reference."""
+    judged = found.tags.get("refit_of")
+    return registry.get_version(project.settings, project.problem.model_name, judged) if judged else found
+
+
 @cached_step
 def predict_champion_rows(
     key: str, settings: Settings, problem: Problem, version: str, model_sha256: str, training_set: str

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +41,8 @@ EXPLAINED_FEATURES = 6
 SUMMARY_FILE, BASELINE_FILE = "summary.json", "baseline_summary.json"
 
 
-def _read(training_set: TrainingSet) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_training_set(training_set: TrainingSet) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give examples and features, row by row."""
     return pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
 
 
@@ -54,7 +56,7 @@ def fit_model(
     max_unseen: float,
 ) -> FittedFile:
     """Choose settings on the validation window, refit on all before the test, write the file."""
-    examples, features = _read(training_set)
+    examples, features = read_training_set(training_set)
     masks = split(examples, training_set.windows)
     check_categories(features[masks["refit"]], features[masks["test"]], max_unseen)
     start = time.perf_counter()
@@ -106,7 +108,7 @@ class Judged:
 
 def read_held_out(problem: Problem, training_set: TrainingSet) -> HeldOut:
     """Read the rows of the test window."""
-    examples, features = _read(training_set)
+    examples, features = read_training_set(training_set)
     test = split(examples, training_set.windows)["test"]
     return HeldOut(examples[test], features[test])
 
@@ -188,7 +190,7 @@ def explain(problem: Problem, model: FittedFile, rows: HeldOut, folder: Path) ->
 
 def baseline_model(problem: Problem, training_set: TrainingSet) -> Pipeline:
     """Fit what a model has to beat on the rows before the test window."""
-    examples, features = _read(training_set)
+    examples, features = read_training_set(training_set)
     before = split(examples, training_set.windows)["refit"]
     target = as_target(problem.task, examples.loc[before, problem.label])
     return fit_pipeline(baseline_of(problem.task), feature_columns(features), 0, {}, features[before], target)
@@ -202,6 +204,7 @@ def register_model(
     training_set: TrainingSet,
     model: FittedFile,
     evaluation: EvaluationFile,
+    more_tags: Mapping[str, str] | None = None,
 ) -> Registered:
     """Log the run, make a model version of it and point `challenger` at it.
 
@@ -211,7 +214,7 @@ def register_model(
     identity = digest_of(evaluation.key, lineage)
     tags = lineage.as_tags() | {"feature_service": project.problem.feature_service}
     tags |= {"learned_until": model.learned_until, "training_set": training_set.key}
-    tags |= {"feature_views_sha256": lineage.feature_views_sha256}
+    tags |= {"feature_views_sha256": lineage.feature_views_sha256, **(more_tags or {})}
     existing = registry.find_version(project.settings, project.problem.model_name, {"identity": identity})
     if existing is not None:
         missing = {name: value for name, value in tags.items() if name not in existing.tags}
@@ -258,7 +261,7 @@ def _contents(
     model: FittedFile,
     evaluation: EvaluationFile,
 ) -> registry.RunContents:
-    _, features = _read(training_set)
+    _, features = read_training_set(training_set)
     return registry.RunContents(
         parameters=logged_parameters(parameters, model, training_set.windows),
         metrics=logged_metrics(problem, model, evaluation),

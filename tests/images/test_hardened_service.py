@@ -44,7 +44,7 @@ def test_without_a_key_it_refuses_to_start(docker, service_image):
     with container(docker, service_image) as running:
         wait_until(lambda: running.inspect("{{.State.Status}}") == "exited", said=running.logs)
         assert running.inspect("{{.State.ExitCode}}") == "1"
-        assert "no API key" in running.logs()
+        assert "no valid API key" in running.logs()
 
 
 def test_a_caller_without_the_key_is_refused(docker, service_image, stored):

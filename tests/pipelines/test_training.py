@@ -11,7 +11,6 @@ from mlflow import MlflowClient
 from prefect import flow
 
 from flightline.adapters import event_clock
-from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import last_move, move_champion
 from flightline.adapters.state_files import STATE_FILES, damaged_files
@@ -23,8 +22,8 @@ from flightline.training.fit import TrainingParameters
 from pipelines.commands import champion, request
 from pipelines.training import TrainingResult, run_training
 from tests.serving.conftest import TestClient
-from tests.support.clones import make_clone
-from tests.toy_problem import PROBLEM, make_project, write_feature_repo, write_raw
+from tests.support.clones import make_toy_clone
+from tests.toy_problem import PROBLEM
 
 pytestmark = [
     pytest.mark.system,
@@ -42,13 +41,7 @@ def toy_training(project: Project, parameters: TrainingParameters) -> TrainingRe
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A clone that holds the data of the toy problem, and no state."""
-    folder = tmp_path_factory.mktemp("a träining")
-    settings = make_clone(folder / "clone", folder / "remote")
-    write_feature_repo(settings.root)
-    (folder / "staged").mkdir()
-    write_raw(folder / "staged")
-    dvc_data.add_version(settings, folder / "staged", lambda _: None)
-    return make_project(settings)
+    return make_toy_clone(tmp_path_factory.mktemp("a träining"))
 
 
 @pytest.fixture(scope="module")

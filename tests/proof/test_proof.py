@@ -152,7 +152,7 @@ SPOKEN = {
     "meaning": (1, "NOT ANSWERED 503: version 1 was trained on feature views that mean something else than those"),
     "plain registry": (1, "NOT ANSWERED 503: the registry that feature_store.yaml names holds what Feast would run or"),
     "log": (1, "NOT ANSWERED 503: the SQLite file predictions.db of the prediction log cannot be opened"),
-    "keys": (1, "StartError: got host 0.0.0.0 in the profile local and no API key; expected one there"),
+    "keys": (1, "StartError: got host 0.0.0.0 in the profile local and no valid API key; expected one there"),
     "early": (1, "LogError: 126 of 131 labels would be recorded before they are known, the first at 2013-03-28"),
     "parity": (1, "ParityError: 12 mismatches, 31 values, in 181 predictions (14,661 features)"),
     "lag": (0, "  - shop_recent was materialised more than 2 h before 44% of the predictions"),

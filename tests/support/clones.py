@@ -3,7 +3,10 @@
 import shutil
 from pathlib import Path
 
+from flightline.adapters.dvc import data_version as dvc_data
+from flightline.core.project import Project
 from flightline.core.settings import Settings
+from tests.toy_problem import make_project, write_feature_repo, write_raw
 
 PROJECT = Path(__file__).parents[2]
 MONTHS = ("2020-01", "2020-02")
@@ -30,6 +33,16 @@ def make_clone(root: Path, remote: Path, pointer: Path | None = None) -> Setting
     if pointer is not None:
         shutil.copy(pointer, root)
     return Settings(root=root)
+
+
+def make_toy_clone(folder: Path) -> Project:
+    """Make a clone that holds the data of the toy problem, and no state."""
+    settings = make_clone(folder / "clone", folder / "remote")
+    write_feature_repo(settings.root)
+    (folder / "staged").mkdir()
+    write_raw(folder / "staged")
+    dvc_data.add_version(settings, folder / "staged", lambda _: None)
+    return make_project(settings)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

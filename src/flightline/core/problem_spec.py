@@ -239,6 +239,9 @@ class Problem:
         Moments of the data, well inside it, at which training runs the leak test.
     decision_threshold
         Probability at and above which a classification's answer is yes.
+    refit
+        Whether a model that the gate has promoted is fitted anew, with the same settings, up to the newest known label
+        before it is served; a trial inside the test window says what newer rows are worth.
     monitoring
         See `Monitoring`.
     canary
@@ -259,5 +262,6 @@ class Problem:
     first_clock: datetime
     leak_test_moments: tuple[datetime, ...]
     decision_threshold: float = 0.5
+    refit: bool = False
     monitoring: Monitoring = Monitoring()
     canary: Canary = Canary()

@@ -56,6 +56,28 @@ def windows_of(examples: pd.DataFrame, windows: MovingWindows | Windows) -> Wind
         ) from err
 
 
+def split_until(examples: pd.DataFrame, windows: Windows, until: pd.Timestamp) -> dict[str, pd.Series]:
+    """Split what lies before a moment as if the test began there: the windows before it, as long as they are, moved up.
+
+    Parameters
+    ----------
+    until
+        UTC; labels that were known later are not learned from.
+
+    Returns
+    -------
+    dict of Series of bool
+        fit, validation and refit.
+    """
+    validation = Interval(until - (windows.validation.end - windows.validation.start), until)
+    before = Interval(windows.fit.start, validation.start)
+    return {
+        "fit": rows_in(examples, before, known_before=pd.Timestamp(validation.start)),
+        "validation": rows_in(examples, validation, known_before=until),
+        "refit": rows_in(examples, Interval(windows.fit.start, until), known_before=until),
+    }
+
+
 def split(examples: pd.DataFrame, windows: MovingWindows | Windows) -> dict[str, pd.Series]:
     """Split labelled examples into fit, validation, refit (all before the test) and test.
 

@@ -188,7 +188,7 @@ SERVICE_FAULTS = (
         "start_without_keys",
         "The service is started for the whole network, with no API key issued.",
         safeguard="keys",
-        says="got host 0.0.0.0 in the profile local and no API key",
+        says="got host 0.0.0.0 in the profile local and no valid API key",
         commands=(START_OPEN,),
         plant=do_nothing,
     ),

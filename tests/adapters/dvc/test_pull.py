@@ -39,7 +39,7 @@ def test_a_fresh_clone_gets_the_same_bytes(clone: Settings, small: Path) -> None
 
 def test_a_remote_of_the_settings_goes_before_that_of_the_clone(clone: Settings, remote: Path) -> None:
     moved = remote.rename(remote.with_name("elsewhere"))
-    named = clone.model_copy(update={"dvc_remote": "aws", "dvc_remote_url": str(moved)})
+    named = clone.model_copy(update={"dvc_remote_url": str(moved)})
     assert pull(named) == dvc_data.read_data_version(clone)
     assert not remote.exists()
 
@@ -260,8 +260,10 @@ def test_another_dvc_command_at_work(clone: Settings) -> None:
 
 
 def test_a_remote_that_is_not_configured(clone: Settings) -> None:
+    config = clone.root / ".dvc" / "config"
+    config.write_text(config.read_text().replace("remote = local", "remote = elsewhere"))
     with pytest.raises(DataVersionError, match="elsewhere"):
-        pull(Settings(root=clone.root, dvc_remote="elsewhere"))
+        pull(clone)
 
 
 def test_a_folder_inside_another_dvc_repository(clone: Settings) -> None:

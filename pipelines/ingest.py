@@ -114,7 +114,7 @@ def print_result(result: IngestResult, remote: Remote) -> None:
     message = f"Data version {result.after.md5[:8]}"
     commands = f"git add {dvc_data.POINTER} && git commit --message '{message}' && git push"
     if remote.is_of_clone:
-        print(f"Only this clone has it: the remote {remote} is a folder of it. Give others one they reach, before you push:")
+        print(f"Only this clone has it: the remote {remote} is a folder of it. Before you push, set one others reach:")
         print(f"  make data-remote URL=...    ({KINDS})")
         commands = commands.replace(dvc_data.POINTER, f"{dvc_data.POINTER} .dvc/config")
     else:

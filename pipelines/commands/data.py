@@ -60,7 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--push", action="store_true", help="mend the remote from data/")
     action.add_argument("--first-version", action="store_true", help="make data.dvc and data/ from the seed")
-    action.add_argument("--remote", metavar="URL", help="make this the remote, once data/ was pushed to and read from it")
+    action.add_argument(
+        "--remote", metavar="URL", help="make this the remote, once data/ was pushed to and read from it"
+    )
     parser.add_argument("--endpoint", default="", help="with --remote s3://...: a server that is not AWS's")
     chosen = parser.parse_args(arguments)
     project = open_project()

@@ -155,11 +155,24 @@ def test_a_seed_push_that_was_killed_is_completed(tmp_path: Path, empty: Path, a
 def test_a_seed_that_data_dvc_does_not_name_is_refused(tmp_path: Path, empty: Path, author: Settings) -> None:
     wanted = add_changed_month(author, tmp_path)
     settings = make_clone(tmp_path / "later", empty, author.root / "data.dvc")
-    with pytest.raises(DataVersionError, match=f"seed is not the version.*expected {wanted.md5}"):
+    with pytest.raises(DataVersionError, match=rf"{wanted.md5} .*cannot be had.*seed is another version"):
         pull(settings)
     assert not settings.data_dir.exists()
     assert not empty.exists()
     assert dvc_data.read_data_version(settings) == wanted
+
+
+def test_the_first_version_is_made_where_the_remote_has_later_ones(
+    author: Settings, remote: Path, tmp_path: Path
+) -> None:
+    first = make_clone(tmp_path / "earlier", remote, author.root / "data.dvc")
+    later = add_changed_month(author, tmp_path)
+    object_of(remote, first, ".dir").unlink()  # as in a shared remote that was set after the first version
+    before = contents(remote)
+    said: list[str] = []
+    assert pull(first, said.append) != later
+    assert "made from the seed" in said[0]
+    assert contents(remote) == before
 
 
 # --- pull: what must stop -------------------------------------------------------------
@@ -196,7 +209,8 @@ def test_a_missing_object_in_the_remote(
     add_changed_month(author, tmp_path)
     shutil.copy(author.root / "data.dvc", clone.root)
     object_of(remote, author, path).unlink()
-    with pytest.raises(DataVersionError, match=r"expected md5 .*, got nothing[\s\S]*make data-push"):
+    why = "seed is another version" if path == ".dir" else "expected md5 .*, got nothing"
+    with pytest.raises(DataVersionError, match=rf"{why}[\s\S]*make data-push"):
         pull(clone)
     assert contents(clone.data_dir) == held
 
@@ -209,7 +223,7 @@ def test_dvc_itself_says_nothing_about_a_failure(clone: Settings, author: Settin
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert ended.stderr.startswith("DataVersionError: ")
-    assert len(ended.stderr.splitlines()) == 3
+    assert len(ended.stderr.splitlines()) == 4
 
 
 def test_a_hash_in_data_dvc_that_no_one_knows(clone: Settings, small: Path) -> None:

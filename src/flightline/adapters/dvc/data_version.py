@@ -16,7 +16,7 @@ from pathlib import Path
 from flightline.adapters.dvc import repository as dvc_store
 from flightline.adapters.dvc.remote import Remote
 from flightline.adapters.dvc.repository import SHOWN_FILES, Content, Stores
-from flightline.core.errors import DataVersionError, RemoteError
+from flightline.core.errors import DataError, DataVersionError, RemoteError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 
@@ -89,7 +89,7 @@ def check_data(settings: Settings) -> DataVersion:
 def pull(project: Project, report: Report = print) -> DataVersion:
     """Bring data/ to the version that data.dvc names.
 
-    If the remote has never been filled, that version is made from the seed and pushed.
+    If the remote does not hold it, it is made from the seed, where that is the one; an empty remote gets it.
     On any error data.dvc, data/ and the good objects are as they were.
 
     Parameters
@@ -230,7 +230,7 @@ def _differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[st
 
 def _stage(stores: Stores, wanted: DataVersion, staged: Path, project: Project) -> str:
     """Write the wanted version into a new folder; say where it came from."""
-    if not _is_held(stores, wanted.md5) and dvc_store.is_remote_unfilled(stores):
+    if not _is_held(stores, wanted.md5):
         return _stage_seed(stores, wanted, staged, project)
     try:
         content = dvc_store.fetch_list(stores, wanted.md5)
@@ -238,28 +238,35 @@ def _stage(stores: Stores, wanted: DataVersion, staged: Path, project: Project) 
     except RemoteError:
         raise
     except DataVersionError as err:
-        raise DataVersionError(
-            f"version {wanted}, which {POINTER} names, cannot be had. {err}\n"
-            f"Nothing was changed. {stores.place.how_to_get} If {POINTER} was edited: git checkout {POINTER}."
-        ) from err
+        raise _missing(stores, wanted, str(err)) from err
     dvc_store.check_out(stores, content, staged)
     _demand(dvc_store.hash_folder(staged), wanted, "what was checked out of DVC's cache")
     return f"{fetched} file(s) from the remote {stores.place}, {len(content.hashes) - fetched} from the cache"
 
 
 def _stage_seed(stores: Stores, wanted: DataVersion, staged: Path, project: Project) -> str:
+    """Make the first version, if it is the wanted one; a remote without any version gets it."""
     staged.mkdir()
-    project.raw_tables.write_seed(staged)
+    try:
+        project.raw_tables.write_seed(staged)
+    except DataError as err:  # a problem without a seed raises it
+        raise _missing(stores, wanted, f"The remote does not hold it, and there is no seed: {err}") from err
     content = dvc_store.hash_folder(staged)
     if content is None or content.md5 != wanted.md5:
         got = "nothing" if content is None else _version_of(content)
-        raise DataVersionError(
-            f"the remote {stores.place} holds no version, and the seed is not the version that {POINTER} names: "
-            f"got {got}, expected {wanted}\nNothing was changed. {stores.place.how_to_get} If {POINTER} was edited: "
-            f"git checkout {POINTER}. If it names the seed: `make install`, which installs the packages of the lock."
-        )
+        raise _missing(stores, wanted, f"The remote does not hold it, and the seed is another version: {got}.")
+    if not dvc_store.is_remote_unfilled(stores):
+        return f"made from the seed, since the remote {stores.place} holds later versions only"
     dvc_store.store_folder(stores, staged, content)
     return f"made from the seed, and pushed to the remote {stores.place}, which was empty"
+
+
+def _missing(stores: Stores, wanted: DataVersion, why: str) -> DataVersionError:
+    return DataVersionError(
+        f"version {wanted}, which {POINTER} names, cannot be had from the remote {stores.place}. {why}\n"
+        f"Nothing was changed. {stores.place.how_to_get}\n"
+        f"If {POINTER} was edited: git checkout {POINTER}. If it names the seed: make install, for the lock's packages."
+    )
 
 
 def _switch(settings: Settings, stores: Stores, staged: Path, before: Path, version: DataVersion) -> None:

@@ -169,7 +169,8 @@ def is_version_cached(stores: Stores, md5: str) -> bool:
 def is_version_in_remote(stores: Stores, md5: str) -> bool:
     """Say whether the remote holds a version's list of files, which is pushed last."""
     with _asking_remote(stores):
-        return bool(stores.remote.exists(md5))
+        # The store's own `exists` takes a refusal for an absence.
+        return bool(stores.remote.fs.exists(stores.remote.oid_to_path(md5)))
 
 
 def is_remote_unfilled(stores: Stores) -> bool:

@@ -100,6 +100,7 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/moto.in -o locks/moto.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/juicefs.in -o locks/juicefs.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/checkov.in -o locks/checkov.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/sbom.in -o locks/sbom.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/workflows.in -o locks/workflows.txt
@@ -118,6 +119,10 @@ data: $(READY)  ## Bring data/ to the version data.dvc names, verified
 .PHONY: data-push
 data-push: $(READY)  ## Push data/ to the remote again, which mends a damaged one
 	@$(RUN) -m pipelines.commands.data --push
+
+.PHONY: data-remote
+data-remote: $(READY)  ## Keep data versions where others reach them: make data-remote URL=s3://bucket/prefix (or ssh://..., /folder)
+	@$(RUN) -m pipelines.commands.data --remote "$(URL)" $(if $(ENDPOINT),--endpoint "$(ENDPOINT)")
 
 .PHONY: ingest
 ingest: $(READY)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
@@ -244,7 +249,7 @@ test: $(READY) .tools/sbom/.installed  ## Run the tests (doctests too), but not 
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack"
 
 .PHONY: test-system
-test-system: $(READY)  ## Run the tests of whole flows and programs: worker, service, pages; some are killed or flooded
+test-system: $(READY) .tools/juicefs/.installed  ## Run the tests of whole flows and programs: worker, service, pages; some are killed or flooded
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m system
 
 .PHONY: test-fast

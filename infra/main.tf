@@ -12,7 +12,6 @@ locals {
   settings = {
     FLIGHTLINE_PROFILE             = "aws"
     FLIGHTLINE_CLOCK               = var.event_clock
-    FLIGHTLINE_DVC_REMOTE          = "aws"
     FLIGHTLINE_DVC_REMOTE_URL      = "s3://${module.bucket["dvc"].name}/data"
     FLIGHTLINE_MLFLOW_TRACKING_URI = "http://${module.cluster.hosts["mlflow"]}:5000"
     FLIGHTLINE_PREDICTION_LOG__URL = format("postgresql://%s@%s:%s/predictions",

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from flightline.adapters.dvc.data_version import read_remote
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.plots.evaluation_plots import draw_comparisons
 from flightline.adapters.provenance import git
@@ -89,6 +90,10 @@ def train_in(settings: Settings, tree: Path, arguments: list[str], to: Path) -> 
         If its code cannot be run, or its training fails.
     """
     environment = _environment(settings, tree)
+    if tree != settings.root:
+        for name in ("config", "config.local"):  # data comes from this tree's remote, with its options
+            if (settings.root / ".dvc" / name).exists():
+                shutil.copy(settings.root / ".dvc" / name, tree / ".dvc" / name)
     where = subprocess.run([sys.executable, "-P", "-c", WHERE_IT_RUNS], env=environment, capture_output=True, text=True)
     if where.returncode or where.stdout.count(f"{tree}{os.sep}") != 2:
         raise TrainingError(f"the code of {tree.name} cannot be run from there: {(where.stdout + where.stderr)[-500:]}")
@@ -104,10 +109,10 @@ def train_in(settings: Settings, tree: Path, arguments: list[str], to: Path) -> 
 def _environment(settings: Settings, tree: Path) -> dict[str, str]:
     state = tree / ".state"
     (state / "prefect").mkdir(parents=True, exist_ok=True)
-    remote = settings.dvc_remote_url or str(settings.root / ".dvcstore")
+    remote = read_remote(settings)
     return os.environ | {
         "FLIGHTLINE_ROOT": str(tree),
-        "FLIGHTLINE_DVC_REMOTE_URL": remote,
+        "FLIGHTLINE_DVC_REMOTE_URL": remote.url if settings.dvc_remote_url or remote.is_folder else "",
         "PREFECT_HOME": str(state / "prefect"),
         "DVC_SITE_CACHE_DIR": str(state / "dvc"),
         "MPLCONFIGDIR": str(state / "matplotlib"),

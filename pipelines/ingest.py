@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from flightline.adapters import raw_files
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
+from flightline.adapters.dvc.remote import KINDS, Remote
 from flightline.adapters.raw_files import FileChanges
 from flightline.core.project import RawTables, open_project
 from flightline.core.settings import Settings
@@ -104,13 +105,21 @@ def ingest(folder: Path) -> IngestResult:
         return IngestResult(before, add_version(settings, staged), changes)
 
 
-def print_result(result: IngestResult) -> None:
-    """Print the old and the new version, and what is left to do."""
+def print_result(result: IngestResult, remote: Remote) -> None:
+    """Print the old and the new version, whether others can have it, and what is left to do."""
     if not result.is_new_version:
         print(f"Every file is identical to the one in data/: still version {result.before}")
         return
     print(f"Old version {result.before}\nNew version {result.after}")
-    print(f"Commit it: git add {dvc_data.POINTER} && git commit")
+    message = f"Data version {result.after.md5[:8]}"
+    commands = f"git add {dvc_data.POINTER} && git commit --message '{message}' && git push"
+    if remote.is_of_clone:
+        print(f"Only this clone has it: the remote {remote} is a folder of it. Before you push, set one others reach:")
+        print(f"  make data-remote URL=...    ({KINDS})")
+        commands = commands.replace(dvc_data.POINTER, f"{dvc_data.POINTER} .dvc/config")
+    else:
+        print(f"Others get it from the remote {remote} as soon as you commit and push:")
+    print(f"  {commands}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -118,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Take new or corrected files into data/ as a new version.")
     parser.add_argument("--folder", type=Path, required=True, help="files in data/'s layout, e.g. <table>/2014-01.csv")
     folder = parser.parse_args(arguments).folder
-    return run_command(lambda: print_result(by_hand(ingest)(folder)))
+    return run_command(lambda: print_result(by_hand(ingest)(folder), dvc_data.read_remote(Settings())))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Brings data/ to the version that data.dvc names: `python -m pipelines.commands.data`. No Prefect.
 
-`--push` mends the remote from a good data/; `--first-version` makes data.dvc itself, once,
-when this project is turned to another problem.
+`--push` mends the remote from a good data/; `--remote URL` gives the project another; `--first-version`
+makes data.dvc itself, once, when this project is turned to another problem.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
+from flightline.adapters.dvc.shared_remote import set_remote
 from flightline.adapters.raw_files import RawFiles
 from flightline.core.errors import DataVersionError
 from flightline.core.project import Project, open_project
@@ -59,10 +60,16 @@ def main(arguments: list[str] | None = None) -> int:
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--push", action="store_true", help="mend the remote from data/")
     action.add_argument("--first-version", action="store_true", help="make data.dvc and data/ from the seed")
+    action.add_argument(
+        "--remote", metavar="URL", help="make this the remote, once data/ was pushed to and read from it"
+    )
+    parser.add_argument("--endpoint", default="", help="with --remote s3://...: a server that is not AWS's")
     chosen = parser.parse_args(arguments)
     project = open_project()
     if chosen.push:
         return run_command(lambda: dvc_data.push(project.settings))
+    if chosen.remote is not None:
+        return run_command(lambda: set_remote(project.settings, chosen.remote, chosen.endpoint))
     if chosen.first_version:
         return run_command(lambda: make_first_version(project))
     return run_command(lambda: bring_data(project))

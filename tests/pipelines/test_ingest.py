@@ -133,7 +133,9 @@ def test_the_flow_from_the_command_line(
     assert ingest.main(["--folder", str(folder)]) == 0
     after = dvc_data.read_data_version(settings)
     said = capfd.readouterr()
-    assert f"Old version {before}\nNew version {after}\nCommit it: git add data.dvc && git commit\n" in said.out
+    assert f"Old version {before}\nNew version {after}\nOthers get it from the remote 'local'" in said.out
+    commands = f"git add data.dvc && git commit --message 'Data version {after.md5[:8]}' && git push"
+    assert said.out.endswith(f"as soon as you commit and push:\n  {commands}\n")
     assert contents(settings.data_dir).items() >= contents(folder).items()
 
     assert ingest.main(["--folder", str(folder)]) == 0

@@ -232,9 +232,8 @@ class Settings(BaseSettings):
         default="",
         description="The git commit of this code where there is no git, as in images; -dirty at its end: files differ.",
     )
-    dvc_remote: str = Field(default="local", description="Name of the DVC remote.")
     dvc_remote_url: str = Field(
-        default="", description="Where that remote is, such as s3://bucket/data; empty: where .dvc/config says."
+        default="", description="The DVC remote, such as s3://bucket/data; empty: the one that .dvc/config names."
     )
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow server; empty means the SQLite file .state/mlflow/mlflow.db."

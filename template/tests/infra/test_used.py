@@ -99,7 +99,7 @@ def test_the_worker_works_on_a_copy_of_the_project(cloud, tmp_path):
 
 
 def test_the_profile_fills_the_settings(place, profile):
-    assert (place.profile, place.clock, place.dvc_remote) == ("aws", "set", "aws")
+    assert (place.profile, place.clock) == ("aws", "set")
     assert place.dvc_remote_url == "s3://flightline-staging-dvc-123456789012/data"
     assert place.tracking_uri == "http://mlflow.flightline-staging.internal:5000"
     assert place.prediction_log.url.get_secret_value().startswith("postgresql://predictions@")

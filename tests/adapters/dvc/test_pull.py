@@ -39,7 +39,7 @@ def test_a_fresh_clone_gets_the_same_bytes(clone: Settings, small: Path) -> None
 
 def test_a_remote_of_the_settings_goes_before_that_of_the_clone(clone: Settings, remote: Path) -> None:
     moved = remote.rename(remote.with_name("elsewhere"))
-    named = clone.model_copy(update={"dvc_remote": "aws", "dvc_remote_url": str(moved)})
+    named = clone.model_copy(update={"dvc_remote_url": str(moved)})
     assert pull(named) == dvc_data.read_data_version(clone)
     assert not remote.exists()
 
@@ -155,11 +155,24 @@ def test_a_seed_push_that_was_killed_is_completed(tmp_path: Path, empty: Path, a
 def test_a_seed_that_data_dvc_does_not_name_is_refused(tmp_path: Path, empty: Path, author: Settings) -> None:
     wanted = add_changed_month(author, tmp_path)
     settings = make_clone(tmp_path / "later", empty, author.root / "data.dvc")
-    with pytest.raises(DataVersionError, match=f"seed is not the version.*expected {wanted.md5}"):
+    with pytest.raises(DataVersionError, match=rf"{wanted.md5} .*cannot be had.*seed is another version"):
         pull(settings)
     assert not settings.data_dir.exists()
     assert not empty.exists()
     assert dvc_data.read_data_version(settings) == wanted
+
+
+def test_the_first_version_is_made_where_the_remote_has_later_ones(
+    author: Settings, remote: Path, tmp_path: Path
+) -> None:
+    first = make_clone(tmp_path / "earlier", remote, author.root / "data.dvc")
+    later = add_changed_month(author, tmp_path)
+    object_of(remote, first, ".dir").unlink()  # as in a shared remote that was set after the first version
+    before = contents(remote)
+    said: list[str] = []
+    assert pull(first, said.append) != later
+    assert "made from the seed" in said[0]
+    assert contents(remote) == before
 
 
 # --- pull: what must stop -------------------------------------------------------------
@@ -196,7 +209,8 @@ def test_a_missing_object_in_the_remote(
     add_changed_month(author, tmp_path)
     shutil.copy(author.root / "data.dvc", clone.root)
     object_of(remote, author, path).unlink()
-    with pytest.raises(DataVersionError, match=r"expected md5 .*, got nothing[\s\S]*make data-push"):
+    why = "seed is another version" if path == ".dir" else "expected md5 .*, got nothing"
+    with pytest.raises(DataVersionError, match=rf"{why}[\s\S]*make data-push"):
         pull(clone)
     assert contents(clone.data_dir) == held
 
@@ -209,7 +223,7 @@ def test_dvc_itself_says_nothing_about_a_failure(clone: Settings, author: Settin
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert ended.stderr.startswith("DataVersionError: ")
-    assert len(ended.stderr.splitlines()) == 3
+    assert len(ended.stderr.splitlines()) == 4
 
 
 def test_a_hash_in_data_dvc_that_no_one_knows(clone: Settings, small: Path) -> None:
@@ -260,8 +274,10 @@ def test_another_dvc_command_at_work(clone: Settings) -> None:
 
 
 def test_a_remote_that_is_not_configured(clone: Settings) -> None:
+    config = clone.root / ".dvc" / "config"
+    config.write_text(config.read_text().replace("remote = local", "remote = elsewhere"))
     with pytest.raises(DataVersionError, match="elsewhere"):
-        pull(Settings(root=clone.root, dvc_remote="elsewhere"))
+        pull(clone)
 
 
 def test_a_folder_inside_another_dvc_repository(clone: Settings) -> None:

@@ -69,3 +69,17 @@ def test_the_first_version_of_another_problem(empty: Settings, capfd: pytest.Cap
     assert read_data_version(empty).files == len(contents(empty.data_dir)) == FILES
     assert data.main(["--first-version"]) == 1
     assert "would not be the first version" in capfd.readouterr().err
+
+
+def test_a_remote_is_set_from_the_command_line(
+    clone: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert data.main([]) == 0
+    assert data.main(["--remote", ""]) == 1
+    assert data.main(["--remote", str(tmp_path / "share"), "--endpoint", "https://s3.example.com"]) == 1
+    said = capfd.readouterr()
+    assert "expected an absolute path of a folder, s3://bucket/prefix" in said.err
+    assert "only for s3://" in said.err
+    assert data.main(["--remote", str(tmp_path / "share")]) == 0
+    assert "pushed to the remote 'shared'" in capfd.readouterr().out
+    assert (tmp_path / "share" / "files" / "md5").is_dir()

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flightline.adapters.dvc import repository as dvc_store
+from flightline.adapters.dvc.remote import Remote
 from flightline.adapters.dvc.repository import SHOWN_FILES, Content, Stores
-from flightline.core.errors import DataVersionError, RemoteError
+from flightline.core.errors import DataError, DataVersionError, RemoteError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 
@@ -88,7 +89,7 @@ def check_data(settings: Settings) -> DataVersion:
 def pull(project: Project, report: Report = print) -> DataVersion:
     """Bring data/ to the version that data.dvc names.
 
-    If the remote has never been filled, that version is made from the seed and pushed.
+    If the remote does not hold it, it is made from the seed, where that is the one; an empty remote gets it.
     On any error data.dvc, data/ and the good objects are as they were.
 
     Parameters
@@ -108,12 +109,15 @@ def pull(project: Project, report: Report = print) -> DataVersion:
     if _is_at(settings.data_dir, wanted):
         report(f"data/ is at version {wanted}, as {POINTER} says: nothing to do")
         return wanted
-    with dvc_store.open_stores(settings) as stores, _scratch_folder(settings) as scratch:
+    with dvc_store.open_stores(settings) as stores, scratch_folder(settings) as scratch:
         if _is_at(settings.data_dir, wanted):
             report(f"data/ is at version {wanted}: another process has just brought it")
             return wanted
-        _refuse_unknown_content(settings, stores, wanted)
-        done = _stage(stores, wanted, scratch / "data", project)
+        try:
+            _refuse_unknown_content(settings, stores, wanted)
+            done = _stage(stores, wanted, scratch / "data", project)
+        except RemoteError as err:
+            raise RemoteError(f"version {wanted}, which {POINTER} names, is not in this clone, and {err}") from err
         _replace_folder(settings.data_dir, scratch / "data", scratch / "before")
     report(f"data/ is now at version {wanted}: {done}")
     return wanted
@@ -132,7 +136,7 @@ def push(settings: Settings, report: Report = print) -> DataVersion:
         content = _demand(dvc_store.hash_folder(settings.data_dir), version, "data/")
         missing = dvc_store.drop_damaged(stores, content)
         dvc_store.store_folder(stores, settings.data_dir, content)
-    report(f"the remote '{settings.dvc_remote}' holds version {version}; {missing} object(s) were missing or damaged")
+    report(f"the remote {stores.place} holds version {version}; {missing} object(s) were missing or damaged")
     return version
 
 
@@ -156,7 +160,7 @@ def add_version(settings: Settings, staged: Path, report: Report = print) -> Dat
     DataVersionError
         If data/ was not at data.dvc, or anything failed; then both are as they were.
     """
-    with dvc_store.open_stores(settings) as stores, _scratch_folder(settings) as scratch:
+    with dvc_store.open_stores(settings) as stores, scratch_folder(settings) as scratch:
         if settings.data_dir.exists() or (settings.root / POINTER).exists():
             check_data(settings)
         content = dvc_store.hash_folder(staged)
@@ -165,8 +169,14 @@ def add_version(settings: Settings, staged: Path, report: Report = print) -> Dat
         dvc_store.store_folder(stores, staged, content)
         version = _version_of(content)
         _switch(settings, stores, staged, scratch / "before", version)
-    report(f"version {version} is in data/, in {POINTER} and in the remote '{settings.dvc_remote}'")
+    report(f"version {version} is in data/, in {POINTER} and in the remote {stores.place}")
     return version
+
+
+def read_remote(settings: Settings) -> Remote:
+    """Read where this clone's versions of data/ go."""
+    with dvc_store.open_stores(settings) as stores:
+        return stores.place
 
 
 def _version_of(content: Content) -> DataVersion:
@@ -220,7 +230,7 @@ def _differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[st
 
 def _stage(stores: Stores, wanted: DataVersion, staged: Path, project: Project) -> str:
     """Write the wanted version into a new folder; say where it came from."""
-    if not _is_held(stores, wanted.md5) and dvc_store.is_remote_unfilled(stores):
+    if not _is_held(stores, wanted.md5):
         return _stage_seed(stores, wanted, staged, project)
     try:
         content = dvc_store.fetch_list(stores, wanted.md5)
@@ -228,30 +238,35 @@ def _stage(stores: Stores, wanted: DataVersion, staged: Path, project: Project) 
     except RemoteError:
         raise
     except DataVersionError as err:
-        raise DataVersionError(
-            f"version {wanted}, which {POINTER} names, cannot be had. {err}\n"
-            f"Nothing was changed. If {POINTER} was edited: git checkout {POINTER}. If the remote lost objects or "
-            "never got them: run `make data-push` in a clone whose data/ is at this version."
-        ) from err
+        raise _missing(stores, wanted, str(err)) from err
     dvc_store.check_out(stores, content, staged)
     _demand(dvc_store.hash_folder(staged), wanted, "what was checked out of DVC's cache")
-    return f"{fetched} file(s) from the remote '{stores.remote_name}', {len(content.hashes) - fetched} from the cache"
+    return f"{fetched} file(s) from the remote {stores.place}, {len(content.hashes) - fetched} from the cache"
 
 
 def _stage_seed(stores: Stores, wanted: DataVersion, staged: Path, project: Project) -> str:
+    """Make the first version, if it is the wanted one; a remote without any version gets it."""
     staged.mkdir()
-    project.raw_tables.write_seed(staged)
+    try:
+        project.raw_tables.write_seed(staged)
+    except DataError as err:  # a problem without a seed raises it
+        raise _missing(stores, wanted, f"The remote does not hold it, and there is no seed: {err}") from err
     content = dvc_store.hash_folder(staged)
     if content is None or content.md5 != wanted.md5:
         got = "nothing" if content is None else _version_of(content)
-        raise DataVersionError(
-            f"the remote '{stores.remote_name}' has never been filled, and the seed is not the version that "
-            f"{POINTER} names: got {got}, expected {wanted}. Nothing was changed. If {POINTER} was edited: "
-            f"git checkout {POINTER}. Otherwise point the remote to where that version is (dvc remote modify), "
-            "or install the packages of the lock file."
-        )
+        raise _missing(stores, wanted, f"The remote does not hold it, and the seed is another version: {got}.")
+    if not dvc_store.is_remote_unfilled(stores):
+        return f"made from the seed, since the remote {stores.place} holds later versions only"
     dvc_store.store_folder(stores, staged, content)
-    return f"made from the seed, and pushed to the remote '{stores.remote_name}', which was empty"
+    return f"made from the seed, and pushed to the remote {stores.place}, which was empty"
+
+
+def _missing(stores: Stores, wanted: DataVersion, why: str) -> DataVersionError:
+    return DataVersionError(
+        f"version {wanted}, which {POINTER} names, cannot be had from the remote {stores.place}. {why}\n"
+        f"Nothing was changed. {stores.place.how_to_get}\n"
+        f"If {POINTER} was edited: git checkout {POINTER}. If it names the seed: make install, for the lock's packages."
+    )
 
 
 def _switch(settings: Settings, stores: Stores, staged: Path, before: Path, version: DataVersion) -> None:
@@ -287,7 +302,7 @@ def _replace_folder(target: Path, staged: Path, before: Path) -> None:
 
 
 @contextmanager
-def _scratch_folder(settings: Settings) -> Iterator[Path]:
+def scratch_folder(settings: Settings) -> Iterator[Path]:
     """Give a folder on data/'s file system; what a killed run left is swept away."""
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     parent = settings.state_dir / "dvc_scratch"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flightline.adapters.dvc.remote import Remote
 from flightline.core.errors import DataVersionError, FlightlineError, RemoteError
 from flightline.core.settings import Settings
 
@@ -35,12 +36,12 @@ class Content:
 
 @dataclass(frozen=True)
 class Stores:
-    """DVC's repository, its cache, and the remote of that name."""
+    """DVC's repository, its cache, its remote, and where that is."""
 
     repo: "Repo"
     cache: "HashFileDB"
     remote: "HashFileDB"
-    remote_name: str
+    place: Remote
 
 
 @contextmanager
@@ -64,15 +65,18 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
     dvc_state.mkdir(parents=True, exist_ok=True)  # DVC would make it, and .state, writable by all
     config: dict[str, Any] = {"core": {"site_cache_dir": str(dvc_state), "no_scm": True}}
     if settings.dvc_remote_url:
-        config["remote"] = {settings.dvc_remote: {"url": settings.dvc_remote_url, "verify": True}}
+        config["core"]["remote"] = "settings"
+        config["remote"] = {"settings": {"url": settings.dvc_remote_url, "verify": True}}
     try:
         with (
             set_loggers_level(logging.CRITICAL),
             Repo(str(settings.root), config=config) as repo,
             lock_repo(repo),
         ):
-            remote = repo.cloud.get_remote_odb(settings.dvc_remote)
-            yield Stores(repo, repo.cache.local, remote, settings.dvc_remote)
+            remote = repo.cloud.get_remote_odb()
+            name = repo.config["core"]["remote"]
+            place = Remote(name, str(repo.config["remote"][name]["url"]), settings.root)
+            yield Stores(repo, repo.cache.local, remote, place)
     except LockError as err:
         raise DataVersionError("another DVC command works in this clone; wait until it ends, run this again") from err
     except (DvcException, OSError) as err:
@@ -81,17 +85,36 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
 
 @contextmanager
 def _asking_remote(stores: Stores) -> Iterator[None]:
-    """Turn whatever a cloud's client raises into a RemoteError."""
+    """Turn whatever a cloud's client raises into a RemoteError that says where it was and with what access."""
     try:
         yield
+    except RemoteError as err:
+        raise RemoteError(f"{err}\n{stores.place.looked_for}") from err
     except FlightlineError:
         raise
     except Exception as err:  # each cloud's client has errors of its own
-        url = stores.remote.fs.unstrip_protocol(stores.remote.path)
         raise RemoteError(
-            f"the DVC remote '{stores.remote_name}' ({url}) cannot be used: {type(err).__name__}: {err}. "
-            "Check its url and your credentials: dvc remote list"
+            f"the remote {stores.place} cannot be used: {type(err).__name__}: {err}\n{stores.place.looked_for}"
         ) from err
+
+
+def write_remote(root: Path, name: str, options: Mapping[str, str], *, is_relative: bool = False) -> None:
+    """Let .dvc/config name a remote and use it: `dvc remote add --default --force`.
+
+    Parameters
+    ----------
+    options
+        DVC's options of a remote, with its url.
+    is_relative
+        Whether to write the url, a folder, relative to .dvc.
+    """
+    from dvc.config import Config
+    from dvc.config_schema import RelPath
+
+    url = RelPath(options["url"]) if is_relative else options["url"]
+    with Config(str(root / ".dvc")).edit("repo") as config:
+        config["remote"][name] = {**options, "url": url}
+        config["core"]["remote"] = name
 
 
 def read_pointer(pointer: Path) -> dict[str, Any]:
@@ -146,7 +169,8 @@ def is_version_cached(stores: Stores, md5: str) -> bool:
 def is_version_in_remote(stores: Stores, md5: str) -> bool:
     """Say whether the remote holds a version's list of files, which is pushed last."""
     with _asking_remote(stores):
-        return bool(stores.remote.exists(md5))
+        # The store's own `exists` takes a refusal for an absence.
+        return bool(stores.remote.fs.exists(stores.remote.oid_to_path(md5)))
 
 
 def is_remote_unfilled(stores: Stores) -> bool:
@@ -197,9 +221,20 @@ def store_folder(stores: Stores, folder: Path, content: Content) -> None:
     DataVersionError
         Naming the files that could not be stored.
     """
+    push_folder(stores, folder, content)
+    _store(stores.cache, folder, content, error=DataVersionError)
+
+
+def push_folder(stores: Stores, folder: Path, content: Content) -> None:
+    """Put a folder's objects into the remote, the list of files last.
+
+    Raises
+    ------
+    RemoteError
+        Naming the files that could not be stored.
+    """
     with _asking_remote(stores):
         _store(stores.remote, folder, content, error=RemoteError)
-    _store(stores.cache, folder, content, error=DataVersionError)
 
 
 def drop_damaged(stores: Stores, content: Content) -> int:
@@ -251,7 +286,7 @@ def _fetch(stores: Stores, paths: Mapping[str, str]) -> int:
 
 
 def _describe_failed(stores: Stores, failed: Mapping[str, str], causes: Mapping[str, BaseException]) -> str:
-    lines = [f"{len(failed)} object(s) could not be taken from the remote '{stores.remote_name}':"]
+    lines = [f"{len(failed)} object(s) could not be taken from the remote {stores.place}:"]
     for oid, path in list(failed.items())[:SHOWN_FILES]:
         if not stores.remote.exists(oid):
             got = "nothing"

@@ -123,6 +123,14 @@ data-push: $(READY)  ## Push data/ to the remote again, which mends a damaged on
 ingest: $(READY)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
 	@$(RUN) -m pipelines.ingest --folder "$(FOLDER)"
 
+.PHONY: clock
+clock: $(READY)  ## Print where the event clock stands and what is behind it, or move it: make clock TO=2014-01-31T12:00Z, or TO=real
+	@$(RUN) -m pipelines.commands.clock $(if $(TO),--to "$(TO)")
+
+.PHONY: materialise
+materialise: $(READY)  ## Bring features and online store up to the event clock and the data version
+	@$(RUN) -m pipelines.materialise
+
 ##@ Model
 .PHONY: train
 train: $(READY)  ## Train, evaluate, register and judge a model, or the best of all: make train MODEL=all SEED=1

@@ -44,7 +44,16 @@ def test_a_clock_never_set_says_what_to_do(settings: Settings) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        "", "{", "[]", "{}", "null", '"real"', '{"now": 5}', '{"now": "noon"}', '{"now": "2013-12-31T12:00:00"}', "\x00",
+        "",
+        "{",
+        "[]",
+        "{}",
+        "null",
+        '"real"',
+        '{"now": 5}',
+        '{"now": "noon"}',
+        '{"now": "2013-12-31T12:00:00"}',
+        "\x00",
         '{"now": "2013-12-31T12:00:00Z", "first_clock": "noon"}',
     ],
 )
@@ -95,7 +104,7 @@ def test_it_moves_forward_only_and_says_how_to_begin_anew(settings: Settings) ->
 @pytest.mark.parametrize(
     ("moment", "said"),
     [
-        (datetime(2014, 1, 31), "without a time zone"),
+        (NOON.replace(year=2014, tzinfo=None), "without a time zone"),
         (datetime.now(UTC) + DAY, "still to come"),
     ],
 )

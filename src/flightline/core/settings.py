@@ -224,8 +224,8 @@ class Settings(BaseSettings):
     )
     clock: Literal["set", "real"] = Field(
         default="set",
-        description="'set': .state/clock.json says where the event clock stands, which `make clock` moves; 'real': it is "
-        "the time of day, whatever the file says.",
+        description="'set': .state/clock.json says where the event clock stands, and `make clock` moves it; 'real': it "
+        "is the time of day, whatever the file says.",
     )
     problem_package: str = Field(
         default="flightline.problem", description="The package of the problem; the machine's own tests name a toy one."

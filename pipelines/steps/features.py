@@ -247,7 +247,7 @@ def materialise(settings: Settings, clock: datetime, folder: Path | None = None)
     """
     with feast_store.hold_sources(settings):
         loaded = feast_store.loaded_until(settings)
-        # A training takes long: what was materialised meanwhile is newer. A store that is ahead of the clock itself is not.
+        # Newer is what was loaded while a training ran, but not a store that is ahead of the clock itself.
         if loaded is not None and clock < loaded <= read_clock(settings):
             return {}
         if folder is not None:

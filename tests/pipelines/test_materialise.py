@@ -3,11 +3,11 @@ the next training set, by the flow of the schedule.
 """
 
 import csv
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,7 +16,7 @@ from prefect import flow
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.event_clock import ensure_clock, move_clock
 from flightline.adapters.feast import feature_store as feast_store
-from flightline.adapters.feast.online_features import FeatureRow, OnlineFeatures
+from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.core.errors import FeatureError
 from flightline.core.project import Project
 from pipelines.commands.clock import describe
@@ -36,16 +36,30 @@ pytestmark = [
 CLOCK, HOUR = PROBLEM.first_clock, timedelta(hours=1)
 JUNE = "sales/2020-06.csv"
 CORRECTED, LATE = "S01", "S02"
-DAY = "2020-06-27"  # within the last week before the clock, and sold by then
+DAY, LATER_DAY = "2020-06-27", "2020-06-30"  # within a week of each other and of the clock, and sold by then
 Rows = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
-class Place:
-    """A clone that was trained on a June without a row of one shop, and June as it came later."""
+class Seen:
+    """What a shop's answer and a training set held, and what was behind the clock."""
+
+    answers: dict[str, dict[str, float | None]]
+    training_set: Path | None
+    behind: dict[str, dict[str, Any]]
+    said: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """A clone that was trained on a June without a row and with a wrong one, and then was sent June again."""
 
     project: Project
-    incoming: Path
+    units: int  # by how much the wrong row was corrected
+    trained: Seen
+    ingested: Seen
+    materialised: Seen
+    trained_again: Seen
 
 
 @flow(validate_parameters=False)
@@ -75,33 +89,56 @@ def labels(project: Project) -> None:
     run_labels(project)
 
 
-@pytest.fixture
-def place(tmp_path: Path, server: None) -> Iterator[Place]:
-    settings = make_clone(tmp_path / "clone", tmp_path / "remote")
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, server: None) -> Story:
+    folder = tmp_path_factory.mktemp("läte rows")
+    settings = make_clone(folder / "clone", folder / "remote")
     write_feature_repo(settings.root)
-    whole, seed = tmp_path / "whole", tmp_path / "seed"
-    whole.mkdir()
-    write_raw(whole)
-    (whole / "sales" / "2020-07.csv").unlink()
-    shutil.copytree(whole, seed)
+    project, seed, incoming = make_project(settings), folder / "seed", folder / "incoming"
+    seed.mkdir()
+    write_raw(seed)
+    (seed / "sales" / "2020-07.csv").unlink()
+    (incoming / "sales").mkdir(parents=True)
+    units = rewrite(seed / JUNE, sold_otherwise, incoming / JUNE)
     rewrite(seed / JUNE, lambda rows: [row for row in rows if not is_of(row, LATE)])
     dvc_data.add_version(settings, seed, lambda _: None)
-    incoming = tmp_path / "incoming"
-    (incoming / "sales").mkdir(parents=True)
-    yield Place(make_project(settings), incoming)
+
+    folder_before = prepare(project)
+    labels(project)
+    trained = look(project, folder_before)
+    ingest(project, incoming, folder / "staged")
+    ingested = look(project)
+    assert materialise(project) == CLOCK
+    materialised = look(project)
+    return Story(project, units, trained, ingested, materialised, look(project, prepare(project)))
+
+
+def look(project: Project, training_set: Path | None = None) -> Seen:
+    opened = OnlineFeatures.open(project.settings, PROBLEM.feature_service)  # as the service reads
+    found = opened.read([{"shop": shop, "city": "Bergen"} for shop in (CORRECTED, LATE)], CLOCK)
+    opened.close()
+    answers = {shop: row.values for shop, row in zip((CORRECTED, LATE), found, strict=True)}
+    return Seen(answers, training_set, find_behind(project), describe(project))
 
 
 def is_of(row: dict[str, str], shop: str) -> bool:
     return row["shop"] == shop and row["opens"].startswith(DAY)
 
 
-def rewrite(file: Path, change: Callable[[Rows], Rows], target: Path | None = None) -> None:
+def rewrite(file: Path, change: Callable[[Rows], Rows], target: Path | None = None) -> int:
+    """Change the rows of a file; give how many units were added in all."""
     with file.open(encoding="utf-8", newline="") as lines:
-        rows = change(list(csv.DictReader(lines)))
+        rows = list(csv.DictReader(lines))
+    changed = change([dict(row) for row in rows])
     with (target or file).open("w", encoding="utf-8", newline="") as lines:
         writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(changed)
+    return sum(int(row["units"]) * sign for part, sign in ((changed, 1), (rows, -1)) for row in part if is_sold(row))
+
+
+def is_sold(row: dict[str, str]) -> bool:
+    return row["units"] != "NA"
 
 
 def sold_otherwise(rows: Rows) -> Rows:
@@ -112,17 +149,9 @@ def sold_otherwise(rows: Rows) -> Rows:
     return rows
 
 
-def answer(project: Project, shop: str) -> FeatureRow:
-    """Read as the service reads."""
-    opened = OnlineFeatures.open(project.settings, PROBLEM.feature_service)
-    try:
-        return opened.read([{"shop": shop, "city": "Bergen"}], CLOCK)[0]
-    finally:
-        opened.close()
-
-
-def learned(folder: Path, shop: str, day: str) -> tuple[int, pd.Series] | None:
+def learned(folder: Path | None, shop: str, day: str) -> tuple[int, pd.Series] | None:
     """Give label and features of a shop's day in a training set, if it holds them."""
+    assert folder is not None
     examples = pd.read_parquet(folder / "examples.parquet")
     found = examples[(examples["shop"] == shop) & (examples["opens"].dt.strftime("%Y-%m-%d") == day)]
     if found.empty:
@@ -130,98 +159,77 @@ def learned(folder: Path, shop: str, day: str) -> tuple[int, pd.Series] | None:
     return int(found["sold_out"].iloc[0]), pd.read_parquet(folder / "features.parquet").loc[found.index[0]]
 
 
-def test_a_corrected_row_reaches_the_answer_and_the_next_training(place: Place) -> None:
-    project = place.project
-    before, was = prepare(project), answer(project, CORRECTED).values
-    (label, _), (_, later) = learned(before, CORRECTED, DAY), learned(before, CORRECTED, "2020-06-30")
-    data = project.settings.data_dir
-    (row,) = [row for row in csv.DictReader((data / JUNE).open(encoding="utf-8")) if is_of(row, CORRECTED)]
-    rewrite(data / JUNE, sold_otherwise, place.incoming / JUNE)
-    added = int(row["baked"]) - int(row["units"]) or -1
-
-    ingest(project, place.incoming, place.incoming.parent / "staged")
-    assert answer(project, CORRECTED).values == was, "nothing is loaded yet"
-    assert materialise(project) == CLOCK
-    now = answer(project, CORRECTED).values
-    assert now["shop_recent_7d_count"] == was["shop_recent_7d_count"] == 7
-    assert now["shop_recent_7d_mean_units"] == pytest.approx(was["shop_recent_7d_mean_units"] + added / 7)
+def test_a_corrected_row_reaches_answer_and_next_training(story: Story) -> None:
+    was, now = story.trained.answers[CORRECTED], story.materialised.answers[CORRECTED]
+    assert story.ingested.answers[CORRECTED] == was, "nothing is loaded yet"
+    count = was["shop_recent_7d_count"]
+    assert now["shop_recent_7d_count"] == count
+    assert now["shop_recent_7d_mean_units"] == pytest.approx(was["shop_recent_7d_mean_units"] + story.units / count)
     assert now["shop_recent_7d_mean_units"] != was["shop_recent_7d_mean_units"]
 
-    after = prepare(project)
-    assert learned(after, CORRECTED, DAY)[0] == 1 - label
-    mean = learned(after, CORRECTED, "2020-06-30")[1]["shop_recent_7d_mean_units"]
-    assert mean == pytest.approx(later["shop_recent_7d_mean_units"] + added / later["shop_recent_7d_count"])
-    assert mean != later["shop_recent_7d_mean_units"]
+    before, after = story.trained.training_set, story.trained_again.training_set
+    assert learned(after, CORRECTED, DAY)[0] == 1 - learned(before, CORRECTED, DAY)[0]
+    was, now = (learned(each, CORRECTED, LATER_DAY)[1] for each in (before, after))
+    added = story.units / was["shop_recent_7d_count"]
+    assert now["shop_recent_7d_mean_units"] == pytest.approx(was["shop_recent_7d_mean_units"] + added)
+    assert now["shop_recent_7d_mean_units"] != was["shop_recent_7d_mean_units"]
 
 
-def test_a_late_row_reaches_the_answer_and_the_next_training(place: Place) -> None:
-    project = place.project
-    before, was = prepare(project), answer(project, LATE).values
+def test_a_late_row_reaches_answer_and_next_training(story: Story) -> None:
+    was, now = story.trained.answers[LATE], story.materialised.answers[LATE]
+    assert story.ingested.answers[LATE] == was, "nothing is loaded yet"
+    assert now["shop_recent_7d_count"] == was["shop_recent_7d_count"] + 1
+
+    before, after = story.trained.training_set, story.trained_again.training_set
     assert learned(before, LATE, DAY) is None
-    _, later = learned(before, LATE, "2020-06-30")
-    shutil.copy(place.incoming.parent / "whole" / JUNE, place.incoming / JUNE)
-
-    ingest(project, place.incoming, place.incoming.parent / "staged")
-    assert answer(project, LATE).values == was, "nothing is loaded yet"
-    materialise(project)
-    now = answer(project, LATE).values
-    assert (was["shop_recent_7d_count"], now["shop_recent_7d_count"]) == (6, 7)
-
-    after = prepare(project)
     assert learned(after, LATE, DAY) is not None
-    assert learned(after, LATE, "2020-06-30")[1]["shop_recent_7d_count"] == later["shop_recent_7d_count"] + 1
+    was, now = (learned(each, LATE, LATER_DAY)[1]["shop_recent_7d_count"] for each in (before, after))
+    assert now == was + 1
 
 
-def test_what_follows_the_clock_says_that_it_is_behind(place: Place) -> None:
-    project = place.project
-    prepare(project)
-    labels(project)
-    assert {part["seconds"] for part in find_behind(project).values()} == {0}
-    move_clock(project.settings, CLOCK + HOUR, CLOCK)
-    assert {part["seconds"] for part in find_behind(project).values()} == {3600}
-    said = describe(project)
-    assert "online store    as of 2020-07-01 12:00:00 UTC, 1:00:00 behind: `make materialise`" in said
-    assert "labels          as of 2020-07-01 12:00:00 UTC, 1:00:00 behind: `make labels`" in said
+def test_what_is_of_an_older_data_version_says_so(story: Story) -> None:
+    assert story.trained.said.count("as the clock") == 3
+    assert story.ingested.said.count("of another data version") == 2
+    assert "features        as of 2020-07-01 12:00:00 UTC, of another data version: `make mat" in story.ingested.said
+    assert not story.materialised.behind["features"]["is_other_data"]
+    assert story.materialised.behind["labels"]["is_other_data"]
 
+
+def test_what_is_behind_the_clock_says_so_and_follows(story: Story) -> None:
+    project, settings = story.project, story.project.settings
+    move_clock(settings, CLOCK + HOUR, CLOCK)
+    behind = look(project)
+    assert {part["seconds"] for part in behind.behind.values()} == {3600}
+    assert "online store    as of 2020-07-01 12:00:00 UTC, 1:00:00 behind: `make materialise`" in behind.said
+    assert "labels          as of 2020-07-01 12:00:00 UTC, 1:00:00 behind" in behind.said
     assert materialise(project) == CLOCK + HOUR
     labels(project)
-    assert {part["seconds"] for part in find_behind(project).values()} == {0}
-    assert describe(project).count("as the clock") == 3
-    assert set(feast_store_watermarks(project)) == {CLOCK + HOUR}
+    assert look(project).said.count("as the clock") == 3
 
-    shutil.copy(place.incoming.parent / "whole" / JUNE, place.incoming / JUNE)
-    ingest(project, place.incoming, place.incoming.parent / "staged")
-    assert find_behind(project)["features"]["is_other_data"]
-    assert "of another data version: `make materialise`" in describe(project)
-
-
-def feast_store_watermarks(project: Project) -> list[datetime]:
-    opened = OnlineFeatures.open(project.settings, PROBLEM.feature_service)
-    opened.close()
-    return list(opened.watermarks.values())
+    # A training that began before the clock moved, and ends now.
+    tables = (settings.features_dir / "current").resolve()
+    assert features.materialise.fn(settings, CLOCK, settings.features_dir / "older") == {}
+    assert feast_store.loaded_until(settings) == CLOCK + HOUR
+    assert (settings.features_dir / "current").resolve() == tables
 
 
-def test_a_training_that_took_long_does_not_turn_the_store_back(place: Place) -> None:
-    project = place.project
-    prepare(project)
-    move_clock(project.settings, CLOCK + HOUR, CLOCK)
-    materialise(project)
-    tables = (project.settings.features_dir / "current").resolve()
-    assert features.materialise.fn(project.settings, CLOCK) == {}, "as of when that training began"
-    assert feast_store.loaded_until(project.settings) == CLOCK + HOUR
-    assert (project.settings.features_dir / "current").resolve() == tables
+def test_nothing_is_materialised_on_other_declarations(story: Story) -> None:
+    declared = story.project.settings.feature_repo / "definitions.py"
+    text = declared.read_text(encoding="utf-8")
+    declared.write_text(text.replace("timedelta(days=7)", "timedelta(days=6)"), encoding="utf-8")
+    try:
+        with pytest.raises(FeatureError, match="mean something else than expected"):
+            run_materialise(story.project)
+    finally:
+        declared.write_text(text, encoding="utf-8")
 
 
-def test_nothing_is_materialised_on_other_declarations(place: Place) -> None:
-    project = place.project
-    ensure_clock(project.settings, CLOCK)
+def test_nothing_is_materialised_before_a_training(tmp_path: Path) -> None:
+    settings = make_clone(tmp_path / "clone", tmp_path / "remote")
+    write_feature_repo(settings.root)
+    ensure_clock(settings, CLOCK)
     with pytest.raises(FeatureError, match="no Feast registry yet; run `make train`"):
-        run_materialise(project)
-    prepare(project)
-    declared = project.settings.feature_repo / "definitions.py"
-    declared.write_text(declared.read_text().replace("timedelta(days=7)", "timedelta(days=6)"))
-    with pytest.raises(FeatureError, match="mean something else than expected"):
-        run_materialise(project)
+        run_materialise(make_project(settings))
 
 
 def test_tables_of_earlier_hours_do_not_fill_the_disk(tmp_path: Path) -> None:

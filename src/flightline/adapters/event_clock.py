@@ -138,7 +138,7 @@ def changed_first_clock(settings: Settings, first: datetime) -> str | None:
 
 
 def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")
 
 
 def ensure_clock(settings: Settings, first: datetime, say: Callable[[str], None] = _to_stderr) -> datetime:

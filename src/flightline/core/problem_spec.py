@@ -275,6 +275,9 @@ class Problem:
         See `Monitoring`.
     canary
         See `Canary`.
+    without_features
+        What becomes of a request for which the feature store has no value at all, as for keys that nobody
+        knows: an answer from the request alone, which says so, or a refusal.
     """
 
     model_name: str
@@ -293,3 +296,4 @@ class Problem:
     decision_threshold: float = 0.5
     monitoring: Monitoring = Monitoring()
     canary: Canary = Canary()
+    without_features: Literal["answer", "refuse"] = "answer"

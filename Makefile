@@ -211,7 +211,7 @@ canary-stop: $(READY)  ## End what runs beside the champion, which stays
 	@$(RUN) -m pipelines.canary stop
 
 .PHONY: worker
-worker: $(READY)  ## Run labels, monitoring, canary, data check and training when they are due, or asked for by an event
+worker: $(READY)  ## Run materialisation, labels, monitoring, canary, data check and training when they are due, or asked for by an event
 	@exec $(RUN) -m pipelines.orchestration.worker
 
 .PHONY: trigger

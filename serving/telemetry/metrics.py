@@ -48,10 +48,7 @@ WITHOUT_FEATURES = Counter(
     "flightline_rows_without_features", "Rows answered of which the feature store knew nothing.", registry=_OWN
 )
 FEATURES_BEHIND = Gauge(
-    "flightline_features_behind_seconds",
-    "From up to when the online store is loaded to the event clock; of the view and the worker furthest behind.",
-    registry=_OWN,
-    multiprocess_mode="livemax",
+    "flightline_features_behind_seconds", "Store behind the clock.", registry=_OWN, multiprocess_mode="livemax"
 )
 FEATURE_AGE = Histogram(
     "flightline_feature_age_seconds",

@@ -128,6 +128,14 @@ data-remote: $(READY)  ## Keep data versions where others reach them: make data-
 ingest: $(READY)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
 	@$(RUN) -m pipelines.ingest --folder "$(FOLDER)"
 
+.PHONY: clock
+clock: $(READY)  ## Print where the event clock stands and what is behind it, or move it: make clock TO=2014-01-31T12:00Z, or TO=real
+	@$(RUN) -m pipelines.commands.clock $(if $(TO),--to "$(TO)")
+
+.PHONY: materialise
+materialise: $(READY)  ## Bring features and online store up to the event clock and the data version
+	@$(RUN) -m pipelines.materialise
+
 ##@ Model
 .PHONY: train
 train: $(READY)  ## Train, evaluate, register and judge a model, or the best of all: make train MODEL=all SEED=1
@@ -208,7 +216,7 @@ canary-stop: $(READY)  ## End what runs beside the champion, which stays
 	@$(RUN) -m pipelines.canary stop
 
 .PHONY: worker
-worker: $(READY)  ## Run labels, monitoring, canary, data check and training when they are due, or asked for by an event
+worker: $(READY)  ## Run materialisation, labels, monitoring, canary, data check and training when they are due, or asked for by an event
 	@exec $(RUN) -m pipelines.orchestration.worker
 
 .PHONY: trigger

@@ -1,5 +1,6 @@
 """The label flow, from examples known by the clock to the prediction log: `python -m pipelines.labels`."""
 
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ import pandas as pd
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flightline.adapters.atomic_write import atomic_write_text
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.label_table import read_labels, record_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
@@ -18,7 +20,8 @@ from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED, is_log_error
-from pipelines.steps.features import find_examples
+from pipelines.steps.behind import LATEST_LABELS
+from pipelines.steps.features import find_examples, remove_old
 from pipelines.steps.preparation import pull
 
 WITHOUT_KEYS = instance_key({})  # of ready features that were sent in: they do not say what they are about
@@ -56,6 +59,9 @@ def run_labels(project: Project) -> LabelCounts:
     with stage("labels") as progress:
         counts = join_labels(project, file, clock, data.md5)
         progress.say(in_figures(counts))
+    note = project.settings.state_dir / "labels" / LATEST_LABELS
+    atomic_write_text(note, json.dumps({"clock": clock.isoformat(), "data_md5": data.md5}) + "\n")
+    remove_old(note.parent)
     return counts
 
 

@@ -21,6 +21,7 @@ from pipelines.common.retries import SCHEDULED
 from pipelines.common.training_options import add_options, parameters_of
 from pipelines.steps import compare as comparison
 from pipelines.steps import features, models
+from pipelines.steps.behind import months_beyond
 from pipelines.steps.gate import gate
 from pipelines.steps.preparation import prepare_features, prepare_training_set, pull
 from pipelines.steps.refit import refit
@@ -47,6 +48,8 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
     asked = comparison.models_asked(project.problem, parameters)
     clock = ensure_clock(project.settings, project.problem.first_clock)
     data = pull(project)
+    if beyond := months_beyond(project.settings, clock):
+        print(f"{'clock':14}  {beyond}", flush=True)
     tables = prepare_features(project, data, clock)
     training_set = prepare_training_set(project, tables)
     ranked = comparison.train_each(project, asked, training_set)
@@ -63,7 +66,8 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
         refit(project, best.parameters, lineage, training_set, best.model, registered)
     with stage("materialise") as progress:
         views = features.materialise(project.settings, clock)
-        progress.say(f"{len(views)} views into the online store as of {clock:%Y-%m-%d %H:%M} UTC")
+        as_of = f"{len(views)} views into the online store as of {clock:%Y-%m-%d %H:%M} UTC"
+        progress.say(as_of if views else "the online store was loaded as of a later clock meanwhile, and stays so")
     return TrainingResult(data, clock, training_set, best.model, best.evaluation, registered, champion, verdict)
 
 

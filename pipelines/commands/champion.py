@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from flightline.adapters.dvc.data_version import read_data_version
-from flightline.adapters.event_clock import read_clock
+from flightline.adapters.event_clock import changed_first_clock, read_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import last_move, version_before
 from flightline.adapters.model_store.served_model import read_refusal
@@ -18,6 +18,7 @@ from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 from pipelines.monitoring_steps.due import monitoring_status
+from pipelines.steps.behind import find_behind, months_beyond
 from pipelines.steps.champion import fetch_champion, find_champion, promote_version, return_to_version
 
 
@@ -30,6 +31,7 @@ def status(project: Project) -> dict[str, Any]:
         "data_version": read_data_version(project.settings).md5,
         "feature_service": project.problem.feature_service,
         "clock": _clock(project.settings),
+        "behind_clock": _behind(project),
         "champion": _describe(
             project.settings, registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
         ),
@@ -54,6 +56,18 @@ def unrecorded_move(project: Project) -> str | None:
 def _clock(settings: Settings) -> str | None:
     try:
         return read_clock(settings).isoformat()
+    except ClockError:
+        return None
+
+
+def _behind(project: Project) -> dict[str, Any] | None:
+    """Say how far what follows the clock is, and what has no effect on it; None while there is no clock."""
+    try:
+        return {
+            **find_behind(project),
+            "data": months_beyond(project.settings, read_clock(project.settings)),
+            "first_clock": changed_first_clock(project.settings, project.problem.first_clock),
+        }
     except ClockError:
         return None
 

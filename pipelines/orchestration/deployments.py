@@ -28,6 +28,7 @@ from pipelines.common.command_line import run_command
 from pipelines.common.events import Announced, resource_id
 from pipelines.data_check import data_check
 from pipelines.labels import labels
+from pipelines.materialise import materialise
 from pipelines.monitoring import monitoring
 from pipelines.orchestration.alerts import keep_alerts
 from pipelines.retention import retention
@@ -35,6 +36,7 @@ from pipelines.training import training
 
 # By the name of its schedule in the settings.
 FLOWS: Mapping[str, Flow] = {
+    "materialise": materialise,
     "labels": labels,
     "monitoring": monitoring,
     "canary": canary,

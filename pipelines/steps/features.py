@@ -1,5 +1,7 @@
 """Tasks from raw files to a training set: validate, features, apply, training set, materialise."""
 
+import json
+import shutil
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ from flightline.adapters import duckdb_engine as engine
 from flightline.adapters import raw_files
 from flightline.adapters.atomic_write import atomic_write
 from flightline.adapters.dvc.data_version import DataVersion
+from flightline.adapters.event_clock import read_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.errors import FeatureError, LeakError
 from flightline.core.lineage import digest_of
@@ -25,6 +28,9 @@ from pipelines.common.artifacts import FeatureTables, TrainingSet
 from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import Stage, stage
 from pipelines.common.source_closure import source_digest
+
+KEPT_FOLDERS = 4  # by the time of day each hour leaves one
+MADE_OF_FILE = "made_of.json"  # beside the tables: clock and data version
 
 
 def declared(project: Project) -> dict[str, object]:
@@ -82,6 +88,8 @@ def build_features(
         known = engine.to_frame(examples.order_by("event_timestamp", "example_id"))
     (folder / "examples").mkdir()
     known.to_parquet(folder / "examples" / "examples.parquet")
+    made_of = {"clock": clock.isoformat(), "data_md5": data.md5}
+    (folder / MADE_OF_FILE).write_text(json.dumps(made_of) + "\n", encoding="utf-8")
     return FeatureTables(key, folder, rows, len(known))
 
 
@@ -211,6 +219,16 @@ def find_examples(project: Project, data: DataVersion, clock: datetime) -> Path:
     return file
 
 
+def remove_old(folder: Path, *kept: Path, count: int = KEPT_FOLDERS) -> None:
+    """Remove what earlier runs made in folders of their own below this one, but for some paths and the newest."""
+    made = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
+    whole = sorted((path for path in made if not path.name.startswith(".")), key=lambda path: path.stat().st_mtime)
+    stay = {path.resolve() for path in kept}
+    for path in whole[:-count]:
+        if path.resolve() not in stay:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def write_folder(folder: Path, frames: dict[str, pd.DataFrame]) -> None:
     """Write frames as parquet into a folder that appears only when all of them are whole."""
     with atomic_write(folder) as unfinished:
@@ -220,6 +238,26 @@ def write_folder(folder: Path, frames: dict[str, pd.DataFrame]) -> None:
 
 
 @task(cache_policy=NO_CACHE)
-def materialise(settings: Settings, clock: datetime) -> dict[str, int]:
-    """Load the newest feature values as of the clock into the online store."""
-    return feast_store.materialise(settings, clock)
+def materialise(settings: Settings, clock: datetime, folder: Path | None = None) -> dict[str, int]:
+    """Load the newest feature values as of the clock into the online store, unless a run after it has loaded more.
+
+    Parameters
+    ----------
+    clock
+        Where the event clock stood when the run began.
+    folder
+        The feature tables to load; None for those that Feast's sources point at.
+
+    Returns
+    -------
+    dict
+        As `feature_store.materialise`; empty if nothing was loaded.
+    """
+    with feast_store.hold_sources(settings):
+        loaded = feast_store.loaded_until(settings)
+        # Newer is what was loaded while a training ran, but not a store that is ahead of the clock itself.
+        if loaded is not None and clock < loaded <= read_clock(settings):
+            return {}
+        if folder is not None:
+            feast_store.activate(settings, folder)
+        return feast_store.materialise(settings, clock)

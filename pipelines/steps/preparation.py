@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
+from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.project import Project
 from pipelines.common.artifacts import FeatureTables, TrainingSet
 from pipelines.common.progress import stage
@@ -23,6 +24,14 @@ def pull(project: Project) -> DataVersion:
 
 def prepare_features(project: Project, data: DataVersion, clock: datetime) -> FeatureTables:
     """Validate the raw tables and build, check and register the features, reusing what is unchanged."""
+    tables = build_tables(project, data, clock)
+    with stage("apply") as progress:
+        progress.say(f"{len(features.apply_features(project.settings, tables))} feature views registered")
+    return tables
+
+
+def build_tables(project: Project, data: DataVersion, clock: datetime) -> FeatureTables:
+    """Validate the raw tables and build the features as of the clock, reusing what is unchanged."""
     settings, raw = project.settings, project.raw_tables
     with stage("validate") as progress:
         rows = features.validate(settings, raw, data)
@@ -31,14 +40,14 @@ def prepare_features(project: Project, data: DataVersion, clock: datetime) -> Fe
         tables = features.build_features(settings, project.problem, raw, project.features, data, clock, progress)
         total = sum(tables.rows.values())
         progress.say(f"{len(tables.rows)} tables, {total:,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
-    with stage("apply") as progress:
-        progress.say(f"{len(features.apply_features(settings, tables))} feature views registered")
     return tables
 
 
 def prepare_training_set(project: Project, tables: FeatureTables) -> TrainingSet:
     """Join labelled examples with their features as of each prediction time."""
-    with stage("training set") as progress:
+    with stage("training set") as progress, feast_store.hold_sources(project.settings):
+        # A materialisation of its own schedule may have pointed the sources elsewhere since they were registered.
+        feast_store.activate(project.settings, tables.folder)
         training_set = features.join_training_set(
             project.settings, project.problem, project.requests, tables, features.declared(project)
         )

@@ -30,7 +30,7 @@ from serving.api.dependencies import (
     known_model,
 )
 from serving.api.openapi import documented
-from serving.prediction.predictor import Predictor, check_rows, check_still_to_come, prediction_of
+from serving.prediction.predictor import Predictor, check_features, check_rows, check_still_to_come, prediction_of
 from serving.prediction.side_thread import run_beside_if_many
 from serving.telemetry.metrics import CONTENT_TYPE, render
 
@@ -68,6 +68,7 @@ def make_model_router(project: Project) -> APIRouter:
         # Here and not in parts: each fault is named by its place in the request.
         check_still_to_come(project, instances, clock)
         results = await large.predict(caller, lambda part: predictor.predict(part, clock), instances)
+        check_features(project.problem, results)
         # Not a dependency: solving one takes 9 us, and mostly no challenger runs.
         canary = request.app.state.canary
         if canary.challenger is not None:

@@ -242,4 +242,5 @@ def _count(endpoint: Endpoint, predictor: Predictor, clock: datetime, results: S
         record_features(
             (row.missing for row in rows),
             ({view: (clock - stamp).total_seconds() for view, stamp in row.event_timestamps.items()} for row in rows),
+            sum(result.is_without_features for result in results),
         )

@@ -26,6 +26,7 @@ from flightline.inference.predict import predict_rows
 from serving.telemetry.tracing import span
 
 SHOWN_ERRORS, MAX_NAME_LENGTH = 20, 100
+WITHOUT_FEATURES = "The feature store has no value for these keys: the answer rests on the request alone."
 NOTHING_KNOWN = FeatureRow({}, {}, {})
 
 
@@ -100,6 +101,12 @@ class PredictionResult:
     row: FeatureRow | None = None
     model: ServedModel | None = None
     role: Role = "champion"
+
+    @property
+    def is_without_features(self) -> bool:
+        """Whether the feature store was asked and had no value at all."""
+        values = self.row.values.values() if self.row is not None else ()
+        return bool(values) and all(value is None for value in values)
 
 
 @dataclass(frozen=True)
@@ -182,6 +189,22 @@ def check_still_to_come(project: Project, instances: Sequence[BaseModel], clock:
     )
 
 
+def check_features(problem: Problem, results: Sequence[PredictionResult]) -> None:
+    """Refuse instances for which the feature store had no value at all, if the problem wants that."""
+    if problem.without_features == "answer":
+        return
+    refuse_faults(
+        (
+            f"instances[{index}]",
+            "the feature store has no value for it "
+            f"({', '.join(f'{name}: {why}' for name, why in result.row.missing.items()) if result.row else ''}), and "
+            "this model answers no such request: are its keys known, and is it asked too early?",
+        )
+        for index, result in enumerate(results)
+        if result.is_without_features
+    )
+
+
 def check_rows(kinds: Mapping[str, str], rows: Sequence[Mapping[str, Value]]) -> None:
     """Refuse rows with columns the model does not take, or values of another kind."""
     refuse_faults(
@@ -260,7 +283,7 @@ def prediction_of(
                 if stamp <= clock
             },
             "answered_by": result.model.manifest.version if result.model else None,
-            "notes": _notes(prediction_time, clock),
+            "notes": _notes(prediction_time, clock) + ([WITHOUT_FEATURES] if result.is_without_features else []),
         }
     )
 

@@ -10,7 +10,7 @@ from flightline.core.errors import ClockError, FeatureError
 from flightline.core.settings import Settings
 from serving.prediction.model_loader import ServingState
 from serving.prediction.prediction_logger import PredictionLogger
-from serving.telemetry.metrics import count_not_ready, set_ready
+from serving.telemetry.metrics import count_not_ready, set_features_behind, set_ready
 
 LOG = logging.getLogger("serving")
 KEPT_SECONDS = 1.0
@@ -70,7 +70,10 @@ class Readiness:
         try:
             clock = read_clock(self._settings)
             if state.predictor is not None:
-                state.predictor.features.read([{}], clock)
+                features = state.predictor.features
+                features.read([{}], clock)
+                if features.watermarks:
+                    set_features_behind((clock - min(features.watermarks.values())).total_seconds())
         except (ClockError, FeatureError) as err:
             reasons.append(str(err))
         reason = "; ".join(filter(None, reasons)) or None

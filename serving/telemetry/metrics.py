@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from serving.telemetry.metrics_folder import VARIABLES, is_running
+from serving.telemetry.metrics_folder import VARIABLES, drop_ended, is_begun
 
 # Read with prometheus_client's import: what is set later (Feast does) changes nothing any more.
 _FOLDER = os.environ.get(VARIABLES[0])
@@ -43,6 +43,12 @@ ROWS = Counter("flightline_rows", "Rows answered, by endpoint.", ["endpoint"], r
 PREDICTIONS = Counter("flightline_predictions", "Predictions made.", ["version", "role"], registry=_OWN)
 MISSING = Counter(
     "flightline_features_missing", "Rows that lacked a feature, or a whole view.", ["feature", "reason"], registry=_OWN
+)
+WITHOUT_FEATURES = Counter(
+    "flightline_rows_without_features", "Rows answered of which the feature store knew nothing.", registry=_OWN
+)
+FEATURES_BEHIND = Gauge(
+    "flightline_features_behind_seconds", "Store behind the clock.", registry=_OWN, multiprocess_mode="livemax"
 )
 FEATURE_AGE = Histogram(
     "flightline_feature_age_seconds",
@@ -196,7 +202,9 @@ class _Sampler:
 _ages_due = _Sampler(AGES_EVERY_SECONDS)
 
 
-def record_features(missing: Iterable[Mapping[str, str]], ages: Iterable[Mapping[str, float]]) -> None:
+def record_features(
+    missing: Iterable[Mapping[str, str]], ages: Iterable[Mapping[str, float]], without: int = 0
+) -> None:
     """Count what predictions could not use, and how old what they used was.
 
     Parameters
@@ -205,7 +213,10 @@ def record_features(missing: Iterable[Mapping[str, str]], ages: Iterable[Mapping
         Of each row, why a feature or a view was missing.
     ages
         Of each row, the age in seconds of each view.
+    without
+        How many of the rows had no feature at all.
     """
+    WITHOUT_FEATURES.inc(without)
     tally = Tally(item for row in missing for item in row.items())
     for (feature, reason), count in tally.items():
         _child(MISSING, feature, reason).inc(count)
@@ -265,11 +276,16 @@ def count_not_ready() -> tuple[int, int]:
     """Count the workers of this service that cannot predict, and those that run, by what each wrote last."""
     if _FOLDER is None:
         return 0, 1
-    _drop_ended(Path(_FOLDER))
+    drop_ended(Path(_FOLDER))
     sums = _WholeFiles(CollectorRegistry(), path=_FOLDER).collect("gauge_livesum_*.db")
     values = {sample.name: int(sample.value) for metric in sums for sample in metric.samples}
     running = values.get("flightline_workers", 0)
     return running - values.get("flightline_workers_ready", 0), running
+
+
+def set_features_behind(seconds: float) -> None:
+    """Say how far what is loaded of the features is behind the event clock."""
+    FEATURES_BEHIND.set(max(0.0, seconds))
 
 
 def record_refused_model(about: str) -> None:
@@ -310,7 +326,7 @@ def render() -> bytes:
     """Write all metrics of all processes, as Prometheus reads them."""
     if _FOLDER is None:
         return generate_latest(_OWN)
-    _drop_ended(Path(_FOLDER))
+    drop_ended(Path(_FOLDER))
     registry = CollectorRegistry()
     _WholeFiles(registry, path=_FOLDER)
     return generate_latest(registry)
@@ -320,20 +336,5 @@ class _WholeFiles(MultiProcessCollector):
     """Leaves out files that a worker has just made, or was killed while making: they are empty, and cannot be read."""
 
     def collect(self, pattern: str = "*.db") -> Iterable[Metric]:
-        files = [str(file) for file in Path(self._path).glob(pattern) if _is_begun(file)]
+        files = [str(file) for file in Path(self._path).glob(pattern) if is_begun(file)]
         return self.merge(files, accumulate=True)
-
-
-def _is_begun(file: Path) -> bool:
-    try:
-        return file.stat().st_size > 0
-    except FileNotFoundError:
-        return False
-
-
-def _drop_ended(folder: Path) -> None:
-    """Remove the gauges of processes that ended without a word; what they counted stays."""
-    for file in folder.glob("gauge_live*.db"):
-        pid = file.stem.rsplit("_", 1)[-1]
-        if pid.isdigit() and not is_running(int(pid)):
-            file.unlink(missing_ok=True)

@@ -56,6 +56,22 @@ def is_running(pid: int) -> bool:
     return True
 
 
+def is_begun(file: Path) -> bool:
+    """Say whether a process has written anything into its file yet."""
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def drop_ended(folder: Path) -> None:
+    """Remove the gauges of processes that ended without a word; what they counted stays."""
+    for file in folder.glob("gauge_live*.db"):
+        pid = file.stem.rsplit("_", 1)[-1]
+        if pid.isdigit() and not is_running(int(pid)):
+            file.unlink(missing_ok=True)
+
+
 def _remove_ended(root: Path, host: str) -> None:
     """Remove what services that were killed on this host left; other hosts may share the root."""
     for folder in root.glob(f"{host}-*"):

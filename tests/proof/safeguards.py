@@ -184,7 +184,9 @@ _SAFEGUARDS = (
     Safeguard(
         "log", "service: no answer without a logged prediction", 1, r"^NOT ANSWERED 503: .*of the prediction log", _ALL
     ),
-    Safeguard("keys", "service: off loopback it starts only with keys", 1, r"^StartError: .*and no valid API key", _ALL),
+    Safeguard(
+        "keys", "service: off loopback it starts only with keys", 1, r"^StartError: .*and no valid API key", _ALL
+    ),
     Safeguard(
         "early",
         "labels: none is recorded before it is known",

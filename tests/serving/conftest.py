@@ -48,9 +48,13 @@ def features() -> HandMadeFeatures:
 
 
 @pytest.fixture
-def app(project: Project, model: ServedModel, features: HandMadeFeatures) -> FastAPI:
+def state(project: Project, model: ServedModel, features: HandMadeFeatures) -> ServingState:
+    return ServingState(Predictor(project, model, features))
+
+
+@pytest.fixture
+def app(project: Project, state: ServingState) -> FastAPI:
     app = create_app(project)
-    state = ServingState(Predictor(project, model, features))
     app.dependency_overrides[get_serving_state] = lambda: state
     return app
 

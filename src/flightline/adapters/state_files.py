@@ -105,6 +105,7 @@ STATE_FILES = (
         for folder in ("features", "training_sets", "evaluations")
         for kind, check in (("parquet", _is_parquet), ("json", _is_json))
     ),
+    StateFile("labels/*.json", "how far the labels are", "remove it and run `make labels`", _is_json),
     StateFile("optuna/studies.db", "the trials of `make tune`", "remove it: the next search begins anew"),
     StateFile("monitoring/**/*.json", "what monitoring came to", "remove it and run `make monitor`", _is_json),
     StateFile("dvc/repo/**/*.db", "DVC's notes about files", "remove .state/dvc: DVC makes it again"),

@@ -246,6 +246,9 @@ class Problem:
         See `Monitoring`.
     canary
         See `Canary`.
+    without_features
+        What becomes of a request for which the feature store has no value at all, as for keys that nobody
+        knows: an answer from the request alone, which says so, or a refusal.
     """
 
     model_name: str
@@ -265,3 +268,4 @@ class Problem:
     refit: bool = False
     monitoring: Monitoring = Monitoring()
     canary: Canary = Canary()
+    without_features: Literal["answer", "refuse"] = "answer"

@@ -141,6 +141,7 @@ class ScheduleSettings(BaseModel, frozen=True):
     """When Prefect starts each flow by itself: five fields of cron; empty means never."""
 
     timezone: str = Field(default="UTC", description="Time zone of the schedules, such as Europe/Berlin.")
+    materialise: str = Field(default="5 * * * *", description="Bring features and online store up to the event clock.")
     labels: str = Field(default="10 * * * *", description="Join what became known to the logged predictions.")
     monitoring: str = Field(default="30 5 * * *", description="Judge the logged predictions and decide.")
     canary: str = Field(default="20 * * * *", description="Judge what runs beside the champion.")
@@ -223,7 +224,8 @@ class Settings(BaseSettings):
     )
     clock: Literal["set", "real"] = Field(
         default="set",
-        description="'set': the event clock stands where .state/clock.json says; 'real': it is the time of day.",
+        description="'set': .state/clock.json says where the event clock stands, and `make clock` moves it; 'real': it "
+        "is the time of day, whatever the file says.",
     )
     problem_package: str = Field(
         default="flightline.problem", description="The package of the problem; the machine's own tests name a toy one."

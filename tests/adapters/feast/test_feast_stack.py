@@ -55,6 +55,14 @@ def test_a_later_materialisation_is_seen_by_the_next_to_open(stack):
     assert set(watermarks.values()) == {NOON + timedelta(minutes=1)}
 
 
+def test_a_corrected_value_takes_the_place_of_the_wrong_one(stack):
+    """It became known when the other did, and as a rule Feast's Redis keeps what it has of that moment."""
+    small_store.make_store(stack)
+    small_store.write_tables(stack, 55.0)
+    feast_store.materialise(stack, NOON)
+    assert read(stack)[0][0].values["mean_units"] == 55.0
+
+
 def test_what_is_declared_no_more_is_gone(stack):
     small_store.make_store(stack)
     declared = stack.feature_repo / "definitions.py"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,10 +11,12 @@ from fastapi.testclient import TestClient
 
 from flightline.adapters.event_clock import set_clock
 from flightline.core.errors import FeatureError
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from serving.api.dependencies import get_serving_state
+from serving.app import create_app
 from serving.prediction.model_loader import NO_MODEL, ServingState
-from serving.prediction.predictor import Predictor
+from serving.prediction.predictor import WITHOUT_FEATURES, Predictor
 from tests.support.small_service import INSTANCE, KINDS, NOON, PREDICT, STATUS, HandMadeFeatures
 from tests.toy_problem import PROBLEM
 
@@ -62,6 +65,37 @@ def test_an_unknown_entity_is_answered_and_what_is_missing_named(
     assert 0 <= prediction["probability"] <= 1
     assert prediction["missing_features"] == {"recent": "no value", "plan": "no value"}
     assert prediction["feature_ages_seconds"] == {}
+    assert prediction["notes"] == [WITHOUT_FEATURES]
+
+
+def counted(client: TestClient, name: str) -> float:
+    return float(re.search(rf"^{name} (\S+)$", client.get("/metrics").text, re.MULTILINE)[1])
+
+
+def test_answers_without_any_feature_are_counted(client: TestClient, ask: Callable[..., dict]) -> None:
+    before = counted(client, "flightline_rows_without_features_total")
+    for shop in ("S01", "S99"):
+        ask(shop=shop)
+    assert counted(client, "flightline_rows_without_features_total") == before + 1
+
+
+def test_a_problem_may_refuse_what_the_store_knows_nothing_of(project: Project, state: ServingState) -> None:
+    refusing = replace(project, problem=replace(project.problem, without_features="refuse"))
+    app = create_app(refusing)
+    app.dependency_overrides[get_serving_state] = lambda: state
+    client = TestClient(app, raise_server_exceptions=False)
+    answer = client.post(PREDICT, json={"instances": [INSTANCE, INSTANCE | {"shop": "S99"}]})
+    assert answer.status_code == 422
+    (fault,) = answer.json()["fields"]
+    assert fault["field"] == "instances[1]"
+    assert "no value for it (recent: no value, plan: no value)" in fault["reason"]
+    assert client.post(PREDICT, json={"instances": [INSTANCE]}).status_code == 200
+
+
+def test_the_metrics_say_how_far_the_store_is_behind(settings: Settings, client: TestClient) -> None:
+    set_clock(settings, NOON + timedelta(hours=4))
+    assert client.get("/health/ready").status_code == 200
+    assert counted(client, "flightline_features_behind_seconds") == 4 * 3600
 
 
 def test_optional_fields_may_be_left_out(client: TestClient) -> None:

@@ -1,5 +1,6 @@
 """Feast: declarations, the point-in-time join, and materialisation; `online_features.py` is what the service reads."""
 
+import fcntl
 import importlib.util
 import io
 import sqlite3
@@ -113,6 +114,18 @@ def activate(settings: Settings, folder: Path) -> None:
         unfinished.symlink_to(folder.name, target_is_directory=True)
 
 
+@contextmanager
+def hold_sources(settings: Settings) -> Iterator[None]:
+    """Let nobody else who holds them point the sources at other tables; waits for who does, and ends with the process.
+
+    Not for a block within another: it would wait for itself.
+    """
+    settings.features_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.features_dir / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def is_registered(settings: Settings, service: str) -> bool:
     """Say whether the registry knows a feature service, whatever it means there."""
     return service in {found.name for found in open_store(settings).list_feature_services()}
@@ -176,18 +189,52 @@ def join_features(settings: Settings, service: str, examples: pd.DataFrame, mean
     """
     with TemporaryDirectory(prefix="feast-registry-") as snapshot:
         store = open_on_snapshot(settings, Path(snapshot))
-        if meaning not in ("", *(here := meanings_registered(store, service))):
-            raise FeatureError(
-                f"the feature views that are registered mean something else than expected (digest {here.whole[:12]}, "
-                f"expected {meaning[:12]}): feature_repo/ has changed since, or somebody has written to the registry; "
-                "train a model on today's definitions, or put the registry back"
-            )
+        _refuse_other_meaning(store, service, meaning)
         feature_service = store.get_feature_service(service)
         keys = _join_keys(store, feature_service)
         entity_rows = examples[["example_id", "event_timestamp", *keys]]
         joined = store.get_historical_features(entity_df=entity_rows.copy(), features=feature_service).to_df()
     check_rows(entity_rows["example_id"], joined["example_id"])
     return joined.drop(columns=entity_rows.columns).set_axis(examples.index)
+
+
+def _refuse_other_meaning(store: "FeatureStore", service: str, meaning: str) -> None:
+    if meaning not in ("", *(here := meanings_registered(store, service))):
+        raise FeatureError(
+            f"the feature views that are registered mean something else than expected (digest {here.whole[:12]}, "
+            f"expected {meaning[:12]}): feature_repo/ has changed since, or somebody has written to the registry; "
+            "train a model on today's definitions, or put the registry back"
+        )
+
+
+def check_registered(settings: Settings, service: str, meaning: str) -> None:
+    """Demand that a feature service is registered, and means what a digest says.
+
+    Raises
+    ------
+    FeatureError
+        If it is not, or there is no registry.
+    """
+    with TemporaryDirectory(prefix="feast-registry-") as snapshot:
+        store = open_on_snapshot(settings, Path(snapshot))
+        if service not in {found.name for found in store.list_feature_services()}:
+            raise FeatureError(f"the feature service {service} is not registered; run `make train`")
+        _refuse_other_meaning(store, service, meaning)
+
+
+def loaded_until(settings: Settings) -> datetime | None:
+    """Say up to when every view has been loaded into the online store; None if there is one that never was.
+
+    Raises
+    ------
+    FeatureError
+        If the registry cannot be read, or is not there.
+    """
+    with TemporaryDirectory(prefix="feast-registry-") as snapshot:
+        views = open_on_snapshot(settings, Path(snapshot)).list_feature_views()
+    if not views or not all(view.materialization_intervals for view in views):
+        return None
+    return min(max(_in_utc(end) for _, end in view.materialization_intervals) for view in views)
 
 
 def _join_keys(store: "FeatureStore", service: "FeatureService") -> list[str]:

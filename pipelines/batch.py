@@ -24,7 +24,7 @@ from flightline.inference.predict import predict_rows
 from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import Stage, stage
-from pipelines.steps.champion import fetch_champion
+from pipelines.promotion_steps.champion import fetch_champion
 from pipelines.steps.features import features_as_of
 
 ROWS_AT_ONCE = 50_000

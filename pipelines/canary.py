@@ -41,8 +41,8 @@ from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED, is_log_error
-from pipelines.steps.canary_rows import collect_days
-from pipelines.steps.champion import approve, promote_version, return_to_version
+from pipelines.promotion_steps.canary_rows import collect_days
+from pipelines.promotion_steps.champion import approve, promote_version, return_to_version
 
 
 @dataclass(frozen=True)

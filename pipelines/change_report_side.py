@@ -22,9 +22,9 @@ from flightline.training.fit import TrainingParameters
 from pipelines.common.artifacts import TrainingSet
 from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
+from pipelines.promotion_steps.latency import measure_seconds
 from pipelines.steps import compare as comparison
 from pipelines.steps import models
-from pipelines.steps.latency import measure_seconds
 from pipelines.steps.preparation import prepare_features, prepare_training_set, pull
 from pipelines.training import lineage_of
 

@@ -8,9 +8,9 @@ from flightline.core.errors import LogError
 from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
+from pipelines.replay.parity import check_parity, demand_parity
 from pipelines.replay.root import simulated_settings
 from pipelines.replay.staleness_cost import print_staleness_cost
-from pipelines.steps.parity import check_parity, demand_parity
 
 
 def print_parity(project: Project) -> None:

@@ -19,12 +19,12 @@ from pipelines.common.events import announce_verdict
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
 from pipelines.common.training_options import add_options, parameters_of
+from pipelines.promotion_steps.gate import gate
+from pipelines.promotion_steps.refit import refit
 from pipelines.steps import compare as comparison
 from pipelines.steps import features, models
 from pipelines.steps.behind import months_beyond
-from pipelines.steps.gate import gate
 from pipelines.steps.preparation import prepare_features, prepare_training_set, pull
-from pipelines.steps.refit import refit
 from pipelines.steps.summary import TrainingResult, print_result
 
 

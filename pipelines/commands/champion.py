@@ -18,8 +18,8 @@ from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 from pipelines.monitoring_steps.due import monitoring_status
+from pipelines.promotion_steps.champion import fetch_champion, find_champion, promote_version, return_to_version
 from pipelines.steps.behind import find_behind, months_beyond
-from pipelines.steps.champion import fetch_champion, find_champion, promote_version, return_to_version
 
 
 def status(project: Project) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
+from pipelines.replay.parity import check_parity, demand_parity
 from pipelines.steps import features
-from pipelines.steps.parity import check_parity, demand_parity
 
 
 def register_features(settings: Settings) -> None:

@@ -38,7 +38,7 @@ from flightline.adapters.model_store.served_model import (
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import FlightlineError, SignatureError
 from flightline.core.project import Project, open_project
-from pipelines.steps.champion import fetch_champion, fetch_version
+from pipelines.promotion_steps.champion import fetch_champion, fetch_version
 
 LOG = logging.getLogger("model-sync")
 # How long a registry that does not answer keeps a service from starting, if that waits for the first look.

@@ -14,7 +14,7 @@ from flightline.core.errors import SignatureError
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
-from pipelines.steps.champion import approve
+from pipelines.promotion_steps.champion import approve
 from pipelines.steps.signing import look_at, sign
 
 

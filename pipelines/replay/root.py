@@ -15,7 +15,7 @@ from flightline.core.errors import ClockError, FeatureError, ModelFileError
 from flightline.core.project import Project
 from flightline.core.settings import PredictionLogSettings, ServingSettings, Settings, SigningSettings
 from flightline.monitoring.replay_plan import Plan
-from pipelines.steps.champion import fetch_champion
+from pipelines.promotion_steps.champion import fetch_champion
 
 BringModel = Callable[[Project], str | None]
 POLL_SECONDS = 0.1

@@ -11,8 +11,8 @@ from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.evaluation.losses import row_losses
 from pipelines.common.progress import stage
+from pipelines.replay.parity import answers_of, by_model, model_loader, read_log, requests_of
 from pipelines.steps.features import features_as_of
-from pipelines.steps.parity import answers_of, by_model, model_loader, read_log, requests_of
 
 
 @dataclass(frozen=True)

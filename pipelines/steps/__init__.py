@@ -1,1 +1,1 @@
-"""Steps of training, promotion and data flows."""
+"""Steps of data, features and training."""

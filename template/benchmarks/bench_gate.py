@@ -40,7 +40,7 @@ from flightline.promotion.gate import Decision, decide_promotion
 from flightline.training.row_checks import feature_columns
 from flightline.training.splits import split
 from flightline.training.zoo import find_model
-from pipelines.steps.latency import measure_seconds
+from pipelines.promotion_steps.latency import measure_seconds
 
 MODEL = "hist_gradient_boosting"
 ALLOWED_FALSE = 0.05

@@ -21,9 +21,14 @@ def commit_all(root: Path) -> None:
     assert git(root, "init", "--quiet").returncode == 0
     # Links, where .gitignore names folders.
     (root / ".git" / "info" / "exclude").write_text("/.venv\n/.tools\n")
+    commit_changes(root, "Start")
+
+
+def commit_changes(root: Path, message: str) -> None:
+    """Commit all that was changed, in a name of nobody."""
     assert git(root, "add", "--all").returncode == 0
     identity = ("-c", "user.name=A", "-c", "user.email=a@b.example", "-c", "commit.gpgsign=false")
-    assert git(root, *identity, "commit", "--quiet", "--message", "Start").returncode == 0
+    assert git(root, *identity, "commit", "--quiet", "--message", message).returncode == 0
 
 
 def linked_to_environment(root: Path) -> Path:

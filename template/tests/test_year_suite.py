@@ -24,11 +24,11 @@ from flightline.core.errors import RequestError
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from pipelines.replay.service import Client, free_port
-from template.tests.copies import PROJECT, linked_to_environment, make_command
+from template.tests.copies import PROJECT, commit_changes, linked_to_environment, make_command
 from template.tests.year_problem import OWN_PACKAGE, first_end
 from tests.proof.commands import clean_environment
 from tests.support.waiting import wait_until
-from tools.tree import copy_tree, git
+from tools.tree import copy_tree
 
 PACKAGE = "template.tests.year_problem"
 MONTHS = 6
@@ -82,7 +82,7 @@ class Year:
     def ingest(self, month: datetime) -> None:
         folder = self.months / f"{month:%Y-%m}"
         self.make("ingest", f"FOLDER={folder}")
-        assert git(self.root, "commit", "--quiet", "--all", "--message", f"Data to {month:%Y-%m}").returncode == 0
+        commit_changes(self.root, f"Data of {month:%Y-%m}")
 
     def move_clock(self, moment: datetime) -> None:
         self.make("clock", f"TO={moment:%Y-%m-%dT%H:%MZ}")
@@ -111,8 +111,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
     first = [sys.executable, "-m", "pipelines.commands.data", "--first-version"]
     path = os.pathsep.join([str(root / "src"), str(root)])
     subprocess.run(first, cwd=root, env=year.environment | {"PYTHONPATH": path}, check=True)
-    assert git(root, "add", "data.dvc").returncode == 0
-    assert git(root, "commit", "--quiet", "--message", "Data to June").returncode == 0
+    commit_changes(root, "The first half-year")
     yield year
     shutil.rmtree(root / ".state", ignore_errors=True)
 

@@ -15,9 +15,9 @@ from flightline.evaluation.bootstrap import Improvement
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from pipelines.monitoring_steps.windows import find_judged
-from pipelines.steps import refit as refit_step
-from pipelines.steps.champion import find_champion, load_version
-from pipelines.steps.refit import Trial
+from pipelines.promotion_steps import refit as refit_step
+from pipelines.promotion_steps.champion import find_champion, load_version
+from pipelines.promotion_steps.refit import Trial
 from pipelines.training import TrainingResult, run_training
 from tests.support.clones import make_toy_clone
 from tests.toy_problem import PROBLEM

@@ -18,9 +18,9 @@ from flightline.monitoring.decision import Action
 from flightline.training.fit import TrainingParameters
 from pipelines.common.artifacts import TrainingSet
 from pipelines.common.events import announce_decision, announce_verdict
+from pipelines.promotion_steps.gate import gate
 from pipelines.steps import compare as comparison
 from pipelines.steps import models
-from pipelines.steps.gate import gate
 from tests import toy_problem
 from tests.support.small_training_set import small_problem, write_training_set
 from tests.support.waiting import wait_until

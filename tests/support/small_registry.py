@@ -10,7 +10,7 @@ from flightline.adapters.mlflow.champion_moves import move_champion
 from flightline.adapters.model_store.approvals import Approval
 from flightline.adapters.model_store.model_file import save_model
 from flightline.core.settings import Settings
-from pipelines.steps.champion import sign_approval_of
+from pipelines.promotion_steps.champion import sign_approval_of
 from pipelines.steps.reference_predictions import write_reference_predictions
 from pipelines.steps.signing import collect, sign, signer_of_registration
 from serving.prediction.predictor import columns_of

@@ -245,7 +245,7 @@ def round_trip(settings: Settings) -> None:
     from flightline.adapters.mlflow import registry
     from flightline.adapters.model_store.signing_keys import make_key
     from flightline.core.settings import SigningSettings
-    from pipelines.steps.champion import fetch_champion
+    from pipelines.promotion_steps.champion import fetch_champion
     from tests.support.small_service import KINDS, fitted
 
     if not settings.signing.key:  # where Terraform names no key of KMS, the test brings a file

@@ -7,7 +7,7 @@ import pytest
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
-from pipelines.steps.parity import read_log
+from pipelines.replay.parity import read_log
 from tests.adapters.prediction_log.predictions import prediction
 
 NOW = datetime(2026, 11, 23, 1, tzinfo=UTC)

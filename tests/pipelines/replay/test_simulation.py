@@ -24,10 +24,10 @@ from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.monitoring.replay_plan import Plan
 from pipelines import parity, simulation
+from pipelines.replay.parity import check_parity, demand_parity
 from pipelines.replay.root import current_tables, make_root
 from pipelines.replay.staleness_cost import measure_staleness_cost
 from pipelines.simulation import SimulatedDay, run_simulation
-from pipelines.steps.parity import check_parity, demand_parity
 from tests.support.clones import contents
 from tests.support.small_service import put_model
 from tests.support.small_training_set import run_in_flow

@@ -15,7 +15,7 @@ from flightline.core.errors import RegistryError, SignatureError
 from flightline.core.settings import Settings, SigningSettings
 from pipelines.commands.model_sync import ModelSync
 from pipelines.commands.signing import sign_afterwards
-from pipelines.steps.champion import load_version
+from pipelines.promotion_steps.champion import load_version
 from pipelines.steps.signing import BOM_FILE, sign_version
 from tests.support.small_registry import EVIDENCE, crown, model_file_of, papers_of, register, sign_unseen
 from tests.support.small_service import KINDS, fitted, save_model

@@ -4,7 +4,7 @@ import sys
 
 from flightline.adapters.model_store.approvals import Approval
 from flightline.core.project import open_project
-from pipelines.steps.champion import sign_approval_of
+from pipelines.promotion_steps.champion import sign_approval_of
 from pipelines.steps.signing import collect, sign
 from tests.proof.inside.champion_rows import champion_of
 

@@ -22,8 +22,8 @@ from flightline.promotion.canary import CanarySetting
 from pipelines.canary import start_canary
 from pipelines.commands.champion import promote, roll_back, unrecorded_move
 from pipelines.commands.model_sync import ModelSync
-from pipelines.steps.champion import approve, fetch_champion
-from pipelines.steps.evidence import load_champion
+from pipelines.promotion_steps.champion import approve, fetch_champion
+from pipelines.promotion_steps.evidence import load_champion
 from pipelines.steps.models import HeldOut
 from pipelines.steps.signing import read_signed
 from tests.support.small_registry import EVIDENCE, crown, model_file_of, reference_features, register

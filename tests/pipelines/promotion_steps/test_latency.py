@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info
 
-from pipelines.steps import latency
-from pipelines.steps.latency import LEAST_ROUNDS, MOST_ROUNDS, PATIENCE, measure_seconds
+from pipelines.promotion_steps import latency
+from pipelines.promotion_steps.latency import LEAST_ROUNDS, MOST_ROUNDS, PATIENCE, measure_seconds
 from tests.support.waiting import HandClock
 
 FEATURES = pd.DataFrame({"a": [1.0, 2.0, 3.0]})

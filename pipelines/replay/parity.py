@@ -25,7 +25,7 @@ from flightline.monitoring.parity import (
     inputs_of,
     rebuild_view,
 )
-from pipelines.steps.champion import load_version
+from pipelines.promotion_steps.champion import load_version
 
 ROWS_AT_ONCE = 20_000
 SHOWN = 20

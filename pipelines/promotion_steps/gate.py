@@ -14,8 +14,8 @@ from flightline.promotion.evidence import Evidence
 from flightline.promotion.gate import Decision, Verdict, decide_promotion
 from pipelines.common.artifacts import EvaluationFile, Registered, TrainingSet
 from pipelines.common.progress import stage
-from pipelines.steps.champion import fetch_champion, promote_version
-from pipelines.steps.evidence import Gathered, gather_evidence
+from pipelines.promotion_steps.champion import fetch_champion, promote_version
+from pipelines.promotion_steps.evidence import Gathered, gather_evidence
 
 TAG_LENGTH = 4000  # MLflow refuses longer values, each store at another length
 

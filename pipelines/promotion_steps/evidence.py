@@ -23,8 +23,8 @@ from flightline.promotion.evidence import (
     reference_positions,
 )
 from pipelines.common.artifacts import EvaluationFile, TrainingSet
-from pipelines.steps.champion import find_champion
-from pipelines.steps.latency import measure_seconds
+from pipelines.promotion_steps.champion import find_champion
+from pipelines.promotion_steps.latency import measure_seconds
 from pipelines.steps.models import BASELINE_FILE, SUMMARY_FILE, HeldOut, judge, predict_with, read_held_out
 from pipelines.steps.signing import read_signed
 

@@ -25,7 +25,7 @@ from flightline.training.splits import split_until
 from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import stage
-from pipelines.steps.champion import fetch_champion, promote_version
+from pipelines.promotion_steps.champion import fetch_champion, promote_version
 from pipelines.steps.models import predict_with, read_held_out, read_training_set, register_model
 from pipelines.steps.reference_predictions import write_reference_predictions
 

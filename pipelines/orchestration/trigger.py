@@ -49,7 +49,9 @@ def trigger(project: Project, flow: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and start the flow."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--flow", required=True, help="labels, monitoring, canary, data-check, retention or training")
+    parser.add_argument(
+        "--flow", required=True, help="materialise, labels, monitoring, canary, data-check, retention or training"
+    )
     flow = parser.parse_args(arguments).flow
     return run_command(lambda: trigger(open_project(), flow))
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from flightline.adapters.event_clock import set_clock
+from flightline.adapters.event_clock import move_clock, set_clock
 from flightline.core.errors import FeatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
@@ -138,6 +138,11 @@ def test_the_clock_is_read_for_each_request(settings: Settings, ask: Callable[..
     ask()
     set_clock(settings, NOON + timedelta(hours=1))
     assert ask()["as_of"] == "2020-07-01T13:00:00Z"
+
+
+def test_it_follows_the_time_of_day_once_the_file_says_so(settings: Settings, ask: Callable[..., dict]) -> None:
+    move_clock(settings, None, PROBLEM.first_clock)
+    assert datetime.fromisoformat(ask(opens="2099-12-31T00:00:00Z")["as_of"]) > NOON
 
 
 def test_without_a_clock_nothing_is_predicted_and_the_status_says_why(settings: Settings, client: TestClient) -> None:

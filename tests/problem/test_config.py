@@ -19,3 +19,9 @@ def test_the_first_clock_stands_in_the_test_window():
 
 def test_the_primary_metric_has_a_loss_by_row():
     assert PROBLEM.primary_metric in ROW_LOSSES[PROBLEM.task]
+
+
+def test_at_the_first_clock_the_windows_are_those_of_the_readme():
+    assert str(PROBLEM.windows.until(PROBLEM.first_clock)) == (
+        "fit 2013-01-01 to 2013-07-01, validation 2013-07-01 to 2013-09-01, test 2013-09-01 to 2014-01-01"
+    )

@@ -229,10 +229,12 @@ def test_a_flow_without_a_schedule_starts_only_after_an_event(tmp_path: Path) ->
     assert "30 5 * * * Europe/Berlin" in said
 
 
-@pytest.mark.parametrize("schedules", [{"labels": "hourly"}, {"timezone": "Mars/Olympus"}])
-def test_a_schedule_that_is_none_is_refused_by_name(tmp_path: Path, schedules: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("schedules", "name"), [({"labels": "hourly"}, "LABELS"), ({"timezone": "Mars/Olympus"}, "MATERIALISE")]
+)
+def test_a_schedule_that_is_none_is_refused_by_name(tmp_path: Path, schedules: dict[str, str], name: str) -> None:
     settings = Settings(root=tmp_path, schedules=ScheduleSettings(**schedules))
-    with pytest.raises(StartError, match=r"FLIGHTLINE_SCHEDULES__LABELS=.* is no schedule.*five fields of cron"):
+    with pytest.raises(StartError, match=rf"FLIGHTLINE_SCHEDULES__{name}=.* is no schedule.*five fields of cron"):
         make_deployments(small_project(settings))
 
 

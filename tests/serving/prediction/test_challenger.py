@@ -220,14 +220,11 @@ def test_a_challenger_that_cannot_serve_does_not_run(client, settings: Settings,
 
 
 def test_a_shadow_without_an_approval_may_not_begin_to_answer(client, settings: Settings) -> None:
-    canary, state = client.app.state.canary, client.app.state.model_loader.state
     put_challenger(settings, setting_of())
     (canary_folder(settings) / "4" / APPROVAL_FILE).unlink()
-    canary.refresh(state)
-    assert canary.challenger.setting == setting_of()
+    wait_for_challenger(client, setting_of())
     write_setting(canary_folder(settings), setting_of("split", 0.5))
-    canary.refresh(state)
-    assert canary.challenger is None
+    wait_for_challenger(client, None)
 
 
 def test_ready_features_are_the_champions_alone(client, settings: Settings) -> None:

@@ -173,7 +173,7 @@ AFTER_FEAST = (
     "    from serving.telemetry.metrics import record_rows, render\n"
     "    record_rows('predict', 5, '1', 'champion')\n"
     "    print(os.environ['PROMETHEUS_MULTIPROC_DIR'])\n"
-    "    print([line for line in render().decode().splitlines() if line.startswith('flightline_rows')])\n"
+    "    print([line for line in render().decode().splitlines() if line.startswith('flightline_rows_total')])\n"
 )
 
 

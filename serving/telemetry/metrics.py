@@ -291,8 +291,7 @@ def set_features_behind(seconds: float) -> None:
 def record_refused_model(about: str) -> None:
     """Count a delivered model that was refused for one of `REFUSED_ABOUT`; shown until `clear_refused_model`."""
     MODELS_REFUSED.inc()
-    clear_refused_model()
-    MODEL_REFUSED.labels(about).set(1)
+    _show_refused(about)
 
 
 def record_bad_signature(role: str) -> None:
@@ -302,8 +301,12 @@ def record_bad_signature(role: str) -> None:
 
 def clear_refused_model() -> None:
     """Say that the newest model is not refused (any more)."""
-    for about in REFUSED_ABOUT:
-        MODEL_REFUSED.labels(about).set(0)
+    _show_refused("")
+
+
+def _show_refused(about: str) -> None:
+    for each in REFUSED_ABOUT:  # what stays refused is never 0 in between, when somebody may look
+        MODEL_REFUSED.labels(each).set(int(each == about))
 
 
 def record_log_write(seconds: float, rows: int) -> None:

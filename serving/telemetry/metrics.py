@@ -291,7 +291,7 @@ def set_features_behind(seconds: float) -> None:
 def record_refused_model(about: str) -> None:
     """Count a delivered model that was refused for one of `REFUSED_ABOUT`; shown until `clear_refused_model`."""
     MODELS_REFUSED.inc()
-    _show_refused(about)
+    clear_refused_model(but=about)
 
 
 def record_bad_signature(role: str) -> None:
@@ -299,14 +299,10 @@ def record_bad_signature(role: str) -> None:
     _child(SIGNATURES_REFUSED, role).inc()
 
 
-def clear_refused_model() -> None:
-    """Say that the newest model is not refused (any more)."""
-    _show_refused("")
-
-
-def _show_refused(about: str) -> None:
-    for each in REFUSED_ABOUT:  # what stays refused is never 0 in between, when somebody may look
-        MODEL_REFUSED.labels(each).set(int(each == about))
+def clear_refused_model(but: str = "") -> None:
+    """Say that the newest model is not refused (any more), but for what one of `REFUSED_ABOUT` says."""
+    for about in REFUSED_ABOUT:  # what stays refused is never 0 in between, when somebody may look
+        MODEL_REFUSED.labels(about).set(int(about == but))
 
 
 def record_log_write(seconds: float, rows: int) -> None:

@@ -6,6 +6,7 @@ Nothing changes unless the whole data set with those files in it keeps the contr
 import argparse
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from flightline.adapters import raw_files
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.dvc.remote import KINDS, Remote
+from flightline.adapters.event_clock import read_clock
 from flightline.adapters.raw_files import FileChanges
+from flightline.core.errors import ClockError
 from flightline.core.project import RawTables, open_project
 from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
@@ -24,6 +27,7 @@ from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import is_remote_error
+from pipelines.steps.behind import months_beyond
 
 
 @dataclass(frozen=True)
@@ -122,12 +126,20 @@ def print_result(result: IngestResult, remote: Remote) -> None:
     print(f"  {commands}")
 
 
+def tell(settings: Settings, result: IngestResult) -> None:
+    """Print what an ingest came to, and months that the event clock, if there is one, has not reached."""
+    print_result(result, dvc_data.read_remote(settings))
+    with suppress(ClockError):
+        if beyond := months_beyond(settings, read_clock(settings)):
+            print(beyond)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
     parser = argparse.ArgumentParser(description="Take new or corrected files into data/ as a new version.")
     parser.add_argument("--folder", type=Path, required=True, help="files in data/'s layout, e.g. <table>/2014-01.csv")
     folder = parser.parse_args(arguments).folder
-    return run_command(lambda: print_result(by_hand(ingest)(folder), dvc_data.read_remote(Settings())))
+    return run_command(lambda: tell(Settings(), by_hand(ingest)(folder)))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Steps from a registered model to the champion: evidence, gate, signature, canary, refit."""
+"""Steps from a registered model to the champion: evidence, costs, gate, refit, canary."""

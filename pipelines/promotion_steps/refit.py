@@ -5,6 +5,7 @@ learn from everything that is labelled. Nothing is left to judge that model on, 
 up to the middle of the test window, is it worse on the rest than the model that was judged? Then that one stays.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
@@ -76,7 +77,9 @@ def try_newer_rows(
     times = rows.examples["event_timestamp"]
     middle = times.min() + (times.max() - times.min()) / 2
     later = rows.after(middle)
-    tried = _fit_until(settings, problem, parameters, model, training_set, middle).pipeline
+    examples, _ = read_training_set(training_set)
+    before = split_until(examples, training_set.windows, middle, known_before=middle)
+    tried = _fit_on(settings, problem, parameters, model, training_set, before).pipeline
     label = later.examples[problem.label].to_numpy(float)
     losses = [
         daily_losses(
@@ -99,10 +102,10 @@ def fit_newest(
 ) -> FittedFile:
     """Fit with the settings of a model on everything that is labelled, and write the file."""
     examples, _ = read_training_set(training_set)
-    end = pd.Timestamp(training_set.windows.test.end)
-    fitted = _fit_until(settings, problem, parameters, model, training_set, end)
+    masks = split_until(examples, training_set.windows, pd.Timestamp(training_set.windows.test.end))
+    fitted = _fit_on(settings, problem, parameters, model, training_set, masks)
     file = settings.state_dir / "models" / key[:16] / MODEL_FILE
-    learned = examples.loc[split_until(examples, training_set.windows, end)["refit"], "event_timestamp"]
+    learned = examples.loc[masks["refit"], "event_timestamp"]
     return replace(
         model,
         key=key,
@@ -117,13 +120,13 @@ def fit_newest(
     )
 
 
-def _fit_until(
+def _fit_on(
     settings: Settings,
     problem: Problem,
     parameters: TrainingParameters,
     model: FittedFile,
     training_set: TrainingSet,
-    until: pd.Timestamp,
+    masks: Mapping[str, pd.Series],
 ) -> FittedModel:
     examples, features = read_training_set(training_set)
     chosen = replace(
@@ -131,7 +134,6 @@ def _fit_until(
         settings=tuple(model.chosen.items()),
         calibrations=() if model.calibration == "none" else (model.calibration,),
     )
-    masks = split_until(examples, training_set.windows, until)
     with parallel_config(backend="threading", n_jobs=settings.threads):
         return fit(chosen, features, examples[problem.label], masks, task=problem.task, metric=problem.primary_metric)
 

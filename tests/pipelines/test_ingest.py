@@ -1,11 +1,13 @@
 """Ingest on a small clone with real DVC; one real run of the flow at the end."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from flightline.adapters.dvc import data_version as dvc_data
+from flightline.adapters.event_clock import set_clock
 from flightline.adapters.raw_files import FileChanges
 from flightline.core.errors import ContractError, DataVersionError
 from flightline.core.settings import Settings
@@ -121,6 +123,7 @@ def test_the_flow_from_the_command_line(
     settings: Settings, folder: Path, server: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before, data = dvc_data.read_data_version(settings), contents(settings.data_dir)
+    set_clock(settings, datetime(2020, 1, 31, 12, tzinfo=UTC))
 
     _replace(folder / NEW, "S01,", "X01,")
     assert ingest.main(["--folder", str(folder)]) == 1
@@ -135,7 +138,7 @@ def test_the_flow_from_the_command_line(
     said = capfd.readouterr()
     assert f"Old version {before}\nNew version {after}\nOthers get it from the remote 'local'" in said.out
     commands = f"git add data.dvc && git commit --message 'Data version {after.md5[:8]}' && git push"
-    assert said.out.endswith(f"as soon as you commit and push:\n  {commands}\n")
+    assert f"as soon as you commit and push:\n  {commands}\ndata/ holds 2020-02, of which the event clock" in said.out
     assert contents(settings.data_dir).items() >= contents(folder).items()
 
     assert ingest.main(["--folder", str(folder)]) == 0

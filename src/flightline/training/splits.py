@@ -56,13 +56,17 @@ def windows_of(examples: pd.DataFrame, windows: MovingWindows | Windows) -> Wind
         ) from err
 
 
-def split_until(examples: pd.DataFrame, windows: Windows, until: pd.Timestamp) -> dict[str, pd.Series]:
+def split_until(
+    examples: pd.DataFrame, windows: Windows, until: pd.Timestamp, known_before: pd.Timestamp | None = None
+) -> dict[str, pd.Series]:
     """Split what lies before a moment as if the test began there: the windows before it, as long as they are, moved up.
 
     Parameters
     ----------
     until
-        UTC; labels that were known later are not learned from.
+        UTC.
+    known_before
+        Leave out labels that were known later; None: every known label counts.
 
     Returns
     -------
@@ -73,8 +77,8 @@ def split_until(examples: pd.DataFrame, windows: Windows, until: pd.Timestamp) -
     before = Interval(windows.fit.start, validation.start)
     return {
         "fit": rows_in(examples, before, known_before=pd.Timestamp(validation.start)),
-        "validation": rows_in(examples, validation, known_before=until),
-        "refit": rows_in(examples, Interval(windows.fit.start, until), known_before=until),
+        "validation": rows_in(examples, validation, known_before),
+        "refit": rows_in(examples, Interval(windows.fit.start, until), known_before),
     }
 
 

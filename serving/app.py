@@ -36,7 +36,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     canary.refresh(loader.state)
     await logger.open()
     beside = (
-        _poll_models(loader, canary, settings.serving.poll_seconds),
+        _poll_models(loader, canary, app.state.readiness, settings.serving.poll_seconds),
         app.state.readiness.keep(lambda: loader.state),
         canary.run(),
         canary.keep_counts(),
@@ -57,13 +57,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     stop_tracing()
 
 
-async def _poll_models(loader: ModelLoader, canary: Canary, seconds: float) -> None:
+async def _poll_models(loader: ModelLoader, canary: Canary, readiness: Readiness, seconds: float) -> None:
     """Look for a new model or new features again and again, beside the requests."""
     while True:
         await asyncio.sleep(seconds)
         try:
-            await asyncio.to_thread(loader.refresh)
+            is_new = await asyncio.to_thread(loader.refresh)
             await asyncio.to_thread(canary.refresh, loader.state)
+            if is_new:
+                await readiness.reason(loader.state)  # the other workers go by what this one shows
         except Exception:
             # Whatever it is, what is served now is whole and goes on.
             LOG.exception("looking for a new model failed; the one that is served stays")

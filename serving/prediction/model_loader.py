@@ -34,7 +34,6 @@ from serving.telemetry.metrics import (
     clear_refused_model,
     record_bad_signature,
     record_refused_model,
-    set_ready,
     set_served,
 )
 
@@ -195,8 +194,7 @@ class ModelLoader:
 
 
 def _show_in_metrics(state: ServingState) -> None:
-    """Let the metrics show what is served and what is refused."""
-    set_ready(state.predictor is not None)
+    """Let the metrics show what is served and what is refused; whether the worker is ready is `Readiness`' to say."""
     registered = state.predictor.model.manifest.registered_at if state.predictor else None
     set_served("champion", state.version, registered or state.opened_at)
     if state.refused is None:

@@ -23,6 +23,7 @@ from serving.app import create_app
 from serving.prediction.predictor import as_rows, columns_of
 from tests.support.servers.service_process import environment_of, running
 from tests.support.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of, put_signed
+from tests.support.waiting import wait_until
 from tests.toy_problem import make_project, write_feature_repo
 
 pytestmark = pytest.mark.slow
@@ -215,7 +216,7 @@ def test_two_workers_on_real_feast_count_together(settings: Settings) -> None:
             assert service.ask(PREDICT, {"instances": [INSTANCE] * 2}).status == 200
         metrics = service.metrics()
         assert metrics['flightline_rows_total{endpoint="predict"}'] == 24
-        assert metrics["flightline_workers_ready"] == 2
+        wait_until(lambda: service.metrics().get("flightline_workers_ready") == 2, said="each worker has looked")
         ages = [value for name, value in metrics.items() if name.startswith("flightline_feature_age_seconds_count")]
         assert len(ages) > 1
         assert min(ages) >= 1

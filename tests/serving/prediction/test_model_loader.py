@@ -14,6 +14,7 @@ from flightline.core.project import Project
 from flightline.core.settings import Settings
 from serving.prediction import model_loader as module
 from serving.prediction.model_loader import ModelLoader
+from serving.telemetry import metrics
 from tests.support.small_service import HandMadeFeatures, put_model, stand_in_registry
 from tests.support.waiting import HandClock
 from tests.toy_problem import PROBLEM, make_project
@@ -57,6 +58,16 @@ def test_what_has_not_changed_is_not_opened_again(loader: ModelLoader, store: St
     assert not loader.refresh()
     assert loader.state is before
     assert len(store.opened) == 1
+
+
+def test_a_worker_that_cannot_predict_does_not_look_ready_for_a_new_look_at_the_models(
+    settings, loader: ModelLoader
+) -> None:
+    """`Readiness` found that its log cannot be written, and alone may take that back."""
+    metrics.set_ready(False)
+    put_model(settings, "4")
+    assert loader.refresh()
+    assert metrics.WORKERS_READY._value.get() == 0
 
 
 def test_a_new_champion_is_served_and_the_features_stay_open(settings, loader: ModelLoader, store: Store) -> None:

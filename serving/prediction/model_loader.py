@@ -104,7 +104,9 @@ class ModelLoader:
         is_retry = self._retry_at is not None and time.monotonic() >= self._retry_at
         if stamps == self._stamps and not is_retry:
             return False
-        changed = [is_retry or new != known for new, known in zip(stamps, self._stamps, strict=True)]
+        # What was refused is looked at again whatever has changed, or it would no longer be said.
+        has_refused = self._retry_at is not None
+        changed = [has_refused or new != known for new, known in zip(stamps, self._stamps, strict=True)]
         old = self.state.predictor
         model, model_error = self._new_model(changed[0], old)
         features, features_error = self._new_features(changed[1], old)

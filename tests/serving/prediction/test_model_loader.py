@@ -121,6 +121,29 @@ def test_what_was_refused_is_tried_again(settings, loader: ModelLoader, monkeypa
     assert (loader.state.version, loader.state.refused) == ("4", None)
 
 
+def test_a_refused_model_stays_refused_when_the_feature_registry_changes(
+    settings, loader: ModelLoader, registry: Path
+) -> None:
+    put_model(settings, "4", {"moon": "float64"})
+    loader.refresh()
+    refused = loader.state.refused
+    registry.write_text("another")
+    assert loader.refresh()
+    assert (loader.state.version, loader.state.refused) == ("3", refused)
+
+
+def test_features_that_cannot_be_opened_are_said_when_the_model_changes(
+    settings, loader: ModelLoader, registry: Path, store: Store
+) -> None:
+    store.is_down = True
+    registry.write_text("another")
+    loader.refresh()
+    put_model(settings, "4")
+    assert loader.refresh()
+    assert loader.state.refused is not None
+    assert "the online store cannot be read" in loader.state.refused.reason
+
+
 def test_a_refusal_of_the_model_sync_is_passed_on_and_taken_back(settings, loader: ModelLoader) -> None:
     refusal = Refusal(version="5", reason="model.skops has another digest")
     write_refusal(settings.serving_models_dir, refusal)

@@ -59,7 +59,7 @@ def test_every_make_target_has_help():
     assert [name for name, text in make_targets().items() if not text] == []
 
 
-DOCS = [file for file in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")] if file.is_file()]
+DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 @pytest.mark.parametrize("file", DOCS, ids=relative)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from flightline.adapters.atomic_write import atomic_write
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.feast import feature_store as feast_store
-from flightline.core.errors import FeatureError, LeakError
+from flightline.core.errors import LeakError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import FeatureCode, Project, RawTables, RequestCode
 from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
+from flightline.training.example_checks import check_columns, check_rows
 from flightline.training.splits import windows_of
 from pipelines.common.artifacts import FeatureTables, TrainingSet
 from pipelines.common.cached_step import cached_step
@@ -79,13 +80,14 @@ def build_features(
         )
         progress.note("raw tables read and put in UTC")
         examples = code.examples(groups, problem)
-        check_examples(examples.columns, problem)
+        check_columns(examples.columns, problem)
+        known = engine.to_frame(examples.order_by("event_timestamp", "example_id"))
+        check_rows(known, problem)
         check_leaks(groups, code, problem)
         progress.note("leak test passed")
         rows = engine.write_feature_tables(
             groups, code.tables, folder, lambda name, count: progress.note(f"{name} {count:,} rows")
         )
-        known = engine.to_frame(examples.order_by("event_timestamp", "example_id"))
     (folder / "examples").mkdir()
     known.to_parquet(folder / "examples" / "examples.parquet")
     made_of = {"clock": clock.isoformat(), "data_md5": data.md5}
@@ -96,23 +98,6 @@ def build_features(
 def features_folder(settings: Settings, key: str) -> Path:
     """Say where the feature tables of a key lie."""
     return settings.features_dir / key[:16]
-
-
-def check_examples(columns: Iterable[str], problem: Problem) -> None:
-    """Demand the columns of the examples that the problem names, or every problem has.
-
-    Raises
-    ------
-    FeatureError
-        Naming those that are not there.
-    """
-    of_any_problem = ("example_id", "event_timestamp", "outcome", "label_known_at")
-    named = (*problem.entity_keys, *problem.request_columns, *problem.slices, problem.label)
-    if absent := [name for name in dict.fromkeys((*of_any_problem, *named)) if name not in set(columns)]:
-        raise FeatureError(
-            f"the examples lack {', '.join(absent)}; every problem has {', '.join(of_any_problem)}, and the others are "
-            "named in src/flightline/problem/config.py: give them in features.examples, or correct the name"
-        )
 
 
 def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Problem) -> None:
@@ -199,6 +184,8 @@ def build_examples(
             connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock
         )
         known = engine.to_frame(code.examples(groups, problem))
+    check_columns(known.columns, problem)
+    check_rows(known, problem)
     file = settings.state_dir / "labels" / key[:16] / "examples.parquet"
     with atomic_write(file) as unfinished:
         known.to_parquet(unfinished)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -9,6 +10,7 @@ from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.project import Project
+from flightline.training.example_checks import check_requests
 from pipelines.common.artifacts import FeatureTables, TrainingSet
 from pipelines.common.progress import stage
 from pipelines.common.retries import is_remote_error
@@ -38,6 +40,7 @@ def build_tables(project: Project, data: DataVersion, clock: datetime) -> Featur
         progress.say(f"{sum(rows.values()):,} rows keep the contract")
     with stage("features") as progress:
         tables = features.build_features(settings, project.problem, raw, project.features, data, clock, progress)
+        check_requests(project, pd.read_parquet(tables.examples_file))
         total = sum(tables.rows.values())
         progress.say(f"{len(tables.rows)} tables, {total:,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
     return tables

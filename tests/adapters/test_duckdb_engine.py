@@ -1,6 +1,7 @@
 """The engine: typed loading, groups as of a clock, and feature tables that appear whole or not at all."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -92,6 +93,29 @@ def test_every_group_is_built(connection, raw_dir):
 def test_groups_end_at_the_clock(connection, raw_dir, clock, rows):
     groups = engine.build_groups(connection, load(connection, raw_dir), CODE, clock)
     assert [groups[name].count().execute() for name in ("plans", "closings", "closed_days")] == rows
+
+
+@pytest.mark.parametrize(
+    ("change", "got"), [({"known_at": _.known_at.cast("timestamp")}, "timestamp"), ({}, "not there")]
+)
+def test_a_group_whose_moments_have_no_zone_is_refused(connection, raw_dir, change, got):
+    def without_zone(prepared):
+        group = GROUPS["closings"](prepared)
+        return group.mutate(**change) if change else group.drop("known_at")
+
+    code = replace(CODE, groups={**GROUPS, "closings": without_zone})
+    with pytest.raises(FeatureError, match=f"known_at of the group closings is {got}.*, expected a moment in UTC"):
+        engine.build_groups(connection, load(connection, raw_dir), code)
+
+
+def test_a_feature_table_whose_moments_have_no_zone_is_refused(toy_groups):
+    def without_zone(groups):
+        table = shop_recent(groups)
+        return table.mutate(event_timestamp=table.event_timestamp.cast("timestamp"))
+
+    moment = datetime(2020, 5, 20, tzinfo=UTC)
+    with pytest.raises(FeatureError, match="event_timestamp of the feature table shop_recent is timestamp"):
+        engine.find_leaks(toy_groups, {"shop_recent": without_zone}, [moment])
 
 
 @pytest.mark.parametrize(("shops", "rows"), [(SHOPS[:1], 2), ([*SHOPS, SHOPS[0]], 5)], ids=["lost", "doubled"])

@@ -67,7 +67,7 @@ def build_groups(
     Raises
     ------
     FeatureError
-        If rows were lost or doubled between the raw tables and the prepared ones.
+        If rows were lost or doubled between the raw tables and the prepared ones, or a group's known_at has no zone.
     """
     prepared = {name: connection.create_table(f"prepared_{name}", table) for name, table in code.prepare(raw).items()}
     for name, table in prepared.items():
@@ -78,8 +78,26 @@ def build_groups(
                 "loses or doubles rows (a time zone or key it does not know?)"
             )
     groups = {name: group(prepared) for name, group in code.groups.items()}
+    for name, group in groups.items():
+        check_moment(f"the group {name}", group, "known_at")
     known = groups if clock is None else as_of(groups, clock)
     return {name: connection.create_table(name, table) for name, table in known.items()}
+
+
+def check_moment(name: str, table: ibis.Table, column: str) -> None:
+    """Refuse a table whose moments are not there, or have no time zone: DuckDB would take them for local ones.
+
+    Raises
+    ------
+    FeatureError
+        Naming table, column and type.
+    """
+    kind = table.schema().get(column)
+    if kind is None or not kind.is_timestamp() or kind.timezone is None:
+        raise FeatureError(
+            f"{column} of {name} is {kind or 'not there'}, expected a moment in UTC; give it in "
+            "src/flightline/problem/ the type \"timestamp('UTC')\""
+        )
 
 
 def find_leaks(
@@ -126,6 +144,7 @@ def find_leaks(
 
 
 def _check_comparable(name: str, table: ibis.Table, moment: datetime) -> None:
+    check_moment(f"the feature table {name}", table, "event_timestamp")
     if not table.filter(table.event_timestamp <= ibis.literal(moment)).count().execute():
         raise FeatureError(
             f"the leak test has no row of {name} stamped at or before {moment:%Y-%m-%d %H:%M} UTC to compare; "

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
-from flightline.core.windows import MovingWindows, Windows
+from flightline.core.windows import MovingWindows, Windows, demand_zone
 
 Task = Literal["classification", "regression"]
 
@@ -269,3 +269,31 @@ class Problem:
     monitoring: Monitoring = Monitoring()
     canary: Canary = Canary()
     without_features: Literal["answer", "refuse"] = "answer"
+
+    def __post_init__(self) -> None:
+        if self.task not in get_args(Task):
+            raise ValueError(f"got task={self.task!r}, expected one of {', '.join(get_args(Task))}")
+        if self.prediction_horizon < timedelta(0):
+            raise ValueError(f"got prediction_horizon={self.prediction_horizon}, expected 0 or more: it looks ahead")
+        if not 0 < self.decision_threshold < 1:
+            raise ValueError(f"got decision_threshold={self.decision_threshold}, expected a probability in 0..1")
+        columns = (*self.entity_keys, *self.request_columns, self.label)
+        if doubled := sorted({name for name in columns if columns.count(name) > 1}):
+            raise ValueError(
+                f"entity_keys, request_columns and label share {', '.join(doubled)}; name each column once"
+            )
+        self._check_moments()
+
+    def _check_moments(self) -> None:
+        for name, moment in (
+            ("first_clock", self.first_clock),
+            *(("leak_test_moments", m) for m in self.leak_test_moments),
+        ):
+            demand_zone(name, moment)
+        if late := [moment for moment in self.leak_test_moments if moment >= self.first_clock]:
+            raise ValueError(f"leak_test_moments has {late[0]}, at or after first_clock={self.first_clock}")
+        fixed = self.windows if isinstance(self.windows, Windows) else None
+        begins = fixed.test.start if fixed else self.windows.fit
+        if isinstance(begins, datetime) and self.first_clock <= begins:
+            what = "windows.test" if fixed else "windows.fit"
+            raise ValueError(f"first_clock={self.first_clock} is before the start of {what}, {begins}")

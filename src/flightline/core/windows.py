@@ -5,12 +5,28 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 
+def demand_zone(name: str, moment: datetime) -> None:
+    """Refuse a moment without a time zone.
+
+    Raises
+    ------
+    ValueError
+        Naming it.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"got {name}={moment} without a time zone; add one, such as tzinfo=UTC")
+
+
 @dataclass(frozen=True)
 class Interval:
     """A span of prediction times, `start` included and `end` not (both UTC-aware)."""
 
     start: datetime
     end: datetime
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            demand_zone(name, getattr(self, name))
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}"
@@ -71,8 +87,8 @@ class MovingWindows:
         lengths = [self.validation, self.test, *([self.fit] if isinstance(self.fit, int) else [])]
         if min(lengths) < 1 or self.settling < timedelta(0):
             raise ValueError(f"moving windows have at least one unit each, and settle in no less than 0, got {self}")
-        if isinstance(self.fit, datetime) and self.fit.tzinfo is None:
-            raise ValueError(f"got fit={self.fit} without a time zone; add one, such as tzinfo=UTC")
+        if isinstance(self.fit, datetime):
+            demand_zone("fit", self.fit)
 
     def until(self, newest: datetime) -> Windows:
         """Give the windows whose test ends with a prediction time.

@@ -11,7 +11,7 @@ from flightline.core.errors import FeatureError
 from flightline.core.problem_spec import Canary, Monitoring, Problem
 from flightline.core.project import Project
 from pipelines.common.progress import Stage
-from pipelines.steps.features import build_features, check_examples
+from pipelines.steps.features import build_features, check_columns
 from tests.toy_problem import PROBLEM
 
 OTHER = replace(PROBLEM, entity_keys=("zone",), request_columns=("start",), slices=("zone",), label="fare")
@@ -20,13 +20,13 @@ NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
 
 
 def test_examples_with_every_named_column_are_taken():
-    check_examples((*COLUMNS, "more"), OTHER)
+    check_columns((*COLUMNS, "more"), OTHER)
 
 
 @pytest.mark.parametrize("absent", COLUMNS)
 def test_examples_that_lack_a_column_are_refused(absent):
     with pytest.raises(FeatureError, match=f"the examples lack {absent}; every problem has example_id, "):
-        check_examples([name for name in COLUMNS if name != absent], OTHER)
+        check_columns([name for name in COLUMNS if name != absent], OTHER)
 
 
 def key_of(project: Project, problem: Problem, md5: str = "1" * 32, clock: datetime = NOON) -> str:

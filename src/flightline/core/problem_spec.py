@@ -290,8 +290,6 @@ class Problem:
             *(("leak_test_moments", m) for m in self.leak_test_moments),
         ):
             demand_zone(name, moment)
-        if late := [moment for moment in self.leak_test_moments if moment >= self.first_clock]:
-            raise ValueError(f"leak_test_moments has {late[0]}, at or after first_clock={self.first_clock}")
         fixed = self.windows if isinstance(self.windows, Windows) else None
         begins = fixed.test.start if fixed else self.windows.fit
         if isinstance(begins, datetime) and self.first_clock <= begins:

@@ -208,8 +208,8 @@ canary: $(READY)  ## Judge what runs beside the champion: promote, keep watching
 	@$(RUN) -m pipelines.canary judge
 
 .PHONY: canary-start
-canary-start: $(READY)  ## Let a version run beside the champion: make canary-start VERSION=4, and MODE=split SHARE=.1 to let it answer
-	@$(RUN) -m pipelines.canary start --version "$(VERSION)" $(if $(MODE),--mode $(MODE)) $(if $(SHARE),--share $(SHARE))
+canary-start: $(READY)  ## Let a version run beside the champion: make canary-start VERSION=4, and MODE=split SHARE=.1 to let it answer, ANYWAY=yes though the gate rejected it
+	@$(RUN) -m pipelines.canary start --version "$(VERSION)" $(if $(MODE),--mode $(MODE)) $(if $(SHARE),--share $(SHARE)) $(if $(ANYWAY),--anyway)
 
 .PHONY: canary-stop
 canary-stop: $(READY)  ## End what runs beside the champion, which stays

@@ -37,6 +37,7 @@ from flightline.promotion.canary import (
     Purpose,
     decide_canary,
 )
+from flightline.promotion.gate import Decision
 from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
@@ -156,7 +157,9 @@ def judge_canary(project: Project) -> CanaryDecision | None:
     return decision
 
 
-def start_canary(project: Project, version: str, mode: Mode, share: float) -> CanarySetting:
+def start_canary(
+    project: Project, version: str, mode: Mode, share: float, *, is_rejected_taken: bool = False
+) -> CanarySetting:
     """Let a version run beside the champion from now on; services follow within seconds.
 
     Parameters
@@ -165,11 +168,14 @@ def start_canary(project: Project, version: str, mode: Mode, share: float) -> Ca
         Empty for the one that the alias `challenger` points at now.
     share
         Of the instances it answers, in mode split: above 0, at most 0.5.
+    is_rejected_taken
+        Whether a version that the gate has rejected may run all the same.
 
     Raises
     ------
     RegistryError
-        If there is no champion, no such version, it is the champion itself, or the share does not fit the mode.
+        If there is no champion, no such version, it is the champion itself, the share does not fit the mode, or the
+        gate has rejected it.
     ModelFileError
         If it would answer and is not what was signed, or there is no key to sign that it may.
     """
@@ -189,6 +195,11 @@ def start_canary(project: Project, version: str, mode: Mode, share: float) -> Ca
         )
     if (mode == "split") != (share > 0) or share > MOST_SHARE:
         raise RegistryError(f"got mode {mode} and share {share}, expected shadow without a share, or 0 < share <= 0.5")
+    if found.tags.get("verdict") == str(Decision.REJECT) and not is_rejected_taken:
+        raise RegistryError(
+            f"the gate rejected version {found.version} ({found.tags.get('verdict_reasons', 'it does not say why')}); "
+            f"to let it run all the same: make canary-start VERSION={found.version} ANYWAY=yes"
+        )
     if mode == "split":
         approve(project, found, "challenger", by="canary", why=f"answers a share of {share:g} of the instances")
     setting = CanarySetting(
@@ -238,8 +249,8 @@ def canary() -> CanaryDecision | None:
     return judge_canary(open_project())
 
 
-def _start(version: str, mode: Mode, share: float) -> None:
-    setting = start_canary(open_project(), version, mode, share)
+def _start(version: str, mode: Mode, share: float, is_rejected_taken: bool) -> None:
+    setting = start_canary(open_project(), version, mode, share, is_rejected_taken=is_rejected_taken)
     print(
         f"version {setting.version} runs beside champion version {setting.champion} ({setting.mode}"
         f"{f', {setting.share:.0%} of the instances' if setting.share else ''}); judge it with `make canary`"
@@ -261,10 +272,11 @@ def main(arguments: list[str] | None = None) -> int:
     start.add_argument("--version", default="", help="empty: the one with the alias challenger")
     start.add_argument("--mode", choices=["shadow", "split"], default="shadow")
     start.add_argument("--share", type=float, default=0.0, help="of the instances it answers, up to 0.5")
+    start.add_argument("--anyway", action="store_true", help="though the gate has rejected it")
     commands.add_parser("stop", help="end it; the champion stays")
     options = parser.parse_args(arguments)
     if options.command == "start":
-        return run_command(lambda: _start(options.version, options.mode, options.share))
+        return run_command(lambda: _start(options.version, options.mode, options.share, options.anyway))
     return run_command(by_hand(canary)) if options.command == "judge" else run_command(_stop)
 
 

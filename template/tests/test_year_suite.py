@@ -243,7 +243,7 @@ def months(year: Year, first: datetime) -> list[Month]:
     for number in range(MONTHS):
         year.ingest(start)
         if number == 0:
-            year.make("canary-start", "VERSION=2")
+            year.make("canary-start", "VERSION=2", "ANYWAY=yes")
         if number == 1:  # a person overrules the gate, and what it held back comes to show what it is worth
             other = "3" if str(year.champion().version) == "1" else "1"
             year.make("promote", "VERSION=2", "BY=ada", "WHY=it is simpler")

@@ -241,6 +241,17 @@ def test_what_cannot_be_started_says_why(settings: Settings, version: str, mode:
         start_canary(small(settings), version, mode, share)
 
 
+def test_a_rejected_version_runs_only_if_one_says_so(settings: Settings, monkeypatch, capsys) -> None:
+    tags = {"verdict": "REJECT", "verdict_reasons": "brier is above its ceiling"}
+    registry.tag_version(settings, PROBLEM.model_name, "2", tags)
+    with pytest.raises(RegistryError, match=r"the gate rejected version 2 \(brier is above .* VERSION=2 ANYWAY=yes"):
+        start(settings)
+    assert read_canary(settings, PROBLEM.model_name) is None
+    monkeypatch.setenv("FLIGHTLINE_ROOT", str(settings.root))
+    assert canary.main(["start", "--version", "2", "--anyway"]) == 0
+    assert "version 2 runs beside champion version 1" in capsys.readouterr().out
+
+
 def test_a_tag_that_is_no_setting_says_what_to_do(settings: Settings) -> None:
     registry.connect(settings).set_registered_model_tag(PROBLEM.model_name, TAG, "shadow please")
     with pytest.raises(RegistryError, match="make canary-stop"):

@@ -51,7 +51,7 @@ def shortened(problem: Problem, end: datetime) -> Problem:
         monitoring=replace(
             problem.monitoring, window=timedelta(days=28), windows=1, breaches=1, shown_windows=3, min_labels=100
         ),
-        canary=replace(problem.canary, block_days=1),
+        canary=replace(problem.canary, block_days=1, spread=0.5),
     )
 
 

@@ -195,7 +195,7 @@ def live_through(year: Year, month: datetime, days: tuple[int, ...]) -> tuple[in
     with serving(year) as client:
         for day in days:
             asked += year.ask(client, month + (day - 1) * DAY + NOON)
-            if days is CANARY_DAYS and not decided:
+            if days is CANARY_DAYS:
                 year.make("labels")
                 said = year.make("canary").strip().splitlines()[-1]
                 print("   ", said, flush=True)

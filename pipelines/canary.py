@@ -158,7 +158,7 @@ def judge_canary(project: Project) -> CanaryDecision | None:
 
 
 def start_canary(
-    project: Project, version: str, mode: Mode, share: float, *, is_rejected_taken: bool = False
+    project: Project, version: str, mode: Mode, share: float, *, even_if_rejected: bool = False
 ) -> CanarySetting:
     """Let a version run beside the champion from now on; services follow within seconds.
 
@@ -168,7 +168,7 @@ def start_canary(
         Empty for the one that the alias `challenger` points at now.
     share
         Of the instances it answers, in mode split: above 0, at most 0.5.
-    is_rejected_taken
+    even_if_rejected
         Whether a version that the gate has rejected may run all the same.
 
     Raises
@@ -195,7 +195,7 @@ def start_canary(
         )
     if (mode == "split") != (share > 0) or share > MOST_SHARE:
         raise RegistryError(f"got mode {mode} and share {share}, expected shadow without a share, or 0 < share <= 0.5")
-    if found.tags.get("verdict") == str(Decision.REJECT) and not is_rejected_taken:
+    if found.tags.get("verdict") == str(Decision.REJECT) and not even_if_rejected:
         raise RegistryError(
             f"the gate rejected version {found.version} ({found.tags.get('verdict_reasons', 'it does not say why')}); "
             f"to let it run all the same: make canary-start VERSION={found.version} ANYWAY=yes"
@@ -249,8 +249,8 @@ def canary() -> CanaryDecision | None:
     return judge_canary(open_project())
 
 
-def _start(version: str, mode: Mode, share: float, is_rejected_taken: bool) -> None:
-    setting = start_canary(open_project(), version, mode, share, is_rejected_taken=is_rejected_taken)
+def _start(version: str, mode: Mode, share: float, even_if_rejected: bool) -> None:
+    setting = start_canary(open_project(), version, mode, share, even_if_rejected=even_if_rejected)
     print(
         f"version {setting.version} runs beside champion version {setting.champion} ({setting.mode}"
         f"{f', {setting.share:.0%} of the instances' if setting.share else ''}); judge it with `make canary`"

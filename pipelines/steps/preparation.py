@@ -40,15 +40,15 @@ def build_tables(project: Project, data: DataVersion, clock: datetime) -> Featur
         progress.say(f"{sum(rows.values()):,} rows keep the contract")
     with stage("features") as progress:
         tables = features.build_features(settings, project.problem, raw, project.features, data, clock, progress)
-        check_requests(project, pd.read_parquet(tables.examples_file))
         total = sum(tables.rows.values())
         progress.say(f"{len(tables.rows)} tables, {total:,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
     return tables
 
 
 def prepare_training_set(project: Project, tables: FeatureTables) -> TrainingSet:
-    """Join labelled examples with their features as of each prediction time."""
+    """Join labelled examples with their features as of each prediction time, if the service would answer them."""
     with stage("training set") as progress, feast_store.hold_sources(project.settings):
+        check_requests(project, pd.read_parquet(tables.examples_file))
         # A materialisation of its own schedule may have pointed the sources elsewhere since they were registered.
         feast_store.activate(project.settings, tables.folder)
         training_set = features.join_training_set(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 
 import mlflow
 import pandas as pd
@@ -14,7 +15,7 @@ from flightline.adapters import event_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import last_move, move_champion
 from flightline.adapters.state_files import STATE_FILES, damaged_files
-from flightline.core.errors import DataVersionError, RegistryError
+from flightline.core.errors import DataVersionError, FeatureError, RegistryError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.promotion.gate import Decision
@@ -196,6 +197,15 @@ def test_altered_data_stops_the_flow_before_anything_changes(trained, project, s
             toy_training(project, PARAMETERS)
     finally:
         file.write_text(whole)
+
+
+def test_what_the_service_would_predict_at_another_moment_is_not_learned(trained, project, settings):
+    client = MlflowClient()
+    before = {found.version for found in client.search_model_versions("")}
+    later = replace(project.schemas, event_time_of=lambda instance: instance.opens + timedelta(hours=1))
+    with pytest.raises(FeatureError, match="but its request is predicted at"):
+        toy_training(replace(project, schemas=later), PARAMETERS)
+    assert {found.version for found in client.search_model_versions("")} == before
 
 
 @pytest.mark.parametrize(

@@ -106,3 +106,8 @@ def test_a_column_that_the_schema_does_not_have_is_named(project: Project, examp
     problem = replace(project.problem, request_columns=("opens", "moon"))
     with pytest.raises(FeatureError, match=r"api_schema\.py has no field moon"):
         check_requests(replace(project, problem=problem), examples.assign(moon=1))
+
+
+def test_without_an_example_it_is_said(project: Project, examples: pd.DataFrame) -> None:
+    with pytest.raises(FeatureError, match="there are no examples as of the event clock"):
+        check_requests(project, examples.head(0))

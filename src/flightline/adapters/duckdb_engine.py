@@ -85,7 +85,7 @@ def build_groups(
 
 
 def check_moment(name: str, table: ibis.Table, column: str) -> None:
-    """Refuse a table whose moments are not there, or have no time zone: DuckDB would take them for local ones.
+    """Refuse a table whose moments are not there, or have no time zone: they would be taken for UTC, whatever they are.
 
     Raises
     ------

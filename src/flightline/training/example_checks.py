@@ -84,15 +84,19 @@ def check_requests(project: Project, examples: pd.DataFrame) -> None:
     Parameters
     ----------
     examples
-        At least one row; up to 100 are taken, spread evenly.
+        With the columns of `check_columns`; up to 100 rows are taken, spread evenly.
 
     Raises
     ------
     FeatureError
-        Naming the request, the field and what to change.
+        Naming the request, the field and what to change; or if there are no examples.
     """
     problem, schemas = project.problem, project.schemas
     _as_instance(project, dict(schemas.example), "EXAMPLE")
+    if examples.empty:
+        raise FeatureError(
+            f"there are no examples as of the event clock; add data, move the clock on, or correct {_CODE}"
+        )
     chosen = examples.iloc[np.unique(np.linspace(0, len(examples) - 1, SAMPLED_ROWS).astype(int))]
     requests = json.loads(
         chosen[list(project.request_fields)].to_json(orient="records", date_format="iso", date_unit="us")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import ibis
 import pytest
 
 from flightline.adapters.dvc.data_version import DataVersion
@@ -11,7 +12,7 @@ from flightline.core.errors import FeatureError
 from flightline.core.problem_spec import Canary, Monitoring, Problem
 from flightline.core.project import Project
 from pipelines.common.progress import Stage
-from pipelines.steps.features import build_features, check_columns
+from pipelines.steps.features import build_examples, build_features, check_columns
 from tests.toy_problem import PROBLEM
 
 OTHER = replace(PROBLEM, entity_keys=("zone",), request_columns=("start",), slices=("zone",), label="fare")
@@ -27,6 +28,20 @@ def test_examples_with_every_named_column_are_taken():
 def test_examples_that_lack_a_column_are_refused(absent):
     with pytest.raises(FeatureError, match=f"the examples lack {absent}; every problem has example_id, "):
         check_columns([name for name in COLUMNS if name != absent], OTHER)
+
+
+@pytest.mark.parametrize("step", [build_features, build_examples], ids=lambda step: step.__name__)
+def test_examples_that_share_an_id_are_refused_before_anything_is_written(toy_place: Project, step):
+    def doubled(groups, problem):
+        return toy_place.features.examples(groups, problem).mutate(example_id=ibis.literal("the same"))
+
+    settings, code = toy_place.settings, replace(toy_place.features, examples=doubled)
+    data = DataVersion("3" * 32, files=1, size_bytes=1)
+    arguments = [settings, PROBLEM, toy_place.raw_tables, code, data, PROBLEM.first_clock]
+    more = [Stage("features")] if step is build_features else []
+    with pytest.raises(FeatureError, match="share their example_id, such as the same"):
+        step.function("d" * 64, *arguments, *more)
+    assert list(settings.state_dir.rglob("d" * 16)) == []
 
 
 def key_of(project: Project, problem: Problem, md5: str = "1" * 32, clock: datetime = NOON) -> str:

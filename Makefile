@@ -261,7 +261,7 @@ test-system: $(READY) .tools/juicefs/.installed  ## Run the tests of whole flows
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m system
 
 .PHONY: test-fast
-test-fast: $(READY)  ## Run the quickest of them, in about two minutes
+test-fast: $(READY)  ## Run the quickest of them, in about three minutes
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not system and not docker and not stack"
 
 .PHONY: system-packages

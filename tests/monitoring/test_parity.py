@@ -149,6 +149,23 @@ def test_every_difference_is_named(changes, what):
     assert [one.what for one in differences(**changes)] == what
 
 
+@pytest.mark.parametrize(
+    ("stamps", "missing", "what"),
+    [
+        ({"rain": NOON - HOUR}, {"rain": "stale"}, []),
+        ({"rain": NOON - 3 * HOUR}, {"rain": "stale"}, []),  # the newer one came when it was stale already
+        ({}, {"rain": "no value"}, []),
+        ({"rain": NOON}, {"rain": "stale"}, ["event timestamp of rain"]),  # nobody has such a row
+        ({"rain": NOON - HOUR}, {}, ["reason of rain"]),
+        ({"rain": NOON - HOUR}, {"rain": "after the clock"}, ["reason of rain"]),
+    ],
+)
+def test_a_row_that_came_when_it_was_stale_need_not_be_in_the_store(stamps, missing, what):
+    clock = NOON + 9 * HOUR
+    changes = {"event_timestamps": stamps, "missing": missing, "clock": clock, "features": {}}
+    assert [one.what for one in compare_states(pd.DataFrame([LOGGED | changes]), [rebuild(ROWS, clock=9)])] == what
+
+
 def test_a_difference_says_values_and_moments():
     (found,) = differences(features=LOGGED["features"] | {"fallen": 3.0})
     for word in ("p1", "fallen", "3.0", "2.0", "11:00", "watermark", "12:00"):

@@ -224,14 +224,24 @@ def compare_inputs(
 
 
 def compare_states(logged: pd.DataFrame, views: Sequence[RebuiltView]) -> list[Mismatch]:
-    """Compare, view by view, the event timestamps found and the reasons why values are missing."""
+    """Compare, view by view, the event timestamps found and the reasons why values are missing.
+
+    A row that came into the data only when it was older than its ttl is loaded no more: an answer that names an older
+    one, or none, as of no use is as it should be.
+    """
     found = []
     missing = logged["missing"].tolist()
     for one in views:
         stamps = [None if pd.isna(stamp) else stamp for stamp in one.stamps]
         kept = [row.get(one.view.name) for row in logged["event_timestamps"]]
-        wrong = [(f"event timestamp of {one.view.name}", kept, stamps)]
-        wrong.append((f"reason of {one.view.name}", [row.get(one.view.name) for row in missing], list(one.reasons)))
+        reasons = [row.get(one.view.name) for row in missing]
+        came_too_late = [
+            reason in (STALE, NO_VALUE) and again == STALE and (before is None or before < stamp)
+            for reason, again, before, stamp in zip(reasons, one.reasons, kept, stamps, strict=True)
+        ]
+        stamps = [old if is_late else new for is_late, old, new in zip(came_too_late, kept, stamps, strict=True)]
+        again = [old if is_late else new for is_late, old, new in zip(came_too_late, reasons, one.reasons, strict=True)]
+        wrong = [(f"event timestamp of {one.view.name}", kept, stamps), (f"reason of {one.view.name}", reasons, again)]
         for name in one.view.features:
             is_null = one.values[name].isna().to_numpy() & (one.reasons == None)  # noqa: E711  # element by element
             wrong.append(

@@ -1,4 +1,4 @@
-"""The training flow, from pull to materialise: `python -m pipelines.training --model NAME`."""
+"""The training flow, from pull to the gate: `python -m pipelines.training --model NAME`."""
 
 import argparse
 import sys
@@ -21,6 +21,7 @@ from pipelines.common.retries import SCHEDULED
 from pipelines.common.training_options import add_options, parameters_of
 from pipelines.promotion_steps.gate import gate
 from pipelines.promotion_steps.refit import refit
+from pipelines.promotion_steps.servable import check_servable
 from pipelines.steps import compare as comparison
 from pipelines.steps import features, models
 from pipelines.steps.behind import months_beyond
@@ -61,13 +62,14 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
         if len(ranked) > 1:
             parent = comparison.log_comparison(project, training_set, ranked, registered.run_id)
             progress.say(f"comparison of {len(ranked)} models, run {parent[:8]}")
-    verdict, champion = gate(project, training_set, best.evaluation, registered)
-    if project.problem.refit and verdict.decision is Decision.PROMOTE:
-        refit(project, best.parameters, lineage, training_set, best.model, registered)
     with stage("materialise") as progress:
         views = features.materialise(project.settings, clock)
         as_of = f"{len(views)} views into the online store as of {clock:%Y-%m-%d %H:%M} UTC"
         progress.say(as_of if views else "the online store was loaded as of a later clock meanwhile, and stays so")
+    check_servable(project, tables, registered)
+    verdict, champion = gate(project, training_set, best.evaluation, registered)
+    if project.problem.refit and verdict.decision is Decision.PROMOTE:
+        refit(project, best.parameters, lineage, training_set, best.model, registered)
     return TrainingResult(data, clock, training_set, best.model, best.evaluation, registered, champion, verdict)
 
 

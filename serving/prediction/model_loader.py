@@ -150,7 +150,7 @@ class ModelLoader:
             try:
                 run_self_test(predictor := Predictor(self._project, candidate, store))
             except FlightlineError as err:
-                LOG.error("version %s cannot serve: %s", candidate.manifest.version, err)
+                LOG.error("version %s cannot serve: %s", candidate.manifest.version, err, exc_info=err.__cause__)
                 if isinstance(err, MeaningError):
                     record_bad_signature("features")
                 errors = [*errors, str(err)]

@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import BaseModel, ValidationError
 
 from flightline.adapters.model_store.manifest import ModelManifest, ReferencePrediction, check_meaning
-from flightline.core.errors import ModelFileError
+from flightline.core.errors import FlightlineError, ModelFileError, describe
 from flightline.core.project import Project
 from serving.prediction.predictor import Predictor, columns_of, prediction_of
 
@@ -31,10 +31,12 @@ def run_self_test(predictor: Predictor) -> None:
     try:
         _predict_example(predictor)
         _predict_references(predictor)
-    except (ValueError, TypeError, AttributeError, KeyError, IndexError) as err:
+    except FlightlineError:
+        raise
+    except Exception as err:  # whatever the problem's own code does
         raise ModelFileError(
             f"version {manifest.version} cannot predict the example of api_schema.py "
-            f"({type(err).__name__}); train a model on today's features"
+            f"({describe(err)}); correct that, or train a model on today's features"
         ) from err
 
 

@@ -9,6 +9,7 @@
     |   |-- LeakError        a feature uses what was not yet known
     |   `-- StoredCodeError  a feature registry holds what Feast would run
     |-- TrainingError        a model cannot be fitted or evaluated honestly
+    |   `-- ServableError    the service cannot answer with it as training would
     |-- RegistryError        the model registry refuses or lacks something
     |   `-- ChampionMoveError champion points where no recorded move has put it
     |-- ModelFileError       a model file cannot be trusted or loaded
@@ -25,6 +26,11 @@
 
 A message says what was got, what was expected and what to do.
 """
+
+import traceback
+from pathlib import Path
+
+_PYTHON = str(Path(traceback.__file__).parent)
 
 
 class FlightlineError(Exception):
@@ -61,6 +67,10 @@ class StoredCodeError(FeatureError):
 
 class TrainingError(FlightlineError):
     """A model cannot be fitted or evaluated honestly."""
+
+
+class ServableError(TrainingError):
+    """The service cannot answer with a model, or answers otherwise than training."""
 
 
 class RegistryError(FlightlineError):
@@ -117,3 +127,21 @@ class ShareError(NoRoomError):
 
 class StartError(FlightlineError):
     """The service may not start like this, or one of its keys cannot be issued or revoked."""
+
+
+def describe(error: BaseException) -> str:
+    """Say what went wrong and in which line of the project's own code, for an error that nobody raised on purpose.
+
+    Examples
+    --------
+    >>> describe(KeyError("age"))
+    "KeyError: 'age'"
+    """
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_own(frame.filename)]
+    return f"{said} ({own[-1].filename}, line {own[-1].lineno}, in {own[-1].name})" if own else said
+
+
+def _is_own(file: str) -> bool:
+    return "site-packages" not in file and not file.startswith(("<", _PYTHON))

@@ -66,7 +66,7 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
         views = features.materialise(project.settings, clock)
         as_of = f"{len(views)} views into the online store as of {clock:%Y-%m-%d %H:%M} UTC"
         progress.say(as_of if views else "the online store was loaded as of a later clock meanwhile, and stays so")
-    check_servable(project, tables, registered)
+    check_servable(project, tables.examples_file, registered)
     verdict, champion = gate(project, training_set, best.evaluation, registered)
     if project.problem.refit and verdict.decision is Decision.PROMOTE:
         refit(project, best.parameters, lineage, training_set, best.model, registered)

@@ -22,7 +22,7 @@ from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import ServableError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
-from pipelines.common.artifacts import FeatureTables, Registered
+from pipelines.common.artifacts import Registered
 from pipelines.common.progress import stage
 from pipelines.promotion_steps.champion import fetch_version
 from pipelines.steps.features import features_as_of
@@ -34,7 +34,7 @@ CODE = Path(__file__).parents[2]
 
 
 @task(cache_policy=NO_CACHE)
-def check_servable(project: Project, tables: FeatureTables, registered: Registered) -> None:
+def check_servable(project: Project, examples_file: Path, registered: Registered) -> None:
     """Let the service answer ten of the newest examples, and compare features and predictions with training's.
 
     Raises
@@ -46,7 +46,7 @@ def check_servable(project: Project, tables: FeatureTables, registered: Register
         clock = feast_store.loaded_until(project.settings)
         if clock is None:
             raise ServableError("the online store holds no features; run `make materialise`, then train again")
-        examples = choose_examples(pd.read_parquet(tables.examples_file))
+        examples = choose_examples(pd.read_parquet(examples_file))
         with TemporaryDirectory(prefix="servable-") as temporary:
             folder = Path(temporary)
             found = registry.get_version(project.settings, project.problem.model_name, registered.version)

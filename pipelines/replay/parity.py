@@ -26,6 +26,7 @@ from flightline.monitoring.parity import (
     rebuild_view,
 )
 from pipelines.promotion_steps.champion import load_version
+from pipelines.steps.features import holds_version_since
 
 ROWS_AT_ONCE = 20_000
 SHOWN = 20
@@ -45,19 +46,27 @@ class ParityReport:
         Values compared.
     mismatches
         Each that differs.
+    changed
+        How many predictions of an earlier data version differ too: its rows came late, or were corrected.
     """
 
     predictions: int
     left_out: int
     features: int
     mismatches: tuple[Mismatch, ...]
+    changed: int = 0
 
     def __str__(self) -> str:
         wrong = len({one.prediction_id for one in self.mismatches})
         values = f", {len(self.mismatches):,} values," if self.mismatches else ""
         left_out = f"; {self.left_out:,} of ready features left out" if self.left_out else ""
+        changed = (
+            f"; {self.changed:,} of an earlier data version would be answered otherwise on this one, whose rows came "
+            "late or were corrected"
+        )
         return (
             f"{wrong:,} mismatches{values} in {self.predictions:,} predictions ({self.features:,} features){left_out}"
+            + (changed if self.changed else "")
         )
 
 
@@ -90,7 +99,11 @@ def requests_of(project: Project, logged: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_parity(project: Project, since: datetime | None = None) -> ParityReport:
-    """Rebuild and compare every logged prediction of a root, or those logged since a time of day."""
+    """Rebuild and compare every logged prediction of a root, or those logged since a time of day.
+
+    The feature tables are of today's data version. A prediction that was made on an earlier one is no mismatch if it
+    differs, but counted: what was late or corrected since was not known to it.
+    """
     logged, left_out = read_log(project.settings, since)
     views = feast_store.stored_views(project.settings, project.problem.feature_service)
     tables = {view.name: _read_table(project.settings, view) for view in views}
@@ -108,7 +121,15 @@ def check_parity(project: Project, since: datetime | None = None) -> ParityRepor
             mismatches += compare_predictions(chosen, answers_of(project.problem, model, inputs))
             features += len(chosen) * len(inputs)
     mismatches.sort(key=lambda one: (one.clock, one.prediction_id))  # the first may be the cause of the others
-    return ParityReport(len(logged), left_out, features, tuple(mismatches))
+    earlier = _of_earlier_data(project.settings, logged)
+    changed = {one.prediction_id for one in mismatches} & earlier
+    wrong = tuple(one for one in mismatches if one.prediction_id not in earlier)
+    return ParityReport(len(logged), left_out, features, wrong, len(changed))
+
+
+def _of_earlier_data(settings: Settings, logged: pd.DataFrame) -> set[str]:
+    since = holds_version_since(settings)
+    return set() if since is None else set(logged.loc[logged["logged_at"] < since, "prediction_id"])
 
 
 def _read_table(settings: Settings, view: StoredView) -> pd.DataFrame:

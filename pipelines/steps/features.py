@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import ibis
@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters import raw_files
-from flightline.adapters.atomic_write import atomic_write
+from flightline.adapters.atomic_write import atomic_write, atomic_write_text
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.feast import feature_store as feast_store
@@ -32,6 +32,7 @@ from pipelines.common.source_closure import source_digest
 
 KEPT_FOLDERS = 4  # by the time of day each hour leaves one
 MADE_OF_FILE = "made_of.json"  # beside the tables: clock and data version
+LOADED_FILE = "loaded.json"  # the data version of the online store, and since when it holds that
 
 
 def declared(project: Project) -> dict[str, object]:
@@ -247,4 +248,21 @@ def materialise(settings: Settings, clock: datetime, folder: Path | None = None)
             return {}
         if folder is not None:
             feast_store.activate(settings, folder)
-        return feast_store.materialise(settings, clock)
+        views = feast_store.materialise(settings, clock)
+        _note_version(settings)
+        return views
+
+
+def _note_version(settings: Settings) -> None:
+    """Keep since when the online store holds the data version of the tables, which parity asks for."""
+    made_of = json.loads((settings.features_dir / "current" / MADE_OF_FILE).read_text(encoding="utf-8"))
+    file, md5 = settings.features_dir / LOADED_FILE, made_of["data_md5"]
+    if not file.is_file() or json.loads(file.read_text(encoding="utf-8"))["data_md5"] != md5:
+        note = {"data_md5": md5, "since": datetime.now(UTC).isoformat()}
+        atomic_write_text(file, json.dumps(note) + "\n")
+
+
+def holds_version_since(settings: Settings) -> datetime | None:
+    """Say since what time of day the online store holds the data version of the feature tables; None if not known."""
+    file = settings.features_dir / LOADED_FILE
+    return datetime.fromisoformat(json.loads(file.read_text(encoding="utf-8"))["since"]) if file.is_file() else None

@@ -18,6 +18,7 @@ from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
 from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
+from flightline.core.errors import TrainingError
 from flightline.core.lineage import Lineage, canonical_json, digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
@@ -114,8 +115,19 @@ def read_held_out(problem: Problem, training_set: TrainingSet) -> HeldOut:
 
 
 def predict_with(model: Pipeline, problem: Problem, features: pd.DataFrame) -> np.ndarray:
-    """Predict with the columns the model takes, whatever else the frame holds."""
-    return predict(problem.task, model, features[list(model.feature_names_in_)])
+    """Predict with the columns the model takes, whatever else the frame holds.
+
+    Raises
+    ------
+    TrainingError
+        Naming the columns that the frame lacks.
+    """
+    names = list(model.feature_names_in_)
+    if absent := [name for name in names if name not in features]:
+        raise TrainingError(
+            f"it takes {', '.join(absent)}, which the training set has no more: a feature was renamed or left out since"
+        )
+    return predict(problem.task, model, features[names])
 
 
 def judge(problem: Problem, model: Pipeline, rows: HeldOut, min_slice_rows: int) -> Judged:

@@ -15,13 +15,17 @@ from flightline.adapters import event_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import last_move, move_champion
 from flightline.adapters.state_files import STATE_FILES, damaged_files
-from flightline.core.errors import DataVersionError, FeatureError, RegistryError
+from flightline.core.errors import DataVersionError, FeatureError, RegistryError, ServableError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from pipelines.commands import champion, request
+from pipelines.promotion_steps import servable
+from pipelines.replay.parity import check_parity
+from pipelines.steps.features import LOADED_FILE
 from pipelines.training import TrainingResult, run_training
+from tests.pipelines.test_materialise import CORRECTED, JUNE, ingest, materialise, rewrite, sold_otherwise
 from tests.serving.conftest import TestClient
 from tests.support.clones import make_toy_clone
 from tests.toy_problem import PROBLEM
@@ -208,6 +212,52 @@ def test_what_the_service_would_predict_at_another_moment_is_not_learned(trained
     assert {found.version for found in client.search_model_versions("")} == before
 
 
+def answer_examples(trained: TrainingResult, project: Project) -> None:
+    examples = project.settings.features_dir / "current" / "examples" / "examples.parquet"
+    servable.check_servable.fn(project, examples, trained.registered)
+
+
+def test_the_service_answers_examples_as_training_does(trained, project, capsys):
+    answer_examples(trained, project)
+    assert "10 examples are answered by the service as in training" in capsys.readouterr().out
+
+
+def test_a_feature_that_the_service_has_otherwise_is_named(trained, project, monkeypatch):
+    def shifted(*arguments: object) -> pd.DataFrame:
+        features = servable_features(*arguments)
+        return features.assign(**{column: features[column] + 1})
+
+    servable_features = servable.features_as_of
+    column = servable_features(project.settings, PROBLEM, project.requests, examples_of(project)).columns[-1]
+    monkeypatch.setattr(servable, "features_as_of", shifted)
+    with pytest.raises(ServableError, match=rf"example .*: {column} is .* in training and .* in the service"):
+        answer_examples(trained, project)
+
+
+def examples_of(project: Project) -> pd.DataFrame:
+    file = project.settings.features_dir / "current" / "examples" / "examples.parquet"
+    return servable.choose_examples(pd.read_parquet(file))
+
+
+def test_a_prediction_that_the_service_makes_otherwise_is_named(trained, project, monkeypatch):
+    predict = servable.predict_with
+    monkeypatch.setattr(servable, "predict_with", lambda *arguments: predict(*arguments) * 1.001)
+    with pytest.raises(ServableError, match="from the same features training predicts"):
+        answer_examples(trained, project)
+
+
+def test_a_request_that_the_service_refuses_names_its_field(trained, project, monkeypatch):
+    monkeypatch.setattr(servable, "requests_of", lambda *_: [{"shop": "S01", "city": "Bergen", "opens": "soon"}])
+    with pytest.raises(ServableError, match=r"cannot be served, .*api_schema\.py refuses .*: opens: "):
+        answer_examples(trained, project)
+
+
+def test_without_features_in_the_store_nothing_is_promoted(trained, project, monkeypatch):
+    monkeypatch.setattr(servable.feast_store, "loaded_until", lambda _: None)
+    with pytest.raises(ServableError, match="run `make materialise`"):
+        answer_examples(trained, project)
+
+
 @pytest.mark.parametrize(
     ("by", "why", "evidence", "said"),
     [
@@ -232,3 +282,27 @@ def test_a_person_may_move_champion_and_is_named(trained, project, settings, cap
     champion.promote(project, trained.registered.version, "Ada", "slices look better")
     move = last_move(settings, PROBLEM.model_name)
     assert (move["by"], move["why"]) == ("person:Ada", "slices look better")
+
+
+def test_what_was_corrected_after_an_answer_is_no_mismatch(trained, project, settings, tmp_path):
+    from serving.app import create_app
+
+    def ask() -> None:
+        instance = request.next_instance(project) | {"shop": CORRECTED}
+        with TestClient(create_app(project)) as client:
+            assert client.post(f"/v1/models/{PROBLEM.model_name}:predict", json={"instances": [instance]}).is_success
+
+    ask()
+    before = check_parity(project)
+    assert (before.mismatches, before.changed) == ((), 0)
+    (tmp_path / "incoming" / "sales").mkdir(parents=True)
+    rewrite(settings.data_dir / JUNE, sold_otherwise, tmp_path / "incoming" / JUNE)
+    ingest(project, tmp_path / "incoming", tmp_path / "staged")
+    materialise(project)
+    ask()
+    report = check_parity(project)
+    assert (report.mismatches, report.predictions) == ((), before.predictions + 1)
+    assert report.changed > 0
+    assert f"{report.changed} of an earlier data version would be answered otherwise" in str(report)
+    (settings.features_dir / LOADED_FILE).unlink()
+    assert len({one.prediction_id for one in check_parity(project).mismatches}) == report.changed

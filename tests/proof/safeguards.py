@@ -85,6 +85,13 @@ _SAFEGUARDS = (
         ("champion", "versions"),
     ),
     Safeguard(
+        "servable",
+        "before the gate: the service answers examples, and agrees with training",
+        1,
+        r"^ServableError: .*cannot be served, so it is not promoted",
+        _BUT_VERSIONS,
+    ),
+    Safeguard(
         "bounds",
         "gate: a floor or ceiling of a metric",
         0,

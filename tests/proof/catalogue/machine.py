@@ -29,9 +29,15 @@ MACHINE_FAULTS = (
     ),
     Fault(
         "label_among_features",
-        "The training set takes the label along as a feature, past the leak test.",
+        "The training set takes the label in the place of a feature, past the leak test.",
         safeguard="plausible",
         says="{implausible}",
+    ),
+    Fault(
+        "column_that_is_not_served",
+        "The training set is given a column that the service cannot compute.",
+        safeguard="servable",
+        says="'day_of_the_week'",
     ),
     Fault(
         "challenger_against_itself",

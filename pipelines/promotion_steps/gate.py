@@ -1,21 +1,25 @@
 """The gate's task: decide on the challenger, keep the verdict with every number, and move `champion`."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from textwrap import shorten
 
+import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.mlflow import registry
 from flightline.adapters.plots.evaluation_plots import draw_comparisons
 from flightline.core.project import Project
+from flightline.evaluation.single_feature import find_suspect
 from flightline.promotion.evidence import Evidence
 from flightline.promotion.gate import Decision, Verdict, decide_promotion
 from pipelines.common.artifacts import EvaluationFile, Registered, TrainingSet
 from pipelines.common.progress import stage
 from pipelines.promotion_steps.champion import fetch_champion, promote_version
 from pipelines.promotion_steps.evidence import Gathered, gather_evidence
+from pipelines.steps.models import ALONE_FILE
 
 TAG_LENGTH = 4000  # MLflow refuses longer values, each store at another length
 
@@ -36,6 +40,7 @@ def gate(
             primary_metric=project.problem.primary_metric,
             champion_unjudged=given.champion_unjudged,
         )
+        verdict = replace(verdict, warnings=warnings_of(project, evaluation))
         keep_verdict(project, registered, given, verdict)
         if verdict.decision is Decision.PROMOTE:
             promote_version(
@@ -50,6 +55,14 @@ def gate(
             fetch_champion(project)
         progress.say(f"version {registered.version}: {verdict.decision}")
     return verdict, given.champion
+
+
+def warnings_of(project: Project, evaluation: EvaluationFile) -> tuple[str, ...]:
+    """Warn of a feature that alone predicts far better than those of all other views: it may be a leak."""
+    views = feast_store.stored_views(project.settings, project.problem.feature_service)
+    table = pd.read_csv(evaluation.folder / ALONE_FILE)
+    suspect = find_suspect(table, {name: view.name for view in views for name in view.features})
+    return (suspect,) if suspect else ()
 
 
 def keep_verdict(project: Project, registered: Registered, given: Gathered, verdict: Verdict) -> None:

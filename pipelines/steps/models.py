@@ -27,6 +27,7 @@ from flightline.core.windows import Windows
 from flightline.evaluation.explanation import partial_dependence, permutation_importance, sample_positions
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import Evaluation, evaluate, primary_loss
+from flightline.evaluation.single_feature import judge_alone
 from flightline.inference.predict import METHODS, predict
 from flightline.promotion.evidence import EvaluationSummary, summarise_evaluation
 from flightline.training.fit import TrainingParameters, fit, fit_pipeline
@@ -39,6 +40,7 @@ from pipelines.steps.reference_predictions import write_reference_predictions
 from pipelines.steps.signing import signer_of_registration
 
 EXPLAINED_FEATURES = 6
+ALONE_FILE = "each_feature_alone.csv"
 SUMMARY_FILE, BASELINE_FILE = "summary.json", "baseline_summary.json"
 
 
@@ -178,6 +180,7 @@ def evaluate_model(
         (folder / name).write_text(json.dumps(asdict(summary), default=str), encoding="utf-8")
     write_reference_predictions(problem, folder, rows.examples, rows.features, judged.prediction)
     explain(problem, model, rows, folder)
+    judge_features(problem, training_set).to_csv(folder / ALONE_FILE, index=False)
     tried = {"settings": dict(model.validation_losses), "calibration": dict(model.calibration_losses)}
     (folder / "validation.json").write_text(json.dumps(tried, indent=2), encoding="utf-8")
     base = baseline.evaluation.metrics
@@ -198,6 +201,14 @@ def explain(problem: Problem, model: FittedFile, rows: HeldOut, folder: Path) ->
     draw_importance(folder / "importance.png", importance, problem.primary_metric, len(sample))
     if len(dependence):
         draw_dependence(folder / "partial_dependence.png", dependence)
+
+
+def judge_features(problem: Problem, training_set: TrainingSet) -> pd.DataFrame:
+    """Fit each feature alone on the fit window and judge it on the validation window; the test window is not read."""
+    examples, features = read_training_set(training_set)
+    masks = split(examples, training_set.windows)
+    label = examples[problem.label]
+    return judge_alone(problem.task, problem.primary_metric, features, label, masks["fit"], masks["validation"])
 
 
 def baseline_model(problem: Problem, training_set: TrainingSet) -> Pipeline:

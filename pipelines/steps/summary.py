@@ -35,6 +35,8 @@ def print_result(result: TrainingResult, problem: Problem) -> None:
     console.print(_metrics(result))
     console.print(_checks(result))
     console.print(f"[bold]{result.verdict.decision}[/bold]: {'; '.join(result.verdict.reasons)}", soft_wrap=True)
+    for warning in result.verdict.warnings:
+        console.print(f"[bold]warning[/bold]: {warning}", soft_wrap=True)
     console.print("Next: make serve (answer requests), make status (what is live), make ui (the tools' pages)")
 
 

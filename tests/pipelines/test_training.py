@@ -22,8 +22,11 @@ from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from pipelines.commands import champion, request
 from pipelines.promotion_steps import servable
+from pipelines.promotion_steps.gate import warnings_of
 from pipelines.replay.parity import check_parity
+from pipelines.steps import models
 from pipelines.steps.features import LOADED_FILE
+from pipelines.steps.summary import print_result
 from pipelines.training import TrainingResult, run_training
 from tests.pipelines.test_materialise import CORRECTED, JUNE, ingest, materialise, rewrite, sold_otherwise
 from tests.serving.conftest import TestClient
@@ -65,6 +68,23 @@ def test_the_first_good_model_is_promoted(trained, settings):
     assert (
         str(registry.version_of(settings, PROBLEM.model_name, registry.CHAMPION).version) == trained.registered.version
     )
+
+
+def test_no_feature_is_too_good_alone(trained):
+    assert trained.verdict.warnings == ()
+
+
+def test_a_label_under_another_name_is_warned_of(trained, project, settings, capsys):
+    shutil.copytree(trained.evaluation.folder, settings.root / "evaluation")
+    alone = pd.read_csv(trained.evaluation.folder / models.ALONE_FILE)
+    hidden = pd.DataFrame({"feature": ["day_of_week"], "loss": [0.0], "gain": [1.0]})
+    others = alone[alone["feature"] != "day_of_week"].assign(gain=lambda table: table["gain"] / 10)
+    pd.concat([hidden, others]).to_csv(settings.root / "evaluation" / models.ALONE_FILE, index=False)
+    evaluation = replace(trained.evaluation, folder=settings.root / "evaluation")
+    (warning,) = warnings_of(project, evaluation)
+    assert warning.startswith("day_of_week alone takes away 100% of a constant's loss")
+    print_result(replace(trained, verdict=replace(trained.verdict, warnings=(warning,))), PROBLEM)
+    assert f"warning: {warning}" in capsys.readouterr().out
 
 
 def test_the_clock_stands_where_the_problem_says(trained, settings):

@@ -58,12 +58,15 @@ class Verdict:
         Every number that was looked at.
     comparisons
         The differences from the champion; empty where there was none to compare with.
+    warnings
+        What a person should look at, whatever was decided.
     """
 
     decision: Decision
     reasons: tuple[str, ...]
     checks: tuple[Check, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def passed_slices(self) -> int:

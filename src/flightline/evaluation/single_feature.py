@@ -1,0 +1,101 @@
+"""What each feature reaches alone: a small tree on it, fitted on earlier rows and judged on later ones.
+
+A leak that no declaration shows, such as a label under another name or a moment stamped too early, often gives itself
+away here: one feature predicts far better than those of every other view.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from flightline.evaluation.losses import row_losses
+
+MAX_ROWS = 20_000  # of each side, spread evenly
+LEAVES, ROWS_A_LEAF = 32, 20
+TIMES, LEAST_GAIN = 3.0, 0.1
+
+
+def judge_alone(
+    task: str, metric: str, features: pd.DataFrame, label: pd.Series, before: pd.Series, later: pd.Series
+) -> pd.DataFrame:
+    """Judge each feature as the only one.
+
+    Parameters
+    ----------
+    metric
+        One with a loss by row (`losses.ROW_LOSSES`).
+    features, label
+        Of the same rows, in the same order.
+    before, later
+        Masks of the rows to fit on and to judge on; not those of the test window.
+
+    Returns
+    -------
+    DataFrame
+        Columns feature, loss (mean over the later rows) and gain (the share of a constant's loss that it takes away;
+        below 0 if it is worse), the best first.
+    """
+    fit, judge = _spread(before), _spread(later)
+    truth, target = label.iloc[judge].to_numpy(float), label.iloc[fit].to_numpy(float)
+    constant = row_losses(task, metric, truth, np.full(len(truth), target.mean())).mean()
+    losses = {}
+    for name in features:
+        known, asked = _as_numbers(features[name].iloc[fit], target, features[name].iloc[judge])
+        losses[str(name)] = row_losses(task, metric, truth, _predict(task, known, target, asked)).mean()
+    table = pd.DataFrame({"feature": list(losses), "loss": list(losses.values())})
+    table["gain"] = 1 - table["loss"] / constant if constant > 0 else 0.0
+    return table.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
+
+
+def find_suspect(table: pd.DataFrame, view_of: Mapping[str, str]) -> str | None:
+    """Name a feature that alone predicts far better than all of other views, and say by how much.
+
+    Parameters
+    ----------
+    table
+        As `judge_alone` gives it.
+    view_of
+        By feature, where it comes from; one that is absent is a source of its own.
+    """
+    if table.empty:
+        return None
+    source = table["feature"].map(lambda name: view_of.get(name, name))
+    others = table[source != source.iloc[0]]
+    best, second = table.iloc[0], others.iloc[0] if len(others) else None
+    rest = max(second["gain"], 0.0) if second is not None else 0.0
+    if best["gain"] < LEAST_GAIN or best["gain"] < TIMES * rest:
+        return None
+    beside = f"{second['feature']} of the next best view {rest:.0%}" if second is not None else "there is no other view"
+    return (
+        f"{best['feature']} alone takes away {best['gain']:.0%} of a constant's loss, {beside}: make sure that it is "
+        "known at the prediction time (known_at in problem/availability.py), and is not the label under another name"
+    )
+
+
+def _spread(mask: pd.Series) -> np.ndarray:
+    positions = np.flatnonzero(mask.to_numpy())
+    return positions[np.linspace(0, len(positions), min(len(positions), MAX_ROWS), endpoint=False).astype(int)]
+
+
+def _as_numbers(known: pd.Series, target: np.ndarray, asked: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Give numbers as they are, and categories by the mean of their target, as trees order them (Breiman, 1984)."""
+    if pd.api.types.is_numeric_dtype(known):
+        return known.to_numpy(float), asked.to_numpy(float)
+    means = pd.Series(target, index=known.index).groupby(known).mean()
+    return known.map(means).to_numpy(float), asked.map(means).to_numpy(float)
+
+
+def _predict(task: str, known: np.ndarray, target: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    if np.isnan(known).all():
+        return np.full(len(asked), target.mean())
+    kind = DecisionTreeClassifier if task == "classification" else DecisionTreeRegressor
+    tree = kind(max_leaf_nodes=LEAVES, min_samples_leaf=ROWS_A_LEAF, random_state=0)
+    tree.fit(known.reshape(-1, 1), target)
+    if task != "classification":
+        return tree.predict(asked.reshape(-1, 1))
+    probability = tree.predict_proba(asked.reshape(-1, 1))[:, tree.classes_ == 1]
+    share = probability.sum(axis=1)
+    # A leaf of one class only would be infinitely wrong once.
+    return np.clip(share, 1 / (2 * ROWS_A_LEAF), 1 - 1 / (2 * ROWS_A_LEAF))

@@ -1,0 +1,73 @@
+"""Each feature alone: what a constant's loss is compared with, and which feature is too good."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.evaluation.single_feature import find_suspect, judge_alone
+
+ROWS = 2000
+RANDOM = np.random.default_rng(0)
+NUMBER = RANDOM.normal(size=ROWS)
+NOISE = RANDOM.normal(size=ROWS)
+LABELS = {"classification": (NUMBER + NOISE > 0).astype(float), "regression": NUMBER + NOISE}
+METRICS = {"classification": "log_loss", "regression": "mae"}
+BEFORE = pd.Series(np.arange(ROWS) < ROWS // 2)
+
+
+def judged(task: str, **more: object) -> pd.DataFrame:
+    label = pd.Series(LABELS[task])
+    features = pd.DataFrame(
+        {
+            "useless": RANDOM.normal(size=ROWS),
+            "useful": NUMBER,
+            "text": np.where(NUMBER > 0, "high", "low"),
+            "absent": np.nan,
+            **more,
+        }
+    )
+    return judge_alone(task, METRICS[task], features, label, BEFORE, ~BEFORE)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_useful_number_and_a_useful_text_beat_noise(task):
+    gains = judged(task).set_index("feature")["gain"]
+    assert gains["useful"] > gains["text"] > 0.1
+    assert abs(gains["useless"]) < 0.1
+    assert gains["absent"] == 0
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_the_label_under_another_name_is_named(task):
+    table = judged(task, hidden=LABELS[task])
+    assert table["feature"].iloc[0] == "hidden"
+    assert table["gain"].iloc[0] > 0.8
+    alone = table[table["feature"].isin(["hidden", "useless"])]
+    assert find_suspect(alone, {}).startswith("hidden alone takes away")
+
+
+def test_features_of_one_view_are_not_each_others_alibi():
+    table = pd.DataFrame({"feature": ["mean", "count", "other"], "loss": 0.0, "gain": [0.9, 0.85, 0.1]})
+    assert find_suspect(table, {"mean": "leaky", "count": "leaky"}).startswith("mean alone takes away 90%")
+    assert find_suspect(table, {}) is None
+
+
+@pytest.mark.parametrize("gains", [[0.3, 0.2], [0.09, 0.0], [0.29, 0.1]])
+def test_what_honest_features_reach_is_no_cause_for_a_warning(gains):
+    table = pd.DataFrame({"feature": ["a", "b"], "loss": 0.0, "gain": gains})
+    assert find_suspect(table, {}) is None
+
+
+def test_one_feature_and_none():
+    table = pd.DataFrame({"feature": ["a"], "loss": 0.0, "gain": [0.5]})
+    assert "there is no other view" in find_suspect(table, {})
+    assert find_suspect(table.iloc[:0], {}) is None
+
+
+def test_a_row_that_is_left_out_of_the_masks_is_not_looked_at():
+    label = pd.Series([0.0, 1.0] * 100)
+    features = pd.DataFrame({"a": [0.0, 1.0] * 100})
+    before, later = pd.Series(np.arange(200) < 80), pd.Series((np.arange(200) >= 80) & (np.arange(200) < 120))
+    whole = judge_alone("classification", "log_loss", features, label, before, later)
+    label[120:] = 1 - label[120:]
+    pd.testing.assert_frame_equal(whole, judge_alone("classification", "log_loss", features, label, before, later))

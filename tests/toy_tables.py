@@ -144,7 +144,7 @@ def examples(groups: Tables, problem: Problem) -> ibis.Table:
         "city",
         "opens",
         example_id=_.day_id,
-        event_timestamp=_.opens - ibis.literal(problem.prediction_horizon),
+        event_timestamp=_.opens - ibis.interval(problem.prediction_horizon),
         outcome=ibis.cases((_.closed_at.notnull(), "sold"), (_.stayed_closed, "closed")),
         label_known_at=_.closed_at,
         **{problem.label: label},

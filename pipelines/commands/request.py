@@ -21,7 +21,7 @@ KEY_VARIABLE = "FLIGHTLINE_API_KEY"
 
 
 def next_instance(project: Project) -> dict[str, object]:
-    """Take the first example whose prediction time is not before the clock.
+    """Take the first example whose prediction time is not before the clock, and whose event is after it.
 
     Raises
     ------
@@ -32,9 +32,9 @@ def next_instance(project: Project) -> dict[str, object]:
     if not file.is_file():
         raise FeatureError("there are no examples yet; run `make train` first")
     examples = pd.read_parquet(file)
-    coming = examples[examples["event_timestamp"] >= read_clock(project.settings)].sort_values(
-        ["event_timestamp", "example_id"]
-    )
+    clock, times = read_clock(project.settings), examples["event_timestamp"]
+    is_coming = (times >= clock) & (times + project.problem.prediction_horizon > clock)
+    coming = examples[is_coming].sort_values(["event_timestamp", "example_id"])
     if coming.empty:
         raise FeatureError("no example lies after the event clock; ingest newer data or set the clock back")
     return json.loads(

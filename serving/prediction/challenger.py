@@ -127,4 +127,4 @@ def _inputs(
         return [{name: row[name] for name in model.kinds} for row in known]
     rows = [result.row for result in results if result.row is not None]
     request_features = predictor.project.requests.features(columns_of(instances, predictor.fields))
-    return input_rows(model, rows, as_rows(request_features))
+    return input_rows(model, rows, as_rows(request_features, len(rows)))

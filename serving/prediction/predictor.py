@@ -126,8 +126,8 @@ class Predictor:
         """Predict for instances, which `check_still_to_come` let pass, with what is known at the event clock."""
         columns, request_code = columns_of(instances, self.fields), self.project.requests
         with span("features", rows=len(instances)):
-            rows = self.features.read(as_rows({**columns, **request_code.keys(columns)}), clock)
-        inputs = input_rows(self.model, rows, as_rows(request_code.features(columns)))
+            rows = self.features.read(as_rows({**columns, **request_code.keys(columns)}, len(instances)), clock)
+        inputs = input_rows(self.model, rows, as_rows(request_code.features(columns), len(instances)))
         return [PredictionResult(*each) for each in zip(self._values(inputs), inputs, rows, strict=True)]
 
     def score(self, rows: Sequence[Mapping[str, Value]]) -> list[PredictionResult]:
@@ -157,8 +157,10 @@ def columns_of(instances: Sequence[BaseModel], fields: Sequence[str]) -> dict[st
     return {name: [getattr(instance, name) for instance in instances] for name in fields}
 
 
-def as_rows(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> list[dict[str, Any]]:
-    """Turn columns of one length into rows of plain values."""
+def as_rows(columns: Mapping[str, Sequence[Any] | np.ndarray], count: int) -> list[dict[str, Any]]:
+    """Turn columns of one length into so many rows of plain values, which are empty if there is no column."""
+    if not columns:
+        return [{} for _ in range(count)]
     plain = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()]
     return [dict(zip(columns, row, strict=True)) for row in zip(*plain, strict=True)]
 

@@ -157,6 +157,20 @@ def test_a_table_is_written_ordered_and_stamped(tmp_path):
     assert table["created_timestamp"].equals(table["event_timestamp"].rename("created_timestamp"))
 
 
+def test_numbers_that_are_no_float64_become_it(tmp_path):
+    def mixed(groups: Tables) -> ibis.Table:
+        table = good(groups)
+        is_many = table.units > 1
+        cases = ibis.cases((is_many, 1.0), else_=0.0)
+        return table.mutate(chosen=cases, filled=table.units.nullif(1).fill_null(0.0), is_many=is_many)
+
+    rows = engine.write_feature_tables({}, {"mixed": mixed}, tmp_path / "v1")
+    table = pd.read_parquet(tmp_path / "v1" / "mixed.parquet")
+    assert rows == {"mixed": 3}
+    assert set(table[["units", "chosen", "filled", "is_many"]].dtypes.astype(str)) == {"float64"}
+    assert table["chosen"].tolist() == table["is_many"].tolist() == [1.0, 0.0, 1.0]
+
+
 def test_each_table_is_reported_with_its_rows(tmp_path):
     told = []
     engine.write_feature_tables(

@@ -163,6 +163,20 @@ def test_the_plain_pipeline_answers_where_the_fast_form_cannot(
     assert np.array_equal(given, expected)
 
 
+@pytest.mark.parametrize("columns", [Columns(("units", "seats"), ()), Columns((), ("shop", "product"))])
+@pytest.mark.parametrize("name", TREES)
+def test_numbers_alone_and_text_alone_are_answered(name: str, columns: Columns) -> None:
+    frame = frame_of(1_500, 0)[[*columns.categorical, *columns.numeric]]
+    label = (frame_of(1_500, 0)["units"] > 20).astype(int)
+    pipeline = find_model("classification", name).build(columns, 0).fit(frame, label)
+    kinds = {column: "float64" if column in columns.numeric else "str" for column in frame}
+    fast = FastPipeline.of("predict_proba", pipeline)
+    assert (fast is not None) == bool(columns.numeric)  # text alone goes through frames
+    asked = frame_of(20, 1)[list(frame)]
+    expected = predict("classification", pipeline, asked)
+    assert np.array_equal(predict_rows("classification", pipeline, fast, kinds, rows_of(asked)), expected)
+
+
 @pytest.mark.parametrize("name", sorted(set(ZOO["classification"]) - set(TREES)))
 def test_models_of_another_encoding_go_their_own_way(name: str) -> None:
     pipeline = fitted(name)

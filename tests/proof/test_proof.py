@@ -123,7 +123,7 @@ def test_a_fault_of_which_no_word_is_known_does_not_pass():
 SPOKEN = {
     "servable": (
         1,
-        "ServableError: version 2 was trained and cannot be served, so it is not promoted: ModelFileError: the model takes",
+        "ServableError: version 2 was trained and cannot be served, so it is not promoted: ModelFileError: the column",
     ),
     "data anomalies": (0, "watch: nothing is decided; the data is broken: temp outside since 2013-03-26"),
     "labelled": (0, "retrain: 3 of the last 4 windows are in breach, the latest among them (2 and the latest ask)"),

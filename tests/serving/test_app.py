@@ -39,7 +39,7 @@ def _write_tables(project: Project) -> list[str]:
     declarations = feature_store.load_declarations(settings)
     join_keys = {entity.name: entity.join_key for entity in declarations if hasattr(entity, "join_key")}
     requests = columns_of([project.schemas.instance(**INSTANCE)], project.request_fields)
-    (keys_of_row,) = as_rows({**requests, **project.requests.keys(requests)})
+    (keys_of_row,) = as_rows({**requests, **project.requests.keys(requests)}, 1)
     names = []
     tables = settings.features_dir / "current"
     tables.mkdir(parents=True)

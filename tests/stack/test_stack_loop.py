@@ -154,7 +154,7 @@ def test_redis_and_postgresql_give_the_features_of_the_embedded_files(
     for name in FEAST:
         monkeypatch.setenv(name, given[name])
     columns = columns_of([PROJECT.schemas.instance.model_validate(one) for one in instances], PROJECT.request_fields)
-    rows = as_rows(columns | PROJECT.requests.keys(columns))
+    rows = as_rows(columns | PROJECT.requests.keys(columns), len(instances))
     service = Settings(root=trained.composed.root("service"), profile="stack")
     assert read(service, rows) == read(embedded.settings, rows)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import ibis
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from flightline.adapters.atomic_write import atomic_write
 from flightline.core.errors import FeatureError
@@ -208,9 +210,26 @@ def write_feature_tables(
         for name, build in feature_tables.items():
             table = in_order(build(groups))
             table.to_parquet(unfinished / f"{name}.parquet", compression="zstd")
+            numbers_as_float64(unfinished / f"{name}.parquet")
             rows[name] = check_unique(unfinished / f"{name}.parquet")
             report(name, rows[name])
     return rows
+
+
+def numbers_as_float64(file: Path) -> None:
+    """Turn the columns of a feature table that are numbers and can be no key into float64.
+
+    DuckDB makes decimals of literals such as 1.0, which Ibis takes for float64, so that no cast is written for them.
+    """
+    schema = pq.read_schema(file)
+    narrow = {
+        field.name
+        for field in schema
+        if pa.types.is_decimal(field.type) or pa.types.is_float32(field.type) or pa.types.is_boolean(field.type)
+    }
+    if narrow:
+        wide = pa.schema([pa.field(each.name, pa.float64()) if each.name in narrow else each for each in schema])
+        pq.write_table(pq.read_table(file).cast(wide), file, compression="zstd")
 
 
 def check_unique(file: Path) -> int:

@@ -86,6 +86,8 @@ class FastPipeline:
 
 
 def _tables(encoder: OrdinalEncoder, names: list[str]) -> dict[str, dict[Value, float]]:
+    if not names:  # then it was not even fitted
+        return {}
     # None counts as a category if it was learned; NaN equals nothing, and is missing in any case.
     known = [[value for value in column if value == value] for column in encoder.categories_]
     longest = max(map(len, known), default=0)

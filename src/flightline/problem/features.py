@@ -211,7 +211,7 @@ def examples(groups: Tables, problem: Problem) -> ibis.Table:
         "tailnum",
         "scheduled_departure",
         example_id=_.flight_id,
-        event_timestamp=_.scheduled_departure - ibis.literal(problem.prediction_horizon),
+        event_timestamp=_.scheduled_departure - ibis.interval(problem.prediction_horizon),
         outcome=ibis.cases(
             (_.landed_at.notnull(), "landed"), (_.is_cancelled, "cancelled"), (_.is_diverted, "diverted")
         ),

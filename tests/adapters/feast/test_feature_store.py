@@ -163,7 +163,7 @@ def test_declarations_that_the_tables_keep_pass(store, tables):
         (lambda frame: frame.drop(columns="shop"), "view baking_plan declares shop, which its table lacks"),
         (lambda frame: frame.drop(columns="created_timestamp"), "declares created_timestamp, which its table lacks"),
         (lambda frame: frame.assign(snow=1.0), "table of view baking_plan has snow, which it does not declare"),
-        (lambda frame: frame.astype({"seats": "float32"}), "declares Float64 but seats is float in its table"),
+        (lambda frame: frame.astype({"seats": "float32"}), "declares Float64 but seats is float in its table: .cast"),
         (lambda frame: frame.assign(seats="warm"), "declares Float64 but seats is .*string in its table"),
         (lambda frame: frame.rename(columns={"seats": "heat"}), "declares seats, which its table lacks; .* has heat"),
     ],

@@ -97,12 +97,17 @@ def check_sources(settings: Settings, folder: Path) -> None:
         declared = {field.name for field in view.schema if field.name not in keys}
         absent = sorted((declared | keys | set(_TIMESTAMPS)) - set(types))
         undeclared = sorted(set(types) - declared - keys - set(_TIMESTAMPS))
-        wrong = [f"{name} is {types[name]}" for name in sorted(declared & set(types)) if types[name] != "double"]
+        wrong = [
+            f'{name} is {types[name]} in its table: .cast("float64") it there (a store gives numbers; text comes with '
+            "the request)"
+            for name in sorted(declared & set(types))
+            if types[name] != "double"
+        ]
         if absent:
             problems.append(f"view {view.name} declares {', '.join(absent)}, which its table lacks")
         if undeclared:
             problems.append(f"the table of view {view.name} has {', '.join(undeclared)}, which it does not declare")
-        problems += [f"view {view.name} declares Float64 but {item} in its table" for item in wrong]
+        problems += [f"view {view.name} declares Float64 but {item}" for item in wrong]
     if problems:
         raise FeatureError("feature_repo/ and src/flightline/problem/features.py disagree: " + "; ".join(problems))
 

@@ -86,7 +86,7 @@ def examples(groups: Tables, problem: Problem) -> ibis.Table:
         "day",
         "label_known_at",
         example_id=_.page + "-" + _.day,
-        event_timestamp=_.day_start - ibis.literal(problem.prediction_horizon),
+        event_timestamp=_.day_start - ibis.interval(problem.prediction_horizon),
         outcome=ibis.cases((_.views.notnull(), "counted")),
         log_views=_.views.cast("float64").ln(),
     )

@@ -1,0 +1,42 @@
+"""A problem without text, without anything from the request and without a horizon is trained, promoted and served."""
+
+from pathlib import Path
+
+import pytest
+from prefect import flow
+
+from flightline.core.project import Project
+from flightline.promotion.gate import Decision
+from flightline.training.fit import TrainingParameters
+from pipelines.commands import request
+from pipelines.replay.parity import check_parity
+from pipelines.training import TrainingResult, run_training
+from tests.bare_problem import make_project
+from tests.serving.conftest import TestClient
+from tests.support.clones import make_toy_clone
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),
+]
+
+
+@flow(validate_parameters=False)
+def bare_training(project: Project) -> TrainingResult:
+    return run_training(project, TrainingParameters(model="hist_gradient_boosting", max_iterations=30))
+
+
+def test_the_least_of_problems_is_served(tmp_path: Path, server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from serving.app import create_app
+
+    package = make_project.__module__
+    monkeypatch.setenv("FLIGHTLINE_PROBLEM_PACKAGE", package)
+    settings = make_toy_clone(tmp_path).settings
+    project = make_project(settings.model_copy(update={"problem_package": package}))
+    result = bare_training(project)
+    assert result.verdict.decision is Decision.PROMOTE, result.verdict.reasons
+    with TestClient(create_app(project)) as client:
+        body = {"instances": [request.next_instance(project)] * 3}
+        answer = client.post(f"/v1/models/{project.problem.model_name}:predict", json=body)
+    assert answer.status_code == 200, answer.text
+    assert check_parity(project).mismatches == ()

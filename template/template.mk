@@ -26,7 +26,7 @@ test-example: $(READY) .tools/sbom/.installed  ## Lay each example over a copy a
 	@$(RUN) -m pytest template/tests/test_example_suite.py
 
 .PHONY: test-year
-test-year: $(READY)  ## Live through half a year month by month: data, clock, predictions, monitor, canary, training, gate (an hour)
+test-year: $(READY)  ## Live through half a year month by month: data, clock, predictions, monitor, canary, training, gate (46 minutes)
 	@$(RUN) -m pytest -s template/tests/test_year_suite.py
 
 .PHONY: test-workflows

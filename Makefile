@@ -136,6 +136,14 @@ clock: $(READY)  ## Print where the event clock stands and what is behind it, or
 materialise: $(READY)  ## Bring features and online store up to the event clock and the data version
 	@$(RUN) -m pipelines.materialise
 
+.PHONY: ages
+ages: $(READY)  ## Print how old each view's values are when they are used, and how many its ttl drops
+	@$(RUN) -m pipelines.commands.feature_checks ages
+
+.PHONY: rule
+rule: $(READY)  ## Print what each feature tells alone, or one: make rule COLUMN=name
+	@$(RUN) -m pipelines.commands.feature_checks rule --column "$(COLUMN)"
+
 ##@ Model
 .PHONY: train
 train: $(READY)  ## Train, evaluate, register and judge a model, or the best of all: make train MODEL=all SEED=1

@@ -74,6 +74,12 @@ def test_every_link_in_the_docs_leads_somewhere(file):
     assert [link for link in links if "://" not in link and not (file.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("file", DOCS, ids=relative)
+def test_every_test_that_the_docs_name_exists(file):
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", file.read_text(encoding="utf-8"))
+    assert [test for place, test in named if f"def {test}(" not in (ROOT / place).read_text(encoding="utf-8")] == []
+
+
 def test_every_decision_has_its_four_headings():
     for file in sorted(ROOT.glob("docs/decisions/*.md")):
         headings = re.findall(r"^## (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)

@@ -259,6 +259,18 @@ def test_without_a_moment_inside_the_data_its_middle_is_taken(toy_groups):
     assert engine.find_leaks(toy_groups, {"shop_recent": shop_recent}, moments) == []
 
 
+def test_a_mean_over_the_whole_period_is_a_leak(toy_groups):
+    def whole(groups: Tables) -> ibis.Table:
+        sold = groups["closings"]
+        usual = sold.group_by("shop").aggregate(usual=_.units.mean())
+        return sold.join(usual, "shop").select("shop", event_timestamp=_.closes, usual=_.usual)
+
+    moment = datetime(2020, 3, 10, 10, tzinfo=UTC)
+    (leak,) = engine.find_leaks(toy_groups, {"whole": whole, "honest": shop_recent}, [moment])
+    assert (leak.table, leak.moment) == ("whole", moment)
+    assert leak.rows > 0
+
+
 def test_leaks_come_by_moment_then_by_table(connection, tmp_path):
     sales = [sale(f"2020-06-{day:02}T06:00:00Z", units=day) for day in range(1, 9)]
     write_raw(tmp_path, {"shops": SHOPS, "sales": sales})

@@ -222,6 +222,11 @@ def test_examples_alike_in_key_and_time_all_come_back(toy_store, toy_examples):
     pd.testing.assert_series_equal(joined.loc[0], joined.loc[1], check_names=False)
 
 
+def test_a_key_that_no_request_gives_is_named(toy_store, toy_examples):
+    with pytest.raises(FeatureError, match="are joined by slot, which no request gives: name it in entity_keys"):
+        feast_store.join_features(toy_store.settings, SERVICE, toy_examples.iloc[:3].drop(columns="slot"))
+
+
 def test_what_is_registered_is_what_training_declared(toy_store, toy_examples):
     declared = digest_of(feast_store.describe_service(toy_store.settings, SERVICE))
     assert len(feast_store.join_features(toy_store.settings, SERVICE, toy_examples.iloc[:1], declared)) == 1

@@ -190,13 +190,19 @@ def join_features(settings: Settings, service: str, examples: pd.DataFrame, mean
     Raises
     ------
     FeatureError
-        If the join gives other rows, or another order, than it was given, or what is registered means something else.
+        If a key is not there, the join gives other rows, or another order, than it was given, or what is registered
+        means something else.
     """
     with TemporaryDirectory(prefix="feast-registry-") as snapshot:
         store = open_on_snapshot(settings, Path(snapshot))
         _refuse_other_meaning(store, service, meaning)
         feature_service = store.get_feature_service(service)
         keys = _join_keys(store, feature_service)
+        if absent := [key for key in keys if key not in examples]:
+            raise FeatureError(
+                f"views of {service} are joined by {', '.join(absent)}, which no request gives: name it in entity_keys "
+                "of problem/config.py, or let request_keys of problem/request_features.py compute it"
+            )
         entity_rows = examples[["example_id", "event_timestamp", *keys]]
         joined = store.get_historical_features(entity_df=entity_rows.copy(), features=feature_service).to_df()
     check_rows(entity_rows["example_id"], joined["example_id"])

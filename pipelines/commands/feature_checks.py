@@ -70,10 +70,10 @@ def find_ages(project: Project) -> pd.DataFrame:
 
 
 def print_ages(project: Project) -> None:
-    """Print a line for each view."""
-    table = Table(title="age of the newest value at the prediction time")
-    for heading in ("view", "median", "95 % are below", "no value", "ttl", "dropped by ttl"):
-        table.add_column(heading, justify="left" if heading == "view" else "right")
+    """Print for each view how old its values are, the share of examples with none, and the share its ttl drops."""
+    table = Table(title="age of the newest value at the prediction time", box=None, title_justify="left")
+    for heading in ("view", "median", "95 % below", "none", "ttl", "dropped"):
+        table.add_column(heading, justify="left" if heading == "view" else "right", overflow="fold")
     for row in find_ages(project).itertuples():
         ttl = _shown(row.ttl) if row.ttl else "none"
         table.add_row(row.view, _shown(row.median), _shown(row.p95), f"{row.absent:.1%}", ttl, f"{row.dropped:.1%}")
@@ -100,9 +100,13 @@ def read_alone(project: Project, column: str = "") -> pd.DataFrame:
 
 def print_alone(project: Project, column: str) -> None:
     """Print the validation loss of each feature alone, and the share of a constant's loss that it takes away."""
-    table = Table(title=f"{project.problem.primary_metric} of one feature alone, validation window")
-    for heading in ("feature", "loss", "less than a constant's by"):
-        table.add_column(heading, justify="left" if heading == "feature" else "right")
+    table = Table(
+        title=f"{project.problem.primary_metric} of one feature alone, validation window",
+        box=None,
+        title_justify="left",
+    )
+    for heading in ("feature", "loss", "below a constant's by"):
+        table.add_column(heading, justify="left" if heading == "feature" else "right", overflow="fold")
     for name, loss, gain in read_alone(project, column).itertuples(index=False):
         table.add_row(name, f"{loss:.4f}", f"{gain:.1%}")
     Console(highlight=False).print(table)

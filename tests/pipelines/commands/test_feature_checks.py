@@ -40,7 +40,7 @@ def test_ages_follow_from_when_values_become_known(built: Project) -> None:
 def test_ages_are_printed_by_view(built: Project, capsys: pytest.CaptureFixture[str]) -> None:
     print_ages(built)
     printed = capsys.readouterr().out
-    for word in ("shop_recent", "baking_plan", "2.5 d", "dropped by ttl"):
+    for word in ("shop_recent", "baking_plan", "2.5 d", "dropped"):
         assert word in printed
 
 

@@ -7,6 +7,7 @@ import argparse
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -94,7 +95,8 @@ def read_alone(project: Project, column: str = "") -> pd.DataFrame:
         raise FeatureError("nothing was trained yet; run `make train` first")
     table = pd.read_csv(newest)
     if column and column not in set(table["feature"]):
-        raise FeatureError(f"got COLUMN={column}, expected a feature: {', '.join(sorted(table['feature']))}")
+        near = get_close_matches(column, table["feature"].tolist()) or table["feature"].head(3).tolist()
+        raise FeatureError(f"got COLUMN={column}, expected a feature such as {', '.join(near)}; `make rule` shows all")
     return table[table["feature"] == column] if column else table
 
 

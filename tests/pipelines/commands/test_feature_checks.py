@@ -62,5 +62,5 @@ def test_one_feature_alone_or_all(built: Project, capsys: pytest.CaptureFixture[
     print_alone(built, "")
     assert "25.0%" in capsys.readouterr().out
     assert read_alone(built, "planned")["loss"].tolist() == [0.6]
-    with pytest.raises(FeatureError, match="got COLUMN=plan, expected a feature: planned, seats"):
+    with pytest.raises(FeatureError, match="got COLUMN=plan, expected a feature such as planned; `make rule`"):
         read_alone(built, "plan")

@@ -184,7 +184,7 @@ rollback: $(READY)  ## Move champion back to the version before: make rollback W
 
 .PHONY: ui
 ui: $(READY)  ## Show the pages of MLflow, Prefect, Evidently and Feast, linked on http://127.0.0.1:8900
-	@exec $(RUN) -m pipelines.commands.ui
+	@exec $(RUN) -m pipelines.pages.ui
 
 ##@ Service
 .PHONY: serve

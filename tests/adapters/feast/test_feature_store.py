@@ -1,5 +1,6 @@
 """Declarations on a real Feast store over real tables: those of the toy problem."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -122,6 +123,15 @@ def test_the_description_does_not_change_with_apply(store):
 def test_another_meaning_has_another_description(store, old, new):
     before = feast_store.describe_service(store, SERVICE)
     edit(store, old, new)
+    assert feast_store.describe_service(store, SERVICE) != before
+
+
+def test_a_change_within_the_same_second_is_seen(store, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = store.feature_repo / "definitions.py"
+    before, times = feast_store.describe_service(store, SERVICE), file.stat()
+    edit(store, "timedelta(days=4)", "timedelta(days=5)")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert feast_store.describe_service(store, SERVICE) != before
 
 

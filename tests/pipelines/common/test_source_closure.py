@@ -168,7 +168,7 @@ ADDED = [
     ("src/flightline/problem/api_schema.py", "\nADDED = 1\n", ""),
     ("pipelines/common/cached_step.py", "\nADDED = 1\n", ""),
     ("pipelines/common/source_closure.py", "\nADDED = 1\n", ""),
-    ("pipelines/commands/ui_page.py", "\nADDED = 1\n", ""),
+    ("pipelines/pages/ui_page.py", "\nADDED = 1\n", ""),
 ]
 
 

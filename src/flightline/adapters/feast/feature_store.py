@@ -1,8 +1,8 @@
 """Feast: declarations, the point-in-time join, and materialisation; `online_features.py` is what the service reads."""
 
 import fcntl
-import importlib.util
 import io
+import runpy
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -41,17 +41,15 @@ def offline_store_module(settings: Settings) -> ModuleType:
 
 
 def load_declarations(settings: Settings) -> list[Any]:
-    """Import every file of feature_repo/ and give the Feast objects in it, each once."""
+    """Run every file of feature_repo/ and give the Feast objects in it, each once.
+
+    Not imported: Python would take the compiled file of before for one that was changed within the same second.
+    """
     from feast import Entity, FeatureService, FeatureView
 
     found: dict[int, Any] = {}
     for file in sorted(settings.feature_repo.glob("*.py")):
-        spec = importlib.util.spec_from_file_location(f"_feature_repo_{file.stem}", file)
-        if spec is None or spec.loader is None:
-            raise FeatureError(f"feature_repo/{file.name} cannot be imported")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        for value in vars(module).values():
+        for value in runpy.run_path(str(file), run_name=f"_feature_repo_{file.stem}").values():
             if isinstance(value, Entity | FeatureView | FeatureService):
                 found[id(value)] = value
     return list(found.values())

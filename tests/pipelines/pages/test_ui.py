@@ -16,10 +16,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.core.settings import PageSettings, Settings
-from pipelines.commands.ui import DESCRIPTIONS, pages_elsewhere
-from pipelines.commands.ui_page import Entry, serving_page, write_page
 from pipelines.common.processes import answers, open_client
 from pipelines.orchestration.prefect_server import find_server
+from pipelines.pages.ui import DESCRIPTIONS, pages_elsewhere
+from pipelines.pages.ui_page import Entry, serving_page, write_page
 from pipelines.replay.service import free_port
 from tests.pipelines.orchestration.running_worker import environment_of, processes_of
 from tests.support.small_store import make_store
@@ -55,7 +55,7 @@ def start_ui(settings: Settings, name: str = "ui") -> Shown:
     output = settings.root / f"{name}.txt"
     with output.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.commands.ui"],
+            [sys.executable, "-m", "pipelines.pages.ui"],
             cwd=REPOSITORY,
             env=environment_of(settings.root, settings.pages.prefect_port, "") | pages,
             stdout=stream,

@@ -1,4 +1,4 @@
-"""Serves the pages of a tool whose own command answers any site: `python -m pipelines.commands.tool_pages feast`.
+"""Serves the pages of a tool whose own command answers any site: `python -m pipelines.pages.tool_pages feast`.
 
 MLflow and Prefect keep other sites out by settings of their own.
 """

@@ -1,4 +1,4 @@
-"""Shows the tools' own pages, and one page that links them: `python -m pipelines.commands.ui`. No flow."""
+"""Shows the tools' own pages, and one page that links them: `python -m pipelines.pages.ui`. No flow."""
 
 import sys
 import time
@@ -9,7 +9,6 @@ from pathlib import Path
 from flightline.adapters.evidently_reports import workspace_dir
 from flightline.adapters.ports import check_port
 from flightline.core.settings import Settings
-from pipelines.commands.ui_page import Entry, serving_page
 from pipelines.common.command_line import run_command
 from pipelines.common.own_origin import HOSTS
 from pipelines.common.processes import HOST, LOOK_SECONDS, Program, Running, ending_on_signals, running
@@ -21,6 +20,7 @@ from pipelines.orchestration.prefect_server import (
     noted,
     server_program,
 )
+from pipelines.pages.ui_page import Entry, serving_page
 
 # What a person finds on each tool's pages.
 DESCRIPTIONS = {
@@ -43,9 +43,7 @@ def programs(settings: Settings) -> list[Program]:
         # By default it answers pages of any name that begins like a private address.
         "--allowed-hosts", ",".join(f"{host}:*" for host in HOSTS),
     )  # fmt: skip
-    evidently, feast = (
-        (sys.executable, "-m", "pipelines.commands.tool_pages", name) for name in ("evidently", "feast")
-    )
+    evidently, feast = ((sys.executable, "-m", "pipelines.pages.tool_pages", name) for name in ("evidently", "feast"))
     return [
         Program("MLflow", mlflow, pages.mlflow_port, "FLIGHTLINE_PAGES__MLFLOW_PORT", "/health", settings.state_dir),
         server_program(settings),

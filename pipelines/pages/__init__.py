@@ -1,0 +1,1 @@
+"""The pages of the tools, and one that links them: `make ui`."""

@@ -19,7 +19,7 @@ from pipelines.common.events import announce_verdict
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
 from pipelines.common.training_options import add_options, parameters_of
-from pipelines.promotion_steps.gate import gate
+from pipelines.promotion_steps.gate import gate, warnings_of
 from pipelines.promotion_steps.refit import refit
 from pipelines.promotion_steps.servable import check_servable
 from pipelines.steps import compare as comparison
@@ -67,7 +67,8 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
         as_of = f"{len(views)} views into the online store as of {clock:%Y-%m-%d %H:%M} UTC"
         progress.say(as_of if views else "the online store was loaded as of a later clock meanwhile, and stays so")
     check_servable(project, tables.examples_file, registered)
-    verdict, champion = gate(project, training_set, best.evaluation, registered)
+    warnings = warnings_of(project, best.evaluation)
+    verdict, champion = gate(project, training_set, best.evaluation, registered, warnings)
     if project.problem.refit and verdict.decision is Decision.PROMOTE:
         refit(project, best.parameters, lineage, training_set, best.model, registered)
     return TrainingResult(data, clock, training_set, best.model, best.evaluation, registered, champion, verdict)

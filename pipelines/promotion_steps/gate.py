@@ -26,9 +26,13 @@ TAG_LENGTH = 4000  # MLflow refuses longer values, each store at another length
 
 @task(cache_policy=NO_CACHE)
 def gate(
-    project: Project, training_set: TrainingSet, evaluation: EvaluationFile, registered: Registered
+    project: Project,
+    training_set: TrainingSet,
+    evaluation: EvaluationFile,
+    registered: Registered,
+    warnings: tuple[str, ...] = (),
 ) -> tuple[Verdict, Evidence | None]:
-    """Decide on the challenger, store the verdict with its version, and move `champion` if it passed."""
+    """Decide on the challenger, store the verdict and warnings with its version, and move `champion` if it passed."""
     with stage("gate") as progress:
         given = gather_evidence(project, training_set, evaluation, registered.version)
         verdict = decide_promotion(
@@ -40,7 +44,7 @@ def gate(
             primary_metric=project.problem.primary_metric,
             champion_unjudged=given.champion_unjudged,
         )
-        verdict = replace(verdict, warnings=warnings_of(project, evaluation))
+        verdict = replace(verdict, warnings=warnings)
         keep_verdict(project, registered, given, verdict)
         if verdict.decision is Decision.PROMOTE:
             promote_version(

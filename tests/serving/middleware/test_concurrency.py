@@ -87,7 +87,7 @@ def test_health_and_metrics_are_answered_while_there_is_no_room(service: Service
     with many_held(service, 4) as waiting:
         assert service.ask(STATUS).status == 503
         assert service.ask("/health/live").status == 200
-        assert active(service) == 4
+        wait_until(lambda: active(service) == 4, said="those in the block are at work")
     assert {future.result().status for future in waiting} == {200}
     wait_until(lambda: active(service) == 0, said="none is at work")
 

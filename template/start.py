@@ -5,6 +5,9 @@ project: template/, its workflow, and in other files the lines that carry a mark
 that holds the comment "template only", and all from "template from here" to "template to
 here". It needs a clean git tree, so that one look at the diff shows what it did and one command
 undoes it.
+
+With a table (FROM=orders.parquet TIME=ordered_at LABEL=...) it writes a first problem in place of
+the one that the template ships with, and lines go too whose mark begins with "problem".
 """
 
 import argparse
@@ -16,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flightline.adapters.pipes import outlive_reader
+from flightline.core.errors import DataError
+from template.from_table.command import add_question, read_table
 from template.renaming import Names, Spelling, StartError, check_name, read_names, rename
 from tools.tree import git, project_files
 
@@ -27,7 +32,10 @@ LEFT_BEHIND = (
     Path("tests/adapters/model_store/registered_before"),
     Path("tests/adapters/model_store/test_registered_before.py"),
 )
-_LINE, _FROM, _TO = (re.compile(rf"(?:#|<!--) template {mark}\b") for mark in ("only", "from here", "to here"))
+# What was made of the problem that the template ships with.
+OF_THE_PROBLEM = ("data", "data.dvc", ".dvcstore", ".state")
+TEMPLATE, PROBLEM = "template", "problem"
+_NAMED = re.compile(r"^\s*\"([A-Za-z0-9_.-]+)[^\"]*\",\s*# problem only", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,14 @@ class Started:
     shortened: list[Path]
 
 
-def start(root: Path, name: str) -> Started:
+def start(root: Path, name: str, without_problem: bool = False) -> Started:
     """Start a project in place.
+
+    Parameters
+    ----------
+    without_problem
+        Leave behind what speaks of the problem that the template ships with, and its package's lock; its code and tests
+        stay, to be written over.
 
     Raises
     ------
@@ -51,7 +65,8 @@ def start(root: Path, name: str) -> Started:
     old = read_names(root)
     files = [file for file in project_files(root) if not is_left_behind(file)]
     new = check_name(name, root, files, old.package)
-    shorter = {file: text for file in files if (text := _shortened(root / file)) is not None}
+    unlocked = _NAMED.findall((root / "pyproject.toml").read_text(encoding="utf-8")) if without_problem else []
+    shorter = {file: text for file in files if (text := _shortened(root / file, without_problem, unlocked)) is not None}
     for gone in LEFT_BEHIND:
         shutil.rmtree(root / gone) if (root / gone).is_dir() else (root / gone).unlink(missing_ok=True)
     for file, text in shorter.items():
@@ -81,42 +96,79 @@ def is_left_behind(file: Path) -> bool:
     return any(file.is_relative_to(gone) for gone in LEFT_BEHIND)
 
 
-def _shortened(file: Path) -> str | None:
+def _shortened(file: Path, without_problem: bool, unlocked: list[str]) -> str | None:
     """Give a file's text without its marked lines, or None if it has none."""
     try:
         before = file.read_bytes().decode()
     except UnicodeDecodeError:  # a picture
         return None
     after = without_marked_lines(before, file)
+    after = without_marked_lines(after, file, PROBLEM) if without_problem else without_marks(after)
+    if file.parent.name == "locks":
+        for package in unlocked:
+            after = without_locked(after, package)
     return after if after != before else None
 
 
-def without_marked_lines(text: str, file: Path) -> str:
-    """Leave out of a text what is the template's.
+def without_marked_lines(text: str, file: Path, mark: str = TEMPLATE) -> str:
+    """Leave out of a text what is the template's, or about its problem.
 
     Parameters
     ----------
     file
         Named in the error.
+    mark
+        With which word the marks begin.
 
     Raises
     ------
     StartError
         If a part begins and does not end, or ends and did not begin.
     """
+    line_mark, from_mark, to_mark = (_mark(mark, which) for which in ("only", "from here", "to here"))
     kept: list[str] = []
     is_kept = True
     for line in text.split("\n"):
-        if _FROM.search(line) or _TO.search(line):
-            if bool(_FROM.search(line)) != is_kept:
-                raise StartError(f"{file} has marks of the template that do not pair, at: {line.strip()}")
+        if from_mark.search(line) or to_mark.search(line):
+            if bool(from_mark.search(line)) != is_kept:
+                raise StartError(f"{file} has marks of the {mark} that do not pair, at: {line.strip()}")
             is_kept = not is_kept
-        elif is_kept and not _LINE.search(line):
+        elif is_kept and not line_mark.search(line):
             kept.append(line)
     if not is_kept:
-        raise StartError(f"{file} has a part of the template that does not end")
+        raise StartError(f"{file} has a part of the {mark} that does not end")
     shorter = "\n".join(kept)
     return re.sub(r"\n{3,}", "\n\n", shorter) if file.suffix == ".md" and shorter != text else shorter
+
+
+def _mark(word: str, which: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:#|<!--) {word} {which}\b")
+
+
+def without_marks(text: str) -> str:
+    """Leave the marks of the problem out of a text, and what they mark in it.
+
+    Examples
+    --------
+    >>> without_marks('"x==1",  # problem only: its data')
+    '"x==1",  # its data'
+    """
+    lines = [
+        line for line in text.split("\n") if not re.fullmatch(r"\s*(?:#|<!--) problem (?:from|to) here(?: -->)?", line)
+    ]
+    return re.sub(r"(\s*)(?:# problem only: |<!-- problem only -->)", r"\1# ", "\n".join(lines)).replace("# \n", "\n")
+
+
+def without_locked(text: str, package: str) -> str:
+    """Leave a package out of a compiled lock, and out of the reasons of others.
+
+    Examples
+    --------
+    >>> without_locked("a==1 \\\n    --hash=sha256:0\n    # via b\nb==2 \\\n    --hash=sha256:1\n", "b")
+    'a==1 \\\n    --hash=sha256:0\n'
+    """
+    text = re.sub(rf"^{re.escape(package)}==.*\n(?:[ ].*\n)*", "", text, flags=re.MULTILINE)
+    return re.sub(rf"^    #   {re.escape(package)}\n|^    # via {re.escape(package)}\n", "", text, flags=re.MULTILINE)
 
 
 def loose_patches(root: Path) -> set[str]:
@@ -143,13 +195,17 @@ def tidy(root: Path) -> list[str]:
 
 
 def report(started: Started, to_look_at: list[str]) -> None:
-    """Print what was done, and what to do next."""
+    """Print what was done."""
     old, new = started.old, started.new
     print(*(f"look at this: {line}\n" for line in to_look_at), sep="", end="")
     print(f"package {old.package.package} is now {new.package}, in src/{new.package}")
     print(f"model {old.model.distribution} is now {new.distribution}, its feature service {new.package}_v1")
     print(f"settings begin with {new.package.upper()}_ instead of {old.package.package.upper()}_")
     print(f"left behind: {', '.join(map(str, LEFT_BEHIND))}, and their mention in {len(started.shortened)} other files")
+
+
+def report_next(new: Spelling) -> None:
+    """Print what to do after a start that keeps the old problem."""
     print("Next:")
     print("  git add -A && git diff --cached --stat, make lint test, git commit -m Start; or back: git reset --hard")
     print(
@@ -165,17 +221,39 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line, start the project, and print what to do next."""
     parser = argparse.ArgumentParser(description="Make this tree a project of your own.")
     parser.add_argument("--name", required=True, help="such as churn or customer-churn")
+    add_question(parser)
     options = parser.parse_args(arguments)
     loose = loose_patches(ROOT)
     try:
-        started = start(ROOT, options.name)
-    except StartError as err:
+        table = read_table(options, ROOT)
+        if table and (old := [name for name in OF_THE_PROBLEM if (ROOT / name).exists() and name != "data.dvc"]):
+            raise StartError(
+                f"{', '.join(old)} of the old problem are here; start in a clean clone, or: rm -rf {' '.join(old)}"
+            )
+        started = start(ROOT, options.name, without_problem=table is not None)
+    except (StartError, DataError) as err:
         print(f"start: {err}", file=sys.stderr)
         return 1
+    if table:
+        (ROOT / "data.dvc").unlink(missing_ok=True)
+        table.write(ROOT, started.new)
     to_look_at = tidy(ROOT)
     if more := sorted(loose_patches(ROOT) - loose):
         to_look_at.append(f"these faults of make prove no longer fit the code they alter: {', '.join(more)}")
     report(started, to_look_at)
+    if not table:
+        report_next(started.new)
+        return 0
+    try:
+        table.look(ROOT, started.new)
+    except StartError as err:
+        print(
+            f"start: {err}; what was written so far is in the tree, and git reset --hard && git clean -fd undoes it",
+            file=sys.stderr,
+        )
+        return 1
+    tidy(ROOT)
+    table.report(started.new)
     return 0
 
 

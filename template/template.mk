@@ -13,8 +13,9 @@ example: $(READY)  ## Lay a problem of template/examples over a copy of the proj
 	@$(RUN) -m template.example --name "$(NAME)" --to "$(TO)"
 
 .PHONY: start
-start: $(READY)  ## Make this clean git tree a project of your own, under your name and without template/: make start NAME=churn
-	@$(RUN) -m template.start --name "$(NAME)"
+start: $(READY)  ## Make this clean git tree a project of your own: make start NAME=churn [FROM=orders.parquet TIME=ordered_at KEY=customer_id LABEL='left: no row within 28d']
+	@$(RUN) -m template.start --name "$(NAME)" --from "$(FROM)" --time "$(TIME)" --key "$(KEY)" --label "$(LABEL)" --task "$(TASK)" \
+		--horizon "$(HORIZON)" --known-after "$(KNOWN_AFTER)" --request "$(REQUEST)" --every "$(EVERY)" --zone "$(ZONE)"
 
 ##@ Proof of the template
 .PHONY: test-template

@@ -74,12 +74,15 @@ def fit_map(method: str, probability: np.ndarray, label: np.ndarray) -> BaseEsti
     Parameters
     ----------
     method
-        sigmoid (Platt, 1999: two numbers) or isotonic (Zadrozny and Elkan, 2002: any rising map).
+        sigmoid (Platt, 1999: two numbers) or isotonic (Zadrozny and Elkan, 2002: any rising map). Isotonic sees one more
+        row of each class, at the end where it is least expected, as Venn-Abers predictors do (Vovk and Petej, 2014):
+        a step of few rows that are all of one class is then not taken for certain.
     probability, label
         Shape (n,), of rows that the model was not fitted on; label 0 or 1, both present.
     """
     odds = _log_odds(probability)
     if method == "isotonic":
+        odds, label = np.append(odds, [odds.min(), odds.max()]), np.append(label, [1, 0])
         return IsotonicRegression(y_min=_EDGE, y_max=1 - _EDGE, out_of_bounds="clip").fit(odds, label)
     return LogisticRegression(C=1e6).fit(odds[:, None], label)
 

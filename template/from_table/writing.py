@@ -1,0 +1,361 @@
+"""Writes the new project's problem from the templates of `files/`, and lets it look at its data once."""
+
+import json
+import math
+import os
+import pprint
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+
+from flightline.adapters.source_tables import ROW
+from flightline.data.rolling import span_name
+from template.from_table.columns import INTEGER, MOMENT, NUMBER, TEXT, Column
+from template.from_table.plan import Plan, View, is_small, numbers_of
+from template.renaming import Spelling, StartError
+
+_FOLDER = Path(__file__).parent / "files"
+# Read now: template/ is gone by the time they are filled.
+FILES = {file.relative_to(_FOLDER).as_posix(): file.read_text(encoding="utf-8") for file in _FOLDER.rglob("*.j2")}
+CODE = ("config", "source", "raw_tables", "availability", "features", "request_features", "api_schema")
+TESTS = ("conftest", "test_raw_tables", "test_features", "test_requests", "test_words")
+PLANNED_AHEAD = timedelta(days=28)
+_TIME_CODE = {
+    "hour_of_day": ("local.hour", "hour_of_day (local, 0..23)"),
+    "day_of_week": ("local.dayofweek", "day_of_week (local, Monday is 0)"),
+    "day_of_year": ("local.dayofyear", "day_of_year (local, 1..366)"),
+}
+_UNITS = (("weeks", 7 * 86400), ("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
+
+
+def write_problem(root: Path, plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] | None = None) -> None:
+    """Write problem/, the Feast declarations and the tests of the problem.
+
+    Parameters
+    ----------
+    root
+        Of the project, renamed already.
+    rows
+        Of the table.
+    found
+        What `first_look` printed; None before it has run: the example is of the table's ranges then, and no bound is set.
+    """
+    tests = root / "tests" / "problem"
+    shutil.rmtree(tests, ignore_errors=True)
+    tests.mkdir()
+    (tests / "__init__.py").touch()
+    for file, text in problem_files(plan, name, rows, found, _own_words(root, plan)).items():
+        (root / file).write_text(text, encoding="utf-8")
+
+
+def problem_files(
+    plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] | None = None, words: Sequence[str] = ()
+) -> dict[Path, str]:
+    """Give the text of each file, by its path in the project.
+
+    Parameters
+    ----------
+    words
+        Those of the table that no file of the machine uses.
+
+    Raises
+    ------
+    StartError
+        If the label compares a column with what it can never be.
+    """
+    values = _values(plan, name, rows, found) | {"words": words}
+    package, tests = Path("src", name.package, "problem"), Path("tests", "problem")
+    files = {package / f"{file}.py": _render(f"{file}.py.j2", values) for file in CODE}
+    files[Path("feature_repo", "definitions.py")] = _render("definitions.py.j2", values)
+    chosen = [file for file in TESTS if file != "test_words" or words]
+    return files | {tests / f"{file}.py": _render(f"tests/{file}.py.j2", values) for file in chosen}
+
+
+def first_look(root: Path, plan: Plan, name: Spelling) -> dict[str, object]:
+    """Let the new project make its first data version and measure what a constant reaches.
+
+    Raises
+    ------
+    StartError
+        With what it said, if it cannot.
+    """
+    code = _render("first_look.py.j2", _values(plan, name, 0, None))
+    path = os.pathsep.join((str(root / "src"), str(root)))
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        raise StartError(f"the first look at the data ended with: {done.stderr.strip().splitlines()[-1]}")
+    *said, result = done.stdout.strip().splitlines()
+    print(*said, sep="\n")
+    return dict(json.loads(result))
+
+
+def _render(template: str, values: Mapping[str, object]) -> str:
+    environment = Environment(
+        loader=DictLoader(FILES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 # Python, not HTML
+    )
+    return environment.get_template(template).render(values)
+
+
+def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] | None) -> dict[str, object]:
+    question, label = plan.question, plan.label
+    by_name = plan.columns
+    measured = [column for column in plan.measures if not column.missing]
+    is_label_number = bool(label.column) and not label.comparison
+    row_columns = [each for each in by_name if not (plan.label_is_measured and each == label.column)]
+    categories = [each for each in (*question.keys, *question.request) if by_name[each].values]
+    return {
+        **{
+            key: getattr(plan, key)
+            for key in asdict(plan)
+            if key not in {"question", "columns", "views", "measures", "key"}
+        },
+        "package": name.package,
+        "distribution": name.distribution,
+        "views": plan.views,
+        "measures": plan.measures,
+        "key": plan.key,
+        "moment": plan.moment,
+        "label": label,
+        "label_is_measured": plan.label_is_measured,
+        "row_known_after": plan.row_known_after,
+        "outcome_known_after": plan.outcome_known_after,
+        "source": question.source,
+        "zone": question.zone,
+        "time": question.time,
+        "request": question.request,
+        "every": question.every,
+        "horizon": question.horizon,
+        "question_keys": question.keys,
+        "rows": rows,
+        "columns": list(by_name.values()),
+        "by_name": by_name,
+        "kinds": {kind: any(column.kind == kind for column in by_name.values()) for kind in (INTEGER, NUMBER, TEXT)},
+        "row_columns": row_columns,
+        "planned_ahead": max(PLANNED_AHEAD, 2 * question.horizon),
+        "label_expression": _label_expression(plan),
+        "numbers": numbers_of(plan),
+        "small": is_small,
+        "small_label": is_label_number and is_small(by_name[label.column]),
+        "outcome_ttl": max(plan.spans[-1], plan.ttl) + question.known_after,
+        "asked_for": max(4 * label.within, plan.spans[-1]),
+        "first_asked": f"{_monday_after(plan.first):%Y-%m-%d}",
+        "last_asked": f"{plan.last.year + 20}-01-01",
+        "categories": categories,
+        "request_numbers": [each for each in question.request if by_name[each].is_number],
+        "request_fields": (*question.keys, plan.moment, *question.request),
+        "meaning_of": {key: meaning for key, (_, meaning) in _TIME_CODE.items()},
+        "time_code": {key: code for key, (code, _) in _TIME_CODE.items()},
+        "entities": {each: "INT64" if by_name[each].kind == INTEGER else "STRING" for each in question.keys}
+        or {"everything": "STRING"},
+        "said": said(plan),
+        "example": pprint.pformat(found["example"] if found else _example(plan), sort_dicts=False, width=110),
+        "naive": _naive(plan, found) if found else None,
+        "least_slice": _least_slice(found),
+        "sample_row": pprint.pformat(
+            {each: _sample(column) for each, column in by_name.items() if each not in (question.time, ROW)},
+            sort_dicts=False,
+        ),
+        "ranged": next((column for column in by_name.values() if column.is_number and column.name != ROW), None),
+        "out_of_range": next((int(c.high) + 1 for c in by_name.values() if c.is_number and c.name != ROW), 0),
+        "numbered": ROW in plan.key,
+        "measured": measured[0] if measured else None,
+        "other_value": _other(measured[0]) if measured else 0,
+        "counted_of_three": 1 + min(2, int(plan.spans[-1] / timedelta(days=1))),
+        "spoken": spoken,
+        "span_name": span_name,
+        "interval": lambda span: f"ibis.interval({_largest(span)})",
+        "pyspan": lambda span: f"timedelta({_largest(span)})",
+        "at": _at,
+        "names": _names,
+        "declared": _declared,
+        "field_of": _field,
+        "spoken_keys": _spoken_keys,
+        "tuple": tuple,
+    }
+
+
+def said(plan: Plan) -> str:
+    """Say in a sentence what is predicted."""
+    question, label = plan.question, plan.label
+    when = f"{spoken(question.horizon)} before" if question.horizon else "When"
+    if label.follows:
+        what = "no row follows" if label.is_absence else "a row follows"
+        of = " and ".join(question.keys)
+        at = f"{when} the moment asked" if question.horizon else "At the moment asked"
+        return f"{at}: the probability that {what} for its {of} within {spoken(label.within)}."
+    at = f"{when} the {question.time} of a row" if question.horizon else f"At the {question.time} of a row"
+    if label.comparison:
+        return f"{at}: the probability that its {label.column} {_word_of(label.comparison)} {label.value}."
+    if plan.task == "classification":
+        return f"{at}: the probability that its {label.column} is 1."
+    return f"{at}: its {label.column}."
+
+
+def _word_of(comparison: str) -> str:
+    return {"==": "is", ">=": "is at least", "<=": "is at most", ">": "is above", "<": "is below"}[comparison]
+
+
+def spoken(span: timedelta) -> str:
+    """Say a span in words.
+
+    Examples
+    --------
+    >>> spoken(timedelta(days=28)), spoken(timedelta(hours=1))
+    ('28 days', 'an hour')
+    """
+    if span == timedelta(0):
+        return "0 seconds"
+    for unit, seconds in _UNITS[1:]:
+        count, rest = divmod(span.total_seconds(), seconds)
+        if not rest:
+            article = {"hours": "an hour", "days": "a day", "minutes": "a minute", "seconds": "a second"}
+            return article[unit] if count == 1 else f"{count:.0f} {unit}"
+    return str(span)
+
+
+def _largest(span: timedelta) -> str:
+    for unit, seconds in _UNITS[1:]:
+        count, rest = divmod(span.total_seconds(), seconds)
+        if not rest:
+            return f"{unit}={count:.0f}"
+    return f"seconds={span.total_seconds():.0f}"
+
+
+def _at(moment: datetime) -> str:
+    hour = f", {moment.hour}" if moment.hour else ""
+    return f"_at({moment.year}, {moment.month}, {moment.day}{hour})"
+
+
+def _names(names: Iterable[str], as_list: bool = False) -> str:
+    inside = ", ".join(f'"{name}"' for name in names)
+    return f"[{inside}]" if as_list else inside
+
+
+def _declared(column: Column) -> str:
+    nullable = ", nullable=True" if column.missing else ""
+    if column.name == ROW:
+        return "_integer(0, 10_000)"
+    if column.kind == MOMENT:
+        return f"_moment({nullable.removeprefix(', ')})"
+    if column.kind == TEXT:
+        return f"_text({column.high:.0f}{nullable})"
+    if column.kind == INTEGER:
+        return f"_integer({_whole(column.low)}, {_whole(column.high)}{nullable})"
+    return f"_number({column.low:g}, {column.high:g}{nullable})"
+
+
+def _whole(value: float) -> str:
+    return f"{int(value):_}" if abs(value) >= 10_000 else str(int(value))
+
+
+def _field(column: Column, nullable: bool) -> str:
+    """Give a field of the request: what the contract says of the column."""
+    if column.is_truth:
+        kind, bounds = "int", "strict=True, ge=0, le=1"
+    elif column.kind == INTEGER:
+        kind, bounds = "int", f"strict=True, ge={_whole(column.low)}, le={_whole(column.high)}"
+    elif column.kind == NUMBER:
+        kind, bounds = "float", f"ge={column.low:g}, le={column.high:g}"
+    else:
+        kind, bounds = "str", f"min_length=1, max_length={column.high:.0f}"
+    default = "default=None, " if nullable else ""
+    description = f'description="Column {column.name} of the table."'
+    return f"{kind}{' | None' if nullable else ''} = Field({default}{bounds}, {description})"
+
+
+def _label_expression(plan: Plan) -> str:
+    label = plan.label
+    if label.follows:
+        return ""
+    if not label.comparison:
+        kind = "int64" if plan.task == "classification" else "float64"
+        return f'_.{label.column}.cast("{kind}")'
+    column = plan.columns[label.column]
+    if column.is_number:
+        try:
+            value = f"{float(label.value):g}"
+        except ValueError:
+            raise StartError(f"LABEL compares {label.column}, a number, with {label.value!r}") from None
+    elif label.comparison == "==":
+        if column.values and label.value not in column.values:
+            raise StartError(f"{label.column} is never {label.value!r}; it is one of {', '.join(column.values)}")
+        value = json.dumps(label.value)
+    else:
+        raise StartError(f"{label.column} is text, which only = compares; got {label.comparison}")
+    return f'(_.{label.column} {label.comparison} {value}).cast("int64")'
+
+
+def _spoken_keys(view: View) -> str:
+    return f"each {' and '.join(view.keys)}" if view.keys else "all rows together"
+
+
+def _monday_after(moment: datetime) -> datetime:
+    return (moment + timedelta(days=7 - moment.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _sample(column: Column) -> object:
+    if column.kind == TEXT:
+        return column.values[0] if column.values else "a"
+    if column.kind == MOMENT:
+        return "2020-01-01T00:00:00Z"
+    middle = (column.low + column.high) / 2
+    return int(middle) if column.kind == INTEGER else float(f"{middle:.4g}")
+
+
+def _other(column: Column) -> object:
+    value = (column.low + 3 * column.high) / 4 if not column.is_truth else 1 - int((column.low + column.high) / 2)
+    return int(value) if column.kind == INTEGER else float(f"{value:.4g}")
+
+
+def _example(plan: Plan) -> dict[str, object]:
+    question = plan.question
+    values = {name: _sample(plan.columns[name]) for name in (*question.keys, *question.request)}
+    keys = {name: values[name] for name in question.keys}
+    moment = (plan.first_clock + plan.question.horizon + timedelta(days=1)).isoformat()
+    return {**keys, plan.moment: moment, **{name: values[name] for name in question.request}}
+
+
+def _naive(plan: Plan, found: Mapping[str, object]) -> dict[str, object]:
+    """Give the bound that a rule without a model reaches, rounded so that it asks for no more."""
+    reached = float(str(found["reached"]))
+    digits = 4 if reached <= 0 else 3 - math.floor(math.log10(reached))
+    ceiling = math.ceil(reached * 10**digits) / 10**digits
+    metric = "log_loss" if plan.task == "classification" else "mae"
+    return {"words": found["words"], "shown": f"{metric} {ceiling:g}", "metric": metric, "ceiling": f"{ceiling:g}"}
+
+
+def _least_slice(found: Mapping[str, object] | None) -> int:
+    """Give a smaller least slice than the usual where the test window is small; 0 leaves the usual."""
+    rows = dict(found["rows"])["test"] if found else 0  # type: ignore[call-overload] # JSON
+    return 100 if 0 < rows < 3000 else 0
+
+
+def _own_words(root: Path, plan: Plan) -> list[str]:
+    """Give those of the table's words that no file of the machine uses."""
+    words = {plan.table, *plan.question.keys, plan.label.column, plan.label.name} - {""}
+    code = [
+        file for folder in ("src", "pipelines", "serving", "tools", "tests") for file in (root / folder).rglob("*.py")
+    ]
+    text = "\n".join(
+        file.read_text(encoding="utf-8").lower() for file in code if "problem" not in file.relative_to(root).parts
+    )
+    return sorted(word for word in words if len(word) > 3 and word not in text)

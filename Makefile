@@ -125,8 +125,8 @@ data-remote: $(READY)  ## Keep data versions where others reach them: make data-
 	@$(RUN) -m pipelines.commands.data --remote "$(URL)" $(if $(ENDPOINT),--endpoint "$(ENDPOINT)")
 
 .PHONY: ingest
-ingest: $(READY)  ## Take new or corrected files as a new data version: make ingest FOLDER=path
-	@$(RUN) -m pipelines.ingest --folder "$(FOLDER)"
+ingest: $(READY)  ## Take new or corrected files as a new data version: make ingest FOLDER=path, or FROM=table
+	@$(RUN) -m pipelines.ingest $(if $(FROM),--from "$(FROM)",--folder "$(FOLDER)")
 
 .PHONY: clock
 clock: $(READY)  ## Print where the event clock stands and what is behind it, or move it: make clock TO=2014-01-31T12:00Z, or TO=real

@@ -1,5 +1,7 @@
 """Takes new or corrected files into data/ as a new version: `python -m pipelines.ingest --folder PATH`.
 
+With `--from` they are written first, from a table elsewhere, by `write_files` of `problem/source.py`.
+
 Nothing changes unless the whole data set with those files in it keeps the contract.
 """
 
@@ -19,7 +21,8 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.dvc.remote import KINDS, Remote
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.raw_files import FileChanges
-from flightline.core.errors import ClockError
+from flightline.adapters.source_tables import keep_other_rows
+from flightline.core.errors import ClockError, DataError
 from flightline.core.project import RawTables, open_project
 from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
@@ -73,6 +76,28 @@ def validate(staged: Path, raw: RawTables) -> dict[str, int]:
     return rows
 
 
+@task(cache_policy=NO_CACHE)
+def read_source(settings: Settings, raw: RawTables, source: str, folder: Path) -> Path:
+    """Write what a source holds in data/'s layout; a row of a known month stays unless one has its key.
+
+    Raises
+    ------
+    DataError
+        If the problem has no `write_files`, or the source cannot be read as that table.
+    """
+    with stage("read") as progress:
+        if raw.write_files is None:
+            raise DataError(
+                "src/flightline/problem/source.py has no write_files(source, target), which reads a source into "
+                "data/'s layout; write it, or give files in that layout: make ingest FOLDER=path"
+            )
+        folder.mkdir()
+        raw.write_files(source, folder)
+        keep_other_rows(folder, settings.data_dir, raw.contracts)
+        progress.say(f"{sum(1 for file in folder.rglob('*') if file.is_file())} file(s) from {source}")
+    return folder
+
+
 @task(cache_policy=NO_CACHE, retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=is_remote_error)
 def add_version(settings: Settings, staged: Path) -> DataVersion:
     """Push the staged data set and let data.dvc name it."""
@@ -81,13 +106,15 @@ def add_version(settings: Settings, staged: Path) -> DataVersion:
 
 
 @flow(name="ingest", validate_parameters=False)
-def ingest(folder: Path) -> IngestResult:
-    """Take a folder of new or corrected files, in data/'s layout, into data/.
+def ingest(folder: Path | None = None, source: str = "") -> IngestResult:
+    """Take a folder of new or corrected files, in data/'s layout, or a source that gives such, into data/.
 
     Parameters
     ----------
     folder
         For example one with ``<table>/2014-01.csv`` in it.
+    source
+        What `write_files` of `problem/source.py` reads, if there is no folder.
 
     Raises
     ------
@@ -102,6 +129,8 @@ def ingest(folder: Path) -> IngestResult:
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ingest-", dir=settings.state_dir) as scratch:
         staged = Path(scratch) / "data"
+        if folder is None:
+            folder = read_source(settings, project.raw_tables, source, Path(scratch) / "read")
         changes = stage_files(settings, Path(folder).resolve(), staged)
         if not (changes.new or changes.corrected):
             return IngestResult(before, before, changes)
@@ -137,9 +166,11 @@ def tell(settings: Settings, result: IngestResult) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
     parser = argparse.ArgumentParser(description="Take new or corrected files into data/ as a new version.")
-    parser.add_argument("--folder", type=Path, required=True, help="files in data/'s layout, e.g. <table>/2014-01.csv")
-    folder = parser.parse_args(arguments).folder
-    return run_command(lambda: tell(Settings(), by_hand(ingest)(folder)))
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--folder", type=Path, help="files in data/'s layout, e.g. <table>/2014-01.csv")
+    which.add_argument("--from", dest="source", default="", help="a table that problem/source.py reads")
+    chosen = parser.parse_args(arguments)
+    return run_command(lambda: tell(Settings(), by_hand(ingest)(folder=chosen.folder, source=chosen.source)))
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def without_marks(text: str) -> str:
 
 
 def without_locked(text: str, package: str) -> str:
-    """Leave a package out of a compiled lock, and out of the reasons of others.
+    r"""Leave a package out of a compiled lock, and out of the reasons of others.
 
     Examples
     --------

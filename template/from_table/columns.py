@@ -11,7 +11,7 @@ from flightline.adapters.source_tables import TRUTHS, as_moments
 
 INTEGER, NUMBER, TEXT, MOMENT = "Int64", "Float64", "object", "datetime64[ns, UTC]"
 MOST_VALUES = 50  # of a text column that counts as one of categories
-_INTEGER, _NUMBER = r"-?(0|[1-9][0-9]{0,17})", r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+_INTEGER, _NUMBER = r"-?(0|[1-9][0-9]{0,17})", r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
 
 @dataclass(frozen=True)

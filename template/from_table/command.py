@@ -52,20 +52,19 @@ class FromTable:
         rows = dict(found["rows"])  # type: ignore[call-overload] # JSON
         print(f"predicted: {said(plan)}")
         print(
-            f"examples: {found['examples']:,}, of which {rows['fit']:,} are learned from, {rows['validation']:,} chosen on, "
-            f"{rows['test']:,} tested on; the mean of {plan.label.name} is {found['mean']:.3f}"
+            f"examples: {found['examples']:,}, of which {rows['fit']:,} are learned from, {rows['validation']:,} "
+            f"chosen on, {rows['test']:,} tested on; the mean of {plan.label.name} is {found['mean']:.3f}"
         )
         print(f"to beat: {found['words']}, {float(str(found['reached'])):.4f} on the validation window")
+        print(f"features: of {', '.join(view.name for view in plan.views)} the newest row, counts and means")
+        label = "" if plan.label.follows else f", its label {spoken(plan.outcome_known_after)} after"
         print(
-            f"features: {', '.join(f'{view.name}_last, {view.name}_recent' for view in plan.views)}, and what the request tells"
+            f"decided for you: a row is known {spoken(plan.row_known_after)} after its {plan.question.time}{label}; if "
+            f"that is not so, correct src/{name.package}/problem/availability.py before anything else"
         )
-        print(f"decided for you: a row is known {spoken(plan.row_known_after)} after its {plan.question.time}"
-              + ("" if plan.label.follows else f", its label {spoken(plan.outcome_known_after)} after")
-              + f"; if that is not so, correct src/{name.package}/problem/availability.py first")  # fmt: skip
         print(f"took {time.monotonic() - self.started:.0f} s. Next:")
-        print(
-            "  make train, then make serve, and in another terminal make predict; make ages and make rule say what to improve"
-        )
+        print("  make train, then make serve, and in another terminal make predict")
+        print("  make ages and make rule say what to improve, docs/your-own-data.md how")
         print("  make lint test, git add -A, git commit -m Start; or back: git reset --hard && git clean -fd")
 
 
@@ -102,7 +101,7 @@ def read_table(options: argparse.Namespace, root: Path) -> FromTable | None:
         time=given["time"],
         label=parse_label(given["label"]),
         keys=_columns(given["key"]),
-        task=given["task"] or None,  # type: ignore[arg-type] # checked above
+        task=given["task"] or None,
         horizon=parse_span(given["horizon"] or "0h", "HORIZON"),
         known_after=parse_span(given["known_after"] or "0h", "KNOWN_AFTER"),
         request=_columns(given["request"]),

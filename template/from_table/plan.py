@@ -130,6 +130,7 @@ def make_plan(question: Question, frame: pd.DataFrame) -> Plan:
     named = (question.time, *question.keys, *question.request, *filter(None, [question.label.column]))
     if absent := [name for name in named if name not in frame]:
         raise StartError(f"the table has no column {', '.join(absent)}; it has {', '.join(frame.columns)}")
+    frame = frame.reset_index(drop=True)
     columns = {str(name): describe_column(frame[name]) for name in frame}
     _check(question, columns, frame)
     moments = moments_of(frame[question.time], question.zone)
@@ -180,8 +181,8 @@ def _check(question: Question, columns: dict[str, Column], frame: pd.DataFrame) 
     for name in (question.time, *question.keys):
         if columns[name].missing:
             raise StartError(
-                f"{name} is missing in {columns[name].missing:.1%} of the rows; leave those rows out of {question.source}, "
-                "or give them a value of their own"
+                f"{name} is missing in {columns[name].missing:.1%} of the rows; leave those out of "
+                f"{question.source}, or give them a value of their own"
             )
     for name in question.keys:
         if columns[name].kind not in (INTEGER, TEXT):
@@ -190,8 +191,8 @@ def _check(question: Question, columns: dict[str, Column], frame: pd.DataFrame) 
     days = (span.max() - span.min()).days
     if len(frame) < LEAST_ROWS or days < LEAST_DAYS:
         raise StartError(
-            f"{question.source} has {len(frame):,} rows of {days} days, expected {LEAST_ROWS} rows of {LEAST_DAYS} days at least: "
-            "with fewer neither a gate nor a monitor can say anything"
+            f"{question.source} has {len(frame):,} rows of {days} days, expected {LEAST_ROWS} of {LEAST_DAYS} days "
+            "at least: with fewer neither a gate nor a monitor can say anything"
         )
 
 
@@ -240,7 +241,7 @@ def _views(question: Question) -> tuple[View, ...]:
         return (View("all", ()),)
     alone = [View(name.removesuffix("_id"), (name,)) for name in question.keys]
     together = [View("_".join(view.name for view in alone), question.keys)] if len(alone) > 1 else []
-    return tuple([*alone, *together])
+    return (*alone, *together)
 
 
 def _spans(gap: timedelta, whole: timedelta) -> tuple[timedelta, ...]:
@@ -254,7 +255,7 @@ def _in_days(span: timedelta) -> timedelta:
 
 
 def _windows(question: Question, moments: pd.Series) -> tuple[str, int, int, datetime]:
-    """Give unit, validation and test of the moving windows, and where the clock begins: a little before the data's end."""
+    """Give unit, validation and test of the moving windows, and where the clock begins: some days before the end."""
     first, last = moments.min().to_pydatetime(), moments.max().to_pydatetime()
     known = last - question.label.within - question.known_after
     unit, length = (
@@ -263,8 +264,8 @@ def _windows(question: Question, moments: pd.Series) -> tuple[str, int, int, dat
     units = (known - first) / length
     if units < 10:
         raise StartError(
-            f"the labels of {(known - first).days} days are known by the end of the data, too few to learn from, choose on and "
-            "test on; add data, or ask what is known earlier"
+            f"the labels of {(known - first).days} days are known by the end of the data, too few to learn from, "
+            "choose on and test on; add data, or ask what is known earlier"
         )
     test = max(round(units / 5), 1 if unit == "months" else 10)
     validation = max(round(units / 10), 1)

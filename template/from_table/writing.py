@@ -44,7 +44,7 @@ def write_problem(root: Path, plan: Plan, name: Spelling, rows: int, found: Mapp
     rows
         Of the table.
     found
-        What `first_look` printed; None before it has run: the example is of the table's ranges then, and no bound is set.
+        What `first_look` printed; None before it has run: then the example is made up, and no bound is set.
     """
     tests = root / "tests" / "problem"
     shutil.rmtree(tests, ignore_errors=True)
@@ -92,8 +92,7 @@ def first_look(root: Path, plan: Plan, name: Spelling) -> dict[str, object]:
         [sys.executable, "-c", code],
         cwd=root,
         env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     if done.returncode:
@@ -110,7 +109,7 @@ def _render(template: str, values: Mapping[str, object]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 # Python, not HTML
+        autoescape=False,  # Python, not HTML
     )
     return environment.get_template(template).render(values)
 
@@ -183,13 +182,13 @@ def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] |
         "spoken": spoken,
         "span_name": span_name,
         "interval": lambda span: f"ibis.interval({_largest(span)})",
-        "pyspan": lambda span: f"timedelta({_largest(span)})",
+        "pyspan": lambda span: f"timedelta({_largest(span)})" if span else "timedelta(0)",
         "at": _at,
         "names": _names,
         "declared": _declared,
         "field_of": _field,
         "spoken_keys": _spoken_keys,
-        "tuple": tuple,
+        "tuple_of": lambda names: f"({_names(names)}{',' if len(names) == 1 else ''})",
     }
 
 

@@ -4,13 +4,14 @@ CSV keeps its cells as they are; of other sources, numbers are written in their 
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from fsspec.core import url_to_fs
 
 from flightline.core.errors import DataError
-from flightline.data.contract import MISSING, TableContract
+from flightline.data.contract import MISSING, TableContract, table_of
 
 CSV, PARQUET = (".csv", ".csv.gz"), (".parquet",)
 KINDS = "a .csv, .csv.gz or .parquet file, a folder of them, s3://bucket/path, or postgresql://user@host/database#table"
@@ -65,8 +66,8 @@ def read_source(address: str) -> pd.DataFrame:
 
 def _read_file(content: object, name: str) -> pd.DataFrame:
     if name.endswith(PARQUET):
-        return pd.read_parquet(content)  # type: ignore[arg-type] # a file of fsspec
-    return pd.read_csv(content, dtype="string", keep_default_na=False, na_values=ABSENT)  # type: ignore[call-overload]
+        return pd.read_parquet(content)
+    return pd.read_csv(content, dtype="string", keep_default_na=False, na_values=ABSENT)
 
 
 def _read_postgres(address: str) -> pd.DataFrame:
@@ -156,8 +157,8 @@ def as_moments(column: pd.Series, zone: str) -> pd.Series:
     wrong = parsed.isna() & column.notna()
     if wrong.any():
         raise DataError(
-            f"{column.name} holds {column[wrong].iloc[0]!r} in row {int(wrong.to_numpy().argmax()) + 1}, expected a time "
-            "such as 2024-03-31T09:30:00 or 2024-03-31"
+            f"{column.name} holds {column[wrong].iloc[0]!r} in row {int(wrong.to_numpy().argmax()) + 1}, expected a "
+            "time such as 2024-03-31T09:30:00 or 2024-03-31"
         )
     if parsed.dt.tz is None:
         # An hour that the clock showed twice is the first, one that it skipped the next.
@@ -191,10 +192,29 @@ def write_table(frame: pd.DataFrame, contract: TableContract, folder: Path, zone
     if absent := [name for name in wanted if name not in frame]:
         raise DataError(f"the source lacks {', '.join(absent)}; it has {', '.join(frame.columns)}")
     cells = pd.DataFrame({name: as_cells(frame[name], kinds[name], zone) for name in wanted})
-    (time,) = contract.month_from
+    time = contract.month_from[0]
     cells = cells.sort_values(time, kind="stable", ignore_index=True)
     if numbered:
         cells[ROW] = cells.groupby(list(contract.key[:-1])).cumcount().astype(str)
     folder.mkdir(parents=True)
     for month, rows in cells[list(kinds)].groupby(cells[time].str[:7], sort=True):
         rows.to_csv(folder / f"{month}.csv", index=False, lineterminator="\n")
+
+
+def keep_other_rows(folder: Path, data: Path, contracts: Mapping[str, TableContract]) -> None:
+    """Add to the files of a folder the rows that data/ holds of the same month, unless a new one has their key.
+
+    Parameters
+    ----------
+    folder
+        New files in data/'s layout; those that are known are written again.
+    data
+        What is known; it is not changed.
+    """
+    for file in sorted(folder.rglob("*.csv")):
+        known, contract = data / file.relative_to(folder), contracts[table_of(file.relative_to(folder).as_posix())]
+        if known.is_file():
+            before, now = (pd.read_csv(each, dtype=str, keep_default_na=False) for each in (known, file))
+            both = pd.concat([before, now]).drop_duplicates(list(contract.key), keep="last")
+            both = both.sort_values(list(contract.month_from), kind="stable")
+            both.to_csv(file, index=False, lineterminator="\n")

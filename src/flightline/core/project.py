@@ -33,11 +33,15 @@ class RawTables:
         Writes the first data set into an empty folder.
     modules
         Where the two are defined: their source decides whether a validation may be reused.
+    write_files
+        Writes what a source holds (a file, a folder, an address) as files in data/'s layout; None if new data comes in
+        that layout.
     """
 
     contracts: Mapping[str, Any]
     write_seed: Callable[[Path], None]
     modules: tuple[ModuleType, ...]
+    write_files: Callable[[str, Path], None] | None = None
 
 
 @dataclass(frozen=True)

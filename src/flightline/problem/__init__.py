@@ -31,7 +31,7 @@ def make_project(settings: Settings) -> Project:
 def _raw_tables() -> RawTables:
     from flightline.problem import raw_tables, source
 
-    return RawTables(raw_tables.CONTRACTS, source.write_seed, (raw_tables,))
+    return RawTables(raw_tables.CONTRACTS, source.write_seed, (raw_tables,), getattr(source, "write_files", None))
 
 
 def _features() -> FeatureCode:

@@ -74,8 +74,8 @@ def fit_map(method: str, probability: np.ndarray, label: np.ndarray) -> BaseEsti
     Parameters
     ----------
     method
-        sigmoid (Platt, 1999: two numbers) or isotonic (Zadrozny and Elkan, 2002: any rising map). Isotonic sees one more
-        row of each class, at the end where it is least expected, as Venn-Abers predictors do (Vovk and Petej, 2014):
+        sigmoid (Platt, 1999: two numbers) or isotonic (Zadrozny and Elkan, 2002: any rising map). Isotonic sees one
+        more row of each class, where it is least expected (the idea of Venn-Abers predictors, Vovk and Petej, 2014):
         a step of few rows that are all of one class is then not taken for certain.
     probability, label
         Shape (n,), of rows that the model was not fitted on; label 0 or 1, both present.

@@ -1,0 +1,189 @@
+"""`make start FROM=...`: what is read, decided and written, what is refused, and that the outcome works."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.adapters.source_tables import read_source
+from template.from_table.columns import describe_column, kind_of
+from template.from_table.plan import make_plan
+from template.from_table.question import Question, parse_label, parse_span
+from template.from_table.writing import problem_files, spoken
+from template.renaming import Spelling, StartError
+
+NAME = Spelling.of("churn")
+
+
+def make_orders(days: int = 400, customers: int = 40, seed: int = 1) -> pd.DataFrame:
+    """Orders of a shop whose customers differ: some come often, some send back much."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for customer in range(1, customers + 1):
+        rate, sent_back, size = random.gamma(2, 1 / 20), random.beta(1, 3), random.lognormal(3, 0.5)
+        for day in np.flatnonzero(random.random(days) < rate):
+            moment = datetime(2023, 1, 1, 9, tzinfo=UTC) + timedelta(
+                days=int(day), minutes=int(random.integers(0, 600))
+            )
+            amount = round(size * random.lognormal(0, 0.3), 2)
+            rows.append(
+                (
+                    customer,
+                    moment,
+                    amount,
+                    "web" if random.random() < 0.7 else "shop",
+                    bool(random.random() < sent_back),
+                )
+            )
+    frame = pd.DataFrame(rows, columns=["customer_id", "ordered_at", "amount", "channel", "returned"])
+    return frame.sort_values("ordered_at", ignore_index=True)
+
+
+ORDERS = make_orders()
+
+
+def question(**asked) -> Question:
+    usual = {"source": "orders.csv", "time": "ordered_at", "keys": ("customer_id",), "label": "returned"}
+    given = {**usual, **asked}
+    return Question(**{**given, "label": parse_label(given["label"])})
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "parts"),
+    [
+        ("amount", "amount", ("amount", "", "", 0)),
+        ("late: minutes>=15", "late", ("minutes", ">=", "15", 0)),
+        ("status = cancelled", "status_cancelled", ("status", "==", "cancelled", 0)),
+        ("left: no row within 4w", "left", ("", "", "", 28)),
+        ("a row within 24h", "has_row", ("", "", "", 1)),
+    ],
+)
+def test_a_label_is_read(text, name, parts):
+    label = parse_label(text)
+    assert (label.name, label.column, label.comparison, label.value, label.within.days) == (name, *parts)
+    assert label.is_absence == text.endswith("4w")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "one two", "no row within soon", "no row within 0d", "Late: minutes>=15", "a row"]
+)
+def test_a_label_that_is_none_is_refused(text):
+    with pytest.raises(StartError, match="got"):
+        parse_label(text)
+
+
+def test_a_span_that_is_none_is_refused():
+    assert parse_span("90m", "HORIZON") == timedelta(minutes=90)
+    with pytest.raises(StartError, match="got HORIZON=2 hours, expected a number and m, h, d or w"):
+        parse_span("2 hours", "HORIZON")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1", "20"], "Int64"),
+        (["007", "008"], "object"),
+        (["1", "2.5"], "Float64"),
+        (["true", "False"], "Int64"),
+        ([True, False], "Int64"),
+        ([1.0, 2.0], "Float64"),
+        (["2024-03-31", "2024-03-31T10:00:00+02:00"], "datetime64[ns, UTC]"),
+        (["2024-03-31", "soon"], "object"),
+        ([datetime(2024, 3, 31, tzinfo=UTC)], "datetime64[ns, UTC]"),
+    ],
+)
+def test_the_type_of_a_column_is_found(values, kind):
+    assert kind_of(pd.Series(values)) == kind
+
+
+def test_a_range_has_slack_and_crosses_no_zero():
+    column = describe_column(pd.Series([3, 97, None], name="age", dtype="Int64"))
+    assert (column.low, column.high, column.distinct) == (0, 150, 2)
+    assert column.missing == pytest.approx(1 / 3)
+    assert describe_column(pd.Series([-5.0, -1.0], name="depth")).high == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"time": "when"}, "the table has no column when; it has customer_id, ordered_at"),
+        ({"time": "amount"}, "TIME=amount holds .* expected times"),
+        ({"keys": ("amount",)}, "KEY=amount is of type Float64, expected text or whole numbers"),
+        ({"label": "channel"}, "LABEL=channel holds shop, web; expected a column"),
+        ({"task": "regression"}, "got TASK=regression, but LABEL asks for a classification"),
+        ({"label": "channel=phone"}, "channel is never 'phone'; it is one of shop, web"),
+        ({"label": "amount>=much"}, "LABEL compares amount, a number, with 'much'"),
+    ],
+)
+def test_what_the_table_cannot_give_is_refused(asked, said):
+    with pytest.raises(StartError, match=said):
+        problem_files(make_plan(question(**asked), ORDERS), NAME, len(ORDERS))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"label": "no row within 7d", "keys": ()}, "whether a row follows is asked of a key: add KEY"),
+        ({"label": "no row within 7d", "request": ("amount",)}, "REQUEST names columns of the row"),
+        ({"label": "amount", "request": ("amount",)}, "share amount; each names other columns"),
+        ({"label": "outcome: amount>3"}, "got a column named outcome, a word of the template's own"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(asked, said):
+    with pytest.raises(StartError, match=said):
+        question(**asked)
+
+
+def test_too_few_rows_or_holes_in_a_key_are_refused():
+    with pytest.raises(StartError, match=r"has 100 rows of .* days, expected 500 of 30 days"):
+        make_plan(question(), ORDERS.head(100))
+    holes = ORDERS.assign(customer_id=ORDERS["customer_id"].astype("Int64").mask(ORDERS.index < 7))
+    with pytest.raises(StartError, match=r"customer_id is missing in .* of the rows; leave those out"):
+        make_plan(question(), holes)
+
+
+def test_windows_and_clock_follow_from_the_data():
+    plan = make_plan(question(known_after=timedelta(days=14)), ORDERS)
+    assert (plan.unit, plan.validation, plan.test) == ("months", 1, 3)
+    assert plan.first < plan.leak_test_moments[0] < plan.first_clock < plan.last
+    short = make_plan(question(), ORDERS[ORDERS["ordered_at"] < datetime(2023, 7, 1, tzinfo=UTC)])
+    assert short.unit == "days"
+
+
+def test_rows_of_one_key_and_moment_are_numbered():
+    doubled = pd.concat([ORDERS, ORDERS.tail(3)])
+    assert make_plan(question(), doubled).key == ("customer_id", "ordered_at", "row")
+    assert make_plan(question(), ORDERS).key == ("customer_id", "ordered_at")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"label": "returned", "request": ("channel", "amount"), "known_after": timedelta(days=14)},
+        {"label": "amount", "horizon": timedelta(hours=2)},
+        {"label": "left: no row within 28d"},
+        {"label": "amount", "keys": ()},
+        {"label": "returned", "keys": ("customer_id", "channel")},
+    ],
+    ids=lambda asked: f"{asked['label']}, {asked.get('keys')}",
+)
+def test_each_file_is_python_and_begins_with_what_to_change(asked):
+    for file, text in problem_files(make_plan(question(**asked), ORDERS), NAME, len(ORDERS)).items():
+        compile(text, str(file), "exec")
+        if "tests" not in file.parts:
+            assert text.startswith('"""CHANGE ME')
+
+
+def test_spans_are_said_in_words():
+    assert [spoken(timedelta(days=1)), spoken(timedelta(hours=36)), spoken(timedelta(seconds=1))] == [
+        "a day",
+        "36 hours",
+        "a second",
+    ]
+
+
+def test_what_is_read_has_names_that_python_can_hold(tmp_path: Path):
+    ORDERS.rename(columns={"customer_id": "Customer ID"}).to_csv(tmp_path / "orders.csv", index=False)
+    assert read_source(str(tmp_path / "orders.csv")).columns[0] == "customer_id"

@@ -179,7 +179,7 @@ batch: $(READY)  ## Score a file or a time range into parquet: make batch FILE=r
 	@$(RUN) -m pipelines.batch $(if $(FILE),--file "$(FILE)") $(if $(START),--start "$(START)" --end "$(END)")
 
 .PHONY: rollback
-rollback: $(READY)  ## Move champion back to the version before: make rollback WHY="late flights missed"; with ENV=staging: the images there
+rollback: $(READY)  ## Move champion back to the version before: make rollback WHY="too many late ones missed"; with ENV=staging: the images there
 	@$(if $(ENV),$(DEPLOY) rollback --environment "$(ENV)" --why "$(WHY)" $(if $(WHAT),--what "$(WHAT)"),$(RUN) -m pipelines.commands.champion rollback --why "$(WHY)")
 
 .PHONY: ui

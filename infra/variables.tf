@@ -32,7 +32,7 @@ variable "allow_destroy" {
 }
 
 variable "host_name" {
-  description = "Public name of the service, such as flights.example.com."
+  description = "Public name of the service, such as predictions.example.com."
   type        = string
 }
 

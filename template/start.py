@@ -154,9 +154,9 @@ def without_marks(text: str) -> str:
     '"x==1",  # its data'
     """
     lines = [
-        line for line in text.split("\n") if not re.fullmatch(r"\s*(?:#|<!--) problem (?:from|to) here(?: -->)?", line)
+        line for line in text.split("\n") if not re.fullmatch(r"<!-- (?:problem (?:from|to) here|own problem) -->", line)
     ]
-    return re.sub(r"(\s*)(?:# problem only: |<!-- problem only -->)", r"\1# ", "\n".join(lines)).replace("# \n", "\n")
+    return "\n".join(line.replace("# problem only: ", "# ") for line in lines)
 
 
 def without_locked(text: str, package: str) -> str:

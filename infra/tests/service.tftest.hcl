@@ -10,7 +10,7 @@ run "balancer" {
 
   variables {
     name              = "flightline-production"
-    host_name         = "flights.example.com"
+    host_name         = "predictions.example.com"
     hosted_zone_id    = "Z0000000000000000000"
     vpc_id            = "vpc-1"
     public_subnet_ids = ["subnet-1", "subnet-2"]

@@ -68,7 +68,7 @@ class FromTable:
         print("  make lint test, git add -A, git commit -m Start; or back: git reset --hard && git clean -fd")
 
 
-PLACE = "<!-- what is predicted -->"
+PLACE = "<!-- own problem -->"
 
 
 def add_question(parser: argparse.ArgumentParser) -> None:

@@ -154,7 +154,9 @@ def without_marks(text: str) -> str:
     '"x==1",  # its data'
     """
     lines = [
-        line for line in text.split("\n") if not re.fullmatch(r"<!-- (?:problem (?:from|to) here|own problem) -->", line)
+        line
+        for line in text.split("\n")
+        if not re.fullmatch(r"<!-- (?:problem (?:from|to) here|own problem) -->", line)
     ]
     return "\n".join(line.replace("# problem only: ", "# ") for line in lines)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from flightline.adapters.source_tables import KINDS, read_source
 from template.from_table.plan import Plan, make_plan
 from template.from_table.question import LABEL_FORMS, Question, parse_label, parse_span
-from template.from_table.writing import first_look, problem_files, said, spoken, write_problem
+from template.from_table.wording import spoken
+from template.from_table.writing import first_look, problem_files, said, write_problem
 from template.renaming import Spelling, StartError
 
 OPTIONS = {

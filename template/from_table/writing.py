@@ -7,7 +7,7 @@ import pprint
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,8 +16,19 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from flightline.adapters.source_tables import ROW
 from flightline.data.rolling import span_name
-from template.from_table.columns import INTEGER, MOMENT, NUMBER, TEXT, Column
-from template.from_table.plan import Plan, View, is_small, numbers_of
+from template.from_table.columns import INTEGER, NUMBER, TEXT
+from template.from_table.plan import Plan, is_small, numbers_of
+from template.from_table.wording import (
+    another,
+    as_argument,
+    as_contract,
+    as_date,
+    as_field,
+    quoted,
+    sample,
+    spoken,
+    spoken_keys,
+)
 from template.renaming import Spelling, StartError
 
 _FOLDER = Path(__file__).parent / "files"
@@ -31,7 +42,6 @@ _TIME_CODE = {
     "day_of_week": ("local.dayofweek", "day_of_week (local, Monday is 0)"),
     "day_of_year": ("local.dayofyear", "day_of_year (local, 1..366)"),
 }
-_UNITS = (("weeks", 7 * 86400), ("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 
 
 def write_problem(root: Path, plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] | None = None) -> None:
@@ -170,25 +180,25 @@ def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] |
         "naive": _naive(plan, found) if found else None,
         "least_slice": _least_slice(found),
         "sample_row": pprint.pformat(
-            {each: _sample(column) for each, column in by_name.items() if each not in (question.time, ROW)},
+            {each: sample(column) for each, column in by_name.items() if each not in (question.time, ROW)},
             sort_dicts=False,
         ),
         "ranged": next((column for column in by_name.values() if column.is_number and column.name != ROW), None),
         "out_of_range": next((int(c.high) + 1 for c in by_name.values() if c.is_number and c.name != ROW), 0),
         "numbered": ROW in plan.key,
         "measured": measured[0] if measured else None,
-        "other_value": _other(measured[0]) if measured else 0,
+        "other_value": another(measured[0]) if measured else 0,
         "counted_of_three": 1 + min(2, int(plan.spans[-1] / timedelta(days=1))),
         "spoken": spoken,
         "span_name": span_name,
-        "interval": lambda span: f"ibis.interval({_largest(span)})",
-        "pyspan": lambda span: f"timedelta({_largest(span)})" if span else "timedelta(0)",
-        "at": _at,
-        "names": _names,
-        "declared": _declared,
-        "field_of": _field,
-        "spoken_keys": _spoken_keys,
-        "tuple_of": lambda names: f"({_names(names)}{',' if len(names) == 1 else ''})",
+        "interval": lambda span: f"ibis.interval({as_argument(span)})",
+        "pyspan": lambda span: f"timedelta({as_argument(span)})" if span else "timedelta(0)",
+        "at": as_date,
+        "names": quoted,
+        "declared": as_contract,
+        "field_of": as_field,
+        "spoken_keys": spoken_keys,
+        "tuple_of": lambda names: f"({quoted(names)}{',' if len(names) == 1 else ''})",
     }
 
 
@@ -213,74 +223,6 @@ def _word_of(comparison: str) -> str:
     return {"==": "is", ">=": "is at least", "<=": "is at most", ">": "is above", "<": "is below"}[comparison]
 
 
-def spoken(span: timedelta) -> str:
-    """Say a span in words.
-
-    Examples
-    --------
-    >>> spoken(timedelta(days=28)), spoken(timedelta(hours=1))
-    ('28 days', 'an hour')
-    """
-    if span == timedelta(0):
-        return "0 seconds"
-    for unit, seconds in _UNITS[1:]:
-        count, rest = divmod(span.total_seconds(), seconds)
-        if not rest:
-            article = {"hours": "an hour", "days": "a day", "minutes": "a minute", "seconds": "a second"}
-            return article[unit] if count == 1 else f"{count:.0f} {unit}"
-    return str(span)
-
-
-def _largest(span: timedelta) -> str:
-    for unit, seconds in _UNITS[1:]:
-        count, rest = divmod(span.total_seconds(), seconds)
-        if not rest:
-            return f"{unit}={count:.0f}"
-    return f"seconds={span.total_seconds():.0f}"
-
-
-def _at(moment: datetime) -> str:
-    hour = f", {moment.hour}" if moment.hour else ""
-    return f"_at({moment.year}, {moment.month}, {moment.day}{hour})"
-
-
-def _names(names: Iterable[str], as_list: bool = False) -> str:
-    inside = ", ".join(f'"{name}"' for name in names)
-    return f"[{inside}]" if as_list else inside
-
-
-def _declared(column: Column) -> str:
-    nullable = ", nullable=True" if column.missing else ""
-    if column.name == ROW:
-        return "_integer(0, 10_000)"
-    if column.kind == MOMENT:
-        return f"_moment({nullable.removeprefix(', ')})"
-    if column.kind == TEXT:
-        return f"_text({column.high:.0f}{nullable})"
-    if column.kind == INTEGER:
-        return f"_integer({_whole(column.low)}, {_whole(column.high)}{nullable})"
-    return f"_number({column.low:g}, {column.high:g}{nullable})"
-
-
-def _whole(value: float) -> str:
-    return f"{int(value):_}" if abs(value) >= 10_000 else str(int(value))
-
-
-def _field(column: Column, nullable: bool) -> str:
-    """Give a field of the request: what the contract says of the column."""
-    if column.is_truth:
-        kind, bounds = "int", "strict=True, ge=0, le=1"
-    elif column.kind == INTEGER:
-        kind, bounds = "int", f"strict=True, ge={_whole(column.low)}, le={_whole(column.high)}"
-    elif column.kind == NUMBER:
-        kind, bounds = "float", f"ge={column.low:g}, le={column.high:g}"
-    else:
-        kind, bounds = "str", f"min_length=1, max_length={column.high:.0f}"
-    default = "default=None, " if nullable else ""
-    description = f'description="Column {column.name} of the table."'
-    return f"{kind}{' | None' if nullable else ''} = Field({default}{bounds}, {description})"
-
-
 def _label_expression(plan: Plan) -> str:
     label = plan.label
     if label.follows:
@@ -303,31 +245,13 @@ def _label_expression(plan: Plan) -> str:
     return f'(_.{label.column} {label.comparison} {value}).cast("int64")'
 
 
-def _spoken_keys(view: View) -> str:
-    return f"each {' and '.join(view.keys)}" if view.keys else "all rows together"
-
-
 def _monday_after(moment: datetime) -> datetime:
     return (moment + timedelta(days=7 - moment.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _sample(column: Column) -> object:
-    if column.kind == TEXT:
-        return column.values[0] if column.values else "a"
-    if column.kind == MOMENT:
-        return "2020-01-01T00:00:00Z"
-    middle = (column.low + column.high) / 2
-    return int(middle) if column.kind == INTEGER else float(f"{middle:.4g}")
-
-
-def _other(column: Column) -> object:
-    value = (column.low + 3 * column.high) / 4 if not column.is_truth else 1 - int((column.low + column.high) / 2)
-    return int(value) if column.kind == INTEGER else float(f"{value:.4g}")
-
-
 def _example(plan: Plan) -> dict[str, object]:
     question = plan.question
-    values = {name: _sample(plan.columns[name]) for name in (*question.keys, *question.request)}
+    values = {name: sample(plan.columns[name]) for name in (*question.keys, *question.request)}
     keys = {name: values[name] for name in question.keys}
     moment = (plan.first_clock + plan.question.horizon + timedelta(days=1)).isoformat()
     return {**keys, plan.moment: moment, **{name: values[name] for name in question.request}}

@@ -11,7 +11,8 @@ from flightline.adapters.source_tables import read_source
 from template.from_table.columns import describe_column, kind_of
 from template.from_table.plan import make_plan
 from template.from_table.question import Question, parse_label, parse_span
-from template.from_table.writing import problem_files, spoken
+from template.from_table.wording import spoken
+from template.from_table.writing import problem_files
 from template.renaming import Spelling, StartError
 
 NAME = Spelling.of("churn")
@@ -89,7 +90,7 @@ def test_a_span_that_is_none_is_refused():
         (["true", "False"], "Int64"),
         ([True, False], "Int64"),
         ([1.0, 2.0], "Float64"),
-        (["2024-03-31", "2024-03-31T10:00:00+02:00"], "datetime64[ns, UTC]"),
+        (["2024-03-31", "2024-03-31T10:00:00"], "datetime64[ns, UTC]"),
         (["2024-03-31", "soon"], "object"),
         ([datetime(2024, 3, 31, tzinfo=UTC)], "datetime64[ns, UTC]"),
     ],

@@ -127,6 +127,8 @@ def test_a_pipeline_with_a_map_answers_as_one_without(method):
 def test_a_step_of_few_rows_is_not_taken_for_certain():
     rows = 40
     probability = np.linspace(0.01, 0.99, rows)
-    lowest, highest = apply_map(fit_map("isotonic", probability, (probability > 0.5).astype(float)), probability[[0, -1]])
+    lowest, highest = apply_map(
+        fit_map("isotonic", probability, (probability > 0.5).astype(float)), probability[[0, -1]]
+    )
     assert 1 / (rows + 1) < lowest < 0.1
     assert 0.9 < highest < rows / (rows + 1)

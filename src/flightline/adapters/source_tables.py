@@ -18,6 +18,7 @@ KINDS = "a .csv, .csv.gz or .parquet file, a folder of them, s3://bucket/path, o
 ABSENT = ["", "NA", "NaN", "nan", "NULL", "null", "None"]
 TRUTHS = {"true": "1", "false": "0", "t": "1", "f": "0", "1": "1", "0": "0"}
 ROW = "row"
+_OFFSET = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})$"
 _ROW_BREAKS = re.compile(r"[\r\n\t\x00-\x1f]+")
 
 
@@ -151,9 +152,14 @@ def as_moments(column: pd.Series, zone: str) -> pd.Series:
     DataError
         Naming the first value that is no moment.
     """
-    parsed = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=False)
-    if not pd.api.types.is_datetime64_any_dtype(parsed):  # several offsets in one column
-        parsed = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
+    if pd.api.types.is_datetime64_any_dtype(column):
+        parsed = column
+    else:
+        text = column.astype("string").str.strip()
+        has_zone = text.dropna().str.contains(_OFFSET)
+        if has_zone.any() and not has_zone.all():
+            raise DataError(f"{column.name} holds times with and without a zone; give all of them one, or none")
+        parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=bool(has_zone.any()))
     wrong = parsed.isna() & column.notna()
     if wrong.any():
         raise DataError(

@@ -1,0 +1,101 @@
+"""A table and one line make a project that trains, is promoted and answers; nothing of the shipped problem is left."""
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from template.tests.copies import commit_all, linked_to_environment, run_make, run_python
+from template.tests.test_from_table import make_orders
+from tools.tree import copy_tree, git, project_files
+
+PROJECT = Path(__file__).parents[2]
+OF_THE_FLIGHTS = re.compile(
+    r"\bflights?\b|flight-delay|airport|carrier|nycflights|\bJFK\b|tailnum|flightline", re.IGNORECASE
+)
+# Why the template is as it is, and who wrote it.
+HISTORY = ("docs/decisions/", "LICENSE", "CHANGELOG.md", "MIGRATION.md")
+ASK = """
+import json
+from fastapi.testclient import TestClient
+from pipelines.commands.request import next_instance
+from serving.app import create_app
+from {package}.core.project import open_project
+project = open_project()
+with TestClient(create_app(project)) as client:
+    body = {{"instances": [next_instance(project)]}}
+    answer = client.post(f"/v1/models/{{project.problem.model_name}}:predict", json=body)
+print(json.dumps([answer.status_code, answer.json()]))
+"""
+
+
+@pytest.fixture(scope="module", params=["returned", "left: no row within 28d"], ids=["a column", "an absence"])
+def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that was started from orders."""
+    folder = tmp_path_factory.mktemp("own")
+    make_orders(days=500, customers=200).to_parquet(folder / "orders.parquet", index=False)
+    root = folder / "project"
+    copy_tree(PROJECT, root)
+    linked_to_environment(root)
+    label = ("--label", request.param, "--known-after", "14d" if request.param == "returned" else "0h")
+    table = ("--from", "../orders.parquet", "--time", "ordered_at", "--key", "customer_id")
+    printed = run_python(root, "-m", "template.start", "--name", "churn", *table, *label)
+    assert "to beat: a constant" in printed
+    return root
+
+
+def test_nothing_of_the_flights_is_left(own: Path) -> None:
+    found = {
+        str(file): [
+            line for line in (own / file).read_text(encoding="utf-8").splitlines() if OF_THE_FLIGHTS.search(line)
+        ]
+        for file in project_files(own)
+        if not str(file).startswith(HISTORY)
+        and file.suffix in {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".mk", ".tf", ""}
+    }
+    assert {file: lines for file, lines in found.items() if lines} == {}
+
+
+def test_its_source_is_where_it_was_and_no_path_of_this_machine(own: Path) -> None:
+    text = (own / "src/churn/problem/source.py").read_text(encoding="utf-8")
+    assert 'SOURCE = "../orders.parquet"' in text
+    assert str(own) not in text
+
+
+@pytest.mark.slow
+def test_lint_and_the_tests_of_the_problem_are_green(own: Path) -> None:
+    run_make(own, "lint")
+    assert " passed" in run_python(own, "-m", "pytest", "-p", "no:cacheprovider", "tests/problem")
+
+
+@pytest.mark.slow
+def test_it_is_trained_promoted_and_answers(own: Path) -> None:
+    assert "PROMOTE" in run_python(own, "-m", "pipelines.training")
+    status, answer = json.loads(run_python(own, "-c", ASK.format(package="churn")).splitlines()[-1])
+    assert status == 200
+    assert 0 < answer["predictions"][0]["probability"] < 1
+    assert "0 mismatches in 1 predictions" in run_python(own, "-m", "pipelines.parity")
+
+
+@pytest.mark.slow
+def test_more_rows_of_the_table_are_a_new_version(own: Path) -> None:
+    orders = make_orders(days=500, customers=200)
+    newer = orders.tail(50).assign(ordered_at=lambda frame: frame["ordered_at"] + timedelta(days=40))
+    newer.to_csv(own.parent / "newer.csv", index=False)
+    printed = run_python(own, "-m", "pipelines.ingest", "--from", "../newer.csv")
+    assert "New version" in printed
+    assert git(own, "diff", "--name-only").stdout.split() == ["data.dvc"] or "data.dvc" in printed
+
+
+def test_old_data_stands_in_the_way(tmp_path: Path) -> None:
+    copy_tree(PROJECT, tmp_path)
+    commit_all(tmp_path)
+    (tmp_path / "data").mkdir()
+    make_orders().to_parquet(tmp_path / "data" / "orders.parquet")
+    table = ("--from", "data", "--time", "ordered_at", "--label", "amount")
+    with pytest.raises(
+        AssertionError, match="data of the old problem are here; start in a clean clone, or: rm -rf data"
+    ):
+        run_python(tmp_path, "-m", "template.start", "--name", "churn", *table)

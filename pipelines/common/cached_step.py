@@ -79,11 +79,12 @@ def key_of(value: object) -> object:
 
 
 def _key_of_code(code: RawTables | FeatureCode | RequestCode) -> object:
-    """Give the names of tables, and the source of the modules and of functions that lie elsewhere."""
+    """Give the names of tables and functions, and the source of the modules and of functions that lie elsewhere."""
     values = [getattr(code, each.name) for each in dataclasses.fields(code)]
     tables = [value for value in values if isinstance(value, Mapping)]
     functions = [each for each in chain(values, *(table.values() for table in tables)) if isfunction(each)]
-    return [[str(name) for name in table] for table in tables], source_digest(*code.modules, *functions)
+    names = [[str(name) for name in table] for table in tables]
+    return names, [each.__qualname__ for each in functions], source_digest(*code.modules, *functions)
 
 
 def _is_whole(result: object) -> bool:

@@ -65,7 +65,9 @@ def warnings_of(project: Project, evaluation: EvaluationFile) -> tuple[str, ...]
     """Warn of a feature that alone predicts far better than those of all other views: it may be a leak."""
     views = feast_store.stored_views(project.settings, project.problem.feature_service)
     table = pd.read_csv(evaluation.folder / ALONE_FILE)
-    suspect = find_suspect(table, {name: view.name for view in views for name in view.features})
+    view_of = {name: view.name for view in views for name in view.features}
+    on_demand = set(table["feature"]) - view_of.keys() - project.request_features if project.requests.on_demand else ()
+    suspect = find_suspect(table, view_of, on_demand)
     return (suspect,) if suspect else ()
 
 

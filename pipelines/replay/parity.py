@@ -24,6 +24,7 @@ from flightline.monitoring.parity import (
     compare_states,
     inputs_of,
     rebuild_view,
+    stored_features,
 )
 from pipelines.promotion_steps.champion import load_version
 from pipelines.steps.features import holds_version_since
@@ -115,8 +116,9 @@ def check_parity(project: Project, since: datetime | None = None) -> ParityRepor
         rebuilt = _rebuild(project, part, requests, views, tables)
         for rows, model in by_model(part, load):
             ours = [_rows_of(one, rows) for one in rebuilt]
-            inputs = inputs_of(ours, project.requests.features(requests.loc[rows]), list(model.kinds))
-            chosen = part.loc[rows].reset_index(drop=True)
+            chosen, stored = part.loc[rows].reset_index(drop=True), stored_features(ours)
+            computed = project.requests.computed_features(requests.loc[rows], stored, chosen["clock"])
+            inputs = inputs_of(stored, computed, list(model.kinds))
             mismatches += compare_inputs(chosen, ours, inputs) + compare_states(chosen, ours)
             mismatches += compare_predictions(chosen, answers_of(project.problem, model, inputs))
             features += len(chosen) * len(inputs)

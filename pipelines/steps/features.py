@@ -140,7 +140,7 @@ def features_as_of(
     requests = examples[[*problem.entity_keys, *problem.request_columns]]
     keyed = examples.assign(**code.keys(requests))
     joined = feast_store.join_features(settings, problem.feature_service, keyed, meaning)
-    return joined.assign(**code.features(requests))
+    return joined.assign(**code.computed_features(requests, joined, examples["event_timestamp"]))
 
 
 @cached_step

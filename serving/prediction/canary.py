@@ -141,7 +141,7 @@ class Canary:
         if not any(chosen):
             self._put(_Pending(challenger, predictor, clock, request_id.get(), caller.get(), results, instances, False))
             return results
-        predicted = await challenger.predict(results, instances, self._serving.canary_seconds)
+        predicted = await challenger.predict(results, instances, clock, self._serving.canary_seconds)
         if predicted is None:
             return results
         answered = [
@@ -187,7 +187,8 @@ class Canary:
         for pending in batch:
             results = pending.results
             if not pending.is_predicted:
-                results = await pending.challenger.predict(results, pending.instances, SHADOW_SECONDS) or []
+                asked = (results, pending.instances, pending.clock)
+                results = await pending.challenger.predict(*asked, SHADOW_SECONDS) or []
             if results:
                 made = (pending.predictor, pending.clock, results, pending.instances, pending.request, pending.caller)
                 rows += await run_beside_if_many(len(results), partial(self._logger.shadow_rows, *made))

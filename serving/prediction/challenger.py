@@ -9,13 +9,14 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 
 from flightline.inference.fast_pipeline import Value
 from flightline.promotion.canary import CanarySetting, ChallengerCounts
-from serving.prediction.predictor import PredictionResult, Predictor, as_rows, columns_of, input_rows, predict_with
+from serving.prediction.predictor import PredictionResult, Predictor, columns_of, predict_with
 from serving.prediction.side_thread import SideThread
 from serving.telemetry.metrics import record_canary
 
@@ -44,14 +45,18 @@ class Challenger:
     _stuck: "asyncio.Future[Any] | None" = field(default=None, repr=False)
 
     async def predict(
-        self, results: Sequence[PredictionResult], instances: Sequence[BaseModel], max_seconds: float
+        self,
+        results: Sequence[PredictionResult],
+        instances: Sequence[BaseModel],
+        clock: datetime,
+        max_seconds: float,
     ) -> list[PredictionResult] | None:
         """Predict for the same rows as the champion; None if it fails, is late, or is left alone for a while.
 
         Parameters
         ----------
         results
-            The champion's.
+            The champion's, as of the clock.
         max_seconds
             How long to wait.
         """
@@ -59,7 +64,7 @@ class Challenger:
         if not self._is_available():
             self._count("dropped", dropped=rows)
             return None
-        job = self.thread.submit(lambda: _predict(self.predictor, results, instances))
+        job = self.thread.submit(lambda: _predict(self.predictor, results, instances, clock))
         done, _ = await asyncio.wait({job}, timeout=max_seconds)
         if not done:
             self._stuck = job
@@ -101,11 +106,11 @@ class Challenger:
 
 
 def _predict(
-    predictor: Predictor, results: Sequence[PredictionResult], instances: Sequence[BaseModel]
+    predictor: Predictor, results: Sequence[PredictionResult], instances: Sequence[BaseModel], clock: datetime
 ) -> tuple[list[PredictionResult], float]:
     """Predict in the challenger's thread, and give the seconds it took too."""
     started = time.perf_counter()
-    inputs = _inputs(predictor, results, instances)
+    inputs = _inputs(predictor, results, instances, clock)
     values = predict_with(predictor.model, inputs)
     seconds = time.perf_counter() - started
     if len(values) != len(results) or not all(map(math.isfinite, values)):
@@ -118,7 +123,7 @@ def _predict(
 
 
 def _inputs(
-    predictor: Predictor, results: Sequence[PredictionResult], instances: Sequence[BaseModel]
+    predictor: Predictor, results: Sequence[PredictionResult], instances: Sequence[BaseModel], clock: datetime
 ) -> list[dict[str, Value]]:
     """Give the challenger its own columns of what was read for the champion: the store is not read again."""
     model = predictor.model
@@ -126,5 +131,4 @@ def _inputs(
     if all(name in known[0] for name in model.kinds):
         return [{name: row[name] for name in model.kinds} for row in known]
     rows = [result.row for result in results if result.row is not None]
-    request_features = predictor.project.requests.features(columns_of(instances, predictor.fields))
-    return input_rows(model, rows, as_rows(request_features, len(rows)))
+    return predictor.inputs(columns_of(instances, predictor.fields), rows, clock)

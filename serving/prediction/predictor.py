@@ -127,8 +127,25 @@ class Predictor:
         columns, request_code = columns_of(instances, self.fields), self.project.requests
         with span("features", rows=len(instances)):
             rows = self.features.read(as_rows({**columns, **request_code.keys(columns)}, len(instances)), clock)
-        inputs = input_rows(self.model, rows, as_rows(request_code.features(columns), len(instances)))
+        inputs = self.inputs(columns, rows, clock)
         return [PredictionResult(*each) for each in zip(self._values(inputs), inputs, rows, strict=True)]
+
+    def inputs(
+        self, columns: Mapping[str, Sequence[Any]], rows: Sequence[FeatureRow], clock: datetime
+    ) -> list[dict[str, Value]]:
+        """Give the model's columns for requests, row by row.
+
+        Parameters
+        ----------
+        columns
+            Of the requests.
+        rows
+            What the feature store gave for each of them, as of the clock.
+        """
+        code = self.project.requests
+        stored = {name: [row.values[name] for row in rows] for name in self.features.names} if code.on_demand else {}
+        computed = code.computed_features(columns, stored, [clock] * len(rows))
+        return input_rows(self.model, rows, as_rows(computed, len(rows)))
 
     def score(self, rows: Sequence[Mapping[str, Value]]) -> list[PredictionResult]:
         """Predict for ready rows of features, without the feature store.
@@ -229,9 +246,9 @@ def _why_no_value(kind: str | None, value: Value) -> str | None:
 
 
 def input_rows(
-    model: ServedModel, rows: Sequence[FeatureRow], requested: Sequence[Mapping[str, Any]]
+    model: ServedModel, rows: Sequence[FeatureRow], computed: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Value]]:
-    """Put features of both kinds into the columns and the order of the model's training.
+    """Put stored and computed features into the columns and the order of the model's training.
 
     Parameters
     ----------
@@ -239,8 +256,8 @@ def input_rows(
         Whose columns are filled.
     rows
         Features from the store, one row an instance.
-    requested
-        Features of the requests, one row an instance; NaN is missing.
+    computed
+        Features that no store holds, one row an instance; NaN is missing.
 
     Raises
     ------
@@ -248,14 +265,14 @@ def input_rows(
         If the model takes a column that neither gives.
     """
     inputs = []
-    for row, from_request in zip(rows, requested, strict=True):
-        known = {**row.values, **{name: None if value != value else value for name, value in from_request.items()}}
+    for row, added in zip(rows, computed, strict=True):
+        known = {**row.values, **{name: None if value != value else value for name, value in added.items()}}
         try:
             inputs.append({name: known[name] for name in model.kinds})
         except KeyError as err:
             raise ModelFileError(
                 f"the model takes the column {err}, which neither the feature service "
-                f"{model.manifest.feature_service} nor request_features gives; train a model on today's features"
+                f"{model.manifest.feature_service} nor request_features.py gives; train a model on today's features"
             ) from err
     return inputs
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from flightline.adapters.model_store.manifest import ModelManifest, ReferencePrediction, check_meaning
+from flightline.adapters.model_store.manifest import ReferencePrediction, check_meaning
 from flightline.core.errors import FlightlineError, ModelFileError, describe
 from flightline.core.project import Project
 from serving.prediction.predictor import Predictor, columns_of, prediction_of
@@ -59,7 +59,7 @@ def _predict_references(predictor: Predictor) -> None:
     manifest = predictor.model.manifest
     if not manifest.reference_predictions:
         return
-    _check_request_features(predictor.project, manifest)
+    _check_computed_features(predictor)
     # One at a time, as most requests come: many at once go another way (`merged_trees`).
     got = [predictor.score([row.features])[0].value for row in manifest.reference_predictions]
     expected = [row.prediction for row in manifest.reference_predictions]
@@ -72,11 +72,15 @@ def _predict_references(predictor: Predictor) -> None:
         )
 
 
-def _check_request_features(project: Project, manifest: ModelManifest) -> None:
-    """Compute the request features of the reference rows again: training and service must not differ."""
+def _check_computed_features(predictor: Predictor) -> None:
+    """Compute what no store holds of the reference rows again: training and service must not differ."""
+    project, manifest = predictor.project, predictor.model.manifest
     rows = manifest.reference_predictions
     instances = [_instance_of(project, manifest.version, row) for row in rows]
-    computed = project.requests.features(columns_of(instances, project.request_fields))
+    stored = {name: [row.features.get(name) for row in rows] for name in predictor.features.names}
+    as_of = [project.prediction_time_of(instance) for instance in instances]
+    requests = columns_of(instances, project.request_fields)
+    computed = project.requests.computed_features(requests, stored, as_of)
     for name in (name for name, _ in manifest.columns if name in computed):
         for row, value in zip(rows, computed[name].tolist(), strict=True):
             if not _is_same(row.features.get(name), value):

@@ -16,6 +16,7 @@ from flightline.monitoring.parity import (
     compare_states,
     inputs_of,
     rebuild_view,
+    stored_features,
     union_of,
 )
 
@@ -120,7 +121,8 @@ LOGGED = {
 def differences(**changes: object) -> list[Mismatch]:
     logged = pd.DataFrame([LOGGED | changes])
     rebuilt = rebuild(ROWS)
-    inputs = inputs_of([rebuilt], {"stop": np.array(["north"], dtype=object)}, ["fallen", "coming", "stop"])
+    computed = {"stop": np.array(["north"], dtype=object)}
+    inputs = inputs_of(stored_features([rebuilt]), computed, ["fallen", "coming", "stop"])
     answers = compare_predictions(logged, np.array([0.25]))
     return compare_inputs(logged, [rebuilt], inputs) + compare_states(logged, [rebuilt]) + answers
 

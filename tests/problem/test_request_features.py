@@ -3,6 +3,9 @@
 import pandas as pd
 import pytest
 
+from flightline.core.settings import Settings
+from flightline.problem import make_project
+from flightline.problem import request_features as module
 from flightline.problem.request_features import request_features, request_keys
 
 
@@ -69,3 +72,14 @@ def test_a_request_in_another_time_zone_is_the_same_request():
     )
     elsewhere = requests.assign(scheduled_departure=requests["scheduled_departure"].dt.tz_convert("Asia/Tokyo"))
     pd.testing.assert_frame_equal(pd.DataFrame(request_features(requests)), pd.DataFrame(request_features(elsewhere)))
+
+
+def test_features_of_request_and_store_together_are_used_once_they_are_written(monkeypatch, tmp_path) -> None:
+    settings = Settings(root=tmp_path)
+    assert make_project(settings).requests.on_demand is getattr(module, "on_demand", None)
+
+    def on_demand(requests: object, features: object) -> dict[str, object]:
+        return {}
+
+    monkeypatch.setattr(module, "on_demand", on_demand, raising=False)
+    assert make_project(settings).requests.on_demand is on_demand

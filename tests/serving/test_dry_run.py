@@ -1,7 +1,6 @@
 """Examples answered without a service: by its own code, in every way that it answers."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,7 +26,7 @@ def ask(project: Project, *requests: dict[str, object]) -> list[dict[str, object
 
 
 def with_requests(project: Project, features: object) -> Project:
-    return replace(project, requests=SimpleNamespace(keys=project.requests.keys, features=features))
+    return replace(project, requests=replace(project.requests, features=features))
 
 
 def test_each_request_is_answered_with_what_it_rests_on(project, features):

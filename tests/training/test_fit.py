@@ -239,6 +239,12 @@ def test_a_feature_that_is_never_there_is_refused_by_name(feature):
         fit_small("classification", "hist_gradient_boosting", features)
 
 
+def test_a_number_without_an_end_is_refused_by_name():
+    features = FEATURES.assign(units=FEATURES["units"].mask(MASKS["validation"], np.inf))
+    with pytest.raises(TrainingError, match="have an infinite value of: units"):
+        fit_small("classification", "hist_gradient_boosting", features)
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0])
 @pytest.mark.parametrize("name", ["logistic_regression", "hist_gradient_boosting"])
 def test_one_class_in_validation_can_still_be_judged(name, value):

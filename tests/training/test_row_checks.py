@@ -17,7 +17,7 @@ from flightline.core.errors import TrainingError
 from flightline.training.calibration import CalibratedModel
 from flightline.training.early_stopping import check_stopping
 from flightline.training.preprocessing import Columns
-from flightline.training.row_checks import check_categories, check_values
+from flightline.training.row_checks import check_categories, check_finite, check_values
 from flightline.training.zoo import ZOO
 
 FRAME = pd.DataFrame({"units": [1.0, 2.0, np.nan], "shop": ["S01", "S02", None]})
@@ -43,6 +43,12 @@ def test_a_feature_with_one_value_is_refused(column, value):
 
 def test_one_value_that_is_sometimes_missing_tells_something():
     check_values(FRAME.assign(units=[7.0, 7.0, np.nan]))
+
+
+def test_a_number_without_an_end_is_refused():
+    check_finite(FRAME)
+    with pytest.raises(TrainingError, match=r"of 3 rows some have an infinite value of: units \(2\); give a missing"):
+        check_finite(FRAME.assign(units=[np.inf, -np.inf, np.nan]))
 
 
 def shops(*names: str | None) -> pd.DataFrame:

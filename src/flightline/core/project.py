@@ -4,7 +4,7 @@
 argument. So no other code and no test of the machine needs to know which problem it is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -13,12 +13,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
+import numpy as np
+import pandas as pd
 from pydantic import BaseModel, JsonValue
 
+from flightline.core.errors import FeatureError
 from flightline.core.problem_spec import Problem
 from flightline.core.settings import Settings
 
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
+AS_OF = "as_of"
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class FeatureCode:
 
 @dataclass(frozen=True)
 class RequestCode:
-    """What follows from a request alone; training and service call the same functions.
+    """What follows from a request, alone or with what the feature store gave; training and service call the same.
 
     Parameters
     ----------
@@ -80,12 +84,72 @@ class RequestCode:
     features
         From columns of requests to the features that need nothing else.
     modules
-        Where the two are defined.
+        Where the functions are defined.
+    on_demand
+        From columns of requests and of stored features to the features that need both; None if there are none.
     """
 
     keys: Callable[[Any], Mapping[str, Any]]
     features: Callable[[Any], Mapping[str, Any]]
     modules: tuple[ModuleType, ...]
+    on_demand: Callable[[Columns, Mapping[str, np.ndarray]], Mapping[str, Any]] | None = None
+
+    def computed_features(self, requests: Any, stored: Any, as_of: Sequence[datetime] | pd.Series) -> dict[str, Any]:
+        """Compute the features that no store holds: of the requests alone, then of requests and store together.
+
+        Parameters
+        ----------
+        requests
+            Columns of length n: a frame or lists.
+        stored
+            Columns of stored features as a point-in-time join or an online read gave them: a frame, arrays or lists
+            of length n; missing is NaN or None. Looked at only if there is `on_demand`.
+        as_of
+            The moments (UTC) that stored features were asked as of; length n.
+
+        Raises
+        ------
+        FeatureError
+            If `on_demand` gives a name that is taken, or no array with a value for each request; or if a column of
+            requests is called as_of.
+        """
+        computed = dict(self.features(requests))
+        if self.on_demand is None:
+            return computed
+        asked = {name: requests[name] for name in requests}
+        if AS_OF in asked:
+            raise FeatureError(
+                f"on_demand is given the moment of the stored features as {AS_OF}, and requests have a column of that "
+                "name; take another in src/flightline/problem/config.py and api_schema.py"
+            )
+        moments = pd.DatetimeIndex(as_of).as_unit("us")
+        known = {name: _read_only(stored[name]) for name in stored}
+        added = self.on_demand({**asked, AS_OF: moments}, known)
+        _check_on_demand(added, len(moments), known.keys() | computed.keys())
+        return computed | dict(added)
+
+
+def _read_only(column: Any) -> np.ndarray:
+    """Give a column as numbers that cannot be changed in place: in training they are the training set's own."""
+    numbers = np.asarray(column, dtype=np.float64).view()
+    numbers.flags.writeable = False
+    return numbers
+
+
+def _check_on_demand(added: Mapping[str, Any], rows: int, taken: Set[str]) -> None:
+    remedy = "in on_demand of src/flightline/problem/request_features.py"
+    if same := sorted(added.keys() & taken):
+        raise FeatureError(
+            f"on_demand gives {', '.join(same)}, as the feature store or request_features does already; take another "
+            f"name {remedy}"
+        )
+    for name, values in added.items():
+        if not isinstance(values, np.ndarray) or values.shape != (rows,):
+            got = f"{type(values).__name__} of shape {np.shape(values)}"
+            raise FeatureError(
+                f"on_demand gives {name} as {got}, expected an ndarray of shape ({rows},), a value for each request; "
+                f"use np.asarray {remedy}"
+            )
 
 
 @dataclass(frozen=True)
@@ -148,6 +212,12 @@ class Project:
     def request_fields(self) -> tuple[str, ...]:
         """The columns that a request carries: entity keys, then the others."""
         return (*self.problem.entity_keys, *self.problem.request_columns)
+
+    @cached_property
+    def request_features(self) -> Set[str]:
+        """The names of the features that need nothing but the request, found by computing those of the example."""
+        example = self.schemas.instance.model_validate(self.schemas.example)
+        return self.requests.features({name: [getattr(example, name)] for name in self.request_fields}).keys()
 
     def at(self, settings: Settings) -> "Project":
         """Give the same project at another place."""

@@ -4,7 +4,7 @@ A leak that no declaration shows, such as a label under another name or a moment
 away here: one feature predicts far better than those of every other view.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -49,7 +49,7 @@ def judge_alone(
     return table.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
 
 
-def find_suspect(table: pd.DataFrame, view_of: Mapping[str, str]) -> str | None:
+def find_suspect(table: pd.DataFrame, view_of: Mapping[str, str], on_demand: Collection[str] = ()) -> str | None:
     """Name a feature that alone predicts far better than all of other views, and say by how much.
 
     Parameters
@@ -58,7 +58,15 @@ def find_suspect(table: pd.DataFrame, view_of: Mapping[str, str]) -> str | None:
         As `judge_alone` gives it.
     view_of
         By feature, where it comes from; one that is absent is a source of its own.
+    on_demand
+        Features made of stored ones. They are of one source, and a stored feature is judged without them: a leak would
+        hide behind what is made of it.
     """
+    sources = dict.fromkeys(on_demand, "on demand") | dict(view_of)
+    return _suspect(table[~table["feature"].isin(on_demand)], view_of) or _suspect(table, sources)
+
+
+def _suspect(table: pd.DataFrame, view_of: Mapping[str, str]) -> str | None:
     if table.empty:
         return None
     source = table["feature"].map(lambda name: view_of.get(name, name))

@@ -190,12 +190,16 @@ def _why_unusable(stamps: pd.Series, ttl: timedelta, clocks: pd.Series) -> np.nd
     return reasons
 
 
+def stored_features(views: Sequence[RebuiltView]) -> dict[str, np.ndarray]:
+    """Lay out by column what the views give: float64, NaN where missing."""
+    return {name: one.values[name].to_numpy(dtype=np.float64) for one in views for name in one.view.features}
+
+
 def inputs_of(
-    views: Sequence[RebuiltView], requested: Mapping[str, np.ndarray], columns: Sequence[str]
+    stored: Mapping[str, np.ndarray], computed: Mapping[str, np.ndarray], columns: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Lay out the model's input by column: what the request itself gives goes before a feature of its name."""
-    given = {name: one.values[name].to_numpy(dtype=np.float64) for one in views for name in one.view.features}
-    given |= requested
+    """Lay out the model's input by column: what is computed for a request goes before a stored feature of its name."""
+    given = {**stored, **computed}
     return {name: given[name] for name in columns}
 
 

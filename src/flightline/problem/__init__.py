@@ -15,7 +15,12 @@ def make_project(settings: Settings) -> Project:
     return Project(
         settings=settings,
         problem=PROBLEM,
-        requests=RequestCode(request_features.request_keys, request_features.request_features, (request_features,)),
+        requests=RequestCode(
+            request_features.request_keys,
+            request_features.request_features,
+            (request_features,),
+            getattr(request_features, "on_demand", None),
+        ),
         schemas=Schemas(
             instance=api_schema.Instance,
             prediction=api_schema.Prediction,

@@ -4,6 +4,19 @@ Training and the service both call these functions, so the two cannot differ. Th
 and give columns: training passes a frame, the service plain lists, because for one row a frame
 takes longer than the model. The file is apart from `features.py` because the service has no use
 for that file's engine and contracts, and imports neither.
+
+A feature that needs the request and the feature store together (how long ago what is stored
+happened, a requested amount against a stored mean) is computed by a third function, which may be
+left out, as here: `on_demand(requests, features)`.
+
+- `requests` has the columns that the others get, and `as_of` (DatetimeIndex, UTC, microseconds): the
+  moment that the stored features were asked as of. In training that is the prediction time, in a
+  batch the row's prediction_time, in the service the event clock, which is before the prediction
+  time if a request comes early. No stored value became known after it.
+- `features` has the stored features by name: float64, of shape (n,), read-only. They are what the
+  point-in-time join or the online read gave; missing or older than its ttl is NaN.
+- It gives ndarrays of shape (n,) by name: float64 (NaN where there is no value; training refuses
+  infinite ones) or text. No name may be that of a stored feature or of one of `request_features`.
 """
 
 from collections.abc import Mapping, Sequence

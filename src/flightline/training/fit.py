@@ -15,7 +15,7 @@ from flightline.inference.predict import METHODS, answer_of, predict
 from flightline.training.calibration import NONE, check_calibration, fit_map, with_map
 from flightline.training.early_stopping import check_stopping
 from flightline.training.preprocessing import Columns
-from flightline.training.row_checks import as_target, check_labels, check_values, feature_columns
+from flightline.training.row_checks import as_target, check_finite, check_labels, check_values, feature_columns
 from flightline.training.zoo import FEW_ROWS, Setting, ZooModel, find_model
 
 STAGES_APART = 10
@@ -163,6 +163,7 @@ def fit(
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
     columns = feature_columns(features)
+    check_finite(features[masks["refit"]])
     check_values(features[masks["fit"]])
     for window in ("fit", "refit"):
         check_labels(task, label[masks[window]], window)

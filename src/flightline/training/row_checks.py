@@ -26,6 +26,22 @@ def feature_columns(features: pd.DataFrame) -> Columns:
     return Columns(numeric, categorical)
 
 
+def check_finite(features: pd.DataFrame) -> None:
+    """Refuse numbers without an end, as a division by zero gives them: most models take none.
+
+    Raises
+    ------
+    TrainingError
+        Naming features and rows.
+    """
+    infinite = np.isinf(features.select_dtypes("float64")).sum()
+    if found := [f"{name} ({rows:,})" for name, rows in infinite[infinite > 0].items()]:
+        raise TrainingError(
+            f"of {len(features):,} rows some have an infinite value of: {', '.join(found)}; give a missing one where a "
+            "division has no result, in features.py or request_features.py of src/flightline/problem/"
+        )
+
+
 def check_values(features: pd.DataFrame) -> None:
     """Refuse features that nothing can be learned from: without a value, or with the same one in all of the rows.
 

@@ -1,14 +1,17 @@
 """A cached step: what its key follows from, what it may read, and when its result is made anew."""
 
+import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from flightline.core.problem_spec import Canary, Monitoring, Problem
-from flightline.core.project import Project
+from flightline.core.project import Project, RequestCode
 from flightline.core.settings import Settings
+from pipelines.common import source_closure
 from pipelines.common.cached_step import cached_step, key_of
 from pipelines.common.progress import Stage, stage
 from tests.support.small_training_set import run_in_flow
@@ -77,6 +80,27 @@ def test_code_of_the_problem_is_named_by_its_source(toy_place: Project) -> None:
     keys = [key_of(code) for code in (toy_place.raw_tables, toy_place.features, toy_place.requests)]
     assert keys == [key_of(code) for code in (toy_place.raw_tables, toy_place.features, toy_place.requests)]
     assert keys[0] != keys[1] != keys[2]
+
+
+ON_DEMAND = "def keys(_): ...\ndef features(_): ...\ndef on_demand(requests, stored): return {{'a': {}}}\n"
+
+
+def test_features_of_request_and_store_together_are_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "asked_package"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def key(source: str, *, is_used: bool = True) -> object:
+        (folder / "__init__.py").write_text(source, encoding="utf-8")
+        for known in (source_closure._graph, source_closure._source):
+            known.cache_clear()
+        sys.modules.pop("asked_package", None)
+        module = import_module("asked_package")
+        return key_of(RequestCode(module.keys, module.features, (module,), module.on_demand if is_used else None))
+
+    assert key(ON_DEMAND.format(1)) == key(ON_DEMAND.format(1) + "# a comment")
+    assert key(ON_DEMAND.format(1)) != key(ON_DEMAND.format(2))
+    assert key(ON_DEMAND.format(1)) != key(ON_DEMAND.format(1), is_used=False)
 
 
 @pytest.mark.parametrize("value", [object(), {"a": [object()]}, {1, 2}], ids=["alone", "deep inside", "set"])

@@ -1,0 +1,75 @@
+"""Features of request and store together: what they are computed from, and what they may give."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.core.errors import FeatureError
+from flightline.core.project import RequestCode
+
+NOON = datetime(2020, 5, 1, 12, tzinfo=UTC)
+LISTS = {"amount": [5.0, 7.0, 9.0]}
+STORED = {"mean": [4.0, None, float("nan")]}
+
+
+def code_of(on_demand: Callable[..., Mapping[str, Any]] | None) -> RequestCode:
+    return RequestCode(lambda _: {}, lambda _: {"hour": np.array([1.0, 2.0, 3.0])}, (), on_demand)
+
+
+def test_without_on_demand_there_is_what_the_request_tells() -> None:
+    assert [*code_of(None).computed_features(LISTS, {}, [])] == ["hour"]
+
+
+def test_frames_and_lists_give_the_same_columns() -> None:
+    seen: list[SimpleNamespace] = []
+
+    def on_demand(requests: Any, features: Any) -> dict[str, np.ndarray]:
+        seen.append(SimpleNamespace(as_of=requests["as_of"], mean=features["mean"]))
+        return {"above": np.asarray(requests["amount"], dtype=np.float64) - features["mean"]}
+
+    frame, moments = pd.DataFrame(LISTS, index=[7, 3, 5]), pd.Series([NOON] * 3, dtype="datetime64[ns, UTC]")
+    of_lists = code_of(on_demand).computed_features(LISTS, STORED, [NOON] * 3)
+    of_frames = code_of(on_demand).computed_features(frame, pd.DataFrame(STORED, index=frame.index), moments)
+    for computed, given in zip((of_lists, of_frames), seen, strict=True):
+        assert list(computed) == ["hour", "above"]
+        np.testing.assert_array_equal(computed["above"], [1.0, np.nan, np.nan])
+        assert given.as_of.dtype == "datetime64[us, UTC]"
+        assert given.as_of.tolist() == [NOON] * 3
+        assert (given.mean.dtype, given.mean.shape) == (np.float64, (3,))
+
+
+def test_a_request_column_of_the_moments_name_is_refused() -> None:
+    with pytest.raises(FeatureError, match="requests have a column of that name; take another"):
+        code_of(lambda *_: {}).computed_features(LISTS | {"as_of": [1, 2, 3]}, STORED, [NOON] * 3)
+
+
+def test_what_was_joined_cannot_be_changed_in_place() -> None:
+    def on_demand(_: Any, features: Any) -> dict[str, np.ndarray]:
+        features["mean"][:] = 0
+        return {}
+
+    with pytest.raises(ValueError, match="read-only"):
+        code_of(on_demand).computed_features(LISTS, pd.DataFrame(STORED), [NOON] * 3)
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ({"mean": np.zeros(3), "hour": np.zeros(3)}, "on_demand gives hour, mean, as the feature store or request_fea"),
+        ({"above": np.zeros(2)}, r"gives above as ndarray of shape \(2,\), expected an ndarray of shape \(3,\)"),
+        (
+            {"above": pd.Series(np.zeros(3))},
+            r"gives above as Series of shape \(3,\).*; use np\.asarray in on_demand of",
+        ),
+        ({"above": 1.0}, r"gives above as float of shape \(\)"),
+    ],
+    ids=["name taken", "other length", "no array", "no column"],
+)
+def test_what_does_not_fit_is_named_with_what_to_do(added: dict[str, Any], said: str) -> None:
+    with pytest.raises(FeatureError, match=said):
+        code_of(lambda *_: added).computed_features(LISTS, STORED, [NOON] * 3)

@@ -53,7 +53,8 @@ def write_feature_repo(root: Path) -> None:
 def make_project(settings: Settings, task: str = "classification") -> Project:
     """Build the project."""
     toy = (toy_regression if task == "regression" else toy_problem).make_project(settings)
-    return replace(toy, requests=replace(toy.requests, on_demand=on_demand), load_features=load_features)
+    requests = replace(toy.requests, on_demand=on_demand, withheld=("closed_at",))
+    return replace(toy, requests=requests, load_features=load_features)
 
 
 def load_features() -> FeatureCode:

@@ -140,7 +140,8 @@ def features_as_of(
     requests = examples[[*problem.entity_keys, *problem.request_columns]]
     keyed = examples.assign(**code.keys(requests))
     joined = feast_store.join_features(settings, problem.feature_service, keyed, meaning)
-    return joined.assign(**code.computed_features(requests, joined, examples["event_timestamp"]))
+    computed = code.computed_features(requests, joined, examples["event_timestamp"])
+    return code.without_withheld(joined.assign(**computed))
 
 
 @cached_step

@@ -1,6 +1,7 @@
 """What a model must do before it serves: answer the example, and give again the answers it was registered with."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -80,7 +81,10 @@ def _check_computed_features(predictor: Predictor) -> None:
     stored = {name: [row.features.get(name) for row in rows] for name in predictor.features.names}
     as_of = [project.prediction_time_of(instance) for instance in instances]
     requests = columns_of(instances, project.request_fields)
-    computed = project.requests.computed_features(requests, stored, as_of)
+    code = project.requests
+    if code.withheld:  # the rows hold what the model takes, so what on_demand read is not among it
+        code = replace(code, on_demand=None)
+    computed = code.computed_features(requests, stored, as_of)
     for name in (name for name, _ in manifest.columns if name in computed):
         for row, value in zip(rows, computed[name].tolist(), strict=True):
             if not _is_same(row.features.get(name), value):

@@ -1,6 +1,7 @@
 """Features of request and store together: what they are computed from, and what they may give."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -73,3 +74,10 @@ def test_what_was_joined_cannot_be_changed_in_place() -> None:
 def test_what_does_not_fit_is_named_with_what_to_do(added: dict[str, Any], said: str) -> None:
     with pytest.raises(FeatureError, match=said):
         code_of(lambda *_: added).computed_features(LISTS, STORED, [NOON] * 3)
+
+
+def test_what_only_on_demand_reads_is_left_out_of_a_training_set() -> None:
+    code, features = replace(code_of(None), withheld=("mean",)), pd.DataFrame({"mean": [1.0], "hour": [2.0]})
+    assert list(code.without_withheld(features)) == ["hour"]
+    with pytest.raises(FeatureError, match="WITHHELD names mean, which the feature store does not give"):
+        code.without_withheld(features[["hour"]])

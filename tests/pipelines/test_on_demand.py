@@ -121,6 +121,7 @@ def test_they_are_trained_on_judged_and_explained(trained: Trained) -> None:
     assert result.verdict.warnings == ()
     features = pd.read_parquet(result.training_set.features_file)
     assert list(features.columns[-3:]) == ADDED
+    assert "closed_at" not in features  # withheld: a moment that only grows
     assert 0 < features["plan_over_usual"].isna().mean() < 0.5  # a shop that has just opened has no usual day
     assert features["hours_since_closing"].dropna().min() >= 0
     for file in ("importance.csv", models.ALONE_FILE):
@@ -197,7 +198,7 @@ def test_what_cannot_be_served_or_is_served_otherwise_is_not_promoted(
 def test_a_leak_does_not_hide_behind_what_is_made_of_it(trained: Trained, tmp_path: Path) -> None:
     table = pd.read_csv(trained.result.evaluation.folder / models.ALONE_FILE)
     gains = table["gain"] / 10
-    gains[table["feature"].isin(["closed_at", *ADDED])] = 0.9
+    gains[table["feature"].isin(["planned", *ADDED])] = 0.9
     table.assign(gain=gains).sort_values("gain", ascending=False).to_csv(tmp_path / models.ALONE_FILE, index=False)
     (warning,) = warnings_of(trained.project, replace(trained.result.evaluation, folder=tmp_path))
-    assert warning.startswith("closed_at alone takes away 90% of a constant's loss")
+    assert warning.startswith("planned alone takes away 90% of a constant's loss")

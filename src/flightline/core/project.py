@@ -87,12 +87,30 @@ class RequestCode:
         Where the functions are defined.
     on_demand
         From columns of requests and of stored features to the features that need both; None if there are none.
+    withheld
+        Stored features that only `on_demand` reads: the model does not take them.
     """
 
     keys: Callable[[Any], Mapping[str, Any]]
     features: Callable[[Any], Mapping[str, Any]]
     modules: tuple[ModuleType, ...]
     on_demand: Callable[[Columns, Mapping[str, np.ndarray]], Mapping[str, Any]] | None = None
+    withheld: tuple[str, ...] = ()
+
+    def without_withheld(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Leave out of a training set what only `on_demand` reads.
+
+        Raises
+        ------
+        FeatureError
+            If a withheld name is no stored feature.
+        """
+        if absent := [name for name in self.withheld if name not in features]:
+            raise FeatureError(
+                f"WITHHELD names {', '.join(absent)}, which the feature store does not give; correct it in "
+                "src/flightline/problem/request_features.py"
+            )
+        return features.drop(columns=list(self.withheld))
 
     def computed_features(self, requests: Any, stored: Any, as_of: Sequence[datetime] | pd.Series) -> dict[str, Any]:
         """Compute the features that no store holds: of the requests alone, then of requests and store together.

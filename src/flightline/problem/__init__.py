@@ -20,6 +20,7 @@ def make_project(settings: Settings) -> Project:
             request_features.request_features,
             (request_features,),
             getattr(request_features, "on_demand", None),
+            getattr(request_features, "WITHHELD", ()),
         ),
         schemas=Schemas(
             instance=api_schema.Instance,

@@ -106,6 +106,14 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/workflows.in -o locks/workflows.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/scans.in -o locks/scans.txt
 
+# The template's own code does it, as it is there: in a clone for the time.
+.PHONY: update
+update: $(INSTALLED)  ## Take what the template has become since: make update FROM=../newer, or its address, and AT=commit
+	@[ -n "$(FROM)" ] || { echo "update: FROM is missing: make update FROM=../newer, or its address in git"; exit 1; }
+	@clone="$(CURDIR)/.state/template"; trap 'rm -rf "$$clone"' EXIT; rm -rf "$$clone"; \
+	git clone --quiet "$(FROM)" "$$clone"; git -C "$$clone" checkout --quiet "$(or $(AT),HEAD)"; cd "$$clone"; \
+	PYTHONPATH="$$clone/src:$$clone" "$(CURDIR)/$(RUN)" -m template.update --project "$(CURDIR)" --base "$(BASE)"
+
 .PHONY: clean
 clean:  ## Remove what was made: environment, state, data/ and caches (the DVC remote .dvcstore stays)
 	rm -rf .venv .tools .state data .dvc/cache .dvc/tmp .pytest_cache .ruff_cache .hypothesis .coverage src/*.egg-info

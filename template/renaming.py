@@ -113,9 +113,9 @@ def read_names(root: Path) -> Names:
     Raises
     ------
     StartError
-        If config.py does not say it in plain text.
+        If there is not one config.py, or it does not say it in plain text.
     """
-    (problem,) = root.glob("src/*/problem/config.py")
+    problem = find_config(root)
     text = problem.read_text(encoding="utf-8")
     model, service = (re.search(rf'\b{field}="([a-z0-9_-]+)"', text) for field in ("model_name", "feature_service"))
     if model is None or service is None:
@@ -123,6 +123,20 @@ def read_names(root: Path) -> Names:
     return Names(
         Spelling.of(problem.parents[1].name), Spelling.of(model[1]), Spelling.of(re.sub(r"_v\d+$", "", service[1]))
     )
+
+
+def find_config(root: Path) -> Path:
+    """Find the config.py of a tree's problem; the folder above the problem's is its package.
+
+    Raises
+    ------
+    StartError
+        If there is none, or several.
+    """
+    found = list(root.glob("src/*/problem/config.py"))
+    if len(found) != 1:
+        raise StartError(f"got {len(found)} files src/*/problem/config.py in {root}, expected one")
+    return found[0]
 
 
 def replacements(old: Names, new: Spelling) -> list[tuple[str, str]]:

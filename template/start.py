@@ -7,7 +7,8 @@ here". It needs a clean git tree, so that one look at the diff shows what it did
 undoes it.
 
 With a table (FROM=orders.parquet TIME=ordered_at LABEL=...) it writes a first problem in place of
-the one that the template ships with, and lines go too whose mark begins with "problem".
+the one that the template ships with, and lines go too whose mark begins with "problem". What a
+project was made of is noted in .template, for template/update.py.
 """
 
 import argparse
@@ -28,12 +29,19 @@ ROOT = Path(__file__).parents[1]
 LEFT_BEHIND = (
     Path("template"),
     Path(".github/workflows/template.yml"),
+    Path("MIGRATION.md"),
+    # It follows one row of the data that the template ships with.
+    Path("docs/one-row.md"),
     # A model that the template registered once, under its own name.
     Path("tests/adapters/model_store/registered_before"),
     Path("tests/adapters/model_store/test_registered_before.py"),
 )
 # What was made of the problem that the template ships with.
 OF_THE_PROBLEM = ("data", "data.dvc", ".dvcstore", ".state")
+CHANGELOG = Path("CHANGELOG.md")
+FIRST_VERSION = "0.1.0"
+VERSION = re.compile(r'^version = "(.+)"$', re.MULTILINE)
+NOTE = Path(".template")
 TEMPLATE, PROBLEM = "template", "problem"
 _NAMED = re.compile(r"^\s*\"([A-Za-z0-9_.-]+)[^\"]*\",\s*# problem only", re.MULTILINE)
 
@@ -63,8 +71,22 @@ def start(root: Path, name: str, without_problem: bool = False) -> Started:
     """
     check_clean(root)
     old = read_names(root)
-    files = [file for file in project_files(root) if not is_left_behind(file)]
-    new = check_name(name, root, files, old.package)
+    new = check_name(name, root, _staying(root), old.package)
+    version, tree = read_version(root), git(root, "rev-parse", "HEAD^{tree}").stdout.strip()
+    shortened = convert(root, new, without_problem)
+    write_note(root, version, tree, without_problem)
+    return Started(old, new, shortened)
+
+
+def convert(root: Path, new: Spelling, without_problem: bool) -> list[Path]:
+    """Make a tree of the template a project, whether or not the name is taken on this machine.
+
+    Returns
+    -------
+    list of Path
+        The files that lost their marked lines.
+    """
+    old, files = read_names(root), _staying(root)
     unlocked = _NAMED.findall((root / "pyproject.toml").read_text(encoding="utf-8")) if without_problem else []
     shorter = {file: text for file in files if (text := _shortened(root / file, without_problem, unlocked)) is not None}
     for gone in LEFT_BEHIND:
@@ -72,7 +94,47 @@ def start(root: Path, name: str, without_problem: bool = False) -> Started:
     for file, text in shorter.items():
         (root / file).write_bytes(text.encode())
     rename(root, files, old, new)
-    return Started(old, new, sorted(shorter))
+    _begin_history(root, new)
+    return sorted(shorter)
+
+
+def _staying(root: Path) -> list[Path]:
+    return [file for file in project_files(root) if not is_left_behind(file)]
+
+
+def read_version(root: Path) -> str:
+    """Read the version of a tree.
+
+    Raises
+    ------
+    StartError
+        If pyproject.toml has none in plain text.
+    """
+    found = VERSION.search((root / "pyproject.toml").read_text(encoding="utf-8"))
+    if found is None:
+        raise StartError(f'{root / "pyproject.toml"} has no line version = "..."; write one')
+    return found[1]
+
+
+def _begin_history(root: Path, new: Spelling) -> None:
+    """Give the project a version and a changelog of its own, in place of the template's."""
+    project = root / "pyproject.toml"
+    text = VERSION.sub(f'version = "{FIRST_VERSION}"', project.read_text(encoding="utf-8"), count=1)
+    project.write_text(text, encoding="utf-8")
+    write_changelog(root, new, FIRST_VERSION)
+
+
+def write_changelog(root: Path, name: Spelling, version: str) -> None:
+    """Begin the changelog of a project."""
+    text = f"# What changed in {name.title}\n\n## {version}\n\n- Started.\n"
+    (root / CHANGELOG).write_text(text, encoding="utf-8")
+
+
+def write_note(root: Path, version: str, tree: str, without_problem: bool) -> None:
+    """Note which tree of the template a project has: git's hash of it, which no copy of the history changes."""
+    why = "# What of the template this project has; make update reads and renews it."
+    noted = f'version = "{version}"\ntree = "{tree}"\nfrom_table = {str(without_problem).lower()}\n'
+    (root / NOTE).write_text(f"{why}\n{noted}", encoding="utf-8")
 
 
 def check_clean(root: Path) -> None:
@@ -216,7 +278,7 @@ def report_next(new: Spelling) -> None:
     print(
         f"  yours in its place: src/{new.package}/problem/, feature_repo/definitions.py, data.dvc and tests/problem/,"
     )
-    print("  in the order of docs/your-own-data.md")
+    print("  in the order of docs/your-own-data.md; what the template becomes later comes by make update FROM=...")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -80,6 +80,38 @@ def test_every_test_that_the_docs_name_exists(file):
     assert [test for place, test in named if f"def {test}(" not in (ROOT / place).read_text(encoding="utf-8")] == []
 
 
+def test_the_changelog_begins_with_the_version_of_the_project():
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1] == version
+
+
+def quoted_messages() -> list[str]:
+    """Give the messages in the first column of the tables of troubleshooting."""
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| .+ \| .+ \|$", text, re.MULTILINE)
+    # One that holds a backtick stands between two.
+    return [(first or second).strip() for row in rows for first, second in re.findall(r"``(.+?)``|`([^`]+)`", row)]
+
+
+def has_message(message: str, text: str) -> bool:
+    """Say whether a text holds the parts of a message between "...", near to each other."""
+    return bool(re.search(r".{0,120}?".join(map(re.escape, message.split("..."))), text, re.DOTALL))
+
+
+def test_every_message_in_troubleshooting_is_in_the_code():
+    files = [file for file in tracked() if file.suffix in {".py", ".mk"} or file.name == "Makefile"]
+    texts = [file.read_text(encoding="utf-8") for file in files if not {"tests", "docs"} & set(file.parts)]
+    # A string that goes on in the next line.
+    code = [re.sub(r"[\"']\s*\n\s*f?[\"']", "", text) for text in texts]
+    assert len(quoted_messages()) > 20
+    assert [message for message in quoted_messages() if not any(has_message(message, text) for text in code)] == []
+
+
+def test_a_message_that_the_code_has_not_is_found():
+    assert has_message("got ..., expected one", 'f"got {len(found)} files, expected one"')
+    assert not has_message("got ..., expected two", 'f"got {len(found)} files, expected one"')
+
+
 def test_every_decision_has_its_four_headings():
     for file in sorted(ROOT.glob("docs/decisions/*.md")):
         headings = re.findall(r"^## (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)

@@ -95,7 +95,5 @@ def test_old_data_stands_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     make_orders().to_parquet(tmp_path / "data" / "orders.parquet")
     table = ("--from", "data", "--time", "ordered_at", "--label", "amount")
-    with pytest.raises(
-        AssertionError, match="data of the old problem are here; start in a clean clone"
-    ):
+    with pytest.raises(AssertionError, match="data of the old problem are here; start in a clean clone"):
         run_python(tmp_path, "-m", "template.start", "--name", "churn", *table)

@@ -36,7 +36,9 @@ def test_every_kind_of_anomaly_has_its_sentence_and_its_cause(kind, value, text)
 
 def test_a_column_that_grows_is_told_with_what_was_expected():
     grows = Support(low=5, high=float("inf"), behaviour="grows")
-    jumped, outside = (replace(anomaly(kind, ColumnSlice("age")), support=grows) for kind in (Kind.JUMPED, Kind.OUTSIDE))
+    jumped, outside = (
+        replace(anomaly(kind, ColumnSlice("age")), support=grows) for kind in (Kind.JUMPED, Kind.OUTSIDE)
+    )
     assert sentences.seen(jumped) == "the daily mean is 0.9, expected 0.2; a difference of up to 0.1 is usual"
     assert "outside the range of the training window (5 and above); up to 10%" in sentences.seen(outside)
 

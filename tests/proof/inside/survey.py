@@ -20,11 +20,13 @@ import pandas as pd
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.event_clock import read_clock
 from flightline.core.project import Project, open_project
+from flightline.monitoring.behaviours import infer_behaviours
 from flightline.training.splits import split
 from pipelines.steps.models import SUMMARY_FILE
 from tests.proof.inside import champion_rows
 from tests.proof.inside.renamed_categories import find_renaming
 from tests.proof.planted import write_choices
+from tests.proof.planted.label_known_ahead import known_earlier
 from tests.proof.planted.small import OWN_PACKAGE
 
 TIMESTAMPS = ("event_timestamp", "created_timestamp")
@@ -146,6 +148,22 @@ def label_at_prediction(surveyed: Surveyed) -> dict[str, Any]:
     }
 
 
+def label_known_ahead(surveyed: Surveyed) -> dict[str, Any]:
+    """Choose the table as for `label_at_prediction`, and the group by which labels are known."""
+    project, examples = surveyed.project, surveyed.examples.dropna(subset=["label_known_at"])
+    earlier = (examples["label_known_at"] - examples["event_timestamp"]).max() + HOUR
+    with engine.connect(project.settings.threads) as connection:
+        raw = engine.load_raw(connection, project.settings.data_dir, project.raw_tables.contracts)
+        groups = engine.build_groups(connection, raw, project.features, read_clock(project.settings))
+        for name, group in groups.items():
+            moved = {**groups, name: known_earlier(group, earlier.to_pytimedelta())}
+            rows = project.features.examples(moved, project.problem)
+            if bool((rows.label_known_at < rows.event_timestamp).any().execute()):
+                chosen = label_at_prediction(surveyed)
+                return chosen | {"group": name, "seconds": earlier.total_seconds(), "says": [chosen["features"][0]]}
+    raise NotApplicableError("no group's known_at says when labels are known")
+
+
 def key_spelled_otherwise(surveyed: Surveyed) -> dict[str, Any]:
     """Choose a text key, rather one that follows from a request, and a feature that is joined by it."""
     project = surveyed.project
@@ -205,7 +223,9 @@ def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
     """Choose for each way in which a column breaks one that shows it."""
     examples, features = surveyed.learned
     served = features[split(examples, surveyed.project.problem.windows)["test"]]
-    numbers = [str(name) for name, kind in served.dtypes.items() if kind == np.float64]
+    natures = infer_behaviours(features, examples["event_timestamp"], surveyed.project.problem.prediction_horizon)
+    judged = [name for name, nature in natures.items() if nature in ("ordinary", "shared")]
+    numbers = [name for name in judged if served[name].dtype == np.float64]
     shown = served[numbers].notna().mean() * (1 - served[numbers].eq(served[numbers].mode().iloc[0]).mean())
     ranked = list(shown[shown > 0.5].sort_values(ascending=False, kind="stable").index)
     texts = [
@@ -231,6 +251,7 @@ SURVEYS: Mapping[str, Callable[[Surveyed], dict[str, Any]]] = {
         stamped_too_early,
         stamped_long_before,
         label_at_prediction,
+        label_known_ahead,
         key_spelled_otherwise,
         constant_column,
         flood_of_unseen_categories,

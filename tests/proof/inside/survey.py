@@ -150,16 +150,15 @@ def label_at_prediction(surveyed: Surveyed) -> dict[str, Any]:
 
 def label_known_ahead(surveyed: Surveyed) -> dict[str, Any]:
     """Choose the table as for `label_at_prediction`, and the group by which labels are known."""
-    project, examples = surveyed.project, surveyed.examples.dropna(subset=["label_known_at"])
+    project, examples, chosen = surveyed.project, surveyed.examples, label_at_prediction(surveyed)
     earlier = (examples["label_known_at"] - examples["event_timestamp"]).max() + HOUR
     with engine.connect(project.settings.threads) as connection:
         raw = engine.load_raw(connection, project.settings.data_dir, project.raw_tables.contracts)
         groups = engine.build_groups(connection, raw, project.features, read_clock(project.settings))
         for name, group in groups.items():
-            moved = {**groups, name: known_earlier(group, earlier.to_pytimedelta())}
+            moved = groups | {name: known_earlier(group, earlier.to_pytimedelta())}
             rows = project.features.examples(moved, project.problem)
             if bool((rows.label_known_at < rows.event_timestamp).any().execute()):
-                chosen = label_at_prediction(surveyed)
                 return chosen | {"group": name, "seconds": earlier.total_seconds(), "says": [chosen["features"][0]]}
     raise NotApplicableError("no group's known_at says when labels are known")
 
@@ -228,19 +227,14 @@ def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
     numbers = [name for name in judged if served[name].dtype == np.float64]
     shown = served[numbers].notna().mean() * (1 - served[numbers].eq(served[numbers].mode().iloc[0]).mean())
     ranked = list(shown[shown > 0.5].sort_values(ascending=False, kind="stable").index)
-    texts = [
-        str(name)
-        for name, kind in served.dtypes.items()
-        if pd.api.types.is_object_dtype(kind) and served[name].notna().mean() > 0.5
-    ]
+    texts = [str(name) for name in served.select_dtypes("object") if served[name].notna().mean() > 0.5]
     ways = ("stuck", "missing", "rescaled")
     broken = dict(zip(ways, ranked, strict=False)) | ({"unseen": texts[-1]} if texts else {})
     if not broken:
         raise NotApplicableError("no feature has a value in most of the predictions")
     since = f"{(read_clock(surveyed.project.settings) - timedelta(days=5)):%Y-%m-%d}"
-    says = [
-        f"data anomaly, {broken[way]} {way} from {since}" for way in ("stuck", "missing", "unseen") if way in broken
-    ]
+    told = [way for way in ("stuck", "missing", "unseen") if way in broken]
+    says = [f"data anomaly, {broken[way]} {way} from {since}" for way in told]
     says += [f"data anomaly, {broken['rescaled']} "] if "rescaled" in broken else []
     return {"columns": broken, "since": since, "says": says}
 

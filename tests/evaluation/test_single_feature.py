@@ -65,14 +65,18 @@ def test_features_of_one_view_are_not_each_others_alibi():
 
 
 def test_what_is_made_of_a_stored_feature_is_no_alibi_for_it():
-    table = pd.DataFrame({"feature": ["made", "leaky", "also", "other"], "loss": 0.0, "gain": [0.9, 0.8, 0.7, 0.1]})
+    table = pd.DataFrame(
+        {"feature": ["made", "leaky", "also", "other"], "loss": 0.0, "gain": [0.9, 0.8, 0.7, 0.1], "order": 0.5}
+    )
     view_of, made = {"leaky": "a", "other": "b"}, {"made", "also"}
     assert find_suspect(table, view_of, made).startswith("leaky alone takes away 80%")
     assert find_suspect(table, view_of) is None
 
 
 def test_what_is_made_of_harmless_features_may_give_a_label_away():
-    table = pd.DataFrame({"feature": ["made", "also", "stamp", "other"], "loss": 0.0, "gain": [0.9, 0.8, 0.05, 0.1]})
+    table = pd.DataFrame(
+        {"feature": ["made", "also", "stamp", "other"], "loss": 0.0, "gain": [0.9, 0.8, 0.05, 0.1], "order": 0.5}
+    )
     assert find_suspect(table, {"stamp": "a", "other": "b"}, {"made", "also"}).startswith("made alone takes away 90%")
 
 

@@ -57,13 +57,6 @@ _SAFEGUARDS = (
         "leak", "the leak test: a feature row uses what was not yet known", 1, r"^LeakError: \d+ leak", _BUT_DATA
     ),
     Safeguard(
-        "too good",
-        "a warning under the verdict: one feature alone is better than those of all other views",
-        0,
-        r"^ *warning: \S+ (alone takes away|puts examples in the order)",
-        ("data_version",),
-    ),
-    Safeguard(
         "rows",
         "the point-in-time join gives back the rows it was given",
         1,

@@ -131,7 +131,6 @@ SPOKEN = {
     "contract": (1, "ContractError: 2 violation(s); no change.\n  sales/2020-02.csv:7: key=1 breaks: unique\n"),
     "version": (1, "DataVersionError: version x cannot be had"),
     "leak": (1, CAUGHT.output),
-    "too good": (0, "warning: price alone takes away 92% of a constant's loss, hour of the next best view 8%"),
     "rows": (1, "FeatureError: the point-in-time join was given 9 rows and gave 8: 1 example(s) missing"),
     "values": (1, "TrainingError: all rows of the fit window have the same value: hour = 0.0; check how it is made"),
     "stopping": (1, "TrainingError: step 'model' (Boosting) has early_stopping=True and would stop by a random split"),

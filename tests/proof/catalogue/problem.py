@@ -26,14 +26,6 @@ PROBLEM_FAULTS = (
         plant=do_nothing,
     ),
     Fault(
-        "label_known_ahead",
-        "What labels come from is cut into a second group, said to be known long before, and offered as a feature.",
-        safeguard="too good",
-        says="make sure that it is known at the prediction time",
-        package=f"{PACKAGE}.label_known_ahead",
-        plant=do_nothing,
-    ),
-    Fault(
         "key_spelled_otherwise",
         "A key is spelled otherwise in requests than in the feature table, so that nothing joins.",
         safeguard="values",

@@ -26,7 +26,6 @@ from pipelines.steps.models import SUMMARY_FILE
 from tests.proof.inside import champion_rows
 from tests.proof.inside.renamed_categories import find_renaming
 from tests.proof.planted import write_choices
-from tests.proof.planted.label_known_ahead import known_earlier
 from tests.proof.planted.small import OWN_PACKAGE
 
 TIMESTAMPS = ("event_timestamp", "created_timestamp")
@@ -148,21 +147,6 @@ def label_at_prediction(surveyed: Surveyed) -> dict[str, Any]:
     }
 
 
-def label_known_ahead(surveyed: Surveyed) -> dict[str, Any]:
-    """Choose the table as for `label_at_prediction`, and the group by which labels are known."""
-    project, examples, chosen = surveyed.project, surveyed.examples, label_at_prediction(surveyed)
-    earlier = (examples["label_known_at"] - examples["event_timestamp"]).max() + HOUR
-    with engine.connect(project.settings.threads) as connection:
-        raw = engine.load_raw(connection, project.settings.data_dir, project.raw_tables.contracts)
-        groups = engine.build_groups(connection, raw, project.features, read_clock(project.settings))
-        for name, group in groups.items():
-            moved = groups | {name: known_earlier(group, earlier.to_pytimedelta())}
-            rows = project.features.examples(moved, project.problem)
-            if bool((rows.label_known_at < rows.event_timestamp).any().execute()):
-                return chosen | {"group": name, "seconds": earlier.total_seconds(), "says": [chosen["features"][0]]}
-    raise NotApplicableError("no group's known_at says when labels are known")
-
-
 def key_spelled_otherwise(surveyed: Surveyed) -> dict[str, Any]:
     """Choose a text key, rather one that follows from a request, and a feature that is joined by it."""
     project = surveyed.project
@@ -245,7 +229,6 @@ SURVEYS: Mapping[str, Callable[[Surveyed], dict[str, Any]]] = {
         stamped_too_early,
         stamped_long_before,
         label_at_prediction,
-        label_known_ahead,
         key_spelled_otherwise,
         constant_column,
         flood_of_unseen_categories,

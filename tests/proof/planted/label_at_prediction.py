@@ -1,7 +1,6 @@
 """Plants: a feature table holds the example's own label, stamped at its prediction time."""
 
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import ibis
@@ -19,13 +18,11 @@ def make_project(settings: Settings) -> Project:
     chosen, problem, examples = choices()[NAME], project.problem, project.features.examples
 
     def build(right: Any, groups: Any) -> Any:
-        return own_labels(examples(groups, problem), problem.label, chosen)
+        feature, *others = chosen["features"]
+        rows = examples(groups, problem)
+        labels = rows.group_by(*chosen["keys"], "event_timestamp").aggregate(
+            **{feature: rows[problem.label].max().cast("float64")}
+        )
+        return labels.mutate(**{name: ibis.null("float64") for name in others})
 
     return with_table(project, chosen["table"], build, sys.modules[__name__])
-
-
-def own_labels(rows: Any, label: str, chosen: Mapping[str, Any]) -> Any:
-    """Put the labels of examples into the columns of a feature table."""
-    feature, *others = chosen["features"]
-    labels = rows.group_by(*chosen["keys"], "event_timestamp").aggregate(**{feature: rows[label].max().cast("float64")})
-    return labels.mutate(**{name: ibis.null("float64") for name in others})

@@ -10,10 +10,12 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.event_clock import read_clock
+from flightline.core.problem_spec import Monitoring
 from flightline.core.project import Project, open_project
 from flightline.core.windows import Interval
-from flightline.monitoring.daily_stats import Limits
+from flightline.monitoring.behaviours import ByNature
 from flightline.monitoring.decision import MonitoringDecision, decide_monitoring, windows_until
+from flightline.monitoring.limits import Limits
 from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.events import announce_decision
@@ -23,7 +25,7 @@ from pipelines.monitoring_steps.data_quality import find_data_anomalies, learn_a
 from pipelines.monitoring_steps.inputs import Inputs, examine_inputs, learn_drift_thresholds
 from pipelines.monitoring_steps.page import as_markdown
 from pipelines.monitoring_steps.report import write_report
-from pipelines.monitoring_steps.sentences import reasons, summary
+from pipelines.monitoring_steps.sentences import behaviours, reasons, summary
 from pipelines.monitoring_steps.windows import (
     ChampionRows,
     Judged,
@@ -57,6 +59,15 @@ class Usual:
     thresholds: dict[str, float]
     limits: Limits
 
+    def by_nature(self, rule: Monitoring) -> tuple[ByNature, ...]:
+        """Name the columns that are not judged as ordinary ones, or are by a hint."""
+        natures = {name: support.behaviour for name, support in self.limits.supports.items()}
+        return tuple(
+            ByNature(name, behaviour, name in rule.hints)
+            for name, behaviour in natures.items()
+            if behaviour != "ordinary" or name in rule.hints
+        )
+
 
 def prepare_champion(project: Project) -> tuple[ChampionRows, Usual]:
     """Give the champion's own rows and what is usual, reusing what is unchanged."""
@@ -70,10 +81,13 @@ def prepare_champion(project: Project) -> tuple[ChampionRows, Usual]:
         by = "" if judged is found else f" by version {judged.version}, which it is a refit of"
         progress.say(f"version {found.version}, its training and test rows predicted{by}")
     with stage("thresholds") as progress:
-        limits = learn_anomaly_limits(settings, champion, rule)
+        limits = learn_anomaly_limits(settings, champion, rule, project.problem.prediction_horizon)
         thresholds = learn_drift_thresholds(settings, champion, rule)
+        usual = Usual(thresholds, limits)
         progress.say(f"{len(thresholds)} columns, each month against the rest, and each day")
-    return champion, Usual(thresholds, limits)
+        if by_nature := usual.by_nature(rule):
+            progress.say(behaviours(by_nature))
+    return champion, usual
 
 
 @task(cache_policy=NO_CACHE)
@@ -133,7 +147,8 @@ def examine(
         if not served.rows:
             progress.say("no prediction to look at")
             return Inputs()
-        inputs = examine_inputs(project, champion, served, windows, usual.thresholds)
+        by_nature = usual.by_nature(project.problem.monitoring)
+        inputs = examine_inputs(project, champion, served, windows, usual.thresholds, by_nature)
         anomalies = find_data_anomalies(
             project.settings, served, windows, clock, usual.limits, project.problem.monitoring
         )

@@ -32,8 +32,8 @@ def find_ages(project: Project) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        By view: ttl, median and p95 (timedelta; the share of 95 % of those that have one), and the shares `absent`
-        (no value at all) and `dropped` (older than the ttl, so not used).
+        By view: `ttl`; `median` and `p95` of the age of the values that there are (timedelta; 95 % are younger than
+        `p95`); and the shares of examples, 0..1, whose value is `absent` or `dropped` (older than the ttl).
 
     Raises
     ------
@@ -109,7 +109,7 @@ def print_alone(project: Project, column: str) -> None:
     )
     for heading in ("feature", "loss", "below a constant's by"):
         table.add_column(heading, justify="left" if heading == "feature" else "right", overflow="fold")
-    for name, loss, gain in read_alone(project, column).itertuples(index=False):
+    for name, loss, gain in read_alone(project, column)[["feature", "loss", "gain"]].itertuples(index=False):
         table.add_row(name, f"{loss:.4f}", f"{gain:.1%}")
     Console(highlight=False).print(table)
 

@@ -12,9 +12,11 @@ from prefect.cache_policies import NO_CACHE
 from flightline.core.problem_spec import Monitoring
 from flightline.core.settings import Settings
 from flightline.core.windows import Interval
-from flightline.monitoring.daily_stats import BASELINE_DAYS, ColumnSlice, Days, Kind, Limits, learn_limits, measure_days
+from flightline.monitoring.behaviours import check_hints
+from flightline.monitoring.daily_stats import BASELINE_DAYS, ColumnSlice, Days, Kind, measure_days
 from flightline.monitoring.data_quality import DataAnomaly, find_anomalies, find_late, name_unseen
 from flightline.monitoring.drift import sample_places
+from flightline.monitoring.limits import Limits, learn_limits
 from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
 from pipelines.monitoring_steps.inputs import as_training, read_features, training_frame
@@ -24,10 +26,13 @@ FRESH = 0.05  # the quantile that counts as a day's freshest values
 
 
 @cached_step
-def learn_anomaly_limits(key: str, settings: Settings, champion: ChampionRows, rule: Monitoring) -> Limits:
-    """Learn from the training window how far a day may go, column by column."""
+def learn_anomaly_limits(
+    key: str, settings: Settings, champion: ChampionRows, rule: Monitoring, horizon: timedelta
+) -> Limits:
+    """Learn from the training window how each column moves by nature, and how far a day of it may go."""
     frame, times = training_frame(champion)
-    limits = learn_limits(frame, times, rule)
+    check_hints(rule.hints, frame)
+    limits = learn_limits(frame, times, rule, horizon)
     folder = references_dir(settings) / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
     record = {

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from flightline.core.problem_spec import Monitoring
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.core.windows import Interval
+from flightline.monitoring.behaviours import WITHOUT_DRIFT, ByNature
 from flightline.monitoring.data_quality import DataAnomaly
 from flightline.monitoring.decision import ColumnMismatch
 from flightline.monitoring.drift import (
@@ -93,6 +95,8 @@ class Inputs:
         Of the data, on days of the latest window or later.
     mismatch
         How the logged features differ from this model's; None if they do not.
+    by_nature
+        The columns that are judged by how they move by nature.
     """
 
     columns: tuple[ColumnDrift, ...] = ()
@@ -102,6 +106,7 @@ class Inputs:
     workspace: Path | None = None
     anomalies: tuple[DataAnomaly, ...] = ()
     mismatch: ColumnMismatch | None = None
+    by_nature: tuple[ByNature, ...] = ()
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
@@ -135,6 +140,7 @@ def examine_inputs(
     served: ServedRows,
     windows: list[Interval],
     thresholds: dict[str, float],
+    by_nature: tuple[ByNature, ...] = (),
 ) -> Inputs:
     """Hold the features and predictions of the windows that decide against the training window."""
     rule = project.problem.monitoring
@@ -142,7 +148,9 @@ def examine_inputs(
     times = rows["prediction_time"]
     rows = rows[(times >= windows[-rule.windows].start) & (times < windows[-1].end)]
     if rows.empty:
-        return Inputs()
+        return Inputs(by_nature=by_nature)
+    undrifted = [each.column for each in by_nature if each.behaviour in WITHOUT_DRIFT]
+    thresholds = {name: value for name, value in thresholds.items() if name not in undrifted}
     chosen = rows["prediction_id"].to_numpy()[sample_places(len(rows), rule.drift_rows)]
     made = read_features(project.settings, list(chosen))
     usual, _ = training_frame(champion)
@@ -153,9 +161,9 @@ def examine_inputs(
     missing = current[is_latest].isna().mean() if is_latest.any() else current.isna().mean()
     scores = evidently_reports.drift_scores(usual, current)
     columns = tuple(
-        ColumnDrift(name, scores[name], thresholds[name], float(missing[name]), float(missing_usually[name]))
+        ColumnDrift(name, scores[name], thresholds.get(name, inf), float(missing[name]), float(missing_usually[name]))
         for name in usual
-        if name in thresholds
+        if name in thresholds or name in undrifted
     )
     views = view_ages(made[is_latest], rule) if is_latest.any() else ()
     reports = evidently_reports.run_reports(usual, current, thresholds, windows[-1].end, worth_detail(columns))
@@ -167,7 +175,8 @@ def examine_inputs(
         *lags(views, rule),
     )
     names = [name for name in usual if name != PREDICTION]
-    return Inputs(columns, views, len(made), warnings, workspace, mismatch=compare_columns(made["features"], names))
+    mismatch = compare_columns(made["features"], names)
+    return Inputs(columns, views, len(made), warnings, workspace, mismatch=mismatch, by_nature=by_nature)
 
 
 def read_features(settings: Settings, ids: list[str]) -> pd.DataFrame:

@@ -61,4 +61,5 @@ def as_markdown(problem: Problem, version: str, judged: Judged, inputs: Inputs, 
         reasons=sentences.reasons(decision),
         causes=sentences.CAUSES,
         breaches=sentences.breaches,
+        behaviours=sentences.behaviours,
     )

@@ -6,7 +6,8 @@ Every sentence is made of a decision's fields; nothing reads a sentence to learn
 import math
 from collections.abc import Sequence
 
-from flightline.monitoring.daily_stats import Kind
+from flightline.monitoring.behaviours import ByNature
+from flightline.monitoring.daily_stats import Kind, Support
 from flightline.monitoring.data_quality import DataAnomaly
 from flightline.monitoring.decision import (
     Basis,
@@ -157,6 +158,23 @@ def _line(group: Sequence[DataAnomaly]) -> str:
     return f"data anomaly, {named} {first.kind} {days}: {seen(first)}; {CAUSES[first.kind]}"
 
 
+def _range(support: Support) -> str:
+    return f"{support.low:.4g} and above" if math.isinf(support.high) else f"{support.low:.4g} to {support.high:.4g}"
+
+
+def behaviours(columns: Sequence[ByNature]) -> str:
+    """Name the columns that are judged by how they move by nature, by hints and as training shows; nothing if none."""
+    parts = []
+    for source, is_hint in (("by a hint", True), ("as the training days show", False)):
+        named: dict[str, list[str]] = {}
+        for each in columns:
+            if each.is_hint is is_hint:
+                named.setdefault(each.behaviour, []).append(each.column)
+        if named:
+            parts.append(f"{source}: " + "; ".join(f"{what}: {_first(names)}" for what, names in named.items()))
+    return "judged by their nature, " + ", and ".join(parts) if parts else ""
+
+
 def seen(anomaly: DataAnomaly) -> str:
     """Say what was seen, and what is usual."""
     value, limit, before = anomaly.value, anomaly.limit, anomaly.before
@@ -168,13 +186,16 @@ def seen(anomaly: DataAnomaly) -> str:
             named = f" ({_first(anomaly.unseen)})" if anomaly.unseen else ""
             return f"{value:.0%} of the predictions have a category unknown to the training window{named}; {usual}"
         case Kind.OUTSIDE:
-            span = f" ({anomaly.support.low:.4g} to {anomaly.support.high:.4g})" if anomaly.support else ""
+            span = f" ({_range(anomaly.support)})" if anomaly.support else ""
             return f"{value:.0%} of the predictions are outside the range of the training window{span}; {usual}"
         case Kind.STUCK:
             different = "one and the same value" if value >= 1 else f"{1 / value:.1f} different values in effect"
             return f"{different} on a whole day; at least {1 / limit:.1f} are usual"
         case Kind.JUMPED:
-            return f"the daily mean went from {before:.3g} to {value:.3g}; a change of up to {limit:.3g} is usual"
+            grows = anomaly.support is not None and anomaly.support.behaviour == "grows"
+            seen_mean = f"is {value:.3g}, expected {before:.3g}" if grows else f"went from {before:.3g} to {value:.3g}"
+            usual = f"a {'difference' if grows else 'change'} of up to {limit:.3g} is usual"
+            return f"the daily mean {seen_mean}; {usual}"
         case Kind.RESCALED:
             change = f"from {before:.3g} to {value:.3g}; a factor of up to {limit:.3g} is usual"
             return f"the daily standard deviation went {change}"

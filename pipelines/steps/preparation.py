@@ -10,6 +10,7 @@ from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.project import Project
+from flightline.monitoring.behaviours import check_hints
 from flightline.training.example_checks import check_requests
 from pipelines.common.artifacts import FeatureTables, TrainingSet
 from pipelines.common.progress import stage
@@ -54,6 +55,8 @@ def prepare_training_set(project: Project, tables: FeatureTables) -> TrainingSet
         training_set = features.join_training_set(
             project.settings, project.problem, project.requests, tables, features.declared(project)
         )
+        if hints := project.problem.monitoring.hints:
+            check_hints(hints, pd.read_parquet(training_set.features_file))
         left_out = ", ".join(f"{count:,} {outcome}" for outcome, count in training_set.unlabelled.items())
         progress.say(
             f"{training_set.rows:,} rows x {training_set.features} features; without a label: {left_out or 'none'}"

@@ -19,7 +19,6 @@ import pandas as pd
 
 from flightline.adapters.evidently_reports import drift_scores
 from flightline.adapters.pipes import outlive_reader
-from flightline.monitoring.daily_stats import learn_limits
 from flightline.monitoring.decision import (
     Action,
     Reference,
@@ -38,6 +37,7 @@ from flightline.monitoring.drift import (
     months_of,
     sample_places,
 )
+from flightline.monitoring.limits import learn_limits
 from flightline.monitoring.window_metrics import DailyRows, bin_edges, sum_by_day
 from flightline.problem.config import PROBLEM
 from template.benchmarks import planted_faults
@@ -286,7 +286,7 @@ def main() -> int:
     season = iter([("labels of another season", later)])
     show_delays(season, healthy, make_reference(earlier, RULE), options.sequences, options.weeks)
     show_inputs(rows)
-    limits = learn_limits(rows.training_features, rows.training_times, RULE)
+    limits = learn_limits(rows.training_features, rows.training_times, RULE, PROBLEM.prediction_horizon)
     faults = planted_faults.show_false(rows, limits)
     planted_faults.show_delays(rows, limits)
     print(

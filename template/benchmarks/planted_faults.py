@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from flightline.monitoring.daily_stats import BASELINE_DAYS, ColumnSlice, Days, Kind, Limits, learn_limits, measure_days
+from flightline.monitoring.daily_stats import BASELINE_DAYS, ColumnSlice, Days, Kind, measure_days
 from flightline.monitoring.data_quality import DataAnomaly, find_anomalies, find_late
+from flightline.monitoring.limits import Limits, learn_limits
 from flightline.problem.config import PROBLEM
 from pipelines.monitoring_steps.data_quality import FRESH
 from template.benchmarks.monitored_rows import Rows
@@ -137,7 +138,8 @@ def left_out_weeks(rows: Rows) -> Iterator[list[DataAnomaly]]:
     times = rows.training_times
     for month in KEPT_MONTHS:
         others = (times.dt.month != month).to_numpy()
-        limits = learn_limits(_kept(rows.training_features, others), _kept(times, others), RULE)
+        known = _kept(rows.training_features, others), _kept(times, others)
+        limits = learn_limits(*known, RULE, PROBLEM.prediction_horizon)
         near = times.dt.month.isin([month - 1, month]).to_numpy()
         days = measure_days(_kept(rows.training_features, near), _kept(times, near), limits.supports, RULE)
         first = next(place for place, day in enumerate(days.days) if int(day[5:7]) == month)

@@ -42,36 +42,52 @@ def test_the_label_under_another_name_is_named(task):
     table = judged(task, hidden=LABELS[task])
     assert table["feature"].iloc[0] == "hidden"
     assert table["gain"].iloc[0] > 0.8
-    alone = table[table["feature"].isin(["hidden", "useless"])]
+    assert find_suspect(table, {}).startswith("hidden puts examples in the order of their labels")
+    alone = table[table["feature"].isin(["hidden", "useless"])].assign(order=0.5)
     assert find_suspect(alone, {}).startswith("hidden alone takes away")
 
 
+def test_the_label_is_named_beside_features_that_are_nearly_as_good():
+    """A series that hardly changes from day to day: the best honest feature leaves less than a third to gain."""
+    label = pd.Series(np.cumsum(RANDOM.normal(size=ROWS)))
+    features = pd.DataFrame({"yesterday": label.shift(1), "last_week": label.shift(7), "hidden": label * 2 + 1})
+    rows = pd.Series(np.arange(ROWS) >= 7)
+    table = judge_alone("regression", "mae", features, label, rows & BEFORE, rows & ~BEFORE)
+    assert table.set_index("feature")["order"]["hidden"] == pytest.approx(1)
+    assert find_suspect(table, {}).startswith("hidden puts examples in the order of their labels (rank correlation 1.0")
+    assert find_suspect(table[table["feature"] != "hidden"].reset_index(drop=True), {}) is None
+
+
 def test_features_of_one_view_are_not_each_others_alibi():
-    table = pd.DataFrame({"feature": ["mean", "count", "other"], "loss": 0.0, "gain": [0.9, 0.85, 0.1]})
+    table = pd.DataFrame({"feature": ["mean", "count", "other"], "loss": 0.0, "gain": [0.9, 0.85, 0.1], "order": 0.5})
     assert find_suspect(table, {"mean": "leaky", "count": "leaky"}).startswith("mean alone takes away 90%")
     assert find_suspect(table, {}) is None
 
 
 def test_what_is_made_of_a_stored_feature_is_no_alibi_for_it():
-    table = pd.DataFrame({"feature": ["made", "leaky", "also", "other"], "loss": 0.0, "gain": [0.9, 0.8, 0.7, 0.1]})
+    table = pd.DataFrame(
+        {"feature": ["made", "leaky", "also", "other"], "loss": 0.0, "gain": [0.9, 0.8, 0.7, 0.1], "order": 0.5}
+    )
     view_of, made = {"leaky": "a", "other": "b"}, {"made", "also"}
     assert find_suspect(table, view_of, made).startswith("leaky alone takes away 80%")
     assert find_suspect(table, view_of) is None
 
 
 def test_what_is_made_of_harmless_features_may_give_a_label_away():
-    table = pd.DataFrame({"feature": ["made", "also", "stamp", "other"], "loss": 0.0, "gain": [0.9, 0.8, 0.05, 0.1]})
+    table = pd.DataFrame(
+        {"feature": ["made", "also", "stamp", "other"], "loss": 0.0, "gain": [0.9, 0.8, 0.05, 0.1], "order": 0.5}
+    )
     assert find_suspect(table, {"stamp": "a", "other": "b"}, {"made", "also"}).startswith("made alone takes away 90%")
 
 
 @pytest.mark.parametrize("gains", [[0.3, 0.2], [0.09, 0.0], [0.29, 0.1]])
 def test_what_honest_features_reach_is_no_cause_for_a_warning(gains):
-    table = pd.DataFrame({"feature": ["a", "b"], "loss": 0.0, "gain": gains})
+    table = pd.DataFrame({"feature": ["a", "b"], "loss": 0.0, "gain": gains, "order": 0.5})
     assert find_suspect(table, {}) is None
 
 
 def test_one_feature_and_none():
-    table = pd.DataFrame({"feature": ["a"], "loss": 0.0, "gain": [0.5]})
+    table = pd.DataFrame({"feature": ["a"], "loss": 0.0, "gain": [0.5], "order": np.nan})
     assert "there is no other view" in find_suspect(table, {})
     assert find_suspect(table.iloc[:0], {}) is None
 

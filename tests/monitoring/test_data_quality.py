@@ -9,13 +9,12 @@ from flightline.monitoring.daily_stats import (
     ColumnSlice,
     Days,
     Kind,
-    Limits,
     changes,
-    learn_limits,
     measure_days,
     support_of,
 )
 from flightline.monitoring.data_quality import find_anomalies, find_late, last_run, name_unseen
+from flightline.monitoring.limits import Limits, learn_limits
 
 RULE = Monitoring(anomaly_rows=100)
 FIRST, DAYS, START = "2026-01-01", 28, 21
@@ -158,9 +157,10 @@ def test_unseen_categories_are_named():
 
 
 def test_changes_need_a_week_before_them_and_leave_out_anomalous_days():
-    levels = np.array([[1.0]] * 7 + [[9.0]] * 3)
-    assert np.isnan(changes(levels)[:7]).all()
-    assert changes(levels, np.array([2.0]))[7:].ravel().tolist() == [8, 8, 8]
+    days = tuple(f"2026-01-{day:02d}" for day in range(1, 11))
+    found = Days(days, (ColumnSlice("temp"),), {Kind.JUMPED: np.array([[1.0]] * 7 + [[9.0]] * 3)})
+    assert np.isnan(changes(found, Kind.JUMPED, LIMITS.supports)[:7]).all()
+    assert changes(found, Kind.JUMPED, LIMITS.supports, np.array([2.0]))[7:].ravel().tolist() == [8, 8, 8]
 
 
 @pytest.mark.parametrize(

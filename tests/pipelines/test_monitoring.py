@@ -15,7 +15,7 @@ from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import move_champion
 from flightline.adapters.model_store.model_file import load_model
 from flightline.adapters.prediction_log.label_table import record_labels
-from flightline.core.errors import LogError, RegistryError
+from flightline.core.errors import FeatureError, LogError, RegistryError
 from flightline.core.lineage import Lineage
 from flightline.core.problem_spec import Monitoring, Problem
 from flightline.core.project import Project, open_project
@@ -129,6 +129,22 @@ def test_a_healthy_model_is_ok_and_all_is_written(served):
     gauges = (served.settings.state_dir / "monitoring" / "flightline_monitor.prom").read_text()
     assert 'flightline_monitor_decision{decision="ok"} 1.0' in gauges
     assert 'flightline_monitor_decision{decision="retrain"} 0.0' in gauges
+
+
+def test_hints_are_told_and_their_columns_have_no_drift(served):
+    problem = replace(served.problem, monitoring=replace(RULE, hints={"first": "grows"}))
+    hinted = replace(served, problem=problem)
+    page = hinted.log().label().monitor().page.read_text()
+    assert "<tr><td>first</td><td>grows</td><td>a hint</td></tr>" in page
+    inputs = hinted.record()["inputs"]
+    assert {"column": "first", "behaviour": "grows", "is_hint": True} in inputs["by_nature"]
+    assert [each["column"] for each in inputs["columns"] if each["threshold"] is None] == ["first"]
+
+
+def test_a_hint_on_an_unknown_column_is_refused(served):
+    problem = replace(served.problem, monitoring=replace(RULE, hints={"frist": "grows"}))
+    with pytest.raises(FeatureError, match="got hints on frist; the model has no such column"):
+        replace(served, problem=problem).log().monitor()
 
 
 def test_monitoring_again_changes_nothing_but_reuses(served):

@@ -1,13 +1,14 @@
 """The types in which a problem is described; the description itself is in `config.py`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from flightline.core.windows import MovingWindows, Windows, demand_zone
 
 Task = Literal["classification", "regression"]
+Behaviour = Literal["ordinary", "grows", "calendar", "sparse", "shared"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,10 @@ class Monitoring:
         of shares (missing, unseen, the same, outside the range), and in changes against the week before.
     anomaly_days
         How many days in succession it must.
+    hints
+        By column of the model, how it moves by nature, where the training days do not show it, or show something else:
+        it grows (an age, a counter), follows the calendar (day of year), is sparse (a count, mostly zero), or is
+        shared by all rows of a moment (a price, the weather); ordinary is none of them.
     """
 
     window: timedelta = timedelta(days=7)
@@ -149,8 +154,11 @@ class Monitoring:
     share_slack: float = 2.0
     change_slack: float = 1.5
     anomaly_days: int = 2
+    hints: Mapping[str, Behaviour] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if wrong := [f"{name}={hint!r}" for name, hint in self.hints.items() if hint not in get_args(Behaviour)]:
+            raise ValueError(f"monitoring.hints has {', '.join(wrong)}; expected {', '.join(get_args(Behaviour))}")
         if self.window < timedelta(days=1) or self.window % timedelta(days=1):
             raise ValueError(f"monitoring.window must be whole days, got {self.window}")
         if not 1 <= self.breaches <= self.windows <= self.shown_windows:

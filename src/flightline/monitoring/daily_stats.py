@@ -5,15 +5,15 @@ assumed of how columns are distributed, and seasons, weekends and storms of the 
 window are all within them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import pandas as pd
 
-from flightline.core.problem_spec import Monitoring
-from flightline.monitoring.drift import months_of, sample_places
+from flightline.core.problem_spec import Behaviour, Monitoring
+from flightline.monitoring.drift import sample_places
 
 BASELINE_DAYS = 7  # a whole week, or Sundays would be changes
 COMMON = 0.1  # a value with this share in training (no rain, nothing cancelled) may well fill a day
@@ -35,8 +35,6 @@ class Kind(StrEnum):
 
 CHANGES = (Kind.RESCALED, Kind.JUMPED)  # held against the days before; the others against the training window
 MEASURED = tuple(kind for kind in Kind if kind is not Kind.LATE)
-# Of a day's predictions: less is an odd value, not an anomaly. What grows is now and then above all it was before.
-LEAST_SHARES = {Kind.MISSING: 0.05, Kind.UNSEEN: 0.02, Kind.OUTSIDE: 0.2, Kind.STUCK: 0.02}
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,10 @@ class Support:
         The value that is so common that it may fill a day; NaN if none is.
     categories
         Of a text, sorted; empty for a number.
+    behaviour
+        How the column moves by nature; where it grows, `high` is infinite.
+    moments
+        Of the rows of a training day, the share 0..1 that were asked at a moment of their own.
     """
 
     low: float = float("nan")
@@ -58,6 +60,8 @@ class Support:
     deviation: float = float("nan")
     common: float = float("nan")
     categories: tuple[str, ...] = ()
+    behaviour: Behaviour = "ordinary"
+    moments: float = 0.0
 
 
 @dataclass(frozen=True, order=True)
@@ -99,24 +103,17 @@ class Days:
     measures: Mapping[Kind, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What is usual: the support of each column, and by kind and column how far a day may go."""
-
-    supports: Mapping[str, Support]
-    most: Mapping[Kind, Mapping[ColumnSlice, float]]
-
-
-def support_of(values: pd.Series) -> Support:
+def support_of(values: pd.Series, behaviour: Behaviour = "ordinary") -> Support:
     """Say what values a column of the training window had."""
     known = values.dropna()
     if values.dtype != float:
-        return Support(categories=tuple(sorted(set(known.astype(str)))))
+        return Support(categories=tuple(sorted(set(known.astype(str)))), behaviour=behaviour)
     if known.empty:
-        return Support()
+        return Support(behaviour=behaviour)
     counts = known.value_counts(normalize=True)
     common = float(counts.index[0]) if counts.iloc[0] > COMMON else float("nan")
-    return Support(float(known.min()), float(known.max()), float(known.std(ddof=0)), common)
+    high = np.inf if behaviour == "grows" else known.max()
+    return Support(float(known.min()), float(high), float(known.std(ddof=0)), common, behaviour=behaviour)
 
 
 def measure_days(
@@ -133,13 +130,7 @@ def measure_days(
     supports
         By column; a text with at most `MOST_GROUPS` categories makes groups.
     """
-    names = pd.DatetimeIndex(prediction_time).strftime("%Y-%m-%d")
-    by_day = pd.Series(np.arange(len(frame))).groupby(np.asarray(names)).indices
-    chosen = {
-        name: by_day[name][sample_places(len(by_day[name]), rule.anomaly_rows)]
-        for name in sorted(by_day)
-        if len(by_day[name]) >= rule.min_anomaly_rows
-    }
+    chosen = choose_rows(prediction_time, rule)
     parts = {("", ""): list(chosen.values())} | {
         (str(name), value): [part[frame[name].to_numpy()[part] == value] for part in chosen.values()]
         for name in frame
@@ -152,42 +143,78 @@ def measure_days(
         for name in frame
         if name in supports and not (group[0] and supports[name].categories)
     )
+    moments = np.unique(pd.DatetimeIndex(prediction_time).asi8, return_inverse=True)[1]
     measures: dict[Kind, np.ndarray] = {kind: np.full((len(chosen), len(columns)), np.nan) for kind in MEASURED}
     for place, each in enumerate(columns):
         values, support = frame[each.column].to_numpy(), supports[each.column]
         categories = set(support.categories)
         for row, part in enumerate(parts[each.slice_column, each.slice_value]):
             if len(part) >= rule.min_anomaly_rows:
-                for kind, value in _measure(values[part], support, categories, rule).items():
+                for kind, value in _measure(values[part], moments[part], support, categories, rule).items():
                     measures[kind][row, place] = value
     return Days(tuple(chosen), columns, measures)
 
 
-def _measure(values: np.ndarray, support: Support, categories: set[str], rule: Monitoring) -> dict[Kind, float]:
-    known = values[~pd.isna(values)]
+def choose_rows(prediction_time: pd.Series, rule: Monitoring) -> dict[str, np.ndarray]:
+    """Draw the rows of each day that are measured; days with too few are left out."""
+    names = pd.DatetimeIndex(prediction_time).strftime("%Y-%m-%d")
+    by_day = pd.Series(np.arange(len(names))).groupby(np.asarray(names)).indices
+    return {
+        name: by_day[name][sample_places(len(by_day[name]), rule.anomaly_rows)]
+        for name in sorted(by_day)
+        if len(by_day[name]) >= rule.min_anomaly_rows
+    }
+
+
+def _measure(
+    values: np.ndarray, moments: np.ndarray, support: Support, categories: set[str], rule: Monitoring
+) -> dict[Kind, float]:
+    is_known = ~pd.isna(values)
+    known = values[is_known]
     found = {Kind.MISSING: 1 - len(known) / len(values)}
-    if not len(known):
+    if not len(known) or support.behaviour == "calendar":
         return found
     if support.categories:
         return found | {Kind.UNSEEN: float(np.mean([str(value) not in categories for value in known]))}
     numbers = known.astype(float)
     found[Kind.OUTSIDE] = float(np.mean((numbers < support.low) | (numbers > support.high)))
+    is_shared = support.behaviour == "shared"
+    if is_shared and share_of_moments(moments[is_known]) < support.moments / 2:
+        return found  # a few values, many times: their mean is another thing than that of a whole day
     found[Kind.JUMPED] = float(numbers.mean())
-    uncommon = numbers[numbers != support.common]
-    if len(uncommon) >= rule.min_anomaly_rows / 2 and support.deviation > 0:
+    is_uncommon = numbers != support.common
+    uncommon = numbers[is_uncommon]
+    # Few rare values are often the same: of a sparse column they are held against each other only if they fill the day.
+    least = max(rule.min_anomaly_rows, len(numbers) if support.behaviour == "sparse" else 0) / 2
+    if len(uncommon) < least or not support.deviation > 0:
+        return found
+    found[Kind.RESCALED] = float(np.log(uncommon.std() + TINY * support.deviation))
+    if is_shared:
+        uncommon = _once_a_moment(uncommon, moments[is_known][is_uncommon])
+    if len(uncommon) >= least:
         counts, size = np.unique(uncommon, return_counts=True)[1], len(uncommon)
         found[Kind.STUCK] = float((counts * (counts - 1)).sum() / (size * (size - 1)))  # whatever the size
-        found[Kind.RESCALED] = float(np.log(uncommon.std() + TINY * support.deviation))
     return found
 
 
-def changes(levels: np.ndarray, limits: np.ndarray | None = None) -> np.ndarray:
-    """Hold each day against the median of the days before it.
+def share_of_moments(moments: np.ndarray) -> float:
+    """Say of how many rows, 0..1, the moment is another than that of the rows before."""
+    return len(np.unique(moments)) / len(moments)
+
+
+def _once_a_moment(values: np.ndarray, moments: np.ndarray) -> np.ndarray:
+    """Keep each value once for each moment: rows that were asked together and share a value are not stuck."""
+    order = np.lexsort((values, moments))
+    values, moments = values[order], moments[order]
+    is_new = np.append(True, (np.diff(values) != 0) | (np.diff(moments) != 0))
+    return values[is_new]
+
+
+def changes(days: Days, kind: Kind, supports: Mapping[str, Support], limits: np.ndarray | None = None) -> np.ndarray:
+    """Hold the measure of each day against the days before it: their median, or their trend where a column grows.
 
     Parameters
     ----------
-    levels
-        Shape (days, columns).
     limits
         Shape (columns,): a day that differs by more is not used for the days after it, so that an anomaly
         does not become what is usual. None to use every day.
@@ -197,75 +224,34 @@ def changes(levels: np.ndarray, limits: np.ndarray | None = None) -> np.ndarray:
     ndarray
         Shape (days, columns); NaN where too few days lie before.
     """
-    found, used = np.full(levels.shape, np.nan), levels.copy()
-    for day in range(1, len(levels)):
-        before = _last_known(used[:day])
+    levels = days.measures[kind]
+    found, used, number = np.full(levels.shape, np.nan), levels.copy(), day_numbers(days)
+    grows = np.array([kind is Kind.JUMPED and supports[each.column].behaviour == "grows" for each in days.columns])
+    for day in range(BASELINE_DAYS, len(levels)):
+        places = _last_known(used[:day])
+        before = np.take_along_axis(used[:day], places, axis=0)
         enough = (~np.isnan(before)).sum(axis=0) == BASELINE_DAYS
+        ahead = (number[day] - number[places]) * np.where(grows, _slopes(before, number[places]), 0.0)
         middle = np.full(levels.shape[1], np.nan)
-        middle[enough] = np.nanmedian(before[:, enough], axis=0)
+        middle[enough] = np.median((before + ahead)[:, enough], axis=0)
         found[day] = levels[day] - middle
         if limits is not None:
             used[day, np.abs(found[day]) > limits] = np.nan
     return found
 
 
+def day_numbers(days: Days) -> np.ndarray:
+    """Count the days from some day on, so that a day on which nothing was predicted counts too."""
+    return np.array(days.days, dtype="datetime64[D]").astype(float)
+
+
 def _last_known(levels: np.ndarray) -> np.ndarray:
-    """Give the last known levels of each column, shape (`BASELINE_DAYS`, columns)."""
+    """Give the places of the last known levels of each column, shape (`BASELINE_DAYS`, columns)."""
     order = np.argsort(~np.isnan(levels), axis=0, kind="stable")  # the known ones last, in the order of days
-    return np.take_along_axis(levels, order, axis=0)[-BASELINE_DAYS:]
+    return order[-BASELINE_DAYS:]
 
 
-def learn_limits(frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitoring) -> Limits:
-    """Learn from the training window how far a day may go, column by column.
-
-    Ranges and categories are learned month against rest: how much of a month's days lies
-    outside what all other months had.
-    """
-    supports = {str(name): support_of(frame[name]) for name in frame}
-    days = measure_days(frame, prediction_time, supports, rule)
-    reach = {kind: np.abs(changes(days.measures[kind])) for kind in CHANGES}
-    reach |= {kind: days.measures[kind] for kind in (Kind.MISSING, Kind.STUCK)}
-    against = _month_against_rest(frame, prediction_time, rule)
-    highest = {kind: dict(zip(days.columns, _highest(values), strict=True)) for kind, values in reach.items()}
-    highest |= {
-        kind: {name: against[kind].get(name, np.nan) for name in days.columns} for kind in (Kind.UNSEEN, Kind.OUTSIDE)
-    }
-    most = {kind: {name: _limit(kind, value, rule) for name, value in found.items()} for kind, found in highest.items()}
-    return Limits(supports, most)
-
-
-def _month_against_rest(
-    frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitoring
-) -> Mapping[Kind, Mapping[ColumnSlice, float]]:
-    months = months_of(prediction_time, rule.min_labels)
-    parts = [{str(name): support_of(frame[name].iloc[month]) for name in frame} for month in months]
-    highest: dict[Kind, dict[ColumnSlice, float]] = {Kind.UNSEEN: {}, Kind.OUTSIDE: {}}
-    for number, month in enumerate(months if len(months) > 1 else []):
-        rest = [part for place, part in enumerate(parts) if place != number]
-        supports = {str(name): _joined([part[str(name)] for part in rest]) for name in frame}
-        days = measure_days(frame.iloc[month], prediction_time.iloc[month], supports, rule)
-        for kind, found in highest.items():
-            for name, value in zip(days.columns, _highest(days.measures[kind]), strict=True):
-                found[name] = float(np.fmax(found.get(name, np.nan), value))
-    return highest
-
-
-def _joined(parts: Sequence[Support]) -> Support:
-    categories = tuple(sorted(set().union(*(one.categories for one in parts))))
-    low, high = np.array([one.low for one in parts]), np.array([one.high for one in parts])
-    return Support(float(np.fmin.reduce(low)), float(np.fmax.reduce(high)), categories=categories)
-
-
-def _highest(values: np.ndarray) -> np.ndarray:
-    return np.fmax.reduce(values, axis=0, initial=np.nan)
-
-
-def _limit(kind: Kind, most: float, rule: Monitoring) -> float:
-    """Widen what was most by the slack: changes by themselves, shares by their odds, so that they stay below 1."""
-    if kind in CHANGES:
-        return rule.change_slack * most
-    known = 0.0 if np.isnan(most) else most
-    if known >= 1:
-        return 1.0
-    odds = rule.share_slack * known / (1 - known)
-    return max(odds / (1 + odds), LEAST_SHARES[kind])
+def _slopes(levels: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Give the typical change per day of each column: the median over all pairs of days (Sen, 1968)."""
+    first, second = np.triu_indices(len(levels), 1)
+    return np.median((levels[second] - levels[first]) / (number[second] - number[first]), axis=0)

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from flightline.core.problem_spec import Monitoring
-from flightline.monitoring.daily_stats import CHANGES, MEASURED, ColumnSlice, Days, Kind, Limits, Support, changes
+from flightline.monitoring.daily_stats import CHANGES, MEASURED, ColumnSlice, Days, Kind, Support, changes
+from flightline.monitoring.limits import Limits
 
 LEAST_FRESH_DAYS = 3  # before a view can be said to have become late
 
@@ -82,7 +83,7 @@ def find_anomalies(days: Days, limits: Limits, rule: Monitoring, since: str) -> 
     for kind in MEASURED:
         usual = np.array([limits.most[kind].get(where, np.nan) for where in days.columns])
         levels = days.measures[kind]
-        values = changes(levels, usual) if kind in CHANGES else levels
+        values = changes(days, kind, limits.supports, usual) if kind in CHANGES else levels
         for place in np.flatnonzero((np.abs(values) > usual).any(axis=0)):
             where = days.columns[place]
             run = last_run(values[:, place], float(usual[place]), rule.anomaly_days)

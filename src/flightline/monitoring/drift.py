@@ -30,7 +30,7 @@ class ColumnDrift:
     score
         Its distance from the training window.
     threshold
-        Of `learn_thresholds`.
+        Of `learn_thresholds`; infinite where drift says nothing (`behaviours.WITHOUT_DRIFT`).
     missing, usual_missing
         Shares of missing values, 0..1, in the window and in the training window.
     """

@@ -63,7 +63,7 @@ def check_rows(examples: pd.DataFrame, problem: Problem) -> None:
         examples,
         known & (examples["label_known_at"] < examples["event_timestamp"]),
         "have a label that was known before their event_timestamp",
-        "there is nothing to predict: correct one of the two",
+        "there is nothing to predict: correct known_at of their group in availability.py, or one of the two",
     )
     _refuse(
         examples, labelled & examples["outcome"].isna(), f"have a label ({problem.label}) and no outcome", "name it"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flightline.monitoring.behaviours import ByNature
 from flightline.monitoring.daily_stats import ColumnSlice, Kind
 from flightline.monitoring.decision import MonitoringDecision
 from pipelines.monitoring_steps.inputs import Inputs
@@ -99,6 +100,17 @@ def test_every_anomaly_has_its_row(tmp_path: Path):
     named = {tuple(row[:4]) for row in page.rows}
     assert {(str(each.where), str(each.kind), each.since, each.until) for each in found} <= named
     assert page.headings[0] == "Anomalies of the data"
+
+
+def test_columns_judged_by_their_nature_have_their_rows(tmp_path: Path):
+    seen = replace(inputs(), by_nature=(ByNature("age", "grows", True), ByNature(HOSTILE, "calendar", False)))
+    found = judged()
+    _, page, decided = page_of(found, seen, tmp_path)
+    assert ["age", "grows", "a hint"] in page.rows
+    assert "Columns judged by their nature" in page.headings
+    markdown = as_markdown(problem(), "7", found, seen, decided)
+    assert "judged by their nature, by a hint: grows: age" in markdown
+    assert "<script>" not in markdown
 
 
 @pytest.mark.parametrize(("too_low", "advice"), [(0.0, "Repair the data that is named here:"), (2.0, "here first:")])

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from flightline.monitoring.daily_stats import ColumnSlice, Kind
+from flightline.monitoring.behaviours import ByNature
+from flightline.monitoring.daily_stats import ColumnSlice, Kind, Support
 from flightline.monitoring.decision import Basis, ColumnMismatch, Criterion, TooLittle, Unjudged
 from flightline.monitoring.drift import InputProblem, InputWarning
 from flightline.monitoring.window_metrics import Estimate
@@ -31,6 +32,22 @@ def test_every_kind_of_anomaly_has_its_sentence_and_its_cause(kind, value, text)
     (line,) = sentences.anomaly_lines([found])
     assert line.startswith(f"data anomaly, price {kind} from 2026-02-22 to 2026-02-26: {text}")
     assert line.endswith(sentences.CAUSES[kind])
+
+
+def test_a_column_that_grows_is_told_with_what_was_expected():
+    grows = Support(low=5, high=float("inf"), behaviour="grows")
+    jumped, outside = (
+        replace(anomaly(kind, ColumnSlice("age")), support=grows) for kind in (Kind.JUMPED, Kind.OUTSIDE)
+    )
+    assert sentences.seen(jumped) == "the daily mean is 0.9, expected 0.2; a difference of up to 0.1 is usual"
+    assert "outside the range of the training window (5 and above); up to 10%" in sentences.seen(outside)
+
+
+def test_columns_are_named_with_their_nature_and_who_says_so():
+    found = [ByNature("age", "grows", True), ByNature("month", "calendar", False), ByNature("day", "calendar", False)]
+    said = "judged by their nature, by a hint: grows: age, and as the training days show: calendar: month, day"
+    assert sentences.behaviours(found) == said
+    assert sentences.behaviours([]) == ""
 
 
 def test_columns_that_break_together_are_named_in_one_sentence():

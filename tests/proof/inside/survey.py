@@ -20,6 +20,7 @@ import pandas as pd
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.event_clock import read_clock
 from flightline.core.project import Project, open_project
+from flightline.monitoring.behaviours import infer_behaviours
 from flightline.training.splits import split
 from pipelines.steps.models import SUMMARY_FILE
 from tests.proof.inside import champion_rows
@@ -205,22 +206,19 @@ def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
     """Choose for each way in which a column breaks one that shows it."""
     examples, features = surveyed.learned
     served = features[split(examples, surveyed.project.problem.windows)["test"]]
-    numbers = [str(name) for name, kind in served.dtypes.items() if kind == np.float64]
+    natures = infer_behaviours(features, examples["event_timestamp"], surveyed.project.problem.prediction_horizon)
+    judged = [name for name, nature in natures.items() if nature in ("ordinary", "shared")]
+    numbers = [name for name in judged if served[name].dtype == np.float64]
     shown = served[numbers].notna().mean() * (1 - served[numbers].eq(served[numbers].mode().iloc[0]).mean())
     ranked = list(shown[shown > 0.5].sort_values(ascending=False, kind="stable").index)
-    texts = [
-        str(name)
-        for name, kind in served.dtypes.items()
-        if pd.api.types.is_object_dtype(kind) and served[name].notna().mean() > 0.5
-    ]
+    texts = [str(name) for name in served.select_dtypes("object") if served[name].notna().mean() > 0.5]
     ways = ("stuck", "missing", "rescaled")
     broken = dict(zip(ways, ranked, strict=False)) | ({"unseen": texts[-1]} if texts else {})
     if not broken:
         raise NotApplicableError("no feature has a value in most of the predictions")
     since = f"{(read_clock(surveyed.project.settings) - timedelta(days=5)):%Y-%m-%d}"
-    says = [
-        f"data anomaly, {broken[way]} {way} from {since}" for way in ("stuck", "missing", "unseen") if way in broken
-    ]
+    told = [way for way in ("stuck", "missing", "unseen") if way in broken]
+    says = [f"data anomaly, {broken[way]} {way} from {since}" for way in told]
     says += [f"data anomaly, {broken['rescaled']} "] if "rescaled" in broken else []
     return {"columns": broken, "since": since, "says": says}
 

@@ -43,5 +43,6 @@ PROBLEM = Problem(
     leak_test_moments=(_day(1997, 7, 9, hour=18), _day(1997, 10, 12, hour=14), _day(1998, 1, 15)),
     # Four Sundays a window; a label is known 28 days and 18 hours after its prediction time.
     monitoring=Monitoring(window=timedelta(days=28), label_delay=timedelta(days=29)),
-    canary=Canary(block_days=7),
+    # Judged days are Sundays. The 28 days of four of them overlap, so four are one value; 24 Sundays are half a year.
+    canary=Canary(block_days=4, max_days=24),
 )

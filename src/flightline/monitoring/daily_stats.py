@@ -6,7 +6,8 @@ window are all within them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 
 import numpy as np
@@ -18,6 +19,8 @@ from flightline.monitoring.drift import months_of, sample_places
 BASELINE_DAYS = 7  # a whole week, or Sundays would be changes
 COMMON = 0.1  # a value with this share in training (no rain, nothing cancelled) may well fill a day
 MOST_GROUPS = 5  # a text with no more categories splits the rows: one of its sensors may be broken alone
+EDGES = (0.05, 0.95)  # of a day's values: how fast these go says how fast the range does, without single values
+LEAST_DAYS_OF_PACE = 9
 TINY = 1e-3  # of a column's usual deviation: a spread below it counts as none
 
 
@@ -51,6 +54,10 @@ class Support:
         The value that is so common that it may fill a day; NaN if none is.
     categories
         Of a text, sorted; empty for a number.
+    until
+        The last day of the training window, as a number of days.
+    low_pace, high_pace
+        By how much a day the range grew steadily, 0 where it did not: an age is above all that was before, every day.
     """
 
     low: float = float("nan")
@@ -58,6 +65,14 @@ class Support:
     deviation: float = float("nan")
     common: float = float("nan")
     categories: tuple[str, ...] = ()
+    until: int = 0
+    low_pace: float = 0.0
+    high_pace: float = 0.0
+
+    def range_on(self, day: int) -> tuple[float, float]:
+        """Give the range a number may have on a day, had it gone on as in training."""
+        later = max(day - self.until, 0)
+        return self.low + later * self.low_pace, self.high + later * self.high_pace
 
 
 @dataclass(frozen=True, order=True)
@@ -135,8 +150,10 @@ def measure_days(
     """
     names = pd.DatetimeIndex(prediction_time).strftime("%Y-%m-%d")
     by_day = pd.Series(np.arange(len(frame))).groupby(np.asarray(names)).indices
+    # By a seed of its own each: where a day has the same keys in the same order as the one before, the same places
+    # would hold the same keys, and the limits know nothing of how samples differ.
     chosen = {
-        name: by_day[name][sample_places(len(by_day[name]), rule.anomaly_rows)]
+        name: by_day[name][sample_places(len(by_day[name]), rule.anomaly_rows, seed=number_of(name))]
         for name in sorted(by_day)
         if len(by_day[name]) >= rule.min_anomaly_rows
     }
@@ -156,14 +173,22 @@ def measure_days(
     for place, each in enumerate(columns):
         values, support = frame[each.column].to_numpy(), supports[each.column]
         categories = set(support.categories)
-        for row, part in enumerate(parts[each.slice_column, each.slice_value]):
+        for row, (name, part) in enumerate(zip(chosen, parts[each.slice_column, each.slice_value], strict=True)):
             if len(part) >= rule.min_anomaly_rows:
-                for kind, value in _measure(values[part], support, categories, rule).items():
+                usual = support.range_on(number_of(name))
+                for kind, value in _measure(values[part], support, usual, categories, rule).items():
                     measures[kind][row, place] = value
     return Days(tuple(chosen), columns, measures)
 
 
-def _measure(values: np.ndarray, support: Support, categories: set[str], rule: Monitoring) -> dict[Kind, float]:
+def number_of(day: str) -> int:
+    """Count the days up to an ISO date."""
+    return date.fromisoformat(day).toordinal()
+
+
+def _measure(
+    values: np.ndarray, support: Support, usual: tuple[float, float], categories: set[str], rule: Monitoring
+) -> dict[Kind, float]:
     known = values[~pd.isna(values)]
     found = {Kind.MISSING: 1 - len(known) / len(values)}
     if not len(known):
@@ -171,7 +196,7 @@ def _measure(values: np.ndarray, support: Support, categories: set[str], rule: M
     if support.categories:
         return found | {Kind.UNSEEN: float(np.mean([str(value) not in categories for value in known]))}
     numbers = known.astype(float)
-    found[Kind.OUTSIDE] = float(np.mean((numbers < support.low) | (numbers > support.high)))
+    found[Kind.OUTSIDE] = float(np.mean((numbers < usual[0]) | (numbers > usual[1])))
     found[Kind.JUMPED] = float(numbers.mean())
     uncommon = numbers[numbers != support.common]
     if len(uncommon) >= rule.min_anomaly_rows / 2 and support.deviation > 0:
@@ -221,7 +246,7 @@ def learn_limits(frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitori
     Ranges and categories are learned month against rest: how much of a month's days lies
     outside what all other months had.
     """
-    supports = {str(name): support_of(frame[name]) for name in frame}
+    supports = {str(name): _with_pace(support_of(frame[name]), frame[name], prediction_time) for name in frame}
     days = measure_days(frame, prediction_time, supports, rule)
     reach = {kind: np.abs(changes(days.measures[kind])) for kind in CHANGES}
     reach |= {kind: days.measures[kind] for kind in (Kind.MISSING, Kind.STUCK)}
@@ -232,6 +257,21 @@ def learn_limits(frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitori
     }
     most = {kind: {name: _limit(kind, value, rule) for name, value in found.items()} for kind, found in highest.items()}
     return Limits(supports, most)
+
+
+def _with_pace(support: Support, values: pd.Series, prediction_time: pd.Series) -> Support:
+    """Add how fast the range grew, if it did from the first third of the days to the second, and on to the last."""
+    if values.dtype != float:
+        return support
+    numbers = pd.Series(pd.DatetimeIndex(prediction_time).strftime("%Y-%m-%d").map(number_of).to_numpy(), name="day")
+    daily = pd.Series(values.to_numpy()).groupby(numbers).quantile(list(EDGES)).unstack().dropna()
+    if len(daily) < LEAST_DAYS_OF_PACE:
+        return support
+    thirds = np.array_split(daily.reset_index().to_numpy(), 3)
+    steps = np.diff([np.median(third, axis=0) for third in thirds], axis=0)
+    low, high = (steps[:, 1:] / steps[:, :1]).T
+    low_pace, high_pace = min(float(low.max()), 0.0), max(float(high.min()), 0.0)
+    return replace(support, until=int(daily.index[-1]), low_pace=low_pace, high_pace=high_pace)
 
 
 def _month_against_rest(

@@ -105,8 +105,8 @@ def test_a_healthy_year_names_nothing():
     assert find_anomalies(measured, LIMITS, RULE, FIRST) == []
 
 
-def same_customers(first: str, days: int, order: int | None = None) -> tuple[pd.DataFrame, pd.Series]:
-    """Make the same 1,000 rows of each day: what somebody spent first, and the days since then."""
+def same_rows(first: str, days: int, order: int | None = None) -> tuple[pd.DataFrame, pd.Series]:
+    """Make the same 1,000 rows each week: an amount that stays as it is, and an age."""
     rng = np.random.default_rng(0)
     spent, joined = rng.pareto(2.5, 1_000) * 20, rng.integers(0, 90, 1_000)
     day = pd.date_range(first, periods=days, freq="7D", tz="UTC")
@@ -121,15 +121,15 @@ def same_customers(first: str, days: int, order: int | None = None) -> tuple[pd.
 
 @pytest.mark.parametrize("order", range(5))
 def test_the_same_keys_each_day_are_not_called_broken(order):
-    limits = learn_limits(*same_customers("2025-04-01", 30), RULE)
-    served = measure_days(*same_customers("2025-12-02", 30, order), limits.supports, RULE)
+    limits = learn_limits(*same_rows("2025-04-01", 30), RULE)
+    served = measure_days(*same_rows("2025-12-02", 30, order), limits.supports, RULE)
     assert find_anomalies(served, limits, RULE, served.days[0]) == []
 
 
 @pytest.mark.parametrize("factor", [24, 1 / 24])
 def test_an_age_in_another_unit_is_found_though_it_grows(factor):
-    limits = learn_limits(*same_customers("2025-04-01", 30), RULE)
-    frame, times = same_customers("2025-12-02", 30)
+    limits = learn_limits(*same_rows("2025-04-01", 30), RULE)
+    frame, times = same_rows("2025-12-02", 30)
     is_hit = (times >= pd.Timestamp("2026-05-01", tz="UTC")).to_numpy()
     frame.loc[is_hit, "age"] *= factor
     served = measure_days(frame, times, limits.supports, RULE)

@@ -60,7 +60,7 @@ CUSTOMER_LAST_PURCHASE = _view(
     "What the customer bought last.",
 )
 
-WINDOWS = (28, 84, 364)
+WINDOWS = (28, 84)
 
 CUSTOMER_WEEK = _view(
     "customer_week",
@@ -69,6 +69,8 @@ CUSTOMER_WEEK = _view(
     {
         "days_since_first": "Days from the delivery of the customer's first day to the Sunday.",
         "days_since_last": "Days from the delivery of the customer's newest day to the Sunday.",
+        "days_with_purchase": "Days with a purchase, of all that were delivered.",
+        "spent": "Spent in all, US dollars.",
         **{f"days_with_purchase_{days}d": f"Days with a purchase among the last {days} delivered." for days in WINDOWS},
         **{f"spent_{days}d": f"Spent on the last {days} delivered days, US dollars." for days in WINDOWS},
     },

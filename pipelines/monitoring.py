@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from prefect import flow, task
@@ -110,7 +110,7 @@ def run_monitoring(project: Project) -> MonitoringResult:
         judged = judge_windows(project.problem, champion, served, windows)
         labelled = sum(one.labelled for one in judged.windows)
         progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
-    inputs = examine(project, champion, served, windows, clock, usual)
+    inputs = examine(project, champion, served, clock, usual)
     decision = decide_monitoring(
         judged.windows, project.problem.monitoring, inputs.warnings, inputs.anomalies, inputs.mismatch
     )
@@ -124,11 +124,11 @@ def examine(
     project: Project,
     champion: ChampionRows,
     served: ServedRows,
-    windows: list[Interval],
     clock: datetime,
     usual: Usual,
 ) -> Inputs:
-    """Look at the inputs, if there are any."""
+    """Look at the inputs, if there are any, up to the clock: unlike windows they need no labels."""
+    windows = windows_until(clock, replace(project.problem.monitoring, label_delay=timedelta(0)))
     with stage("inputs") as progress:
         if not served.rows:
             progress.say("no prediction to look at")

@@ -110,7 +110,7 @@ def run_monitoring(project: Project) -> MonitoringResult:
         judged = judge_windows(project.problem, champion, served, windows)
         labelled = sum(one.labelled for one in judged.windows)
         progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
-    inputs = examine(project, champion, served, clock, usual)
+    inputs = examine(project, champion, served, windows, clock, usual)
     decision = decide_monitoring(
         judged.windows, project.problem.monitoring, inputs.warnings, inputs.anomalies, inputs.mismatch
     )
@@ -124,16 +124,17 @@ def examine(
     project: Project,
     champion: ChampionRows,
     served: ServedRows,
+    windows: list[Interval],
     clock: datetime,
     usual: Usual,
 ) -> Inputs:
     """Look at the inputs, if there are any, up to the clock: unlike windows they need no labels."""
-    windows = windows_until(clock, replace(project.problem.monitoring, label_delay=timedelta(0)))
+    newest = windows_until(clock, replace(project.problem.monitoring, label_delay=timedelta(0)))
     with stage("inputs") as progress:
         if not served.rows:
             progress.say("no prediction to look at")
             return Inputs()
-        inputs = examine_inputs(project, champion, served, windows, usual.thresholds)
+        inputs = examine_inputs(project, champion, served, newest, usual.thresholds)
         anomalies = find_data_anomalies(
             project.settings, served, windows, clock, usual.limits, project.problem.monitoring
         )

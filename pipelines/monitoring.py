@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from prefect import flow, task
@@ -142,13 +142,14 @@ def examine(
     clock: datetime,
     usual: Usual,
 ) -> Inputs:
-    """Look at the inputs, if there are any."""
+    """Look at the inputs, if there are any, up to the clock: unlike windows they need no labels."""
+    newest = windows_until(clock, replace(project.problem.monitoring, label_delay=timedelta(0)))
     with stage("inputs") as progress:
         if not served.rows:
             progress.say("no prediction to look at")
             return Inputs()
         by_nature = usual.by_nature(project.problem.monitoring)
-        inputs = examine_inputs(project, champion, served, windows, usual.thresholds, by_nature)
+        inputs = examine_inputs(project, champion, served, newest, usual.thresholds, by_nature)
         anomalies = find_data_anomalies(
             project.settings, served, windows, clock, usual.limits, project.problem.monitoring
         )

@@ -142,7 +142,13 @@ def examine_inputs(
     thresholds: dict[str, float],
     by_nature: tuple[ByNature, ...] = (),
 ) -> Inputs:
-    """Hold the features and predictions of the windows that decide against the training window."""
+    """Hold the features and predictions of the last windows against the training window.
+
+    Parameters
+    ----------
+    windows
+        Up to the clock's day: what is wrong with inputs is seen before their labels are known.
+    """
     rule = project.problem.monitoring
     rows = pd.read_parquet(served.file, columns=["prediction_id", "prediction_time"])
     times = rows["prediction_time"]

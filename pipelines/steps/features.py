@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import ibis
@@ -30,6 +30,7 @@ from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import Stage, stage
 from pipelines.common.source_closure import source_digest
 
+LEAK_TEST_REACH = timedelta(days=35)  # further than schedules are known ahead
 KEPT_FOLDERS = 4  # by the time of day each hour leaves one
 MADE_OF_FILE = "made_of.json"  # beside the tables: clock and data version
 LOADED_FILE = "loaded.json"  # the data version of the online store, and since when it holds that
@@ -84,7 +85,7 @@ def build_features(
         check_columns(examples.columns, problem)
         known = engine.to_frame(examples.order_by("event_timestamp", "example_id"))
         check_rows(known, problem)
-        check_leaks(groups, code, problem)
+        check_leaks(groups, code, problem, known)
         progress.note("leak test passed")
         rows = engine.write_feature_tables(
             groups, code.tables, folder, lambda name, count: progress.note(f"{name} {count:,} rows")
@@ -101,15 +102,24 @@ def features_folder(settings: Settings, key: str) -> Path:
     return settings.features_dir / key[:16]
 
 
-def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Problem) -> None:
+def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Problem, examples: pd.DataFrame) -> None:
     """Run the leak test on every feature table.
+
+    Parameters
+    ----------
+    examples
+        With event_timestamp and label_known_at: the test looks back further by the longest wait for a label,
+        or what a feature took from an outcome would lie outside what it looks at.
 
     Raises
     ------
     LeakError
         Naming table, moment, rows and a sample.
     """
-    leaks = engine.find_leaks(groups, code.tables, engine.moments_inside(groups, problem.leak_test_moments))
+    wait = (examples["label_known_at"] - examples["event_timestamp"]).max()
+    moments = engine.moments_inside(groups, problem.leak_test_moments)
+    before = LEAK_TEST_REACH + (timedelta(0) if pd.isna(wait) else wait.to_pytimedelta())
+    leaks = engine.find_leaks(groups, code.tables, moments, before)
     if leaks:
         found = "\n".join(f"  {leak}" for leak in leaks)
         raise LeakError(

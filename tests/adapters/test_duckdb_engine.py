@@ -287,3 +287,38 @@ def test_leaks_come_by_moment_then_by_table(connection, tmp_path):
         (name, moment, 1) for moment in moments for name in ("one", "two")
     ]
     assert leaks[0].sample == "shop=S01, event_timestamp=2020-06-03 06:00:00+00:00, units=3.0"
+
+
+def known(rows: pd.DataFrame, ahead: timedelta) -> ibis.Table:
+    """Make a group of rows with a column day, known so long before it."""
+    return ibis.memtable(rows.assign(known_at=rows["day"] - ahead))
+
+
+def weekly_groups(planned_ahead: timedelta) -> dict[str, ibis.Table]:
+    """Make weeks, planned ahead of their first day, and what each had come to 28 days later."""
+    weeks = pd.DataFrame({"day": pd.date_range("2020-01-06", "2021-06-28", freq="7D", tz="UTC")})
+    weeks = weeks.assign(week=weeks["day"].dt.strftime("%Y-%m-%d"))
+    sold = weeks.assign(units=[float(number) for number in range(len(weeks))])
+    return {"plans": known(weeks, planned_ahead), "sold": known(sold, -timedelta(days=28))}
+
+
+def outcome_at_its_beginning(groups: Tables) -> ibis.Table:
+    return groups["sold"].select("week", event_timestamp=_.day, units=_.units)
+
+
+def outcome_of_what_is_planned(groups: Tables) -> ibis.Table:
+    sold = groups["sold"].select("week", "units")
+    return groups["plans"].left_join(sold, "week").select("week", event_timestamp=_.day, units=_.units)
+
+
+@pytest.mark.parametrize("weekday", range(7))
+def test_a_leak_of_what_comes_once_a_week_is_found_on_each_day(weekday):
+    moment = datetime(2020, 6, 8 + weekday, 12, tzinfo=UTC)
+    leaks = engine.find_leaks(weekly_groups(timedelta(days=28)), {"early": outcome_at_its_beginning}, [moment])
+    assert [leak.table for leak in leaks] == ["early"]
+
+
+def test_a_table_of_what_is_planned_far_ahead_is_compared():
+    tables = {"early": outcome_of_what_is_planned}
+    moment = datetime(2020, 9, 10, tzinfo=UTC)
+    assert engine.find_leaks(weekly_groups(timedelta(days=180)), tables, [moment])

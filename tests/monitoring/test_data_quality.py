@@ -104,6 +104,37 @@ def test_a_healthy_year_names_nothing():
     assert find_anomalies(measured, LIMITS, RULE, FIRST) == []
 
 
+def same_rows(first: str, days: int, order: int | None = None) -> tuple[pd.DataFrame, pd.Series]:
+    """Make the same 1,000 rows each week: an amount that stays as it is, and an age."""
+    rng = np.random.default_rng(0)
+    spent, joined = rng.pareto(2.5, 1_000) * 20, rng.integers(0, 90, 1_000)
+    day = pd.date_range(first, periods=days, freq="7D", tz="UTC")
+    age = (day - pd.Timestamp("2025-01-01", tz="UTC")).days.to_numpy(float)[:, None] + joined
+    frame = pd.DataFrame({"spent": np.tile(spent, days), "age": age.ravel()})
+    times = pd.Series(day.repeat(1_000))
+    if order is not None:
+        places = np.concatenate([1_000 * n + np.random.default_rng(order + n).permutation(1_000) for n in range(days)])
+        frame, times = frame.iloc[places].reset_index(drop=True), times.iloc[places].reset_index(drop=True)
+    return frame, times
+
+
+@pytest.mark.parametrize("order", range(5))
+def test_the_same_keys_each_day_are_not_called_broken(order):
+    limits = learn_limits(*same_rows("2025-04-01", 30), RULE)
+    served = measure_days(*same_rows("2025-12-02", 30, order), limits.supports, RULE)
+    assert find_anomalies(served, limits, RULE, served.days[0]) == []
+
+
+@pytest.mark.parametrize("factor", [24, 1 / 24])
+def test_an_age_in_another_unit_is_found_though_it_grows(factor):
+    limits = learn_limits(*same_rows("2025-04-01", 30), RULE)
+    frame, times = same_rows("2025-12-02", 30)
+    is_hit = (times >= pd.Timestamp("2026-05-01", tz="UTC")).to_numpy()
+    frame.loc[is_hit, "age"] *= factor
+    served = measure_days(frame, times, limits.supports, RULE)
+    assert [each.column for each in find_anomalies(served, limits, RULE, served.days[0])] == ["age"]
+
+
 def test_one_odd_day_is_no_anomaly_and_two_are():
     moved = PLANTED[0][2]
     assert find(moved, until=START + 1) == []

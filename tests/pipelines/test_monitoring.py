@@ -241,25 +241,37 @@ def test_an_anomaly_of_the_data_is_named_without_a_label(served):
     assert (anomaly.column, anomaly.kind, anomaly.until) == ("first", Kind.STUCK, str(CLOCK.date() - timedelta(days=1)))
 
 
-def test_features_a_day_late_are_named_by_their_view(served):
-    """As if the views were filled a day after, from the 100th day on."""
-    late = START + timedelta(days=100)
+def log_late_features(served: Served, since: datetime) -> None:
+    """Log as if the views were filled a day after, from a moment on."""
     rows = logged_rows(served.problem, served.examples, served.features, served.predictions, served.version)
     day = timedelta(days=1)
     moved = [
         replace(
             one,
-            event_timestamps={name: at - day * (one.clock >= late) for name, at in one.event_timestamps.items()},
-            watermarks={name: at - day * (one.clock >= late) for name, at in one.watermarks.items()},
+            event_timestamps={name: at - day * (one.clock >= since) for name, at in one.event_timestamps.items()},
+            watermarks={name: at - day * (one.clock >= since) for name, at in one.watermarks.items()},
         )
         for one in rows
     ]
     fill(served.settings, moved)
+
+
+def test_features_a_day_late_are_named_by_their_view(served):
+    log_late_features(served, START + timedelta(days=100))
     decision = served.label().monitor().decision
     assert decision.action is Action.WATCH
     assert ("recent", Kind.LATE) in [(one.column, one.kind) for one in decision.anomalies]
     assert any("recent was materialised more than 24 h before" in reason for reason in reasons(decision))
     assert any("daily was materialised more than 24 h before" in reason for reason in reasons(decision))
+
+
+def test_late_features_are_named_before_their_labels_are_known(served):
+    """The last window that is judged by labels ends two weeks ago."""
+    rule = replace(RULE, label_delay=timedelta(days=14))
+    waiting = replace(served, problem=replace(served.problem, monitoring=rule))
+    log_late_features(waiting, START + timedelta(days=112))
+    decision = waiting.label().monitor().decision
+    assert any("recent was materialised more than 24 h before" in reason for reason in reasons(decision))
 
 
 def test_labels_known_after_the_clock_are_not_used(served):

@@ -95,10 +95,9 @@ def test_a_planted_leak_is_found_on_a_busy_evening(real_groups, name):
     assert [(leak.table, leak.moment) for leak in leaks] == [(name, JULY)]
 
 
-def test_looking_back_less_far_than_schedules_are_known_is_refused(real_groups):
+def test_where_too_little_is_looked_back_at_all_before_is_taken(real_groups):
     tables = {"label_at_prediction_time": label_at_prediction_time}
-    with pytest.raises(FeatureError, match="let find_leaks look further back"):
-        engine.find_leaks(real_groups, tables, [JULY], before=timedelta(days=8))
+    assert engine.find_leaks(real_groups, tables, [JULY], before=timedelta(days=8))
 
 
 def test_honest_tables_beside_a_leak_are_not_accused(real_groups):
@@ -122,7 +121,7 @@ def test_a_leak_says_table_moment_rows_and_an_example():
 
 @pytest.mark.parametrize("moment", [datetime(2012, 6, 1, tzinfo=UTC), datetime(2015, 1, 1, tzinfo=UTC)])
 def test_a_leak_test_with_nothing_to_compare_is_refused(real_groups, moment):
-    with pytest.raises(FeatureError, match=r"no row of origin_weather stamped at or before .* to compare"):
+    with pytest.raises(FeatureError, match=r"the leak test has no.* to compare; choose leak_test_moments"):
         engine.find_leaks(real_groups, {"origin_weather": origin_weather}, [moment])
 
 

@@ -17,6 +17,7 @@ from flightline.core.project import FeatureCode
 from flightline.data.contract import MISSING, TableContract
 from flightline.data.leakage import Leak, around, as_of, changed_rows
 
+_CHOOSE = "choose leak_test_moments in src/flightline/problem/config.py well inside the data"
 TIMESTAMPS = ("event_timestamp", "created_timestamp")
 
 
@@ -118,9 +119,9 @@ def find_leaks(
     moments
         UTC-aware, well inside the data.
     before, after
-        How much of what became known around a moment is looked at. `before` must reach back
-        further than anything is known ahead (schedules, 28 days): a table that joins an
-        event to what was planned has no row in a shorter one.
+        How much of what became known around a moment is looked at. `before` should reach back
+        further than anything is known ahead (schedules, 28 days) and its outcome is waited for: a table that
+        joins the two has no row in a shorter one. Where a table has none, all that was known before is looked at.
 
     Returns
     -------
@@ -130,29 +131,42 @@ def find_leaks(
     Raises
     ------
     FeatureError
-        If a table has no row to compare at a moment: such a test would pass whatever leaks.
+        If a table has no row to compare at a moment, or nothing became known after it: such a test would pass
+        whatever leaks.
     """
     leaks = []
     for moment in moments:
-        with_future = around(groups, moment, before, after)
-        known = as_of(with_future, moment)
+        if not any(table.filter(table.known_at > ibis.literal(moment)).count().execute() for table in groups.values()):
+            raise FeatureError(
+                f"the leak test has nothing known after {moment:%Y-%m-%d %H:%M} UTC to compare; {_CHOOSE}"
+            )
         for name, build in feature_tables.items():
-            _check_comparable(name, build(with_future), moment)
-            changed = changed_rows(build, with_future, known, moment)
+            with_future = _comparable(groups, name, build, moment, before, after)
+            changed = changed_rows(build, with_future, as_of(with_future, moment), moment)
             rows = int(changed.count().execute())
             if rows:
                 leaks.append(Leak(name, moment, rows, _sample(changed)))
     return leaks
 
 
-def _check_comparable(name: str, table: ibis.Table, moment: datetime) -> None:
-    check_moment(f"the feature table {name}", table, "event_timestamp")
-    if not table.filter(table.event_timestamp <= ibis.literal(moment)).count().execute():
-        raise FeatureError(
-            f"the leak test has no row of {name} stamped at or before {moment:%Y-%m-%d %H:%M} UTC to compare; "
-            "choose leak_test_moments in src/flightline/problem/config.py well inside the data, "
-            "or let find_leaks look further back"
-        )
+def _comparable(
+    groups: Mapping[str, ibis.Table],
+    name: str,
+    build: Callable[[Mapping[str, ibis.Table]], ibis.Table],
+    moment: datetime,
+    before: timedelta,
+    after: timedelta,
+) -> dict[str, ibis.Table]:
+    """Give the groups around a moment, as far back as it takes for the table to have a row to compare."""
+    for reach in (before, None):
+        near = around(groups, moment, reach, after)
+        table = build(near)
+        check_moment(f"the feature table {name}", table, "event_timestamp")
+        if table.filter(table.event_timestamp <= ibis.literal(moment)).count().execute():
+            return near
+    raise FeatureError(
+        f"the leak test has no row of {name} stamped at or before {moment:%Y-%m-%d %H:%M} UTC to compare; {_CHOOSE}"
+    )
 
 
 def moments_inside(groups: Mapping[str, ibis.Table], moments: Sequence[datetime]) -> list[datetime]:

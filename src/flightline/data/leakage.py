@@ -43,10 +43,25 @@ def as_of(groups: Tables, moment: datetime) -> dict[str, ibis.Table]:
     return {name: table.filter(table.known_at <= ibis.literal(moment)) for name, table in groups.items()}
 
 
-def around(groups: Tables, moment: datetime, before: timedelta, after: timedelta) -> dict[str, ibis.Table]:
-    """Keep what became known near a moment, so that a leak test on it is quick."""
-    low, high = ibis.literal(moment - before), ibis.literal(moment + after)
-    return {name: table.filter(table.known_at.between(low, high)) for name, table in groups.items()}
+def around(groups: Tables, moment: datetime, before: timedelta | None, after: timedelta) -> dict[str, ibis.Table]:
+    """Keep what became known near a moment, so that a leak test on it is quick.
+
+    Parameters
+    ----------
+    before
+        How far back; None keeps all.
+    after
+        How far ahead, and as far as the next row that a group got: one that comes once a week or a month would
+        have no future else, and what leaks from it could not be seen.
+    """
+    return {name: _near(table, moment, before, after) for name, table in groups.items()}
+
+
+def _near(table: ibis.Table, moment: datetime, before: timedelta | None, after: timedelta) -> ibis.Table:
+    later = table.filter(table.known_at > ibis.literal(moment))
+    high = ibis.greatest(ibis.literal(moment + after), later.known_at.min().as_scalar())
+    near = table.filter(table.known_at <= high)
+    return near if before is None else near.filter(near.known_at >= ibis.literal(moment - before))
 
 
 def changed_rows(

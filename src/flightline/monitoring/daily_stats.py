@@ -7,6 +7,7 @@ window are all within them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 import numpy as np
@@ -159,8 +160,12 @@ def choose_rows(prediction_time: pd.Series, rule: Monitoring) -> dict[str, np.nd
     """Draw the rows of each day that are measured; days with too few are left out."""
     names = pd.DatetimeIndex(prediction_time).strftime("%Y-%m-%d")
     by_day = pd.Series(np.arange(len(names))).groupby(np.asarray(names)).indices
+    # By a seed of its own each: where a day has the same keys in the same order as the one before, the same places
+    # would hold the same keys, and the limits know nothing of how samples differ.
     return {
-        name: by_day[name][sample_places(len(by_day[name]), rule.anomaly_rows)]
+        name: by_day[name][
+            sample_places(len(by_day[name]), rule.anomaly_rows, seed=date.fromisoformat(name).toordinal())
+        ]
         for name in sorted(by_day)
         if len(by_day[name]) >= rule.min_anomaly_rows
     }

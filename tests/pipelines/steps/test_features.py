@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import ibis
+import pandas as pd
 import pytest
 
 from flightline.adapters.dvc.data_version import DataVersion
-from flightline.core.errors import FeatureError
+from flightline.core.errors import FeatureError, LeakError
 from flightline.core.problem_spec import Canary, Monitoring, Problem
 from flightline.core.project import Project
 from pipelines.common.progress import Stage
-from pipelines.steps.features import build_examples, build_features, check_columns
+from pipelines.steps.features import build_examples, build_features, check_columns, check_leaks
 from tests.toy_problem import PROBLEM
 
 OTHER = replace(PROBLEM, entity_keys=("zone",), request_columns=("start",), slices=("zone",), label="fare")
@@ -42,6 +43,25 @@ def test_examples_that_share_an_id_are_refused_before_anything_is_written(toy_pl
     with pytest.raises(FeatureError, match="share their example_id, such as the same"):
         step.function("d" * 64, *arguments, *more)
     assert list(settings.state_dir.rglob("d" * 16)) == []
+
+
+def test_the_leak_test_looks_back_as_far_as_a_label_is_waited_for(toy_place: Project):
+    days = pd.DataFrame({"day": pd.date_range("2020-01-01", "2020-12-31", tz="UTC")})
+    wait = timedelta(days=28)
+    groups = {
+        "plans": ibis.memtable(days.assign(known_at=days["day"] - timedelta(days=28))),
+        "outcomes": ibis.memtable(days.assign(known_at=days["day"] + wait, sold=range(len(days)))),
+    }
+
+    def label_of_the_day(groups):
+        sold = groups["outcomes"].select("day", "sold")
+        return groups["plans"].left_join(sold, "day").select("day", event_timestamp="day", sold="sold")
+
+    code = replace(toy_place.features, tables={"label_of_the_day": label_of_the_day})
+    problem = replace(PROBLEM, leak_test_moments=(datetime(2020, 6, 10, 12, tzinfo=UTC),))
+    examples = pd.DataFrame({"event_timestamp": days["day"], "label_known_at": days["day"] + wait})
+    with pytest.raises(LeakError, match="label_of_the_day: 6 row"):
+        check_leaks(groups, code, problem, examples)
 
 
 def key_of(project: Project, problem: Problem, md5: str = "1" * 32, clock: datetime = NOON) -> str:

@@ -37,7 +37,7 @@ MACHINE_FAULTS = (
         "column_that_is_not_served",
         "The training set is given a column that the service cannot compute.",
         safeguard="servable",
-        says="'day_of_the_week'",
+        says="'day_of_the_month'",
     ),
     Fault(
         "challenger_against_itself",

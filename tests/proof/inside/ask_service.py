@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.log import PredictionLog
@@ -34,6 +35,7 @@ START_SECONDS = 600
 STALE = "stale"
 DAY = timedelta(days=1)
 DATE_LETTERS = len("2020-01-31")
+LONGEST_CALENDAR = 32  # days
 
 
 def model_url(project: Project) -> str:
@@ -88,7 +90,10 @@ def wait_for_status(process: "subprocess.Popen[bytes]", url: str, log: Path) -> 
 
 
 def last_instance(project: Project) -> dict[str, object]:
-    """Give the last example as a request, moved by whole days to where the clock has not passed its prediction time."""
+    """Give the last example as a request, moved by whole days to where the clock has not passed its prediction time.
+
+    And on to a day that requests may be about: a calendar may have only Mondays, or the first of each month.
+    """
     examples = pd.read_parquet(project.settings.features_dir / "current" / "examples" / "examples.parquet")
     last = examples.sort_values(["event_timestamp", "example_id"]).tail(1)
     (instance,) = json.loads(last[list(project.request_fields)].to_json(orient="records", date_format="iso"))
@@ -96,7 +101,18 @@ def last_instance(project: Project) -> dict[str, object]:
     field = project.schemas.event_time_field
     moved = pd.Timestamp(instance[field]) + max(ceil(late / DAY), 0) * DAY
     is_date = len(instance[field]) == DATE_LETTERS
-    return instance | {field: f"{moved:%Y-%m-%d}" if is_date else moved.isoformat()}
+    days = [moved + number * DAY for number in range(LONGEST_CALENDAR)]
+    requests = [instance | {field: f"{day:%Y-%m-%d}" if is_date else day.isoformat()} for day in days]
+    return next((request for request in requests if is_request(project, request)), requests[0])
+
+
+def is_request(project: Project, request: Mapping[str, object]) -> bool:
+    """Tell whether the service would take a request."""
+    try:
+        project.schemas.instance.model_validate_json(json.dumps(request))
+    except ValidationError:
+        return False
+    return True
 
 
 def describe_answer(project: Project, answer: Mapping[str, dict]) -> str:

@@ -20,17 +20,17 @@ from tests.proof.inside import champion_rows
 from tests.proof.planted import choices
 from tests.support.filled_log import fill, logged_rows
 
-ROWS_A_DAY = 100  # are enough to look at
+ROWS_A_WEEK = 700  # are enough to look at
 HIGHEST = 1 / 3
 
 
-def draw(label: pd.Series, rows_a_day: int, residual: np.ndarray | None, problem: Problem) -> np.ndarray:
+def draw(label: pd.Series, share_drawn: float, residual: np.ndarray | None, problem: Problem) -> np.ndarray:
     """Draw rows; with residuals, such that their labels are higher than the model expects.
 
     Of a classification, half of the rows drawn are positive or twice the share of before, whichever is less; of a
     regression, the third with the highest residuals is drawn.
     """
-    share = np.full(len(label), min(1.0, ROWS_A_DAY / max(rows_a_day, 1)))
+    share = np.full(len(label), share_drawn)
     if residual is not None and problem.task == "classification":
         rate = float(label.mean())
         wanted = min(2 * rate, (1 + rate) / 2)
@@ -68,7 +68,8 @@ def main() -> int:
     residual = None
     if shift == "labels":
         residual = examples[problem.label].to_numpy(dtype=float) - predict_with(model, problem, features)
-    drawn = draw(examples[problem.label], chosen["rows_a_day"], residual, problem)
+    weeks = examples["event_timestamp"].dt.floor("7D").nunique()
+    drawn = draw(examples[problem.label], min(1.0, ROWS_A_WEEK * weeks / len(examples)), residual, problem)
     examples, features = examples[drawn], features[drawn]
     if shift == "broken":
         broken = chosen["columns_broken"]

@@ -30,6 +30,7 @@ from tests.proof.planted.small import OWN_PACKAGE
 
 TIMESTAMPS = ("event_timestamp", "created_timestamp")
 SAMPLE = 1_000
+BROKEN_DAYS = 5  # with predictions: on a calendar of weeks they are five weeks
 HOUR = timedelta(hours=1)
 
 
@@ -216,7 +217,9 @@ def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
     broken = dict(zip(ways, ranked, strict=False)) | ({"unseen": texts[-1]} if texts else {})
     if not broken:
         raise NotApplicableError("no feature has a value in most of the predictions")
-    since = f"{(read_clock(surveyed.project.settings) - timedelta(days=5)):%Y-%m-%d}"
+    tested = examples[split(examples, surveyed.project.problem.windows)["test"]]
+    days = sorted(set(tested["event_timestamp"].dt.strftime("%Y-%m-%d")))
+    since = days[-min(BROKEN_DAYS, len(days))]
     told = [way for way in ("stuck", "missing", "unseen") if way in broken]
     says = [f"data anomaly, {broken[way]} {way} from {since}" for way in told]
     says += [f"data anomaly, {broken['rescaled']} "] if "rescaled" in broken else []

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 
-from flightline.core.problem_spec import Problem
+from flightline.core.problem_spec import Monitoring, Problem
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.core.windows import Interval, Windows
@@ -45,7 +45,8 @@ def with_leeway(problem: Problem, measured: Mapping[str, float] | None, rows_a_d
     thresholds = replace(right, floors=floors, ceilings=ceilings, promotion_margin=margin)
     monitoring = replace(
         problem.monitoring,
-        label_delay=timedelta(0),
+        # A label of hours is known at once here; one of weeks still takes them.
+        label_delay=delay if (delay := problem.monitoring.label_delay) > Monitoring().label_delay else timedelta(0),
         max_lag=timedelta(hours=2),
         min_labels=min(problem.monitoring.min_labels, MIN_LABELS),
         min_anomaly_rows=min(problem.monitoring.min_anomaly_rows, max(rows_a_day // 2, 1)),

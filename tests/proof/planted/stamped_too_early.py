@@ -1,7 +1,6 @@
 """Plants: the rows of a feature table are stamped when what they tell of begins, not when it is known."""
 
 import sys
-from datetime import timedelta
 from typing import Any
 
 import ibis
@@ -21,10 +20,10 @@ def make_project(settings: Settings) -> Project:
 def stamp_earlier(project: Project, fault: str) -> Project:
     """Move the event timestamps of the table chosen for a fault."""
     chosen = choices()[fault]
-    lag = timedelta(seconds=chosen["seconds"])
+    lag = ibis.interval(seconds=int(chosen["seconds"]))
 
     def build(right: Any, groups: Any) -> Any:
         table = right(groups)
-        return table.mutate(event_timestamp=table.event_timestamp - ibis.literal(lag))
+        return table.mutate(event_timestamp=table.event_timestamp - lag)
 
     return with_table(project, chosen["table"], build, sys.modules[__name__])

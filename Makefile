@@ -69,7 +69,7 @@ $(INSTALLED): locks/all.txt locks/build.txt | $(OWN_UV)
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
 	@echo "install: making $(VENV) from $(LOCKS) (once, about a minute)"
 	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)
-	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes --build-constraints locks/build.txt $(addprefix -r ,$(LOCKS))
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes --build-constraints locks/build.txt $(addprefix -r ,$(LOCKS))
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --build-constraints locks/build.txt --editable .
 	@echo "$(CURDIR)" > $@
 

@@ -33,8 +33,7 @@ def next_instance(project: Project) -> dict[str, object]:
         raise FeatureError("there are no examples yet; run `make train` first")
     examples = pd.read_parquet(file)
     clock, times = read_clock(project.settings), examples["event_timestamp"]
-    is_coming = (times >= clock) & (times + project.problem.prediction_horizon > clock)
-    coming = examples[is_coming].sort_values(["event_timestamp", "example_id"])
+    coming = examples[times >= clock].sort_values(["event_timestamp", "example_id"])
     if coming.empty:
         raise FeatureError("no example lies after the event clock; ingest newer data or set the clock back")
     return json.loads(

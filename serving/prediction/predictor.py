@@ -195,8 +195,8 @@ def refuse_faults(field_errors: Iterable[tuple[str, str]]) -> None:
 
 
 def check_still_to_come(project: Project, instances: Sequence[BaseModel], clock: datetime) -> None:
-    """Refuse instances whose event time is not after the clock."""
-    event_time_of = project.schemas.event_time_of
+    """Refuse instances whose event is over; at its own moment it is not, if that is when predictions are made."""
+    event_time_of, is_at_event = project.schemas.event_time_of, not project.problem.prediction_horizon
     refuse_faults(
         (
             f"instances[{index}].{project.schemas.event_time_field}",
@@ -204,7 +204,7 @@ def check_still_to_come(project: Project, instances: Sequence[BaseModel], clock:
             "only what is still to come is predicted",
         )
         for index, instance in enumerate(instances)
-        if (event_time := event_time_of(instance)) <= clock
+        if (event_time := event_time_of(instance)) < clock or (event_time == clock and not is_at_event)
     )
 
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from prefect import flow
 
+from flightline.adapters.event_clock import set_clock
 from flightline.core.project import Project
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
@@ -35,6 +37,8 @@ def test_the_least_of_problems_is_served(tmp_path: Path, server: None, monkeypat
     project = make_project(settings.model_copy(update={"problem_package": package}))
     result = bare_training(project)
     assert result.verdict.decision is Decision.PROMOTE, result.verdict.reasons
+    examples = pd.read_parquet(settings.features_dir / "current" / "examples" / "examples.parquet")
+    set_clock(settings, examples["event_timestamp"].max().to_pydatetime())  # the moment of the last event itself
     with TestClient(create_app(project)) as client:
         body = {"instances": [request.next_instance(project)] * 3}
         answer = client.post(f"/v1/models/{project.problem.model_name}:predict", json=body)

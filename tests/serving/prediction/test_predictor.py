@@ -1,5 +1,6 @@
 """From features to the model's own columns."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -53,6 +54,16 @@ def test_columns_come_in_the_models_order() -> None:
         [("hour", 3.0), ("a", None), ("word", "x"), ("b", 1.0)],
         [("hour", None), ("a", 2.0), ("word", None), ("b", None)],
     ]
+
+
+def test_at_its_moment_an_event_is_predicted_only_without_a_horizon(project: Project) -> None:
+    instances, event = [Instance(**INSTANCE)], Instance(**INSTANCE).opens
+    with pytest.raises(InstanceError):
+        check_still_to_come(project, instances, event)
+    at_the_event = replace(project, problem=replace(project.problem, prediction_horizon=timedelta(0)))
+    check_still_to_come(at_the_event, instances, event)
+    with pytest.raises(InstanceError):
+        check_still_to_come(at_the_event, instances, event + timedelta(seconds=1))
 
 
 def test_a_column_nobody_gives_is_refused_by_name() -> None:

@@ -14,7 +14,11 @@ from flightline.core.problem_spec import Task
 from flightline.inference.fast_pipeline import FastPipeline, Row
 
 Method = Literal["predict_proba", "predict"]
-METHODS: Mapping[Task, Method] = {"classification": "predict_proba", "regression": "predict"}
+METHODS: Mapping[Task, Method] = {
+    "classification": "predict_proba",
+    "multiclass": "predict_proba",
+    "regression": "predict",
+}
 
 
 def predict(task: Task, pipeline: Pipeline, features: pd.DataFrame) -> np.ndarray:
@@ -23,7 +27,8 @@ def predict(task: Task, pipeline: Pipeline, features: pd.DataFrame) -> np.ndarra
     Returns
     -------
     ndarray of float64, shape (n,)
-        The probability of 1 in a classification, the value in a regression.
+        The probability of 1 in a classification, the value in a regression. In a multiclass problem shape (n, classes):
+        the probability of each class, in the order of `Problem.classes`.
     """
     return answer_of(task, getattr(pipeline, METHODS[task])(features))
 
@@ -44,7 +49,7 @@ def predict_rows(
 
     Returns
     -------
-    ndarray of float64, shape (n,)
+    ndarray of float64
         As `predict` gives it for the same rows in a frame.
     """
     if fast_pipeline is not None:
@@ -64,3 +69,19 @@ def answer_of(task: Task, output: np.ndarray) -> np.ndarray:
     [0.25]
     """
     return np.asarray(output[:, 1] if task == "classification" else output, dtype=np.float64)
+
+
+def as_column(predicted: np.ndarray) -> np.ndarray | list[np.ndarray]:
+    """Lay predictions out as one column of a frame; those of a multiclass problem are a vector in each cell."""
+    return predicted if predicted.ndim == 1 else list(predicted)
+
+
+def from_column(column: pd.Series) -> np.ndarray:
+    """Give the predictions that `as_column` laid out, before or after a parquet file.
+
+    Examples
+    --------
+    >>> from_column(pd.Series([np.array([0.5, 0.5]), np.array([0.25, 0.75])])).shape
+    (2, 2)
+    """
+    return np.stack(column.to_list()) if column.dtype == object and len(column) else column.to_numpy(dtype=np.float64)

@@ -316,7 +316,7 @@ def check_problem(manifest: ModelManifest, problem: Problem) -> None:
         )
     if manifest.classes != problem.classes:
         raise ModelFileError(
-            f"version {manifest.version} was trained with the classes {', '.join(manifest.classes) or 'none'}, expected "
+            f"version {manifest.version} has the classes {', '.join(manifest.classes) or 'none'}, expected "
             f"{', '.join(problem.classes) or 'none'} as in config.py, in this order; train a model for them"
         )
     names = [name for name, _ in manifest.columns]

@@ -18,7 +18,7 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.model_store.served_model import ServedModel, load_served_model
 from flightline.core.clock import parse_moment
 from flightline.core.errors import ModelFileError, RequestError
-from flightline.core.prediction_record import Answer, logged_answer
+from flightline.core.prediction_record import Predicted, logged_answer
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
@@ -120,7 +120,7 @@ def score(project: Project, model: ServedModel, examples: pd.DataFrame, progress
         probabilities, by the name of the class, as in the prediction log.
     """
     problem = project.problem
-    answers: list[Answer] = []
+    answers: list[Predicted] = []
     signed = model.manifest.feature_views_sha256
     for first in range(0, len(examples), ROWS_AT_ONCE):
         part = examples.iloc[first : first + ROWS_AT_ONCE]

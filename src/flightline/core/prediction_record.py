@@ -24,7 +24,7 @@ AFTER_THE_CLOCK = "after the clock"
 MAX_TEXT_LENGTH = 200
 Plain = str | int | float | bool | None
 # A number, or of a multiclass problem the probability of each class in the order of `Problem.classes`.
-Answer = float | list[float]
+Predicted = float | list[float]
 ANSWER_COLUMNS = ("prediction", "probabilities")
 
 
@@ -92,7 +92,7 @@ class LoggedPrediction:
     probabilities: Mapping[str, float] | None = None
 
 
-def logged_answer(classes: Sequence[str], answer: Answer) -> tuple[float, Mapping[str, float] | None]:
+def logged_answer(classes: Sequence[str], answer: Predicted) -> tuple[float, Mapping[str, float] | None]:
     """Give `prediction` and `probabilities` of `LoggedPrediction` for a model's answer.
 
     Examples

@@ -15,12 +15,11 @@ from flightline.adapters.model_store.model_file import load_model
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.core.errors import RegistryError
-from flightline.core.prediction_record import ANSWER_COLUMNS, with_answers
+from flightline.core.prediction_record import ANSWER_COLUMNS, as_column, from_column, with_answers
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.core.windows import Interval
-from flightline.inference.predict import as_column, from_column
 from flightline.monitoring.decision import Reference, WindowEvidence, judge_window, make_reference
 from flightline.monitoring.drift import PREDICTION
 from flightline.monitoring.labels import LABELLED

@@ -6,11 +6,10 @@ import pandas as pd
 
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
-from flightline.core.prediction_record import ANSWER_COLUMNS, with_answers
+from flightline.core.prediction_record import ANSWER_COLUMNS, from_column, with_answers
 from flightline.core.problem_spec import Canary, Problem
 from flightline.core.project import Project
 from flightline.evaluation.losses import row_losses
-from flightline.inference.predict import from_column
 from flightline.monitoring.labels import LABELLED
 from flightline.promotion.canary import CanarySetting, JudgedDay
 

@@ -7,11 +7,10 @@ import pandas as pd
 
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.label_table import read_labels
-from flightline.core.prediction_record import with_answers
+from flightline.core.prediction_record import from_column, with_answers
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.evaluation.losses import row_losses
-from flightline.inference.predict import from_column
 from pipelines.common.progress import stage
 from pipelines.replay.parity import answers_of, by_model, model_loader, read_log, requests_of
 from pipelines.steps.features import features_as_of

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from flightline.core.errors import TrainingError
+from flightline.core.prediction_record import as_column, from_column
 from flightline.core.problem_spec import Problem
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
-from flightline.inference.predict import as_column, from_column
 from flightline.promotion.change_report import Side, compare
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters

@@ -69,19 +69,3 @@ def answer_of(task: Task, output: np.ndarray) -> np.ndarray:
     [0.25]
     """
     return np.asarray(output[:, 1] if task == "classification" else output, dtype=np.float64)
-
-
-def as_column(predicted: np.ndarray) -> np.ndarray | list[np.ndarray]:
-    """Lay predictions out as one column of a frame; those of a multiclass problem are a vector in each cell."""
-    return predicted if predicted.ndim == 1 else list(predicted)
-
-
-def from_column(column: pd.Series) -> np.ndarray:
-    """Give the predictions that `as_column` laid out, before or after a parquet file.
-
-    Examples
-    --------
-    >>> from_column(pd.Series([np.array([0.5, 0.5]), np.array([0.25, 0.75])])).shape
-    (2, 2)
-    """
-    return np.stack(column.to_list()) if column.dtype == object and len(column) else column.to_numpy(dtype=np.float64)

@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from flightline.core.prediction_record import AFTER_THE_CLOCK, NO_VALUE, STALE
-from flightline.inference.predict import from_column
+from flightline.core.prediction_record import AFTER_THE_CLOCK, NO_VALUE, STALE, from_column
 
 Span = tuple[datetime, datetime]
 PREDICTION = "prediction"

@@ -13,12 +13,12 @@ import pandas as pd
 
 from flightline.core.errors import TrainingError
 from flightline.core.lineage import digest_of
+from flightline.core.prediction_record import from_column
 from flightline.core.problem_spec import Problem
 from flightline.core.windows import Interval
 from flightline.evaluation.bootstrap import resample_days
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import evaluate, metrics_of
-from flightline.inference.predict import from_column
 from flightline.promotion.evidence import (
     Cost,
     EvaluationSummary,

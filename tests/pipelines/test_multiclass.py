@@ -1,7 +1,7 @@
 """A problem of three classes goes the whole loop: trained, promoted, served, logged, labelled, monitored, rebuilt."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from pipelines.monitoring import MonitoringResult, run_monitoring
 from pipelines.monitoring_steps.sentences import reasons
+from pipelines.monitoring_steps.windows import find_champion
 from pipelines.promotion_steps.canary_rows import collect_days
 from pipelines.replay.parity import ParityReport, check_parity
 from pipelines.replay.staleness_cost import StalenessCost, measure_staleness_cost
@@ -63,7 +64,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, server: None) -> Lived:
         patch.setenv("FLIGHTLINE_PROBLEM_PACKAGE", package)
         settings = make_toy_clone(tmp_path_factory.mktemp("three clässes")).settings
         project = make_project(settings.model_copy(update={"problem_package": package}))
-
+        project = replace(project, problem=replace(PROBLEM, refit=True))
         set_clock(settings, PLAN.end)
 
         def story() -> Lived:
@@ -86,6 +87,11 @@ def test_a_good_model_is_promoted(lived: Lived) -> None:
         file.name for file in folder.iterdir()
     }
     assert set(pd.read_csv(folder / "calibration.csv")["class"]) == set(PROBLEM.classes)
+
+
+def test_what_is_served_is_fitted_anew_up_to_the_newest_label(lived: Lived) -> None:
+    found, _ = find_champion(lived.simulated)
+    assert found.tags["refit_of"] == lived.trained.registered.version
 
 
 def test_every_answer_is_logged_with_its_probabilities(lived: Lived) -> None:

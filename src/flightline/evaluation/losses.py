@@ -50,7 +50,7 @@ def class_log_loss_rows(label: np.ndarray, probability: np.ndarray) -> np.ndarra
 
 
 def class_squared_error_rows(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Give the squared error of each row, summed over the classes: 0..2 (Brier, Monthly Weather Review, 1950).
+    """Give the squared error of each row, summed over the classes: 0..2 (Brier, 1950).
 
     Examples
     --------

@@ -205,7 +205,7 @@ def metrics_of_days(rows: DailyRows, times: np.ndarray) -> dict[str, np.ndarray]
     Returns
     -------
     dict of ndarray, shape (resamples,)
-        The losses of the task; ``gap``, mean label minus mean prediction; ``ece``; of
+        The losses of the task; ``gap``, mean label minus mean prediction; ``ece``, by the bins; of
         probabilities ``excess``, the mean loss above the promised one, and ``roc_auc``, in a multiclass
         problem the mean over the classes that occur of each against the rest; there ``gap of`` each class too;
         ``slope``, by what predictions' distances from their middle (of log-odds, in a

@@ -119,3 +119,9 @@ def test_a_model_of_other_classes_is_refused(settings: Settings, classes: tuple[
     other = replace(make_project(settings), problem=replace(PROBLEM, classes=classes))
     with pytest.raises(ModelFileError, match=r"has the classes none, little, much, expected .* train a model for them"):
         load_served_model(settings.serving_models_dir, other)
+
+
+def test_only_the_manifest_of_several_classes_names_any() -> None:
+    """A service of before, which knows no such field, can read all others."""
+    assert manifest_of(KINDS, problem=PROBLEM).model_dump()["classes"] == PROBLEM.classes
+    assert "classes" not in manifest_of(KINDS).model_dump()

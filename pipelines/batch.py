@@ -18,6 +18,7 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.model_store.served_model import ServedModel, load_served_model
 from flightline.core.clock import parse_moment
 from flightline.core.errors import ModelFileError, RequestError
+from flightline.core.prediction_record import Predicted, logged_answer
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
@@ -115,21 +116,24 @@ def score(project: Project, model: ServedModel, examples: pd.DataFrame, progress
     -------
     DataFrame
         prediction_id, example_id, the entity keys and request columns, prediction_time,
-        prediction, model_name, model_version, feature_service, clock and scored_at.
+        prediction, model_name, model_version, feature_service, clock and scored_at; of a multiclass problem also
+        probabilities, by the name of the class, as in the prediction log.
     """
-    answers: list[float] = []
+    problem = project.problem
+    answers: list[Predicted] = []
     signed = model.manifest.feature_views_sha256
     for first in range(0, len(examples), ROWS_AT_ONCE):
         part = examples.iloc[first : first + ROWS_AT_ONCE]
         features = features_as_of(project.settings, project.problem, project.requests, part, signed)[list(model.kinds)]
         rows = features.astype(object).where(features.notna(), None).to_dict("records")
-        answers += predict_rows(project.problem.task, model.pipeline, model.fast_pipeline, model.kinds, rows).tolist()
+        answers += predict_rows(problem.task, model.pipeline, model.fast_pipeline, model.kinds, rows).tolist()
         progress.note(f"{len(answers):,} of {len(examples):,} rows")
-    manifest = model.manifest
+    manifest, logged = model.manifest, [logged_answer(problem.classes, answer) for answer in answers]
     asked = examples[["example_id", *project.problem.entity_keys, *project.problem.request_columns]]
     return asked.assign(
         prediction_time=examples["event_timestamp"],
-        prediction=answers,
+        prediction=[prediction for prediction, _ in logged],
+        **({"probabilities": [probabilities for _, probabilities in logged]} if problem.classes else {}),
         prediction_id=[uuid4().hex for _ in answers],
         model_name=manifest.name,
         model_version=manifest.version,

@@ -55,10 +55,11 @@ def write_side(
     kept = ["example_id", "event_timestamp", *problem.slices, *problem.entity_keys, *problem.request_columns]
     table = rows.examples[list(dict.fromkeys(kept))].assign(
         label=rows.examples[problem.label].astype(float),
-        prediction=models.predict_with(pipeline, problem, rows.features),
+        # A list, for of a multiclass problem each row has several.
+        prediction=list(models.predict_with(pipeline, problem, rows.features)),
     )
     if baseline := getattr(models, "baseline_model", None):  # the base's is not needed
-        table["baseline"] = models.predict_with(baseline(problem, training_set), problem, rows.features)
+        table["baseline"] = list(models.predict_with(baseline(problem, training_set), problem, rows.features))
     one_row, thousand_rows = measure_seconds({"model": partial(models.predict_with, pipeline, problem)}, rows.features)[
         "model"
     ]

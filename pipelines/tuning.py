@@ -64,7 +64,15 @@ def search(project: Project, parameters: TrainingParameters, training_set: Train
         def objective(chosen: Mapping[str, Setting], report: Report) -> Tried:
             label, metric = examples[project.problem.label], project.problem.primary_metric
             return try_settings(
-                parameters, chosen, features, label, folds, task=project.problem.task, metric=metric, report=report
+                parameters,
+                chosen,
+                features,
+                label,
+                folds,
+                task=project.problem.task,
+                metric=metric,
+                classes=project.problem.classes,
+                report=report,
             )
 
         def tell(trial: TrialSummary) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from flightline.adapters.feast.online_features import OnlineFeatures
@@ -39,7 +40,7 @@ def answer(project: Project, folder: Path, asked: Mapping[str, Any]) -> list[dic
     Returns
     -------
     list of dict
-        For each request `inputs`, the model's columns by name, and `prediction`.
+        For each request `inputs`, the model's columns by name, and `prediction`, a number or a list of them.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def _compare(
     how: str, requests: Sequence[object], alone: Sequence[PredictionResult], again: Sequence[PredictionResult]
 ) -> None:
     for request, one, other in zip(requests, alone, again, strict=False):
-        if abs(one.value - other.value) > TOLERANCE:
+        if np.abs(np.subtract(one.value, other.value)).max() > TOLERANCE:
             raise RequestError(
                 f"{json.dumps(request)} is answered with {one.value!r} alone, and {how} with {other.value!r}; a row "
                 "must not depend on its neighbours: look for means over the request in request_features.py"

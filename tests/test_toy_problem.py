@@ -13,14 +13,14 @@ from flightline.adapters.raw_files import RawFiles
 from flightline.core.project import open_project
 from flightline.data.contract import check_dataset
 from flightline.data.leakage import changed_rows
-from tests import toy_problem, toy_regression
+from tests import toy_multiclass, toy_problem, toy_regression
 
 
 def test_settings_open_it():
     assert open_project().problem is toy_problem.PROBLEM
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "multiclass", "regression"])
 def test_its_raw_data_keeps_the_contract(tmp_path, task):
     project = toy_problem.make_root(tmp_path, task)
     rows = check_dataset(RawFiles(project.settings.data_dir), project.raw_tables.contracts)
@@ -57,12 +57,12 @@ def test_the_leak_test_of_it_bites(toy_place, toy_groups):
     assert changed_rows(early, toy_groups, known, moment).count().execute() > 0
 
 
-@pytest.mark.parametrize(("problem", "share"), [(toy_problem.PROBLEM, 0.02), (toy_regression.PROBLEM, 0.02)])
-def test_examples_have_labels_but_for_closed_days(toy_place, toy_groups, problem, share):
+@pytest.mark.parametrize("problem", [toy_problem.PROBLEM, toy_multiclass.PROBLEM, toy_regression.PROBLEM])
+def test_examples_have_labels_but_for_closed_days(toy_place, toy_groups, problem):
     rows = engine.to_frame(toy_place.features.examples(toy_groups, problem))
     assert len(rows) == toy_problem.SHOPS * toy_problem.DAYS
     assert rows[problem.label].isna().equals(rows["outcome"] == "closed")
-    assert rows["outcome"].eq("closed").mean() == pytest.approx(share, abs=0.01)
+    assert rows["outcome"].eq("closed").mean() == pytest.approx(0.02, abs=0.01)
     labelled = rows[rows["label_known_at"].notna()]
     assert (labelled["label_known_at"] > labelled["event_timestamp"]).all()
 

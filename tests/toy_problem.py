@@ -267,10 +267,14 @@ def write_feature_repo(root: Path) -> None:
 
 def make_root(root: Path, task: str = "classification") -> Project:
     """Lay a root with the Feast repository and the raw data, and give the project of a task there."""
-    from tests import toy_regression
+    from tests import toy_multiclass, toy_regression
 
     write_feature_repo(root)
     (root / "data").mkdir()
     write_raw(root / "data")
-    make = {"classification": make_project, "regression": toy_regression.make_project}[task]
-    return make(Settings(root=root))
+    make = {
+        "classification": make_project,
+        "multiclass": toy_multiclass.make_project,
+        "regression": toy_regression.make_project,
+    }
+    return make[task](Settings(root=root))

@@ -1,4 +1,4 @@
-"""The toy problem's raw tables, when each group of their columns becomes known, and the features: shared by both tasks.
+"""The toy problem's raw tables, when each group of their columns becomes known, and the features: shared by all tasks.
 
 Decided: the bakers plan three days ahead; what was sold is known when the shop closes; that it stayed closed is known
 an hour after it should have opened.
@@ -138,7 +138,13 @@ def examples(groups: Tables, problem: Problem) -> ibis.Table:
     closed = groups["closed_days"].select("day_id", stayed_closed=ibis.literal(True))
     rows = groups["plans"].left_join(sold, "day_id").drop("day_id_right")
     rows = rows.left_join(closed, "day_id").drop("day_id_right")
-    label = {"sold_out": _.sold_out.cast("int64"), "units": _.units}[problem.label]
+    left_over = ibis.cases(
+        (_.units.isnull(), ibis.null("string")),
+        (_.sold_out, "none"),
+        (_.units > 0.9 * _.planned, "little"),
+        else_="much",
+    )
+    label = {"sold_out": _.sold_out.cast("int64"), "units": _.units, "left_over": left_over}[problem.label]
     return rows.select(
         "shop",
         "city",

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import evidently_reports
 from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.core.prediction_record import ANSWER_COLUMNS
 from flightline.core.problem_spec import Monitoring
 from flightline.core.project import Project
 from flightline.core.settings import Settings
@@ -34,13 +35,13 @@ from flightline.monitoring.drift import (
 )
 from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
-from pipelines.monitoring_steps.windows import ChampionRows, ServedRows, references_dir
+from pipelines.monitoring_steps.windows import ANSWER, ChampionRows, ServedRows, references_dir
 
 _HEAVY = (
     "prediction_id",
     "prediction_time",
     "clock",
-    "prediction",
+    *ANSWER_COLUMNS,
     "features",
     "event_timestamps",
     "watermarks",
@@ -126,10 +127,14 @@ def learn_drift_thresholds(key: str, settings: Settings, champion: ChampionRows,
 
 
 def training_frame(champion: ChampionRows) -> tuple[pd.DataFrame, pd.Series]:
-    """Give the features and predictions of the training window, and their prediction times."""
+    """Give the features and predictions of the training window, and their prediction times.
+
+    What drifts of a multiclass prediction is the class that is answered.
+    """
     rows, features = pd.read_parquet(champion.rows_file), pd.read_parquet(champion.features_file)
     is_training = (rows["part"] == "training").to_numpy()
-    frame = features[is_training].assign(**{PREDICTION: rows.loc[is_training, PREDICTION].to_numpy()})
+    predicted = rows.loc[is_training, ANSWER if ANSWER in rows else PREDICTION].to_numpy()
+    frame = features[is_training].assign(**{PREDICTION: predicted})
     return frame.reset_index(drop=True), rows.loc[is_training, "event_timestamp"].reset_index(drop=True)
 
 
@@ -212,7 +217,9 @@ def compare_columns(logged: pd.Series, names: Sequence[str]) -> ColumnMismatch |
 def as_training(made: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
     """Give logged features the columns and types of the training set; one that was not logged is missing."""
     given = pd.DataFrame(made["features"].tolist(), index=made.index)
-    given[PREDICTION] = made["prediction"]
+    by_class = made["probabilities"].notna()
+    likeliest = made["probabilities"].map(lambda given: max(given, key=given.get), na_action="ignore")
+    given[PREDICTION] = made["prediction"].where(~by_class, likeliest)
     columns = {}
     for name in usual:
         column = given[name] if name in given else pd.Series(np.nan, given.index)

@@ -24,11 +24,13 @@ MOST_NAMED = 4
 MEANINGS = {
     "promise": "the loss above what the probabilities promise",
     "calibration": "label minus prediction, on average,",
+    "confidence": "the share of right answers minus the mean probability of the answer",
     "slope": "the calibration slope (below 1: predictions too bold, above 1: too timid)",
     "discrimination": "ROC AUC",
     "loss": "the loss",
 }
-DIFFERENCES = ("excess", "gap")  # metrics that are written with their sign
+OF_A_CLASS = "the share of the class minus its mean probability"
+DIFFERENCES = ("excess", "gap")  # metrics that are written with their sign, those of one class too
 _SOURCE = "its unit, its scale or its source has changed"
 CAUSES = {
     Kind.MISSING: "its source or its join is broken",
@@ -84,8 +86,9 @@ def criterion(found: Criterion) -> str:
     value, lower, upper = (
         _number(found, each) for each in (found.estimate.value, found.estimate.lower, found.estimate.upper)
     )
+    meaning = MEANINGS.get(found.name, OF_A_CLASS)
     result = "breached" if found.is_breached else "kept"
-    return f"{found.name} {result}: {MEANINGS[found.name]} is {value} ({lower} to {upper}); {allowed(found)} is allowed"
+    return f"{found.name} {result}: {meaning} is {value} ({lower} to {upper}); {allowed(found)} is allowed"
 
 
 def allowed(found: Criterion) -> str:
@@ -97,7 +100,7 @@ def allowed(found: Criterion) -> str:
 
 
 def _number(found: Criterion, value: float) -> str:
-    return f"{value:+.4f}" if found.metric in DIFFERENCES else f"{value:.4f}"
+    return f"{value:+.4f}" if found.metric.startswith(DIFFERENCES) else f"{value:.4f}"
 
 
 def breaches(window: WindowEvidence) -> str:

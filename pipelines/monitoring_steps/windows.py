@@ -15,6 +15,7 @@ from flightline.adapters.model_store.model_file import load_model
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.core.errors import RegistryError
+from flightline.core.prediction_record import ANSWER_COLUMNS, as_column, from_column, with_answers
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.settings import Settings
@@ -30,8 +31,9 @@ from pipelines.steps.features import write_folder
 from pipelines.steps.models import predict_with
 
 LEAST_REFERENCE_DAYS = 28
+ANSWER = "answer"
 INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
-_LIGHT = ("prediction_id", "prediction_time", "instance_key", "keys", "clock", "prediction", "model_version", "role")
+_LIGHT = ("prediction_id", "prediction_time", "instance_key", "keys", "clock", *ANSWER_COLUMNS, "model_version", "role")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class ChampionRows:
     key
         Of what these rows depend on.
     folder
-        Holds `rows.parquet`: prediction time, part (training or test), label, prediction, slices.
+        Holds `rows.parquet`: prediction time, part (training or test), label, prediction, slices; of a multiclass
+        problem the class that was answered too.
     training_set
         The folder of its training set.
     """
@@ -112,11 +115,14 @@ def predict_champion_rows(
     model = load_model(registry.download_model(settings, found), model_sha256)
     examples, features = pd.read_parquet(folder / "examples.parquet"), pd.read_parquet(folder / "features.parquet")
     masks = split(examples, problem.windows)
+    predicted = predict_with(model, problem, features)
     rows = examples[["event_timestamp", *problem.slices]].assign(
         part=np.select([masks["refit"], masks["test"]], ["training", "test"], "neither"),
         label=examples[problem.label].astype(float),
-        **{PREDICTION: predict_with(model, problem, features)},
+        **{PREDICTION: as_column(predicted)},
     )
+    if problem.classes:
+        rows[ANSWER] = np.array(problem.classes, dtype=object)[predicted.argmax(axis=1)]
     target = references_dir(settings) / key[:16]
     write_folder(target, {"rows.parquet": rows})
     return ChampionRows(version, key, target, folder)
@@ -166,7 +172,7 @@ def served_rows(read: pd.DataFrame, problem: Problem, span: Interval, version: s
     ]
     kept = kept.sort_values(["clock", "prediction_id"]).drop_duplicates("instance_key", keep="last")
     slices = {name: [keys.get(name) for keys in kept["keys"]] for name in problem.slices}
-    kept = kept.drop(columns=["keys", "model_version", "role"]).assign(**slices)
+    kept = with_answers(kept, problem.classes).drop(columns=["keys", "model_version", "role"]).assign(**slices)
     return kept.sort_values(["prediction_time", "instance_key"], ignore_index=True)
 
 
@@ -187,7 +193,7 @@ def judge_windows(problem: Problem, champion: ChampionRows, served: ServedRows, 
     rows = pd.read_parquet(served.file)
     last = Interval(windows[-rule.windows].start, windows[-1].end)
     tested = reference_rows(pd.read_parquet(champion.rows_file), last)
-    edges = bin_edges(tested[PREDICTION].to_numpy())
+    edges = bin_edges(from_column(tested[PREDICTION]))
     reference = make_reference(sum_rows(problem, tested, edges), rule)
     judged = tuple(judge_rows(problem, rows, window, reference, edges) for window in windows)
     deciding = _inside(rows, last)
@@ -206,8 +212,8 @@ def reference_rows(rows: pd.DataFrame, last: Interval) -> pd.DataFrame:
 
 def sum_rows(problem: Problem, rows: pd.DataFrame, edges: np.ndarray) -> DailyRows:
     """Sum labelled rows by day."""
-    label, predicted = rows["label"].to_numpy(float), rows[PREDICTION].to_numpy(float)
-    return sum_by_day(problem.task, problem.primary_metric, rows["prediction_time"], label, predicted, edges)
+    label, predicted, times = rows["label"].to_numpy(float), from_column(rows[PREDICTION]), rows["prediction_time"]
+    return sum_by_day(problem.task, problem.primary_metric, times, label, predicted, edges, problem.classes)
 
 
 def judge_rows(

@@ -6,6 +6,7 @@ import pandas as pd
 
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
+from flightline.core.prediction_record import ANSWER_COLUMNS, from_column, with_answers
 from flightline.core.problem_spec import Canary, Problem
 from flightline.core.project import Project
 from flightline.evaluation.losses import row_losses
@@ -13,7 +14,7 @@ from flightline.monitoring.labels import LABELLED
 from flightline.promotion.canary import CanarySetting, JudgedDay
 
 INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
-_READ = ("request_id", "prediction_time", "instance_key", "clock", "prediction", "model_version", "endpoint")
+_READ = ("request_id", "prediction_time", "instance_key", "clock", *ANSWER_COLUMNS, "model_version", "endpoint")
 _PAIR = ["request_id", "instance_key"]
 
 
@@ -24,7 +25,8 @@ def collect_days(project: Project, setting: CanarySetting, clock: datetime) -> l
         read = log.read(start=setting.since, end=clock + INSTANT, by="clock", columns=_READ)
     finally:
         log.close()
-    pairs = pair_up(read, setting)
+    of_both = read[read["model_version"].isin([setting.champion, setting.version])]
+    pairs = pair_up(with_answers(of_both, project.problem.classes), setting)
     labels = read_labels(project.settings, as_of=clock, keys=pairs["instance_key"])
     rows = pairs.merge(labels[["instance_key", "outcome", "label"]], on="instance_key", how="left")
     return judge_days(rows, project.problem, clock)
@@ -73,7 +75,7 @@ def _judge(day: pd.Timestamp, rows: pd.DataFrame, problem: Problem, rule: Canary
         return None
     label = labelled["label"].to_numpy(float)
     ours, theirs = (
-        row_losses(problem.task, problem.primary_metric, label, labelled[side].to_numpy(float)).mean()
+        row_losses(problem.task, problem.primary_metric, label, from_column(labelled[side])).mean()
         for side in ("champion", "challenger")
     )
     return JudgedDay(day.date(), len(labelled), float(ours - theirs), float(ours))

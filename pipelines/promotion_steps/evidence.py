@@ -85,7 +85,7 @@ def load_registered(project: Project, version: str, rows: HeldOut) -> LoadedMode
         pipeline, project.problem, rows.features.iloc[reference_positions(len(rows.features))]
     )
     return LoadedModel(
-        RegisteredModel(version, sha256, tuple(reference_predictions.tolist())),
+        RegisteredModel(version, sha256, tuple(reference_predictions.ravel().tolist())),
         pipeline,
         file.stat().st_size,
         _learned_until(found),

@@ -135,7 +135,15 @@ def _fit_on(
         calibrations=() if model.calibration == "none" else (model.calibration,),
     )
     with parallel_config(backend="threading", n_jobs=settings.threads):
-        return fit(chosen, features, examples[problem.label], masks, task=problem.task, metric=problem.primary_metric)
+        return fit(
+            chosen,
+            features,
+            examples[problem.label],
+            masks,
+            task=problem.task,
+            metric=problem.primary_metric,
+            classes=problem.classes,
+        )
 
 
 @task(cache_policy=NO_CACHE)

@@ -134,9 +134,11 @@ def compare(
                     "both must come from one definition: look at its view in feature_repo/definitions.py, or at "
                     "request_features.py, and nothing is promoted until they agree"
                 )
-        if abs(float(prediction) - answer["prediction"]) > TOLERANCE * max(1.0, abs(float(prediction))):
+        if not np.allclose(
+            answer["prediction"], prediction, rtol=0, atol=TOLERANCE * max(1.0, np.abs(prediction).max())
+        ):
             raise ServableError(
-                f"example {name}: from the same features training predicts {float(prediction)!r} and the service "
+                f"example {name}: from the same features training predicts {prediction.tolist()!r} and the service "
                 f"answers {answer['prediction']!r}; nothing is promoted until they agree"
             )
 

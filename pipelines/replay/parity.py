@@ -11,6 +11,7 @@ from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.errors import LogError, ParityError
+from flightline.core.prediction_record import with_answers
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.settings import Settings
@@ -106,6 +107,7 @@ def check_parity(project: Project, since: datetime | None = None) -> ParityRepor
     differs, but counted: what was late or corrected since was not known to it.
     """
     logged, left_out = read_log(project.settings, since)
+    logged = with_answers(logged, project.problem.classes)
     views = feast_store.stored_views(project.settings, project.problem.feature_service)
     tables = {view.name: _read_table(project.settings, view) for view in views}
     load = model_loader(project)

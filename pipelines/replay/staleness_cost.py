@@ -7,6 +7,7 @@ import pandas as pd
 
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.label_table import read_labels
+from flightline.core.prediction_record import from_column, with_answers
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.evaluation.losses import row_losses
@@ -26,7 +27,7 @@ class StalenessCost:
     changed
         Share of them with a feature that would have had another value.
     mean_difference
-        Mean absolute difference of the answers.
+        Mean absolute difference of the answers, of a multiclass problem over all classes.
     labelled
         How many have a label by the clock.
     loss, fresh_loss
@@ -47,12 +48,12 @@ def measure_staleness_cost(project: Project) -> StalenessCost:
     load = model_loader(project)
     examples = requests_of(project, logged).assign(example_id=logged["prediction_id"], event_timestamp=logged["clock"])
     fresh = features_as_of(project.settings, project.problem, project.requests, examples)
-    answers, is_changed = np.zeros(len(logged)), np.zeros(len(logged), dtype=bool)
+    served = from_column(with_answers(logged, project.problem.classes)["prediction"])
+    answers, is_changed = np.zeros_like(served), np.zeros(len(logged), dtype=bool)
     for rows, model in by_model(logged, load):
         inputs = {name: fresh[name].to_numpy()[rows] for name in model.kinds}
         answers[rows] = answers_of(project.problem, model, inputs)
         is_changed[rows] = _changed(logged.iloc[rows], inputs)
-    served = logged["prediction"].to_numpy()
     known = read_labels(project.settings, as_of=read_clock(project.settings), keys=logged["instance_key"])
     labels = logged["instance_key"].map(known.set_index("instance_key")["label"]).to_numpy(dtype=np.float64)
     has_label = ~np.isnan(labels)

@@ -23,7 +23,7 @@ from flightline.core.problem_spec import Problem
 from flightline.core.project import FeatureCode, Project, RawTables, RequestCode
 from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
-from flightline.training.example_checks import check_columns, check_rows
+from flightline.training.example_checks import check_columns, check_rows, encode_label
 from flightline.training.splits import windows_of
 from pipelines.common.artifacts import FeatureTables, TrainingSet
 from pipelines.common.cached_step import cached_step
@@ -83,7 +83,7 @@ def build_features(
         progress.note("raw tables read and put in UTC")
         examples = code.examples(groups, problem)
         check_columns(examples.columns, problem)
-        known = engine.to_frame(examples.order_by("event_timestamp", "example_id"))
+        known = encode_label(engine.to_frame(examples.order_by("event_timestamp", "example_id")), problem)
         check_rows(known, problem)
         check_leaks(groups, code, problem, known)
         progress.note("leak test passed")
@@ -197,6 +197,7 @@ def build_examples(
         )
         known = engine.to_frame(code.examples(groups, problem))
     check_columns(known.columns, problem)
+    known = encode_label(known, problem)
     check_rows(known, problem)
     file = settings.state_dir / "labels" / key[:16] / "examples.parquet"
     with atomic_write(file) as unfinished:

@@ -65,7 +65,15 @@ def fit_model(
     start = time.perf_counter()
     label = examples[problem.label]
     with parallel_config(backend="threading", n_jobs=settings.threads):
-        fitted = fit(parameters, features, label, masks, task=problem.task, metric=problem.primary_metric)
+        fitted = fit(
+            parameters,
+            features,
+            label,
+            masks,
+            task=problem.task,
+            metric=problem.primary_metric,
+            classes=problem.classes,
+        )
     seconds = time.perf_counter() - start
     file = settings.state_dir / "models" / key[:16] / MODEL_FILE
     digest = save_model(fitted.pipeline, file)
@@ -137,7 +145,9 @@ def judge(problem: Problem, model: Pipeline, rows: HeldOut, min_slice_rows: int)
     examples, slice_by = rows.examples, rows.examples[list(problem.slices)]
     prediction = predict_with(model, problem, rows.features)
     label = examples[problem.label].astype(float)
-    evaluation = evaluate(problem.task, examples["example_id"], label, prediction, slice_by, min_slice_rows)
+    evaluation = evaluate(
+        problem.task, examples["example_id"], label, prediction, slice_by, min_slice_rows, problem.classes
+    )
     summary = summarise_evaluation(
         evaluation.metrics,
         evaluation.rows_digest,
@@ -173,6 +183,7 @@ def evaluate_model(
         evaluation.calibration,
         evaluation.slices,
         problem.primary_metric,
+        problem.classes,
     )
     evaluation.calibration.to_csv(folder / "calibration.csv", index=False)
     evaluation.slices.to_csv(folder / "slices.csv", index=False)
@@ -195,7 +206,8 @@ def explain(problem: Problem, model: FittedFile, rows: HeldOut, folder: Path) ->
     sample = rows.features.iloc[chosen][names].reset_index(drop=True)
     label = rows.examples[problem.label].iloc[chosen].to_numpy(dtype=float)
     importance = permutation_importance(pipeline, sample, label, primary_loss(problem.task, problem.primary_metric))
-    dependence = partial_dependence(pipeline, sample, importance["feature"].head(EXPLAINED_FEATURES).tolist())
+    explained = importance["feature"].head(EXPLAINED_FEATURES).tolist()
+    dependence = partial_dependence(pipeline, sample, explained, problem.classes)
     importance.to_csv(folder / "importance.csv", index=False)
     dependence.to_csv(folder / "partial_dependence.csv", index=False)
     draw_importance(folder / "importance.png", importance, problem.primary_metric, len(sample))

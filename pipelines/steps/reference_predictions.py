@@ -23,7 +23,7 @@ def write_reference_predictions(
     chosen = reference_positions(len(examples))
     requests = examples.iloc[chosen][[*problem.entity_keys, *problem.request_columns]]
     rows = [
-        ReferencePrediction(request=request, features=given, prediction=float(answer))
+        ReferencePrediction(request=request, features=given, prediction=answer.tolist())
         for request, given, answer in zip(
             _plain(requests), _plain(features.iloc[chosen]), prediction[chosen], strict=True
         )

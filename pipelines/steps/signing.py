@@ -123,6 +123,7 @@ def _manifest(project: Project, found: registry.ModelVersion) -> ModelManifest:
         feature_service=found.tags["feature_service"],
         feature_views_sha256=found.tags["feature_views_sha256"],
         columns=registry.input_columns(project.settings, found),
+        classes=project.problem.classes,
         reference_predictions=read_reference_predictions(
             registry.read_text(project.settings, found, f"evaluation/{REFERENCE_FILE}")
         ),

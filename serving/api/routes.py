@@ -30,7 +30,14 @@ from serving.api.dependencies import (
     known_model,
 )
 from serving.api.openapi import documented
-from serving.prediction.predictor import Predictor, check_features, check_rows, check_still_to_come, prediction_of
+from serving.prediction.predictor import (
+    Predictor,
+    check_features,
+    check_rows,
+    check_still_to_come,
+    prediction_of,
+    score_of,
+)
 from serving.prediction.side_thread import run_beside_if_many
 from serving.telemetry.metrics import CONTENT_TYPE, render
 
@@ -102,7 +109,7 @@ def make_model_router(project: Project) -> APIRouter:
         ids = await logger.record("score", predictor, clock, results, [None] * len(results))
         return Scores(
             predictions=[
-                Score(prediction_id=prediction_id, value=result.value)
+                Score(prediction_id=prediction_id, value=score_of(project.problem, result.value))
                 for prediction_id, result in zip(ids, results, strict=True)
             ],
             model=_reference(predictor),

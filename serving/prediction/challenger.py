@@ -5,13 +5,13 @@ the worker. A request waits for it only where it answers, and then for so long a
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel
 
 from flightline.inference.fast_pipeline import Value
@@ -113,7 +113,7 @@ def _predict(
     inputs = _inputs(predictor, results, instances, clock)
     values = predict_with(predictor.model, inputs)
     seconds = time.perf_counter() - started
-    if len(values) != len(results) or not all(map(math.isfinite, values)):
+    if len(values) != len(results) or not np.isfinite(values).all():
         raise ValueError(f"got {len(values)} values for {len(results)} rows, expected as many finite numbers")
     predicted = [
         PredictionResult(value, row, result.row, model=predictor.model, role="shadow")

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
 from flightline.core.errors import LogError, UnloggableError
-from flightline.core.prediction_record import Endpoint
+from flightline.core.prediction_record import Endpoint, logged_answer
 from flightline.core.settings import Settings
 from serving.prediction.predictor import NOTHING_KNOWN, PredictionResult, Predictor
 from serving.prediction.side_thread import run_beside_if_many
@@ -202,6 +202,7 @@ def _rows(
         keys = {name: getattr(instance, name) for name in predictor.fields} if instance else {}
         known = result.row or NOTHING_KNOWN
         manifest = (result.model or predictor.model).manifest
+        prediction, probabilities = logged_answer(project.problem.classes, result.value)
         rows.append(
             LoggedPrediction(
                 prediction_id=uuid4().hex,
@@ -217,7 +218,8 @@ def _rows(
                 event_timestamps=known.event_timestamps,
                 watermarks=watermarks,
                 missing=known.missing,
-                prediction=result.value,
+                prediction=prediction,
+                probabilities=probabilities,
                 model_name=manifest.name,
                 model_version=manifest.version,
                 feature_service=manifest.feature_service,

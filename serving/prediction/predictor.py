@@ -18,7 +18,7 @@ from flightline.adapters.feast.online_features import FeatureRow
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.core.clock import is_late_request
 from flightline.core.errors import ModelFileError, RequestError
-from flightline.core.prediction_record import MAX_TEXT_LENGTH, Role
+from flightline.core.prediction_record import MAX_TEXT_LENGTH, Predicted, Role
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.inference.fast_pipeline import Value
@@ -85,7 +85,7 @@ class PredictionResult:
     Parameters
     ----------
     value
-        The probability of a classification, the number of a regression.
+        The probability of a classification, the number of a regression, the probabilities of a multiclass problem.
     inputs
         The model's input by column; None where it is missing.
     row
@@ -96,7 +96,7 @@ class PredictionResult:
         Whether it is the answer (champion, challenger) or made beside it (shadow).
     """
 
-    value: float
+    value: Predicted
     inputs: Mapping[str, Value]
     row: FeatureRow | None = None
     model: ServedModel | None = None
@@ -159,14 +159,17 @@ class Predictor:
         inputs = [{name: row.get(name) for name in kinds} for row in rows]
         return [PredictionResult(*each) for each in zip(self._values(inputs), inputs, strict=True)]
 
-    def _values(self, inputs: Sequence[Mapping[str, Value]]) -> list[float]:
+    def _values(self, inputs: Sequence[Mapping[str, Value]]) -> list[Predicted]:
         with span("predict", rows=len(inputs)):
             return predict_with(self.model, inputs)
 
 
-def predict_with(model: ServedModel, inputs: Sequence[Mapping[str, Value]]) -> list[float]:
+def predict_with(model: ServedModel, inputs: Sequence[Mapping[str, Value]]) -> list[Predicted]:
     """Predict for rows of a model's own columns."""
-    return predict_rows(model.task, model.pipeline, model.fast_pipeline, model.kinds, inputs).tolist()
+    answers: list[Predicted] = predict_rows(
+        model.task, model.pipeline, model.fast_pipeline, model.kinds, inputs
+    ).tolist()
+    return answers
 
 
 def columns_of(instances: Sequence[BaseModel], fields: Sequence[str]) -> dict[str, list[Any]]:
@@ -277,8 +280,15 @@ def input_rows(
     return inputs
 
 
-def outcome_of(problem: Problem, value: float) -> dict[str, object]:
+def score_of(problem: Problem, value: Predicted) -> float | dict[str, float]:
+    """Give a model's value as `:score` answers it: probabilities by the name of their class."""
+    return dict(zip(problem.classes, value, strict=True)) if isinstance(value, list) else value
+
+
+def outcome_of(problem: Problem, value: Predicted) -> dict[str, object]:
     """Give a model's value as the fields that a prediction has for it."""
+    if isinstance(value, list):
+        return {"probabilities": score_of(problem, value), problem.label: problem.classes[value.index(max(value))]}
     if problem.task == "regression":
         return {problem.label: value}
     return {"probability": value, problem.label: value >= problem.decision_threshold}

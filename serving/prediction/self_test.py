@@ -65,7 +65,7 @@ def _predict_references(predictor: Predictor) -> None:
     got = [predictor.score([row.features])[0].value for row in manifest.reference_predictions]
     expected = [row.prediction for row in manifest.reference_predictions]
     if not np.allclose(got, expected, rtol=TOLERANCE, atol=TOLERANCE):
-        worst = int(np.argmax(np.abs(np.subtract(got, expected))))
+        worst = int(np.argmax(np.abs(np.subtract(got, expected)).reshape(len(got), -1).max(axis=1)))
         raise ModelFileError(
             f"version {manifest.version} answers {got[worst]!r} to a row for which it answered {expected[worst]!r} "
             "when it was registered: the libraries here are not those it was trained with; serve it from the lock "

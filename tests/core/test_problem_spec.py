@@ -16,7 +16,7 @@ NAIVE = PROBLEM.first_clock.replace(tzinfo=None)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"task": "ranking"}, "got task='ranking', expected one of classification, regression"),
+        ({"task": "ranking"}, "got task='ranking', expected one of classification, multiclass, regression"),
         ({"prediction_horizon": timedelta(hours=-1)}, "got prediction_horizon=-1 day, 23:00:00, expected 0 or more"),
         ({"decision_threshold": 50}, "got decision_threshold=50, expected a probability"),
         ({"request_columns": ("opens", "city")}, "entity_keys, request_columns and label share city"),
@@ -24,6 +24,13 @@ NAIVE = PROBLEM.first_clock.replace(tzinfo=None)
         ({"first_clock": NAIVE}, "got first_clock=2020-07-01 12:00:00 without a time zone"),
         ({"leak_test_moments": (NAIVE,)}, "got leak_test_moments=2020-07-01 12:00:00 without a time"),
         ({"first_clock": PROBLEM.windows.test.start}, "before the start of windows.test"),
+        ({"classes": ("a", "b", "c")}, "got classes=('a', 'b', 'c') and task='classification'"),
+        ({"task": "multiclass"}, "got 0 classes, expected 3 to 30"),
+        ({"task": "multiclass", "classes": ("a", "b")}, "with two, predict one of them: task='classification'"),
+        ({"task": "multiclass", "classes": ("a", "b", "a")}, "classes holds a more than once"),
+        ({"task": "multiclass", "classes": ("a", "b", 3)}, "got classes=('a', 'b', 3), expected a tuple of names"),
+        ({"task": "multiclass", "classes": ("a", "b", " ")}, "expected a tuple of names"),
+        ({"task": "multiclass", "classes": "abc"}, "got classes='abc', expected a tuple of names"),
         (
             {"windows": MovingWindows(fit=datetime(2021, 1, 1, tzinfo=UTC), validation=1, test=1)},
             "before the start of windows.fit",

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
@@ -125,14 +126,29 @@ def test_pictures_are_drawn(tmp_path):
     ("task", "label", "own"),
     [
         ("classification", (LABEL > 0).astype(float), {"roc.png", "precision_recall.png"}),
+        ("multiclass", np.digitize(LABEL, [-1, 1]), {"confusion.png"}),
         ("regression", LABEL, {"residuals.png"}),
     ],
 )
 def test_an_evaluation_is_drawn_by_its_task(tmp_path, task, label, own):
     predicted = 1 / (1 + np.exp(-LABEL))
+    classes = ("fog", "ice", "sun") if task == "multiclass" else ()
+    predicted = np.stack([1 - predicted, predicted / 4, predicted * 3 / 4], axis=1) if classes else predicted
     slices = FEATURES[["side"]].assign(side="right")
-    judged = evaluate(task, pd.Series(range(ROWS)), pd.Series(label), predicted, slices, 1)
-    metric = {"classification": "log_loss", "regression": "rmse"}[task]
-    files = draw_evaluation(task, tmp_path, label, predicted, judged.calibration, judged.slices, metric)
+    judged = evaluate(task, pd.Series(range(ROWS)), pd.Series(label), predicted, slices, 1, classes)
+    metric = "rmse" if task == "regression" else "log_loss"
+    files = draw_evaluation(task, tmp_path, label, predicted, judged.calibration, judged.slices, metric, classes)
     assert {file.name for file in files} == {"calibration.png", "slices.png"} | own
     assert all(file.stat().st_size > 1_000 for file in files)
+
+
+def test_of_several_classes_each_has_its_dependence(tmp_path):
+    label, classes = np.digitize(LABEL, [-1, 1]), ("fog", "ice", "sun")
+    numbers = FEATURES[["weak", "strong"]]
+    model = make_pipeline(LogisticRegression()).fit(numbers, label)
+    importance = permutation_importance(model, numbers, label.astype(float), primary_loss("multiclass", "log_loss"))
+    assert importance["feature"].tolist() == ["strong", "weak"]
+    table = partial_dependence(model, numbers, ["strong"], classes)
+    assert table.groupby("value")["predicted"].sum().to_numpy() == pytest.approx(1)
+    assert table[table["class"] == "sun"]["predicted"].is_monotonic_increasing
+    assert draw_dependence(tmp_path / "dependence.png", table).stat().st_size > 1_000

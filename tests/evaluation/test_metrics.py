@@ -5,6 +5,7 @@ from math import log
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import log_loss, roc_auc_score
 
 from flightline.core.errors import TrainingError
 from flightline.evaluation.metrics import (
@@ -210,3 +211,45 @@ def test_without_a_large_slice_the_table_is_empty_with_its_columns():
     )
     assert len(few.slices) == 0
     assert {"slice", "value", "rows", "observed", "log_loss"} <= set(few.slices)
+
+
+THREE = np.array([0, 1, 2, 0]), np.array([[0.6, 0.2, 0.2], [0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [0.2, 0.4, 0.4]])
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        ("log_loss", -(log(0.6) + log(0.3) + log(0.8) + log(0.2)) / 4),
+        ("brier", (0.24 + 0.78 + 0.06 + 0.96) / 4),
+        ("accuracy", 2 / 4),
+        ("roc_auc", ((3 / 4) + (2 / 3) + 1) / 3),  # one pair out of order of class 0, one of class 1
+        # Four rows, each a bin of its own: by class the distances of its probabilities from its labels.
+        ("ece", ((0.4 + 0.5 + 0.1 + 0.8) + (0.2 + 0.7 + 0.1 + 0.4) + (0.2 + 0.2 + 0.2 + 0.4)) / 12),
+    ],
+)
+def test_metrics_of_four_rows_of_three_classes(metric, expected):
+    assert metrics_of("multiclass", *THREE)[metric] == pytest.approx(expected)
+
+
+def test_metrics_of_several_classes_are_scikit_learns():
+    random = np.random.default_rng(0)
+    share, label = random.dirichlet([1, 1, 1, 1], 300), random.integers(0, 4, 300)
+    metrics = metrics_of("multiclass", label, share)
+    assert metrics["log_loss"] == pytest.approx(log_loss(label, share))
+    assert metrics["roc_auc"] == pytest.approx(roc_auc_score(label, share, multi_class="ovr", average="macro"))
+
+
+def test_a_class_that_no_row_has_is_left_out_of_the_ranking():
+    label, share = np.array([0, 1]), np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1]])
+    assert metrics_of("multiclass", label, share)["roc_auc"] == 1
+    assert np.isnan(metrics_of("multiclass", label[:1], share[:1])["roc_auc"])
+
+
+def test_several_classes_are_evaluated_class_by_class():
+    slices = pd.DataFrame({"city": ["Bergen"] * 4})
+    judged = evaluate(
+        "multiclass", pd.Series(range(4)), pd.Series(THREE[0]), THREE[1], slices, 2, ("fog", "ice", "sun")
+    )
+    assert judged.calibration.groupby("class", sort=False)["rows"].sum().to_dict() == {"fog": 4, "ice": 4, "sun": 4}
+    assert judged.slices[["predicted", "observed"]].to_numpy().tolist() == [[pytest.approx(2.3 / 4), 0.5]]
+    assert {name: judged.slices[name][0] for name in METRICS["multiclass"]} == judged.metrics

@@ -10,8 +10,12 @@ ROWS = 2000
 RANDOM = np.random.default_rng(0)
 NUMBER = RANDOM.normal(size=ROWS)
 NOISE = RANDOM.normal(size=ROWS)
-LABELS = {"classification": (NUMBER + NOISE > 0).astype(float), "regression": NUMBER + NOISE}
-METRICS = {"classification": "log_loss", "regression": "mae"}
+LABELS = {
+    "classification": (NUMBER + NOISE > 0).astype(float),
+    "multiclass": np.digitize(NUMBER + NOISE, [-1, 1]).astype(float),
+    "regression": NUMBER + NOISE,
+}
+METRICS = {"classification": "log_loss", "multiclass": "log_loss", "regression": "mae"}
 BEFORE = pd.Series(np.arange(ROWS) < ROWS // 2)
 
 
@@ -29,7 +33,7 @@ def judged(task: str, **more: object) -> pd.DataFrame:
     return judge_alone(task, METRICS[task], features, label, BEFORE, ~BEFORE)
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", LABELS)
 def test_a_useful_number_and_a_useful_text_beat_noise(task):
     gains = judged(task).set_index("feature")["gain"]
     assert gains["useful"] > gains["text"] > 0.1
@@ -37,7 +41,7 @@ def test_a_useful_number_and_a_useful_text_beat_noise(task):
     assert gains["absent"] == 0
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", LABELS)
 def test_the_label_under_another_name_is_named(task):
     table = judged(task, hidden=LABELS[task])
     assert table["feature"].iloc[0] == "hidden"

@@ -20,6 +20,7 @@ from tests.support.small_service import manifest_of
 
 COLUMNS = Columns(("units", "seats"), ("shop", "product"))
 KINDS = {"product": "str", "units": "float64", "shop": "str", "seats": "float64"}
+EPSILON = {"classification": 0.0, "multiclass": 1e-12, "regression": 0.0}
 TREES = ("decision_tree", "random_forest", "hist_gradient_boosting")
 
 
@@ -42,7 +43,8 @@ def rows_of(frame: pd.DataFrame) -> list[dict]:
 
 def fitted(name: str, task: str = "classification", products: int = 40):
     frame = frame_of(1_500, 0, products)
-    return find_model(task, name).build(COLUMNS, 0).fit(frame, (frame["units"] > 20).astype(int))
+    label = np.digitize(frame["units"], np.linspace(-40, 60, 9)) if task == "multiclass" else frame["units"] > 20
+    return find_model(task, name).build(COLUMNS, 0).fit(frame, label.astype(int))
 
 
 @pytest.mark.parametrize("task", ZOO)
@@ -69,8 +71,11 @@ def test_merged_trees_are_equal_to_the_bit_on_few_rows(task: str) -> None:
     while start < len(rows):
         size = next(sizes)
         answers.append(predict_rows(task, pipeline, fast, KINDS, rows[start : start + size]))
+        if start < 1_000:
+            assert np.array_equal(answers[-1], predict(task, pipeline, asked[start : start + size]))
         start += size
-    assert np.array_equal(np.concatenate(answers), predict(task, pipeline, asked))
+    # Of one row scikit-learn itself adds the terms of softmax in another order than of many, so the last bits differ.
+    assert np.allclose(np.concatenate(answers), predict(task, pipeline, asked), rtol=0, atol=EPSILON[task])
 
 
 def test_a_model_of_one_tree_and_one_of_three_are_merged() -> None:
@@ -82,11 +87,8 @@ def test_a_model_of_one_tree_and_one_of_three_are_merged() -> None:
         assert "_raw_predict" in vars(fast.estimator)
 
 
-def test_several_trees_an_iteration_are_not_merged() -> None:
-    frame = frame_of(1_500, 0)
-    encoded = frame[["units", "seats"]].to_numpy()
-    estimator = HistGradientBoostingClassifier(max_iter=3).fit(encoded, np.arange(len(frame)) % 3)
-    assert with_merged_trees(estimator) is None
+def test_what_is_not_boosted_is_not_merged() -> None:
+    assert with_merged_trees(fitted("decision_tree")[-1]) is None
 
 
 def test_merged_trees_that_differ_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,3 +228,40 @@ def test_windows_end_when_their_labels_are_known():
 def test_numbers_that_make_no_rule_are_refused(given):
     with pytest.raises(ValueError, match="monitoring"):
         Monitoring(**given)
+
+
+def three_classes(seed: int, days: int = 7, shift: tuple[float, ...] = (0.0, 0.0, 0.0), slope: float = 1.0):
+    """Labels drawn by a softmax, predicted with its logits stretched and shifted."""
+    rng = np.random.default_rng(seed)
+    times = pd.Series(pd.date_range("2026-01-01", periods=days, freq="D", tz="UTC").repeat(300))
+    logits = rng.normal(0, 1.5, (300 * days, 3))
+    share, predicted = (np.exp(x) / np.exp(x).sum(axis=1, keepdims=True) for x in (logits, slope * logits + shift))
+    label = (rng.random(len(logits))[:, None] > share.cumsum(axis=1)[:, :2]).sum(axis=1).astype(float)
+    edges, classes = bin_edges(predicted), ("fog", "ice", "sun")
+    return sum_by_day("multiclass", "log_loss", times, label, predicted, edges, classes)
+
+
+@pytest.mark.parametrize(
+    ("shift", "named"),
+    [
+        ({}, set()),
+        ({"shift": (0.8, 0.0, 0.0)}, {"calibration of fog", "promise"}),
+        ({"shift": (0.5, -0.5, 0.0)}, {"calibration of fog", "calibration of ice"}),
+        ({"slope": 2.5}, {"confidence", "slope", "promise"}),
+        ({"slope": 0.4}, {"confidence", "slope"}),
+    ],
+    ids=["none", "one class too high", "one for another", "too bold", "too timid"],
+)
+def test_each_kind_of_damage_of_several_classes_is_seen(shift, named):
+    usual, rows = make_reference(three_classes(0, days=60), RULE), three_classes(1, **shift)
+    evidence = judge_window(SPAN, rows.rows, {"labelled": rows.rows}, rows, usual, RULE)
+    assert breached(evidence) >= named
+    assert bool(breached(evidence)) is bool(named)
+
+
+def test_labels_of_one_of_several_classes_are_not_judged():
+    rows = three_classes(1)
+    silent = {name: values * (name not in ("observed of fog", "observed of ice")) for name, values in rows.sums.items()}
+    only = replace(rows, sums=silent)
+    evidence = judge_window(SPAN, rows.rows, {"labelled": rows.rows}, only, REFERENCE, RULE)
+    assert evidence.unjudged == Unjudged(TooLittle.CLASSES, 1, 2)

@@ -11,11 +11,13 @@ import pytest
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.core.errors import RequestError
+from flightline.core.problem_spec import Task
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from pipelines import batch
 from pipelines.common.progress import Stage
 from serving.prediction.predictor import Predictor
+from tests import toy_multiclass
 from tests.support.small_service import KINDS, NOON, HandMadeFeatures, fitted, manifest_of
 from tests.toy_problem import make_project
 
@@ -105,18 +107,25 @@ def test_a_file_that_is_none_is_refused(project: Project, name: str) -> None:
         batch.requests_of(project, project.settings.root / name)
 
 
-def test_answers_are_those_of_the_services_other_door(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("task", ["classification", "multiclass"])
+def test_answers_are_those_of_the_services_other_door(
+    project: Project, monkeypatch: pytest.MonkeyPatch, task: Task
+) -> None:
+    project = replace(project, problem=toy_multiclass.PROBLEM) if task == "multiclass" else project
     features = pd.DataFrame({"mean_units": [60.0, np.nan, -5.0], "shop": ["S01", None, "S99"], "seats": np.nan})
     features = features.assign(opening_hour=9.0)[list(KINDS)]
     monkeypatch.setattr(batch, "features_as_of", lambda settings, problem, code, part, signed: features.loc[part.index])
     monkeypatch.setattr(batch, "ROWS_AT_ONCE", 2)
-    model = ServedModel(manifest_of(KINDS), fitted(KINDS, "hist_gradient_boosting"), "classification")
+    model = ServedModel(manifest_of(KINDS), fitted(KINDS, "hist_gradient_boosting", task=task), task)
     examples = pd.read_parquet(project.settings.features_dir / "current" / "examples" / "examples.parquet")
     scored = batch.score(project, model, examples, Stage("score"))
     rows = features.astype(object).where(features.notna(), None).to_dict("records")
-    assert scored["prediction"].tolist() == [
-        one.value for one in Predictor(project, model, HandMadeFeatures()).score(rows)
-    ]
+    expected = [one.value for one in Predictor(project, model, HandMadeFeatures()).score(rows)]
+    if task == "multiclass":
+        assert [list(row.values()) for row in scored["probabilities"]] == expected
+        assert list(scored["probabilities"][0]) == list(project.problem.classes)
+        expected = [max(value) for value in expected]
+    assert scored["prediction"].tolist() == expected
     assert scored["prediction_id"].is_unique
     assert scored["model_version"].unique().tolist() == ["3"]
     assert scored["clock"].unique().tolist() == [NOON.astimezone(UTC)]

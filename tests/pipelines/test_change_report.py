@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from flightline.core.errors import TrainingError
+from flightline.core.prediction_record import as_column, from_column
 from flightline.core.problem_spec import Problem
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
@@ -27,9 +28,9 @@ pytestmark = pytest.mark.slow
 LINEAGE = {"git_commit": "c" * 40, "git_dirty": False, "data_md5": "d" * 32, "features_sha256": "f" * 64}
 
 
-@pytest.fixture(scope="module")
-def problem() -> Problem:
-    small = small_problem("classification")
+@pytest.fixture(scope="module", params=["classification", "multiclass"])
+def problem(request: pytest.FixtureRequest) -> Problem:
+    small = small_problem(request.param)
     return replace(small, thresholds=replace(small.thresholds, floors={}, ceilings={}, min_slice_rows=100))
 
 
@@ -37,7 +38,7 @@ def problem() -> Problem:
 def side(problem: Problem, server: None, tmp_path_factory: pytest.TempPathFactory) -> Side:
     """A real small training, as both trees of a report have it."""
     folder = tmp_path_factory.mktemp("a repört")
-    training_set = write_training_set(folder / "set", "classification")
+    training_set = write_training_set(folder / "set", problem.task)
     project = replace(open_project(Settings(root=folder)), problem=problem)
     asked = TrainingParameters(model="logistic_regression")
     trained = run_in_flow(lambda: comparison.fit_and_evaluate(project, asked, training_set))
@@ -51,8 +52,8 @@ def changed(side: Side, how: Callable[[pd.DataFrame], np.ndarray], **told: objec
 
 def worse_on_the_left(rows: pd.DataFrame) -> np.ndarray:
     """Shrink the logit on one side: the order stays, the probabilities say less."""
-    p = rows["prediction"].to_numpy()
-    return np.where(rows["side"] == "left", 0.35 * p + 0.1, p)
+    p, is_left = from_column(rows["prediction"]), (rows["side"] == "left").to_numpy()
+    return as_column(np.where(is_left, (0.35 * p.T + 0.1), p.T).T)
 
 
 def page_of(problem: Problem, base: Side, new: Side) -> str:

@@ -75,16 +75,16 @@ class Served:
         return json.loads((self.settings.state_dir / "monitoring" / "latest_decision.json").read_text())
 
 
-@pytest.fixture(scope="module", params=["classification", "regression"])
+@pytest.fixture(scope="module", params=["classification", "multiclass", "regression"])
 def trained(request, server: None, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Served:
-    """A champion of either task."""
+    """A champion of each task."""
     task, folder = request.param, tmp_path_factory.mktemp("monitöred days")
     settings = Settings(root=folder)
     shutil.copytree(repository / "feature_repo", settings.feature_repo, ignore=shutil.ignore_patterns("__pycache__"))
     problem = replace(small_problem(task), entity_keys=("example_id",), monitoring=RULE)
     key = f"key of {task}"
     training_set = write_training_set(settings.state_dir / "training_sets" / key[:16], task)
-    name = {"classification": "logistic_regression", "regression": "ridge_regression"}[task]
+    name = "ridge_regression" if task == "regression" else "logistic_regression"
     asked = comparison.models_asked(problem, TrainingParameters(model=name, max_iterations=20))
 
     def story() -> str:
@@ -156,12 +156,16 @@ def test_monitoring_again_changes_nothing_but_reuses(served):
 
 
 def test_labels_that_differ_from_the_predictions_ask_for_a_retraining(served):
-    moved = (
-        served.predictions + 3 if served.problem.task == "regression" else np.clip(served.predictions * 0.2, 0.01, 1)
-    )
+    predicted, task = served.predictions, served.problem.task
+    moved = {
+        "classification": np.clip(predicted * 0.2, 0.01, 1),
+        "multiclass": (predicted + np.eye(3)[0]) / 2 if task == "multiclass" else predicted,
+        "regression": predicted + 3,
+    }[task]
     result = served.log(predictions=moved).label().monitor()
     assert result.decision.action is Action.RETRAIN
-    assert "calibration" in {each.name for each in result.decision.latest.criteria if each.is_breached}
+    name = "calibration of ebb" if task == "multiclass" else "calibration"
+    assert name in {each.name for each in result.decision.latest.criteria if each.is_breached}
     assert '<td class="bad">breached</td>' in result.page.read_text()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
+from flightline.core.prediction_record import logged_answer
 from flightline.core.problem_spec import Problem
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
@@ -39,6 +40,7 @@ def logged_rows(
     made = []
     for keys, moment, given, prediction in rows:
         hour = moment.floor("h").to_pydatetime()
+        number, probabilities = logged_answer(problem.classes, prediction.tolist())
         views = {"recent": hour, "daily": hour.replace(hour=0)}
         made.append(
             LoggedPrediction(
@@ -54,7 +56,8 @@ def logged_rows(
                 event_timestamps={name: at - timedelta(minutes=7) for name, at in views.items()},
                 watermarks=views,
                 missing={},
-                prediction=float(prediction),
+                prediction=number,
+                probabilities=probabilities,
                 model_name=problem.model_name,
                 model_version=version,
                 feature_service=problem.feature_service,

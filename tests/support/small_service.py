@@ -68,7 +68,7 @@ def fitted(
     """Fit a model of the zoo on 600 made-up rows: yes when the mean units, or the first number, are above 20.
 
     A contrary one holds the opposite, so that an answer tells which of the two gave it. A regression predicts
-    that number itself.
+    that number itself, a multiclass model whether it is below 0, up to 20, or above.
     """
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
@@ -82,7 +82,12 @@ def fitted(
     numbers = [name for name, kind in kinds.items() if kind == "float64"]
     decisive = frame["mean_units" if "mean_units" in kinds else numbers[0]]
     columns = Columns(tuple(numbers), tuple(name for name in kinds if name not in numbers))
-    label = ((decisive > 20) != is_contrary).astype(int) if task == "classification" else decisive
+    number = np.digitize(decisive, [0, 20])
+    label = {
+        "classification": ((decisive > 20) != is_contrary).astype(int),
+        "multiclass": pd.Series(2 - number if is_contrary else number),
+        "regression": decisive,
+    }[task]
     return find_model(task, model).build(columns, 0).fit(frame, label)
 
 
@@ -90,7 +95,7 @@ def manifest_of(
     kinds: Mapping[str, str], sha256: str = "0" * 64, problem: Problem = PROBLEM, **changes: str
 ) -> ModelManifest:
     named = {"name": problem.model_name, "version": "3", "run_id": "r", "feature_service": problem.feature_service}
-    return ModelManifest(**(named | changes), sha256=sha256, columns=tuple(kinds.items()))
+    return ModelManifest(**(named | changes), sha256=sha256, columns=tuple(kinds.items()), classes=problem.classes)
 
 
 def put_model(

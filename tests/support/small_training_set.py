@@ -1,4 +1,4 @@
-"""A made-up training set for either task, and a flow to run tasks in: no data, no Feast."""
+"""A made-up training set for any task, and a flow to run tasks in: no data, no Feast."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,10 +25,11 @@ def small_problem(task: str) -> Problem:
     """Describe a problem of a task: 60 days to learn from, 20 to choose on, 40 to test on."""
     cuts = [START + timedelta(days=day) for day in (0, 60, 80, 120)]
     windows = Windows(*(Interval(*pair) for pair in pairwise(cuts)))
-    metric = {"classification": "log_loss", "regression": "rmse"}[task]
+    metric = "rmse" if task == "regression" else "log_loss"
     return replace(
         toy_problem.PROBLEM, model_name=f"small-{task}", task=task, label="label", slices=("side",),
         primary_metric=metric, windows=windows, entity_keys=("side",), request_columns=(),
+        classes=("ebb", "flow", "still") if task == "multiclass" else (),
     )  # fmt: skip
 
 
@@ -52,6 +53,10 @@ def write_training_set(folder: Path, task: str) -> TrainingSet:
     label = follows + random.normal(0, 0.5, ROWS)
     if task == "classification":
         label = (random.random(ROWS) < 1 / (1 + np.exp(-follows))).astype(float)
+    if task == "multiclass":
+        weights = np.exp(np.stack([-follows, follows, np.full(ROWS, 0.5)], axis=1))
+        chances = (weights / weights.sum(axis=1, keepdims=True)).cumsum(axis=1)
+        label = (random.random(ROWS)[:, None] > chances[:, :2]).sum(axis=1).astype(float)
     examples = pd.DataFrame(
         {
             "example_id": [f"e{row}" for row in range(ROWS)],

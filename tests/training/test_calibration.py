@@ -132,3 +132,29 @@ def test_a_step_of_few_rows_is_not_taken_for_certain():
     )
     assert 1 / (rows + 1) < lowest < 0.1
     assert 0.9 < highest < rows / (rows + 1)
+
+
+def of_three_classes(rows: int = 4_000) -> tuple[np.ndarray, np.ndarray]:
+    """Make true probabilities of three classes, and labels drawn by them."""
+    random = np.random.default_rng(0)
+    share = random.dirichlet([2, 1, 1], rows)
+    return share, (random.random(rows)[:, None] > share.cumsum(axis=1)[:, :2]).sum(axis=1).astype(float)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_class_is_mapped_against_the_rest(method):
+    share, label = of_three_classes()
+    sure = share**3 / (share**3).sum(axis=1, keepdims=True)
+    loss = primary_loss("multiclass", "log_loss")
+    checked = check_calibration((method,), sure, label, loss, lambda _, later: sure[later])
+    assert checked.method == method
+    assert np.allclose(checked.calibrated.sum(axis=1), 1)
+    assert loss(label, checked.calibrated) == pytest.approx(loss(label, share), rel=0.05)
+    assert loss(label, sure) > 1.3 * loss(label, share)
+
+
+def test_a_class_that_a_half_lacks_leaves_all_alone():
+    share, label = of_three_classes()
+    label[: len(label) // 2][label[: len(label) // 2] == 2] = 1
+    loss = primary_loss("multiclass", "log_loss")
+    assert check_calibration(METHODS, share**3, label, loss, lambda _, later: share[later]).method == "none"

@@ -11,10 +11,10 @@ import pytest
 from flightline.core.errors import FeatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
-from flightline.training.example_checks import check_requests, check_rows
-from tests import toy_problem, toy_regression
+from flightline.training.example_checks import check_requests, check_rows, encode_label
+from tests import toy_multiclass, toy_problem, toy_regression
 
-PROJECTS = {"classification": toy_problem, "regression": toy_regression}
+PROJECTS = {"classification": toy_problem, "multiclass": toy_multiclass, "regression": toy_regression}
 ROWS = 6
 
 
@@ -45,6 +45,22 @@ def examples(project: Project) -> pd.DataFrame:
 def test_what_is_right_is_taken(project: Project, examples: pd.DataFrame) -> None:
     check_rows(examples, project.problem)
     check_requests(project, examples)
+
+
+def test_a_class_becomes_its_number(project: Project, examples: pd.DataFrame) -> None:
+    problem = project.problem
+    if problem.task != "multiclass":
+        assert encode_label(examples, problem) is examples
+        return
+    named = examples.assign(left_over=["none", "much", "little", "none", None, None])
+    numbers = encode_label(named, problem)["left_over"]
+    assert numbers.dtype == float
+    assert numbers.fillna(-1).tolist() == [0, 2, 1, 0, -1, -1]
+    said = (
+        "1 of 6 examples have a left_over that is none of the classes of config.py ('All'; expected none, little, much)"
+    )
+    with pytest.raises(FeatureError, match=re.escape(said) + ", such as e1: name the class there"):
+        encode_label(named.replace({"left_over": {"much": "All"}}), problem)
 
 
 def naive(name: str) -> Callable[[pd.DataFrame, str], pd.DataFrame]:

@@ -17,7 +17,8 @@ from flightline.training.zoo import ZOO, find_model
 pytestmark = pytest.mark.slow
 
 ROWS = {"fit": 1_000, "validation": 500, "test": 300}
-PRIMARY = {"classification": "log_loss", "regression": "rmse"}
+PRIMARY = {"classification": "log_loss", "multiclass": "log_loss", "regression": "rmse"}
+CLASSES = {"multiclass": ("low", "middle", "high")}
 EVERY_MODEL = [(task, name) for task, models in ZOO.items() for name in models]
 LEARNING = [(task, name) for task, name in EVERY_MODEL if not ZOO[task][name].is_baseline]
 
@@ -31,7 +32,9 @@ def make_examples(seed: int = 0) -> tuple[pd.DataFrame, dict[str, pd.Series], di
     sold_out = pd.Series((random.random(len(window)) < 1 / (1 + np.exp(-2 * units))).astype(float))
     takings = pd.Series(20 * units + random.normal(0, 5, len(window)))
     masks = {name: window == name for name in ROWS}
-    return features, {"classification": sold_out, "regression": takings}, masks | {"refit": ~masks["test"]}
+    left_over = pd.Series(np.digitize(takings, [-15, 15]).astype(float))
+    labels = {"classification": sold_out, "multiclass": left_over, "regression": takings}
+    return features, labels, masks | {"refit": ~masks["test"]}
 
 
 FEATURES, LABELS, MASKS = make_examples()
@@ -48,7 +51,8 @@ def fit_small(
     task: str, name: str, features: pd.DataFrame = FEATURES, label: pd.Series | None = None, **changes: object
 ) -> FittedModel:
     label = LABELS[task] if label is None else label
-    return fit(small(name, **changes), features, label, MASKS, task=task, metric=PRIMARY[task])
+    asked, classes = small(name, **changes), CLASSES.get(task, ())
+    return fit(asked, features, label, MASKS, task=task, metric=PRIMARY[task], classes=classes)
 
 
 @cache
@@ -290,3 +294,35 @@ def test_numbers_and_categories_are_told_apart_in_the_frames_order():
 def test_an_unknown_model_is_refused():
     with pytest.raises(TrainingError, match="no classification model is named 'forest'"):
         fit_small("classification", "forest")
+
+
+@pytest.mark.parametrize("window", ["fit", "refit"])
+def test_a_class_that_no_row_to_learn_from_has_is_named(window):
+    """Of the test rows nothing is known: that one of them has it does not help."""
+    label = LABELS["multiclass"].mask((LABELS["multiclass"] == 2) & MASKS[window], 1.0)
+    with pytest.raises(TrainingError, match=r"needs labels of every class \(none of high\) in the (fit|refit) window"):
+        fit_small("multiclass", "logistic_regression", label=label)
+
+
+def test_a_class_that_is_not_among_the_newest_rows_is_refused():
+    rows = find_model("multiclass", "k_nearest_neighbours").newest_rows
+    features = pd.DataFrame({"units": np.arange(rows + 2.0)})
+    label = pd.Series(np.arange(len(features)) % 2).where(features["units"] > 0, 2)
+    with pytest.raises(TrainingError, match=f"no row among the newest {rows:,}"):
+        fit_pipeline(
+            find_model("multiclass", "k_nearest_neighbours"), feature_columns(features), 0, {}, features, label
+        )
+
+
+def test_probabilities_of_several_classes_are_calibrated_if_that_helps():
+    """As a tree of single rows is far too sure."""
+    asked = replace(small("decision_tree", settings=(("min_samples_leaf", 1),)), calibrations=("sigmoid", "isotonic"))
+    model = fit(
+        asked, FEATURES, LABELS["multiclass"], MASKS, task="multiclass", metric="log_loss",
+        classes=CLASSES["multiclass"],
+    )  # fmt: skip
+    assert model.calibration != "none"
+    assert model.validation_loss < model.validation_losses["min_samples_leaf=1"]
+    probability = predict("multiclass", model.pipeline, LATER)
+    assert np.allclose(probability.sum(axis=1), 1)
+    assert np.array_equal(model.pipeline.predict(LATER), probability.argmax(axis=1))

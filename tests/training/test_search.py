@@ -71,8 +71,11 @@ def test_the_rows_of_the_test_window_are_not_looked_at(task):
     label = features["number"] + random.normal(0, 1, len(EXAMPLES))
     if task == "classification":
         label = (label > 0).astype(float)
+    if task == "multiclass":
+        label = pd.Series(np.digitize(label, [-1, 1]).astype(float))
     folds = make_folds(EXAMPLES, WINDOWS, count=2)
-    metric = {"classification": "log_loss", "regression": "mae"}[task]
+    metric = "mae" if task == "regression" else "log_loss"
+    classes = ("low", "middle", "high") if task == "multiclass" else ()
     test = EXAMPLES["event_timestamp"] >= WINDOWS.test.start
     settings = {"learning_rate": 0.1, "min_samples_leaf": 20}
     parameters = TrainingParameters(max_iterations=20)
@@ -80,7 +83,7 @@ def test_the_rows_of_the_test_window_are_not_looked_at(task):
     def tried(features: pd.DataFrame, label: pd.Series, folds: list[Fold]) -> tuple[object, list[tuple[int, float]]]:
         said: list[tuple[int, float]] = []
         result = try_settings(
-            parameters, settings, features, label, folds, task=task, metric=metric,
+            parameters, settings, features, label, folds, task=task, metric=metric, classes=classes,
             report=lambda number, loss: said.append((number, loss)),
         )  # fmt: skip
         return result, said

@@ -103,7 +103,8 @@ def run_reports(
         asked = {"data drift": [drift], "data quality": [summary]}
         if PREDICTION in thresholds:
             bound = thresholds[PREDICTION]
-            asked["prediction drift"] = [ValueDrift(column=PREDICTION, method=NUMERIC_METHOD, threshold=bound)]
+            method = NUMERIC_METHOD if PREDICTION in numbers else CATEGORICAL_METHOD
+            asked["prediction drift"] = [ValueDrift(column=PREDICTION, method=method, threshold=bound)]
         return {
             name: Report(metrics, include_tests=name != "data quality", tags=[name]).run(**sides, timestamp=at)
             for name, metrics in asked.items()

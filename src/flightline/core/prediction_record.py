@@ -3,7 +3,7 @@
 Where it is kept is `adapters/prediction_log/log.py`'s business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -23,6 +23,9 @@ AFTER_THE_CLOCK = "after the clock"
 # Of a request's text: longer ones would fill the log's disk.
 MAX_TEXT_LENGTH = 200
 Plain = str | int | float | bool | None
+# A number, or of a multiclass problem the probability of each class in the order of `Problem.classes`.
+Predicted = float | list[float]
+ANSWER_COLUMNS = ("prediction", "probabilities")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +59,15 @@ class LoggedPrediction:
     missing
         By feature or feature view, why there was no value.
     prediction
-        The probability, or the number of a regression.
+        The probability, or the number of a regression; of a multiclass problem the probability of the likeliest class.
     role
         Whether it was the answer (champion, challenger) or made beside it (shadow).
     endpoint
         The route of the request.
     caller
         Name of the API key it came with; a dash where none was needed.
+    probabilities
+        Of a multiclass problem, by the name of the class; None in any other.
     """
 
     prediction_id: str
@@ -84,6 +89,70 @@ class LoggedPrediction:
     role: Role
     endpoint: Endpoint
     caller: str = "-"
+    probabilities: Mapping[str, float] | None = None
+
+
+def logged_answer(classes: Sequence[str], answer: Predicted) -> tuple[float, Mapping[str, float] | None]:
+    """Give `prediction` and `probabilities` of `LoggedPrediction` for a model's answer.
+
+    Examples
+    --------
+    >>> logged_answer(("rain", "snow", "sun"), [0.5, 0.25, 0.25])
+    (0.5, {'rain': 0.5, 'snow': 0.25, 'sun': 0.25})
+    >>> logged_answer((), 0.75)
+    (0.75, None)
+    """
+    if isinstance(answer, list):
+        return max(answer), dict(zip(classes, answer, strict=True))
+    return answer, None
+
+
+def with_answers(logged: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Put the whole answers into `prediction`, in place of the two columns that the log keeps of them.
+
+    Parameters
+    ----------
+    logged
+        With `ANSWER_COLUMNS`.
+    classes
+        Of the problem: a multiclass answer becomes a vector in their order; of any other it stays the number.
+
+    Raises
+    ------
+    LogError
+        If a prediction has no probabilities of these classes.
+    """
+    rest = logged.drop(columns="probabilities")
+    if not classes:
+        return rest
+    if any(given is None or set(given) != set(classes) for given in logged["probabilities"]):
+        raise LogError(
+            f"the prediction log holds predictions of other classes than {', '.join(classes)}: they were made before "
+            "classes of problem/config.py changed; look only at what was predicted since"
+        )
+    return rest.assign(
+        prediction=pd.Series(
+            [np.array([given[name] for name in classes]) for given in logged["probabilities"]],
+            logged.index,
+            dtype=object,
+        )
+    )
+
+
+def as_column(predicted: np.ndarray) -> np.ndarray | list[np.ndarray]:
+    """Lay predictions out as one column of a frame; those of a multiclass problem are a vector in each cell."""
+    return predicted if predicted.ndim == 1 else list(predicted)
+
+
+def from_column(column: pd.Series) -> np.ndarray:
+    """Give the predictions that `as_column` laid out, before or after a parquet file.
+
+    Examples
+    --------
+    >>> from_column(pd.Series([np.array([0.5, 0.5]), np.array([0.25, 0.75])])).shape
+    (2, 2)
+    """
+    return np.stack(column.to_list()) if column.dtype == object and len(column) else column.to_numpy(dtype=np.float64)
 
 
 def instance_key(keys: Mapping[str, object]) -> str:

@@ -7,7 +7,8 @@ from typing import Literal, get_args
 
 from flightline.core.windows import MovingWindows, Windows, demand_zone
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "multiclass", "regression"]
+MIN_CLASSES, MAX_CLASSES = 3, 30
 Behaviour = Literal["ordinary", "grows", "calendar", "sparse", "shared"]
 
 
@@ -223,7 +224,8 @@ class Problem:
     task
         Kind of target.
     label
-        Column of the examples with the target (0 or 1 for a classification).
+        Column of the examples with the target: 0 or 1 in a classification, the name of a class in a multiclass
+        problem, a number in a regression.
     entity_keys
         Columns of the examples that Feast joins features by.
     request_columns
@@ -245,8 +247,11 @@ class Problem:
         Where the event clock stands after the first training.
     leak_test_moments
         Moments of the data, well inside it, at which training runs the leak test.
+    classes
+        Of a multiclass problem the 3 to 30 names that its label may have. Models, losses and the table of labels know
+        them by number, counted from 0 in this order; other names, or another order, need a new model.
     decision_threshold
-        Probability at and above which a classification's answer is yes.
+        Probability at and above which a classification's answer is yes; a multiclass answer is the likeliest class.
     refit
         Whether a model that the gate has promoted is fitted anew, with the same settings, up to the newest known label
         before it is served; a trial inside the test window says what newer rows are worth.
@@ -272,6 +277,7 @@ class Problem:
     thresholds: Thresholds
     first_clock: datetime
     leak_test_moments: tuple[datetime, ...]
+    classes: tuple[str, ...] = ()
     decision_threshold: float = 0.5
     refit: bool = False
     monitoring: Monitoring = Monitoring()
@@ -281,6 +287,7 @@ class Problem:
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
             raise ValueError(f"got task={self.task!r}, expected one of {', '.join(get_args(Task))}")
+        self._check_classes()
         if self.prediction_horizon < timedelta(0):
             raise ValueError(f"got prediction_horizon={self.prediction_horizon}, expected 0 or more: it looks ahead")
         if not 0 < self.decision_threshold < 1:
@@ -291,6 +298,25 @@ class Problem:
                 f"entity_keys, request_columns and label share {', '.join(doubled)}; name each column once"
             )
         self._check_moments()
+
+    def _check_classes(self) -> None:
+        if self.task != "multiclass":
+            if self.classes:
+                raise ValueError(
+                    f"got classes={self.classes!r} and task={self.task!r}; only task='multiclass' has classes"
+                )
+            return
+        if isinstance(self.classes, str) or not all(isinstance(name, str) and name.strip() for name in self.classes):
+            raise ValueError(
+                f"got classes={self.classes!r}, expected a tuple of names, such as ('rain', 'snow', 'sun')"
+            )
+        if doubled := sorted({name for name in self.classes if self.classes.count(name) > 1}):
+            raise ValueError(f"classes holds {', '.join(doubled)} more than once; name each class once")
+        if not MIN_CLASSES <= len(self.classes) <= MAX_CLASSES:
+            raise ValueError(
+                f"got {len(self.classes)} classes, expected {MIN_CLASSES} to {MAX_CLASSES}; with two, predict one of "
+                "them: task='classification' and a label of 0 or 1"
+            )
 
     def _check_moments(self) -> None:
         for name, moment in (

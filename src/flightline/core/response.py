@@ -55,7 +55,10 @@ class Score(BaseModel):
     """What the model answers to ready features."""
 
     prediction_id: str = Field(description="Under which it is logged.")
-    value: float = Field(description="The probability of 1 in a classification, the number in a regression.")
+    value: float | dict[str, float] = Field(
+        description="The probability of 1 in a classification, the number in a regression, the probability of each "
+        "class in a multiclass problem."
+    )
 
 
 class ModelReference(BaseModel):

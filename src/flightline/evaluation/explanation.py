@@ -4,7 +4,7 @@ Both are scikit-learn's own (https://scikit-learn.org/stable/inspection.html). T
 model, not the world; features that say the same share their importance.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ def permutation_importance(
     features, label
         Of rows the model was not fitted on.
     loss
-        From labels and predictions (of a classifier, the probability of 1); lower is better.
+        From labels and predictions (as `inference.predict.predict` gives them); lower is better.
     seed
         Of the shuffling.
 
@@ -69,7 +69,9 @@ def permutation_importance(
     return pd.DataFrame(table).sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 
-def partial_dependence(pipeline: Pipeline, features: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def partial_dependence(
+    pipeline: Pipeline, features: pd.DataFrame, names: list[str], classes: Sequence[str] = ()
+) -> pd.DataFrame:
     """Average the predictions with one feature set to each of several values (Friedman, 2001).
 
     Parameters
@@ -78,12 +80,14 @@ def partial_dependence(pipeline: Pipeline, features: pd.DataFrame, names: list[s
         Rows to average over; at most `DEPENDENCE_SAMPLE` of them are taken, evenly.
     names
         Which features to vary.
+    classes
+        Of a multiclass problem.
 
     Returns
     -------
     DataFrame
         Columns feature, value (of a number a quantile, of a category one of the most frequent)
-        and predicted (mean).
+        and predicted (mean); of a multiclass problem for each class, with a column class.
     """
     sample = features.iloc[_spread(len(features), DEPENDENCE_SAMPLE)]
     # Without a grid of its own scikit-learn refuses a feature with missing values; one without any value is left out.
@@ -91,7 +95,9 @@ def partial_dependence(pipeline: Pipeline, features: pd.DataFrame, names: list[s
     tables = [pd.DataFrame(columns=["feature", "value", "predicted"])] if not grids else []
     for name, grid in grids.items():
         found = inspection.partial_dependence(pipeline, sample, [name], custom_values={name: grid}, kind="average")
-        tables.append(pd.DataFrame({"feature": name, "value": grid, "predicted": found["average"][0]}))
+        for number, average in enumerate(found["average"]):
+            of_class = {"class": classes[number]} if classes else {}
+            tables.append(pd.DataFrame({"feature": name, "value": grid, "predicted": average, **of_class}))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -1,7 +1,7 @@
 """How good predictions are: metrics by task, calibration and slices, on labelled rows."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from sklearn.metrics import (
 
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Task
+from flightline.evaluation.losses import class_log_loss_rows, class_squared_error_rows
 
 CALIBRATION_BINS = 10
 
@@ -35,10 +36,11 @@ class Evaluation:
     rows_digest
         Hash over the rows' ids and labels: two evaluations can be compared if it is equal.
     slices
-        Columns slice, value, rows, predicted and observed (means) and the metrics, for slices
+        Columns slice, value, rows, predicted and observed (means, see `as_event`) and the metrics, for slices
         large enough.
     calibration
-        Columns rows, predicted and observed (means), by bin of equal count.
+        Columns rows, predicted and observed (means), by bin of equal count; of a multiclass problem so many bins for
+        each class, with a column class.
     """
 
     metrics: dict[str, float]
@@ -55,7 +57,7 @@ class Metric:
     Parameters
     ----------
     compute
-        From labels and predictions, both of shape (n,).
+        From labels, shape (n,), and predictions, as `inference.predict.predict` gives them.
     is_lower_better
         Whether less is better.
     """
@@ -107,6 +109,47 @@ def expected_calibration_error(label: np.ndarray, predicted: np.ndarray) -> floa
     return float(np.average((table["predicted"] - table["observed"]).abs(), weights=table["rows"]))
 
 
+def as_event(task: str, label: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give labels and predictions of one number a row, both of shape (n,), so that their means can be compared.
+
+    Of a multiclass problem the event is that the likeliest class is the true one: its label is 0 or 1, and the
+    probability of that class predicts it (the confidence of Guo et al., ICML 2017).
+
+    Examples
+    --------
+    >>> as_event("multiclass", np.array([2.0]), np.array([[0.25, 0.25, 0.5]]))
+    (array([1.]), array([0.5]))
+    """
+    if task != "multiclass":
+        return label, predicted
+    return (predicted.argmax(axis=1) == label).astype(float), predicted.max(axis=1)
+
+
+def accuracy(label: np.ndarray, probability: np.ndarray) -> float:
+    """Share of rows whose likeliest class is the true one."""
+    return float(as_event("multiclass", label, probability)[0].mean())
+
+
+def macro_roc_auc(label: np.ndarray, probability: np.ndarray) -> float:
+    """Mean over the classes of the area under the ROC curve of each against the rest; NaN if no class has one.
+
+    As scikit-learn's `roc_auc_score(multi_class="ovr", average="macro")`, but a class that no row or every row has,
+    as in a small slice, is left out.
+    """
+    areas = [
+        roc_auc_score(label == number, probability[:, number])
+        for number in range(probability.shape[1])
+        if 0 < (label == number).sum() < len(label)
+    ]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def classwise_calibration_error(label: np.ndarray, probability: np.ndarray) -> float:
+    """Mean over the classes of the expected calibration error of each against the rest (Kull et al., NeurIPS 2019)."""
+    classes = range(probability.shape[1])
+    return float(np.mean([expected_calibration_error(label == number, probability[:, number]) for number in classes]))
+
+
 def _log_loss(label: np.ndarray, probability: np.ndarray) -> float:
     return float(log_loss(label, probability, labels=[0, 1]))
 
@@ -125,6 +168,13 @@ METRICS: Mapping[Task, Mapping[str, Metric]] = {
         "roc_auc": Metric(_if_labels_differ(roc_auc_score), is_lower_better=False),
         "pr_auc": Metric(_if_labels_differ(average_precision_score), is_lower_better=False),
         "ece": Metric(expected_calibration_error, is_lower_better=True),
+    },
+    "multiclass": {
+        "log_loss": Metric(lambda *rows: float(class_log_loss_rows(*rows).mean()), is_lower_better=True),
+        "brier": Metric(lambda *rows: float(class_squared_error_rows(*rows).mean()), is_lower_better=True),
+        "accuracy": Metric(accuracy, is_lower_better=False),
+        "roc_auc": Metric(macro_roc_auc, is_lower_better=False),
+        "ece": Metric(classwise_calibration_error, is_lower_better=True),
     },
     "regression": {
         "rmse": Metric(root_mean_squared_error, is_lower_better=True),
@@ -173,6 +223,7 @@ def evaluate(
     predicted: np.ndarray,
     slice_by: pd.DataFrame,
     min_slice_rows: int,
+    classes: Sequence[str] = (),
 ) -> Evaluation:
     """Judge predictions against labels.
 
@@ -181,13 +232,15 @@ def evaluate(
     task
         Decides on the metrics.
     ids, label
-        One a row; label 0 or 1 in a classification.
+        One a row; label 0 or 1 in a classification, the number of the class in a multiclass problem.
     predicted
-        Shape (n,); as `prediction.predict` gives it.
+        As `inference.predict.predict` gives it.
     slice_by
         Same index as `label`; each column is one way to cut the rows.
     min_slice_rows
         Smaller slices are left out.
+    classes
+        Of a multiclass problem.
     """
     truth = label.to_numpy(dtype=float)
     return Evaluation(
@@ -195,20 +248,28 @@ def evaluate(
         rows=len(truth),
         rows_digest=rows_digest(ids, label),
         slices=_slices(task, truth, predicted, slice_by, min_slice_rows),
-        calibration=calibration_table(truth, predicted),
+        calibration=_calibration_by_class(truth, predicted, classes)
+        if classes
+        else calibration_table(truth, predicted),
     )
+
+
+def _calibration_by_class(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    tables = [calibration_table(truth == number, predicted[:, number]) for number in range(len(classes))]
+    return pd.concat(tables, keys=classes, names=["class", None]).reset_index("class").reset_index(drop=True)
 
 
 def _slices(
     task: Task, truth: np.ndarray, predicted: np.ndarray, slice_by: pd.DataFrame, min_slice_rows: int
 ) -> pd.DataFrame:
     rows = []
+    event, chance = as_event(task, truth, predicted)
     for column in slice_by:
         values = slice_by[column].to_numpy()
         for value in sorted(pd.unique(values), key=str):
             here = values == value
             if here.sum() >= min_slice_rows:
-                means = {"predicted": float(predicted[here].mean()), "observed": float(truth[here].mean())}
+                means = {"predicted": float(chance[here].mean()), "observed": float(event[here].mean())}
                 metrics = metrics_of(task, truth[here], predicted[here])
                 rows.append({"slice": column, "value": value, "rows": int(here.sum()), **means, **metrics})
     return pd.DataFrame(rows, columns=["slice", "value", "rows", "predicted", "observed", *METRICS[task]])

@@ -42,10 +42,10 @@ def judge_alone(
     """
     fit, judge = _spread(before), _spread(later)
     truth, target = label.iloc[judge].to_numpy(float), label.iloc[fit].to_numpy(float)
-    constant = row_losses(task, metric, truth, np.full(len(truth), target.mean())).mean()
+    constant = row_losses(task, metric, truth, _constant(task, target, len(truth))).mean()
     losses, orders = {}, {}
     for name in features:
-        known, asked = _as_numbers(features[name].iloc[fit], target, features[name].iloc[judge])
+        known, asked = _as_numbers(task, features[name].iloc[fit], target, features[name].iloc[judge])
         losses[str(name)] = row_losses(task, metric, truth, _predict(task, known, target, asked)).mean()
         orders[str(name)] = _same_order(features[name].iloc[judge], label.iloc[judge])
     table = pd.DataFrame({"feature": list(losses), "loss": list(losses.values())})
@@ -102,23 +102,35 @@ def _same_order(feature: pd.Series, label: pd.Series) -> float:
     return abs(float(feature.rank().corr(label.astype(float).rank())))
 
 
-def _as_numbers(known: pd.Series, target: np.ndarray, asked: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Give numbers as they are, and categories by the mean of their target, as trees order them (Breiman, 1984)."""
+def _constant(task: str, target: np.ndarray, rows: int) -> np.ndarray:
+    if task == "multiclass":
+        return np.tile(np.bincount(target.astype(int)) / len(target), (rows, 1))
+    return np.full(rows, target.mean())
+
+
+def _as_numbers(task: str, known: pd.Series, target: np.ndarray, asked: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Give numbers as they are, and categories by the mean of their target, as trees order them (Breiman, 1984).
+
+    Of a multiclass problem that is the share of each class, a column each.
+    """
     if pd.api.types.is_numeric_dtype(known):
-        return known.to_numpy(float), asked.to_numpy(float)
-    means = pd.Series(target, index=known.index).groupby(known).mean()
-    return known.map(means).to_numpy(float), asked.map(means).to_numpy(float)
+        return known.to_numpy(float).reshape(-1, 1), asked.to_numpy(float).reshape(-1, 1)
+    targets = pd.Series(target, index=known.index)
+    columns = pd.get_dummies(targets, dtype=float) if task == "multiclass" else targets.to_frame()
+    means = columns.groupby(known).mean()
+    return means.reindex(known).to_numpy(float), means.reindex(asked).to_numpy(float)
 
 
 def _predict(task: str, known: np.ndarray, target: np.ndarray, asked: np.ndarray) -> np.ndarray:
     if np.isnan(known).all():
-        return np.full(len(asked), target.mean())
-    kind = DecisionTreeClassifier if task == "classification" else DecisionTreeRegressor
+        return _constant(task, target, len(asked))
+    kind = DecisionTreeRegressor if task == "regression" else DecisionTreeClassifier
     tree = kind(max_leaf_nodes=LEAVES, min_samples_leaf=ROWS_A_LEAF, random_state=0)
-    tree.fit(known.reshape(-1, 1), target)
-    if task != "classification":
-        return tree.predict(asked.reshape(-1, 1))
-    probability = tree.predict_proba(asked.reshape(-1, 1))[:, tree.classes_ == 1]
-    share = probability.sum(axis=1)
+    tree.fit(known, target)
+    if task == "regression":
+        return tree.predict(asked)
+    probability = tree.predict_proba(asked)
+    share = probability if task == "multiclass" else probability[:, tree.classes_ == 1].sum(axis=1)
     # A leaf of one class only would be infinitely wrong once.
-    return np.clip(share, 1 / (2 * ROWS_A_LEAF), 1 - 1 / (2 * ROWS_A_LEAF))
+    kept = np.clip(share, 1 / (2 * ROWS_A_LEAF), 1 - 1 / (2 * ROWS_A_LEAF))
+    return kept / kept.sum(axis=1, keepdims=True) if task == "multiclass" else kept

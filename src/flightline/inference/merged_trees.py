@@ -39,9 +39,9 @@ class MergedTrees:
     positions
         By column, its position in `known_categories`.
     baseline
-        What the leaves are added to.
+        What the leaves are added to, shape (classes,); of two classes, or a number, one.
     trees
-        How many there are.
+        How many there are; of several classes as many in each iteration, one after the other.
     """
 
     walk: Callable[..., None]
@@ -49,19 +49,19 @@ class MergedTrees:
     left_categories: np.ndarray
     known_categories: np.ndarray
     positions: np.ndarray
-    baseline: float
+    baseline: np.ndarray
     trees: int
 
     @classmethod
     def of(cls, estimator: BaseEstimator) -> "MergedTrees | None":
-        """Merge a fitted model's trees; None if it has none, or several an iteration, or they cannot be walked."""
-        if getattr(estimator, "n_trees_per_iteration_", None) != 1:
+        """Merge a fitted model's trees; None if it has none, or they cannot be walked."""
+        if not getattr(estimator, "n_trees_per_iteration_", 0):
             return None
         try:
             from sklearn.ensemble._hist_gradient_boosting._predictor import _predict_from_raw_data
 
-            predictors = [tree for (tree,) in estimator._predictors]
-            (baseline,) = np.ravel(estimator._baseline_prediction).tolist()
+            predictors = [tree for trees in estimator._predictors for tree in trees]
+            baseline = np.ravel(estimator._baseline_prediction)
             known, positions = estimator._bin_mapper.make_known_categories_bitsets()
             nodes = _merged([tree.nodes for tree in predictors], len(positions), _starts(predictors))
             left = np.concatenate([tree.raw_left_cat_bitsets for tree in predictors])
@@ -89,21 +89,21 @@ class MergedTrees:
 
         Returns
         -------
-        ndarray of float64, shape (n, 1)
-            As scikit-learn's `_raw_predict` gives them.
+        ndarray of float64, shape (n, classes)
+            As scikit-learn's `_raw_predict` gives them, column after column: softmax adds otherwise in another order.
         """
-        count, width = encoded.shape
+        (count, width), classes = encoded.shape, len(self.baseline)
         rows = np.empty((count, self.trees, width + 1))
         rows[:, :, :width] = encoded[:, None, :]
         rows[:, :, width] = np.arange(self.trees)
-        summands = np.empty((count, self.trees + 1))
+        summands = np.empty((count, self.trees // classes + 1, classes))
         summands[:, 0] = self.baseline
         leaves = np.empty(count * self.trees)
         flat = rows.reshape(-1, width + 1)
         self.walk(self.nodes, flat, self.left_categories, self.known_categories, self.positions, 1, leaves)
-        summands[:, 1:] = leaves.reshape(count, -1)
+        summands[:, 1:] = leaves.reshape(count, -1, classes)
         # One after the other, as scikit-learn adds; `sum` would add in pairs.
-        return np.add.accumulate(summands, axis=1)[:, -1:]
+        return np.asfortranarray(np.add.accumulate(summands, axis=1)[:, -1])
 
 
 def with_merged_trees(estimator: BaseEstimator) -> BaseEstimator | None:
@@ -114,8 +114,13 @@ def with_merged_trees(estimator: BaseEstimator) -> BaseEstimator | None:
         return None
     fast = copy.copy(estimator)
 
+    at_once = max(1, FEW_ROWS // len(trees.baseline))  # of many classes there are many copies of a row
+
     def sums(encoded: np.ndarray, n_threads: int | None = None) -> np.ndarray:
-        return trees.sums(encoded) if len(encoded) <= FEW_ROWS else loop(encoded, n_threads)
+        if len(encoded) > FEW_ROWS:
+            return loop(encoded, n_threads)
+        parts = [trees.sums(encoded[first : first + at_once]) for first in range(0, len(encoded), at_once)]
+        return parts[0] if len(parts) == 1 else np.asfortranarray(np.concatenate(parts))
 
     fast._raw_predict = sums
     return fast

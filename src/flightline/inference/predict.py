@@ -14,7 +14,11 @@ from flightline.core.problem_spec import Task
 from flightline.inference.fast_pipeline import FastPipeline, Row
 
 Method = Literal["predict_proba", "predict"]
-METHODS: Mapping[Task, Method] = {"classification": "predict_proba", "regression": "predict"}
+METHODS: Mapping[Task, Method] = {
+    "classification": "predict_proba",
+    "multiclass": "predict_proba",
+    "regression": "predict",
+}
 
 
 def predict(task: Task, pipeline: Pipeline, features: pd.DataFrame) -> np.ndarray:
@@ -23,7 +27,8 @@ def predict(task: Task, pipeline: Pipeline, features: pd.DataFrame) -> np.ndarra
     Returns
     -------
     ndarray of float64, shape (n,)
-        The probability of 1 in a classification, the value in a regression.
+        The probability of 1 in a classification, the value in a regression. In a multiclass problem shape (n, classes):
+        the probability of each class, in the order of `Problem.classes`.
     """
     return answer_of(task, getattr(pipeline, METHODS[task])(features))
 
@@ -44,7 +49,7 @@ def predict_rows(
 
     Returns
     -------
-    ndarray of float64, shape (n,)
+    ndarray of float64
         As `predict` gives it for the same rows in a frame.
     """
     if fast_pipeline is not None:

@@ -13,7 +13,7 @@ from flightline.core.problem_spec import Monitoring
 from flightline.core.windows import Interval
 from flightline.monitoring.data_quality import DataAnomaly
 from flightline.monitoring.drift import InputWarning
-from flightline.monitoring.window_metrics import DailyRows, Estimate, measure
+from flightline.monitoring.window_metrics import DailyRows, Estimate, measure, of_class
 
 DAY = timedelta(days=1)
 
@@ -33,7 +33,8 @@ class Criterion:
     Parameters
     ----------
     name
-        promise, calibration, slope, discrimination or loss.
+        promise, calibration, slope, discrimination or loss; of a multiclass problem confidence in the place of
+        calibration, and calibration of each class.
     metric
         See `window_metrics.metrics_of_days`.
     estimate
@@ -252,28 +253,25 @@ def _why_unjudged(
         Unjudged(TooLittle.COVERAGE, seen.coverage, rule.min_coverage),
         Unjudged(TooLittle.LABELS, seen.labelled, rule.min_labels),
         Unjudged(TooLittle.DAYS, days, rule.min_days),
-        Unjudged(TooLittle.CLASSES, _classes(rows), 2),
+        Unjudged(TooLittle.CLASSES, rows.observed_classes if rows else 2, 2),
         Unjudged(TooLittle.REFERENCE, int(reference is not None)),
     )
     return next((each for each in needed if each.value < each.needed), None)
-
-
-def _classes(rows: DailyRows | None) -> int:
-    """Count the classes among the labels; a regression has as many as are needed."""
-    is_single = rows and rows.task == "classification" and rows.sums["observed"].sum() in (0, rows.rows)
-    return 1 if is_single else 2
 
 
 def judge_metrics(metrics: Mapping[str, Estimate], reference: Reference, rule: Monitoring) -> tuple[Criterion, ...]:
     """Hold every metric that the task has against what is allowed of it."""
     usual = {name: estimate.value for name, estimate in reference.metrics.items()}
     loss, margin = reference.rows.metric, rule.calibration_margin * reference.rows.label_deviation
-    promises = "excess" in metrics
+    promises, level = "excess" in metrics, "confidence" if reference.rows.classes else "calibration"
     allowed = [
-        ("calibration", "gap", usual["gap"] - margin, usual["gap"] + margin, True),
+        (level, "gap", usual["gap"] - margin, usual["gap"] + margin, True),
         ("slope", "slope", usual["slope"] - rule.slope_margin, usual["slope"] + rule.slope_margin, True),
         ("loss", loss, -math.inf, (1 + rule.loss_margin) * usual[loss], not promises),
     ]
+    for name in reference.rows.classes:
+        metric, margin = of_class("gap", name), rule.calibration_margin * reference.rows.class_deviation(name)
+        allowed.append((of_class("calibration", name), metric, usual[metric] - margin, usual[metric] + margin, True))
     if promises:
         most = max(usual["excess"], 0.0) + rule.promise_margin * usual[loss]
         allowed.insert(0, ("promise", "excess", -math.inf, most, True))

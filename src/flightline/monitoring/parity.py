@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from flightline.core.prediction_record import AFTER_THE_CLOCK, NO_VALUE, STALE
+from flightline.core.prediction_record import AFTER_THE_CLOCK, NO_VALUE, STALE, from_column
 
 Span = tuple[datetime, datetime]
 PREDICTION = "prediction"
@@ -263,10 +263,11 @@ def compare_states(logged: pd.DataFrame, views: Sequence[RebuiltView]) -> list[M
 
 def compare_predictions(logged: pd.DataFrame, again: np.ndarray) -> list[Mismatch]:
     """Compare what was answered with what the model of that version answers to the rebuilt input."""
-    kept = logged["prediction"].to_numpy(dtype=np.float64)
-    wrong = ~np.isclose(kept, again, rtol=0, atol=TOLERANCE)
+    kept = from_column(logged["prediction"])
+    differs = ~np.isclose(kept, again, rtol=0, atol=TOLERANCE)
+    wrong = differs if differs.ndim == 1 else differs.any(axis=1)
     return [
-        _mismatch(logged, int(row), PREDICTION, float(kept[row]), float(again[row]), None)
+        _mismatch(logged, int(row), PREDICTION, kept[row].tolist(), again[row].tolist(), None)
         for row in np.flatnonzero(wrong)
     ]
 

@@ -4,8 +4,8 @@ Rows are summed by day first; a resample is a count of each day, so that nothing
 twice however often days are drawn.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy.special import stdtrit
 from flightline.core.problem_spec import Task
 from flightline.evaluation.bootstrap import SEED, resample_days
 from flightline.evaluation.losses import ROW_LOSSES, promised_losses, row_losses
+from flightline.evaluation.metrics import as_event
 
 RESAMPLES = 2000
 BINS = 10
@@ -33,6 +34,9 @@ class Estimate:
 class DailyRows:
     """Labelled predictions summed by day.
 
+    Of a multiclass problem `predicted`, `observed`, the slope and the bins are of the event that the likeliest class is
+    the true one (`metrics.as_event`).
+
     Parameters
     ----------
     task, metric
@@ -41,12 +45,16 @@ class DailyRows:
         ISO dates (UTC) of the prediction times, ascending.
     sums
         By name, shape (days,): rows, predicted, observed, squared_label, each loss, promised, and
-        the sums behind the calibration slope.
+        the sums behind the calibration slope; of a multiclass problem also the probability and the rows of each class,
+        by `of_class`.
     bins
         Shape (days, bins, 3): rows, and sums of predictions and labels, by bin of the prediction.
     concordant
         Shape (days, days): how many rows with label 1 of the first day are predicted above rows
-        with label 0 of the second, ties as halves. Empty in a regression.
+        with label 0 of the second, ties as halves; of a multiclass problem shape (days, days, classes), each class
+        against the rest. Empty in a regression.
+    classes
+        Of a multiclass problem.
     """
 
     task: Task
@@ -55,6 +63,7 @@ class DailyRows:
     sums: Mapping[str, np.ndarray]
     bins: np.ndarray
     concordant: np.ndarray
+    classes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -67,25 +76,53 @@ class DailyRows:
         mean = self.sums["observed"].sum() / self.rows
         return float(np.sqrt(max(self.sums["squared_label"].sum() / self.rows - mean**2, 0.0)))
 
+    @property
+    def observed_classes(self) -> int:
+        """How many classes the labels are of; a regression has as many as are needed."""
+        if self.classes:
+            return sum(bool(self.sums[of_class("observed", name)].any()) for name in self.classes)
+        return 1 if self.task == "classification" and self.sums["observed"].sum() in (0, self.rows) else 2
+
+    def class_deviation(self, name: str) -> float:
+        """Give the standard deviation of being of a class or not."""
+        share = self.sums[of_class("observed", name)].sum() / self.rows
+        return float(np.sqrt(share * (1 - share)))
+
     def take(self, places: np.ndarray) -> "DailyRows":
         """Give some days, by position, each as a day of its own even if it is asked for twice."""
-        return DailyRows(
-            self.task,
-            self.metric,
-            tuple(self.days[place] for place in places),
-            {name: values[places] for name, values in self.sums.items()},
-            self.bins[places],
-            self.concordant[np.ix_(places, places)] if self.concordant.size else self.concordant,
+        return replace(
+            self,
+            days=tuple(self.days[place] for place in places),
+            sums={name: values[places] for name, values in self.sums.items()},
+            bins=self.bins[places],
+            concordant=self.concordant[np.ix_(places, places)] if self.concordant.size else self.concordant,
         )
 
 
+def of_class(what: str, name: str) -> str:
+    """Name what is measured of one class.
+
+    Examples
+    --------
+    >>> of_class("gap", "rain")
+    'gap of rain'
+    """
+    return f"{what} of {name}"
+
+
 def bin_edges(predicted: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """Give the inner edges of bins of equal count, shape (bins - 1,)."""
-    return np.quantile(predicted, np.arange(1, bins) / bins)
+    """Give the inner edges of bins of equal count, shape (bins - 1,); of several classes those of the likeliest's."""
+    return np.quantile(predicted if predicted.ndim == 1 else predicted.max(axis=1), np.arange(1, bins) / bins)
 
 
 def sum_by_day(
-    task: Task, metric: str, prediction_time: pd.Series, label: np.ndarray, predicted: np.ndarray, edges: np.ndarray
+    task: Task,
+    metric: str,
+    prediction_time: pd.Series,
+    label: np.ndarray,
+    predicted: np.ndarray,
+    edges: np.ndarray,
+    classes: Sequence[str] = (),
 ) -> DailyRows:
     """Sum labelled predictions by the UTC day of their prediction time.
 
@@ -96,28 +133,40 @@ def sum_by_day(
     prediction_time
         UTC.
     label, predicted
-        Shape (n,).
+        Label of shape (n,), prediction as `inference.predict.predict` gives it.
     edges
         Of `bin_edges`, of the reference, so that windows share their bins.
+    classes
+        Of a multiclass problem.
     """
     codes, days = pd.factorize(pd.DatetimeIndex(prediction_time).floor("D"), sort=True)
     count = len(days)
-    given = {"rows": np.ones(len(label)), "predicted": predicted, "observed": label, "squared_label": label**2}
+    event, chance = as_event(task, label, predicted)
+    given = {"rows": np.ones(len(label)), "predicted": chance, "observed": event, "squared_label": event**2}
+    for number, name in enumerate(classes):
+        given[of_class("predicted", name)] = predicted[:, number]
+        given[of_class("observed", name)] = (label == number).astype(float)
     given |= {name: row_losses(task, name, label, predicted) for name in ROW_LOSSES[task]}
     promised = promised_losses(task, metric, predicted)
     if promised is not None:
         given["promised"] = promised
-    given |= _slope_terms(task, label, predicted)
+    given |= _slope_terms(task, event, chance)
     sums = {name: np.bincount(codes, weights=values, minlength=count) for name, values in given.items()}
-    cell, cells = codes * (len(edges) + 1) + np.searchsorted(edges, predicted), count * (len(edges) + 1)
+    cell, cells = codes * (len(edges) + 1) + np.searchsorted(edges, chance), count * (len(edges) + 1)
     bins = [np.bincount(cell, weights=given[name], minlength=cells) for name in ("rows", "predicted", "observed")]
     shaped = np.stack(bins, axis=-1).reshape(count, len(edges) + 1, 3)
-    concordant = _concordant(codes, count, label, predicted) if task == "classification" else np.empty((0, 0))
-    return DailyRows(task, metric, tuple(day.date().isoformat() for day in days), sums, shaped, concordant)
+    concordant = np.empty((0, 0))
+    if task == "classification":
+        concordant = _concordant(codes, count, label, predicted)
+    elif task == "multiclass":
+        by_class = [_concordant(codes, count, label == number, of) for number, of in enumerate(predicted.T)]
+        concordant = np.stack(by_class, axis=-1)
+    dates = tuple(day.date().isoformat() for day in days)
+    return DailyRows(task, metric, dates, sums, shaped, concordant, tuple(classes))
 
 
 def _slope_terms(task: Task, label: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
-    if task == "classification":
+    if task != "regression":
         kept = np.clip(predicted, 1e-12, 1 - 1e-12)
         score, weight = np.log(kept / (1 - kept)), kept * (1 - kept)
     else:
@@ -156,8 +205,9 @@ def metrics_of_days(rows: DailyRows, times: np.ndarray) -> dict[str, np.ndarray]
     Returns
     -------
     dict of ndarray, shape (resamples,)
-        The losses of the task; ``gap``, mean label minus mean prediction; ``ece``; in a
-        classification ``excess``, the mean loss above the promised one, and ``roc_auc``;
+        The losses of the task; ``gap``, mean label minus mean prediction; ``ece``, by the bins; of
+        probabilities ``excess``, the mean loss above the promised one, and ``roc_auc``, in a multiclass
+        problem the mean over the classes that occur of each against the rest; there ``gap of`` each class too;
         ``slope``, by what predictions' distances from their middle (of log-odds, in a
         classification) would have to be multiplied: below 1 they are too bold. One Newton step
         from 1 towards the slope of Cox (Biometrika, 1958); the exact slope in a regression.
@@ -173,11 +223,23 @@ def metrics_of_days(rows: DailyRows, times: np.ndarray) -> dict[str, np.ndarray]
     found["ece"] = np.abs(in_bins[..., 1] - in_bins[..., 2]).sum(axis=1) / count
     if "promised" in total:
         found["excess"] = (total[rows.metric] - total["promised"]) / count
-    if rows.concordant.size:
-        pairs = total["observed"] * (count - total["observed"])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found["roc_auc"] = np.einsum("ri,ij,rj->r", times, rows.concordant, times, optimize=True) / pairs
+    for name in rows.classes:
+        found[of_class("gap", name)] = (total[of_class("observed", name)] - total[of_class("predicted", name)]) / count
+    if rows.classes:
+        areas = [
+            _roc_auc(times, rows.concordant[..., number], total[of_class("observed", name)], count)
+            for number, name in enumerate(rows.classes)
+        ]
+        found["roc_auc"] = np.ma.masked_invalid(areas).mean(axis=0).filled(np.nan)
+    elif rows.concordant.size:
+        found["roc_auc"] = _roc_auc(times, rows.concordant, total["observed"], count)
     return found
+
+
+def _roc_auc(times: np.ndarray, concordant: np.ndarray, positives: np.ndarray, count: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pairs = positives * (count - positives)
+        return np.einsum("ri,ij,rj->r", times, concordant, times, optimize=True) / pairs
 
 
 def measure(rows: DailyRows, confidence: float, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, Estimate]:
@@ -194,7 +256,7 @@ def measure(rows: DailyRows, confidence: float, resamples: int = RESAMPLES, seed
         By metric, see `metrics_of_days`. Percentile bounds at levels widened for few days
         (Hesterberg, What Teachers Should Know About the Bootstrap, The American Statistician,
         2015, 4.1): plain percentiles of 7 days hold about as well as 88 % where 95 % is asked.
-        With one day there are no bounds: NaN.
+        With one day there are no bounds: NaN. The bounds of the gaps of all classes hold at once (Bonferroni).
     """
     days = len(rows.days)
     whole = metrics_of_days(rows, np.ones((1, days)))
@@ -202,7 +264,8 @@ def measure(rows: DailyRows, confidence: float, resamples: int = RESAMPLES, seed
         return {name: Estimate(float(value[0]), float("nan"), float("nan")) for name, value in whole.items()}
     drawn = metrics_of_days(rows, resample_days(days, resamples, seed))
     tail = _tail(1 - confidence, days)
-    bounds = {name: _quantiles(values, tail) for name, values in drawn.items()}
+    tails = {of_class("gap", name): _tail((1 - confidence) / len(rows.classes), days) for name in rows.classes}
+    bounds = {name: _quantiles(values, tails.get(name, tail)) for name, values in drawn.items()}
     return {name: Estimate(float(value[0]), *bounds[name]) for name, value in whole.items()}
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from flightline.core.errors import TrainingError
 from flightline.core.lineage import digest_of
+from flightline.core.prediction_record import from_column
 from flightline.core.problem_spec import Problem
 from flightline.core.windows import Interval
 from flightline.evaluation.bootstrap import resample_days
@@ -112,7 +113,7 @@ def compare(problem: Problem, base: Side, new: Side) -> Compared:
             "the two trees have no test row in common, so nothing can be compared; are the windows new?"
         )
     truth = both["label"].to_numpy(dtype=float)
-    ours, theirs = both["prediction"].to_numpy(), both["prediction_base"].to_numpy()
+    ours, theirs = from_column(both["prediction"]), from_column(both["prediction_base"])
     is_same = bool(np.array_equal(ours, theirs)) and len(both) == len(new.rows) == len(base.rows)
     return Compared(
         rows=len(both),
@@ -121,7 +122,7 @@ def compare(problem: Problem, base: Side, new: Side) -> Compared:
         relabelled=int((both["label"] != both["label_base"]).sum()),
         metrics=_metric_changes(problem, truth, ours, theirs, both["event_timestamp"]),
         verdict=_ask_gate(problem, both, base, new),
-        changed=_most_changed(problem, both),
+        changed=_most_changed(problem, both, ours, theirs),
         is_same=is_same,
     )
 
@@ -163,7 +164,9 @@ def _evidence(problem: Problem, role: Role, both: pd.DataFrame, column: str, sid
     return Evidence(
         role,
         str(role),
-        digest_of(both[column].tolist()),  # a model file differs from one fit to the next, its predictions do not
+        digest_of(
+            from_column(both[column]).tolist()
+        ),  # a model file differs from one fit to the next, its predictions do not
         _summary(problem, both, column),
         Cost(one, thousand, side.facts["size_bytes"]),
         datetime.fromisoformat(side.facts["learned_until"]),
@@ -175,9 +178,15 @@ def _registered(evidence: Evidence) -> RegisteredModel:
 
 
 def _summary(problem: Problem, both: pd.DataFrame, column: str) -> EvaluationSummary:
-    prediction, slice_by = both[column].to_numpy(), both[list(problem.slices)]
+    prediction, slice_by = from_column(both[column]), both[list(problem.slices)]
     evaluation = evaluate(
-        problem.task, both["example_id"], both["label"], prediction, slice_by, problem.thresholds.min_slice_rows
+        problem.task,
+        both["example_id"],
+        both["label"],
+        prediction,
+        slice_by,
+        problem.thresholds.min_slice_rows,
+        problem.classes,
     )
     losses = row_losses(problem.task, problem.primary_metric, both["label"].to_numpy(dtype=float), prediction)
     return summarise_evaluation(
@@ -185,9 +194,12 @@ def _summary(problem: Problem, both: pd.DataFrame, column: str) -> EvaluationSum
     )
 
 
-def _most_changed(problem: Problem, both: pd.DataFrame) -> pd.DataFrame:
-    named = both.rename(columns={"prediction_base": "base", "prediction": "new"})
-    named = named.assign(change=(named["new"] - named["base"]).abs())
+def _most_changed(problem: Problem, both: pd.DataFrame, ours: np.ndarray, theirs: np.ndarray) -> pd.DataFrame:
+    """Give the rows whose predictions differ most; of a multiclass problem the probability of the true class."""
+    if problem.classes:
+        row, true = np.arange(len(both)), both["label"].to_numpy(dtype=int)
+        ours, theirs = ours[row, true], theirs[row, true]
+    named = both.assign(base=theirs, new=ours, change=np.abs(ours - theirs))
     most = named[named["change"] > 0].nlargest(MOST_CHANGED, "change")
     asked = [*dict.fromkeys([*problem.entity_keys, *problem.request_columns])]
     return most[[*(name for name in asked if name in most), "base", "new", "label"]]

@@ -45,7 +45,8 @@ class EvaluationSummary:
     slices
         The same by slice, as ``column=value``.
     reference_predictions
-        The predictions themselves of a few rows, see `reference_positions`.
+        The predictions themselves of a few rows, see `reference_positions`; of a multiclass problem all probabilities
+        of the first row, then those of the next.
     """
 
     metrics: Mapping[str, float]
@@ -152,7 +153,7 @@ def summarise_evaluation(
     metrics, rows_digest
         Of the same rows.
     losses, prediction
-        Shape (n,); see `losses.row_losses`.
+        Losses of shape (n,), and the predictions they are of; see `losses.row_losses`.
     prediction_time
         UTC.
     slice_by
@@ -172,7 +173,7 @@ def summarise_evaluation(
         last_prediction=prediction_time.max().to_pydatetime(),
         losses=daily_losses(prediction_time, losses),
         slices=slices,
-        reference_predictions=tuple(prediction[reference_positions(len(prediction))].tolist()),
+        reference_predictions=tuple(prediction[reference_positions(len(prediction))].ravel().tolist()),
     )
 
 

@@ -7,6 +7,7 @@ and a map that is always applied would have made the model worse.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -19,6 +20,7 @@ MIN_GAIN = 0.005  # of the uncalibrated loss; less may be chance, and a map cost
 _EDGE = 1e-6
 
 Loss = Callable[[np.ndarray, np.ndarray], float]
+ProbabilityMap: TypeAlias = BaseEstimator | list[BaseEstimator]
 
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:
@@ -37,10 +39,11 @@ class CalibratedModel(ClassifierMixin, BaseEstimator):
     model
         Fitted, with `predict_proba`.
     probability_map
-        Fitted on log-odds: a `LogisticRegression` (Platt's sigmoid) or an `IsotonicRegression`.
+        Fitted on log-odds: a `LogisticRegression` (Platt's sigmoid) or an `IsotonicRegression`; of a multiclass model
+        one for each class against the rest.
     """
 
-    def __init__(self, model: ClassifierMixin, probability_map: BaseEstimator):
+    def __init__(self, model: ClassifierMixin, probability_map: ProbabilityMap):
         self.model = model
         self.probability_map = probability_map
 
@@ -59,17 +62,22 @@ class CalibratedModel(ClassifierMixin, BaseEstimator):
         return self.model.classes_
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803  # scikit-learn's name
-        """Give the probabilities of both classes, shape (n, 2)."""
-        positive = apply_map(self.probability_map, self.model.predict_proba(X)[:, 1])
+        """Give the probabilities of the classes, shape (n, classes)."""
+        probability = self.model.predict_proba(X)
+        if isinstance(self.probability_map, list):
+            return apply_map(self.probability_map, probability)
+        positive = apply_map(self.probability_map, probability[:, 1])
         return np.column_stack([1 - positive, positive])
 
     def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803  # scikit-learn's name
-        """Give the likelier class, shape (n,)."""
+        """Give the likeliest class, shape (n,)."""
+        if isinstance(self.probability_map, list):
+            return self.classes_[self.predict_proba(X).argmax(axis=1)]
         return self.classes_[(self.predict_proba(X)[:, 1] >= 0.5).astype(int)]
 
 
-def fit_map(method: str, probability: np.ndarray, label: np.ndarray) -> BaseEstimator:
-    """Learn a map from probabilities to shares.
+def fit_map(method: str, probability: np.ndarray, label: np.ndarray) -> ProbabilityMap:
+    """Learn a map from probabilities to shares; of several classes one for each against the rest.
 
     Parameters
     ----------
@@ -78,8 +86,11 @@ def fit_map(method: str, probability: np.ndarray, label: np.ndarray) -> BaseEsti
         more row of each class, where it is least expected (the idea of Venn-Abers predictors, Vovk and Petej, 2014):
         a step of few rows that are all of one class is then not taken for certain.
     probability, label
-        Shape (n,), of rows that the model was not fitted on; label 0 or 1, both present.
+        Of rows that the model was not fitted on: shape (n,) and a label of 0 or 1, or shape (n, classes) and the
+        number of the class. All classes are present.
     """
+    if probability.ndim == 2:
+        return [fit_map(method, of_class, label == number) for number, of_class in enumerate(probability.T)]
     odds = _log_odds(probability)
     if method == "isotonic":
         odds, label = np.append(odds, [odds.min(), odds.max()]), np.append(label, [1, 0])
@@ -87,15 +98,22 @@ def fit_map(method: str, probability: np.ndarray, label: np.ndarray) -> BaseEsti
     return LogisticRegression(C=1e6).fit(odds[:, None], label)
 
 
-def apply_map(probability_map: BaseEstimator, probability: np.ndarray) -> np.ndarray:
-    """Send probabilities through a map of `fit_map`."""
+def apply_map(probability_map: ProbabilityMap, probability: np.ndarray) -> np.ndarray:
+    """Send probabilities through a map of `fit_map`; those of several classes are then scaled to sum to 1.
+
+    Of several classes as scikit-learn's `CalibratedClassifierCV` does (Zadrozny and Elkan, 2002).
+    """
+    if isinstance(probability_map, list):
+        pairs = zip(probability_map, probability.T, strict=True)
+        mapped = np.column_stack([apply_map(of_class, given) for of_class, given in pairs])
+        return mapped / mapped.sum(axis=1, keepdims=True)
     odds = _log_odds(probability)
     if isinstance(probability_map, IsotonicRegression):
         return np.clip(probability_map.predict(odds), _EDGE, 1 - _EDGE)
     return probability_map.predict_proba(odds[:, None])[:, 1]
 
 
-def with_map(pipeline: Pipeline, probability_map: BaseEstimator) -> Pipeline:
+def with_map(pipeline: Pipeline, probability_map: ProbabilityMap) -> Pipeline:
     """Put a map behind the last step of a fitted pipeline."""
     return Pipeline([*pipeline.steps[:-1], ("model", CalibratedModel(pipeline[-1], probability_map))])
 
@@ -112,7 +130,7 @@ class CalibrationCheck:
         On the later half, by method, with none; of the model that learned from the earlier
         half as well, if it came to that.
     calibrated
-        Shape (n,): the given probabilities after the chosen method, each half by a map learned
+        The given probabilities after the chosen method, each half by a map learned
         on the other, so that their loss is as honest as the uncalibrated one.
     """
 
@@ -140,7 +158,7 @@ def check_calibration(
     methods
         To be tried besides none.
     probability, label
-        Shape (n,), of rows that the model was not fitted on, in the order of time.
+        As for `fit_map`, in the order of time. If a class is missing in one of the halves, nothing is tried.
     loss
         From labels and probabilities; lower is better.
     refitted
@@ -148,7 +166,8 @@ def check_calibration(
         one by a model that was fitted on the earlier one too; called only if it decides.
     """
     earlier, later = (half for half in np.array_split(np.arange(len(label)), 2))
-    if not all(0 < label[half].sum() < len(half) for half in (earlier, later)):
+    classes = 2 if probability.ndim == 1 else probability.shape[1]
+    if not all(len(np.unique(label[half])) == classes for half in (earlier, later)):
         return CalibrationCheck(NONE, {NONE: loss(label[later], probability[later])}, probability)
     maps = {method: fit_map(method, probability[earlier], label[earlier]) for method in methods}
     losses = _losses(maps, probability[later], label[later], loss)
@@ -162,7 +181,7 @@ def check_calibration(
 
 
 def _losses(
-    maps: Mapping[str, BaseEstimator], probability: np.ndarray, label: np.ndarray, loss: Loss
+    maps: Mapping[str, ProbabilityMap], probability: np.ndarray, label: np.ndarray, loss: Loss
 ) -> dict[str, float]:
     mapped = {method: apply_map(one, probability) for method, one in maps.items()}
     return {NONE: loss(label, probability)} | {method: loss(label, answers) for method, answers in mapped.items()}

@@ -78,6 +78,32 @@ def check_rows(examples: pd.DataFrame, problem: Problem) -> None:
         )
 
 
+def encode_label(examples: pd.DataFrame, problem: Problem) -> pd.DataFrame:
+    """Put the number of the class in the place of its name, counted from 0 in the order of `classes`.
+
+    Labels of other tasks stay as they are.
+
+    Raises
+    ------
+    FeatureError
+        If a label is none of the classes.
+    """
+    if problem.task != "multiclass":
+        return examples
+    label = examples[problem.label]
+    unknown = label.notna() & ~label.isin(problem.classes)
+    shown = ", ".join(map(repr, label[unknown].unique()[:3]))
+    _refuse(
+        examples,
+        unknown,
+        f"have a {problem.label} that is none of the classes of config.py ({shown}; expected "
+        f"{', '.join(problem.classes)})",
+        "name the class there, or correct the label",
+    )
+    numbers = {name: float(number) for number, name in enumerate(problem.classes)}
+    return examples.assign(**{problem.label: label.map(numbers).astype("float64")})
+
+
 def check_requests(project: Project, examples: pd.DataFrame) -> None:
     """Demand that the service takes EXAMPLE and a sample of the examples, and predicts them when training says.
 

@@ -1,6 +1,6 @@
 """Fitting: choose on the validation window, then refit on everything before the test window."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -138,6 +138,7 @@ def fit(
     *,
     task: Task,
     metric: str,
+    classes: Sequence[str] = (),
 ) -> FittedModel:
     """Choose the settings on the validation window and refit with them.
 
@@ -148,11 +149,12 @@ def fit(
     features
         One row an example, in the order of their prediction times; float64 and text columns.
     label
-        0 or 1 in a classification, a number in a regression; missing where unknown.
+        0 or 1 in a classification, the number of the class in a multiclass problem, a number in a regression; missing
+        where unknown.
     masks
         Rows by name, as `windows.split` gives them; the test rows are not looked at.
-    task, metric
-        Of the problem: its kind, and the metric in which settings are compared.
+    task, metric, classes
+        Of the problem: its kind, the metric in which settings are compared, and the classes it names.
 
     Raises
     ------
@@ -166,14 +168,14 @@ def fit(
     check_finite(features[masks["refit"]])
     check_values(features[masks["fit"]])
     for window in ("fit", "refit"):
-        check_labels(task, label[masks[window]], window)
+        check_labels(task, label[masks[window]], window, classes)
     windows = {name: _window(task, features, label, masks[name]) for name in ("fit", "validation", "refit")}
     plan = _Plan(task, parameters, model, columns, loss)
     tried = list(_try_settings(plan, windows["fit"], windows["validation"]))
     best = min(tried, key=lambda trial: trial.loss)
     pipeline = plan.fit(best.settings, windows["refit"])
     losses = {_in_words(trial.settings): trial.loss for trial in tried}
-    if task != "classification" or model.is_baseline:
+    if task == "regression" or model.is_baseline:
         return FittedModel(pipeline, best.settings, losses, best.loss, NONE, {})
     truth = windows["validation"].target.to_numpy()
     check = check_calibration(
@@ -213,12 +215,13 @@ def validation_losses(
     *,
     task: Task,
     metric: str,
+    classes: Sequence[str] = (),
 ) -> list[tuple[Mapping[str, Setting], float]]:
     """Fit on some rows and give the loss on later ones, for all settings tried, without a refit.
 
     Parameters
     ----------
-    parameters, features, label, task, metric
+    parameters, features, label, task, metric, classes
         As for `fit`.
     before, later
         Which rows to fit on, and which to judge on.
@@ -230,7 +233,7 @@ def validation_losses(
     """
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
-    check_labels(task, label[before], "earlier")
+    check_labels(task, label[before], "earlier", classes)
     plan = _Plan(task, parameters, model, feature_columns(features), loss)
     windows = (_window(task, features, label, mask) for mask in (before, later))
     return [(trial.settings, trial.loss) for trial in _try_settings(plan, *windows)]
@@ -249,10 +252,16 @@ def fit_pipeline(
     Raises
     ------
     TrainingError
-        If it would stop early by a random split of them.
+        If it would stop early by a random split of them, or a class is not among the newest.
     """
     rows = model.newest_rows or len(target)
-    return _build(model, columns, seed, settings).fit(features.tail(rows), target.tail(rows))
+    pipeline = _build(model, columns, seed, settings).fit(features.tail(rows), target.tail(rows))
+    if len(getattr(pipeline, "classes_", ())) not in (0, target.nunique()):
+        raise TrainingError(
+            f"a class has no row among the newest {rows:,}, which is all that this model learns from; train another, "
+            "or leave the class out"
+        )
+    return pipeline
 
 
 def _build(model: ZooModel, columns: Columns, seed: int, settings: Mapping[str, Setting]) -> Pipeline:

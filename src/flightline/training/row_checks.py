@@ -1,11 +1,19 @@
 """What rows must be like so that a model can learn from them."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Task
 from flightline.training.preprocessing import Columns
+
+_WANTED: Mapping[Task, str] = {
+    "classification": "labels of both classes, 0 and 1,",
+    "multiclass": "labels of every class",
+    "regression": "finite labels that differ",
+}
 
 
 def feature_columns(features: pd.DataFrame) -> Columns:
@@ -93,17 +101,25 @@ def check_categories(before: pd.DataFrame, later: pd.DataFrame, ceiling: float) 
             )
 
 
-def check_labels(task: Task, label: pd.Series, window: str) -> None:
+def check_labels(task: Task, label: pd.Series, window: str, classes: Sequence[str] = ()) -> None:
     """Refuse labels of a window that nothing can be learned from.
+
+    Parameters
+    ----------
+    classes
+        Of a multiclass problem: a model must have seen each of them, or its probabilities would be of others.
 
     Raises
     ------
     TrainingError
-        If one is missing, not of the task, or all are equal.
+        If one is missing, not of the task, or all are equal; of a multiclass problem if a class has none.
     """
     values = np.sort(label.dropna().to_numpy(dtype=float))
-    wanted = "labels of both classes, 0 and 1," if task == "classification" else "finite labels that differ"
-    if task == "classification":
+    wanted = _WANTED[task]
+    if task == "multiclass":
+        absent = [name for number, name in enumerate(classes) if number not in values]
+        is_fit, wanted = not absent, f"{wanted} (none of {', '.join(absent)})"
+    elif task == "classification":
         is_fit = np.array_equal(np.unique(values), [0.0, 1.0])
     else:
         is_fit = len(values) > 0 and bool(np.isfinite(values).all()) and values[0] < values[-1]
@@ -117,4 +133,4 @@ def check_labels(task: Task, label: pd.Series, window: str) -> None:
 
 def as_target(task: Task, label: pd.Series) -> pd.Series:
     """Give known labels in the type estimators take."""
-    return label.astype("int64" if task == "classification" else "float64")
+    return label.astype("float64" if task == "regression" else "int64")

@@ -3,7 +3,7 @@
 The folds lie before the test window; it is never read here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -138,6 +138,7 @@ def try_settings(
     *,
     task: Task,
     metric: str,
+    classes: Sequence[str] = (),
     report: Callable[[int, float], None],
 ) -> Tried:
     """Judge settings on every fold.
@@ -152,7 +153,7 @@ def try_settings(
         Row by row with the folds.
     folds
         As `make_folds` gives them.
-    task, metric
+    task, metric, classes
         Of the problem.
     report
         Called after each fold with its number and the mean loss so far; may raise to give up.
@@ -160,7 +161,9 @@ def try_settings(
     asked = replace(parameters, settings=tuple(settings.items()))
     curves: list[dict[int, float]] = []
     for number, fold in enumerate(folds):
-        tried = validation_losses(asked, features, label, fold.before, fold.later, task=task, metric=metric)
+        tried = validation_losses(
+            asked, features, label, fold.before, fold.later, task=task, metric=metric, classes=classes
+        )
         curves.append({int(str(chosen["max_iter"])): loss for chosen, loss in tried})
         best = best_iterations(curves)
         report(number, best.loss)

@@ -72,7 +72,7 @@ class ZooModel:
 
 
 def base_rate(columns: Columns, seed: int) -> Pipeline:
-    """Answer the share of positives seen in training, whatever is asked."""
+    """Answer the shares of the classes seen in training, whatever is asked."""
     return Pipeline([("model", DummyClassifier(strategy="prior"))])
 
 
@@ -98,7 +98,7 @@ def k_nearest_neighbours(
     task: Task, columns: Columns, seed: int, *, neighbours: int = 100, **steps: int | None
 ) -> Pipeline:
     """Answer the mean of the nearest rows; compared with all of them, which compiled code does in blocks."""
-    kind = {"classification": KNeighborsClassifier, "regression": KNeighborsRegressor}[task]
+    kind = KNeighborsRegressor if task == "regression" else KNeighborsClassifier
     encode = as_numbers(columns, seed, max_categories=20, **steps)
     return Pipeline([("encode", encode), ("model", kind(neighbours, algorithm="brute"))])
 
@@ -107,7 +107,7 @@ def decision_tree(
     task: Task, columns: Columns, seed: int, *, min_samples_leaf: int = 500, **steps: int | None
 ) -> Pipeline:
     """One tree, small enough to be drawn."""
-    kind = {"classification": DecisionTreeClassifier, "regression": DecisionTreeRegressor}[task]
+    kind = DecisionTreeRegressor if task == "regression" else DecisionTreeClassifier
     model = kind(max_depth=12, min_samples_leaf=min_samples_leaf, random_state=seed)
     return Pipeline([("encode", as_codes(columns, seed, **steps)), ("model", model)])
 
@@ -116,7 +116,7 @@ def random_forest(
     task: Task, columns: Columns, seed: int, *, min_samples_leaf: int = 20, **steps: int | None
 ) -> Pipeline:
     """Trees on random parts of rows and features; their size is held, since the file grows with it."""
-    kind = {"classification": RandomForestClassifier, "regression": RandomForestRegressor}[task]
+    kind = RandomForestRegressor if task == "regression" else RandomForestClassifier
     model = kind(
         n_estimators=80,
         max_samples=0.2,
@@ -141,7 +141,7 @@ def hist_gradient_boosting(
     **steps: int | None,
 ) -> Pipeline:
     """Boosted trees on binned features; missing values and categories are handled natively."""
-    kind = {"classification": HistGradientBoostingClassifier, "regression": HistGradientBoostingRegressor}[task]
+    kind = HistGradientBoostingRegressor if task == "regression" else HistGradientBoostingClassifier
     model = kind(
         learning_rate=learning_rate,
         max_iter=max_iter,
@@ -169,7 +169,7 @@ def bayesian_ridge(columns: Columns, seed: int, **steps: int | None) -> Pipeline
 
 def feed_forward_network(task: Task, columns: Columns, seed: int, *, epochs: int = 6, **steps: int | None) -> Pipeline:
     """Two hidden layers, fitted for a fixed number of passes over the rows."""
-    kind = {"classification": MLPClassifier, "regression": MLPRegressor}[task]
+    kind = MLPRegressor if task == "regression" else MLPClassifier
     model = kind(
         hidden_layer_sizes=(64, 32),
         alpha=1e-3,
@@ -211,8 +211,8 @@ def _shared(task: Task) -> dict[str, ZooModel]:
     }
 
 
-ZOO: Mapping[Task, Mapping[str, ZooModel]] = {
-    "classification": {
+def _classifiers(task: Task) -> dict[str, ZooModel]:
+    return {
         "base_rate": ZooModel(base_rate, is_baseline=True),
         "logistic_regression": ZooModel(
             logistic_regression,
@@ -224,8 +224,13 @@ ZOO: Mapping[Task, Mapping[str, ZooModel]] = {
             tried=tuple({"var_smoothing": share} for share in (1e-6, 1e-2)),
             steps=COMPONENTS_AND_SEGMENTS,
         ),
-        **_shared("classification"),
-    },
+        **_shared(task),
+    }
+
+
+ZOO: Mapping[Task, Mapping[str, ZooModel]] = {
+    "classification": _classifiers("classification"),
+    "multiclass": _classifiers("multiclass"),
     "regression": {
         "mean": ZooModel(mean, is_baseline=True),
         "ridge_regression": ZooModel(

@@ -44,7 +44,8 @@ def _fitted(task: Task, name: str) -> Pipeline:
     model = find_model(task, name)
     steps = {step: size for step, size in STEPS.items() if step in model.steps}
     pipeline = model.build(Columns(("number",), ("word",)), 0, **steps)
-    return pipeline.fit(_features(), np.arange(600) % 2 if task == "classification" else np.arange(600) / 7)
+    label = {"classification": np.arange(600) % 2, "multiclass": np.arange(600) % 3, "regression": np.arange(600) / 7}
+    return pipeline.fit(_features(), label[task])
 
 
 def _assert_the_same_after_loading(task: Task, pipeline: Pipeline, file: Path) -> None:
@@ -63,6 +64,9 @@ def test_a_calibrated_model_predicts_the_same_after_loading(method: str, tmp_pat
     probability_map = fit_map(method, np.linspace(0.1, 0.9, 600), np.arange(600) % 2)
     calibrated = with_map(_fitted("classification", "hist_gradient_boosting"), probability_map)
     _assert_the_same_after_loading("classification", calibrated, tmp_path / MODEL_FILE)
+    boosted = _fitted("multiclass", "hist_gradient_boosting")
+    maps = fit_map(method, boosted.predict_proba(_features()), np.arange(600) % 3)
+    _assert_the_same_after_loading("multiclass", with_map(boosted, maps), tmp_path / "of several classes.skops")
 
 
 def test_no_type_is_trusted_without_need(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_late_row_joins_a_file_with_the_column_names_of_before(log, settings):
     move(settings)
     file = settings.prediction_exports_dir / "2026-03-01.parquet"
     old = {"event_time": "moment", "endpoint": "door"}
-    table = pq.read_table(file).drop_columns("caller")
+    table = pq.read_table(file).drop_columns(["caller", "probabilities"])
     pq.write_table(table.rename_columns([old.get(name, name) for name in table.column_names]), file)
     assert read_export(file).equals(before)
     late = prediction(logged_at=MIDNIGHT + timedelta(hours=5))
@@ -87,6 +87,20 @@ def test_a_late_row_joins_a_file_with_the_column_names_of_before(log, settings):
     move(settings)
     assert log.count() == 0
     assert exported(settings)["prediction_id"].tolist() == [*before["prediction_id"], late.prediction_id]
+    assert pq.read_schema(file).equals(retention.SCHEMA)
+
+
+def test_days_exported_before_classes_are_read_and_added_to(log, settings):
+    before = fill(log, 3)
+    move(settings)
+    file = settings.prediction_exports_dir / "2026-03-01.parquet"
+    pq.write_table(pq.read_table(file).drop_columns("probabilities"), file)
+    assert read_export(file).equals(before)
+    late = prediction(logged_at=MIDNIGHT + timedelta(hours=5), probabilities={"rain": 0.75, "sun": 0.25})
+    log.write([late])
+    move(settings)
+    assert log.count() == 0
+    assert exported(settings)["probabilities"].tolist() == [None, None, None, late.probabilities]
     assert pq.read_schema(file).equals(retention.SCHEMA)
 
 

@@ -84,6 +84,7 @@ def test_an_instance_is_found_by_the_key_of_what_was_read(log):
         {"logged_at": datetime(2026, 3, 1)},  # noqa: DTZ001 on purpose
         {"prediction": float("nan")},
         {"prediction": float("inf")},
+        {"probabilities": {"rain": float("nan"), "sun": 0.5}},
         {"features": {"x": {1}}},
         {"keys": {"x": {1}}},
         {"keys": {"x": "y" * 201}},

@@ -29,7 +29,8 @@ from tests.adapters.prediction_log.predictions import prediction, settings_of
 
 pytestmark = pytest.mark.slow
 
-FIRST, BEFORE_FIELD_NAMES, BEFORE_CALLERS = "0001", "0004", "0005"
+FIRST, BEFORE_FIELD_NAMES, BEFORE_CALLERS, BEFORE_CLASSES = "0001", "0004", "0005", "0006"
+ADDED = ("caller", "probabilities")  # columns since migration 0005
 
 
 def differences(settings, metadata: sa.MetaData) -> list:
@@ -109,9 +110,10 @@ def test_a_log_filled_under_the_old_names_keeps_every_row(unmigrated):
     settings = unmigrated
     made = [prediction(endpoint=endpoint) for endpoint in ("predict", "score", "predict")]
     dialect = log_url(settings).get_backend_name()
-    old_names = [{"event_time": "moment", "endpoint": "door"}.get(name, name) for name in COLUMNS if name != "caller"]
+    renamed = {"event_time": "moment", "endpoint": "door"}
+    old_names = [renamed.get(name, name) for name in COLUMNS if name not in ADDED]
     migrate(settings, BEFORE_FIELD_NAMES)
-    fill_old_schema(settings, [dict(zip(old_names, row[:-1], strict=True)) for row in encode(made, dialect)])
+    fill_old_schema(settings, [dict(zip(old_names, row[: -len(ADDED)], strict=True)) for row in encode(made, dialect)])
     before = read_raw(settings, "predictions")
     assert {row["door"] for row in before} == {"predict", "score"}
     migrate(settings)
@@ -133,13 +135,13 @@ def test_a_log_filled_under_the_old_names_keeps_every_row(unmigrated):
 
 def test_a_log_filled_before_callers_keeps_every_row(unmigrated):
     settings, made = unmigrated, [prediction(), prediction()]
-    names = [name for name in COLUMNS if name != "caller"]
-    rows = [row[:-1] for row in encode(made, log_url(settings).get_backend_name())]
+    names = [name for name in COLUMNS if name not in ADDED]
+    rows = [row[: -len(ADDED)] for row in encode(made, log_url(settings).get_backend_name())]
     migrate(settings, BEFORE_CALLERS)
     insert(settings, [dict(zip(names, row, strict=True)) for row in rows])
     before = read_raw(settings, "predictions")
     migrate(settings)
-    assert read_raw(settings, "predictions") == [row | {"caller": "-"} for row in before]
+    assert read_raw(settings, "predictions") == [row | {"caller": "-", "probabilities": None} for row in before]
     log = PredictionLog.open(settings)
     try:
         mine = prediction(caller="team")
@@ -151,6 +153,31 @@ def test_a_log_filled_before_callers_keeps_every_row(unmigrated):
     migrate(settings, BEFORE_CALLERS)
     kept = {row["prediction_id"]: row for row in read_raw(settings, "predictions")}
     assert [kept[row["prediction_id"]] for row in before] == before
+
+
+def test_a_log_filled_before_classes_keeps_every_row(unmigrated):
+    settings, made = unmigrated, [prediction(caller="team"), prediction()]
+    names = [name for name in COLUMNS if name != "probabilities"]
+    rows = [row[:-1] for row in encode(made, log_url(settings).get_backend_name())]
+    migrate(settings, BEFORE_CLASSES)
+    insert(settings, [dict(zip(names, row, strict=True)) for row in rows])
+    before = read_raw(settings, "predictions")
+    migrate(settings)
+    assert read_raw(settings, "predictions") == [row | {"probabilities": None} for row in before]
+    migrate(settings, BEFORE_CLASSES)
+    assert read_raw(settings, "predictions") == before
+    migrate(settings)
+    log = PredictionLog.open(settings)
+    try:
+        mine = prediction(probabilities={"rain": 0.7, "snow": 0.1, "fog": 0.2}, prediction=0.7)
+        log.write([mine])
+        assert log.read(ids=[mine.prediction_id])["probabilities"].tolist() == [mine.probabilities]
+        assert log.read(ids=[row.prediction_id for row in made])["probabilities"].tolist() == [None, None]
+    finally:
+        log.close()
+    with pytest.raises(LogError, match="holds the probabilities of 1 multiclass predictions, expected none: export"):
+        migrate(settings, BEFORE_CLASSES)
+    assert current_revision(settings) == head_revision()
 
 
 def test_a_step_down_that_would_lose_predictions_is_refused(log, settings):

@@ -80,7 +80,11 @@ def test_each_run_holds_its_parameters_and_the_pictures_of_the_task(compared):
     assert run.data.params["calibration"] in ("none", "sigmoid", "isotonic")
     assert {f"test_{problem.primary_metric}", f"validation_{problem.primary_metric}"} <= set(run.data.metrics)
     files = {Path(file.path).name for file in client.list_artifacts(registered, "evaluation")}
-    own = {"classification": {"roc.png", "precision_recall.png"}, "regression": {"residuals.png"}}[problem.task]
+    own = {
+        "classification": {"roc.png", "precision_recall.png"},
+        "multiclass": {"confusion.png"},
+        "regression": {"residuals.png"},
+    }[problem.task]
     shared = {"calibration.png", "slices.png", "importance.png", "partial_dependence.png"}
     tables = {"calibration.csv", "slices.csv", "importance.csv", "partial_dependence.csv", "validation.json"}
     assert own | shared | tables <= files

@@ -27,8 +27,8 @@ HIGHEST = 1 / 3
 def draw(label: pd.Series, share_drawn: float, residual: np.ndarray | None, problem: Problem) -> np.ndarray:
     """Draw rows; with residuals, such that their labels are higher than the model expects.
 
-    Of a classification, half of the rows drawn are positive or twice the share of before, whichever is less; of a
-    regression, the third with the highest residuals is drawn.
+    Of a classification, half of the rows drawn are positive or twice the share of before, whichever is less; of any
+    other task, the third with the highest residuals is drawn.
     """
     share = np.full(len(label), share_drawn)
     if residual is not None and problem.task == "classification":
@@ -38,6 +38,13 @@ def draw(label: pd.Series, share_drawn: float, residual: np.ndarray | None, prob
     elif residual is not None:
         share = np.where(residual >= np.quantile(residual, 1 - HIGHEST), 1.0, 0.0)
     return np.random.default_rng(0).random(len(label)) < share
+
+
+def residuals(problem: Problem, label: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Give by how much labels are higher than predicted; of a multiclass problem how little the true class was."""
+    if problem.classes:
+        return 1 - predicted[np.arange(len(label)), label.astype(int)]
+    return label - predicted
 
 
 def break_columns(features: pd.DataFrame, is_hit: pd.Series, columns: dict[str, str]) -> pd.DataFrame:
@@ -67,7 +74,7 @@ def main() -> int:
     model = champion_rows.load(project)
     residual = None
     if shift == "labels":
-        residual = examples[problem.label].to_numpy(dtype=float) - predict_with(model, problem, features)
+        residual = residuals(problem, examples[problem.label].to_numpy(float), predict_with(model, problem, features))
     weeks = examples["event_timestamp"].dt.floor("7D").nunique()
     drawn = draw(examples[problem.label], min(1.0, ROWS_A_WEEK * weeks / len(examples)), residual, problem)
     examples, features = examples[drawn], features[drawn]

@@ -197,9 +197,9 @@ def label_among_features(surveyed: Surveyed) -> dict[str, Any]:
 
 
 def weighted_classes(surveyed: Surveyed) -> dict[str, Any]:
-    """Tell whether there are classes."""
+    """Tell whether there are two classes to weigh."""
     if surveyed.project.problem.task != "classification":
-        raise NotApplicableError(f"the model is a {surveyed.project.problem.task}: it has no classes to weigh")
+        raise NotApplicableError(f"the task is {surveyed.project.problem.task}: there are no two classes to weigh")
     return {}
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from flightline.adapters.feast.online_features import FeatureRow
@@ -18,12 +19,17 @@ from serving.prediction.predictor import (
     check_still_to_come,
     input_rows,
     prediction_of,
+    score_of,
 )
-from tests import toy_regression
+from tests import toy_multiclass, toy_regression
 from tests.support.small_service import INSTANCE, KINDS, NOON, HandMadeFeatures, fitted, manifest_of
 from tests.toy_problem import Instance, make_project
 
-MAKE_PROJECT = {"classification": make_project, "regression": toy_regression.make_project}
+MAKE_PROJECT = {
+    "classification": make_project,
+    "multiclass": toy_multiclass.make_project,
+    "regression": toy_regression.make_project,
+}
 MODELS = [(task, name) for task, models in ZOO.items() for name in models]
 
 
@@ -76,19 +82,24 @@ def test_every_model_of_the_zoo_answers_with_and_without_features(settings: Sett
     predictor = predictor_of(settings, task, name)
     values = [result.value for result in predictor.predict(instances_of("S01", "S99", None), NOON)]
     assert len(values) == 3
-    low, high = (0, 1) if task == "classification" else (-1000, 1000)
-    assert all(low <= value <= high for value in values)
+    low, high = (-1000, 1000) if task == "regression" else (0, 1)
+    assert all(low <= value <= high for value in np.ravel(values))
+    assert np.shape(values) == ((3, 3) if task == "multiclass" else (3,))
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", MAKE_PROJECT)
 def test_an_answer_has_the_fields_of_its_task(settings: Settings, task: Task) -> None:
     predictor = predictor_of(settings, task, "decision_tree")
     (instance,) = instances_of("S01")
     (result,) = predictor.predict([instance], NOON)
     answer = prediction_of(predictor.project, instance, result, NOON, "an id").model_dump()
-    outcome = {name: answer[name] for name in answer if name in {"probability", "sold_out", "units"}}
+    named = {"probability", "sold_out", "units", "probabilities", "left_over"}
+    outcome = {name: answer[name] for name in answer if name in named}
     if task == "classification":
         assert outcome == {"probability": result.value, "sold_out": result.value >= 0.5}
+    elif task == "multiclass":
+        assert list(outcome["probabilities"].values()) == result.value
+        assert outcome == {"probabilities": score_of(predictor.project.problem, result.value), "left_over": "much"}
     else:
         assert outcome == {"units": result.value}
     assert answer["prediction_time"] == NOON

@@ -25,7 +25,7 @@ class ReferencePrediction(BaseModel):
 
     request: dict[str, int | float | str | None] = Field(description="Entity keys and request columns.")
     features: dict[str, Value] = Field(description="The model's input.")
-    prediction: float
+    prediction: float | list[float] = Field(description="Of a multiclass problem the probability of each class.")
 
 
 class ModelManifest(BaseModel):
@@ -40,6 +40,12 @@ class ModelManifest(BaseModel):
     feature_service: str = Field(description="The Feast feature service it was trained on.")
     columns: tuple[tuple[str, ColumnKind], ...] = Field(
         min_length=1, description="Name and kind of each column of its input, in order."
+    )
+    classes: tuple[str, ...] = Field(
+        default=(),
+        # So that the manifest of any other task is the one that a service of before can read.
+        exclude_if=lambda classes: not classes,
+        description="Of a multiclass problem the classes in the order of its probabilities.",
     )
     feature_views_sha256: str = Field(
         default="", description="Digest of the feature service's meaning in training; empty: not known, not checked."

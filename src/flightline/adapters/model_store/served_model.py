@@ -314,6 +314,11 @@ def check_problem(manifest: ModelManifest, problem: Problem) -> None:
             f"version {manifest.version} is {got[0]!r} on feature service {got[1]!r}, expected {expected[0]!r} on "
             f"{expected[1]!r} as in config.py; train a model for it"
         )
+    if manifest.classes != problem.classes:
+        raise ModelFileError(
+            f"version {manifest.version} has the classes {', '.join(manifest.classes) or 'none'}, expected "
+            f"{', '.join(problem.classes) or 'none'} as in config.py, in this order; train a model for them"
+        )
     names = [name for name, _ in manifest.columns]
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})

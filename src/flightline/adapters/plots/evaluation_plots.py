@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-from sklearn.metrics import precision_recall_curve, roc_curve
+from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from flightline.core.problem_spec import Task, Thresholds
 from flightline.promotion.gate import Comparison, Verdict
@@ -28,8 +28,9 @@ def draw_evaluation(
     calibration: pd.DataFrame,
     slices: pd.DataFrame,
     metric: str,
+    classes: Sequence[str] = (),
 ) -> list[Path]:
-    """Draw calibration and the loss by slice; ROC and precision-recall curves, or the residuals.
+    """Draw calibration and the loss by slice; ROC and precision-recall curves, the confusions, or the residuals.
 
     Parameters
     ----------
@@ -38,17 +39,24 @@ def draw_evaluation(
     folder
         Exists; the files are written into it.
     label, predicted
-        Shape (n,).
+        As in `evaluation.evaluate`.
     calibration, slices
         As in `evaluation.Evaluation`.
     metric
         Drawn by slice.
+    classes
+        Of a multiclass problem.
     """
     if task == "classification":
         files = [
             _shares(folder / "calibration.png", calibration),
             _roc(folder / "roc.png", label, predicted),
             _precision_recall(folder / "precision_recall.png", label, predicted),
+        ]
+    elif task == "multiclass":
+        files = [
+            _shares_by_class(folder / "calibration.png", calibration),
+            _confusion(folder / "confusion.png", label, predicted, classes),
         ]
     else:
         files = [
@@ -75,6 +83,39 @@ def _shares(file: Path, table: pd.DataFrame) -> Path:
     axes.set(xlabel="mean predicted probability", ylabel="observed share", title="Calibration, bins of equal count")
     axes.set(xlim=(0, top), ylim=(0, top))
     axes.legend(frameon=False)
+    return save(figure, file)
+
+
+def _shares_by_class(file: Path, table: pd.DataFrame) -> Path:
+    parts = list(table.groupby("class", sort=False))
+    columns = min(len(parts), 5)
+    lines = -(-len(parts) // columns)
+    figure, grid = plt.subplots(lines, columns, figsize=(2.4 * columns, 2.4 * lines), squeeze=False)
+    for axes, (name, rows) in zip(grid.flat, parts, strict=False):
+        top = 1.05 * max(rows["predicted"].max(), rows["observed"].max(), 0.05)
+        axes.plot([0, top], [0, top], color=GREY, linestyle="--")
+        axes.plot(rows["predicted"], rows["observed"], color=BLUE, marker=".")
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(labelsize=7)
+    for axes in list(grid.flat)[len(parts) :]:
+        axes.set_axis_off()
+    figure.supxlabel("mean predicted probability", fontsize=9)
+    figure.supylabel("observed share", fontsize=9)
+    return save(figure, file)
+
+
+def _confusion(file: Path, label: np.ndarray, probability: np.ndarray, classes: Sequence[str]) -> Path:
+    """Draw which class was answered (the likeliest) where which one was true, as shares of the true one."""
+    counts = confusion_matrix(label, probability.argmax(axis=1), labels=range(len(classes)), normalize="true")
+    size = 2.5 + 0.45 * len(classes)
+    figure, axes = plt.subplots(figsize=(size, size))
+    axes.imshow(counts, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(counts.shape):
+        share = counts[row, column]
+        axes.text(column, row, f"{share:.0%}", ha="center", va="center", fontsize=7, color="k" if share < 0.4 else "w")
+    axes.set_xticks(range(len(classes)), classes, rotation=90)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="answered", ylabel="true", title="Of the rows of each class")
     return save(figure, file)
 
 

@@ -50,7 +50,13 @@ def draw_dependence(file: Path, dependence: pd.DataFrame) -> Path:
     for axes, name in zip(grid.flat, names, strict=False):
         values = dependence[dependence["feature"] == name]
         is_category = isinstance(values["value"].iloc[0], str)
-        axes.plot(values["value"], values["predicted"], color=BLUE, marker="o", linestyle="" if is_category else "-")
+        style = {"marker": "o", "linestyle": "" if is_category else "-"}
+        if "class" in values:
+            for of_class, rows in values.groupby("class", sort=False):
+                axes.plot(rows["value"], rows["predicted"], label=of_class, **style)
+            axes.legend(frameon=False, fontsize=7)
+        else:
+            axes.plot(values["value"], values["predicted"], color=BLUE, **style)
         axes.tick_params(axis="x", rotation=90 if is_category else 0)
         axes.set(xlabel=name)
     for axes in list(grid.flat)[len(names) :]:

@@ -36,6 +36,7 @@ TITLES = {
     "roc_auc": "ROC AUC",
     "excess": "loss above what the probabilities promise",
 }
+OF_SEVERAL_CLASSES = {"gap": "share of right answers minus the answer's probability"}
 OUTCOME_COLOURS = (BLUE, "#8fb3d9", "#b9cfe4", "#d5e0ec")
 
 
@@ -53,11 +54,12 @@ def draw_performance(
     metric
         The primary metric, drawn first.
     """
-    shown = [metric, *(name for name in TITLES if name in reference.metrics)]
+    titles = TITLES | (OF_SEVERAL_CLASSES if reference.rows.classes else {})
+    shown = [metric, *(name for name in titles if name in reference.metrics)]
     figure, places = plt.subplots((len(shown) + 1) // 2, 2, figsize=(12, 3 * ((len(shown) + 1) // 2)), squeeze=False)
     for axes, name in zip(places.flat, shown, strict=False):
         _over_windows(axes, name, windows, reference, judged)
-        axes.set_title(TITLES.get(name, f"{name} (lower is better)"), fontsize=11, loc="left")
+        axes.set_title(titles.get(name, f"{name} (lower is better)"), fontsize=11, loc="left")
     for axes in places.flat[len(shown) :]:
         axes.axis("off")
     _legend(places.flat[len(shown)] if len(shown) % 2 else None, figure)

@@ -47,12 +47,19 @@ _PAUSE_SECONDS = 0.02
 _LOCK = 0x6578_706F  # any constant: which advisory lock of PostgreSQL is held while rows are moved out
 _UNDER_WAY = "another export of the prediction log is under way; wait until it has ended"
 _TYPES = {"prediction": pa.float64(), **dict.fromkeys(MOMENTS, pa.timestamp("us", tz="UTC"))}
-SCHEMA = pa.schema([pa.field(name, _TYPES.get(name, pa.string()), nullable=False) for name in COLUMNS])
-# Files written before migration 0006 lack the last column, and before 0005 two others had other names.
-_WITHOUT_CALLER = pa.schema([field for field in SCHEMA if field.name != "caller"])
+SCHEMA = pa.schema(
+    [
+        pa.field(column.name, _TYPES.get(column.name, pa.string()), bool(column.nullable))
+        for column in PREDICTIONS.columns
+    ]
+)
+# Files written before migration 0007 lack the last column, before 0006 the one before it too, and before 0005 two
+# others had other names.
+_WITHOUT_PROBABILITIES = pa.schema(list(SCHEMA)[:-1])
+_WITHOUT_CALLER = pa.schema(list(SCHEMA)[:-2])
 _OLD_NAMES = {"event_time": "moment", "endpoint": "door"}
 _OLD_SCHEMA = pa.schema([field.with_name(_OLD_NAMES.get(field.name, field.name)) for field in _WITHOUT_CALLER])
-_UNKNOWN_CALLER = "-"  # as the migration writes it into rows of that time
+_ADDED = ("-", None)  # as the migrations write caller and probabilities into rows of that time
 
 
 @dataclass(frozen=True)
@@ -233,9 +240,9 @@ def _delete_what_is_in(engine: sa.Engine, file: Path) -> int:
 
 def _rows_of_file(file: Path, at_once: int = _ROWS_AT_ONCE) -> Iterator[list[Row]]:
     with pq.ParquetFile(file) as opened:
-        if not any(map(opened.schema_arrow.equals, (SCHEMA, _WITHOUT_CALLER, _OLD_SCHEMA))):
+        if not any(map(opened.schema_arrow.equals, (SCHEMA, _WITHOUT_PROBABILITIES, _WITHOUT_CALLER, _OLD_SCHEMA))):
             raise LogError(f"{file.name} is no export of this schema; move it away, and run it again")
-        added = (_UNKNOWN_CALLER,) * (len(SCHEMA) - len(opened.schema_arrow))
+        added = _ADDED[len(_ADDED) - (len(SCHEMA) - len(opened.schema_arrow)) :]
         for batch in opened.iter_batches(batch_size=at_once):
             yield [(*row.values(), *added) for row in batch.to_pylist()]
 

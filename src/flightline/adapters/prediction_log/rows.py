@@ -24,7 +24,8 @@ def encode(predictions: Sequence[LoggedPrediction], dialect: str) -> list[Row]:
     LogError
         If a moment has no time zone.
     UnloggableError
-        If a value cannot be kept: text that no encoding can write, a prediction that is no finite number.
+        If a value cannot be kept: text that no encoding can write, a prediction or probability that is no finite
+        number.
     """
     moment = text_of if dialect == "sqlite" else in_utc
     try:
@@ -63,7 +64,7 @@ def in_utc(moment: datetime) -> datetime:
 
 def _encode(row: LoggedPrediction, moment: Callable[[datetime], object]) -> Row:
     number = float(row.prediction)
-    if not math.isfinite(number):
+    if not (math.isfinite(number) and all(map(math.isfinite, (row.probabilities or {}).values()))):
         raise UnloggableError(
             f"got the prediction {number}, expected a finite number: the model cannot say for this input"
         )
@@ -87,6 +88,7 @@ def _encode(row: LoggedPrediction, moment: Callable[[datetime], object]) -> Row:
         row.role,
         row.endpoint,
         row.caller,
+        None if row.probabilities is None else _json(row.probabilities),
     )
 
 
@@ -139,7 +141,9 @@ def decode(rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> pd.DataFram
             times = pd.to_datetime(frame[name], utc=True, format="ISO8601" if _is_text(frame[name]) else None)
             frame[name] = times.astype("datetime64[us, UTC]")
         elif name in DOCUMENTS:
-            frame[name] = pd.Series(map(_READERS.get(name, orjson.loads), frame[name]), frame.index, dtype=object)
+            read = _READERS.get(name, orjson.loads)
+            values = [None if text is None else read(text) for text in frame[name]]
+            frame[name] = pd.Series(values, frame.index, dtype=object)
     return frame
 
 

@@ -44,6 +44,7 @@ PREDICTIONS = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("endpoint", sa.String(16), nullable=False),
     sa.Column("caller", sa.Text, nullable=False, server_default="-"),
+    sa.Column("probabilities", _DOCUMENT, nullable=True),
     sa.PrimaryKeyConstraint("prediction_id", name="pk_predictions"),
     sa.Index("ix_predictions_logged_at", "logged_at"),
     sa.Index("ix_predictions_clock", "clock"),

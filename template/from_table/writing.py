@@ -168,6 +168,7 @@ def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] |
         "asked_for": max(4 * label.within, plan.spans[-1]),
         "first_asked": f"{_monday_after(plan.first):%Y-%m-%d}",
         "last_asked": f"{plan.last.year + 20}-01-01",
+        "first_month": (plan.first.year + plan.first.month // 12, plan.first.month % 12 + 1),
         "categories": categories,
         "request_numbers": [each for each in question.request if by_name[each].is_number],
         "request_fields": (*question.keys, plan.moment, *question.request),

@@ -152,20 +152,20 @@ def as_moments(column: pd.Series, zone: str) -> pd.Series:
     DataError
         Naming the first value that is no moment.
     """
-    if pd.api.types.is_datetime64_any_dtype(column):
-        parsed = column
-    else:
+    parsed = column
+    if not pd.api.types.is_datetime64_any_dtype(column):
         text = column.astype("string").str.strip()
+        wrong = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True).isna() & text.notna()
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise DataError(
+                f"{column.name} holds {column.iloc[row]!r} in row {row + 1}, expected a "
+                "time such as 2024-03-31T09:30:00 or 2024-03-31"
+            )
         has_zone = text.dropna().str.contains(_OFFSET)
         if has_zone.any() and not has_zone.all():
             raise DataError(f"{column.name} holds times with and without a zone; give all of them one, or none")
-        parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=bool(has_zone.any()))
-    wrong = parsed.isna() & column.notna()
-    if wrong.any():
-        raise DataError(
-            f"{column.name} holds {column[wrong].iloc[0]!r} in row {int(wrong.to_numpy().argmax()) + 1}, expected a "
-            "time such as 2024-03-31T09:30:00 or 2024-03-31"
-        )
+        parsed = pd.to_datetime(text, format="ISO8601", utc=bool(has_zone.any()))
     if parsed.dt.tz is None:
         # An hour that the clock showed twice is the first, one that it skipped the next.
         parsed = parsed.dt.tz_localize(zone, ambiguous=[True] * len(parsed), nonexistent="shift_forward")

@@ -127,7 +127,7 @@ class Monitoring:
     hints
         By column of the model, how it moves by nature, where the training days do not show it, or show something else:
         it grows (an age, a counter), follows the calendar (day of year), is sparse (a count, mostly zero), or is
-        shared by all rows of a moment (a price, the weather); ordinary is none of them.
+        shared by all rows of a moment (a price, a temperature); ordinary is none of them.
     """
 
     window: timedelta = timedelta(days=7)

@@ -128,7 +128,7 @@ def _grows(values: pd.Series, day: pd.DatetimeIndex) -> bool:
 
 
 def _is_shared(numbers: np.ndarray, moment: np.ndarray) -> bool:
-    """Say whether rows of one moment have the same value more often than others, as weather has and a price."""
+    """Say whether rows of one moment have the same value more often than others, as a price has."""
     known = ~np.isnan(numbers)
     values = np.unique(numbers[known], return_inverse=True)[1]
     moments = moment[known]

@@ -27,7 +27,7 @@ def made(first: str, days: int, seed: int, busy: float = 1.0, minutes: int = 144
     local = (times + HORIZON).dt.tz_convert("America/New_York").dt
     number = (dates - BEGUN).dt.days.to_numpy()
     hours = ((times - BEGUN) // timedelta(hours=1)).to_numpy()
-    weather = np.random.default_rng(9).normal(50, 10, 24 * 1000)
+    temperature = np.random.default_rng(9).normal(50, 10, 24 * 1000)
     frame = {
         "age": number + 400.0,
         "customer_age": number + rng.uniform(0, 30, rows),
@@ -37,7 +37,7 @@ def made(first: str, days: int, seed: int, busy: float = 1.0, minutes: int = 144
         "month": local.month - 1,
         "day_of_week": (local.dayofweek + 1) % 7,
         "minute": local.hour * 60 + local.minute,
-        "weather": weather[hours],
+        "temperature": temperature[hours],
         "noise": rng.normal(0, 1, rows),
         "season": 60 - 25 * np.cos(2 * np.pi * number / 365) + rng.normal(0, 4, rows),
     }
@@ -49,7 +49,7 @@ LIMITS = learn_limits(*TRAINING, RULE, HORIZON)
 EXPECTED = {
     **dict.fromkeys(("age", "customer_age", "orders"), "grows"),
     **dict.fromkeys(("day_of_year", "month", "day_of_week", "minute"), "calendar"),
-    **{"complaints": "sparse", "weather": "shared", "noise": "ordinary", "season": "ordinary", "shop": "ordinary"},
+    **{"complaints": "sparse", "temperature": "shared", "noise": "ordinary", "season": "ordinary", "shop": "ordinary"},
 }
 
 
@@ -107,7 +107,7 @@ def test_a_month_of_training_is_enough():
         ("complaints", Kind.STUCK, lambda values: values * 0 + 1),
         ("complaints", Kind.JUMPED, lambda values: values * 60),
         ("day_of_year", Kind.MISSING, lambda values: values * np.nan),
-        ("weather", Kind.STUCK, lambda values: values * 0 + values.iloc[0]),
+        ("temperature", Kind.STUCK, lambda values: values * 0 + values.iloc[0]),
     ],
 )
 def test_a_fault_in_such_a_column_is_named(column, kind, change):

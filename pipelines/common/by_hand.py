@@ -4,6 +4,7 @@ Prefect starts one by itself too, but as a part of the terminal's job: Ctrl-C en
 noted, and what it has to say of a full disk fills the terminal. And it waits two minutes for one that has died.
 """
 
+import logging
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ def own_server(settings: Settings) -> Iterator[None]:
             yield
         finally:  # what is still to be sent, while somebody listens
             for sender in (APILogWorker, EventsWorker):
+                logging.getLogger(sender.__name__).setLevel(logging.ERROR)  # it would tell how much there is
                 sender.drain_all(timeout=DRAIN_SECONDS)
 
 

@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[3]
 FLOW = """
-import signal, sys
+import logging, signal, sys
 from pathlib import Path
 from prefect import flow
 from pipelines.common.by_hand import by_hand
@@ -25,7 +25,10 @@ def waiting():
     Path("started").touch()
     signal.pause()
 
-sys.exit(run_command(by_hand(waiting)))
+code = run_command(by_hand(waiting))
+# What sends events to the server would tell how many are left, now and then.
+Path("tells").write_text(str(logging.getLogger("EventsWorker").isEnabledFor(logging.WARNING)))
+sys.exit(code)
 """
 
 
@@ -53,5 +56,6 @@ def test_ctrl_c_is_noted_by_the_server_and_ends_in_one_line(tmp_path: Path) -> N
     finally:
         process.kill()
     assert (process.returncode, output.count("\n")) == (130, 1), output
+    assert (tmp_path / "tells").read_text() == "False"
     with closing(sqlite3.connect(home / "prefect.db")) as database:
         assert database.execute("SELECT state_type FROM flow_run").fetchall() == [("CRASHED",)]

@@ -13,8 +13,8 @@ from uuid import uuid4
 import pandas as pd
 from prefect import flow
 
-from flightline.adapters.atomic_write import atomic_write
 from flightline.adapters.event_clock import read_clock
+from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.model_store.served_model import ServedModel, load_served_model
 from flightline.core.clock import parse_moment
 from flightline.core.errors import ModelFileError, RequestError

@@ -9,8 +9,8 @@ import pandas as pd
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flightline.adapters.atomic_write import atomic_write_text
 from flightline.adapters.event_clock import read_clock
+from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.adapters.prediction_log.label_table import read_labels, record_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.core.project import Project, open_project

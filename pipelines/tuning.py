@@ -13,8 +13,8 @@ import pandas as pd
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flightline.adapters.atomic_write import atomic_write_text
 from flightline.adapters.event_clock import ensure_clock
+from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.adapters.optuna_study import Report, StudyResult, TrialSummary, run_study
 from flightline.core.errors import TrainingError
 from flightline.core.lineage import digest_of

@@ -4,7 +4,7 @@ import argparse
 import sys
 from datetime import UTC, date, datetime
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.errors import StartError
 from flightline.core.settings import SCOPES, Settings
 from serving.middleware.api_keys import StoredKey, issue_key, last_used, read_keys, revoke_key

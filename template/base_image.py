@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
 from tools.images.build import BASE, ROOT, ensure_base
 from tools.images.docker import CLIENTS, Docker, DockerError, docker_ready

@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from tools.tree import copy_tree, project_files
 
 ROOT = Path(__file__).parents[1]

@@ -19,7 +19,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.errors import DataError
 from template.from_table.command import add_question, read_table
 from template.renaming import Names, Spelling, StartError, check_name, read_names, rename

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from template.renaming import Spelling, StartError, find_config, read_names, replace, replacements
 from template.start import CHANGELOG, NOTE, check_clean, convert, read_version, tidy, write_changelog, write_note
 from tools.tree import git

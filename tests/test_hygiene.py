@@ -189,7 +189,7 @@ def test_python_files_stay_short():
 CLOCKS = {"monotonic", "perf_counter", "process_time", "monotonic_ns", "perf_counter_ns", "process_time_ns"}
 WAITING = ROOT / "tests" / "support" / "waiting.py"
 # Run on their own, by `make prove`, with what lies in the copy they are in.
-OF_COPIES = {"tests/proof/server.py", "tests/proof/inside/ask_service.py"}
+OF_COPIES = {"tests/proof/execution/server.py", "tests/proof/inside/ask_service.py"}
 
 
 def has_call(node: ast.AST, names: set[str]) -> bool:

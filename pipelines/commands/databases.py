@@ -7,7 +7,7 @@ waits for this.
 
 import sys
 
-from flightline.adapters.postgres_databases import ensure_databases
+from flightline.adapters.databases.postgres_databases import ensure_databases
 from flightline.core.settings import Settings
 from pipelines.commands.prediction_log import migrate
 from pipelines.common.command_line import run_command

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from flightline.adapters.atomic_write import atomic_write
+from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.plots import monitoring_plots as figures
 from flightline.adapters.prometheus_textfile import Measured, write_gauges
 from flightline.core.problem_spec import Problem

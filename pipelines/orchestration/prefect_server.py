@@ -12,7 +12,7 @@ from pathlib import Path
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, get_current_settings
 from prefect.settings.legacy import Setting
 
-from flightline.adapters.atomic_write import atomic_write
+from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.settings import Settings
 from pipelines.common.own_origin import HOSTS
 from pipelines.common.processes import Program, Running, answers

@@ -13,10 +13,10 @@ from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters import raw_files
-from flightline.adapters.atomic_write import atomic_write, atomic_write_text
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
 from flightline.core.errors import LeakError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flightline.adapters.atomic_write import atomic_write
+from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.errors import StartError
 from flightline.core.settings import SCOPES, ApiKey, Settings
 

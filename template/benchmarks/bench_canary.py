@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.sequential_test import confidence_sequence
 from flightline.problem.config import PROBLEM

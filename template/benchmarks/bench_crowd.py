@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.project import Project, open_project
-from template.benchmarks.servers import Server, started
+from template.benchmarks.parts.servers import Server, started
 
 ROWS, WORKERS, CLIENTS, FLOOD_CLIENTS, BROKEN_A_SECOND = 1000, 2, 2, 16, 100
 PATIENCE_SECONDS, PAUSE_SECONDS, HEALTH_SECONDS = 300, 0.02, 1.0

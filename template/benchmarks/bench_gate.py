@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.evaluation.bootstrap import DailyLosses, paired_improvement
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import evaluate

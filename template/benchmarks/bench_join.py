@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 
 STORE = "flightline.adapters.feast.asof_store.AsofOfflineStore"
 FEATURES_PER_VIEW = 5

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from flightline.adapters.evidently_reports import drift_scores
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.monitoring.decision import (
     Action,
     Reference,
@@ -40,8 +40,8 @@ from flightline.monitoring.drift import (
 from flightline.monitoring.limits import learn_limits
 from flightline.monitoring.window_metrics import DailyRows, bin_edges, sum_by_day
 from flightline.problem.config import PROBLEM
-from template.benchmarks import planted_faults
-from template.benchmarks.monitored_rows import Rows, read
+from template.benchmarks.parts import planted_faults
+from template.benchmarks.parts.monitored_rows import Rows, read
 
 RULE = PROBLEM.monitoring
 ALLOWED_FALSE = 0.05

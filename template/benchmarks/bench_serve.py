@@ -22,13 +22,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.mlflow import registry
-from flightline.adapters.pipes import outlive_reader
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.problem.config import PROBLEM
 from serving.prediction.predictor import as_rows, columns_of
-from template.benchmarks.servers import Server, environment, started
+from template.benchmarks.parts.servers import Server, environment, started
 
 CONNECTIONS = (1, 16)
 LOGS = {

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from flightline.adapters.feast import feature_store as feast_store
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
 from flightline.problem.config import PROBLEM
 
@@ -64,7 +64,7 @@ def main() -> None:
         views = Path(folder) / "views.json"
         described = feast_store.describe_service(Settings(root=clone), PROBLEM.feature_service)
         views.write_text(json.dumps(described["views"]))
-        plain = "runpy.run_module('template.benchmarks.plain_training', run_name='__main__', alter_sys=True)"
+        plain = "runpy.run_module('template.benchmarks.parts.plain_training', run_name='__main__', alter_sys=True)"
         arguments = [
             "plain",
             "--data",

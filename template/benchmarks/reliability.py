@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flightline.adapters.event_clock import set_clock
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
 from tests.support.servers.service_scenarios import Figures, flip_model, kill_service, kill_workers, registry_with_two
 from tests.support.small_service import NOON

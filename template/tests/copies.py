@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.proof.commands import clean_environment
+from tests.proof.execution.commands import clean_environment
 from tools.tree import git
 
 PROJECT = Path(__file__).parents[2]

@@ -13,9 +13,9 @@ import pytest
 
 from template.example import ExampleError, cloner_files, differences, lay_over
 from template.tests.copies import run_python
-from tests.proof.commands import Processes, Result, environment_of
-from tests.proof.copies import check_own_code
-from tests.proof.server import free_port, prefect_server, wait_until_ready
+from tests.proof.execution.commands import Processes, Result, environment_of
+from tests.proof.execution.copies import check_own_code
+from tests.proof.execution.server import free_port, prefect_server, wait_until_ready
 from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]

@@ -26,7 +26,7 @@ from flightline.core.settings import Settings
 from pipelines.replay.service import Client, free_port
 from template.tests.copies import PROJECT, commit_changes, linked_to_environment, make_command
 from template.tests.year_problem import OWN_PACKAGE, first_end
-from tests.proof.commands import clean_environment
+from tests.proof.execution.commands import clean_environment
 from tests.support.waiting import wait_until
 from tools.tree import copy_tree
 

@@ -12,8 +12,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOCAL_STORAG
 
 from flightline.adapters.mlflow import registry
 from flightline.core.settings import Settings
-from tests.proof.commands import Processes
-from tests.proof.server import prefect_server, wait_until_ready
+from tests.proof.execution.commands import Processes
+from tests.proof.execution.server import prefect_server, wait_until_ready
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from tests.proof.catalogue import FAULTS
-from tests.proof.copies import PROJECT, ProofError
-from tests.proof.harness import AT_A_TIME, prove
+from tests.proof.execution.copies import PROJECT, ProofError
+from tests.proof.execution.harness import AT_A_TIME, prove
 from tests.proof.judgement import CONTROL, Outcome
 from tests.proof.matrix import explanation, matrix, progress_line
 

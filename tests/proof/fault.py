@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.proof.commands import Command
-from tests.proof.copies import apply_patch
+from tests.proof.execution.commands import Command
+from tests.proof.execution.copies import apply_patch
 
 SMALL = "tests.proof.planted.small"
 TRAIN: Command = ("-m", "pipelines.training", "--model", "hist_gradient_boosting", "--seed", "0")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.proof.commands import Result
+from tests.proof.execution.commands import Result
 from tests.proof.fault import ASK, SIMULATE, STATUS, TRAIN_ANOTHER, Fault
 from tests.proof.observation import State
 from tests.proof.safeguards import SAFEGUARDS, Safeguard

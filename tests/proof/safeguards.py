@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from tests.proof.commands import Result
+from tests.proof.execution.commands import Result
 from tests.proof.observation import State
 
 _ALL = tuple(field.name for field in fields(State))

@@ -9,8 +9,8 @@ import pytest
 from tests.proof.__main__ import conclude
 from tests.proof.catalogue import FAULTS
 from tests.proof.catalogue.data import corrupt_object, deliver_twice
-from tests.proof.commands import TIMED_OUT, Result
-from tests.proof.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
+from tests.proof.execution.commands import TIMED_OUT, Result
+from tests.proof.execution.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
 from tests.proof.fault import ASK, GATE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
 from tests.proof.inside.small_data import months_to_keep
 from tests.proof.judgement import Outcome, Run, expected_words, judge_control, judge_fault, set_aside

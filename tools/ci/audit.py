@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = ROOT / "locks" / "accepted-advisories.toml"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 
 STACK = Path(__file__).parents[2] / "infra" / "stack"
 

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from tools.tree import copy_tree, git, project_files
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from tools.deploy import roll_back
 from tools.deploy.environment import NOTHING, Environment, Release
 from tools.deploy.plan import as_markdown

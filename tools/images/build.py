@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.model_store.served_model import load_served_model
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
-from flightline.adapters.pipes import outlive_reader
 from flightline.core.errors import ModelFileError
 from flightline.core.project import open_project
 from flightline.core.settings import Settings

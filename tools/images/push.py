@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
 from tools.images.build import BASE, FLOWS, ROOT, SERVICE, Image, build, commit, ensure_base
 from tools.images.docker import Docker, DockerError, docker_ready

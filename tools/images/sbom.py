@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.model_store.model_bom import BOM_FILE
 from flightline.adapters.model_store.served_model import load_served_model
-from flightline.adapters.pipes import outlive_reader
 from flightline.core.errors import ModelFileError
 from flightline.core.project import open_project
 from flightline.core.settings import Settings

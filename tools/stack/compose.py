@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.ports import check_port
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings

@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flightline.adapters.pipes import outlive_reader
+from flightline.adapters.files.pipes import outlive_reader
 from tools.terraform.terraform import INSTALL, ROOT, Terraform, TerraformError, find_terraform
 
 STATE = ROOT / ".state" / "terraform"

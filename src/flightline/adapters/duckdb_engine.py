@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flightline.adapters.atomic_write import atomic_write
+from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.errors import FeatureError
 from flightline.core.project import FeatureCode
 from flightline.data.contract import MISSING, TableContract

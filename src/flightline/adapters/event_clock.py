@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from flightline.adapters.atomic_write import atomic_write_text
+from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.core.clock import parse_moment
 from flightline.core.errors import ClockError
 from flightline.core.settings import Settings

@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from flightline.adapters.atomic_write import atomic_write_text
+from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.core.settings import Settings
 
 ROOT_FILE = "root"

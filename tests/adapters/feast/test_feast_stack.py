@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from sqlalchemy.exc import ProgrammingError
 
+from flightline.adapters.databases.postgres_databases import ensure_databases
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.adapters.feast.registry import open_store
-from flightline.adapters.postgres_databases import ensure_databases
 from flightline.core.errors import FeatureError
 from flightline.core.settings import DatabasesSettings, Settings
 from tests.adapters.feast.conftest import VARIABLES

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.proof.copies import ProofError
+from tests.proof.execution.copies import ProofError
 from tests.proof.fault import INGEST, RENAME, TRAIN, Fault, do_nothing
 
 

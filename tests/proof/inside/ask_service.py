@@ -29,7 +29,7 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
-from tests.proof.server import free_port
+from tests.proof.execution.server import free_port
 
 START_SECONDS = 600
 STALE = "stale"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flightline.adapters.atomic_write import atomic_write_text
+from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.adapters.model_store.signing_keys import PUBLIC_FILE
 from flightline.core.settings import Settings
 from serving.middleware.api_keys import issue_key

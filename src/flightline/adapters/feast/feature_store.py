@@ -18,11 +18,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
-from flightline.adapters.atomic_write import atomic_write
+from flightline.adapters.databases.sqlite_wal import enter_wal
 from flightline.adapters.feast.meaning import describe, meanings_registered
 from flightline.adapters.feast.registry import open_on_snapshot, open_store, store_file
 from flightline.adapters.feast.registry_guard import refuse_code
-from flightline.adapters.sqlite_wal import enter_wal
+from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
 from flightline.monitoring.parity import StoredView, union_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from flightline.adapters.atomic_write import atomic_write_text
+from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.core.settings import Settings
 from flightline.promotion.canary import CanarySetting
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sklearn.pipeline import Pipeline
 
-from flightline.adapters.atomic_write import atomic_write
+from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.errors import ModelFileError, SignatureError
 from flightline.training import calibration
 

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from securesystemslib.signer import Key
 from sklearn.pipeline import Pipeline
 
-from flightline.adapters.atomic_write import atomic_write, atomic_write_text
+from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
 from flightline.adapters.model_store.approvals import Role, check_approval
 from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest, Version, parse_manifest
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, read_model_file

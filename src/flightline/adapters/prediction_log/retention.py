@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from flightline.adapters.atomic_write import atomic_write
+from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.prediction_log.database_errors import fault_of
 from flightline.adapters.prediction_log.remote_folder import RemoteFolder
 from flightline.adapters.prediction_log.rows import Row, decode, in_utc, moment_value

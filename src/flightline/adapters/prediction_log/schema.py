@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from flightline.adapters.databases.sqlite_wal import enter_wal
 from flightline.adapters.prediction_log.database_errors import fault_of
-from flightline.adapters.sqlite_wal import enter_wal
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START_SECONDS = 120
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass

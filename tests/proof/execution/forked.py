@@ -11,7 +11,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 # Not imported here: it costs ten seconds, and whoever imports this module may only want a name of it.
-LIBRARIES = "tests.proof.libraries"
+LIBRARIES = "tests.proof.execution.libraries"
 CONTEXT = multiprocessing.get_context("forkserver")
 MODULE, CODE = "-m", "-c"
 

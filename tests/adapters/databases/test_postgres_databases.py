@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from flightline.adapters.postgres_databases import ensure_databases
+from flightline.adapters.databases.postgres_databases import ensure_databases
 from flightline.core.errors import LogError
 from flightline.core.settings import DatabasesSettings, Settings
 from pipelines.commands.databases import set_up

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from flightline.adapters import sqlite_wal
+from flightline.adapters.databases import sqlite_wal
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from contextlib import closing
 from pathlib import Path
 
 from flightline.adapters.moved_state import replace_root
-from tests.proof.commands import Processes, environment_of
+from tests.proof.execution.commands import Processes, environment_of
 from tools.tree import copy_tree, git
 
-PROJECT = Path(__file__).parents[2]
-PATCHES = Path(__file__).parent / "patches"
+PROJECT = Path(__file__).parents[3]
+PATCHES = Path(__file__).parents[1] / "patches"
 
 
 class ProofError(Exception):

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.proof.commands import Command, Processes, Result, StoppedError, environment_of
-from tests.proof.copies import ProofError, check_own_code, copy_copy, forget_models, make_base
+from tests.proof.execution.commands import Command, Processes, Result, StoppedError, environment_of
+from tests.proof.execution.copies import ProofError, check_own_code, copy_copy, forget_models, make_base
+from tests.proof.execution.forked import start_forkserver
+from tests.proof.execution.server import prefect_server, wait_until_ready
 from tests.proof.fault import ASK, GATE_TESTS, SIGNATURE_TESTS, SIMULATE, SMALL, STATUS, TRAIN, TRAIN_ANOTHER, Fault
-from tests.proof.forked import start_forkserver
 from tests.proof.judgement import CONTROL, Outcome, Run, expected_words, judge_control, judge_fault, set_aside
 from tests.proof.observation import observe
-from tests.proof.server import prefect_server, wait_until_ready
 
 SURVEY: Command = ("-m", "tests.proof.inside.survey")
 CHOICES = Path("tests/proof/planted/choices.json")

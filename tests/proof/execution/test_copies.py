@@ -10,10 +10,10 @@ import pytest
 
 from tests.proof.__main__ import conclude
 from tests.proof.catalogue import FAULTS
-from tests.proof.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
-from tests.proof.copies import PROJECT
+from tests.proof.execution.commands import TIMED_OUT, Command, Processes, Result, StoppedError, environment_of
+from tests.proof.execution.copies import PROJECT
+from tests.proof.execution.harness import CHOICES, Bench
 from tests.proof.fault import Fault
-from tests.proof.harness import CHOICES, Bench
 from tests.proof.observation import State, observe
 
 LEAK = next(fault for fault in FAULTS if fault.name == "stamped_too_early")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.proof.commands import Processes, clean_environment, read_tool_settings
+from tests.proof.execution.commands import Processes, clean_environment, read_tool_settings
 
 READY_SECONDS = 600
 

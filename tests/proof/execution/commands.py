@@ -14,7 +14,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TypeAlias
 
-from tests.proof.forked import fork
+from tests.proof.execution.forked import fork
 
 TIMEOUT_SECONDS = 1200  # only what hangs: a machine that others share may take thrice as long
 TIMED_OUT = 124

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flightline.adapters.atomic_write import atomic_write, atomic_write_text
+from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
 
 
 def _write_file(path: Path, text: str) -> None:

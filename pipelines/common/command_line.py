@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flightline.adapters.files.pipes import outlive_reader
-from flightline.adapters.files.state_files import cause_in_state
+from flightline.adapters.state_files import cause_in_state
 from flightline.core.errors import FlightlineError, StartError
 from flightline.core.settings import Settings
 

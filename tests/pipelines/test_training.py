@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 from prefect import flow
 
 from flightline.adapters import event_clock
-from flightline.adapters.files.state_files import STATE_FILES, damaged_files
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import last_move, move_champion
+from flightline.adapters.state_files import STATE_FILES, damaged_files
 from flightline.core.errors import DataVersionError, FeatureError, RegistryError, ServableError
 from flightline.core.project import Project
 from flightline.core.settings import Settings

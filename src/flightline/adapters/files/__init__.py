@@ -1,1 +1,1 @@
-"""Files that are written whole or not at all, pipes, and what lies in `.state/`."""
+"""Files that are written whole or not at all, and pipes."""

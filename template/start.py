@@ -214,13 +214,15 @@ def without_marks(text: str) -> str:
     --------
     >>> without_marks('"x==1",  # problem only: its data')
     '"x==1",  # its data'
+    >>> without_marks("| a | 1 | <!-- problem only -->")
+    '| a | 1 |'
     """
     lines = [
         line
         for line in text.split("\n")
         if not re.fullmatch(r"<!-- (?:problem (?:from|to) here|own problem) -->", line)
     ]
-    return "\n".join(line.replace("# problem only: ", "# ") for line in lines)
+    return "\n".join(line.replace("# problem only: ", "# ").removesuffix(" <!-- problem only -->") for line in lines)
 
 
 def without_locked(text: str, package: str) -> str:

@@ -41,8 +41,8 @@ def test_every_fault_has_a_safeguard_and_every_safeguard_a_fault():
     assert {fault.safeguard for fault in FAULTS} == set(SAFEGUARDS)
 
 
-def test_the_readme_lists_the_faults_as_they_are():
-    lines = (PROJECT / "README.md").read_text(encoding="utf-8").splitlines()
+def test_the_docs_list_the_faults_as_they_are():
+    lines = (PROJECT / "docs" / "concepts" / "safeguards.md").read_text(encoding="utf-8").splitlines()
     wanted = [f"| `{fault.name}` | {fault.mistake} | {fault.safeguard} |" for fault in FAULTS]
     assert [line for line in lines if line in wanted] == wanted
 

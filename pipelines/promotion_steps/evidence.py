@@ -108,7 +108,13 @@ def load_champion(project: Project, rows: HeldOut) -> tuple[LoadedModel | None, 
     except (ChampionMoveError, SignatureError) as err:
         return None, rows, f"the champion is no standard to compare with: {err}"
     learned = _learned_until(current)
-    shared = rows if learned is None else rows.after(learned)
+    if learned is None:
+        return (
+            None,
+            rows,
+            f"the champion, version {current.version}, has no tag learned_until: what is later is not known",
+        )
+    shared = rows.after(learned)
     if shared.examples.empty:
         seen = f"the champion, version {current.version}, learned from rows up to {learned:%Y-%m-%d %H:%M}"
         return None, rows, f"{seen}, and no labelled row is later: there is nothing to compare on"

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -49,6 +50,7 @@ MIXED = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
 FEWER_ROWS = (0.5, 0.25, 0.1)
 DROPPED_GROUPS = 4
 COST_SECONDS = 10.0
+LONG_AGO = datetime.min.replace(tzinfo=UTC)  # all models here learned from rows before the test window
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def baseline_of(data: Data) -> Contender:
 def ask(challenger: Contender, champion: Contender, baseline: Contender) -> Decision:
     """Ask the gate."""
     sides = {Role.CHALLENGER: challenger, Role.CHAMPION: champion, Role.BASELINE: baseline}
-    given = {role: Evidence(role, role, role, side.summary, side.cost) for role, side in sides.items()}
+    given = {role: Evidence(role, role, role, side.summary, side.cost, LONG_AGO) for role, side in sides.items()}
     known = {role: RegisteredModel(role, role, side.summary.reference_predictions) for role, side in sides.items()}
     return decide_promotion(
         given[Role.CHALLENGER],

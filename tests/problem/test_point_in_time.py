@@ -68,11 +68,19 @@ def test_an_example_without_a_tail_number_has_no_aircraft_features(asked, joined
 
 
 @pytest.mark.slow
-def test_weather_older_than_its_ttl_is_not_used(winter_store, winter_examples):
-    one = winter_examples[winter_examples["origin"] == "EWR"].head(1)
-    weather = pd.read_parquet(winter_store.features_dir / "current" / "origin_weather.parquet")
-    last = weather.loc[weather["origin"] == "EWR", "event_timestamp"].max()
-    ages = pd.to_timedelta([0, 6 * 3600, 6 * 3600 + 1], unit="s")
+@pytest.mark.parametrize(
+    ("view", "key", "feature", "hours"),
+    [
+        ("origin_weather", "origin", "temp", 6),
+        ("aircraft_last_departure", "tailnum", "last_departure_delay", 48),
+        ("aircraft_last_arrival", "tailnum", "last_arrival_delay", 48),
+    ],
+)
+def test_what_is_older_than_its_ttl_is_not_used(winter_store, winter_examples, view, key, feature, hours):
+    table = pd.read_parquet(winter_store.features_dir / "current" / f"{view}.parquet").dropna(subset=[feature])
+    one = winter_examples[winter_examples[key].isin(table[key])].head(1)
+    last = table.loc[table[key] == one[key].iloc[0], "event_timestamp"].max()
+    ages = pd.to_timedelta([0, hours * 3600, hours * 3600 + 1], unit="s")
     rows = pd.concat([one.assign(event_timestamp=last + age, example_id=str(age)) for age in ages], ignore_index=True)
-    temperature = feast_store.join_features(winter_store, PROBLEM.feature_service, rows)["temp"]
-    assert temperature.notna().tolist() == [True, True, False]
+    joined = feast_store.join_features(winter_store, PROBLEM.feature_service, rows)[feature]
+    assert joined.notna().tolist() == [True, True, False]

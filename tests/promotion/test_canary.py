@@ -55,6 +55,13 @@ def test_what_comes_after_the_decision_does_not_change_it() -> None:
     assert (early.action, early.gain, early.lower) == (late.action, late.gain, late.lower)
 
 
+def test_days_after_the_last_that_counts_decide_nothing() -> None:
+    undecided = days_of(0.0, 60)
+    late = decide_canary(undecided + days_of(0.5, 60, wobble=0.1), ChallengerCounts(1000), RULE)
+    assert late.action is Action.DROP
+    assert "not credibly better after 60 days" in late.summary
+
+
 def test_days_that_fill_no_block_wait() -> None:
     days = [JudgedDay(date(2026, 1, n), 100, float(n), 0.5) for n in range(1, 9)]
     assert block_gains(days, 3).tolist() == [2.0, 5.0]

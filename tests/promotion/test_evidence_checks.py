@@ -83,6 +83,12 @@ def test_last_digits_may_differ():
     )
 
 
-def test_what_was_learned_until_may_be_unknown():
+@pytest.mark.parametrize("role", ["challenger", "champion"])
+def test_a_model_that_does_not_say_until_when_it_learned_is_refused(role):
+    given = {"challenger": CHALLENGER, "champion": CHAMPION}[role]
+    assert f"the {role} does not say up to which rows it learned" in said(**{role: replace(given, learned_until=None)})
+
+
+def test_a_baseline_learns_from_no_rows_that_count():
     assert LEARNED_UNTIL < FIRST
-    assert said(champion=replace(CHAMPION, learned_until=None)) == ""
+    assert said(baseline=replace(BASELINE, learned_until=None)) == ""

@@ -160,6 +160,13 @@ def test_a_slice_that_is_credibly_worse_holds_a_cheaper_challenger():
     assert decide(new(cost=CHEAP, slices={"a=b": own}), make_champion(slices={"a=b": theirs})).decision == H
 
 
+def test_the_margin_of_a_slice_is_a_share_of_the_champions_loss_there():
+    # Of 0.86, a tenth is 0.086; a tenth of the champion's loss overall, or of the challenger's, is another number.
+    own = {name: daily(loss) for name, loss in {"a=near": 0.94, "a=far": 0.95}.items()}
+    verdict = decide(new(**BETTER, slices=own), make_champion(slices=dict.fromkeys(own, daily(0.86))))
+    assert {check.slice: check.is_passed for check in verdict.checks if check.slice} == {"a=near": True, "a=far": False}
+
+
 def test_the_more_slices_the_surer_each_must_be():
     # Worse by 0.22 on half of the days: in 19 of 20 resamples on 2 days or more, so by 0.044; in 1 of 1,000 on none.
     uneven, theirs = daily(*[0.43, 0.65] * 5), daily(0.43)

@@ -314,6 +314,21 @@ def test_a_class_that_is_not_among_the_newest_rows_is_refused():
         )
 
 
+def test_the_check_of_a_calibration_refits_on_rows_before_those_it_judges():
+    """A tree of single rows, far too sure: it knows by heart what it has learned from, so its loss there is 0."""
+    asked = replace(small("decision_tree", settings=(("min_samples_leaf", 1),)), calibrations=("isotonic",))
+    model = fit(asked, FEATURES, SOLD_OUT, MASKS, task="classification", metric="log_loss")
+    assert model.calibration == "isotonic"
+    places = np.flatnonzero(MASKS["validation"])
+    earlier, later = np.array_split(places, 2)
+    before = np.concatenate([np.flatnonzero(MASKS["fit"]), earlier])
+    columns, tree = feature_columns(FEATURES), find_model("classification", "decision_tree")
+    alone = fit_pipeline(tree, columns, 0, model.chosen, FEATURES.iloc[before], SOLD_OUT.iloc[before])
+    truth = SOLD_OUT.iloc[later].to_numpy()
+    loss = METRICS["classification"]["log_loss"].compute(truth, predict("classification", alone, FEATURES.iloc[later]))
+    assert model.calibration_losses["none"] == pytest.approx(loss, abs=1e-12)
+
+
 def test_probabilities_of_several_classes_are_calibrated_if_that_helps():
     """As a tree of single rows is far too sure."""
     asked = replace(small("decision_tree", settings=(("min_samples_leaf", 1),)), calibrations=("sigmoid", "isotonic"))

@@ -6,9 +6,11 @@ models are judged on the same rows, so what makes a day hard for both cancels.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 RESAMPLES = 4000
 SEED = 20130101
@@ -50,7 +52,7 @@ class Improvement:
     estimate
         Second minus first: positive where the first is better.
     lower, upper
-        One-sided percentile bounds, each at the asked confidence by itself.
+        One-sided bounds, each at the asked confidence by itself; infinite with a single day.
     """
 
     estimate: float
@@ -85,6 +87,29 @@ def resample_days(days: int, resamples: int = RESAMPLES, seed: int = SEED) -> np
     return np.bincount(flat.ravel(), minlength=resamples * days).reshape(resamples, days).astype(float)
 
 
+def tail_of_few(alpha: float, days: int) -> float:
+    """Give the share of resamples to cut on a side, so that a bound of a mean of so few days errs as often as alpha.
+
+    Resamples of few days spread too little, and the normal distribution has thinner tails than Student's: plain
+    percentiles of 10 days err in 8 to 9 % where 5 % is asked. Hesterberg, What Teachers Should Know About the
+    Bootstrap, The American Statistician, 2015, 4.1.
+
+    Parameters
+    ----------
+    alpha
+        Asked of the bound, 0..0.5.
+    days
+        At least 2.
+
+    Examples
+    --------
+    >>> [round(tail_of_few(0.05, days), 4) for days in (7, 10, 30, 122)]
+    [0.0179, 0.0267, 0.0421, 0.0482]
+    """
+    stretched = np.sqrt(days / (days - 1)) * stdtrit(days - 1, alpha)
+    return NormalDist().cdf(float(stretched))
+
+
 def paired_improvement(
     first: DailyLosses, second: DailyLosses, confidence: float, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Improvement:
@@ -104,18 +129,23 @@ def paired_improvement(
     Improvement
         In units of the loss. The statistic of a resample is a ratio of sums, so that days
         with many rows weigh as much as they do in the mean (block bootstrap of clusters:
-        Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8; percentile
-        bounds: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, 13.3). NaN where
-        the two are not of the same rows, or a loss is missing.
+        Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8). Percentile
+        bounds, at levels widened for few days (`tail_of_few`). NaN where the two are not of
+        the same rows, or a loss is missing.
     """
     if (first.days, first.counts) != (second.days, second.counts) or not first.days:
         return Improvement(float("nan"), float("nan"), float("nan"))
-    times, counts = resample_days(len(first.days), resamples, seed), np.asarray(first.counts, dtype=float)
+    days, counts = len(first.days), np.asarray(first.counts, dtype=float)
     with np.errstate(invalid="ignore"):  # an infinite loss of both leaves no difference: NaN
         gains = np.subtract(second.sums, first.sums)
+        estimate = float(gains.sum() / counts.sum())
+        if days < 2 and np.isfinite(estimate):
+            return Improvement(estimate, -float("inf"), float("inf"))
+        times = resample_days(days, resamples, seed)
         means = (times @ gains) / (times @ counts)
-        lower, upper = np.quantile(means, [1 - confidence, confidence])
-    return Improvement(float(gains.sum() / counts.sum()), float(lower), float(upper))
+        tail = tail_of_few(1 - confidence, days) if days > 1 else 0.5
+        lower, upper = np.quantile(means, [tail, 1 - tail])
+    return Improvement(estimate, float(lower), float(upper))
 
 
 def paired_improvements(

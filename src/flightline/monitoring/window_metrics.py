@@ -6,14 +6,12 @@ twice however often days are drawn.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from flightline.core.problem_spec import Task
-from flightline.evaluation.bootstrap import SEED, resample_days
+from flightline.evaluation.bootstrap import SEED, resample_days, tail_of_few
 from flightline.evaluation.losses import ROW_LOSSES, promised_losses, row_losses
 from flightline.evaluation.metrics import as_event
 
@@ -253,9 +251,7 @@ def measure(rows: DailyRows, confidence: float, resamples: int = RESAMPLES, seed
     Returns
     -------
     dict
-        By metric, see `metrics_of_days`. Percentile bounds at levels widened for few days
-        (Hesterberg, What Teachers Should Know About the Bootstrap, The American Statistician,
-        2015, 4.1): plain percentiles of 7 days hold about as well as 88 % where 95 % is asked.
+        By metric, see `metrics_of_days`. Percentile bounds at levels widened for few days (`bootstrap.tail_of_few`).
         With one day there are no bounds: NaN. The bounds of the gaps of all classes hold at once (Bonferroni).
     """
     days = len(rows.days)
@@ -263,16 +259,10 @@ def measure(rows: DailyRows, confidence: float, resamples: int = RESAMPLES, seed
     if days < 2:
         return {name: Estimate(float(value[0]), float("nan"), float("nan")) for name, value in whole.items()}
     drawn = metrics_of_days(rows, resample_days(days, resamples, seed))
-    tail = _tail(1 - confidence, days)
-    tails = {of_class("gap", name): _tail((1 - confidence) / len(rows.classes), days) for name in rows.classes}
+    tail = tail_of_few(1 - confidence, days)
+    tails = {of_class("gap", name): tail_of_few((1 - confidence) / len(rows.classes), days) for name in rows.classes}
     bounds = {name: _quantiles(values, tails.get(name, tail)) for name, values in drawn.items()}
     return {name: Estimate(float(value[0]), *bounds[name]) for name, value in whole.items()}
-
-
-def _tail(alpha: float, days: int) -> float:
-    """Give the tail of the resamples to cut, so that a bound of a mean of so few days holds."""
-    stretched = np.sqrt(days / (days - 1)) * stdtrit(days - 1, alpha)
-    return NormalDist().cdf(float(stretched))
 
 
 def _quantiles(values: np.ndarray, tail: float) -> tuple[float, float]:

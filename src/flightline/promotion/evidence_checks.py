@@ -71,7 +71,10 @@ def _not_later(role: Role, evidence: Evidence, window: Interval) -> Iterator[str
         yield f"the {role} was judged on rows from {first:%Y-%m-%d} on, before the test window began ({window})"
     if last >= window.end:
         yield f"the {role} was judged on rows up to {last:%Y-%m-%d}, after the test window ended ({window})"
-    if learned is not None and learned >= first:
+    if learned is None:
+        if role is not Role.BASELINE:
+            yield f"the {role} does not say up to which rows it learned: none may be taken for later ones"
+    elif learned >= first:
         yield (
             f"the {role} learned from rows up to {learned:%Y-%m-%d %H:%M} and was judged on rows from "
             f"{first:%Y-%m-%d %H:%M} on: not on later rows only"

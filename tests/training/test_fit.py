@@ -298,7 +298,6 @@ def test_an_unknown_model_is_refused():
 
 @pytest.mark.parametrize("window", ["fit", "refit"])
 def test_a_class_that_no_row_to_learn_from_has_is_named(window):
-    """Of the test rows nothing is known: that one of them has it does not help."""
     label = LABELS["multiclass"].mask((LABELS["multiclass"] == 2) & MASKS[window], 1.0)
     with pytest.raises(TrainingError, match=r"needs labels of every class \(none of high\) in the (fit|refit) window"):
         fit_small("multiclass", "logistic_regression", label=label)
@@ -315,17 +314,15 @@ def test_a_class_that_is_not_among_the_newest_rows_is_refused():
 
 
 def test_the_check_of_a_calibration_refits_on_rows_before_those_it_judges():
-    """A tree of single rows, far too sure: it knows by heart what it has learned from, so its loss there is 0."""
+    """A tree of single rows: it knows by heart what it has learned from."""
     asked = replace(small("decision_tree", settings=(("min_samples_leaf", 1),)), calibrations=("isotonic",))
     model = fit(asked, FEATURES, SOLD_OUT, MASKS, task="classification", metric="log_loss")
     assert model.calibration == "isotonic"
-    places = np.flatnonzero(MASKS["validation"])
-    earlier, later = np.array_split(places, 2)
-    before = np.concatenate([np.flatnonzero(MASKS["fit"]), earlier])
-    columns, tree = feature_columns(FEATURES), find_model("classification", "decision_tree")
-    alone = fit_pipeline(tree, columns, 0, model.chosen, FEATURES.iloc[before], SOLD_OUT.iloc[before])
-    truth = SOLD_OUT.iloc[later].to_numpy()
-    loss = METRICS["classification"]["log_loss"].compute(truth, predict("classification", alone, FEATURES.iloc[later]))
+    middle, end = ROWS["fit"] + ROWS["validation"] // 2, ROWS["fit"] + ROWS["validation"]
+    tree, columns = find_model("classification", "decision_tree"), feature_columns(FEATURES)
+    alone = fit_pipeline(tree, columns, 0, model.chosen, FEATURES[:middle], SOLD_OUT[:middle])
+    answers, truth = predict("classification", alone, FEATURES[middle:end]), SOLD_OUT[middle:end].to_numpy()
+    loss = METRICS["classification"]["log_loss"].compute(truth, answers)
     assert model.calibration_losses["none"] == pytest.approx(loss, abs=1e-12)
 
 

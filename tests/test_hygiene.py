@@ -100,7 +100,9 @@ def has_message(message: str, text: str) -> bool:
 
 def test_every_message_in_troubleshooting_is_in_the_code():
     files = [file for file in tracked() if file.suffix in {".py", ".mk"} or file.name == "Makefile"]
-    texts = [file.read_text(encoding="utf-8") for file in files if not {"tests", "docs"} & set(file.relative_to(ROOT).parts)]
+    texts = [
+        file.read_text(encoding="utf-8") for file in files if not {"tests", "docs"} & set(file.relative_to(ROOT).parts)
+    ]
     # A string that goes on in the next line.
     code = [re.sub(r"[\"']\s*\n\s*f?[\"']", "", text) for text in texts]
     assert len(quoted_messages()) > 20

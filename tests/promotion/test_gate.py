@@ -167,6 +167,19 @@ def test_the_margin_of_a_slice_is_a_share_of_the_champions_loss_there():
     assert {check.slice: check.is_passed for check in verdict.checks if check.slice} == {"a=near": True, "a=far": False}
 
 
+def test_the_verdict_says_which_harm_to_a_slice_would_have_been_seen():
+    # Days that agree are sure: only the margin of a tenth stays unseen. Days that do not leave more unseen.
+    slices = {"a=sure": daily(0.43), "a=unsure": daily(*[0.33, 0.53] * 5)}
+    verdict = decide(new(**BETTER, slices=slices), make_champion(slices=dict.fromkeys(slices, daily(0.43))))
+    (said,) = (reason for reason in verdict.reasons if "no slice" in reason)
+    assert "no slice of 2 is credibly worse; a loss higher by 10.0% in a=sure would have been seen" in said
+    harm = float(said.rsplit(" ", 1)[1].rstrip("%")) / 100
+    for excess, decision in ((0.99 * harm, P), (1.01 * harm, H)):
+        worse = {"a=unsure": daily(*[0.33 + 0.43 * excess, 0.53 + 0.43 * excess] * 5), "a=sure": daily(0.43)}
+        given = new(**BETTER, slices=worse), make_champion(slices=dict.fromkeys(slices, daily(0.43)))
+        assert decide(*given).decision is decision
+
+
 def test_the_more_slices_the_surer_each_must_be():
     # Worse by 0.22 on half of the days: in 19 of 20 resamples on 2 days or more, so by 0.044; in 1 of 1,000 on none.
     uneven, theirs = daily(*[0.43, 0.65] * 5), daily(0.43)

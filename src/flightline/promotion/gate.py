@@ -3,6 +3,7 @@
 docs/decisions/0007-the-gate.md says why it asks what it asks, and how often it errs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -162,12 +163,31 @@ def _weigh(
     learned = _say_learned(challenger, champion)
     if spoiled:
         return Decision.HOLD, (better.words, *spoiled, *learned), checks
+    power = _say_power(slices, thresholds)
     if better.is_passed:
-        return Decision.PROMOTE, (better.words,), checks
+        return Decision.PROMOTE, (better.words, *power), checks
     if not_worse.is_passed and cheaper.is_passed:
-        return Decision.PROMOTE, (better.words, not_worse.words, cheaper.words), checks
+        return Decision.PROMOTE, (better.words, not_worse.words, cheaper.words, *power), checks
     worse = () if not_worse.is_passed else (not_worse.words,)
-    return Decision.HOLD, (better.words, *worse, cheaper.words, *learned), checks
+    return Decision.HOLD, (better.words, *worse, cheaper.words, *power, *learned), checks
+
+
+def _say_power(slices: Sequence[Comparison], thresholds: Thresholds) -> tuple[str, ...]:
+    """Say which harm to a slice would have been seen: "not credibly worse" is not "no worse"."""
+    seen = sorted((_smallest_seen(each, thresholds), each.name) for each in slices)
+    if not seen:
+        return ()
+    (least, best), (most, worst) = seen[0], seen[-1]
+    return (
+        f"no slice of {len(seen)} is credibly worse; a loss higher by {least:.1%} in {best} would have been seen, "
+        f"in {worst} only one higher by {most:.1%}",
+    )
+
+
+def _smallest_seen(comparison: Comparison, thresholds: Thresholds) -> float:
+    """Give the harm, as a share of the champion's loss there, whose lower bound reaches the margin."""
+    gain = comparison.improvement
+    return thresholds.slice_margin + (gain.upper - gain.estimate) / comparison.champion_loss
 
 
 def _say_learned(challenger: Evidence, champion: Evidence) -> tuple[str, ...]:

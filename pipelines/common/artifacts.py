@@ -6,6 +6,8 @@ from pathlib import Path
 
 from flightline.core.windows import Windows
 
+MADE_OF_FILE = "made_of.json"  # beside feature tables: their clock and data version
+
 
 @dataclass(frozen=True)
 class FeatureTables:

@@ -12,7 +12,7 @@ from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.errors import FeatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
-from pipelines.steps.features import MADE_OF_FILE
+from pipelines.common.artifacts import MADE_OF_FILE
 
 LATEST_LABELS = "latest.json"
 REMEDIES = {"features": "make materialise", "online_store": "make materialise", "labels": "make labels"}

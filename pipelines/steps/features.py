@@ -25,14 +25,13 @@ from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
 from flightline.training.example_checks import check_columns, check_rows, encode_label
 from flightline.training.splits import windows_of
-from pipelines.common.artifacts import FeatureTables, TrainingSet
+from pipelines.common.artifacts import MADE_OF_FILE, FeatureTables, TrainingSet
 from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import Stage, stage
 from pipelines.common.source_closure import source_digest
 
 LEAK_TEST_REACH = timedelta(days=35)  # further than schedules are known ahead
 KEPT_FOLDERS = 4  # by the time of day each hour leaves one
-MADE_OF_FILE = "made_of.json"  # beside the tables: clock and data version
 LOADED_FILE = "loaded.json"  # the data version of the online store, and since when it holds that
 
 

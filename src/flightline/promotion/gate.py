@@ -185,7 +185,7 @@ def _say_power(slices: Sequence[Comparison], thresholds: Thresholds) -> tuple[st
 
 
 def _smallest_seen(comparison: Comparison, thresholds: Thresholds) -> float:
-    """Give the harm, as a share of the champion's loss there, whose lower bound reaches the margin."""
+    """Give the harm, as a share of the champion's loss there, that is seen every second time."""
     gain = comparison.improvement
     return thresholds.slice_margin + (gain.upper - gain.estimate) / comparison.champion_loss
 

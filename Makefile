@@ -1,4 +1,7 @@
-# The one vocabulary for people, hooks and CI. `make` alone prints help.
+# The one vocabulary for people, hooks and CI. `make` alone prints the targets that matter, `make help-all` every one.
+ifeq ($(filter undefine,$(.FEATURES)),)
+$(error GNU make 4 is needed, this is $(MAKE_VERSION); on macOS: brew install make, then gmake in its place)
+endif
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -16,6 +19,10 @@ export HOME := $(if $(shell [ -x "$${HOME:-}" ] && echo readable),$(HOME),$(CURD
 export UV_CACHE_DIR := $(CURDIR)/.state/uv
 endif
 export LOGNAME := $(or $(LOGNAME),$(USER),$(shell id -un 2> /dev/null || id -u))
+# On Windows' WSL every shell has the machine's name in NAME, which names a project or a key here.
+ifneq ($(and $(WSL_DISTRO_NAME),$(filter environment,$(origin NAME))),)
+undefine NAME
+endif
 # What listens on this machine is never asked through a proxy.
 COMMA := ,
 export NO_PROXY := $(if $(or $(no_proxy),$(NO_PROXY)),$(or $(no_proxy),$(NO_PROXY))$(COMMA))127.0.0.1,localhost
@@ -57,9 +64,44 @@ MODEL ?= hist_gradient_boosting
 SEED ?= 0
 TRIALS ?= 20
 
+# What `make` alone prints: a task, and the targets for it.
+HELP := Learn: train Serve: serve predict Look: status ui Live: simulate monitor worker Data: ingest Change: test-fast lint
+
+# What a target cannot do without; a bar stands between two of which one is enough.
+NEEDS_batch := FILE|START
+NEEDS_data-remote := URL
+NEEDS_deploy := ENV
+NEEDS_destroy := ENV CONFIRM
+NEEDS_first-fill := ENV
+NEEDS_image-push := REPOSITORY
+NEEDS_infra-init := ENV
+NEEDS_infra-plan := ENV
+NEEDS_infra-settings := ENV
+NEEDS_ingest := FOLDER|FROM
+NEEDS_promote := VERSION BY WHY
+NEEDS_rollback := WHY
+NEEDS_sign := VERSION
+NEEDS_simulate := FROM TO
+NEEDS_trigger := FLOW
+NEEDS_update := FROM
+# What a value may be, for those that are numbers or a word of a few.
+NUMBERS := CANARY DAYS PCA SEED SEGMENTS SHARE STEP TIMES TRIALS VERSION WATCH
+WORDS_ANYWAY := yes
+WORDS_ENV := staging production
+WORDS_MODE := shadow split
+WORDS_UNREACHED := warn fail
+WORDS_VOLUMES := remove
+WORDS_WHAT := images model
+
 ##@ Set-up
 .PHONY: help
-help:  ## Print this
+help:  ## Print the targets that matter, by task
+	@awk -v words="$(HELP)" 'BEGIN {FS = ":.*## "; count = split(words, wanted, " ")} /^[a-z-]+:.*## / {help[$$1] = $$2} \
+		END {for (i = 1; i <= count; i++) if (wanted[i] ~ /:$$/) printf "\n%s\n", substr(wanted[i], 1, length(wanted[i]) - 1); \
+		else printf "  make %-16s %s\n", wanted[i], help[wanted[i]]; print "\nEvery other: make help-all"}' $(MAKEFILE_LIST)
+
+.PHONY: help-all
+help-all:  ## Print every target
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
@@ -109,7 +151,6 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 # The template's own code does it, as it is there: in a clone for the time.
 .PHONY: update
 update: $(INSTALLED)  ## Take what the template has become since: make update FROM=../newer, or its address, and AT=commit
-	@[ -n "$(FROM)" ] || { echo "update: FROM is missing: make update FROM=../newer, or its address in git"; exit 1; }
 	@clone="$(CURDIR)/.state/template"; trap 'rm -rf "$$clone"' EXIT; rm -rf "$$clone"; \
 	git clone --quiet "$(FROM)" "$$clone"; git -C "$$clone" checkout --quiet "$(or $(AT),HEAD)"; cd "$$clone"; \
 	PYTHONPATH="$$clone/src:$$clone" "$(CURDIR)/$(RUN)" -m template.update --project "$(CURDIR)" --base "$(BASE)"
@@ -319,3 +360,14 @@ prove: $(READY)  ## Plant faults and demand that their safeguards stop them
 
 include infra/infra.mk .github/workflows.mk
 -include template/template.mk # template only
+
+# One line and the example of the target's help, before anything is made. Values are looked at if they are make's own, for
+# a shell may have a VERSION of something else.
+EXAMPLE = $(shell sed -n 's/^$(1):.*\(make $(1) [A-Z].*\)/\1/p' $(MAKEFILE_LIST))
+OWN = $(if $(findstring command,$(origin $(1))),$($(1)))
+MISSING = $(foreach need,$(NEEDS_$(1)),$(if $(strip $(foreach name,$(subst |, ,$(need)),$($(name)))),,$(subst |, or ,$(need))))
+NO_DIGITS = $(subst 0,,$(subst 1,,$(subst 2,,$(subst 3,,$(subst 4,,$(subst 5,,$(subst 6,,$(subst 7,,$(subst 8,,$(subst 9,,$(subst .,,$(1))))))))))))
+WRONG := $(strip $(foreach name,$(NUMBERS),$(if $(call NO_DIGITS,$(call OWN,$(name))),$(name)=$($(name))$(COMMA) expected a number)) \
+	$(foreach words,$(filter WORDS_%,$(.VARIABLES)),$(foreach name,$(words:WORDS_%=%),$(if $(filter-out $($(words)),$(call OWN,$(name))),$(name)=$($(name))$(COMMA) expected one of: $($(words))))))
+$(foreach goal,$(MAKECMDGOALS),$(if $(strip $(call MISSING,$(goal))),$(error $(goal): $(strip $(call MISSING,$(goal))) is missing: $(call EXAMPLE,$(goal)))))
+$(if $(WRONG),$(foreach goal,$(firstword $(MAKECMDGOALS)),$(error $(goal): got $(WRONG); such as: $(call EXAMPLE,$(goal)))))

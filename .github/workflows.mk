@@ -32,6 +32,6 @@ workflow-comment:  ## Write a file onto the pull request, or renew it there: mak
 workflow-plan: $(READY)  ## Write an environment's plan to .state/terraform/ENV-plan.md: make workflow-plan ENV=staging DRIFT=fail
 	@mkdir -p .state/terraform; plan=.state/terraform/$(ENV)-plan.md; code=0; \
 	$(RUN) -m tools.deploy plan --environment "$(ENV)" > $$plan || code=$$?; \
-	tee --append "$${GITHUB_STEP_SUMMARY:-/dev/null}" < $$plan; \
+	tee -a "$${GITHUB_STEP_SUMMARY:-/dev/null}" < $$plan; \
 	if [ $$code = 2 ]; then [ "$(DRIFT)" != fail ] || { echo "workflow-plan: $(ENV) is not as the code says"; exit 2; }; \
 	else exit $$code; fi

@@ -176,10 +176,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
     parser = argparse.ArgumentParser(description=batch.__doc__)
     parser.add_argument("--file", type=Path, help=".csv or .parquet with a column for each key")
-    parser.add_argument("--start", type=parse_moment, help="first prediction time, such as 2013-12-01T00:00:00Z")
-    parser.add_argument("--end", type=parse_moment, help="the prediction time before which to stop")
+    parser.add_argument("--start", help="first prediction time, such as 2013-12-01T00:00:00Z")
+    parser.add_argument("--end", help="the prediction time before which to stop")
     options = parser.parse_args(arguments)
-    return run_command(lambda: by_hand(batch)(options.file, options.start, options.end))
+    return run_command(lambda: by_hand(batch)(options.file, *map(_moment, (options.start, options.end))))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return parse_moment(text) if text else None
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 # Part of the Makefile: what proves the template itself. `make start` leaves it behind.
 TIMES ?= 20
+HELP += Own: start
+NEEDS_example := NAME
+NEEDS_start := NAME
 # The packages that hold the examples' data.
 LOCKS += template/locks/examples.txt
 $(INSTALLED): template/locks/examples.txt

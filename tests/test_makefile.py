@@ -30,6 +30,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def makefiles() -> list[Path]:
+    """The Makefile and its parts."""
+    return [file for file in tracked() if file.name == "Makefile" or file.suffix == ".mk"]
+
+
 def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run make with nothing of this process's environment but the path."""
     environment = {"PATH": os.environ["PATH"], **variables}
@@ -55,12 +60,75 @@ def exported(clone: Path) -> Exported:
 def test_every_target_works_in_a_path_with_a_space(clone: Path) -> None:
     """No command line breaks the path: what names a part of it names the whole."""
     values = ["IMAGE=a", "FLOWS_IMAGE=b", "BASE=c", "MODEL_INSIDE=.state/serving", "SIMULATION=.state/s", "ENV=staging"]
+    values += [f"{name}=d" for name in needed() - {"ENV", "VERSION"}] + ["VERSION=1"]
     python = clone / "bin" / "python 3"
     printed = make(clone, "--dry-run", "--silent", *make_targets(), *values, f"PYTHON={python}").stdout
     words = [word for line in printed.replace("\\\n", " ").splitlines() for word in shlex.split(line, comments=True)]
     assert [word for word in words if "Mün" in word and str(clone) not in word] == []
     assert any(str(python) in word for word in words)
     assert f"PREFECT_HOME={clone}/.state/simulations/prefect" in words
+
+
+def needs() -> list[tuple[str, str]]:
+    """Each target and what it cannot do without."""
+    found = [re.findall(r"^NEEDS_(\S+) := (.+)$", file.read_text(), re.MULTILINE) for file in makefiles()]
+    return [(target, need) for pairs in found for target, names in pairs for need in names.split()]
+
+
+def needed() -> set[str]:
+    """The variables that some target cannot do without."""
+    return {name for _, need in needs() for name in need.split("|")}
+
+
+def refusal(folder: Path, *arguments: str, **variables: str) -> str:
+    """What make says as it refuses, without where in the Makefile."""
+    with pytest.raises(subprocess.CalledProcessError) as err:
+        make(folder, *arguments, **variables)
+    assert err.value.stdout == ""
+    (line,) = err.value.stderr.splitlines()
+    return re.sub(r"^.*?: \*\*\* ", "", line)
+
+
+@pytest.mark.parametrize(("target", "need"), needs())
+def test_a_missing_variable_is_one_line_with_an_example(clone: Path, target: str, need: str) -> None:
+    given = [f"{name}=1" for other, one in needs() if other == target and one != need for name in one.split("|")]
+    given = [value.replace("ENV=1", "ENV=staging") for value in given]
+    said = refusal(clone, target, *given)
+    assert said.startswith(f"{target}: {need.replace('|', ' or ')} is missing: make {target} ")
+    assert f"{need.split('|')[0]}=" in said.split("missing:")[1], "the example shows it"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "SEED=one"], "train: got SEED=one, expected a number; such as: make train MODEL=all SEED=1."),
+        (["deploy", "ENV=stage"], "deploy: got ENV=stage, expected one of: staging production; such as: make deploy"),
+        (
+            ["stack-down", "VOLUMES=keep"],
+            "stack-down: got VOLUMES=keep, expected one of: remove; such as: make stack-d",
+        ),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_an_example(clone: Path, arguments: list[str], said: str) -> None:
+    assert refusal(clone, *arguments).startswith(said)
+
+
+def test_values_that_will_do_pass_and_those_of_the_shell_are_not_looked_at(clone: Path) -> None:
+    values = ["SEED=3", "SHARE=.1", "MODE=split", "ENV=staging", "CONFIRM=staging"]
+    make(clone, "--dry-run", "train", "canary-start", "destroy", *values, VERSION="1.0-rc", DAYS="Monday")
+
+
+def test_the_name_that_windows_gives_its_shells_is_not_taken(exported: Exported) -> None:
+    assert "NAME" not in exported(NAME="DESKTOP-1", WSL_DISTRO_NAME="Debian")
+    assert exported(NAME="team")["NAME"] == "team"
+    assert exported("NAME=team", WSL_DISTRO_NAME="Debian")["NAME"] == "team"
+
+
+def test_make_alone_prints_few_targets_and_help_all_every_one(clone: Path) -> None:
+    few, every = (re.findall(r"^  make ([a-z-]+) +\S", make(clone, *goal).stdout, re.M) for goal in ([], ["help-all"]))
+    assert {"train", "serve", "predict", "status"} <= set(few) < set(every)
+    assert len(few) <= 15
+    assert set(every) == set(make_targets())
 
 
 def test_what_listens_on_this_machine_is_asked_directly(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:

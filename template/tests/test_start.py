@@ -164,9 +164,10 @@ def test_git_sees_moves_and_nothing_that_is_not_staged(started):
 
 
 def test_make_shows_only_what_is_left(started):
-    shown = re.findall(r"^  make (\S+)", run_make(started, "help"), re.MULTILINE)
+    shown = re.findall(r"^  make (\S+)", run_make(started, "help-all"), re.MULTILINE)
     assert {"train", "serve", "test", "prove", "deploy"} <= set(shown)
     assert [name for name in shown if name.startswith("bench-") or name in {"start", "example", "test-infra"}] == []
+    assert re.findall(r"^Own$|make start", run_make(started, "help"), re.MULTILINE) == []
 
 
 def test_a_second_start_is_no_target_any_more(started):

@@ -129,3 +129,8 @@ def test_answers_are_those_of_the_services_other_door(
     assert scored["prediction_id"].is_unique
     assert scored["model_version"].unique().tolist() == ["3"]
     assert scored["clock"].unique().tolist() == [NOON.astimezone(UTC)]
+
+
+def test_a_moment_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert batch.main(["--start", "soon", "--end", "later"]) == 1
+    assert capsys.readouterr().err.startswith("ClockError: got 'soon'; expected an ISO 8601 moment such as")

@@ -147,6 +147,7 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/sbom.in -o locks/sbom.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/workflows.in -o locks/workflows.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/scans.in -o locks/scans.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/docs.in -o locks/docs.txt
 
 # The template's own code does it, as it is there: in a clone for the time.
 .PHONY: update
@@ -353,6 +354,14 @@ define INSTALL_TOOL
 endef
 .tools/%/.installed: locks/%.txt | $(OWN_UV)
 	$(INSTALL_TOOL)
+
+.PHONY: docs
+docs: $(READY) .tools/docs/.installed  ## Build the docs as a site in .state/site/html; no broken link: make docs SOURCE=https://github.com/team/churn
+	@$(RUN) -m tools.site --zensical .tools/docs/bin/zensical $(if $(SOURCE),--source "$(SOURCE)")
+
+.PHONY: docs-serve
+docs-serve: $(READY) .tools/docs/.installed  ## Show the docs on http://127.0.0.1:8800 as they are now
+	@exec $(RUN) -m tools.site --zensical .tools/docs/bin/zensical --serve 127.0.0.1:8800
 
 .PHONY: prove
 prove: $(READY)  ## Plant faults and demand that their safeguards stop them

@@ -19,6 +19,7 @@ RIGHTS = {
     ("infra", "comment"): {"pull-requests"},
     ("infra", "drift"): {"id-token"},
     ("train-report-comment", "comment"): {"pull-requests"},
+    ("docs", "publish"): {"pages", "id-token"},
 }
 
 

@@ -65,7 +65,7 @@ SEED ?= 0
 TRIALS ?= 20
 
 # What `make` alone prints: a task, and the targets for it.
-HELP := Learn: train Serve: serve predict Look: status ui Live: simulate monitor worker Data: ingest Change: test-fast lint
+HELP := Learn: train Serve: serve predict Look: status explore ui Live: simulate monitor worker Data: ingest Change: test-fast lint
 
 # What a target cannot do without; a bar stands between two of which one is enough.
 NEEDS_batch := FILE|START
@@ -189,6 +189,10 @@ materialise: $(READY)  ## Bring features and online store up to the event clock 
 .PHONY: ages
 ages: $(READY)  ## Print how old each view's values are when they are used, and how many its ttl drops
 	@$(RUN) -m pipelines.commands.feature_checks ages
+
+.PHONY: explore
+explore: $(READY)  ## Show data and training set of `make train` in pictures on one page, .state/exploration/page.html
+	@$(RUN) -m pipelines.commands.explore
 
 .PHONY: rule
 rule: $(READY)  ## Print what each feature tells alone, or one: make rule COLUMN=name

@@ -193,7 +193,8 @@ def draw_segments(segments: Segments, table: pd.DataFrame, unit: str, most: int 
     for place, name in enumerate(name for name in table.columns.get_level_values(0).unique() if name != "rows"):
         mean, error = table[(name, "mean")], table[(name, "error")].fillna(0)
         right.errorbar(table.index, mean, 2 * error, fmt="o", color=COLOURS[place % len(COLOURS)], label=name)
-    right.set(xlabel="segment", ylabel=unit)
+    right.set(xlabel="segment", ylabel=unit, xlim=(0.5, len(table) + 0.5))
     right.set_xticks(table.index)
-    right.legend(frameon=False, fontsize=8)
+    if len(right.get_legend_handles_labels()[1]) > 1:
+        right.legend(frameon=False, fontsize=8)
     return _png(figure)

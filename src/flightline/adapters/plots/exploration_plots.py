@@ -74,7 +74,9 @@ def draw_distributions(features: pd.DataFrame, parts: dict[str, pd.Series]) -> b
         for part, rows in parts.items():
             values = features.loc[rows, name].dropna().clip(low, high)
             if len(values):
-                axes.hist(values, bins=edges.tolist(), density=True, histtype="step", color=WINDOW_COLOURS[part], label=part)
+                axes.hist(
+                    values, bins=edges.tolist(), density=True, histtype="step", color=WINDOW_COLOURS[part], label=part
+                )
         axes.set_yticks([])
 
     return _grid(list(features.columns), draw, "value, cut at its 1st and 99th percentile", "density")

@@ -37,7 +37,7 @@ test-stack: $(READY) .tools/moto/.installed  ## Run the whole loop on the stack'
 ##@ On AWS (docs/deploy.md)
 .PHONY: deploy
 deploy: $(READY)  ## Bring images to an environment: make deploy ENV=staging IMAGE=host/name@sha256:... FLOWS_IMAGE=... CANARY=10 WATCH=600
-	@$(DEPLOY) deploy --environment "$(ENV)" $(IMAGES) $(if $(CANARY),--canary "$(CANARY)") $(if $(WATCH),--watch "$(WATCH)") \
+	@$(DEPLOY) deploy --environment "$${ENV:-}" $(IMAGES) $(if $(CANARY),--canary "$(CANARY)") $(if $(WATCH),--watch "$(WATCH)") \
 		$(if $(filter true,$(ALLOW_DESTROY)),--allow-destroy)
 
 .PHONY: first-fill

@@ -117,6 +117,18 @@ def audit(pip_audit: Path, lock: Path, url: str, ignored: list[str]) -> Audit:
     return Audit(len(asked), {name: ids for name, ids in found.items() if ids})
 
 
+def audit_all(pip_audit: Path, locks: Iterable[Path], url: str, ignored: list[str]) -> dict[Path, Audit | NotAudited]:
+    """Ask about lock after lock, until the service is not heard."""
+    results: dict[Path, Audit | NotAudited] = {}
+    for lock in locks:
+        try:
+            results[lock] = audit(pip_audit, lock, url, ignored)
+        except NotAudited as err:
+            results[lock] = err
+            break  # the next would wait for the same service
+    return results
+
+
 def report(results: Mapping[Path, Audit | NotAudited]) -> int:
     """Print what was heard of each lock, and give the exit code."""
     for lock, result in results.items():
@@ -176,13 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as err:
         print(f"audit: {err}", file=sys.stderr)
         return VULNERABLE
-    results: dict[Path, Audit | NotAudited] = {}
-    for lock in locks_to_audit(given.locks):
-        try:
-            results[lock] = audit(given.pip_audit, lock, given.osv_url, ignored)
-        except NotAudited as err:
-            results[lock] = err
-            break  # the next would wait for the same service
+    results = audit_all(given.pip_audit, locks_to_audit(given.locks), given.osv_url, ignored)
     code = report(results)
     if code == VULNERABLE and given.advisories == "warn":
         let_through(results)

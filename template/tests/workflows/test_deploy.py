@@ -19,7 +19,8 @@ ATTEST = "actions/attest-build-provenance"
 # In this order; set-up steps aside.
 STORY = [
     ("ci", "make all-checks"),
-    ("publish", HEAD), ("publish", ROLE), ("publish", LOGIN), ("publish", "make image-push"), ("publish", ATTEST), ("publish", ATTEST),
+    ("publish", HEAD), ("publish", ROLE), ("publish", LOGIN), ("publish", "make image-push"),
+    ("publish", ATTEST), ("publish", ATTEST),
     ("staging", HEAD), ("staging", ROLE), ("staging", "make deploy ENV=staging"),
     ("production", HEAD), ("production", ROLE), ("production", "make deploy ENV=production"),
 ]  # fmt: skip

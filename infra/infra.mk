@@ -34,6 +34,13 @@ stack: $(READY)  ## Run a command of compose on it: make stack DO=ps, DO="logs w
 test-stack: $(READY) .tools/moto/.installed  ## Run the whole loop on the stack's servers, as processes of this machine
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/stack -rs --durations 5
 
+##@ On Kubernetes (docs/deploy-kubernetes.md)
+.PHONY: check-kubernetes
+check-kubernetes: $(READY) .tools/workflows/.installed  ## Render the manifests with kustomize and hold them against Kubernetes' schemas
+	@if command -v kubectl > /dev/null; then $(RUN) -m tools.ci.check_kubernetes --validate .tools/workflows/bin/kubernetes-validate; \
+	elif [ "$${CI:-}" = true ]; then echo "check-kubernetes: kubectl is missing"; exit 1; \
+	else echo "check-kubernetes: SKIPPED, kubectl is missing"; fi
+
 ##@ On AWS (docs/deploy.md)
 .PHONY: deploy
 deploy: $(READY)  ## Bring images to an environment: make deploy ENV=staging IMAGE=host/name@sha256:... FLOWS_IMAGE=... CANARY=10 WATCH=600

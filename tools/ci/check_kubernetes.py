@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from flightline.adapters.files.pipes import outlive_reader
+
 FOLDER = Path(__file__).parents[2] / "infra" / "kubernetes"
 WAYS = ("deployment", "kserve")
 # Of KServe's predictor; all else in it is Kubernetes' PodSpec.
@@ -72,4 +74,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

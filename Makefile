@@ -272,7 +272,7 @@ format: $(READY)  ## Format the code
 	@$(VENV)/bin/ruff check --fix .
 
 .PHONY: test
-test: $(READY) .tools/sbom/.installed  ## Run the tests (doctests too), but not those of whole programs, images and stack
+test: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Run the tests (doctests too), but not those of whole programs, images and stack
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack"
 
 .PHONY: test-docs

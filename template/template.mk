@@ -23,7 +23,7 @@ test-template: $(READY) .tools/workflows/.installed  ## Start a project, lay an 
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py))
 
 .PHONY: test-example
-test-example: $(READY) .tools/sbom/.installed  ## Lay each example over a copy and run all of its tests there
+test-example: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Lay each example over a copy and run all of its tests there
 	@$(RUN) -m pytest template/tests/test_example_suite.py
 
 .PHONY: test-year

@@ -52,7 +52,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 DEPLOY = $(RUN) -m tools.deploy
-IMAGES = $(if $(IMAGE),--image "$(IMAGE)") $(if $(FLOWS_IMAGE),--flows-image "$(FLOWS_IMAGE)")
+# What a person types in a form of GitHub reaches the shell as a variable of it, and is never a part of the command.
+IMAGES = $(if $(value IMAGE),--image "$$IMAGE") $(if $(value FLOWS_IMAGE),--flows-image "$$FLOWS_IMAGE")
 LOCKS := locks/all.txt
 UV := $(if $(shell command -v uv),uv,.tools/bin/uv)
 OWN_UV := $(filter .tools/%,$(UV))
@@ -63,6 +64,8 @@ READY := $(INSTALLED) $(STATE)
 MODEL ?= hist_gradient_boosting
 SEED ?= 0
 TRIALS ?= 20
+# Processes that run tests: one for each core.
+WORKERS ?= $(shell nproc 2> /dev/null || sysctl -n hw.ncpu)
 
 # What `make` alone prints: a task, and the targets for it.
 HELP := Learn: train Serve: serve predict Look: status explore ui Live: simulate monitor worker Data: ingest Change: test-fast lint
@@ -234,7 +237,7 @@ batch: $(READY)  ## Score a file or a time range into parquet: make batch FILE=r
 
 .PHONY: rollback
 rollback: $(READY)  ## Move champion back to the version before: make rollback WHY="too many late ones missed"; with ENV=staging: the images there
-	@$(if $(ENV),$(DEPLOY) rollback --environment "$(ENV)" --why "$(WHY)" $(if $(WHAT),--what "$(WHAT)"),$(RUN) -m pipelines.commands.champion rollback --why "$(WHY)")
+	@$(if $(value ENV),$(DEPLOY) rollback --environment "$$ENV" --why "$${WHY:-}" $(if $(value WHAT),--what "$$WHAT"),$(RUN) -m pipelines.commands.champion rollback --why "$${WHY:-}")
 
 .PHONY: ui
 ui: $(READY)  ## Show the pages of MLflow, Prefect, Evidently and Feast, linked on http://127.0.0.1:8900
@@ -315,16 +318,20 @@ format: $(READY)  ## Format the code
 	@$(VENV)/bin/ruff check --fix .
 
 .PHONY: test
-test: $(READY) .tools/sbom/.installed  ## Run the tests (doctests too), but not those of whole programs, images and stack
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack"
+test: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Run the tests (doctests too), but not those of whole programs, images and stack
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack"
+
+.PHONY: test-docs
+test-docs: $(READY)  ## Run the tests of documents alone: commands, paths, tables and messages that they name exist
+	@$(RUN) -m pytest tests/test_hygiene.py tests/test_makefile.py
 
 .PHONY: test-system
 test-system: $(READY) .tools/juicefs/.installed  ## Run the tests of whole flows and programs: worker, service, pages; some are killed or flooded
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m system
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m system
 
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the quickest of them, in about three minutes
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not system and not docker and not stack"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not system and not docker and not stack"
 
 .PHONY: system-packages
 system-packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing
@@ -346,8 +353,8 @@ secrets-scan: $(READY) .tools/scans/.installed  ## Look for secrets in the proje
 
 # Its exit codes: 1 an advisory, 3 not audited; make itself ends with 2 for either.
 .PHONY: audit
-audit: $(READY) .tools/scans/.installed  ## Ask for advisories about all that is locked: make audit UNREACHED=warn passes where nobody answers
-	@$(RUN) -m tools.ci.audit --pip-audit .tools/scans/bin/pip-audit $(if $(UNREACHED),--unreached "$(UNREACHED)")
+audit: $(READY) .tools/scans/.installed  ## Ask for advisories about all that is locked: make audit UNREACHED=warn passes where nobody answers, ADVISORIES=warn in spite of one
+	@$(RUN) -m tools.ci.audit --pip-audit .tools/scans/bin/pip-audit $(if $(UNREACHED),--unreached "$(UNREACHED)") $(if $(ADVISORIES),--advisories "$(ADVISORIES)")
 
 # Each in an environment of its own: what they pin clashes with what the project runs on.
 define INSTALL_TOOL

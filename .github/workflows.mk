@@ -6,6 +6,7 @@ SCHEMA := .tools/workflows/bin/check-jsonschema --builtin-schema vendor
 check-workflows: .tools/workflows/.installed  ## Check the workflows and what else GitHub reads: actionlint, schemas, zizmor
 	@.tools/workflows/bin/actionlint
 	@$(SCHEMA).github-workflows .github/workflows/*.yml
+	@$(SCHEMA).github-actions .github/actions/*/action.yml
 	@$(SCHEMA).github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	@$(SCHEMA).github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	@$(SCHEMA).dependabot .github/dependabot.yml
@@ -14,6 +15,18 @@ check-workflows: .tools/workflows/.installed  ## Check the workflows and what el
 .PHONY: workflow-ready
 workflow-ready:  ## Say whether there is an AWS account to work on, and why not: make workflow-ready NEEDED=AWS_REGION
 	@"$(PYTHON)" -m tools.ci.workflow ready --needed "$(NEEDED)"
+
+.PHONY: workflow-scope
+workflow-scope:  ## Say what a run has to check: all, documents, or nothing, since its tree is proved: make workflow-scope WORKFLOW=ci
+	@"$(PYTHON)" -m tools.ci.scope --workflow "$(WORKFLOW)"
+
+.PHONY: workflow-restored
+workflow-restored:  ## Take over the environments that a cache brought
+	@"$(PYTHON)" -m tools.ci.workflow restored
+
+.PHONY: workflow-head
+workflow-head:  ## Fail unless this run is of the newest commit of its branch
+	@"$(PYTHON)" -m tools.ci.head
 
 .PHONY: workflow-verdict
 workflow-verdict:  ## Fail unless all jobs before passed

@@ -34,10 +34,17 @@ stack: $(READY)  ## Run a command of compose on it: make stack DO=ps, DO="logs w
 test-stack: $(READY) .tools/moto/.installed  ## Run the whole loop on the stack's servers, as processes of this machine
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/stack -rs --durations 5
 
+##@ On Kubernetes (docs/deploy-kubernetes.md)
+.PHONY: check-kubernetes
+check-kubernetes: $(READY) .tools/workflows/.installed  ## Render the manifests with kustomize and hold them against Kubernetes' schemas
+	@if command -v kubectl > /dev/null; then $(RUN) -m tools.ci.check_kubernetes --validate .tools/workflows/bin/kubernetes-validate; \
+	elif [ "$${GITHUB_ACTIONS:-}" = true ]; then echo "check-kubernetes: kubectl is missing, which GitHub's runners have"; exit 1; \
+	else echo "check-kubernetes: SKIPPED, kubectl is missing (1.21 or later; Debian 13: apt-get install kubernetes-client)"; fi
+
 ##@ On AWS (docs/deploy.md)
 .PHONY: deploy
 deploy: $(READY)  ## Bring images to an environment: make deploy ENV=staging IMAGE=host/name@sha256:... FLOWS_IMAGE=... CANARY=10 WATCH=600
-	@$(DEPLOY) deploy --environment "$(ENV)" $(IMAGES) $(if $(CANARY),--canary "$(CANARY)") $(if $(WATCH),--watch "$(WATCH)") \
+	@$(DEPLOY) deploy --environment "$${ENV:-}" $(IMAGES) $(if $(CANARY),--canary "$(CANARY)") $(if $(WATCH),--watch "$(WATCH)") \
 		$(if $(filter true,$(ALLOW_DESTROY)),--allow-destroy)
 
 .PHONY: first-fill

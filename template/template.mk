@@ -23,10 +23,10 @@ start: $(READY)  ## Make this clean git tree a project of your own: make start N
 ##@ Proof of the template
 .PHONY: test-template
 test-template: $(READY) .tools/workflows/.installed  ## Start a project, lay an example over a copy, and see that both work
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py))
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py))
 
 .PHONY: test-example
-test-example: $(READY) .tools/sbom/.installed  ## Lay each example over a copy and run all of its tests there
+test-example: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Lay each example over a copy and run all of its tests there
 	@$(RUN) -m pytest template/tests/test_example_suite.py
 
 .PHONY: test-year
@@ -35,7 +35,7 @@ test-year: $(READY)  ## Live through half a year month by month: data, clock, pr
 
 .PHONY: test-workflows
 test-workflows: $(READY) .tools/workflows/.installed .tools/scans/.installed .tools/act/.installed  ## Run every workflow with act, and both scans on what they must catch
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 template/tests/workflows
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) template/tests/workflows
 
 .PHONY: test-infra
 test-infra: $(READY) .tools/moto/.installed  ## Apply everything on an emulated AWS, use what it puts out, and destroy it

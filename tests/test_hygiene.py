@@ -123,7 +123,7 @@ def test_every_decision_has_its_four_headings():
 def test_every_workflow_step_is_a_make_call():
     steps = [
         line
-        for file in ROOT.glob(".github/workflows/*.yml")
+        for file in [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/actions/*/action.yml")]
         for line in re.findall(r"^\s*run: (.+)$", file.read_text(), re.M)
     ]
     assert steps
@@ -140,9 +140,8 @@ def test_every_hook_is_a_make_call():
 
 
 def test_every_action_is_pinned_by_commit():
-    uses = [
-        line for file in ROOT.glob(".github/workflows/*.yml") for line in re.findall(r"uses: (\S+)", file.read_text())
-    ]
+    files = [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/actions/*/action.yml")]
+    uses = [line for file in files for line in re.findall(r"uses: (\S+)", file.read_text())]
     # A workflow of this project is of the same commit.
     foreign = [use for use in uses if not use.startswith("./")]
     assert [use for use in foreign if not re.search(r"@[0-9a-f]{40}$", use)] == []

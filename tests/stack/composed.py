@@ -28,7 +28,7 @@ COMPOSE = REPOSITORY / "infra" / "stack" / "compose.yaml"
 DOCKERFILES = {"flightline-flows": "pipelines/Dockerfile", "flightline-service": "serving/Dockerfile"}
 # Where compose says who listens: the name on the networks, and the port there.
 PORTS = {"postgres": 5432, "redis": 6379, "artifacts": 8333, "mlflow": 5000, "prefect": 4200, "runner": 8080}
-PORTS |= {"service": 8000, "prometheus": 9090}
+PORTS |= {"service": 8000, "prometheus": 9090, "gauges": 9100, "alertmanager": 9093}
 INSIDE = "/srv/flightline"
 PROJECT = make_project(Settings(root=REPOSITORY, problem_package="flightline.problem"))  # the clone's own, not the toy
 STATUS = f"/v1/models/{PROJECT.problem.model_name}"

@@ -22,6 +22,7 @@ from flightline.adapters.event_clock import set_clock
 from flightline.core.settings import ScheduleSettings, Settings
 from pipelines.common.processes import Program, Running, answers, running
 from tests.stack.composed import PORTS, PREDICT, PROJECT, REPOSITORY, Composed
+from tests.stack.watching import alertmanager_program, find_program, gauges_program, prometheus_program
 from tests.support.servers import postgres, redis_server
 from tests.support.servers.postgres import PostgresServer, find_postgres, run_postgres
 from tests.support.servers.redis_server import RedisServer, run_redis
@@ -44,6 +45,9 @@ def demand_programs() -> None:
         "PostgreSQL (Debian: postgresql)": find_postgres(),
         "Redis (Debian: redis-server)": shutil.which("redis-server"),
         "Prometheus (Debian: prometheus)": shutil.which("prometheus"),
+        "Alertmanager (Debian: prometheus-alertmanager)": find_program("alertmanager"),
+        "the exporter (Debian: prometheus-node-exporter)": find_program("node-exporter")
+        or find_program("node_exporter"),
         "moto (make .tools/moto/.installed)": MOTO.exists() or None,
     }
     missing = [name for name, path in found.items() if path is None]
@@ -226,8 +230,10 @@ def describe(folder: Path, database: PostgresServer, values: RedisServer) -> Com
 
 
 def start_stores(stack: Stack) -> None:
-    """Start what stands for the artifact store, with its bucket, and Prometheus."""
+    """Start what stands for the artifact store, with its bucket, and what watches the stack."""
     start_artifact_store(stack)
+    stack.start_program(gauges_program(stack.composed))
+    stack.start_program(alertmanager_program(stack.composed, stack.composed.folder / "alertmanager"))
     stack.start_program(prometheus_program(stack.composed, stack.composed.folder / "prometheus"))
     assert answers(f"{stack.url('prometheus')}/-/healthy")
 
@@ -238,25 +244,3 @@ def start_artifact_store(stack: Stack) -> None:
     command = (str(MOTO), "-H", "127.0.0.1", "-p", str(port))
     stack.start_program(Program("artifacts", command, port, path="/moto-api/"))
     stack.store().create_bucket(Bucket=BUCKET)
-
-
-def prometheus_program(composed: Composed, folder: Path) -> Program:
-    """Describe Prometheus with the stack's configuration, which has another address and place of the key only."""
-    shutil.copytree(REPOSITORY / "infra" / "stack" / "prometheus", folder)
-    config = folder / "prometheus.yml"
-    text = config.read_text(encoding="utf-8")
-    for there, here in {
-        "service:8000": f"127.0.0.1:{composed.ports['service']}",
-        "/run/secrets/metrics_key": str(composed.folder / "stack" / "metrics_key"),
-    }.items():
-        assert there in text
-        text = text.replace(there, here)
-    config.write_text(text, encoding="utf-8")
-    options = [
-        word.replace("=/etc/prometheus", f"={folder}").replace("=/prometheus", f"={folder / 'data'}")
-        for word in composed.services["prometheus"]["command"]
-    ]
-    listen = f"--web.listen-address=127.0.0.1:{composed.ports['prometheus']}"
-    return Program(
-        "prometheus", ("prometheus", *options, listen), composed.ports["prometheus"], path="/-/ready", folder=folder
-    )

@@ -14,7 +14,7 @@ from flightline.core.errors import StartError
 from tests.stack.composed import COMPOSE, MissingVariableError, read_compose
 from tools.images.docker import CLIENTS, DockerError
 from tools.stack.compose import PAGES, check_ports, obey, parse
-from tools.stack.secrets import KEYS, PASSWORDS, ensure_secrets, read_environment
+from tools.stack.secrets import ALERTS_SHA256, KEYS, PASSWORDS, ensure_secrets, read_environment
 
 TEXT = COMPOSE.read_text(encoding="utf-8")
 NEEDED = sorted(set(re.findall(r"\$\{(\w+):\?", TEXT)))
@@ -34,26 +34,38 @@ def services(given: dict[str, str]) -> dict[str, dict]:
     return read_compose(given)["services"]
 
 
-def compose_program() -> list[str]:
-    for client in filter(None, map(shutil.which, CLIENTS)):
-        if subprocess.run([client, "compose", "version"], capture_output=True, check=False).returncode == 0:
-            return [client, "compose"]
+def compose_programs() -> list[list[str]]:
+    """Give every compose of this machine: Docker's plugin, of version 2, and the older program."""
+    clients = [
+        [client, "compose"]
+        for client in filter(None, map(shutil.which, CLIENTS))
+        if subprocess.run([client, "compose", "version"], capture_output=True, check=False).returncode == 0
+    ]
     older = shutil.which("docker-compose")
-    if older is None:
+    return clients[:1] + ([[older]] if older else [])
+
+
+@pytest.fixture(params=[0, 1])
+def compose_program(request: pytest.FixtureRequest) -> list[str]:
+    programs = compose_programs()
+    if not programs:
         said = "compose is not on this machine (Debian: apt-get install docker-compose)"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(said)
-    return [older]
+    if request.param >= len(programs):
+        pytest.skip(f"one compose is on this machine: {programs[0]}")
+    return programs[request.param]
 
 
-def config(environment_file: Path) -> "subprocess.CompletedProcess[str]":
-    command = [*compose_program(), "--env-file", str(environment_file), "--file", str(COMPOSE), "config"]
+def config(compose_program: list[str], environment_file: Path) -> "subprocess.CompletedProcess[str]":
+    command = [*compose_program, "--env-file", str(environment_file), "--file", str(COMPOSE), "config"]
     bare = {name: value for name, value in os.environ.items() if not name.startswith("STACK_")}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=bare)
 
 
-def test_compose_takes_it(given: dict[str, str], tmp_path: Path) -> None:
-    done = config(tmp_path / "stack.env")
+def test_compose_takes_it(compose_program: list[str], given: dict[str, str], tmp_path: Path) -> None:
+    done = config(compose_program, tmp_path / "stack.env")
     assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr.lower()
     assert "no-new-privileges" in done.stdout
 
 
@@ -63,10 +75,10 @@ def test_without_a_password_it_refuses_to_start_and_says_what_to_do(name: str, g
         read_compose({known: value for known, value in given.items() if known != name})
 
 
-def test_compose_itself_refuses_too(given: dict[str, str], tmp_path: Path) -> None:
+def test_compose_itself_refuses_too(compose_program: list[str], given: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "stack.env"
     file.write_text("".join(f"{name}={value}\n" for name, value in given.items() if name != "STACK_REDIS_PASSWORD"))
-    done = config(file)
+    done = config(compose_program, file)
     assert done.returncode != 0
     assert "STACK_REDIS_PASSWORD" in done.stderr
     assert "make stack-up" in done.stderr
@@ -88,7 +100,7 @@ def test_starting_without_a_docker_says_so_and_makes_the_passwords(
 
 
 def test_every_password_that_is_made_is_asked_for_and_no_other() -> None:
-    assert set(NEEDED) == {*PASSWORDS, *KEYS.values()}
+    assert set(NEEDED) == {*PASSWORDS, *KEYS.values(), ALERTS_SHA256}
 
 
 def test_no_password_has_a_default() -> None:
@@ -133,7 +145,7 @@ def test_what_is_our_own_is_read_only_and_gets_no_right_back(services: dict[str,
 
 def test_images_of_others_are_pinned(services: dict[str, dict]) -> None:
     others = {name: service["image"] for name, service in services.items() if name not in OWN}
-    assert len(others) == 5
+    assert len(others) == 7
     assert [image for image in others.values() if not re.fullmatch(r"[\w./-]+:v?\d+(\.\d+)+[\w.-]*", image)] == []
 
 
@@ -151,14 +163,16 @@ def test_nobody_reaches_what_it_does_not_need(given: dict[str, str], services: d
     assert reached_by("redis") == {"declarations", "worker", "service"}
     assert reached_by("artifacts") == {"mlflow"}
     assert reached_by("grafana") == {"prometheus"}
-    assert reached_by("prometheus") == {"service", "grafana"}
+    assert reached_by("prometheus") == {"service", "gauges", "alertmanager", "grafana"}
+    assert reached_by("alertmanager") == {"prometheus"}
+    assert reached_by("gauges") == {"prometheus"}
     assert reached_by("mlflow") == {"postgres", "artifacts", "prefect", "worker", "model-sync"}
     assert reached_by("prefect") == {"postgres", "mlflow", "worker", "model-sync"}
     assert reached_by("service") == {"postgres", "redis", "setup", "declarations", "worker", "prometheus"}
     assert reached_by("model-sync") == {"mlflow", "prefect", "worker"}
     networks = read_compose(given)["networks"]
     inside = {name for name, options in networks.items() if options.get("internal")}
-    assert inside == {"predictions", "records_mlflow", "records_prefect", "features", "artifacts"}
+    assert inside == {"predictions", "records_mlflow", "records_prefect", "features", "artifacts", "gauges"}
 
 
 def test_the_private_key_is_the_workers_alone(services: dict[str, dict]) -> None:
@@ -201,3 +215,15 @@ def test_only_prefect_s_own_pages_may_ask_it(services: dict[str, dict]) -> None:
     allowed = environment["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
     assert allowed == ["http://127.0.0.1:4200", "http://localhost:4200"]
     assert environment["PREFECT_UI_URL"] in allowed
+
+
+def test_links_lead_to_this_machine_and_to_no_container(services: dict[str, dict]) -> None:
+    named = {
+        "prometheus": services["prometheus"]["command"],
+        "alertmanager": services["alertmanager"]["command"],
+        "grafana": [services["grafana"]["environment"]["GF_SERVER_ROOT_URL"]],
+        "prefect": [services["prefect"]["environment"]["PREFECT_UI_URL"]],
+    }
+    for name, words in named.items():
+        port = services[name]["ports"][0].removeprefix("127.0.0.1:").split(":")[0]
+        assert any(word.endswith(f"http://127.0.0.1:{port}") for word in words), name

@@ -195,11 +195,20 @@ def test_the_monitor_decides_about_what_was_served(trained: Stack, monitoring: U
     assert decision["decision"]["action"] in {"ok", "watch", "retrain"}, decision
 
 
+def test_prometheus_reads_what_the_monitor_wrote(trained: Stack, monitoring: UUID) -> None:
+    trained.finish(monitoring)
+
+    def said() -> list[dict]:
+        return prometheus(trained, "query?query=flightline_monitor_decision")["result"]
+
+    wait_until(lambda: sum(float(each["value"][1]) for each in said()) == 1, 60, said)
+
+
 def test_prometheus_reads_the_service_and_no_rule_errs(trained: Stack) -> None:
     def targets() -> list[dict]:
         return prometheus(trained, "targets")["activeTargets"]
 
-    wait_until(lambda: [one["health"] for one in targets()] == ["up"], 60, targets)
+    wait_until(lambda: [one["health"] for one in targets()] == ["up", "up"], 60, targets)
     wait_until(lambda: {rule["health"] for rule in rules(trained)} == {"ok"}, 60, lambda: rules(trained))
     assert [rule["name"] for rule in rules(trained) if rule["state"] == "firing"] == []
 

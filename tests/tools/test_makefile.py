@@ -40,3 +40,21 @@ def test_a_moved_clone_gets_its_own_environment_and_state(clone):
     moved = clone.rename(clone.with_name("moved"))
     assert "install: making .venv" in commands_of(moved)
     assert "-m pipelines.commands.own_state" in commands_of(moved)
+
+
+FORM = "$(shell touch made); \"; touch made; `touch made` 'x"
+
+
+@pytest.mark.parametrize(("target", "options"), [("deploy", ["IMAGE", "FLOWS_IMAGE"]), ("rollback", ["WHY"])])
+def test_what_a_person_types_into_a_form_is_no_command(clone, target, options):
+    said = clone / "said.txt"
+    python = clone / ".venv" / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{said}"\n')
+    python.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment |= {"ENV": "staging", **dict.fromkeys(options, FORM)}
+    done = subprocess.run(["make", target], cwd=clone, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert said.read_text().splitlines().count(FORM) == len(options)
+    assert not (clone / "made").exists()

@@ -1,6 +1,7 @@
 """What workflows ask of tools/ci/workflow.py: reasons to skip, a verdict over jobs, and the files that GitHub reads."""
 
 import json
+import os
 
 import pytest
 
@@ -36,6 +37,34 @@ def test_skipped_and_cancelled_jobs_did_not_pass():
     results = {"a": "success", "b": "skipped", "c": "cancelled", "d": "failure", "e": None}
     failed = failed_jobs({name: {"result": result} for name, result in results.items()})
     assert failed == {"b": "skipped", "c": "cancelled", "d": "failure", "e": "None"}
+
+
+@pytest.mark.parametrize(
+    ("checks", "result", "failed"),
+    [
+        ("docs", "success", {}),
+        ("none", "success", {}),
+        ("all", "success", {"b": "skipped"}),
+        ("", "success", {"b": "skipped"}),
+        ("none", "failure", {"scope": "failure", "b": "skipped"}),
+    ],
+)
+def test_what_the_scope_left_out_may_be_skipped(checks, result, failed):
+    scope = {"result": result, "outputs": {"checks": checks}}
+    assert failed_jobs({"scope": scope, "a": {"result": "success"}, "b": {"result": "skipped"}}) == failed
+
+
+def test_what_a_cache_brought_is_newer_than_the_checkout(tmp_path, monkeypatch, capsys):
+    marks = [tmp_path / ".venv" / ".installed", tmp_path / ".tools" / "sbom" / ".installed"]
+    for mark in [*marks, tmp_path / "locks" / "all.txt"]:
+        mark.parent.mkdir(parents=True)
+        mark.write_text("")
+    for mark in marks:
+        os.utime(mark, (0, 0))
+    monkeypatch.chdir(tmp_path)
+    assert main(["restored"]) == 0
+    assert all(mark.stat().st_mtime >= (tmp_path / "locks" / "all.txt").stat().st_mtime for mark in marks)
+    assert capsys.readouterr().out == "restored: .venv, .tools/sbom\n"
 
 
 @pytest.fixture

@@ -30,6 +30,10 @@ class NotAudited(Exception):  # noqa: N818 it is an answer of its own, and the o
     """The advisory service was not heard about all packages; the message says why."""
 
 
+class ExpiredError(ValueError):
+    """An advisory was accepted for a time, which is over."""
+
+
 @dataclass(frozen=True)
 class Audit:
     """What the advisory service said of one lock.
@@ -69,14 +73,16 @@ def accepted(file: Path, today: datetime.date) -> list[str]:
     Raises
     ------
     ValueError
-        If an entry has no reason, or its time is over.
+        If an entry has no reason.
+    ExpiredError
+        If its time is over.
     """
     entries = tomllib.loads(file.read_text(encoding="utf-8")).get("accepted", []) if file.is_file() else []
     for entry in entries:
         if not {"id", "until", "reason"} <= entry.keys() or not entry["reason"]:
             raise ValueError(f"{file.name}: {entry} needs id, until (a date) and reason")
         if entry["until"] < today:
-            raise ValueError(
+            raise ExpiredError(
                 f"{file.name}: {entry['id']} was accepted until {entry['until']}: update the package, or decide anew"
             )
     return [entry["id"] for entry in entries]
@@ -111,6 +117,18 @@ def audit(pip_audit: Path, lock: Path, url: str, ignored: list[str]) -> Audit:
     return Audit(len(asked), {name: ids for name, ids in found.items() if ids})
 
 
+def audit_all(pip_audit: Path, locks: Iterable[Path], url: str, ignored: list[str]) -> dict[Path, Audit | NotAudited]:
+    """Ask about lock after lock, until the service is not heard."""
+    results: dict[Path, Audit | NotAudited] = {}
+    for lock in locks:
+        try:
+            results[lock] = audit(pip_audit, lock, url, ignored)
+        except NotAudited as err:
+            results[lock] = err
+            break  # the next would wait for the same service
+    return results
+
+
 def report(results: Mapping[Path, Audit | NotAudited]) -> int:
     """Print what was heard of each lock, and give the exit code."""
     for lock, result in results.items():
@@ -133,6 +151,21 @@ def report(results: Mapping[Path, Audit | NotAudited]) -> int:
     return 0
 
 
+def let_through(results: Mapping[Path, Audit | NotAudited]) -> None:
+    """Write down, on the run's page too, which advisories a person let through."""
+    audits = [result for result in results.values() if isinstance(result, Audit)]
+    found = sorted({f"{name}: {', '.join(ids)}" for each in audits for name, ids in each.advisories.items()})
+    sentence = f"Advisories let through: {'; '.join(found)}"
+    print(f"::warning title=Advisories let through::{sentence}" if _is_github() else f"audit: {sentence}")
+    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(page).open("a", encoding="utf-8") as file:
+            file.write(f"**{sentence}**\n")
+
+
+def _is_github() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Audit every lock; 0 if all is clean, 1 with an advisory, 3 if not all was audited (0 with `--unreached warn`)."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -141,22 +174,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--accepted", type=Path, default=ACCEPTED)
     parser.add_argument("--osv-url", default=OSV, help="where OSV, or a mirror of it, answers")
     parser.add_argument("--unreached", choices=["fail", "warn"], default="fail")
+    parser.add_argument(
+        "--advisories", choices=["fail", "warn"], default="fail", help="warn: a person lets them through"
+    )
     given = parser.parse_args(arguments)
     try:
         ignored = accepted(given.accepted, datetime.datetime.now(datetime.UTC).date())
+    except ExpiredError as err:
+        print(f"audit: {err}", file=sys.stderr)
+        if given.advisories == "fail":
+            return VULNERABLE
+        ignored = []
     except ValueError as err:
         print(f"audit: {err}", file=sys.stderr)
         return VULNERABLE
-    results: dict[Path, Audit | NotAudited] = {}
-    for lock in locks_to_audit(given.locks):
-        try:
-            results[lock] = audit(given.pip_audit, lock, given.osv_url, ignored)
-        except NotAudited as err:
-            results[lock] = err
-            break  # the next would wait for the same service
+    results = audit_all(given.pip_audit, locks_to_audit(given.locks), given.osv_url, ignored)
     code = report(results)
+    if code == VULNERABLE and given.advisories == "warn":
+        let_through(results)
+        return 0
     if code == NOT_AUDITED and given.unreached == "warn":
-        if os.environ.get("GITHUB_ACTIONS") == "true":
+        if _is_github():
             print("::warning title=NOT AUDITED::the advisory service was not heard about all packages")
         return 0
     return code

@@ -10,67 +10,16 @@ import json
 import os
 import re
 import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tools.ci.github_api import GitHub, GitHubError
 
 # GitHub takes 65,536 characters.
 LONGEST = 60_000
 AUTHOR = "github-actions[bot]"
-TIMEOUT_SECONDS = 30
-
-
-class CommentError(Exception):
-    """The comment could not be written; the message says why."""
-
-
-@dataclass(frozen=True)
-class GitHub:
-    """GitHub's API for one repository.
-
-    Parameters
-    ----------
-    url
-        Of the API.
-    repository
-        As owner/name.
-    token
-        With the right to write on pull requests.
-    """
-
-    url: str
-    repository: str
-    token: str
-
-    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Ask the API below the repository.
-
-        Raises
-        ------
-        CommentError
-            With what it answered, if that is an error.
-        """
-        request = urllib.request.Request(  # noqa: S310 the address is GitHub's own, from the runner
-            f"{self.url}/repos/{self.repository}/{path}",
-            method=method,
-            data=json.dumps(body).encode() if body is not None else None,
-            headers={
-                "Authorization": f"Bearer {self.token}",
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": "2022-11-28",
-            },
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 as above
-                return json.load(answer)
-        except urllib.error.HTTPError as err:
-            raise CommentError(f"{method} {path}: {err.code}, {err.read(500).decode(errors='replace')}") from err
-        except (urllib.error.URLError, TimeoutError) as err:
-            raise CommentError(f"{method} {path}: {err}") from err
 
 
 def tested_commit(event: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -81,7 +30,7 @@ def tested_commit(event: Mapping[str, Any]) -> tuple[str, str, str]:
         return fork["owner"]["login"], run["head_branch"], run["head_sha"]
     if request := event.get("pull_request"):
         return request["head"]["user"]["login"], request["head"]["ref"], request["head"]["sha"]
-    raise CommentError("expected an event `workflow_run` or `pull_request`; this one has neither")
+    raise GitHubError("expected an event `workflow_run` or `pull_request`; this one has neither")
 
 
 def pull_requests(github: GitHub, event: Mapping[str, Any]) -> list[int]:
@@ -143,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         event = json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
-        github = GitHub(os.environ["GITHUB_API_URL"], os.environ["GITHUB_REPOSITORY"], os.environ["GITHUB_TOKEN"])
+        github = GitHub.of_the_run()
         numbers = pull_requests(github, event)
         if not numbers:
             print(
@@ -156,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyError as err:
         print(f"comment: {err} is missing: this runs in a workflow of GitHub, with GITHUB_TOKEN set", file=sys.stderr)
         return 1
-    except CommentError as err:
+    except GitHubError as err:
         print(f"comment: {err}", file=sys.stderr)
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""Images by digest: whether a registry holds them."""
+"""Images by digest: whether a registry holds them, and which one a tag names."""
 
 import re
 import urllib.error
@@ -22,6 +22,7 @@ _MANIFESTS = ", ".join(
     )
 )
 NOT_FOUND = 404
+_NOT_LET_IN = (401, 403)
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,48 @@ def is_held(image: Reference, session: Any) -> bool:
     return True
 
 
-def _is_held_by_registry(image: Reference) -> bool:
+def digest_of_tag(repository: str, tag: str, session: Any) -> str | None:
+    """Ask a registry which digest a tag names.
+
+    Parameters
+    ----------
+    repository
+        As host/name.
+
+    Returns
+    -------
+    str or None
+        None if it holds no such tag, or lets nobody look without a login.
+    """
+    host, _, name = repository.partition("/")
+    ecr = _ECR.fullmatch(host)
+    if ecr is None:
+        try:
+            with urllib.request.urlopen(_manifest(host, name, tag), timeout=30) as answer:  # noqa: S310  # of two schemes
+                return str(answer.headers["Docker-Content-Digest"])
+        except urllib.error.HTTPError as err:
+            if err.code in (NOT_FOUND, *_NOT_LET_IN):
+                return None
+            raise
+    client = session.client("ecr", region_name=ecr["region"])
+    try:
+        found = client.describe_images(registryId=ecr["account"], repositoryName=name, imageIds=[{"imageTag": tag}])
+    except ClientError as err:
+        if err.response["Error"]["Code"] == "ImageNotFoundException":
+            return None
+        raise
+    return str(found["imageDetails"][0]["imageDigest"])
+
+
+def _manifest(host: str, repository: str, reference: str) -> urllib.request.Request:
     # Registries on loopback have no TLS, for Docker too.
-    scheme = "http" if image.host.split(":")[0] in _LOOPBACK else "https"
-    url = f"{scheme}://{image.host}/v2/{image.repository}/manifests/{image.digest}"
-    request = urllib.request.Request(url, headers={"Accept": _MANIFESTS}, method="HEAD")  # noqa: S310  # as above
+    scheme = "http" if host.split(":")[0] in _LOOPBACK else "https"
+    url = f"{scheme}://{host}/v2/{repository}/manifests/{reference}"
+    return urllib.request.Request(url, headers={"Accept": _MANIFESTS}, method="HEAD")  # noqa: S310  # of two schemes
+
+
+def _is_held_by_registry(image: Reference) -> bool:
+    request = _manifest(image.host, image.repository, image.digest)
     try:
         with urllib.request.urlopen(request, timeout=30):  # noqa: S310  # the scheme is one of two
             return True

@@ -1,21 +1,29 @@
 """Builds the images, pushes them and prints their digests: `make image-push REPOSITORY=host/name`.
 
-What is deployed is named by digest; the tag, the commit, is for people. In a workflow the digests
-are outputs of the step.
+What is deployed is named by digest; the tag is the commit, and means one image for ever: what was pushed under it is
+not built again. In a workflow the digests are outputs of the step.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
+from tools.deploy.images import digest_of_tag
 from tools.images.build import BASE, FLOWS, ROOT, SERVICE, Image, build, commit, ensure_base
 from tools.images.docker import Docker, DockerError, docker_ready
 
 PUSHED = {"service": SERVICE, "flows": FLOWS}
+# Of a clean tree: with -dirty behind it, it names many.
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def push(docker: Docker, image: Image, there: str, tag: str) -> str:
@@ -35,13 +43,24 @@ def push(docker: Docker, image: Image, there: str, tag: str) -> str:
     return found[0]
 
 
-def push_all(docker: Docker, repository: str, tag: str) -> dict[str, str]:
-    """Push both images; give, by name, reference and digest as outputs of a workflow's step."""
-    references = {}
+def pushed_before(repository: str, tag: str) -> dict[str, str]:
+    """Ask which of the images are there under a tag, with their digests; a tag that is no commit means nothing."""
+    if not COMMIT.fullmatch(tag):
+        return {}
+    session = boto3.Session()
+    found = {name: digest_of_tag(f"{repository}/{name}", tag, session) for name in PUSHED}
+    return {name: digest for name, digest in found.items() if digest}
+
+
+def build_and_push(docker: Docker, repository: str, tag: str, base: str, held: Mapping[str, str]) -> dict[str, str]:
+    """Build and push what the registry does not hold yet; give the digest of each image."""
+    digests = dict(held)
     for name, image in PUSHED.items():
-        digest = push(docker, image, f"{repository}/{name}", tag)
-        references[name], references[f"{name}_digest"] = f"{repository}/{name}@{digest}", digest
-    return references
+        if name not in held:
+            ensure_base(docker, base)
+            build(docker, image, base)
+            digests[name] = push(docker, image, f"{repository}/{name}", tag)
+    return digests
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,18 +72,22 @@ def main(arguments: list[str] | None = None) -> int:
     if "/" not in options.repository:
         print(f"image-push: got REPOSITORY={options.repository!r}, expected host/name", file=sys.stderr)
         return 1
+    tag = commit()
     try:
-        with docker_ready(Settings(root=ROOT).state_dir) as docker:
-            ensure_base(docker, options.base)
-            for image in PUSHED.values():
-                build(docker, image, options.base)
-            references = push_all(docker, options.repository, commit())
-    except (DockerError, subprocess.TimeoutExpired) as err:
+        digests = pushed_before(options.repository, tag)
+        for name in digests:
+            print(f"image-push: {name}:{tag} is there already, and is not built again")
+        if digests.keys() != PUSHED.keys():
+            with docker_ready(Settings(root=ROOT).state_dir) as docker:
+                digests = build_and_push(docker, options.repository, tag, options.base, digests)
+    except (DockerError, subprocess.TimeoutExpired, BotoCoreError, ClientError, OSError) as err:
         print(f"image-push: {err}; log in to the registry first (aws ecr get-login-password)", file=sys.stderr)
         return 1
+    references = {name: f"{options.repository}/{name}@{digest}" for name, digest in digests.items()}
     if file := os.environ.get("GITHUB_OUTPUT"):
-        with Path(file).open("a", encoding="utf-8") as outputs:
-            outputs.writelines(f"{name}={value}\n" for name, value in references.items())
+        outputs = references | {f"{name}_digest": digest for name, digest in digests.items()}
+        with Path(file).open("a", encoding="utf-8") as handle:
+            handle.writelines(f"{name}={value}\n" for name, value in outputs.items())
     print(f"image-push: IMAGE={references['service']} FLOWS_IMAGE={references['flows']}")
     return 0
 

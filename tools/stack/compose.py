@@ -20,7 +20,7 @@ from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from tools.images.build import FLOWS, ROOT, SERVICE, build, ensure_base
 from tools.images.docker import CLIENTS, Docker, DockerError
-from tools.stack.secrets import FILE, ensure_secrets, read_environment
+from tools.stack.secrets import ALERTS_URL, FILE, ensure_secrets, read_environment
 
 COMPOSE = ROOT / "infra" / "stack" / "compose.yaml"
 PROJECT = "flightline"
@@ -34,6 +34,7 @@ PAGES = {
     "MLflow": ("STACK_MLFLOW_PORT", "5000", "/"),
     "Prefect": ("STACK_PREFECT_PORT", "4200", "/"),
     "Prometheus": ("STACK_PROMETHEUS_PORT", "9090", "/targets"),
+    "Alertmanager": ("STACK_ALERTMANAGER_PORT", "9093", "/"),
     "Grafana": ("STACK_GRAFANA_PORT", "3000", "/"),
 }
 
@@ -180,9 +181,13 @@ def show(compose: Compose) -> None:
     """Say where its pages are, and what to do first."""
     given = {**read_environment(compose.environment_file), **os.environ}
     for name, (variable, port, path) in PAGES.items():
-        print(f"  {name:10} http://127.0.0.1:{given.get(variable, port)}{path}")
+        print(f"  {name:12} http://127.0.0.1:{given.get(variable, port)}{path}")
     print(f"passwords: {compose.environment_file}, user admin")
     print(f"API key: {compose.environment_file.parent}/stack/api_key")
+    if not given.get(ALERTS_URL):
+        print(
+            f"NOBODY IS TOLD OF ALERTS: write {ALERTS_URL}=https://... into {compose.environment_file}, and start again"
+        )
     print('first training: make stack DO="exec worker python -m pipelines.orchestration.trigger --flow training"')
 
 
@@ -235,7 +240,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and do it."""
     try:
         return obey(parse(arguments), Settings(root=ROOT).state_dir)
-    except (DockerError, StartError) as err:
+    except (DockerError, StartError, ValueError) as err:
         print(f"stack: {err}", file=sys.stderr)
         return 1
 

@@ -14,11 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from flightline.adapters.files.atomic_write import atomic_write
 from serving.middleware.api_keys import PREFIX, digest_of
+from tools.stack.alerts import alertmanager_config
 
 FILE, FOLDER = "stack.env", "stack"
 BYTES = 24
 # By the file that holds the key, the variable that holds its digest, which is all that the service is told.
 KEYS = {"api_key": "STACK_API_KEY_SHA256", "metrics_key": "STACK_METRICS_KEY_SHA256"}
+# Whom Alertmanager tells; a person writes it into stack.env. The digest makes compose start it anew after a change.
+ALERTS_URL, ALERTS_SHA256 = "STACK_ALERTS_URL", "STACK_ALERTS_SHA256"
 PASSWORDS = (
     "STACK_POSTGRES_PASSWORD",
     "STACK_MLFLOW_PASSWORD",
@@ -55,6 +58,11 @@ def ensure_secrets(state_dir: Path) -> list[str]:
     -------
     list of str
         What was made.
+
+    Raises
+    ------
+    ValueError
+        If STACK_ALERTS_URL is no address.
     """
     folder = state_dir / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,10 +74,20 @@ def ensure_secrets(state_dir: Path) -> list[str]:
     missing = {name: make() for name, make in wanted.items() if not held.get(name)}
     # A key's file is what counts: whoever changes it changes the digest.
     digests = {name: digest_of((folder / key).read_text(encoding="ascii").strip()) for key, name in KEYS.items()}
+    digests[ALERTS_SHA256] = _write_alerts(folder, held.get(ALERTS_URL, ""))
     missing |= {name: digest for name, digest in digests.items() if held.get(name) != digest}
     if missing:
         _write(file, {**held, **missing}, 0o600)
     return made + sorted(missing)
+
+
+def _write_alerts(folder: Path, url: str) -> str:
+    """Write Alertmanager's configuration, which holds the URL, and give its digest."""
+    text = alertmanager_config(url)
+    (folder / "alertmanager").mkdir(exist_ok=True)
+    (folder / "alertmanager").chmod(0o755)
+    _write_text(folder / "alertmanager" / "alertmanager.yml", text, 0o644)
+    return digest_of(text)
 
 
 def _ensure_files(folder: Path) -> list[str]:

@@ -78,7 +78,10 @@ def test_prometheus_reads_the_service_with_its_key(trained: ComposedStack) -> No
         with urllib.request.urlopen(f"{trained.url('prometheus')}/api/v1/targets", timeout=10) as answer:
             return json.load(answer)["data"]["activeTargets"]
 
-    wait_until(lambda: [one["health"] for one in targets()] == ["up"], 60, targets)
+    def service_health() -> list[str]:
+        return [one["health"] for one in targets() if one["labels"]["job"] == "flightline"]
+
+    wait_until(lambda: service_health() == ["up"], 60, targets)
 
 
 def test_what_volumes_keep_is_there_after_down_and_up(trained: ComposedStack) -> None:

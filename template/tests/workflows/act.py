@@ -11,7 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -28,8 +28,11 @@ EVENTS = Path(__file__).parent / "events"
 REPOSITORY = "owner/name"
 # Need nothing but Python, so they always run as they are.
 REAL = ("workflow-ready", "workflow-verdict", "workflow-summary", "workflow-comment")
+# What a recorded call says where a test says nothing else.
+OUTPUTS = {"workflow-scope": {"checks": "all", "advisories": "fail"}}
 LIMIT_SECONDS = 600
 CALLS, SUMMARY = "calls.jsonl", "summary.md"
+SETS_UP = "make workflow-restored"
 # Jobs run on this machine, by actions that lie on it.
 OFFLINE = ("--platform", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode", "--actor", "ada")
 OFFLINE += ("--secret", "GITHUB_TOKEN=token-of-the-run")
@@ -79,8 +82,9 @@ class Run:
     summary: str
 
     def made(self, job: str | None = None) -> list[str]:
-        """Give the make calls of a job, or of all, in their order."""
-        return [call.name for call in self.calls if call.name.startswith("make ") and job in {None, call.job}]
+        """Give the make calls of a job, or of all, in their order; those of setting up aside."""
+        made = [call for call in self.calls if call.name.startswith("make ") and job in {None, call.job}]
+        return [call.name for call in made if call.name != SETS_UP]
 
     def jobs(self) -> set[str]:
         """Give the jobs that did something."""
@@ -173,7 +177,7 @@ def run_workflow(
     variables
         Repository variables; none: a fresh clone.
     outputs, files
-        By make target: outputs that a recorded call sets, and files that it writes (path to text).
+        By make target: outputs that a recorded call sets, besides `OUTPUTS`, and files that it writes (path to text).
     fails
         What must fail: make calls ("make deploy ENV=staging") or actions ("actions/checkout"); with "job:" before it,
         in that job only.
@@ -194,7 +198,7 @@ def run_workflow(
         payload,
         {
             "artifacts": str(artifacts or scratch / "artifacts"),
-            "outputs": dict(outputs or {}),
+            "outputs": {**OUTPUTS, **(outputs or {})},
             "files": dict(files or {}),
             "fails": list(fails),
             "real": list(real),
@@ -243,14 +247,22 @@ def _environment(added: Mapping[str, str], scratch: Path | None = None) -> dict[
 
 
 def _used_actions() -> dict[str, set[str]]:
-    """Give every foreign action of the workflows, with its version, and the inputs it is given."""
+    """Give every foreign action of workflows and own actions, with its version, and the inputs it is given."""
     used: dict[str, set[str]] = {}
-    for file in sorted((PROJECT / ".github" / "workflows").glob("*.yml")):
-        for job in yaml.safe_load(file.read_text())["jobs"].values():
-            for step in job.get("steps", []):
-                if "uses" in step:
-                    used.setdefault(step["uses"], set()).update(step.get("with", {}))
+    for step in all_steps():
+        if "uses" in step and not step["uses"].startswith("./"):
+            used.setdefault(step["uses"], set()).update(step.get("with", {}))
     return used
+
+
+def all_steps() -> Iterator[dict[str, Any]]:
+    """Give every step of all workflows, and of the actions that are our own."""
+    github = PROJECT / ".github"
+    for file in sorted(github.glob("workflows/*.yml")):
+        for job in yaml.safe_load(file.read_text())["jobs"].values():
+            yield from job.get("steps", [])
+    for file in sorted(github.glob("actions/*/action.yml")):
+        yield from yaml.safe_load(file.read_text())["runs"]["steps"]
 
 
 def _stub_actions(folder: Path, stand_in: str) -> list[str]:

@@ -24,12 +24,15 @@ class GitHubApi:
         Open pull requests: number, and head as GitHub gives it, with `label` for the filter.
     comments
         By number of the pull request.
+    head
+        Where main is.
     """
 
     url: str = ""
     pulls: list[dict[str, Any]] = field(default_factory=list)
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    head: str = "9" * 40
 
     def open_pull_request(self, number: int, label: str, sha: str) -> None:
         self.pulls.append({"number": number, "head": {"label": label, "sha": sha}})
@@ -37,6 +40,8 @@ class GitHubApi:
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> Any:
         match method, path.split("/"):
+            case "GET", ["git", "ref", "heads", "main"]:
+                return {"object": {"sha": self.head}}
             case "GET", ["pulls"]:
                 return [each for each in self.pulls if each["head"]["label"] == query["head"][0]]
             case "GET", ["issues", number, "comments"]:

@@ -99,6 +99,22 @@ def test_vulnerable(audit):
     assert "audit: VULNERABLE" in done.stdout
 
 
+def test_what_a_person_lets_through_is_written_down(audit, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "page.md"))
+    (tmp_path / "accepted.toml").write_text(
+        '[[accepted]]\nid = "PYSEC-2026-1"\nuntil = 2020-01-01\nreason = "for now"\n'
+    )
+    with osv({"first": json.dumps({"vulns": [ADVISORY]})}) as (url, _):
+        done = audit(url, "--advisories", "warn", github=True)
+    assert done.returncode == 0, done.stdout
+    assert "::warning title=Advisories let through::" in done.stdout
+    assert (tmp_path / "page.md").read_text() == "**Advisories let through: first 1.0: PYSEC-2026-1**\n"
+
+
+def test_who_lets_advisories_through_does_not_let_silence_through(audit):
+    assert audit("http://127.0.0.1:9/v1/query", "--advisories", "warn").returncode == 3
+
+
 @pytest.mark.parametrize("answer", [NONSENSE, BROKEN], ids=["a page that asks to log in", "an error"])
 def test_one_package_that_was_not_heard_about_is_enough(audit, answer):
     with osv({"third": answer}) as (url, _):

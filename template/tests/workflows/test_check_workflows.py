@@ -15,6 +15,7 @@ RIGHTS = {
     ("deploy", "publish"): {"id-token", "attestations"},
     ("deploy", "staging"): {"id-token"},
     ("deploy", "production"): {"id-token"},
+    ("redeploy", "redeploy"): {"id-token"},
     ("infra", "plan"): {"id-token"},
     ("infra", "comment"): {"pull-requests"},
     ("infra", "drift"): {"id-token"},
@@ -47,11 +48,13 @@ def test_the_tree_passes(copy):
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        ("workflows/ci.yml", "needs: [lint,", "needs: [lnit,", "lnit"),
+        ("workflows/ci.yml", "needs: [scope, lint,", "needs: [scope, lnit,", "lnit"),
         ("workflows/deploy.yml", "steps.push.outputs", "steps.psh.outputs", "psh"),
         ("workflows/ci.yml", "timeout-minutes: 20", "timeout: 20", "timeout"),
         ("workflows/ci.yml", "@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6.0.2", "@v6", "unpinned-uses"),
-        ("workflows/ci.yml", "        with:\n          persist-credentials: false\n", "", "artipacked"),
+        ("workflows/audit.yml", "        with:\n          persist-credentials: false\n", "", "artipacked"),
+        ("actions/set-up/action.yml", "      shell: bash\n", "", "shell"),
+        ("actions/set-up/action.yml", "@27d5ce7f107fe9357f9df03efb73ab90386fccae # v5.0.5", "@v5", "unpinned-uses"),
         (
             "workflows/ci.yml",
             "run: make lint",
@@ -96,7 +99,8 @@ def test_every_job_ends_by_itself(name):
 
 
 def test_an_action_has_one_version_and_its_comment():
-    text = "".join((PROJECT / ".github" / "workflows" / f"{name}.yml").read_text() for name in NAMES)
+    github = PROJECT / ".github"
+    text = "".join(file.read_text() for file in [*github.glob("workflows/*.yml"), *github.glob("actions/*/*.yml")])
     lines = re.findall(r"uses: (\S+)@([0-9a-f]{40}) # (v[\d.]+)$", text, re.MULTILINE)
     assert len(lines) == len(re.findall(r"uses: [^.\s]", text))
     assert len({action for action, _, _ in lines}) == len(set(lines))

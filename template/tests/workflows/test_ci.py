@@ -23,6 +23,10 @@ def jobs_of(name: str) -> list[str]:
     return sorted(set(workflow(name)["jobs"]) - {name})
 
 
+def checks_of(name: str) -> list[str]:
+    return [job for job in jobs_of(name) if job != "scope"]
+
+
 def longest(name: str) -> int:
     return max(len(steps_of(name, job)) for job in jobs_of(name))
 
@@ -40,7 +44,10 @@ def test_they_run_all_that_ci_run_runs_and_every_suite():
     }
     assert {"test-stack", "test-infra", "test-deploy", "prove", "image-smoke"} <= suites
     steps = [step for name in NAMES for job in jobs_of(name) for step in steps_of(name, job)]
-    assert (targets | suites) - {step.split()[1] for step in steps} == {"test-fast"}
+    assert (targets | suites) - {step.split()[1] for step in steps} == {
+        "test-fast",
+        "test-year",
+    }  # the second by hand: 46 minutes
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,6 +76,7 @@ def test_every_job_runs_its_steps_in_order(act, name, start, payload):
         assert sorted(run.made(job)) == sorted(steps_of(name, job) * repeated)
         if repeated == 1:
             assert run.made(job) == steps_of(name, job)
+    assert run.made()[0] == f"make workflow-scope WORKFLOW={name}"
     assert run.made()[-1] == "make workflow-verdict"
     assert f"| {jobs_of(name)[-1]} | success |" in run.summary
 
@@ -82,7 +90,7 @@ def test_the_tests_run_on_every_python(act):
 @pytest.mark.parametrize(("name", "number"), [(name, number) for name in NAMES for number in range(longest(name))])
 def test_a_step_that_fails_stops_its_job_and_the_last_job_tells(act, name, number):
     jobs = jobs_of(name)
-    broken = {job: steps_of(name, job)[number] for job in jobs if len(steps_of(name, job)) > number}
+    broken = {job: steps_of(name, job)[number] for job in checks_of(name) if len(steps_of(name, job)) > number}
     fails = [f"{job}:{step}" for job, step in broken.items()]
     run = act(name, "pull_request", event("pull_request"), files=BILLS, fails=fails)
     assert run.code != 0
@@ -110,3 +118,54 @@ def test_unreachable_advisories_stop_main_and_no_pull_request(act):
     for name, payload, expected in [("pull_request", "pull_request", "warn"), ("workflow_call", "push", "fail")]:
         run = act("ci", name, event(payload), job="security")
         assert [call.environment["UNREACHED"] for call in run.of("make audit")] == [expected]
+
+
+def scoped(act, name, checks, **options):
+    outputs = {"workflow-scope": {"checks": checks, "advisories": "fail"}}
+    return act(name, "pull_request", event("pull_request"), files=BILLS, outputs=outputs, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "checks", "run_jobs"),
+    [
+        ("ci", "docs", {"lint", "security"}),
+        ("ci", "none", set()),
+        ("template", "docs", set()),
+        ("template", "none", set()),
+    ],
+)
+def test_what_need_not_be_checked_is_left_out_and_the_last_job_comes_and_passes(act, name, checks, run_jobs):
+    run = scoped(act, name, checks)
+    assert run.code == 0, run.log
+    assert run.jobs() == run_jobs | {"scope", name}
+    skipped = len(checks_of(name)) - len(run_jobs)
+    assert (
+        f"verdict: {len(run_jobs) + 1} of {len(jobs_of(name))} jobs passed, {skipped} had nothing to check" in run.log
+    )
+
+
+def test_documents_that_are_wrong_stop_the_last_job(act):
+    run = scoped(act, "ci", "docs", fails=["lint:make test-docs"])
+    assert run.code != 0
+    assert "verdict: 2 of 9 jobs passed, 6 had nothing to check" in run.log
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scope_that_fails_is_no_reason_to_pass(act, name):
+    run = scoped(act, name, "none", fails=[f"make workflow-scope WORKFLOW={name}"])
+    assert run.code != 0
+    assert f"verdict: 0 of {len(jobs_of(name))} jobs passed" in run.log
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_merge_queue_and_every_pull_request_start_them(name):
+    on = workflow(name)["on"]
+    # A path filter here would leave a required check waiting for ever.
+    assert {"pull_request": None, "merge_group": None}.items() <= on.items()
+
+
+def test_a_label_lets_an_advisory_through_and_nothing_else_does(act):
+    for advisories in ("fail", "warn"):
+        outputs = {"workflow-scope": {"checks": "all", "advisories": advisories}}
+        run = act("ci", "pull_request", event("pull_request"), job="security", outputs=outputs)
+        assert [call.environment["ADVISORIES"] for call in run.of("make audit")] == [advisories]

@@ -14,13 +14,15 @@ PUSHED = {
     }
 }  # fmt: skip
 LOGIN, ROLE = "aws-actions/amazon-ecr-login", "aws-actions/configure-aws-credentials"
+HEAD = "make workflow-head"
 ATTEST = "actions/attest-build-provenance"
 # In this order; set-up steps aside.
 STORY = [
     ("ci", "make all-checks"),
-    ("publish", ROLE), ("publish", LOGIN), ("publish", "make image-push"), ("publish", ATTEST), ("publish", ATTEST),
-    ("staging", ROLE), ("staging", "make deploy ENV=staging"),
-    ("production", ROLE), ("production", "make deploy ENV=production"),
+    ("publish", HEAD), ("publish", ROLE), ("publish", LOGIN), ("publish", "make image-push"),
+    ("publish", ATTEST), ("publish", ATTEST),
+    ("staging", HEAD), ("staging", ROLE), ("staging", "make deploy ENV=staging"),
+    ("production", HEAD), ("production", ROLE), ("production", "make deploy ENV=production"),
 ]  # fmt: skip
 
 
@@ -36,7 +38,7 @@ def merge(act, short_repository):
 
 
 def story(run) -> list[tuple[str, str]]:
-    left_out = ("actions/setup-python", "hashicorp/setup-terraform")
+    left_out = ("actions/setup-python", "hashicorp/setup-terraform", "make workflow-scope WORKFLOW=ci")
     return [(call.job, call.name) for call in run.calls if call.job != "ready" and call.name not in left_out]
 
 
@@ -67,9 +69,9 @@ def test_each_job_takes_its_own_role(merge):
 @pytest.mark.parametrize(
     ("broken", "last"),
     [
-        ("ci:make all-checks", 0), (f"publish:{ROLE}", 1), (LOGIN, 2), ("make image-push", 3), (ATTEST, 4),
-        (f"staging:{ROLE}", 6), ("make deploy ENV=staging", 7), (f"production:{ROLE}", 8),
-        ("make deploy ENV=production", 9),
+        ("ci:make all-checks", 0), (f"publish:{HEAD}", 1), (f"publish:{ROLE}", 2), (LOGIN, 3), ("make image-push", 4),
+        (ATTEST, 5), (f"staging:{HEAD}", 7), (f"staging:{ROLE}", 8), ("make deploy ENV=staging", 9),
+        (f"production:{HEAD}", 10), (f"production:{ROLE}", 11), ("make deploy ENV=production", 12),
     ],
 )  # fmt: skip
 def test_what_fails_stops_all_that_follows(merge, broken, last):

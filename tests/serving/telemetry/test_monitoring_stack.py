@@ -1,6 +1,7 @@
 """Dashboard and alert rules: they parse, they fire when they should, and every metric they name is real."""
 
 import ast
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -23,7 +24,10 @@ from tools.ci.check_alerts import STACK, dashboard_queries, metrics_named, rule_
 
 pytestmark = pytest.mark.system
 
-OF_PROMETHEUS = {"up"}
+OF_PROMETHEUS = {"up", "node_textfile_mtime_seconds"}
+OF_THE_MONITOR = set(
+    re.findall(r'"(flightline_monitor_\w+)"', (REPOSITORY / "pipelines/monitoring_steps/report.py").read_text())
+)
 METRICS = "serving/telemetry/metrics.py"
 COUNTED = ("_total", "_count", "_bucket", "_sum")
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on this machine")
@@ -41,7 +45,20 @@ def test_every_metric_that_is_named_is_on_the_service(service: Service) -> None:
     present = {name.split("{")[0] for name in service.metrics()}
     named = {name: metrics_named(query) for name, query in QUERIES.items()}
     assert all(named.values())
-    assert {name: gone for name, found in named.items() if (gone := found - present - OF_PROMETHEUS)} == {}
+    assert {
+        name: gone for name, found in named.items() if (gone := found - present - OF_PROMETHEUS - OF_THE_MONITOR)
+    } == {}
+
+
+def test_every_gauge_of_the_monitor_is_looked_at() -> None:
+    named = set().union(*map(metrics_named, QUERIES.values()))
+    assert len(OF_THE_MONITOR) > 8
+    # Labels of what the others count.
+    assert OF_THE_MONITOR - named == {
+        "flightline_monitor_info",
+        "flightline_monitor_clock_seconds",
+        "flightline_monitor_anomaly",
+    }
 
 
 def test_every_metric_of_the_service_is_looked_at(service: Service) -> None:

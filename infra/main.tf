@@ -6,7 +6,9 @@ locals {
   name      = "${var.project}-${var.environment}"
   protected = var.environment == "production" && !var.allow_destroy
   account   = data.aws_caller_identity.current.account_id
-  boundary  = "arn:${data.aws_partition.current.partition}:iam::${local.account}:policy/${var.project}-boundary"
+  # Tasks that another takes over from; the worker and Prefect's server stay where nothing interrupts a training.
+  capacity = var.spot ? "FARGATE_SPOT" : "FARGATE"
+  boundary = "arn:${data.aws_partition.current.partition}:iam::${local.account}:policy/${var.project}-boundary"
 
   # The `aws` profile: what outputs.tf writes to a file is what every task is given, so the two cannot differ.
   settings = {
@@ -70,17 +72,16 @@ module "bucket" {
   protected = local.protected
 }
 
-# The load balancer itself delivers here, which it can only under S3's own key.
-data "aws_elb_service_account" "this" {}
-
+# The load balancer itself delivers here, which it can only under S3's own key. By the name of the service, which is the
+# same in each region: the older accounts of the load balancer are not known for new ones.
 data "aws_iam_policy_document" "access_logs" {
   statement {
     sid       = "BalancerWritesItsLog"
     actions   = ["s3:PutObject"]
     resources = ["arn:${data.aws_partition.current.partition}:s3:::${local.name}-access-${local.account}/AWSLogs/${local.account}/*"]
     principals {
-      type        = "AWS"
-      identifiers = [data.aws_elb_service_account.this.arn]
+      type        = "Service"
+      identifiers = ["logdelivery.elasticloadbalancing.amazonaws.com"]
     }
   }
 }
@@ -144,6 +145,15 @@ module "cluster" {
   vpc_id = module.network.vpc_id
 }
 
+module "files" {
+  source = "./modules/files"
+
+  name              = local.name
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["files"]
+  key_arn           = module.encryption.key_arn
+}
+
 module "mlflow" {
   source = "./modules/mlflow"
 
@@ -151,6 +161,7 @@ module "mlflow" {
   name                = local.name
   region              = var.region
   cluster_arn         = module.cluster.arn
+  capacity            = local.capacity
   discovery_arn       = module.cluster.discovery_arns["mlflow"]
   host                = module.cluster.hosts["mlflow"]
   image               = var.flows_image
@@ -182,6 +193,7 @@ module "prefect" {
   bucket_access = [
     for name in ["dvc", "feast", "exports"] : { arn = module.bucket[name].arn, access = "write" }
   ]
+  folder              = module.files.folders["prefect"]
   database_host       = module.database.host
   database_port       = module.database.port
   database_user       = module.secrets.users["database-prefect"]
@@ -242,6 +254,23 @@ module "balancer" {
   protected         = local.protected
 }
 
+module "model_sync" {
+  source = "./modules/model_sync"
+
+  project           = var.project
+  name              = local.name
+  cluster_arn       = module.cluster.arn
+  capacity          = local.capacity
+  image             = var.flows_image
+  settings          = merge(local.settings, local.believed)
+  folder            = module.files.folders["serving"]
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["model-sync"]
+  boundary_arn      = local.boundary
+  key_arn           = module.encryption.key_arn
+  retention_days    = var.log_days
+}
+
 module "service" {
   source = "./modules/service"
 
@@ -251,12 +280,15 @@ module "service" {
   cluster_name = module.cluster.name
   image        = var.service_image
   canary_image = var.canary_image
-  flows_image  = var.flows_image
+  capacity     = local.capacity
+  folder       = module.files.folders["serving"]
   settings     = merge(local.settings, local.believed)
   service_settings = {
-    FLIGHTLINE_SERVING__HSTS            = "true"
-    FLIGHTLINE_SERVING__WATCH           = "false"
-    FLIGHTLINE_SERVING__TRUSTED_PROXIES = module.network.cidr
+    # Longer than the load balancer keeps an idle connection: else it sends a request to one that is just being closed.
+    FLIGHTLINE_SERVING__KEEP_ALIVE_SECONDS = tostring(module.balancer.idle_seconds + 15)
+    FLIGHTLINE_SERVING__HSTS               = "true"
+    FLIGHTLINE_SERVING__WATCH              = "false"
+    FLIGHTLINE_SERVING__TRUSTED_PROXIES    = module.network.cidr
   }
   secrets               = local.service_secrets
   bucket_access         = [{ arn = module.bucket["feast"].arn, access = "read" }]
@@ -288,4 +320,11 @@ module "alarms" {
   database_storage_gb   = var.database.storage_gb
   cache_nodes           = module.cache.node_ids
   cluster_name          = module.cluster.name
+  services = {
+    stable     = { name = "${local.name}-stable", tasks = var.service.least_tasks }
+    model-sync = { name = "${local.name}-model-sync", tasks = 1 }
+    mlflow     = { name = "${local.name}-mlflow", tasks = var.mlflow_tasks }
+    prefect    = { name = "${local.name}-prefect", tasks = 1 }
+    worker     = { name = "${local.name}-worker", tasks = 1 }
+  }
 }

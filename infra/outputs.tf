@@ -14,7 +14,7 @@ output "deployment" {
     url              = module.balancer.url
     key_secret       = module.secrets.arns["api-key"]
     cluster          = module.cluster.name
-    services         = merge(module.service.names, module.prefect.service_names, { mlflow = module.mlflow.service_name })
+    services         = merge(module.service.names, module.prefect.service_names, { mlflow = module.mlflow.service_name, model-sync = module.model_sync.service_name })
     service_tasks    = module.service.task_definitions
     setup_task       = module.setup.arn
     flows_task       = module.prefect.worker_task_definition

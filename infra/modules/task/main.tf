@@ -18,7 +18,11 @@ locals {
   writable = [for path in var.writable_paths : replace(trim(path, "/"), "/[^a-zA-Z0-9]+/", "-")]
   mounts = [
     for index, path in var.writable_paths :
-    { sourceVolume = local.writable[index], containerPath = path, readOnly = false }
+    {
+      sourceVolume  = local.writable[index]
+      containerPath = path
+      readOnly      = try(var.file_folders[path].is_read_only, false)
+    }
   ]
 }
 
@@ -136,6 +140,32 @@ data "aws_iam_policy_document" "buckets" {
   }
 }
 
+data "aws_iam_policy_document" "folders" {
+  dynamic "statement" {
+    for_each = var.file_folders
+
+    content {
+      actions = concat(
+        ["elasticfilesystem:ClientMount"], statement.value.is_read_only ? [] : ["elasticfilesystem:ClientWrite"]
+      )
+      resources = [statement.value.file_system_arn]
+      condition {
+        test     = "StringEquals"
+        variable = "elasticfilesystem:AccessPointArn"
+        values   = [statement.value.access_point_arn]
+      }
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "folders" {
+  count = length(var.file_folders) == 0 ? 0 : 1
+
+  name   = "folders"
+  role   = aws_iam_role.task.id
+  policy = data.aws_iam_policy_document.folders.json
+}
+
 resource "aws_iam_role_policy" "task" {
   count = length(var.bucket_access) == 0 ? 0 : 1
 
@@ -162,7 +192,7 @@ resource "aws_ecs_task_definition" "this" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = "X86_64"
+    cpu_architecture        = var.architecture
   }
 
   ephemeral_storage {
@@ -170,10 +200,24 @@ resource "aws_ecs_task_definition" "this" {
   }
 
   dynamic "volume" {
-    for_each = toset(local.writable)
+    for_each = { for index, path in var.writable_paths : local.writable[index] => lookup(var.file_folders, path, null) }
 
     content {
-      name = volume.value
+      name = volume.key
+
+      dynamic "efs_volume_configuration" {
+        for_each = volume.value == null ? [] : [volume.value]
+
+        content {
+          file_system_id     = efs_volume_configuration.value.file_system_id
+          transit_encryption = "ENABLED"
+
+          authorization_config {
+            access_point_id = efs_volume_configuration.value.access_point_id
+            iam             = "ENABLED"
+          }
+        }
+      }
     }
   }
 
@@ -182,7 +226,7 @@ resource "aws_ecs_task_definition" "this" {
       {
         name                   = container.name
         image                  = container.image
-        essential              = container.essential
+        essential              = true
         user                   = "10001:10001"
         readonlyRootFilesystem = true
         stopTimeout            = 60
@@ -202,17 +246,10 @@ resource "aws_ecs_task_definition" "this" {
           }
         }
       },
-      # A container that the task can do without is started again by itself.
-      container.essential ? {} : { restartPolicy = { enabled = true, restartAttemptPeriod = 60 } },
       container.entry_point == null ? {} : { entryPoint = container.entry_point },
       container.command == null ? {} : { command = container.command },
       container.health == null ? {} : {
         healthCheck = { command = container.health, interval = container.health_seconds, timeout = 10, retries = 3, startPeriod = 120 }
-      },
-      # How long those that start after it wait for its health.
-      container.health == null ? {} : { startTimeout = 120 },
-      length(container.starts_after) == 0 ? {} : {
-        dependsOn = [for name in container.starts_after : { containerName = name, condition = "HEALTHY" }]
       },
     )
   ])

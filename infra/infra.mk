@@ -49,8 +49,8 @@ destroy: $(READY)  ## Remove an environment with everything in it: make destroy 
 	@$(DEPLOY) destroy --environment "$(ENV)" --confirm "$(CONFIRM)"
 
 .PHONY: infra-account
-infra-account: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
-	@$(RUN) -m tools.terraform.commands account
+infra-account: $(READY)  ## Make, once for an AWS account, what its environments share: state, image registry, GitHub's roles; one of two accounts: make infra-account ENV=production
+	@$(RUN) -m tools.terraform.commands account $(if $(ENV),--environment "$(ENV)")
 
 .PHONY: infra-init
 infra-init: $(READY)  ## Make Terraform ready for an environment: make infra-init ENV=staging

@@ -282,7 +282,11 @@ module "service" {
   canary_image = var.canary_image
   capacity     = local.capacity
   folder       = module.files.folders["serving"]
-  settings     = merge(local.settings, local.believed)
+  # Without the addresses of what it has no way to.
+  settings = merge(local.believed, {
+    for name, value in local.settings : name => value
+    if !contains(["FLIGHTLINE_MLFLOW_TRACKING_URI", "FLIGHTLINE_DVC_REMOTE_URL", "PREFECT_API_URL"], name)
+  })
   service_settings = {
     # Longer than the load balancer keeps an idle connection: else it sends a request to one that is just being closed.
     FLIGHTLINE_SERVING__KEEP_ALIVE_SECONDS = tostring(module.balancer.idle_seconds + 15)

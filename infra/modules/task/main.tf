@@ -15,6 +15,12 @@ locals {
     join(":", slice(split(":", value), 0, 7))
   ])
 
+  # Account and region of each image's registry, which may be another account's.
+  registries = distinct([
+    for container in var.containers :
+    try(regex("^([0-9]{12})\\.dkr\\.ecr\\.([a-z0-9-]+)\\.", container.image), [local.account, local.region])
+  ])
+
   writable = [for path in var.writable_paths : replace(trim(path, "/"), "/[^a-zA-Z0-9]+/", "-")]
   mounts = [
     for index, path in var.writable_paths :
@@ -53,7 +59,7 @@ data "aws_iam_policy_document" "execution" {
     sid     = "PullTheProjectsImages"
     actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     resources = [
-      "arn:${local.partition}:ecr:${local.region}:${local.account}:repository/${var.project}/*"
+      for place in local.registries : "arn:${local.partition}:ecr:${place[1]}:${place[0]}:repository/${var.project}/*"
     ]
   }
 

@@ -8,7 +8,6 @@ import base64
 import inspect
 import json
 import os
-import re
 import sys
 import threading
 from collections.abc import Iterable
@@ -19,23 +18,19 @@ os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from moto.acm.models import acm_backends
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.cloudwatch.models import Statistics
-from moto.core.authorization import ActionAuthenticatorMixin
-from moto.core.responses import ActionResult, BaseResponse
-from moto.ec2.models import ec2_backends
+from moto.core.responses import ActionResult
 from moto.ecs.models import Container, EC2ContainerServiceBackend, Service, Task
 from moto.elasticache.models import CacheCluster, ElastiCacheBackend, ReplicationGroup
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
-from moto.kms.models import kms_backends
 from moto.kms.responses import KmsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.rds.models import DBInstance, DBParameterGroup
 from moto.s3.models import FakeDeleteMarker
 from moto.server import main
-from moto.servicediscovery.models import servicediscovery_backends
+from recorder import record_calls
 
 
 def answer_one_at_a_time() -> None:
@@ -47,34 +42,6 @@ def answer_one_at_a_time() -> None:
             return answer(self, environ, start_response)
 
     DomainDispatcherApplication.__call__ = in_turn
-
-
-def record_calls(file: Path) -> None:
-    """Write a line for each call: who made it, the action, what was sent, and the tags of the resources it names by id."""
-    is_free = threading.Lock()
-
-    def record(self: BaseResponse, kind: type, resource: str = "*") -> None:
-        whole = self.raw_body.decode(errors="replace") if isinstance(self.raw_body, bytes) else str(self.raw_body or "")
-        sent = f"{self.uri} {whole}"
-        line = {
-            "caller": re.findall(r"Credential=([^/]+)/", self.headers.get("Authorization", "")),
-            "service": self.service_name,
-            "action": self._get_action(),
-            "method": self.method,
-            "url": self.uri,
-            "body": whole,
-            "tags": {name: tags for name in set(re.findall(r"[a-z]+-[0-9a-z-]{8,}", sent)) if (tags := tags_of(self, name))},
-        }
-        with is_free, file.open("a") as lines:
-            lines.write(json.dumps(line) + "\n")
-
-    ActionAuthenticatorMixin._authenticate_and_authorize_action = record
-
-
-def tags_of(response: BaseResponse, name: str) -> dict[str, str]:
-    """Give the tags of a resource of the kinds that AWS names by an id."""
-    account, region = response.current_account, response.region
-    return dict(ec2_backends[account][region].tags.get(name, {}))
 
 
 def give_autoscaling_its_tags() -> None:
@@ -296,9 +263,9 @@ if __name__ == "__main__":
     let_versions_go()
     heed_denials_without_tls()
     know_percentiles()
+    port, host, what_runs = (*sys.argv[1:], "127.0.0.1", "")[:3] if len(sys.argv) == 2 else sys.argv[1:4]
     if calls := os.environ.get("EMULATOR_CALLS"):
         record_calls(Path(calls))
-    port, host, what_runs = (*sys.argv[1:], "127.0.0.1", "")[:3] if len(sys.argv) == 2 else sys.argv[1:4]
     if what_runs:
         say_what_runs(Path(what_runs))
     sys.argv = ["moto", "--host", host, "--port", port]

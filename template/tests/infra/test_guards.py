@@ -49,7 +49,7 @@ FAULTS = {
         "modules/task/main.tf", "statement.value.is_read_only ?", "false ?", "service", "may not write to it",
     ),
     "any_repository_trusted": (
-        "modules/github_oidc/variables.tf", "^repo:[^:*?]+/[^:*?]+:", "^repo:.*:", "account", "anyone_on_github",
+        "modules/github_oidc/variables.tf", "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", "^.*$", "account", "anyone_on_github",
     ),
     "pattern_of_subjects": (
         "modules/github_oidc/main.tf", f'"StringEquals"\n      {SUBJECT}', f'"StringLike"\n      {SUBJECT}',

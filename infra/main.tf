@@ -21,6 +21,8 @@ locals {
     FLIGHTLINE_PREDICTION_LOG__EXPORT_URL = "s3://${module.bucket["exports"].name}/predictions?region=${var.region}"
     FEAST_REGISTRY                        = "s3://${module.bucket["feast"].name}/registry.pb"
     FEAST_REDIS                           = "${module.cache.host}:${module.cache.port},ssl=true"
+    FLIGHTLINE_MONITORING_URL             = "s3://${module.bucket["exports"].name}/monitoring?region=${var.region}"
+    FLIGHTLINE_CLOUDWATCH_NAMESPACE       = local.name
     PREFECT_API_URL                       = "http://${module.cluster.hosts["prefect"]}:4200/api"
     PGSSLMODE                             = "require"
     AWS_REGION                            = var.region
@@ -35,6 +37,7 @@ locals {
     FEAST_REDIS_PASSWORD = "${module.secrets.arns["cache"]}:password::"
   }
   service_secrets = merge(local.secrets, { FLIGHTLINE_SERVING__API_KEYS = module.secrets.arns["api-keys"] })
+  worker_secrets  = merge(local.secrets, { FLIGHTLINE_ALERTS__URL = "${module.secrets.arns["alerts"]}:url::" })
 }
 
 module "encryption" {
@@ -189,7 +192,7 @@ module "prefect" {
   image         = var.flows_image
   settings      = merge(local.settings, local.believed, { FLIGHTLINE_SIGNING__KEY = "awskms:///${module.signing.arn}" })
   sign_policy   = module.signing.sign_policy
-  secrets       = local.secrets
+  secrets       = local.worker_secrets
   bucket_access = [
     for name in ["dvc", "feast", "exports"] : { arn = module.bucket[name].arn, access = "write" }
   ]
@@ -238,6 +241,25 @@ module "setup" {
       { PGPASSWORD = local.secrets["PGPASSWORD"] },
     )
   }]
+}
+
+# A way to the pages of MLflow and Prefect, for who may start this task and a session of SSM in it (docs/deploy.md). It runs
+# for an hour, and of all tasks it alone can be entered.
+module "pages" {
+  source = "./modules/task"
+
+  project          = var.project
+  environment_name = local.name
+  name             = "${local.name}-pages"
+  short_name       = "pages"
+  cpu              = 256
+  memory           = 512
+  is_entered       = true
+  boundary_arn     = local.boundary
+  key_arn          = module.encryption.key_arn
+  retention_days   = var.log_days
+
+  containers = [{ name = "pages", image = var.flows_image, command = ["sleep", "3600"] }]
 }
 
 module "balancer" {
@@ -331,4 +353,11 @@ module "alarms" {
     prefect    = { name = "${local.name}-prefect", tasks = 1 }
     worker     = { name = "${local.name}-worker", tasks = 1 }
   }
+}
+
+module "rules" {
+  source = "./modules/rules"
+
+  name      = local.name
+  topic_arn = module.alarms.topic_arn
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
-from tools.images.build import BASE, FLOWS, ROOT, SERVICE, Image, build, commit, ensure_base
+from tools.images.build import FLOWS, ROOT, SERVICE, Image, build, commit, ensure_base, read_base
 from tools.images.docker import Docker, DockerError, docker_ready
 
 PUSHED = {"service": SERVICE, "flows": FLOWS}
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line, build, push and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repository", required=True, help="such as <account>.dkr.ecr.<region>.amazonaws.com/name")
-    parser.add_argument("--base", default=BASE)
+    parser.add_argument("--base", default=read_base())
     options = parser.parse_args(arguments)
     if "/" not in options.repository:
         print(f"image-push: got REPOSITORY={options.repository!r}, expected host/name", file=sys.stderr)
@@ -56,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with docker_ready(Settings(root=ROOT).state_dir) as docker:
             ensure_base(docker, options.base)
+            if "@sha256:" not in options.base:
+                print(f"image-push: the base {options.base} is named by a tag, which may mean another image; make base-pin")
             for image in PUSHED.values():
                 build(docker, image, options.base)
             references = push_all(docker, options.repository, commit())

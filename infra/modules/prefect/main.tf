@@ -30,8 +30,10 @@ module "server" {
       PREFECT_HOME                             = "/srv/flightline/.state/prefect"
       # Its pages are written out when it starts; the image cannot be written to.
       PREFECT_UI_STATIC_DIRECTORY = "/tmp/prefect-ui"
-      PGSSLMODE                   = "require"
-      DO_NOT_TRACK                = "true"
+      # Whom its pages ask, in a browser at the near end of the way of docs/deploy.md.
+      PREFECT_SERVER_UI_API_URL = "http://127.0.0.1:4200/api"
+      PGSSLMODE                 = "require"
+      DO_NOT_TRACK              = "true"
     }
     secrets = { PREFECT_SERVER_DATABASE_PASSWORD = "${var.database_secret_arn}:password::" }
     ports   = [4200]

@@ -172,6 +172,27 @@ resource "aws_iam_role_policy" "folders" {
   policy = data.aws_iam_policy_document.folders.json
 }
 
+data "aws_iam_policy_document" "entered" {
+  # checkov:skip=CKV_AWS_356:these actions know no resource
+  # checkov:skip=CKV_AWS_111:these actions know no resource
+  statement {
+    sid = "BeEntered"
+    actions = [
+      "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel",
+      "ssmmessages:OpenDataChannel",
+    ]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role_policy" "entered" {
+  count = var.is_entered ? 1 : 0
+
+  name   = "entered"
+  role   = aws_iam_role.task.id
+  policy = data.aws_iam_policy_document.entered.json
+}
+
 resource "aws_iam_role_policy" "task" {
   count = length(var.bucket_access) == 0 ? 0 : 1
 
@@ -234,7 +255,7 @@ resource "aws_ecs_task_definition" "this" {
         image                  = container.image
         essential              = true
         user                   = "10001:10001"
-        readonlyRootFilesystem = true
+        readonlyRootFilesystem = !var.is_entered
         stopTimeout            = 60
         environment            = [for name, value in container.environment : { name = name, value = value }]
         secrets                = [for name, value in container.secrets : { name = name, valueFrom = value }]

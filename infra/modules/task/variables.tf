@@ -39,6 +39,12 @@ variable "architecture" {
   }
 }
 
+variable "is_entered" {
+  description = "Whether a person may enter it by ECS Exec: SSM's agent writes to the root of the file system."
+  type        = bool
+  default     = false
+}
+
 variable "storage_gb" {
   description = "Disk of the task in GiB, from 21 to 200; it lives as long as the task."
   type        = number

@@ -216,6 +216,8 @@ resource "aws_ecs_task_definition" "this" {
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.task.arn
   track_latest             = true
+  # To take an old one away is a right that AWS gives for all of the account's; and ECS goes back to them.
+  skip_destroy = true
 
   runtime_platform {
     operating_system_family = "LINUX"

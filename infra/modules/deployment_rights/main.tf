@@ -311,11 +311,12 @@ data "aws_iam_policy_document" "by_tag" {
   }
 
   # A tag is given to what has none: what was just made, and the default security group of a new network. Nobody takes another's.
+  # Not Cloud Map's, whose TagResource knows no resource: it takes tags when something is made, and they stay as they are.
   statement {
     sid = "TagWhatHasNoTag"
     actions = [
       "acm:AddTagsToCertificate", "application-autoscaling:TagResource", "ec2:CreateTags", "elasticfilesystem:TagResource",
-      "kms:TagResource", "servicediscovery:TagResource",
+      "kms:TagResource",
     ]
     resources = ["*"]
     condition {

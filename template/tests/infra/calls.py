@@ -19,6 +19,7 @@ FREE = {"sts:GetCallerIdentity"}
 EC2_KINDS = {
     "vpc": "vpc", "subnet": "subnet", "sg": "security-group", "sgr": "security-group-rule", "rtb": "route-table",
     "igw": "internet-gateway", "nat": "natgateway", "eipalloc": "elastic-ip", "fl": "vpc-flow-log", "vpce": "vpc-endpoint",
+    "rtbassoc": "route-table", "eipassoc": "elastic-ip",  # what IAM looks at of an association
 }  # fmt: skip
 EC2_MADE = {
     "AllocateAddress": "elastic-ip", "AuthorizeSecurityGroupEgress": "security-group-rule",
@@ -56,8 +57,7 @@ WITH_TAGS = {
     "kms:CreateKey": "kms:TagResource", "logs:CreateLogGroup": "logs:TagResource",
     "rds:CreateDBInstance": "rds:AddTagsToResource", "rds:CreateDBParameterGroup": "rds:AddTagsToResource",
     "rds:CreateDBSubnetGroup": "rds:AddTagsToResource", "secretsmanager:CreateSecret": "secretsmanager:TagResource",
-    "servicediscovery:CreatePrivateDnsNamespace": "servicediscovery:TagResource",
-    "servicediscovery:CreateService": "servicediscovery:TagResource", "sns:CreateTopic": "sns:TagResource",
+    "sns:CreateTopic": "sns:TagResource",
 }  # fmt: skip
 # What AWS does in the caller's name.
 BESIDE = {
@@ -226,7 +226,7 @@ def _resources(call: Call) -> list[str]:
     if call.service == "route53":
         found += [f"arn:aws:route53:::{kind}/{name}" for kind, name in re.findall(r"(hostedzone|change)/([A-Z0-9]+)", path)]
     if call.service == "elasticfilesystem":
-        found += [f"arn:aws:elasticfilesystem:{HERE}:file-system/{name}" for name in re.findall(r"\bfs-[0-9a-f]+", path)]
+        found += [f"arn:aws:elasticfilesystem:{HERE}:file-system/{name}" for name in re.findall(r"\bfs(?:mt)?-[0-9a-f]+", path)]
         found += [f"arn:aws:elasticfilesystem:{HERE}:access-point/{name}" for name in re.findall(r"\bfsap-[0-9a-f]+", path)]
     if call.service == "ec2":
         for name in re.findall(r"\b([a-z]+)-([0-9a-f]{17})\b", " ".join(texts)):

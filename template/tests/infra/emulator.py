@@ -22,6 +22,8 @@ from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.cloudwatch.models import Statistics
 from moto.core.responses import ActionResult
 from moto.ecs.models import Container, EC2ContainerServiceBackend, Service, Task
+from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.efs.responses import EFSResponse
 from moto.elasticache.models import CacheCluster, ElastiCacheBackend, ReplicationGroup
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
@@ -146,6 +148,30 @@ def keep_what_a_database_was_told() -> None:
     DBInstance.__init__, DBParameterGroup.update_parameters = keep, by_user
 
 
+def keep_capacity_providers_of_services() -> None:
+    """A service forgets its capacity providers: Terraform would make it anew in each apply."""
+    create = EC2ContainerServiceResponse.create_service
+
+    def keep(self: EC2ContainerServiceResponse) -> ActionResult:
+        result = create(self)
+        if strategy := self._get_param("capacityProviderStrategy"):
+            service = result.result["service"]
+            service.capacity_provider_strategy, service.launch_type = strategy, None
+        return result
+
+    EC2ContainerServiceResponse.create_service = keep
+
+
+def let_policies_of_file_systems_go() -> None:
+    """DeleteFileSystemPolicy is not implemented."""
+
+    def delete(self: EFSResponse) -> tuple[str, dict[str, str]]:
+        self.efs_backend.file_systems_by_id[self._get_param("FileSystemId")].file_system_policy = None
+        return "{}", {"Content-Type": "application/json"}
+
+    EFSResponse.delete_file_system_policy = delete
+
+
 def let_versions_go() -> None:
     """Deleting the last version of an object ends in an error if a delete marker is among the others."""
     FakeDeleteMarker.dispose = lambda self, garbage=False: None
@@ -260,6 +286,8 @@ if __name__ == "__main__":
     give_replication_groups_their_members()
     let_replication_groups_go()
     keep_what_a_database_was_told()
+    keep_capacity_providers_of_services()
+    let_policies_of_file_systems_go()
     let_versions_go()
     heed_denials_without_tls()
     know_percentiles()

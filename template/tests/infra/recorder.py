@@ -58,7 +58,23 @@ def _tags(account: str, region: str, sent: str) -> dict[str, dict[str, str]]:
     files = efs_backends[account][region]
     for name in set(re.findall(r"\bfs(?:ap)?-[0-9a-f]+", sent)):
         found[name] = {tag["Key"]: tag["Value"] for tag in files.list_tags_for_resource(name)}
+    found |= _of_associations(account, region, sent)
     roles = iam_backends[account]["aws"].roles.values()
     named = set(re.findall(r"RoleName=([\w+=,.@-]+?)(?:&|$)", sent))
     bounded = {role.name: role.permissions_boundary_arn or "" for role in roles if role.name in named}
     return {name: tags for name, tags in found.items() if tags} | ({"boundary": bounded} if bounded else {})
+
+
+def _of_associations(account: str, region: str, sent: str) -> dict[str, dict[str, str]]:
+    """Give the tags of what IAM looks at where a call names an association or a mount target of it."""
+    network, files = ec2_backends[account][region], efs_backends[account][region]
+    found: dict[str, dict[str, str]] = {}
+    for name in set(re.findall(r"\b(?:rtbassoc|eipassoc)-[0-9a-f]{17}\b|\bfsmt-[0-9a-f]+", sent)):
+        owners = [table.id for table in network.route_tables.values() if name in table.associations]
+        owners += [one.allocation_id for one in network.addresses.values() if one.association_id == name]
+        for owner in owners:
+            found[name] = dict(network.tags.get(owner, {}))
+        for system in files.file_systems_by_id.values():
+            if any(target.mount_target_id == name for target in system.iter_mount_targets()):
+                found[name] = {tag["Key"]: tag["Value"] for tag in files.list_tags_for_resource(system.file_system_id)}
+    return found

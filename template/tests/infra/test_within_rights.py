@@ -86,6 +86,8 @@ def harm(environment: str, zone: str) -> list[Request]:
         "ec2:DeleteVpc": f"arn:aws:ec2:{HERE}:vpc/vpc-1", "ec2:DeleteNatGateway": f"arn:aws:ec2:{HERE}:natgateway/nat-1",
         "ec2:AuthorizeSecurityGroupIngress": f"arn:aws:ec2:{HERE}:security-group/sg-1",
         "ec2:CreateSubnet": f"arn:aws:ec2:{HERE}:vpc/vpc-1", "ec2:CreateTags": f"arn:aws:ec2:{HERE}:vpc/vpc-1",
+        "kms:TagResource": f"arn:aws:kms:{HERE}:key/1", "acm:AddTagsToCertificate": f"arn:aws:acm:{HERE}:certificate/1",
+        "elasticfilesystem:TagResource": f"arn:aws:elasticfilesystem:{HERE}:file-system/fs-1",
         "acm:DeleteCertificate": f"arn:aws:acm:{HERE}:certificate/1",
         "servicediscovery:DeleteNamespace": f"arn:aws:servicediscovery:{HERE}:namespace/ns-1",
         "elasticfilesystem:DeleteFileSystem": f"arn:aws:elasticfilesystem:{HERE}:file-system/fs-1",
@@ -128,6 +130,8 @@ def test_what_all_share_is_out_of_reach(cloud: Cloud) -> None:
         Request("iam:CreateRole", f"arn:aws:iam::{ACCOUNT}:role/flightline-staging-mighty"),
         Request("ec2:DeleteVpc", f"arn:aws:ec2:{HERE}:vpc/vpc-1"),
         Request("kms:Decrypt", f"arn:aws:kms:{HERE}:key/1"),
+        Request("servicediscovery:TagResource", "*", {"aws:RequestTag/environment": "staging"}),
+        Request("ecs:DeregisterTaskDefinition"),
     ]  # fmt: skip
     for role in ("staging", "production", "plan-production"):
         assert [str(one) for one in shared if is_allowed(cloud.rights[role], one)] == []

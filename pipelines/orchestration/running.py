@@ -1,4 +1,4 @@
-"""What runs on the worker, for a deployment, which ends it: `python -m pipelines.orchestration.running --seconds 1800`."""
+"""What runs on the worker, for a deployment, which ends it: `python -m pipelines.orchestration.running`."""
 
 import argparse
 import sys

@@ -64,7 +64,9 @@ def test_a_base_that_cannot_be_had_is_named(no_daemon):
 
 def test_one_line_that_dependabot_follows_names_the_base():
     base = image.read_base()
-    folders = re.search(r"package-ecosystem: docker\s+directories: \[(.*?)\]", (ROOT / ".github/dependabot.yml").read_text())
+    folders = re.search(
+        r"package-ecosystem: docker\s+directories: \[(.*?)\]", (ROOT / ".github/dependabot.yml").read_text()
+    )
     assert f"/{image.BASE_FILE.parent.name}" in folders[1].split(", ")
     assert re.fullmatch(r"python:3\.11-slim-\w+(@sha256:[0-9a-f]{64})?", base)
     for file in DOCKERFILES:  # for who builds without make

@@ -63,7 +63,9 @@ def read_base(file: Path = BASE_FILE) -> str:
     """
     found = _FROM.findall(file.read_text(encoding="utf-8"))
     if len(found) != 1:
-        raise DockerError(f"{file.name} names {len(found)} images, expected one line such as FROM python:3.11-slim-bookworm")
+        raise DockerError(
+            f"{file.name} names {len(found)} images, expected one line such as FROM python:3.11-slim-bookworm"
+        )
     return str(found[0])
 
 
@@ -168,7 +170,13 @@ def build(docker: Docker, image: Image, base: str = "") -> None:
         With the end of what the build said, if it fails.
     """
     with index_secrets() as secrets:
-        _build(docker, image, ROOT, {"BASE": base or read_base(), "COMMIT": commit(), "VERSION": project_version()}, secrets)
+        _build(
+            docker,
+            image,
+            ROOT,
+            {"BASE": base or read_base(), "COMMIT": commit(), "VERSION": project_version()},
+            secrets,
+        )
 
 
 def build_with_model(docker: Docker, folder: Path, settings: Settings) -> None:

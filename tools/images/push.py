@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         with docker_ready(Settings(root=ROOT).state_dir) as docker:
             ensure_base(docker, options.base)
             if "@sha256:" not in options.base:
-                print(f"image-push: the base {options.base} is named by a tag, which may mean another image; make base-pin")
+                print(f"image-push: the base {options.base} is named by a tag, which may change; make base-pin")
             for image in PUSHED.values():
                 build(docker, image, options.base)
             references = push_all(docker, options.repository, commit())

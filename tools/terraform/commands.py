@@ -193,7 +193,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--checkov", type=Path, required=True
     )
     own = commands.add_parser("account", help="what an account needs once")
-    own.add_argument("--environment", choices=("", *ENVIRONMENTS), default="", help="whose own account it is; empty: all")
+    own.add_argument(
+        "--environment", choices=("", *ENVIRONMENTS), default="", help="whose own account it is; empty: all"
+    )
     for name in ("init", "settings"):
         commands.add_parser(name).add_argument("--environment", choices=ENVIRONMENTS, required=True)
     given = parser.parse_args(arguments)

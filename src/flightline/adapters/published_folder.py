@@ -30,6 +30,6 @@ def publish(folder: Path, url: str) -> None:
         fs.copy_files(str(folder), path, source_filesystem=fs.LocalFileSystem(), destination_filesystem=system)
     except (pa.ArrowInvalid, OSError) as err:
         raise StartError(
-            f"FLIGHTLINE_MONITORING_URL={url!r} cannot be written to ({type(err).__name__}: {err}); expected a URL such as "
-            "s3://bucket/monitoring, and the rights to it"
+            f"FLIGHTLINE_MONITORING_URL={url!r} cannot be written to ({type(err).__name__}: {err}); expected a URL "
+            "such as s3://bucket/monitoring, and the rights to it"
         ) from err

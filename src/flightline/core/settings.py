@@ -242,13 +242,13 @@ class Settings(BaseSettings):
     )
     monitoring_url: str = Field(
         default="",
-        description="Where monitoring copies its pages and decisions, such as s3://bucket/monitoring; empty: they stay in "
-        ".state/monitoring.",
+        description="Where monitoring copies its pages and decisions, such as s3://bucket/monitoring; empty: they stay "
+        "in .state/monitoring.",
     )
     cloudwatch_namespace: str = Field(
         default="",
-        description="Namespace in CloudWatch of what the alert rules rest on and of monitoring's gauges, which are logged "
-        "as CloudWatch reads them; empty: they are not.",
+        description="Namespace in CloudWatch of what the alert rules rest on and of monitoring's gauges, which are "
+        "logged as CloudWatch reads them; empty: they are not.",
     )
     threads: int = Field(default=2, ge=1, description="Threads that DuckDB and the fits may use.")
     serving: ServingSettings = Field(default=ServingSettings(), description="The prediction service.")

@@ -1,10 +1,11 @@
 """What ECS would run, run here: a stand-in for tests only, since the emulator starts no task.
 
 It watches the emulator's ECS. Of the services it runs `stable`, `canary`, `model-sync`, `mlflow` and
-`prefect`, and every one-off task; the `worker` it leaves out, which counts as settled. A container is what its task definition says: image, command, environment, secrets, user,
-read-only root, shared folders. Added are only the emulator's address with its keys, and the
-certificate authority of the stand-in for Redis; names of databases lead to the tests' own servers.
-A service that does not come up is taken back, as ECS's circuit breaker does.
+`prefect`, and every one-off task; the `worker` it leaves out, which counts as settled. A container
+is what its task definition says: image, command, environment, secrets, user, read-only root, shared
+folders. Added are only the emulator's address with its keys, and the certificate authority of the
+stand-in for Redis; names of databases lead to the tests' own servers. A service that does not come
+up is taken back, as ECS's circuit breaker does.
 """
 
 import json

@@ -18,21 +18,25 @@ FREE = {"sts:GetCallerIdentity"}
 # EC2's kinds by what their ids begin with.
 EC2_KINDS = {
     "vpc": "vpc", "subnet": "subnet", "sg": "security-group", "sgr": "security-group-rule", "rtb": "route-table",
-    "igw": "internet-gateway", "nat": "natgateway", "eipalloc": "elastic-ip", "fl": "vpc-flow-log", "vpce": "vpc-endpoint",
+    "igw": "internet-gateway", "nat": "natgateway", "eipalloc": "elastic-ip", "fl": "vpc-flow-log",
+    "vpce": "vpc-endpoint",
     "rtbassoc": "route-table", "eipassoc": "elastic-ip",  # what IAM looks at of an association
 }  # fmt: skip
 EC2_MADE = {
     "AllocateAddress": "elastic-ip", "AuthorizeSecurityGroupEgress": "security-group-rule",
     "AuthorizeSecurityGroupIngress": "security-group-rule", "CreateFlowLogs": "vpc-flow-log",
     "CreateInternetGateway": "internet-gateway", "CreateNatGateway": "natgateway", "CreateRouteTable": "route-table",
-    "CreateSecurityGroup": "security-group", "CreateSubnet": "subnet", "CreateVpc": "vpc", "CreateVpcEndpoint": "vpc-endpoint",
+    "CreateSecurityGroup": "security-group", "CreateSubnet": "subnet", "CreateVpc": "vpc",
+    "CreateVpcEndpoint": "vpc-endpoint",
 }  # fmt: skip
 # By service and parameter, the resource that it names, without arn:aws:service:region:account.
 NAMES = {
-    "cloudwatch": {"AlarmName": "alarm:{}", "AlarmNames": "alarm:{}", "DashboardName": "dashboard/{}", "DashboardNames": "dashboard/{}"},
+    "cloudwatch": {"AlarmName": "alarm:{}", "AlarmNames": "alarm:{}",
+        "DashboardName": "dashboard/{}", "DashboardNames": "dashboard/{}"},
     "ecs": {"clusterName": "cluster/{}", "family": "task-definition/{}:1"},
     "elasticache": {
-        "CacheSubnetGroupName": "subnetgroup:{}", "ReplicationGroupId": "replicationgroup:{}", "CacheClusterId": "cluster:{}",
+        "CacheSubnetGroupName": "subnetgroup:{}", "ReplicationGroupId": "replicationgroup:{}",
+        "CacheClusterId": "cluster:{}",
     },
     "elasticfilesystem": {"FileSystemId": "file-system/{}", "AccessPointId": "access-point/{}"},
     "iam": {"RoleName": "role/{}"},
@@ -40,14 +44,14 @@ NAMES = {
     "logs": {"logGroupName": "log-group:{}"},
     "rds": {"DBInstanceIdentifier": "db:{}", "DBParameterGroupName": "pg:{}", "DBSubnetGroupName": "subgrp:{}"},
     "secretsmanager": {"Name": "secret:{}-abcdef", "SecretId": "secret:{}"},
-    "servicediscovery": {"NamespaceId": "namespace/{}"},
     "sns": {"Name": "{}"},
 }  # fmt: skip
 # What AWS asks for beside the action itself, of the same resource.
 WITH_TAGS = {
     "acm:RequestCertificate": "acm:AddTagsToCertificate", "cloudwatch:PutMetricAlarm": "cloudwatch:TagResource",
     "ecs:CreateCluster": "ecs:TagResource", "ecs:CreateService": "ecs:TagResource",
-    "ecs:RegisterTaskDefinition": "ecs:TagResource", "elasticache:CreateCacheSubnetGroup": "elasticache:AddTagsToResource",
+    "ecs:RegisterTaskDefinition": "ecs:TagResource",
+    "elasticache:CreateCacheSubnetGroup": "elasticache:AddTagsToResource",
     "elasticache:CreateReplicationGroup": "elasticache:AddTagsToResource",
     "elasticfilesystem:CreateFileSystem": "elasticfilesystem:TagResource",
     "elasticfilesystem:CreateAccessPoint": "elasticfilesystem:TagResource",
@@ -70,9 +74,11 @@ PASSED = {
     "rds:CreateDBInstance": "monitoring.rds.amazonaws.com",
 }
 S3_BUCKET = {
-    "acl": "BucketAcl", "accelerate": "AccelerateConfiguration", "cors": "BucketCORS", "encryption": "EncryptionConfiguration",
+    "acl": "BucketAcl", "accelerate": "AccelerateConfiguration", "cors": "BucketCORS",
+    "encryption": "EncryptionConfiguration",
     "lifecycle": "LifecycleConfiguration", "location": "BucketLocation", "logging": "BucketLogging",
-    "object-lock": "BucketObjectLockConfiguration", "ownershipControls": "BucketOwnershipControls", "policy": "BucketPolicy",
+    "object-lock": "BucketObjectLockConfiguration", "ownershipControls": "BucketOwnershipControls",
+    "policy": "BucketPolicy",
     "publicAccessBlock": "BucketPublicAccessBlock", "replication": "ReplicationConfiguration",
     "requestPayment": "BucketRequestPayment", "tagging": "BucketTagging", "versioning": "BucketVersioning",
     "website": "BucketWebsite", "notification": "BucketNotification",
@@ -131,7 +137,9 @@ def _call(line: dict[str, Any]) -> Call:
         sent = dict(parse_qsl(body)) if "=" in body and not body.startswith("<") else {"xml": body}
     action = line["action"] if service != "s3" else _s3_action(line["method"], line["url"])
     caller = line["caller"][0] if line["caller"] else ""
-    return Call(caller, service, action, line["method"], line["url"], sent if isinstance(sent, dict) else {}, line["tags"])
+    return Call(
+        caller, service, action, line["method"], line["url"], sent if isinstance(sent, dict) else {}, line["tags"]
+    )
 
 
 def _s3_action(method: str, url: str) -> str:
@@ -224,10 +232,17 @@ def _resources(call: Call) -> list[str]:
     if call.service == "s3":
         return [f"arn:aws:s3:::{path.strip('/')}"]
     if call.service == "route53":
-        found += [f"arn:aws:route53:::{kind}/{name}" for kind, name in re.findall(r"(hostedzone|change)/([A-Z0-9]+)", path)]
+        found += [
+            f"arn:aws:route53:::{kind}/{name}" for kind, name in re.findall(r"(hostedzone|change)/([A-Z0-9]+)", path)
+        ]
     if call.service == "elasticfilesystem":
-        found += [f"arn:aws:elasticfilesystem:{HERE}:file-system/{name}" for name in re.findall(r"\bfs(?:mt)?-[0-9a-f]+", path)]
-        found += [f"arn:aws:elasticfilesystem:{HERE}:access-point/{name}" for name in re.findall(r"\bfsap-[0-9a-f]+", path)]
+        found += [
+            f"arn:aws:elasticfilesystem:{HERE}:file-system/{name}"
+            for name in re.findall(r"\bfs(?:mt)?-[0-9a-f]+", path)
+        ]
+        found += [
+            f"arn:aws:elasticfilesystem:{HERE}:access-point/{name}" for name in re.findall(r"\bfsap-[0-9a-f]+", path)
+        ]
     if call.service == "ec2":
         for name in re.findall(r"\b([a-z]+)-([0-9a-f]{17})\b", " ".join(texts)):
             if name[0] in EC2_KINDS:
@@ -246,27 +261,40 @@ def _by_name(call: Call) -> list[str]:
         for value in values:
             if isinstance(value, str) and not value.startswith("arn:"):
                 found.append(f"arn:aws:{call.service}:{place}:{form.format(value)}")
+    return found + (_OTHERS[call.service](call) if call.service in _OTHERS else [])
+
+
+def _of_ecs(call: Call) -> list[str]:
     sent = call.sent
-    if call.service == "ecs":
-        cluster = str(sent.get("cluster", "")).rsplit("/", 1)[-1]
-        services = [sent.get("serviceName"), sent.get("service"), *sent.get("services", [])]
-        found += [f"arn:aws:ecs:{HERE}:service/{cluster}/{str(one).rsplit('/', 1)[-1]}" for one in services if one]
-        found += [f"arn:aws:ecs:{HERE}:cluster/{cluster}"] if cluster else []
-    if call.name == "elasticloadbalancing:CreateLoadBalancer":
-        found.append(f"arn:aws:elasticloadbalancing:{HERE}:loadbalancer/app/{sent['Name']}/new")
-    if call.name == "elasticloadbalancing:CreateTargetGroup":
-        found.append(f"arn:aws:elasticloadbalancing:{HERE}:targetgroup/{sent['Name']}/new")
-    if call.service == "servicediscovery" and "Id" in sent:
-        kind = "namespace" if str(sent["Id"]).startswith("ns-") else "service"
-        found.append(f"arn:aws:servicediscovery:{HERE}:{kind}/{sent['Id']}")
-    if call.name == "servicediscovery:CreateService":
-        found.append(f"arn:aws:servicediscovery:{HERE}:service/new")
-        found += re.findall(r"ns-\w+", json.dumps(sent)) and [
-            f"arn:aws:servicediscovery:{HERE}:namespace/{re.findall(r'ns-[a-z0-9]+', json.dumps(sent))[0]}"
-        ]
-    if call.service == "application-autoscaling" and "ResourceId" in sent:
-        found.append(f"arn:aws:application-autoscaling:{HERE}:scalable-target/of-{str(sent['ResourceId']).rsplit('/', 1)[-1]}")
-    return found
+    cluster = str(sent.get("cluster", "")).rsplit("/", 1)[-1]
+    services = [sent.get("serviceName"), sent.get("service"), *sent.get("services", [])]
+    found = [f"arn:aws:ecs:{HERE}:service/{cluster}/{str(one).rsplit('/', 1)[-1]}" for one in services if one]
+    return [*found, f"arn:aws:ecs:{HERE}:cluster/{cluster}"] if cluster else found
+
+
+def _of_balancing(call: Call) -> list[str]:
+    kind = {"CreateLoadBalancer": "loadbalancer/app", "CreateTargetGroup": "targetgroup"}.get(call.action)
+    return [f"arn:aws:elasticloadbalancing:{HERE}:{kind}/{call.sent['Name']}/new"] if kind else []
+
+
+def _of_discovery(call: Call) -> list[str]:
+    named = re.findall(r"\b(?:ns|srv)-[a-z0-9]+", json.dumps(call.sent)) if call.action != "TagResource" else []
+    kinds = {name: "namespace" if name.startswith("ns-") else "service" for name in named}
+    found = [f"arn:aws:servicediscovery:{HERE}:{kind}/{name}" for name, kind in kinds.items()]
+    return [*found, f"arn:aws:servicediscovery:{HERE}:service/new"] if call.action == "CreateService" else found
+
+
+def _of_autoscaling(call: Call) -> list[str]:
+    name = str(call.sent.get("ResourceId", "")).rsplit("/", 1)[-1]
+    return [f"arn:aws:application-autoscaling:{HERE}:scalable-target/of-{name}"] if name else []
+
+
+_OTHERS = {
+    "ecs": _of_ecs,
+    "elasticloadbalancing": _of_balancing,
+    "servicediscovery": _of_discovery,
+    "application-autoscaling": _of_autoscaling,
+}
 
 
 def _plain_values(sent: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""IAM's decision, for identity policies: may a role do this to that? Small, and tested by hand-made cases in test_policies.py.
+"""IAM's decision, for identity policies: may a role do this to that? Small, and tested by hand-made cases.
 
-No kept library takes resources, tags and conditions together without AWS: moto passes conditions over, and policy_sentry, which
-knows what each action takes (`reference`), decides nothing.
+No kept library takes resources, tags and conditions together without AWS: moto passes conditions over, and
+policy_sentry, which knows what each action takes (`reference`), decides nothing.
 """
 
 import json
@@ -106,7 +106,7 @@ def _holds(operator: str, found: str | Sequence[str] | None, values: Sequence[st
 
 @cache
 def reference(python: Path, actions: frozenset[str]) -> dict[str, dict[str, list[str]] | None]:
-    """Give, by action, its ARN formats ("*": none) with the condition keys of each, as AWS's service authorisation reference says.
+    """Give, by action, its ARN formats ("*": none) with the condition keys of each, by AWS's authorisation reference.
 
     Parameters
     ----------

@@ -131,7 +131,9 @@ def test_the_service_keeps_a_connection_longer_than_the_balancer(cloud):
 
 
 def test_an_alarm_counts_the_tasks_of_each_service(cloud):
-    running = [arn.rsplit("/", 1)[-1] for arn in cloud.client("ecs").list_services(cluster="flightline-staging")["serviceArns"]]
+    running = [
+        arn.rsplit("/", 1)[-1] for arn in cloud.client("ecs").list_services(cluster="flightline-staging")["serviceArns"]
+    ]
     alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
     counted = {
         next(one["Value"] for one in alarm["Dimensions"] if one["Name"] == "ServiceName"): alarm["TreatMissingData"]
@@ -144,11 +146,14 @@ def test_an_alarm_counts_the_tasks_of_each_service(cloud):
 def test_private_names_lead_to_healthy_tasks_only(cloud):
     client = cloud.client("servicediscovery")
     found = [client.get_service(Id=one["Id"])["Service"] for one in client.list_services()["Services"]]
-    assert {one["Name"]: one["HealthCheckCustomConfig"]["FailureThreshold"] for one in found} == {"mlflow": 1, "prefect": 1}
+    assert {one["Name"]: one["HealthCheckCustomConfig"]["FailureThreshold"] for one in found} == {
+        "mlflow": 1,
+        "prefect": 1,
+    }
 
 
 def test_a_plan_waits_for_who_holds_the_lock(cloud):
-    """A lock that somebody holds ends a plan at once without -lock-timeout; the record shows that this one asks again."""
+    """Without -lock-timeout it would end at once; the record shows that it asks again."""
     key = "environments/staging.tfstate.tflock"
     client = cloud.client("s3")
     client.put_object(Bucket=STATE_BUCKET, Key=key, Body=json.dumps({"ID": "of-another", "Who": "another"}))
@@ -203,7 +208,9 @@ def test_rights_of_tasks_name_their_resources(resources):
     """Those of the roles that deploy are looked at in test_within_rights.py."""
     allowed = statements(resources)
     assert len(allowed) > 20
-    assert [(role, actions) for role, actions, on in allowed if "*" in on and not set(actions) <= WITHOUT_RESOURCE] == []
+    assert [
+        (role, actions) for role, actions, on in allowed if "*" in on and not set(actions) <= WITHOUT_RESOURCE
+    ] == []
     assert [(role, actions) for role, actions, _ in allowed if any("*" in action for action in actions)] == []
 
 

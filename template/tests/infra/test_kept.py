@@ -1,4 +1,4 @@
-"""What outlives a task, and who hears of it: the account's state, alarms by Prometheus' rules, messages, ways to the pages."""
+"""What outlives a task, and who hears of it: the account's state, alarms by rules, messages, ways to the pages."""
 
 import json
 import re
@@ -71,11 +71,20 @@ def test_bounds_are_those_of_prometheus(cloud):
     found = cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="flightline-staging-rule-")["MetricAlarms"]
     bounds = {alarm["AlarmName"].rsplit("-", 1)[-1]: alarm["Threshold"] for alarm in found}
     # Bounds written as such; of a percentile above half a second, the share of slow ones is the hundredth that is left.
-    for name in ("RequestsFail", "NoRoom", "WrongKeys", "FeaturesStale", "FeaturesMissing", "ChallengerFails", "ModelNotSigned"):
+    for name in (
+        "RequestsFail",
+        "NoRoom",
+        "WrongKeys",
+        "FeaturesStale",
+        "FeaturesMissing",
+        "ChallengerFails",
+        "ModelNotSigned",
+    ):
         assert float(re.search(r"> ([\d.]+)$", texts[name].strip())[1]) == bounds[name], name
     assert bounds["FeaturesBehind"] == 3 * 3600
     assert bounds["ModelOld"] == 60 * 86400
-    assert "quantile(0.99" in texts["AnswersSlow"] and bounds["AnswersSlow"] == bounds["LogSlow"] == 0.01
+    assert "quantile(0.99" in texts["AnswersSlow"]
+    assert bounds["AnswersSlow"] == bounds["LogSlow"] == 0.01
 
 
 def test_the_dashboard_shows_service_and_monitoring(cloud):
@@ -93,7 +102,9 @@ def test_the_worker_knows_where_messages_pages_and_gauges_go(cloud):
     worker = container(cloud, "worker")
     places = {pair["name"]: pair["valueFrom"] for pair in worker["secrets"]}
     assert re.search(r":secret:flightline-staging/alerts-\w+:url::$", places["FLIGHTLINE_ALERTS__URL"])
-    secret = cloud.client("secretsmanager").get_secret_value(SecretId=places["FLIGHTLINE_ALERTS__URL"].rsplit(":", 3)[0])
+    secret = cloud.client("secretsmanager").get_secret_value(
+        SecretId=places["FLIGHTLINE_ALERTS__URL"].rsplit(":", 3)[0]
+    )
     assert json.loads(secret["SecretString"]) == {"url": ""}
     given = {pair["name"]: pair["value"] for pair in worker["environment"]}
     assert given["FLIGHTLINE_MONITORING_URL"].startswith("s3://flightline-staging-exports-123456789012/monitoring?")
@@ -101,8 +112,15 @@ def test_the_worker_knows_where_messages_pages_and_gauges_go(cloud):
 
 
 def test_one_task_alone_can_be_entered(cloud):
-    tasks = [arn.rsplit("/", 1)[-1].split(":")[0] for arn in cloud.client("ecs").list_task_definitions()["taskDefinitionArns"]]
-    entered = {name for name in tasks if not container(cloud, name.removeprefix("flightline-staging-"))["readonlyRootFilesystem"]}
+    tasks = [
+        arn.rsplit("/", 1)[-1].split(":")[0]
+        for arn in cloud.client("ecs").list_task_definitions()["taskDefinitionArns"]
+    ]
+    entered = {
+        name
+        for name in tasks
+        if not container(cloud, name.removeprefix("flightline-staging-"))["readonlyRootFilesystem"]
+    }
     assert entered == {"flightline-staging-pages"}
     iam = cloud.client("iam")
     open_to = {

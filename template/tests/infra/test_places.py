@@ -1,4 +1,4 @@
-"""The server of Prefect and the worker end in the middle of a flow, as in a deployment; started as the tasks say, both go on."""
+"""Prefect's server and worker end in the middle of a flow, as in a deployment, and start again as their tasks say."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def server(cloud: Cloud, kept: Path, disk: Path, port: int, **more: str) -> Iter
     (mount,) = (one for one in container["mountPoints"] if volumes[one["sourceVolume"]])
     environment = {pair["name"]: pair["value"] for pair in container["environment"]}
     environment = {
-        name: value.replace(mount["containerPath"], str(kept)).replace("/tmp", str(disk))  # noqa: S108  # the task's
+        name: value.replace(mount["containerPath"], str(kept)).replace("/tmp", str(disk))
         for name, value in environment.items()
         if not name.startswith("PREFECT_SERVER_DATABASE")
     }

@@ -1,4 +1,4 @@
-"""What the roles of GitHub's workflows may do, compared with what Terraform does; after test_withdrawn.py, which ends its calls."""
+"""What the roles of the workflows may do, compared with what Terraform did: it runs after test_withdrawn.py."""
 
 from collections.abc import Mapping, Sequence
 
@@ -47,14 +47,20 @@ def test_every_condition_is_one_that_its_action_takes(cloud: Cloud) -> None:
     }
     kinds = reference(MOTO, frozenset(action for action, _ in pairs))
     taken = {
-        (action, key.split("/")[0]) for action, formats in kinds.items() for keys in (formats or {}).values() for key in keys
-    }  # fmt: skip
+        (action, key.split("/")[0])
+        for action, formats in kinds.items()
+        for keys in (formats or {}).values()
+        for key in keys
+    }
     assert [(action, key) for action, key in sorted(pairs) if (action, key.split("/")[0]) not in taken] == []
 
 
 def harm(environment: str, zone: str) -> list[Request]:
     """What nobody should be able to do to another environment."""
-    name, tags = f"flightline-{environment}", {"aws:ResourceTag/project": "flightline", "aws:ResourceTag/environment": environment}
+    name, tags = (
+        f"flightline-{environment}",
+        {"aws:ResourceTag/project": "flightline", "aws:ResourceTag/environment": environment},
+    )
     host = {"staging": "staging.flightline.example", "production": "flightline.example"}[environment]
     named = {
         "ecs:DeleteService": f"arn:aws:ecs:{HERE}:service/{name}/{name}-stable",
@@ -83,7 +89,8 @@ def harm(environment: str, zone: str) -> list[Request]:
     tagged = {
         "kms:ScheduleKeyDeletion": f"arn:aws:kms:{HERE}:key/1", "kms:Sign": f"arn:aws:kms:{HERE}:key/2",
         "kms:PutKeyPolicy": f"arn:aws:kms:{HERE}:key/1", "kms:Decrypt": f"arn:aws:kms:{HERE}:key/1",
-        "ec2:DeleteVpc": f"arn:aws:ec2:{HERE}:vpc/vpc-1", "ec2:DeleteNatGateway": f"arn:aws:ec2:{HERE}:natgateway/nat-1",
+        "ec2:DeleteVpc": f"arn:aws:ec2:{HERE}:vpc/vpc-1",
+        "ec2:DeleteNatGateway": f"arn:aws:ec2:{HERE}:natgateway/nat-1",
         "ec2:AuthorizeSecurityGroupIngress": f"arn:aws:ec2:{HERE}:security-group/sg-1",
         "ec2:CreateSubnet": f"arn:aws:ec2:{HERE}:vpc/vpc-1", "ec2:CreateTags": f"arn:aws:ec2:{HERE}:vpc/vpc-1",
         "kms:TagResource": f"arn:aws:kms:{HERE}:key/1", "acm:AddTagsToCertificate": f"arn:aws:acm:{HERE}:certificate/1",
@@ -146,10 +153,18 @@ def test_a_plan_changes_nothing_but_its_lock(cloud: Cloud, environment: str) -> 
 def test_a_plan_reads_the_state_of_no_other_environment(cloud: Cloud) -> None:
     for own, other in (("staging", "production"), ("production", "staging")):
         statements = cloud.rights[f"plan-{own}"]
-        assert is_allowed(statements, Request("s3:GetObject", f"arn:aws:s3:::{STATE_BUCKET}/environments/{own}.tfstate"))
-        for key in (f"environments/{other}.tfstate", f"environments/{other}.tfstate.tflock", "account/terraform.tfstate"):
+        assert is_allowed(
+            statements, Request("s3:GetObject", f"arn:aws:s3:::{STATE_BUCKET}/environments/{own}.tfstate")
+        )
+        for key in (
+            f"environments/{other}.tfstate",
+            f"environments/{other}.tfstate.tflock",
+            "account/terraform.tfstate",
+        ):
             assert not is_allowed(statements, Request("s3:GetObject", f"arn:aws:s3:::{STATE_BUCKET}/{key}"))
-        assert not is_allowed(statements, Request("s3:GetObject", f"arn:aws:s3:::flightline-{other}-dvc-{ACCOUNT}/data"))
+        assert not is_allowed(
+            statements, Request("s3:GetObject", f"arn:aws:s3:::flightline-{other}-dvc-{ACCOUNT}/data")
+        )
 
 
 def test_every_service_is_named_as_iam_names_it(cloud: Cloud) -> None:

@@ -43,5 +43,5 @@ def test_without_a_place_they_stay(folder, tmp_path, capsys) -> None:
 
 
 def test_a_place_that_is_none_is_named(folder, tmp_path) -> None:
-    with pytest.raises(StartError, match="FLIGHTLINE_MONITORING_URL='pigeon://loft'.*such as s3://bucket"):
+    with pytest.raises(StartError, match=r"FLIGHTLINE_MONITORING_URL='pigeon://loft'.*such as s3://bucket"):
         publish_report(Settings(root=tmp_path, monitoring_url="pigeon://loft"), folder, [])

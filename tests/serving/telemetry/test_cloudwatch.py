@@ -48,14 +48,18 @@ def test_counts_are_those_of_the_minute_and_leave_health_checks_out() -> None:
     }  # fmt: skip
     assert values.items() >= expected.items()
     assert values["model_age_seconds"] == pytest.approx(time.time() - 100, abs=60)
-    again, _ = measure(FIRST.replace('le="+Inf"} 10', 'le="+Inf"} 11').replace('status="200"} 10', 'status="200"} 11'), before)
+    again, _ = measure(
+        FIRST.replace('le="+Inf"} 10', 'le="+Inf"} 11').replace('status="200"} 10', 'status="200"} 11'), before
+    )
     assert (again["requests"], again["slow_prediction_requests"], again["failed_requests"]) == (1, 1, 0)
     assert again["workers_not_ready"] == 1
 
 
 def test_what_is_not_measured_yet_is_not_told_as_zero() -> None:
     values, _ = measure("", {})
-    assert {"workers_not_ready", "model_age_seconds", "log_free_bytes", "features_behind_seconds"} & set(values) == set()
+    assert {"workers_not_ready", "model_age_seconds", "log_free_bytes", "features_behind_seconds"} & set(
+        values
+    ) == set()
 
 
 def test_lines_come_only_where_a_namespace_is_named(capsys, tmp_path) -> None:

@@ -70,8 +70,8 @@ def _of_associations(account: str, region: str, sent: str) -> dict[str, dict[str
     network, files = ec2_backends[account][region], efs_backends[account][region]
     found: dict[str, dict[str, str]] = {}
     for name in set(re.findall(r"\b(?:rtbassoc|eipassoc)-[0-9a-f]{17}\b|\bfsmt-[0-9a-f]+", sent)):
-        owners = [table.id for table in network.route_tables.values() if name in table.associations]
-        owners += [one.allocation_id for one in network.addresses.values() if one.association_id == name]
+        owners = [table.id for table in network.route_tables.values() if name in table._associations]
+        owners += [one.allocation_id for one in network.addresses if one.association_id == name]
         for owner in owners:
             found[name] = dict(network.tags.get(owner, {}))
         for system in files.file_systems_by_id.values():

@@ -18,7 +18,7 @@ run "account" {
   }
 
   assert {
-    condition     = keys(output.repositories) == ["flows", "service"]
+    condition     = join(" ", keys(output.repositories)) == "flows service"
     error_message = "One repository for each image."
   }
 
@@ -63,7 +63,7 @@ run "a_new_repository_in_an_account_that_knows_github" {
   }
 
   assert {
-    condition     = local.subjects["staging"] == tolist(["repo:owner@12/name@34:environment:staging"])
+    condition     = one(local.subjects["staging"]) == "repo:owner@12/name@34:environment:staging"
     error_message = "Of a repository made since 2026-07-15 the subject holds both ids."
   }
 
@@ -100,7 +100,7 @@ run "sessions" {
   }
 
   assert {
-    condition     = module.github.subjects["production"] == tolist(["repo:owner/name:environment:production"])
+    condition     = one(module.github.subjects["production"]) == "repo:owner/name:environment:production"
     error_message = "Production is trusted to GitHub's environment `production` only, where a person approves."
   }
 

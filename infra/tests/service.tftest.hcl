@@ -164,9 +164,9 @@ run "task" {
   }
 
   assert {
-    condition = [
-      for statement in data.aws_iam_policy_document.folders.statement : [statement.actions, one(statement.condition).values]
-    ] == [[toset(["elasticfilesystem:ClientMount"]), toset(["arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-1"])]]
+    condition = join(" ", flatten([
+      for statement in data.aws_iam_policy_document.folders.statement : concat(tolist(statement.actions), tolist(one(statement.condition).values))
+    ])) == "elasticfilesystem:ClientMount arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-1"
     error_message = "Who reads a folder may not write to it, and reaches no other."
   }
 

@@ -145,7 +145,8 @@ def read_backend(environment: str) -> dict[str, str]:
     place = noted if "bucket" in noted else noted.get(environment)
     if not place:
         raise TerraformError(
-            f"{BACKEND.relative_to(ROOT)} does not say where the state of {environment} is; run: make infra-account"
+            f"infra/environments/{BACKEND.name} does not say where the state of {environment} is; "
+            "run: make infra-account"
         )
     return {key: str(value) for key, value in place.items()}
 

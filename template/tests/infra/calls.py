@@ -254,12 +254,12 @@ def _resources(call: Call) -> list[str]:
 
 
 def _by_name(call: Call) -> list[str]:
-    place = {"iam": f":{ACCOUNT}"}.get(call.service, HERE)
     found = []
     for key, form in NAMES.get(call.service, {}).items():
         values = [value for name, value in call.sent.items() if name == key or name.startswith(f"{key}.member.")]
         for value in values:
             if isinstance(value, str) and not value.startswith("arn:"):
+                place = f":{ACCOUNT}" if call.service == "iam" or form.startswith("dashboard") else HERE
                 found.append(f"arn:aws:{call.service}:{place}:{form.format(value)}")
     return found + (_OTHERS[call.service](call) if call.service in _OTHERS else [])
 

@@ -41,7 +41,7 @@ def test_the_accounts_own_state_is_kept_in_its_bucket(cloud, noted, tmp_path):
 def test_each_environment_may_have_a_place_of_its_own(noted):
     first, second = {"bucket": "first", "region": "a"}, {"bucket": "second", "region": "b"}
     commands.note_backend(first, ["staging"])
-    with pytest.raises(TerraformError, match="where the state of production is; run: make infra-account"):
+    with pytest.raises(TerraformError, match=r"where the state of production is; run: make infra-account"):
         commands.read_backend("production")
     commands.note_backend(second, ["production"])
     assert (commands.read_backend("staging"), commands.read_backend("production")) == (first, second)

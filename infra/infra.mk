@@ -5,13 +5,18 @@
 image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=.state/serving
 	@$(RUN) -m tools.images.build $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
 
+.PHONY: base-pin
+base-pin: $(READY)  ## Note the digest that the base's tag has in its registry now, in serving/base.Dockerfile; needs Docker
+	@$(RUN) -m tools.images.build --pin-base
+
 .PHONY: image-push
 image-push: $(READY)  ## Build both images, push them and print their digests: make image-push REPOSITORY=host/name
 	@$(RUN) -m tools.images.push --repository "$(REPOSITORY)" $(if $(BASE),--base "$(BASE)")
 
 .PHONY: image-smoke
-image-smoke: $(READY) .tools/sbom/.installed  ## Build the images, run them hardened and test them; needs Docker
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/images -rs
+image-smoke: $(READY) .tools/sbom/.installed  ## Build the images, run them hardened and test them, or those that were pushed: make image-smoke IMAGE=host/name@sha256:... FLOWS_IMAGE=...
+	@OMP_NUM_THREADS=1 $(if $(IMAGE),TESTED_SERVICE_IMAGE="$(IMAGE)") $(if $(FLOWS_IMAGE),TESTED_FLOWS_IMAGE="$(FLOWS_IMAGE)") \
+		$(RUN) -m pytest tests/images -rs
 
 .PHONY: sbom
 sbom: $(READY) .tools/sbom/.installed  ## Write bills of materials of both images and of the served model (CycloneDX), and check them; needs Docker
@@ -56,8 +61,8 @@ destroy: $(READY)  ## Remove an environment with everything in it: make destroy 
 	@$(DEPLOY) destroy --environment "$(ENV)" --confirm "$(CONFIRM)"
 
 .PHONY: infra-account
-infra-account: $(READY)  ## Make, once for an AWS account, what all environments share: state, image registry, GitHub's roles
-	@$(RUN) -m tools.terraform.commands account
+infra-account: $(READY)  ## Make, once for an AWS account, what its environments share: state, image registry, GitHub's roles; one of two accounts: make infra-account ENV=production
+	@$(RUN) -m tools.terraform.commands account $(if $(ENV),--environment "$(ENV)")
 
 .PHONY: infra-init
 infra-init: $(READY)  ## Make Terraform ready for an environment: make infra-init ENV=staging

@@ -6,7 +6,9 @@ locals {
   name      = "${var.project}-${var.environment}"
   protected = var.environment == "production" && !var.allow_destroy
   account   = data.aws_caller_identity.current.account_id
-  boundary  = "arn:${data.aws_partition.current.partition}:iam::${local.account}:policy/${var.project}-boundary"
+  # Tasks that another takes over from; the worker and Prefect's server stay where nothing interrupts a training.
+  capacity = var.spot ? "FARGATE_SPOT" : "FARGATE"
+  boundary = "arn:${data.aws_partition.current.partition}:iam::${local.account}:policy/${var.project}-boundary"
 
   # The `aws` profile: what outputs.tf writes to a file is what every task is given, so the two cannot differ.
   settings = {
@@ -19,6 +21,8 @@ locals {
     FLIGHTLINE_PREDICTION_LOG__EXPORT_URL = "s3://${module.bucket["exports"].name}/predictions?region=${var.region}"
     FEAST_REGISTRY                        = "s3://${module.bucket["feast"].name}/registry.pb"
     FEAST_REDIS                           = "${module.cache.host}:${module.cache.port},ssl=true"
+    FLIGHTLINE_MONITORING_URL             = "s3://${module.bucket["exports"].name}/monitoring?region=${var.region}"
+    FLIGHTLINE_CLOUDWATCH_NAMESPACE       = local.name
     PREFECT_API_URL                       = "http://${module.cluster.hosts["prefect"]}:4200/api"
     PGSSLMODE                             = "require"
     AWS_REGION                            = var.region
@@ -33,6 +37,7 @@ locals {
     FEAST_REDIS_PASSWORD = "${module.secrets.arns["cache"]}:password::"
   }
   service_secrets = merge(local.secrets, { FLIGHTLINE_SERVING__API_KEYS = module.secrets.arns["api-keys"] })
+  worker_secrets  = merge(local.secrets, { FLIGHTLINE_ALERTS__URL = "${module.secrets.arns["alerts"]}:url::" })
 }
 
 module "encryption" {
@@ -70,17 +75,16 @@ module "bucket" {
   protected = local.protected
 }
 
-# The load balancer itself delivers here, which it can only under S3's own key.
-data "aws_elb_service_account" "this" {}
-
+# The load balancer itself delivers here, which it can only under S3's own key. By the name of the service, which is the
+# same in each region: the older accounts of the load balancer are not known for new ones.
 data "aws_iam_policy_document" "access_logs" {
   statement {
     sid       = "BalancerWritesItsLog"
     actions   = ["s3:PutObject"]
     resources = ["arn:${data.aws_partition.current.partition}:s3:::${local.name}-access-${local.account}/AWSLogs/${local.account}/*"]
     principals {
-      type        = "AWS"
-      identifiers = [data.aws_elb_service_account.this.arn]
+      type        = "Service"
+      identifiers = ["logdelivery.elasticloadbalancing.amazonaws.com"]
     }
   }
 }
@@ -144,6 +148,15 @@ module "cluster" {
   vpc_id = module.network.vpc_id
 }
 
+module "files" {
+  source = "./modules/files"
+
+  name              = local.name
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["files"]
+  key_arn           = module.encryption.key_arn
+}
+
 module "mlflow" {
   source = "./modules/mlflow"
 
@@ -151,6 +164,7 @@ module "mlflow" {
   name                = local.name
   region              = var.region
   cluster_arn         = module.cluster.arn
+  capacity            = local.capacity
   discovery_arn       = module.cluster.discovery_arns["mlflow"]
   host                = module.cluster.hosts["mlflow"]
   image               = var.flows_image
@@ -178,10 +192,11 @@ module "prefect" {
   image         = var.flows_image
   settings      = merge(local.settings, local.believed, { FLIGHTLINE_SIGNING__KEY = "awskms:///${module.signing.arn}" })
   sign_policy   = module.signing.sign_policy
-  secrets       = local.secrets
+  secrets       = local.worker_secrets
   bucket_access = [
     for name in ["dvc", "feast", "exports"] : { arn = module.bucket[name].arn, access = "write" }
   ]
+  folder              = module.files.folders["prefect"]
   database_host       = module.database.host
   database_port       = module.database.port
   database_user       = module.secrets.users["database-prefect"]
@@ -228,6 +243,25 @@ module "setup" {
   }]
 }
 
+# A way to the pages of MLflow and Prefect, for who may start this task and a session of SSM in it (docs/deploy.md). It runs
+# for an hour, and of all tasks it alone can be entered.
+module "pages" {
+  source = "./modules/task"
+
+  project          = var.project
+  environment_name = local.name
+  name             = "${local.name}-pages"
+  short_name       = "pages"
+  cpu              = 256
+  memory           = 512
+  is_entered       = true
+  boundary_arn     = local.boundary
+  key_arn          = module.encryption.key_arn
+  retention_days   = var.log_days
+
+  containers = [{ name = "pages", image = var.flows_image, command = ["sleep", "3600"] }]
+}
+
 module "balancer" {
   source = "./modules/balancer"
 
@@ -242,6 +276,23 @@ module "balancer" {
   protected         = local.protected
 }
 
+module "model_sync" {
+  source = "./modules/model_sync"
+
+  project           = var.project
+  name              = local.name
+  cluster_arn       = module.cluster.arn
+  capacity          = local.capacity
+  image             = var.flows_image
+  settings          = merge(local.settings, local.believed)
+  folder            = module.files.folders["serving"]
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["model-sync"]
+  boundary_arn      = local.boundary
+  key_arn           = module.encryption.key_arn
+  retention_days    = var.log_days
+}
+
 module "service" {
   source = "./modules/service"
 
@@ -251,12 +302,19 @@ module "service" {
   cluster_name = module.cluster.name
   image        = var.service_image
   canary_image = var.canary_image
-  flows_image  = var.flows_image
-  settings     = merge(local.settings, local.believed)
+  capacity     = local.capacity
+  folder       = module.files.folders["serving"]
+  # Without the addresses of what it has no way to.
+  settings = merge(local.believed, {
+    for name, value in local.settings : name => value
+    if !contains(["FLIGHTLINE_MLFLOW_TRACKING_URI", "FLIGHTLINE_DVC_REMOTE_URL", "PREFECT_API_URL"], name)
+  })
   service_settings = {
-    FLIGHTLINE_SERVING__HSTS            = "true"
-    FLIGHTLINE_SERVING__WATCH           = "false"
-    FLIGHTLINE_SERVING__TRUSTED_PROXIES = module.network.cidr
+    # Longer than the load balancer keeps an idle connection: else it sends a request to one that is just being closed.
+    FLIGHTLINE_SERVING__KEEP_ALIVE_SECONDS = tostring(module.balancer.idle_seconds + 15)
+    FLIGHTLINE_SERVING__HSTS               = "true"
+    FLIGHTLINE_SERVING__WATCH              = "false"
+    FLIGHTLINE_SERVING__TRUSTED_PROXIES    = module.network.cidr
   }
   secrets               = local.service_secrets
   bucket_access         = [{ arn = module.bucket["feast"].arn, access = "read" }]
@@ -288,4 +346,18 @@ module "alarms" {
   database_storage_gb   = var.database.storage_gb
   cache_nodes           = module.cache.node_ids
   cluster_name          = module.cluster.name
+  services = {
+    stable     = { name = "${local.name}-stable", tasks = var.service.least_tasks }
+    model-sync = { name = "${local.name}-model-sync", tasks = 1 }
+    mlflow     = { name = "${local.name}-mlflow", tasks = var.mlflow_tasks }
+    prefect    = { name = "${local.name}-prefect", tasks = 1 }
+    worker     = { name = "${local.name}-worker", tasks = 1 }
+  }
+}
+
+module "rules" {
+  source = "./modules/rules"
+
+  name      = local.name
+  topic_arn = module.alarms.topic_arn
 }

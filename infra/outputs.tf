@@ -5,7 +5,7 @@ output "settings" {
 
 output "secrets" {
   description = "By environment variable, the secret it comes from: ARN, then a key in it if any, as ECS writes it."
-  value       = local.service_secrets
+  value       = merge(local.service_secrets, local.worker_secrets)
 }
 
 output "deployment" {
@@ -14,9 +14,11 @@ output "deployment" {
     url              = module.balancer.url
     key_secret       = module.secrets.arns["api-key"]
     cluster          = module.cluster.name
-    services         = merge(module.service.names, module.prefect.service_names, { mlflow = module.mlflow.service_name })
+    services         = merge(module.service.names, module.prefect.service_names, { mlflow = module.mlflow.service_name, model-sync = module.model_sync.service_name })
     service_tasks    = module.service.task_definitions
     setup_task       = module.setup.arn
+    pages_task       = module.pages.arn
+    pages_group      = module.network.security_group_ids["pages"]
     flows_task       = module.prefect.worker_task_definition
     subnets          = module.network.private_subnet_ids
     setup_group      = module.network.security_group_ids["setup"]

@@ -88,6 +88,12 @@ variable "vpc_cidr" {
   }
 }
 
+variable "spot" {
+  description = "Run the service, MLflow and the model sync on spare capacity, about 70 percent cheaper, taken away at two minutes' notice."
+  type        = bool
+  default     = false
+}
+
 variable "zone_count" {
   description = "Availability zones used."
   type        = number

@@ -30,13 +30,14 @@ def _serve(settings: Settings) -> None:
         from serving.middleware.auth import check_start
         from serving.server import end_cleanly_on_sigterm, prepare_worker, server_options
         from serving.supervisor import replace_killed_workers_at_once
+        from serving.telemetry.cloudwatch import metrics_logged
 
         end_cleanly_on_sigterm()
         replace_killed_workers_at_once()
         prepare_worker(settings)
         check_start(settings)
         workers = settings.serving.workers
-        with model_sync_running(settings):
+        with model_sync_running(settings), metrics_logged(settings):
             uvicorn.run("serving.app:create_worker_app", factory=True, workers=workers, **server_options(settings))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
-from tools.images.build import BASE, ROOT, ensure_base
+from tools.images.build import ROOT, ensure_base, read_base
 from tools.images.docker import CLIENTS, Docker, DockerError, docker_ready
 
 _RELEASE = "bookworm"
@@ -65,7 +65,7 @@ def _mirror() -> str:
     found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     if not found:
         raise DockerError(
-            f"apt has no mirror of Debian {_RELEASE}, of which {BASE} could be made: apt-get update first"
+            f"apt has no mirror of Debian {_RELEASE}, of which {read_base()} could be made: apt-get update first"
         )
     return found[0]
 
@@ -75,7 +75,7 @@ def _import(docker: Docker, system: Path) -> None:
     subprocess.run(["tar", "--create", "--file", str(archive), "--directory", str(system), "."], check=True)
     path = "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
     changes = [f"ENV {path}", "ENV LANG=C.UTF-8", 'CMD ["python3"]']
-    docker.run("import", *(f"--change={change}" for change in changes), str(archive), BASE)
+    docker.run("import", *(f"--change={change}" for change in changes), str(archive), read_base().partition("@")[0])
 
 
 def main() -> int:
@@ -85,7 +85,7 @@ def main() -> int:
         return 0
     try:
         with docker_ready(Settings(root=ROOT).state_dir) as docker:
-            print(f"base-image: {BASE}: {have_base(docker)}")
+            print(f"base-image: {read_base()}: {have_base(docker)}")
     except (DockerError, subprocess.TimeoutExpired) as err:
         print(f"base-image: {err}", file=sys.stderr)
         return 1

@@ -1,5 +1,5 @@
-# Applied once for each AWS account, by a person: what all environments share, and what must be there before the first of
-# them. Its own state is a local file, which holds no secret; it is given to the state bucket afterwards for safe keeping.
+# Applied once for each AWS account, by a person: what its environments share, and what must be there before the first of
+# them. `make infra-account` keeps its own state in the bucket that it makes, since no bucket is there before.
 provider "aws" {
   region = var.region
 
@@ -12,9 +12,17 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  account   = data.aws_caller_identity.current.account_id
-  partition = data.aws_partition.current.partition
-  arn       = "arn:${local.partition}"
+  # Names of hosts and zones stand in one place: the environment's own file.
+  hosts = { for name in var.environments : name => provider::terraform::decode_tfvars(file("${path.module}/../environments/${name}.tfvars")) }
+
+  # From where each role of an environment may be taken. A plan reads the environment's secrets, so pull requests, which run
+  # what nobody has reviewed yet, plan staging only.
+  plans_from = { staging = ["pull_request", "ref:refs/heads/main"], production = ["ref:refs/heads/main"] }
+
+  has_images = var.images_account == null || var.images_account == data.aws_caller_identity.current.account_id
+  account    = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  arn        = "arn:${local.partition}"
 }
 
 module "encryption" {
@@ -35,11 +43,13 @@ module "state" {
 
 module "registry" {
   source = "../modules/registry"
+  count  = local.has_images ? 1 : 0
 
   project      = var.project
   repositories = ["service", "flows"]
   key_arn      = module.encryption.key_arn
   force_delete = !var.protected
+  readers      = var.image_readers
 }
 
 # No role that a workflow makes can do more than this, whatever policy is attached to it.
@@ -55,7 +65,9 @@ data "aws_iam_policy_document" "boundary" {
       "secretsmanager:GetSecretValue", "kms:Decrypt", "kms:GenerateDataKey", "kms:Sign", "kms:GetPublicKey", "ecr:GetAuthorizationToken",
       "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer",
       "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:PutRetentionPolicy",
-      "logs:DescribeLogStreams", "logs:GetLogEvents",
+      "logs:DescribeLogStreams", "logs:GetLogEvents", "elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite",
+      "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel",
+      "ssmmessages:OpenDataChannel",
     ]
     resources = ["*"]
   }
@@ -68,6 +80,8 @@ resource "aws_iam_policy" "boundary" {
 }
 
 data "aws_iam_policy_document" "push" {
+  count = local.has_images ? 1 : 0
+
   # This one action knows no resource.
   statement {
     sid       = "LogInToTheRegistry"
@@ -81,48 +95,56 @@ data "aws_iam_policy_document" "push" {
       "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
       "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
     ]
-    resources = values(module.registry.arns)
+    resources = values(module.registry[0].arns)
   }
 }
 
 module "rights" {
   source   = "../modules/deployment_rights"
-  for_each = toset(["staging", "production"])
+  for_each = var.environments
 
-  project       = var.project
-  environment   = each.key
-  region        = var.region
-  state_bucket  = module.state.arn
-  state_key_arn = module.encryption.key_arn
-  boundary_arn  = aws_iam_policy.boundary.arn
+  project         = var.project
+  environment     = each.key
+  region          = var.region
+  state_bucket    = module.state.arn
+  state_key_arn   = module.encryption.key_arn
+  boundary_arn    = aws_iam_policy.boundary.arn
+  host_name       = local.hosts[each.key].host_name
+  hosted_zone_id  = local.hosts[each.key].hosted_zone_id
+  public_zone_ids = [for host in local.hosts : host.hosted_zone_id]
+  images_account  = var.images_account
 }
 
 module "github" {
   source = "../modules/github_oidc"
 
-  project = var.project
+  project        = var.project
+  repository     = var.repository
+  repository_ids = var.repository_ids
+  has_provider   = var.has_github_provider
   roles = merge(
     {
-      image = {
+      for name in local.has_images ? ["image"] : [] : name => {
         description = "Pushes images"
-        subjects    = var.trusted_subjects.image
-        policy      = data.aws_iam_policy_document.push.json
+        trusted     = ["ref:refs/heads/main"]
+        policies    = { push = data.aws_iam_policy_document.push[0].json }
       }
     },
     {
-      for environment in ["staging", "production"] : "plan-${environment}" => {
-        description        = "Plans ${environment} and sees drift; changes nothing but the lock"
-        subjects           = var.trusted_subjects["plan-${environment}"]
-        policy             = module.rights[environment].plan
-        managed_policy_arn = "${local.arn}:iam::aws:policy/ReadOnlyAccess"
+      for environment in var.environments : "plan-${environment}" => {
+        description = "Plans ${environment} and sees drift; changes nothing but the lock"
+        trusted     = local.plans_from[environment]
+        policies    = module.rights[environment].plan
       }
     },
     {
-      for environment in ["staging", "production"] : environment => {
-        description        = "Deploys ${environment}"
-        subjects           = var.trusted_subjects[environment]
-        policy             = module.rights[environment].deploy
-        managed_policy_arn = "${local.arn}:iam::aws:policy/ReadOnlyAccess"
+      for environment in var.environments : environment => {
+        description = "Deploys ${environment}"
+        # GitHub's environment, where a person approves production.
+        trusted  = ["environment:${environment}"]
+        policies = module.rights[environment].deploy
+        # Longer than the longest job that deploys: an apply whose credentials end leaves a lock and half of its work.
+        session_seconds = 3 * 3600
       }
     },
   )

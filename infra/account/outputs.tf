@@ -9,7 +9,7 @@ output "backend" {
 
 output "repositories" {
   description = "By image, where it is pushed to."
-  value       = module.registry.urls
+  value       = local.has_images ? module.registry[0].urls : {}
 }
 
 output "role_arns" {

@@ -21,21 +21,42 @@ variable "protected" {
   default     = true
 }
 
-variable "trusted_subjects" {
-  description = "By role (image, plan-staging, plan-production, staging, production), the subjects of GitHub's tokens that may take it, written out. Repositories made since 2026-07-15 send repo:owner@id/name@id:..."
-  type        = map(list(string))
+variable "environments" {
+  description = "Which environments this account holds: both, or one of two accounts' each."
+  type        = set(string)
+  default     = ["staging", "production"]
 
   validation {
-    condition = alltrue([
-      for role in ["image", "plan-staging", "plan-production", "staging", "production"] : contains(keys(var.trusted_subjects), role)
-    ])
-    error_message = "Give the subjects of each role: image, plan-staging, plan-production, staging, production."
+    condition     = length(var.environments) > 0 && length(setsubtract(var.environments, ["staging", "production"])) == 0
+    error_message = "Expected staging, production or both."
   }
+}
 
-  validation {
-    condition = alltrue([
-      for subject in var.trusted_subjects["production"] : endswith(subject, ":environment:production")
-    ])
-    error_message = "Production is trusted to GitHub's environment `production` only, where a person approves."
-  }
+variable "images_account" {
+  description = "Number of the account that holds the images, the same for all environments; null: this one."
+  type        = string
+  default     = null
+}
+
+variable "image_readers" {
+  description = "Numbers of other accounts that run images of this one."
+  type        = set(string)
+  default     = []
+}
+
+variable "repository" {
+  description = "The repository on GitHub whose workflows deploy: owner/name."
+  type        = string
+}
+
+variable "repository_ids" {
+  description = "Ids of owner and repository, for a repository made since 2026-07-15, whose tokens hold them: gh api repos/owner/name --jq '.owner.id, .id'"
+  type        = object({ owner = number, repository = number })
+  default     = null
+}
+
+variable "has_github_provider" {
+  description = "Whether the account has an OIDC provider of token.actions.githubusercontent.com already: an account takes one."
+  type        = bool
+  default     = false
 }

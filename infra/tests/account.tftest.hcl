@@ -4,13 +4,7 @@ mock_provider "aws" {
 }
 
 variables {
-  trusted_subjects = {
-    image           = ["repo:owner/name:ref:refs/heads/main"]
-    plan-staging    = ["repo:owner/name:pull_request"]
-    plan-production = ["repo:owner/name:ref:refs/heads/main"]
-    staging         = ["repo:owner/name:environment:staging"]
-    production      = ["repo:owner@12/name@34:environment:production"]
-  }
+  repository = "owner/name"
 }
 
 run "account" {
@@ -24,7 +18,7 @@ run "account" {
   }
 
   assert {
-    condition     = keys(output.repositories) == ["flows", "service"]
+    condition     = join(" ", keys(output.repositories)) == "flows service"
     error_message = "One repository for each image."
   }
 
@@ -41,7 +35,7 @@ run "trust" {
 
   variables {
     project = "flightline"
-    roles   = { staging = { description = "x", subjects = ["repo:owner/name:environment:staging"], policy = "{}" } }
+    roles   = { staging = { description = "x", trusted = ["environment:staging"], policies = { all = "{}" } } }
   }
 
   assert {
@@ -53,6 +47,66 @@ run "trust" {
       "StringEquals token.actions.githubusercontent.com:sub repo:owner/name:environment:staging",
     ])
     error_message = "A role asks for the audience and for exactly the subjects it was given."
+  }
+}
+
+run "a_new_repository_in_an_account_that_knows_github" {
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  variables {
+    project        = "flightline"
+    repository_ids = { owner = 12, repository = 34 }
+    has_provider   = true
+    roles          = { staging = { description = "x", trusted = ["environment:staging"], policies = { all = "{}" } } }
+  }
+
+  assert {
+    condition     = one(local.subjects["staging"]) == "repo:owner@12/name@34:environment:staging"
+    error_message = "Of a repository made since 2026-07-15 the subject holds both ids."
+  }
+
+  assert {
+    condition     = length(aws_iam_openid_connect_provider.this) == 0 && local.provider_arn == "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+    error_message = "A provider that is there is used."
+  }
+}
+
+run "production_in_an_account_of_its_own" {
+  module {
+    source = "./account"
+  }
+
+  variables {
+    environments   = ["production"]
+    images_account = "210987654321"
+  }
+
+  assert {
+    condition     = keys(output.role_arns) == ["plan-production", "production"] && output.repositories == {}
+    error_message = "An account holds the roles of its environments, and images lie in one account only."
+  }
+}
+
+run "sessions" {
+  module {
+    source = "./account"
+  }
+
+  assert {
+    condition     = alltrue([for name in ["staging", "production"] : module.github.session_seconds[name] > 120 * 60])
+    error_message = "Credentials outlast the longest job that deploys, of 120 minutes."
+  }
+
+  assert {
+    condition     = one(module.github.subjects["production"]) == "repo:owner/name:environment:production"
+    error_message = "Production is trusted to GitHub's environment `production` only, where a person approves."
+  }
+
+  assert {
+    condition     = !contains(module.github.subjects["plan-production"], "repo:owner/name:pull_request")
+    error_message = "A plan reads secrets, so no pull request plans production."
   }
 }
 
@@ -81,8 +135,24 @@ run "anyone_on_github" {
   }
 
   variables {
+    project    = "flightline"
+    repository = "owner/*"
+    roles      = { staging = { description = "x", trusted = ["environment:staging"], policies = { all = "{}" } } }
+  }
+
+  expect_failures = [var.repository]
+}
+
+run "any_branch" {
+  command = plan
+
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  variables {
     project = "flightline"
-    roles   = { staging = { description = "x", subjects = ["repo:owner/*:environment:staging"], policy = "{}" } }
+    roles   = { staging = { description = "x", trusted = ["ref:refs/heads/*"], policies = { all = "{}" } } }
   }
 
   expect_failures = [var.roles]
@@ -97,28 +167,8 @@ run "nobody" {
 
   variables {
     project = "flightline"
-    roles   = { staging = { description = "x", subjects = [], policy = "{}" } }
+    roles   = { staging = { description = "x", trusted = [], policies = { all = "{}" } } }
   }
 
   expect_failures = [var.roles]
-}
-
-run "production_from_a_branch" {
-  command = plan
-
-  module {
-    source = "./account"
-  }
-
-  variables {
-    trusted_subjects = {
-      image           = ["repo:owner/name:ref:refs/heads/main"]
-      plan-staging    = ["repo:owner/name:pull_request"]
-      plan-production = ["repo:owner/name:ref:refs/heads/main"]
-      staging         = ["repo:owner/name:environment:staging"]
-      production      = ["repo:owner/name:ref:refs/heads/main"]
-    }
-  }
-
-  expect_failures = [var.trusted_subjects]
 }

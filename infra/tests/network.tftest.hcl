@@ -41,6 +41,11 @@ run "network" {
   }
 
   assert {
+    condition     = join(" ", sort([for talk in values(local.conversations) : talk.to if talk.from == "service"])) == "cache database files"
+    error_message = "What answers strangers has no way to MLflow or Prefect."
+  }
+
+  assert {
     condition     = alltrue([for rule in aws_vpc_security_group_egress_rule.https : rule.from_port == 443 && rule.to_port == 443])
     error_message = "Tasks reach the world over TLS only."
   }

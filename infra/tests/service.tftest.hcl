@@ -58,7 +58,8 @@ run "service" {
     cluster_name          = "flightline-production"
     image                 = "registry/flightline/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
     canary_image          = "registry/flightline/service@sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
-    flows_image           = "registry/flightline/flows@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+    capacity              = "FARGATE"
+    folder                = { file_system_id = "fs-1", file_system_arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/fs-1", access_point_id = "fsap-1", access_point_arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-1" }
     settings              = { FLIGHTLINE_PROFILE = "aws" }
     service_settings      = { FLIGHTLINE_SERVING__WATCH = "false" }
     secrets               = { PGPASSWORD = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/y-abcdef:password::", FLIGHTLINE_SERVING__API_KEYS = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/z-abcdef" }
@@ -101,6 +102,29 @@ run "service" {
   }
 }
 
+run "files" {
+  module {
+    source = "./modules/files"
+  }
+
+  variables {
+    name              = "flightline-production"
+    subnet_ids        = ["subnet-1", "subnet-2"]
+    security_group_id = "sg-1"
+    key_arn           = "arn:aws:kms:us-east-1:123456789012:key/1"
+  }
+
+  assert {
+    condition     = aws_efs_file_system.this.encrypted && length(aws_efs_mount_target.this) == 2
+    error_message = "Folders are encrypted and reached from each zone."
+  }
+
+  assert {
+    condition     = length(distinct([for point in aws_efs_access_point.this : point.root_directory[0].path])) == 2
+    error_message = "Served models and Prefect's places lie in folders of their own."
+  }
+}
+
 run "task" {
   module {
     source = "./modules/task"
@@ -116,9 +140,11 @@ run "task" {
     boundary_arn     = "arn:aws:iam::123456789012:policy/flightline-boundary"
     key_arn          = "arn:aws:kms:us-east-1:123456789012:key/1"
     retention_days   = 365
+    file_folders = {
+      "/srv/flightline/.state" = { file_system_id = "fs-1", file_system_arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/fs-1", access_point_id = "fsap-1", access_point_arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-1", is_read_only = true }
+    }
     containers = [
-      { name = "service", image = "some/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ports = [8000], starts_after = ["model-sync"], secrets = { KEY = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/y-abcdef:password::" } },
-      { name = "model-sync", image = "some/flows@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", essential = false, health = ["CMD", "true"], health_seconds = 5 },
+      { name = "service", image = "some/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ports = [8000], secrets = { KEY = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/y-abcdef:password::" } },
     ]
   }
 
@@ -131,15 +157,17 @@ run "task" {
   }
 
   assert {
-    condition = length(distinct([
-      for container in jsondecode(aws_ecs_task_definition.this.container_definitions) : jsonencode(container.mountPoints)
-    ])) == 1
-    error_message = "Service and model sync share their folders."
+    condition = {
+      for mount in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].mountPoints : mount.containerPath => mount.readOnly
+    } == { "/srv/flightline/.state" = true, "/tmp" = false }
+    error_message = "A folder that a task only reads is mounted so."
   }
 
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].dependsOn == [{ containerName = "model-sync", condition = "HEALTHY" }]
-    error_message = "What starts after another container waits for its health."
+    condition = join(" ", flatten([
+      for statement in data.aws_iam_policy_document.folders.statement : concat(tolist(statement.actions), tolist(one(statement.condition).values))
+    ])) == "elasticfilesystem:ClientMount arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-1"
+    error_message = "Who reads a folder may not write to it, and reaches no other."
   }
 
   assert {

@@ -19,6 +19,7 @@ from flightline.monitoring.decision import Action, MonitoringDecision, WindowEvi
 from flightline.monitoring.window_metrics import DailyRows
 from pipelines.monitoring_steps.inputs import Inputs
 from pipelines.monitoring_steps.page import as_html
+from pipelines.monitoring_steps.published import publish_report
 from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import ChampionRows, Judged
 
@@ -42,10 +43,12 @@ def write_report(
     pictures = draw(project.problem, judged, inputs, folder)
     page = as_html(project.problem, clock, champion.version, judged, inputs, decision, pictures)
     (folder / "page.html").write_text(page, encoding="utf-8")
-    write_gauges(folder / GAUGES_FILE, gauges(champion.version, clock, judged, inputs, decision))
+    measured = gauges(champion.version, clock, judged, inputs, decision)
+    write_gauges(folder / GAUGES_FILE, measured)
     for name in ("decision.json", "page.html", GAUGES_FILE):
         with atomic_write(folder.parent / f"{'latest_' if name != GAUGES_FILE else ''}{name}") as unfinished:
             shutil.copyfile(folder / name, unfinished)
+    publish_report(project.settings, folder.parent, measured)
 
 
 def as_record(

@@ -14,7 +14,7 @@ from flightline.core.settings import Settings
 from tests.images.containers import volume
 from tests.support.small_service import NOON, put_model
 from tests.support.small_store import definitions_digest, make_store
-from tools.images.build import FLOWS, SERVICE, build, ensure_base
+from tools.images.build import FLOWS, SERVICE, Image, build, ensure_base
 from tools.images.docker import Docker, DockerError, docker_ready
 
 ROOT = Path(__file__).parents[2]
@@ -44,14 +44,22 @@ def docker(isolated_session: None) -> Iterator[Docker]:
 
 @pytest.fixture(scope="session")
 def service_image(docker: Docker) -> str:
-    build(docker, SERVICE)
-    return SERVICE.name
+    return tested(docker, SERVICE, "TESTED_SERVICE_IMAGE")
 
 
 @pytest.fixture(scope="session")
 def flows_image(docker: Docker) -> str:
-    build(docker, FLOWS)
-    return FLOWS.name
+    return tested(docker, FLOWS, "TESTED_FLOWS_IMAGE")
+
+
+def tested(docker: Docker, image: Image, variable: str) -> str:
+    """Give the image that was pushed, by its digest, so that what is tested is what is deployed; else build it."""
+    if pushed := os.environ.get(variable):
+        docker.run("pull", "--quiet", pushed, timeout_seconds=1800)
+        docker.run("tag", pushed, f"{image.name}:latest")
+    else:
+        build(docker, image)
+    return image.name
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,14 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
 from tests.support.waiting import HandClock
 from tests.toy_problem import PROBLEM
-from tools.deploy import checks, images, plan, rollout, steps
+from tools.deploy import checks, images, plan, release, rollout, steps
 from tools.deploy.environment import Record, Release
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -221,3 +222,26 @@ def test_a_refused_champion_is_the_models_fault(service, monkeypatch):
     monkeypatch.setattr(checks, "REFUSED_SECONDS", -1.0)
     with pytest.raises(checks.ModelError):
         asked.wait_until_ready()
+
+
+@pytest.mark.parametrize(("flows", "is_said"), [(f"r/flows@sha256:{'9' * 64}", True), (FIRST.flows, False)])
+def test_a_deployment_that_replaces_the_worker_asks_first_what_it_ends(monkeypatch, capsys, flows, is_said):
+    record, wanted = Record((FIRST,), is_filled=True), replace(FIRST, service=SECOND.service, flows=flows)
+    environment = SimpleNamespace(
+        name="staging", session=None, read_record=lambda: record, write_record=lambda _: None, deployment={"url": "u"}
+    )
+    monkeypatch.setattr(release.images, "demand", lambda *_: None)
+    monkeypatch.setattr(release.tasks, "run_flow", lambda *_, **__: "ends after 1800 s of waiting: training")
+    monkeypatch.setattr(release, "bring", lambda *_: print("the apply"))
+    monkeypatch.setattr(release, "settle", lambda *_: True)
+    release.deploy(environment, release.DeployRequest(wanted))
+    said = capsys.readouterr().out
+    assert ("ends after 1800 s of waiting: training" in said.split("the apply")[0]) is is_said
+
+
+def test_an_image_that_cannot_say_what_runs_holds_no_deployment_up(monkeypatch):
+    def fail(*_, **__):
+        raise steps.DeployError("task worker ended with 1: no module\n    a log")
+
+    monkeypatch.setattr(release.tasks, "run_flow", fail)
+    assert "what runs is ended" in release.wait_for_flows(SimpleNamespace())

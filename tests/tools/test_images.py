@@ -62,6 +62,39 @@ def test_a_base_that_cannot_be_had_is_named(no_daemon):
         image.ensure_base(no_daemon, "other:1")
 
 
+def test_one_line_that_dependabot_follows_names_the_base():
+    base = image.read_base()
+    folders = re.search(
+        r"package-ecosystem: docker\s+directories: \[(.*?)\]", (ROOT / ".github/dependabot.yml").read_text()
+    )
+    assert f"/{image.BASE_FILE.parent.name}" in folders[1].split(", ")
+    assert re.fullmatch(r"python:3\.11-slim-\w+(@sha256:[0-9a-f]{64})?", base)
+    for file in DOCKERFILES:  # for who builds without make
+        assert f"\nARG BASE={base.partition('@')[0]}\n" in file.read_text()
+
+
+@pytest.mark.parametrize("stands", ["python:3.11-slim-bookworm", f"python:3.11-slim-bookworm@sha256:{'0' * 64}"])
+def test_the_base_is_pinned_to_what_its_registry_has(tmp_path, stands):
+    client, file = tmp_path / "docker", tmp_path / "base.Dockerfile"
+    client.write_text(f"#!/bin/sh\n[ $1 = pull ] || echo python@sha256:{'a' * 64}\n")
+    client.chmod(0o755)
+    file.write_text(f"# a comment\nFROM {stands}\n")
+    pinned = f"python:3.11-slim-bookworm@sha256:{'a' * 64}"
+    assert image.pin_base(Docker(str(client)), file) == pinned
+    assert file.read_text() == f"# a comment\nFROM {pinned}\n"
+    assert image.read_base(file) == pinned
+
+
+def test_a_base_without_a_registry_is_not_pinned(no_daemon, tmp_path):
+    file = tmp_path / "base.Dockerfile"
+    file.write_text("FROM python:3.11-slim-bookworm\n")
+    with pytest.raises(DockerError, match="so its digest is not known"):
+        image.pin_base(no_daemon, file)
+    file.write_text("FROM a\nFROM b\n")
+    with pytest.raises(DockerError, match="names 2 images"):
+        image.read_base(file)
+
+
 def test_a_folder_without_a_model_is_not_baked(no_daemon, tmp_path):
     with pytest.raises(DockerError, match=r"holds no current\.json"):
         image.build_with_model(no_daemon, tmp_path, Settings(root=tmp_path))

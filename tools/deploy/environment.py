@@ -14,7 +14,7 @@ from tools.deploy import images
 from tools.deploy.plan import Change, changes_of
 from tools.deploy.steps import DeployError
 from tools.terraform import commands as infra
-from tools.terraform.terraform import Terraform
+from tools.terraform.terraform import LOCK_TIMEOUT, Terraform
 
 RECORD = "deployments/live.json"
 KEPT = 20
@@ -104,7 +104,7 @@ class Environment:
     def open(cls, name: str) -> "Environment":
         """Make Terraform ready; raises TerraformError for an account without its setup."""
         root = infra.init(name)
-        region = json.loads(infra.BACKEND.read_text(encoding="utf-8"))["region"]
+        region = infra.read_backend(name)["region"]
         return cls(name, root, boto3.Session(region_name=region))
 
     def client(self, service: str) -> Any:
@@ -145,7 +145,7 @@ class Environment:
 
     def apply(self) -> None:
         """Apply the plan that was made last, and nothing else."""
-        self.root.run_with_progress("apply", "-parallelism=30", str(self.root.data / "plan"))
+        self.root.run_with_progress("apply", "-parallelism=30", LOCK_TIMEOUT, str(self.root.data / "plan"))
         self.__dict__.pop("outputs", None)
 
     def _place(self) -> dict[str, str]:

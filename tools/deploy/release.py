@@ -10,6 +10,8 @@ from tools.deploy.plan import in_words, refuse_loss
 from tools.deploy.steps import DeployError, StepError, Steps
 
 APPLY = ("python", "-m", "pipelines.commands.deployed", "apply")
+WAIT_SECONDS = 1800
+WAIT = ("python", "-m", "pipelines.orchestration.running", "--seconds", str(WAIT_SECONDS))
 PARITY = ("python", "-m", "pipelines.commands.deployed", "parity", "--since")
 MODEL_BACK = ("python", "-m", "pipelines.commands.champion", "rollback", "--why")
 NOT_FILLED = "live but not ready: it has not been filled yet, which counts as deployed"
@@ -50,6 +52,9 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
             images.demand(images.parse(text), environment.session)
     if is_canary:
         rollout.try_beside(environment, steps, record, request.release, request.percent, request.watch_seconds)
+    if record.live is not None and request.release.flows != record.live.flows:
+        with steps.step("running flows", "a person has to look at the worker's log group") as say:
+            say(wait_for_flows(environment))
     has_changed = bring(environment, steps, request.release)
     if not has_changed and request.release.is_same(record.live) and _is_well(environment, record):
         steps.say("nothing to do: these images are live and the service is well")
@@ -67,6 +72,8 @@ def _announce(steps: Steps, record: Record, request: DeployRequest, is_canary: b
     lines = [f"look for {request.release} in their registries"]
     if is_canary:
         lines.append(f"give {request.percent} % of requests to a canary of it for {request.watch_seconds:.0f} s")
+    if record.live is not None and request.release.flows != record.live.flows:
+        lines.append(f"wait up to {WAIT_SECONDS // 60} minutes for running flows, since the worker is replaced")
     lines += [
         f"plan and apply with Terraform; live now: {record.live or 'nothing'}",
         "run the task setup, wait until all services have settled, register the features",
@@ -87,6 +94,17 @@ def _is_well(environment: Environment, record: Record) -> bool:
     except (DeployError, OSError):
         return False
     return True
+
+
+def wait_for_flows(environment: Environment) -> str:
+    """Wait for what runs on the worker, which the new image replaces; give what is ended after all.
+
+    What cannot say it, as an image of before there was this question, holds no deployment up.
+    """
+    try:
+        return tasks.run_flow(environment, WAIT, seconds=WAIT_SECONDS + tasks.TASK_SECONDS)
+    except DeployError as err:
+        return f"what runs is ended, for the live image does not say what it is: {str(err).splitlines()[0]}"
 
 
 def bring(environment: Environment, steps: Steps, release: Release) -> bool:

@@ -7,6 +7,7 @@ from the variables that uv and pip read, and handed on as build secrets: no laye
 import argparse
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -28,8 +29,9 @@ from tools.images.docker import Docker, DockerError, docker_ready
 from tools.tree import git
 
 ROOT = Path(__file__).parents[2]
-# What the Dockerfiles build on.
-BASE = "python:3.11-slim-bookworm"
+# Names what the Dockerfiles build on, in one line that dependabot follows.
+BASE_FILE = ROOT / "serving" / "base.Dockerfile"
+_FROM = re.compile(r"^FROM (\S+)$", re.MULTILINE)
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 LARGEST = 10
 BUILD_SECONDS = 1800
@@ -49,6 +51,44 @@ def size(found):
 
 print(json.dumps({found.metadata["Name"]: size(found) for found in distributions()}))
 """
+
+
+def read_base(file: Path = BASE_FILE) -> str:
+    """Read the base image, by tag or by tag and digest.
+
+    Raises
+    ------
+    DockerError
+        If the file does not name one, and only one.
+    """
+    found = _FROM.findall(file.read_text(encoding="utf-8"))
+    if len(found) != 1:
+        raise DockerError(
+            f"{file.name} names {len(found)} images, expected one line such as FROM python:3.11-slim-bookworm"
+        )
+    return str(found[0])
+
+
+def pin_base(docker: Docker, file: Path = BASE_FILE) -> str:
+    """Write into the file the digest that the registry has for its tag now; give the whole name.
+
+    Raises
+    ------
+    DockerError
+        If the image cannot be pulled, or came from no registry.
+    """
+    base = read_base(file)
+    tag = base.partition("@")[0]
+    pulled = docker.run("pull", "--quiet", tag, check=False)
+    if pulled.returncode:
+        raise DockerError(f"{tag} cannot be pulled ({pulled.stderr.strip()[-300:]}), so its digest is not known")
+    named = docker.run("image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', tag).stdout
+    digests = {line.partition("@")[2] for line in named.splitlines() if "@sha256:" in line}
+    if len(digests) != 1:
+        raise DockerError(f"{tag} has {len(digests)} digests, expected one: {named.strip()}")
+    pinned = f"{tag}@{digests.pop()}"
+    file.write_text(file.read_text(encoding="utf-8").replace(f"FROM {base}\n", f"FROM {pinned}\n"), encoding="utf-8")
+    return pinned
 
 
 @dataclass(frozen=True)
@@ -72,7 +112,7 @@ SERVICE_WITH_MODEL = Image("flightline-service-with-model", "serving/with-model.
 FLOWS = Image("flightline-flows", "pipelines/Dockerfile")
 
 
-def ensure_base(docker: Docker, base: str = BASE) -> str:
+def ensure_base(docker: Docker, base: str = "") -> str:
     """Have the base image, and report whether it was "present" or "pulled".
 
     Raises
@@ -80,6 +120,7 @@ def ensure_base(docker: Docker, base: str = BASE) -> str:
     DockerError
         If it is not here and cannot be pulled.
     """
+    base = base or read_base()
     if docker.run("image", "inspect", base, check=False).returncode == 0:
         return "present"
     pulled = docker.run("pull", "--quiet", base, check=False)
@@ -120,7 +161,7 @@ def index_secrets() -> Iterator[list[str]]:
         yield secrets
 
 
-def build(docker: Docker, image: Image, base: str = BASE) -> None:
+def build(docker: Docker, image: Image, base: str = "") -> None:
     """Build an image under the tags `latest` and the project's version.
 
     Raises
@@ -129,7 +170,13 @@ def build(docker: Docker, image: Image, base: str = BASE) -> None:
         With the end of what the build said, if it fails.
     """
     with index_secrets() as secrets:
-        _build(docker, image, ROOT, {"BASE": base, "COMMIT": commit(), "VERSION": project_version()}, secrets)
+        _build(
+            docker,
+            image,
+            ROOT,
+            {"BASE": base or read_base(), "COMMIT": commit(), "VERSION": project_version()},
+            secrets,
+        )
 
 
 def build_with_model(docker: Docker, folder: Path, settings: Settings) -> None:
@@ -203,11 +250,15 @@ def show(docker: Docker, image: Image) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line, build and show."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", default=BASE, help="the base image, best by digest: python@sha256:...")
+    parser.add_argument("--base", default=read_base(), help="another base image, best by digest: python@sha256:...")
+    parser.add_argument("--pin-base", action="store_true", help="only note the digest that the base's tag has now")
     parser.add_argument("--model-inside", type=Path, help="a folder of models to bake, such as .state/serving")
     options = parser.parse_args(arguments)
     try:
         with docker_ready(Settings(root=ROOT).state_dir) as docker:
+            if options.pin_base:
+                print(f"image: {BASE_FILE.relative_to(ROOT)} names {pin_base(docker)}; commit it")
+                return 0
             print(f"image: base {options.base}: {ensure_base(docker, options.base)}")
             for image in (SERVICE, FLOWS):
                 build(docker, image, options.base)

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
 from tools.deploy.images import digest_of_tag
-from tools.images.build import BASE, FLOWS, ROOT, SERVICE, Image, build, commit, ensure_base
+from tools.images.build import FLOWS, ROOT, SERVICE, Image, build, commit, ensure_base, read_base
 from tools.images.docker import Docker, DockerError, docker_ready
 
 PUSHED = {"service": SERVICE, "flows": FLOWS}
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line, build, push and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repository", required=True, help="such as <account>.dkr.ecr.<region>.amazonaws.com/name")
-    parser.add_argument("--base", default=BASE)
+    parser.add_argument("--base", default=read_base())
     options = parser.parse_args(arguments)
     if "/" not in options.repository:
         print(f"image-push: got REPOSITORY={options.repository!r}, expected host/name", file=sys.stderr)
@@ -78,6 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
         for name in digests:
             print(f"image-push: {name}:{tag} is there already, and is not built again")
         if digests.keys() != PUSHED.keys():
+            if "@sha256:" not in options.base:
+                print(f"image-push: the base {options.base} is named by a tag, which may change; make base-pin")
             with docker_ready(Settings(root=ROOT).state_dir) as docker:
                 digests = build_and_push(docker, options.repository, tag, options.base, digests)
     except (DockerError, subprocess.TimeoutExpired, BotoCoreError, ClientError, OSError) as err:

@@ -11,8 +11,12 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import boto3
+from botocore.exceptions import ClientError
 
 from flightline.adapters.files.pipes import outlive_reader
 from tools.terraform.terraform import INSTALL, ROOT, Terraform, TerraformError, find_terraform
@@ -21,6 +25,8 @@ STATE = ROOT / ".state" / "terraform"
 INFRA = ROOT / "infra"
 BACKEND = INFRA / "environments" / "backend.json"
 ENVIRONMENTS = ("staging", "production")
+# Where the account's own state lies in the bucket that it made.
+ACCOUNT_STATE = "account/terraform.tfstate"
 
 
 def account_root() -> Terraform:
@@ -74,26 +80,80 @@ def _checkov(program: Path) -> str:
     return next(line for line in done.stdout.splitlines() if line.startswith("Passed checks")).strip()
 
 
-def account() -> None:
-    """Make state bucket, image registry and GitHub's roles, and note where the state is."""
-    root = account_root()
+def account(name: str = "") -> None:
+    """Make state bucket, image registry and GitHub's roles, and note where the states of its environments are.
+
+    Parameters
+    ----------
+    name
+        The environment that has an account of its own; empty: one account holds all.
+    """
+    root, state = account_root(), INFRA / "account" / "terraform.tfstate"
     root.run("init", "-input=false", "-no-color")
-    state = f"-state={INFRA / 'account' / 'terraform.tfstate'}"
-    root.run("apply", state, f"-var-file={INFRA / 'environments' / 'account.tfvars'}", shown=True)
-    outputs = root.outputs()
-    BACKEND.write_text(json.dumps(outputs["backend"], indent=2) + "\n", encoding="utf-8")
+    fetch_account_state(name, state)
+    given = INFRA / "environments" / ("account.tfvars" if not name else f"account-{name}.tfvars")
+    try:
+        root.run("apply", f"-state={state}", f"-var-file={given}", shown=True)
+    finally:
+        outputs = root.outputs() if state.is_file() else {}
+        if "backend" in outputs:
+            keep_account_state(outputs["backend"], state)
+    note_backend(outputs["backend"], [name] if name else ENVIRONMENTS)
     print(f"account: {BACKEND.relative_to(ROOT)} says where the states are; commit it")
-    for name, url in outputs["repositories"].items():
-        print(f"  push the image {name} to {url}")
-    for name, arn in outputs["role_arns"].items():
-        print(f"  role of the workflows for {name}: {arn}")
+    for image, url in outputs["repositories"].items():
+        print(f"  push the image {image} to {url}")
+    for role, arn in outputs["role_arns"].items():
+        print(f"  role of the workflows for {role}: {arn}")
+
+
+def fetch_account_state(name: str, file: Path) -> None:
+    """Bring the account's own state from the bucket that its first apply made, if there was one."""
+    if not BACKEND.is_file():
+        return
+    place = read_backend(name or ENVIRONMENTS[0])
+    s3 = boto3.client("s3", region_name=place["region"])
+    try:
+        file.write_bytes(s3.get_object(Bucket=place["bucket"], Key=ACCOUNT_STATE)["Body"].read())
+    except ClientError as err:
+        if err.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchBucket", "404"):
+            raise TerraformError(f"the state of the account cannot be read from {place['bucket']}: {err}") from err
+
+
+def keep_account_state(place: dict[str, str], file: Path) -> None:
+    """Write the account's own state to its bucket, which keeps former versions; the file holds no secret."""
+    s3 = boto3.client("s3", region_name=place["region"])
+    s3.put_object(Bucket=place["bucket"], Key=ACCOUNT_STATE, Body=file.read_bytes())
+
+
+def note_backend(place: dict[str, str], environments: Sequence[str]) -> None:
+    """Note where the states of some environments are; those of another account's stay as they are."""
+    noted = json.loads(BACKEND.read_text(encoding="utf-8")) if BACKEND.is_file() else {}
+    noted = dict.fromkeys(ENVIRONMENTS, noted) if "bucket" in noted else noted
+    noted |= dict.fromkeys(environments, place)
+    BACKEND.write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")
+
+
+def read_backend(environment: str) -> dict[str, str]:
+    """Read where the state of an environment is; a file of before December 2026 names one place for all.
+
+    Raises
+    ------
+    TerraformError
+        If its account was not set up.
+    """
+    noted = json.loads(BACKEND.read_text(encoding="utf-8")) if BACKEND.is_file() else {}
+    place = noted if "bucket" in noted else noted.get(environment)
+    if not place:
+        raise TerraformError(
+            f"infra/environments/{BACKEND.name} does not say where the state of {environment} is; "
+            "run: make infra-account"
+        )
+    return {key: str(value) for key, value in place.items()}
 
 
 def init(environment: str) -> Terraform:
     """Make Terraform ready for an environment, with its state in the bucket."""
-    if not BACKEND.is_file():
-        raise TerraformError(f"{BACKEND.relative_to(ROOT)} is missing; run: make infra-account")
-    backend = json.loads(BACKEND.read_text(encoding="utf-8"))
+    backend = read_backend(environment)
     root = environment_root(environment)
     given = [f"-backend-config={name}={value}" for name, value in backend.items()]
     key = f"-backend-config=key=environments/{environment}.tfstate"
@@ -133,7 +193,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("check", help="format, validity, unit tests, checkov").add_argument(
         "--checkov", type=Path, required=True
     )
-    commands.add_parser("account", help="what an account needs once")
+    own = commands.add_parser("account", help="what an account needs once")
+    own.add_argument(
+        "--environment", choices=("", *ENVIRONMENTS), default="", help="whose own account it is; empty: all"
+    )
     for name in ("init", "settings"):
         commands.add_parser(name).add_argument("--environment", choices=ENVIRONMENTS, required=True)
     given = parser.parse_args(arguments)
@@ -145,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.command == "check":
             check(given.checkov)
         elif given.command == "account":
-            account()
+            account(given.environment)
         elif given.command == "init":
             init(given.environment)
         else:

@@ -21,6 +21,8 @@ INSTALL = "install Terraform 1.11 or later: https://developer.hashicorp.com/terr
 PROVIDER_FOLDERS = ("/usr/share/terraform/*", "/usr/local/share/terraform/*", "/opt/*")
 # What `apply` and `destroy` say of each resource at its end.
 DONE = re.compile("(Creation|Modifications|Destruction) complete after ")
+# How long another's plan or apply of the same environment is waited for.
+LOCK_TIMEOUT = "-lock-timeout=10m"
 AWS_PROVIDER = "registry.terraform.io/hashicorp/aws"
 
 
@@ -120,7 +122,7 @@ class Terraform:
     def planned(self, arguments: Sequence[str]) -> dict[str, Any]:
         """Plan, and give the plan as Terraform describes it in JSON."""
         file = self.data / "plan"
-        self.run("plan", "-no-color", "-input=false", f"-out={file}", *arguments)
+        self.run("plan", "-no-color", "-input=false", LOCK_TIMEOUT, f"-out={file}", *arguments)
         return json.loads(self.run("show", "-json", str(file)))
 
     def _command(self, arguments: Sequence[str]) -> list[str]:

@@ -41,6 +41,21 @@ locals {
     }
   ]...)
 
+  # Each service's own tasks: a sum over the cluster would count a second task of one for the missing one of another.
+  of_services = {
+    for short, service in var.services : "${short}-tasks" => {
+      description = "Fewer than ${service.tasks} tasks of ${service.name} run for 15 minutes"
+      namespace   = "ECS/ContainerInsights"
+      metric      = "RunningTaskCount"
+      dimensions  = { ClusterName = var.cluster_name, ServiceName = service.name }
+      statistic   = "Maximum"
+      threshold   = service.tasks
+      minutes     = 15
+      below       = true
+      missing     = "breaching" # a service without a task sends nothing
+    }
+  }
+
   of_the_rest = {
     "service-hosts" = {
       description = "Fewer healthy tasks than the least number"
@@ -82,19 +97,9 @@ locals {
       minutes     = 5
       below       = true
     }
-    "servers-missing" = {
-      description = "Fewer than the usual tasks of MLflow, Prefect and the worker run for 15 minutes"
-      namespace   = "ECS/ContainerInsights"
-      metric      = "TaskCount"
-      dimensions  = { ClusterName = var.cluster_name }
-      statistic   = "Minimum"
-      threshold   = var.least_tasks + 3
-      minutes     = 15
-      below       = true
-    }
   }
 
-  alarms = merge(local.of_tracks, local.of_cache, local.of_the_rest)
+  alarms = merge(local.of_tracks, local.of_cache, local.of_services, local.of_the_rest)
 }
 
 resource "aws_sns_topic" "this" {
@@ -148,7 +153,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   threshold           = each.value.threshold
   period              = 60
   evaluation_periods  = each.value.minutes
-  treat_missing_data  = "notBreaching"
+  treat_missing_data  = try(each.value.missing, "notBreaching")
   alarm_actions       = [aws_sns_topic.this.arn]
   ok_actions          = [aws_sns_topic.this.arn]
 }

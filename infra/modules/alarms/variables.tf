@@ -43,6 +43,11 @@ variable "cache_nodes" {
   type        = list(string)
 }
 
+variable "services" {
+  description = "By short name, an ECS service and how many tasks of it always run."
+  type        = map(object({ name = string, tasks = number }))
+}
+
 variable "cluster_name" {
   description = "The ECS cluster's name."
   type        = string

@@ -9,7 +9,8 @@ resource "aws_acm_certificate" "this" {
 }
 
 locals {
-  proof = tolist(aws_acm_certificate.this.domain_validation_options)[0]
+  idle_seconds = 60
+  proof        = tolist(aws_acm_certificate.this.domain_validation_options)[0]
 }
 
 resource "aws_route53_record" "proof" {
@@ -37,7 +38,7 @@ resource "aws_lb" "this" {
   drop_invalid_header_fields = true
   desync_mitigation_mode     = "strictest"
   enable_deletion_protection = var.protected
-  idle_timeout               = 60
+  idle_timeout               = local.idle_seconds
 
   access_logs {
     bucket  = var.log_bucket

@@ -18,3 +18,8 @@ output "target_group_suffixes" {
   description = "By track, the target group's name in CloudWatch."
   value       = { for track, group in aws_lb_target_group.this : track => group.arn_suffix }
 }
+
+output "idle_seconds" {
+  description = "How long it keeps an idle connection to a task."
+  value       = local.idle_seconds
+}

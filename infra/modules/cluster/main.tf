@@ -10,7 +10,7 @@ resource "aws_ecs_cluster" "this" {
 
 resource "aws_ecs_cluster_capacity_providers" "this" {
   cluster_name       = aws_ecs_cluster.this.name
-  capacity_providers = ["FARGATE"]
+  capacity_providers = ["FARGATE", "FARGATE_SPOT"]
 }
 
 resource "aws_service_discovery_private_dns_namespace" "this" {
@@ -33,5 +33,10 @@ resource "aws_service_discovery_service" "this" {
       type = "A"
       ttl  = 10
     }
+  }
+
+  # ECS says which task is healthy: an address whose health check fails is not given to anybody.
+  health_check_custom_config {
+    failure_threshold = 1
   }
 }

@@ -1,9 +1,13 @@
 output "plan" {
-  description = "What planning takes beside ReadOnlyAccess."
-  value       = data.aws_iam_policy_document.plan.json
+  description = "By part, what planning takes."
+  value       = { read = data.aws_iam_policy_document.read.json }
 }
 
 output "deploy" {
-  description = "What deploying takes beside ReadOnlyAccess."
-  value       = data.aws_iam_policy_document.deploy.json
+  description = "By part, what deploying takes; a policy holds 6144 characters, so there are several."
+  value = {
+    read    = data.aws_iam_policy_document.read.json
+    by-name = data.aws_iam_policy_document.by_name.json
+    by-tag  = data.aws_iam_policy_document.by_tag.json
+  }
 }

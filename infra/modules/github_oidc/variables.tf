@@ -3,27 +3,48 @@ variable "project" {
   type        = string
 }
 
+variable "repository" {
+  description = "The repository on GitHub whose workflows are trusted: owner/name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.repository))
+    error_message = "Expected one repository as owner/name, without * or ?."
+  }
+}
+
+variable "repository_ids" {
+  description = "Ids of owner and repository, of a repository made since 2026-07-15; null: an older one, whose tokens do not hold them."
+  type        = object({ owner = number, repository = number })
+  default     = null
+}
+
+variable "has_provider" {
+  description = "Whether the account has a provider of GitHub's tokens already."
+  type        = bool
+  default     = false
+}
+
 variable "roles" {
-  description = "By short name: who may take the role, and what it may do."
+  description = "By short name: from where it may be taken (environment:NAME, ref:refs/heads/NAME, pull_request), its policies by part, and how long a session may last."
   type = map(object({
-    description        = string
-    subjects           = list(string)
-    policy             = string
-    managed_policy_arn = optional(string)
+    description     = string
+    trusted         = list(string)
+    policies        = map(string)
+    session_seconds = optional(number, 3600)
   }))
 
   validation {
     condition = alltrue(flatten([
       for role in values(var.roles) : [
-        for subject in role.subjects :
-        can(regex("^repo:[^:*?]+/[^:*?]+:(environment:[^:*?]+|ref:refs/heads/[^:*?]+|pull_request)$", subject))
+        for from in role.trusted : can(regex("^(environment:[^:*?]+|ref:refs/heads/[^:*?]+|pull_request)$", from))
       ]
     ]))
-    error_message = "A trusted subject names one repository and one environment, branch or pull_request, without * or ?, such as repo:owner/name:environment:production (new repositories: repo:owner@1/name@2:...)."
+    error_message = "A role is trusted to one environment, one branch or pull_request, without * or ?, such as environment:production."
   }
 
   validation {
-    condition     = alltrue([for role in values(var.roles) : length(role.subjects) > 0])
-    error_message = "A role that trusts nobody is of no use: give it at least one subject."
+    condition     = alltrue([for role in values(var.roles) : length(role.trusted) > 0])
+    error_message = "A role that trusts nobody is of no use: say from where it is taken."
   }
 }

@@ -43,9 +43,13 @@ resource "aws_ecs_service" "this" {
   name            = "${var.name}-mlflow"
   cluster         = var.cluster_arn
   task_definition = module.task.arn
-  launch_type     = "FARGATE"
   desired_count   = var.tasks
   propagate_tags  = "SERVICE"
+
+  capacity_provider_strategy {
+    capacity_provider = var.capacity
+    weight            = 1
+  }
 
   deployment_circuit_breaker {
     enable   = false # before the database is set up it starts again and again, and that is right

@@ -18,6 +18,11 @@ variable "cluster_arn" {
   type        = string
 }
 
+variable "capacity" {
+  description = "FARGATE, or FARGATE_SPOT: cheaper, and taken away at two minutes' notice."
+  type        = string
+}
+
 variable "discovery_arn" {
   description = "Where its tasks register their addresses."
   type        = string

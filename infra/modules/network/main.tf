@@ -16,24 +16,29 @@ locals {
   zones = slice(data.aws_availability_zones.available.names, 0, var.zone_count)
   nats  = var.nat_per_zone ? local.zones : slice(local.zones, 0, 1)
 
-  members = toset(["balancer", "service", "flows", "mlflow", "prefect", "setup", "database", "cache"])
+  members = toset(["balancer", "service", "model-sync", "flows", "mlflow", "prefect", "setup", "pages", "files", "database", "cache"])
 
   conversations = {
     balancer-service = { from = "balancer", to = "service", port = 8000 }
     service-database = { from = "service", to = "database", port = 5432 }
     service-cache    = { from = "service", to = "cache", port = 6379 }
-    service-mlflow   = { from = "service", to = "mlflow", port = 5000 }
+    service-files    = { from = "service", to = "files", port = 2049 }
+    sync-mlflow      = { from = "model-sync", to = "mlflow", port = 5000 }
+    sync-files       = { from = "model-sync", to = "files", port = 2049 }
     flows-database   = { from = "flows", to = "database", port = 5432 }
     flows-cache      = { from = "flows", to = "cache", port = 6379 }
     flows-mlflow     = { from = "flows", to = "mlflow", port = 5000 }
     flows-prefect    = { from = "flows", to = "prefect", port = 4200 }
     mlflow-database  = { from = "mlflow", to = "database", port = 5432 }
     prefect-database = { from = "prefect", to = "database", port = 5432 }
+    prefect-files    = { from = "prefect", to = "files", port = 2049 }
+    pages-mlflow     = { from = "pages", to = "mlflow", port = 5000 }
+    pages-prefect    = { from = "pages", to = "prefect", port = 4200 }
     setup-database   = { from = "setup", to = "database", port = 5432 }
   }
 
   # Tasks reach AWS's own interfaces (registry, secrets, logs, S3), and nothing else outside.
-  tasks = toset(["service", "flows", "mlflow", "prefect", "setup"])
+  tasks = toset(["service", "model-sync", "flows", "mlflow", "prefect", "setup", "pages"])
 }
 
 resource "aws_vpc" "this" {

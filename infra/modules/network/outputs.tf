@@ -19,7 +19,7 @@ output "private_subnet_ids" {
 }
 
 output "security_group_ids" {
-  description = "By member (balancer, service, flows, mlflow, prefect, setup, database, cache), its security group."
+  description = "By member (see members in main.tf), its security group."
   value       = { for name, group in aws_security_group.this : name => group.id }
   # Nobody starts before the rules are there.
   depends_on = [aws_vpc_security_group_ingress_rule.inside, aws_vpc_security_group_egress_rule.inside]

@@ -9,6 +9,7 @@ module "server" {
   short_name       = "prefect"
   cpu              = var.server_cpu
   memory           = var.server_memory
+  file_folders     = { "/srv/flightline/.state" = var.folder }
   key_arn          = var.key_arn
   retention_days   = var.retention_days
 
@@ -23,11 +24,16 @@ module "server" {
       PREFECT_SERVER_DATABASE_USER     = var.database_user
       PREFECT_SERVER_DATABASE_NAME     = "prefect"
       PREFECT_SERVER_ANALYTICS_ENABLED = "false"
-      PREFECT_HOME                     = "/srv/flightline/.state/prefect"
+      # Who holds a flow's one place, in a folder that outlives the task: in memory, the default, a server that is replaced
+      # forgets it, the place stays taken in the database, and the flow never runs again.
+      PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE = "prefect.server.concurrency.lease_storage.filesystem"
+      PREFECT_HOME                             = "/srv/flightline/.state/prefect"
       # Its pages are written out when it starts; the image cannot be written to.
       PREFECT_UI_STATIC_DIRECTORY = "/tmp/prefect-ui"
-      PGSSLMODE                   = "require"
-      DO_NOT_TRACK                = "true"
+      # Whom its pages ask, in a browser at the near end of the way of docs/deploy.md.
+      PREFECT_SERVER_UI_API_URL = "http://127.0.0.1:4200/api"
+      PGSSLMODE                 = "require"
+      DO_NOT_TRACK              = "true"
     }
     secrets = { PREFECT_SERVER_DATABASE_PASSWORD = "${var.database_secret_arn}:password::" }
     ports   = [4200]

@@ -49,6 +49,11 @@ variable "sign_policy" {
   type        = string
 }
 
+variable "folder" {
+  description = "The server's folder of modules/files, which outlives its task."
+  type        = map(string)
+}
+
 variable "database_host" {
   description = "Host of PostgreSQL."
   type        = string

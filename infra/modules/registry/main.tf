@@ -29,3 +29,23 @@ resource "aws_ecr_lifecycle_policy" "this" {
     }]
   })
 }
+
+data "aws_iam_policy_document" "readers" {
+  count = length(var.readers) == 0 ? 0 : 1
+
+  statement {
+    sid     = "OtherAccountsPull"
+    actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"]
+    principals {
+      type        = "AWS"
+      identifiers = var.readers
+    }
+  }
+}
+
+resource "aws_ecr_repository_policy" "readers" {
+  for_each = length(var.readers) == 0 ? {} : aws_ecr_repository.this
+
+  repository = each.value.name
+  policy     = data.aws_iam_policy_document.readers[0].json
+}

@@ -24,3 +24,9 @@ variable "force_delete" {
   type        = bool
   default     = false
 }
+
+variable "readers" {
+  description = "Numbers of other accounts that run these images."
+  type        = set(string)
+  default     = []
+}

@@ -13,7 +13,7 @@ locals {
 
 resource "aws_secretsmanager_secret" "this" {
   # checkov:skip=CKV2_AWS_57:tasks take a secret when they start, so it changes with a deployment: raise secret_generation and apply
-  for_each = toset(concat(keys(local.generated), ["api-keys"]))
+  for_each = toset(concat(keys(local.generated), ["api-keys", "alerts"]))
 
   name                    = "${var.name}/${each.key}"
   kms_key_id              = var.key_arn
@@ -52,4 +52,11 @@ resource "aws_secretsmanager_secret_version" "api_keys" {
   secret_id                = aws_secretsmanager_secret.this["api-keys"].id
   secret_string_wo         = jsonencode({ deployment = sha256(jsondecode(ephemeral.aws_secretsmanager_secret_version.api_key.secret_string).password) })
   secret_string_wo_version = var.generation
+}
+
+# Where messages to people go (a URL of Apprise), which holds a password or a token: written by hand, and once empty by Terraform.
+resource "aws_secretsmanager_secret_version" "alerts" {
+  secret_id                = aws_secretsmanager_secret.this["alerts"].id
+  secret_string_wo         = jsonencode({ url = "" })
+  secret_string_wo_version = 1
 }

@@ -1,7 +1,9 @@
 output "arns" {
   description = "By secret, its ARN; known once the secret has a value."
   value       = { for name, secret in aws_secretsmanager_secret.this : name => secret.arn }
-  depends_on  = [aws_secretsmanager_secret_version.generated, aws_secretsmanager_secret_version.api_keys]
+  depends_on = [
+    aws_secretsmanager_secret_version.generated, aws_secretsmanager_secret_version.api_keys, aws_secretsmanager_secret_version.alerts,
+  ]
 }
 
 output "users" {

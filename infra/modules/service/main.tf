@@ -1,8 +1,6 @@
-# The prediction service on Fargate. A task holds the service and the model sync, which brings it the champion over a folder
-# that both see. Stable scales by load; the canary is there only while an image is tried.
+# The prediction service on Fargate. It reads the champion from a folder that the model sync fills, and has no way to MLflow.
+# Stable scales by load; the canary is there only while an image is tried.
 locals {
-  # The model sync makes it after its first look at the registry.
-  looked = "/tmp/looked"
   tracks = merge({ stable = var.image }, var.canary_image == null ? {} : { canary = var.canary_image })
 }
 
@@ -18,42 +16,30 @@ module "task" {
   cpu              = var.cpu
   memory           = var.memory
   bucket_access    = var.bucket_access
+  file_folders     = { "/srv/flightline/.state" = merge(var.folder, { is_read_only = true }) }
   key_arn          = var.key_arn
   retention_days   = var.retention_days
 
-  containers = [
-    {
-      name        = "service"
-      image       = each.value
-      environment = merge(var.settings, var.service_settings)
-      secrets     = var.secrets
-      ports       = [8000]
-      # Alive means that it gets requests, so it has the champion by then, if there is one.
-      starts_after = ["model-sync"]
-    },
-    {
-      # From the flows' image, because the service's own holds no MLflow. Should it end later, the service goes on with
-      # the model it has and the model sync is started again, so the task does not end with it.
-      name        = "model-sync"
-      image       = var.flows_image
-      command     = ["python", "-m", "pipelines.commands.model_sync", "--looked", local.looked]
-      health      = ["CMD", "test", "-f", local.looked]
-      environment = var.settings
-      secrets     = { for name, value in var.secrets : name => value if name != "FLIGHTLINE_SERVING__API_KEYS" }
-      essential   = false
-
-      health_seconds = 5
-    },
-  ]
+  containers = [{
+    name        = "service"
+    image       = each.value
+    environment = merge(var.settings, var.service_settings)
+    secrets     = var.secrets
+    ports       = [8000]
+  }]
 }
 
 resource "aws_ecs_service" "stable" {
   name            = "${var.name}-stable"
   cluster         = var.cluster_arn
   task_definition = module.task["stable"].arn
-  launch_type     = "FARGATE"
   desired_count   = var.least_tasks
   propagate_tags  = "SERVICE"
+
+  capacity_provider_strategy {
+    capacity_provider = var.capacity
+    weight            = 1
+  }
 
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
@@ -93,9 +79,13 @@ resource "aws_ecs_service" "canary" {
   name            = "${var.name}-canary"
   cluster         = var.cluster_arn
   task_definition = module.task["canary"].arn
-  launch_type     = "FARGATE"
   desired_count   = 1
   propagate_tags  = "SERVICE"
+
+  capacity_provider_strategy {
+    capacity_provider = var.capacity
+    weight            = 1
+  }
 
   health_check_grace_period_seconds = 120
 

@@ -28,18 +28,23 @@ variable "canary_image" {
   type        = string
 }
 
-variable "flows_image" {
-  description = "Image of the flows, by digest; the model sync runs from it."
+variable "folder" {
+  description = "The folder of the served models, of modules/files; the service reads it."
+  type        = map(string)
+}
+
+variable "capacity" {
+  description = "FARGATE, or FARGATE_SPOT: cheaper, and taken away at two minutes' notice."
   type        = string
 }
 
 variable "settings" {
-  description = "Environment of both containers: the `aws` settings profile."
+  description = "Environment of every task: the `aws` settings profile."
   type        = map(string)
 }
 
 variable "service_settings" {
-  description = "Environment of the service alone."
+  description = "Environment of the service beside it."
   type        = map(string)
 }
 

@@ -15,10 +15,20 @@ locals {
     join(":", slice(split(":", value), 0, 7))
   ])
 
+  # Account and region of each image's registry, which may be another account's.
+  registries = distinct([
+    for container in var.containers :
+    try(regex("^([0-9]{12})\\.dkr\\.ecr\\.([a-z0-9-]+)\\.", container.image), [local.account, local.region])
+  ])
+
   writable = [for path in var.writable_paths : replace(trim(path, "/"), "/[^a-zA-Z0-9]+/", "-")]
   mounts = [
     for index, path in var.writable_paths :
-    { sourceVolume = local.writable[index], containerPath = path, readOnly = false }
+    {
+      sourceVolume  = local.writable[index]
+      containerPath = path
+      readOnly      = try(var.file_folders[path].is_read_only, false)
+    }
   ]
 }
 
@@ -49,7 +59,7 @@ data "aws_iam_policy_document" "execution" {
     sid     = "PullTheProjectsImages"
     actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     resources = [
-      "arn:${local.partition}:ecr:${local.region}:${local.account}:repository/${var.project}/*"
+      for place in local.registries : "arn:${local.partition}:ecr:${place[1]}:${place[0]}:repository/${var.project}/*"
     ]
   }
 
@@ -136,6 +146,53 @@ data "aws_iam_policy_document" "buckets" {
   }
 }
 
+data "aws_iam_policy_document" "folders" {
+  dynamic "statement" {
+    for_each = var.file_folders
+
+    content {
+      actions = concat(
+        ["elasticfilesystem:ClientMount"], statement.value.is_read_only ? [] : ["elasticfilesystem:ClientWrite"]
+      )
+      resources = [statement.value.file_system_arn]
+      condition {
+        test     = "StringEquals"
+        variable = "elasticfilesystem:AccessPointArn"
+        values   = [statement.value.access_point_arn]
+      }
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "folders" {
+  count = length(var.file_folders) == 0 ? 0 : 1
+
+  name   = "folders"
+  role   = aws_iam_role.task.id
+  policy = data.aws_iam_policy_document.folders.json
+}
+
+data "aws_iam_policy_document" "entered" {
+  # checkov:skip=CKV_AWS_356:these actions know no resource
+  # checkov:skip=CKV_AWS_111:these actions know no resource
+  statement {
+    sid = "BeEntered"
+    actions = [
+      "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel",
+      "ssmmessages:OpenDataChannel",
+    ]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role_policy" "entered" {
+  count = var.is_entered ? 1 : 0
+
+  name   = "entered"
+  role   = aws_iam_role.task.id
+  policy = data.aws_iam_policy_document.entered.json
+}
+
 resource "aws_iam_role_policy" "task" {
   count = length(var.bucket_access) == 0 ? 0 : 1
 
@@ -159,10 +216,12 @@ resource "aws_ecs_task_definition" "this" {
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.task.arn
   track_latest             = true
+  # To take an old one away is a right that AWS gives for all of the account's; and ECS goes back to them.
+  skip_destroy = true
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = "X86_64"
+    cpu_architecture        = var.architecture
   }
 
   ephemeral_storage {
@@ -170,10 +229,24 @@ resource "aws_ecs_task_definition" "this" {
   }
 
   dynamic "volume" {
-    for_each = toset(local.writable)
+    for_each = { for index, path in var.writable_paths : local.writable[index] => lookup(var.file_folders, path, null) }
 
     content {
-      name = volume.value
+      name = volume.key
+
+      dynamic "efs_volume_configuration" {
+        for_each = volume.value == null ? [] : [volume.value]
+
+        content {
+          file_system_id     = efs_volume_configuration.value.file_system_id
+          transit_encryption = "ENABLED"
+
+          authorization_config {
+            access_point_id = efs_volume_configuration.value.access_point_id
+            iam             = "ENABLED"
+          }
+        }
+      }
     }
   }
 
@@ -182,9 +255,9 @@ resource "aws_ecs_task_definition" "this" {
       {
         name                   = container.name
         image                  = container.image
-        essential              = container.essential
+        essential              = true
         user                   = "10001:10001"
-        readonlyRootFilesystem = true
+        readonlyRootFilesystem = !var.is_entered
         stopTimeout            = 60
         environment            = [for name, value in container.environment : { name = name, value = value }]
         secrets                = [for name, value in container.secrets : { name = name, valueFrom = value }]
@@ -202,17 +275,10 @@ resource "aws_ecs_task_definition" "this" {
           }
         }
       },
-      # A container that the task can do without is started again by itself.
-      container.essential ? {} : { restartPolicy = { enabled = true, restartAttemptPeriod = 60 } },
       container.entry_point == null ? {} : { entryPoint = container.entry_point },
       container.command == null ? {} : { command = container.command },
       container.health == null ? {} : {
         healthCheck = { command = container.health, interval = container.health_seconds, timeout = 10, retries = 3, startPeriod = 120 }
-      },
-      # How long those that start after it wait for its health.
-      container.health == null ? {} : { startTimeout = 120 },
-      length(container.starts_after) == 0 ? {} : {
-        dependsOn = [for name in container.starts_after : { containerName = name, condition = "HEALTHY" }]
       },
     )
   ])

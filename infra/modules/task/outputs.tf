@@ -1,7 +1,7 @@
 output "arn" {
   description = "ARN of the newest revision; known when its roles have their rights."
   value       = aws_ecs_task_definition.this.arn
-  depends_on  = [aws_iam_role_policy.execution, aws_iam_role_policy.task]
+  depends_on  = [aws_iam_role_policy.execution, aws_iam_role_policy.task, aws_iam_role_policy.folders]
 }
 
 output "family" {
@@ -22,6 +22,11 @@ output "execution_policy" {
 output "task_policy" {
   description = "What its code may do."
   value       = data.aws_iam_policy_document.buckets.json
+}
+
+output "folders_policy" {
+  description = "What its code may do with folders that outlive it."
+  value       = data.aws_iam_policy_document.folders.json
 }
 
 output "task_role_name" {

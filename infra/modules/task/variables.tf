@@ -28,6 +28,23 @@ variable "memory" {
   type        = number
 }
 
+variable "architecture" {
+  description = "Processors the image is built for: X86_64 or ARM64."
+  type        = string
+  default     = "X86_64"
+
+  validation {
+    condition     = contains(["X86_64", "ARM64"], var.architecture)
+    error_message = "Expected X86_64 or ARM64."
+  }
+}
+
+variable "is_entered" {
+  description = "Whether a person may enter it by ECS Exec: SSM's agent writes to the root of the file system."
+  type        = bool
+  default     = false
+}
+
 variable "storage_gb" {
   description = "Disk of the task in GiB, from 21 to 200; it lives as long as the task."
   type        = number
@@ -46,8 +63,6 @@ variable "containers" {
     ports          = optional(list(number), [])
     health         = optional(list(string))
     health_seconds = optional(number, 15)
-    starts_after   = optional(list(string), []) # containers that have to be healthy first
-    essential      = optional(bool, true)
   }))
 
   validation {
@@ -60,6 +75,23 @@ variable "writable_paths" {
   description = "The only folders that can be written to, empty at the start. The image declares them as VOLUME."
   type        = list(string)
   default     = ["/srv/flightline/.state", "/tmp"]
+}
+
+variable "file_folders" {
+  description = "By writable path, a folder of modules/files that is mounted there in place of the task's own disk."
+  type = map(object({
+    file_system_id   = string
+    file_system_arn  = string
+    access_point_id  = string
+    access_point_arn = string
+    is_read_only     = optional(bool, false)
+  }))
+  default = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.file_folders), var.writable_paths)) == 0
+    error_message = "A folder is mounted at one of writable_paths."
+  }
 }
 
 variable "bucket_access" {

@@ -19,8 +19,12 @@ mock_data "aws_iam_policy_document" {
   defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
 }
 
-mock_data "aws_elb_service_account" {
-  defaults = { arn = "arn:aws:iam::127311923021:root" }
+mock_resource "aws_efs_file_system" {
+  defaults = { arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/fs-1" }
+}
+
+mock_resource "aws_efs_access_point" {
+  defaults = { arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-1" }
 }
 
 mock_data "aws_secretsmanager_secret_version" {

@@ -240,6 +240,16 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow server; empty means the SQLite file .state/mlflow/mlflow.db."
     )
+    monitoring_url: str = Field(
+        default="",
+        description="Where monitoring copies its pages and decisions, such as s3://bucket/monitoring; empty: they stay "
+        "in .state/monitoring.",
+    )
+    cloudwatch_namespace: str = Field(
+        default="",
+        description="Namespace in CloudWatch of what the alert rules rest on and of monitoring's gauges, which are "
+        "logged as CloudWatch reads them; empty: they are not.",
+    )
     threads: int = Field(default=2, ge=1, description="Threads that DuckDB and the fits may use.")
     serving: ServingSettings = Field(default=ServingSettings(), description="The prediction service.")
     prediction_log: PredictionLogSettings = Field(default=PredictionLogSettings(), description="The prediction log.")

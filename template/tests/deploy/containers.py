@@ -209,12 +209,17 @@ def _hardening(container: Mapping[str, Any]) -> list[str]:
 
 
 def _mounts(made: RunningTask, container: Mapping[str, Any]) -> list[str]:
+    """Mount what a task shares: on its own disk, or a folder of EFS, which is a volume that outlives it."""
+    folders = {one["name"]: one.get("efsVolumeConfiguration") for one in made.definition.get("volumes", [])}
     told = []
     for mount in container.get("mountPoints", []):
+        folder = folders.get(mount["sourceVolume"])
         name = made.container(mount["sourceVolume"])
-        if name not in made.volumes:
+        if folder:
+            name = f"efs-{folder['authorizationConfig']['accessPointId']}"
+        elif name not in made.volumes:
             made.volumes.append(name)
-        told += ["--volume", f"{name}:{mount['containerPath']}"]
+        told += ["--volume", f"{name}:{mount['containerPath']}{':ro' if mount.get('readOnly') else ''}"]
     return told
 
 

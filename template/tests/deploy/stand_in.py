@@ -1,11 +1,11 @@
 """What ECS would run, run here: a stand-in for tests only, since the emulator starts no task.
 
-It watches the emulator's ECS. Of the services it runs `stable` and `canary` (service and model sync)
-`mlflow` and `prefect`, and every one-off task; the `worker` it leaves out, which counts as
-settled. A container is what its task definition says: image, command, environment, secrets, user,
-read-only root, shared folders. Added are only the emulator's address with its keys, and the
-certificate authority of the stand-in for Redis; names of databases lead to the tests' own servers.
-A service that does not come up is taken back, as ECS's circuit breaker does.
+It watches the emulator's ECS. Of the services it runs `stable`, `canary`, `model-sync`, `mlflow` and
+`prefect`, and every one-off task; the `worker` it leaves out, which counts as settled. A container
+is what its task definition says: image, command, environment, secrets, user, read-only root, shared
+folders. Added are only the emulator's address with its keys, and the certificate authority of the
+stand-in for Redis; names of databases lead to the tests' own servers. A service that does not come
+up is taken back, as ECS's circuit breaker does.
 """
 
 import json
@@ -24,7 +24,7 @@ import boto3
 from template.tests.deploy.containers import Place, RunningTask, start_task
 from tools.images.docker import DockerError
 
-RUN = ("stable", "canary", "mlflow", "prefect")
+RUN = ("stable", "canary", "model-sync", "mlflow", "prefect")
 TRIES = 3  # as many as ECS's circuit breaker waits for at least
 HEALTHY_SECONDS = 240
 # How long a task that is replaced gets no new requests before it is told to end; the target groups say 45.
@@ -100,7 +100,7 @@ class StandIn:
         wanted = {
             one["serviceName"]: one
             for one in found
-            if one["status"] == "ACTIVE" and one["serviceName"].rsplit("-", 1)[-1] in RUN
+            if one["status"] == "ACTIVE" and one["serviceName"].removeprefix(f"{self.cluster}-") in RUN
         }
         if wanted and not self._is_prepared:
             self.prepare()
@@ -139,7 +139,7 @@ class StandIn:
         why, tries = "", 0
         while not self._is_over.is_set() and (is_patient or tries < TRIES):
             tries += 1
-            alias = f"{name.rsplit('-', 1)[-1]}.{self.cluster}.internal"
+            alias = f"{name.removeprefix(f'{self.cluster}-')}.{self.cluster}.internal"
             try:
                 started = start_task(self.place, definition, aliases=[alias])
             except DockerError as err:

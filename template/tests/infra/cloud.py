@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 import boto3
 import pytest
 
+from template.tests.infra.calls import Call, read_calls
 from tests.support.waiting import wait_until
 from tools.terraform.terraform import ROOT, Terraform, find_terraform
 
@@ -29,13 +31,14 @@ IMAGES = [
     f"-var=service_image={REGISTRY}/service@sha256:{'a' * 64}",
     f"-var=flows_image={REGISTRY}/flows@sha256:{'b' * 64}",
 ]
+LONGEST_POLICY = 6144
 STATE_BUCKET = "flightline-terraform-123456789012"
 QUIETLY = ["-auto-approve", "-input=false", "-no-color", "-parallelism=30"]
 SUBJECTS = {
-    "image": ["repo:owner/name:ref:refs/heads/main"],
-    "plan-staging": ["repo:owner/name:pull_request"],
-    "plan-production": ["repo:owner/name:ref:refs/heads/main"],
-    "staging": ["repo:owner/name:environment:staging"],
+    "image": ["repo:owner@12/name@34:ref:refs/heads/main"],
+    "plan-staging": ["repo:owner@12/name@34:pull_request", "repo:owner@12/name@34:ref:refs/heads/main"],
+    "plan-production": ["repo:owner@12/name@34:ref:refs/heads/main"],
+    "staging": ["repo:owner@12/name@34:environment:staging"],
     "production": ["repo:owner@12/name@34:environment:production"],
 }
 
@@ -91,6 +94,7 @@ class Cloud:
     url: str
     zone: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    rights: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
         return boto3.client(service)
@@ -103,8 +107,10 @@ class Cloud:
     def account(self) -> Terraform:
         return Terraform(self.infra / "account", self.folder / "data-account")
 
-    def environment(self, name: str) -> Terraform:
-        root = Terraform(self.infra, self.folder / f"data-{name}")
+    def environment(self, name: str, role: str = "") -> Terraform:
+        """Give an environment; calls of a role, else of the one that deploys it, are told apart by their access key."""
+        role = role or name
+        root = Terraform(self.infra, self.folder / f"data-{role}", {"AWS_ACCESS_KEY_ID": role})
         if not (root.data / "terraform.tfstate").exists():
             backend = {"bucket": STATE_BUCKET, "region": REGION, "key": f"environments/{name}.tfstate"}
             given = [f"-backend-config={key}={value}" for key, value in backend.items()]
@@ -134,11 +140,12 @@ class Cloud:
         print(f"{step}: {self.seconds[step]:.0f} s", flush=True)
 
     def apply(self) -> None:
-        lines = [f'  "{role}" = {json.dumps(subjects)}' for role, subjects in SUBJECTS.items()]
-        given = "\n".join(["protected = false", "trusted_subjects = {", *lines, "}", ""])
+        given = 'protected = false\nrepository = "owner/name"\nrepository_ids = { owner = 12, repository = 34 }\n'
         (self.folder / "account.tfvars").write_text(given)
         made = self.client("route53").create_hosted_zone(Name="flightline.example", CallerReference="test")
         self.zone = made["HostedZone"]["Id"].rsplit("/", 1)[-1]
+        for file in (self.infra / "environments").glob("*.tfvars"):
+            file.write_text(re.sub(r'(hosted_zone_id *= *)"[^"]*"', rf'\1"{self.zone}"', file.read_text()))
         # The provider waits a minute for a bucket's rules to settle; the environment needs only its state's bucket.
         with self.timed("apply"), ThreadPoolExecutor() as beside:
             self.account.run("init", "-input=false", "-no-color")
@@ -147,6 +154,24 @@ class Cloud:
             self.environment("staging").run("apply", *QUIETLY, *self.variables("staging"))
             shared.result()
         assert self.account.outputs()["backend"]["bucket"] == STATE_BUCKET
+        self.rights = {name: self._statements(name) for name in SUBJECTS}
+
+    def _statements(self, role: str) -> list[dict[str, Any]]:
+        """Read every statement of a role's policies."""
+        iam = self.client("iam")
+        attached = iam.list_attached_role_policies(RoleName=f"flightline-github-{role}")["AttachedPolicies"]
+        found: list[dict[str, Any]] = []
+        for one in attached:
+            version = iam.get_policy(PolicyArn=one["PolicyArn"])["Policy"]["DefaultVersionId"]
+            policy = iam.get_policy_version(PolicyArn=one["PolicyArn"], VersionId=version)["PolicyVersion"]["Document"]
+            assert len(json.dumps(policy, separators=(",", ":"))) <= LONGEST_POLICY, one["PolicyName"]
+            found += policy["Statement"]
+        return found
+
+    @property
+    def calls(self) -> list[Call]:
+        """Everything that the emulator was asked so far."""
+        return read_calls(self.folder / "calls.jsonl")
 
     def _wait_for_state(self, shared: Future[str]) -> None:
         def is_there() -> bool:
@@ -179,6 +204,7 @@ def emulated(folder: Path) -> Iterator[Cloud]:
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "EMULATOR_CALLS": str(folder / "calls.jsonl"),
     }
     command = [MOTO, ROOT / "template" / "tests" / "infra" / "emulator.py", str(port)]
     with pytest.MonkeyPatch.context() as patch:

@@ -6,7 +6,7 @@ import pytest
 
 from template.tests.infra.cloud import Cloud, emulated
 
-collect_ignore = ["emulator.py"]  # runs in moto's environment, not in this one
+collect_ignore = ["emulator.py", "recorder.py"]  # run in moto's environment, not in this one
 
 
 @pytest.fixture(scope="session")

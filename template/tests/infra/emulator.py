@@ -22,6 +22,8 @@ from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.cloudwatch.models import Statistics
 from moto.core.responses import ActionResult
 from moto.ecs.models import Container, EC2ContainerServiceBackend, Service, Task
+from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.efs.responses import EFSResponse
 from moto.elasticache.models import CacheCluster, ElastiCacheBackend, ReplicationGroup
 from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
@@ -30,6 +32,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.rds.models import DBInstance, DBParameterGroup
 from moto.s3.models import FakeDeleteMarker
 from moto.server import main
+from recorder import record_calls
 
 
 def answer_one_at_a_time() -> None:
@@ -143,6 +146,30 @@ def keep_what_a_database_was_told() -> None:
         update(self, [{**one, "Source": "user"} for one in new_parameters])
 
     DBInstance.__init__, DBParameterGroup.update_parameters = keep, by_user
+
+
+def keep_capacity_providers_of_services() -> None:
+    """A service forgets its capacity providers: Terraform would make it anew in each apply."""
+    create = EC2ContainerServiceResponse.create_service
+
+    def keep(self: EC2ContainerServiceResponse) -> ActionResult:
+        result = create(self)
+        if strategy := self._get_param("capacityProviderStrategy"):
+            service = result.result["service"]
+            service.capacity_provider_strategy, service.launch_type = strategy, None
+        return result
+
+    EC2ContainerServiceResponse.create_service = keep
+
+
+def let_policies_of_file_systems_go() -> None:
+    """DeleteFileSystemPolicy is not implemented."""
+
+    def delete(self: EFSResponse) -> tuple[str, dict[str, str]]:
+        self.efs_backend.file_systems_by_id[self._get_param("FileSystemId")].file_system_policy = None
+        return "{}", {"Content-Type": "application/json"}
+
+    EFSResponse.delete_file_system_policy = delete
 
 
 def let_versions_go() -> None:
@@ -259,10 +286,14 @@ if __name__ == "__main__":
     give_replication_groups_their_members()
     let_replication_groups_go()
     keep_what_a_database_was_told()
+    keep_capacity_providers_of_services()
+    let_policies_of_file_systems_go()
     let_versions_go()
     heed_denials_without_tls()
     know_percentiles()
     port, host, what_runs = (*sys.argv[1:], "127.0.0.1", "")[:3] if len(sys.argv) == 2 else sys.argv[1:4]
+    if calls := os.environ.get("EMULATOR_CALLS"):
+        record_calls(Path(calls))
     if what_runs:
         say_what_runs(Path(what_runs))
     sys.argv = ["moto", "--host", host, "--port", port]

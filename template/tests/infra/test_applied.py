@@ -2,11 +2,14 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from template.tests.infra.cloud import SUBJECTS, Cloud
+from flightline.core.settings import ServingSettings
+from template.tests.infra.cloud import STATE_BUCKET, SUBJECTS, Cloud
+from tests.support.waiting import wait_until
 from tools.terraform.terraform import TerraformError
 
 pytestmark = pytest.mark.slow
@@ -19,8 +22,9 @@ GAPS = {
     "aws_appautoscaling_target": {"tags_all"},
 }
 # Actions that know no resource, so "*" is the only one they take.
-WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "secretsmanager:GetRandomPassword"}
-DEPLOYING = {"flightline-github-staging", "flightline-github-production"}
+WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "secretsmanager:GetRandomPassword"} | {
+    f"ssmmessages:{verb}{channel}Channel" for verb in ("Create", "Open") for channel in ("Control", "Data")
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def shared(cloud: Cloud) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def production(cloud: Cloud) -> list[dict[str, Any]]:
     """What an apply of production would make; it is not applied."""
-    plan = cloud.environment("production").planned(cloud.variables("production"))
+    plan = cloud.environment("production", "plan-production").planned(cloud.variables("production"))
     return [{**change, "values": change["change"]["after"]} for change in plan["resource_changes"]]
 
 
@@ -62,7 +66,8 @@ def differences(plan: dict[str, Any]) -> list[str]:
 
 
 def test_a_second_plan_differs_only_where_the_emulator_has_gaps(cloud):
-    assert differences(cloud.environment("staging").planned(cloud.variables("staging"))) == []
+    """Planned as the role does that only plans."""
+    assert differences(cloud.environment("staging", "plan-staging").planned(cloud.variables("staging"))) == []
 
 
 def test_the_comparison_of_plans_bites(cloud):
@@ -82,13 +87,89 @@ def test_only_the_balancer_is_open_to_the_world_and_only_at_443(cloud):
     assert doors == [("flightline-staging-balancer", 443, 443)]
 
 
-def test_a_service_is_alive_only_after_its_model_sync_has_looked(cloud):
-    found = cloud.client("ecs").describe_task_definition(taskDefinition="flightline-staging-stable")["taskDefinition"]
-    service, sync = found["containerDefinitions"]
-    assert service["dependsOn"] == [{"containerName": "model-sync", "condition": "HEALTHY"}]
-    assert sync["command"][-2] == "--looked"
-    assert sync["healthCheck"]["command"] == ["CMD", "test", "-f", sync["command"][-1]]
-    assert sync["command"][-1].startswith(tuple(mount["containerPath"] for mount in sync["mountPoints"]))
+def task(cloud, name: str) -> dict[str, Any]:
+    return cloud.client("ecs").describe_task_definition(taskDefinition=f"flightline-staging-{name}")["taskDefinition"]
+
+
+def test_the_service_reads_what_the_model_sync_writes(cloud):
+    mounted = {}
+    for name in ("stable", "model-sync"):
+        found = task(cloud, name)
+        (container,) = found["containerDefinitions"]
+        volumes = {one["name"]: one.get("efsVolumeConfiguration") for one in found["volumes"]}
+        mounts = {one["containerPath"]: one for one in container["mountPoints"]}
+        mount = mounts["/srv/flightline/.state"]
+        mounted[name] = volumes[mount["sourceVolume"]], mount["readOnly"]
+    assert mounted["stable"][0] == mounted["model-sync"][0]
+    assert (mounted["stable"][1], mounted["model-sync"][1]) == (True, False)
+
+
+def test_what_answers_strangers_has_no_way_to_mlflow(cloud):
+    """By the security groups' own rules, at both ends; and it is told no address."""
+    groups = cloud.client("ec2").describe_security_groups()["SecurityGroups"]
+    names = {group["GroupId"]: group["GroupName"].removeprefix("flightline-staging-") for group in groups}
+    rules = cloud.client("ec2").describe_security_group_rules()["SecurityGroupRules"]
+    ways = {
+        (names[rule["GroupId"]], names[rule["ReferencedGroupInfo"]["GroupId"]], rule["FromPort"])
+        for rule in rules
+        if rule["IsEgress"] and "ReferencedGroupInfo" in rule
+    }
+    assert {(to, port) for start, to, port in ways if start == "service"} == {
+        ("cache", 6379), ("database", 5432), ("files", 2049),
+    }  # fmt: skip
+    assert {start for start, to, _ in ways if to == "mlflow"} == {"flows", "model-sync", "pages"}
+    (container,) = task(cloud, "stable")["containerDefinitions"]
+    assert "FLIGHTLINE_MLFLOW_TRACKING_URI" not in {pair["name"] for pair in container["environment"]}
+
+
+def test_the_service_keeps_a_connection_longer_than_the_balancer(cloud):
+    client = cloud.client("elbv2")
+    (balancer,) = client.describe_load_balancers()["LoadBalancers"]
+    found = client.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
+    (idle,) = [int(one["Value"]) for one in found if one["Key"] == "idle_timeout.timeout_seconds"]
+    (container,) = task(cloud, "stable")["containerDefinitions"]
+    given = {pair["name"]: pair["value"] for pair in container["environment"]}
+    assert ServingSettings(keep_alive_seconds=given["FLIGHTLINE_SERVING__KEEP_ALIVE_SECONDS"]).keep_alive_seconds > idle
+
+
+def test_an_alarm_counts_the_tasks_of_each_service(cloud):
+    running = [
+        arn.rsplit("/", 1)[-1] for arn in cloud.client("ecs").list_services(cluster="flightline-staging")["serviceArns"]
+    ]
+    alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    counted = {
+        next(one["Value"] for one in alarm["Dimensions"] if one["Name"] == "ServiceName"): alarm["TreatMissingData"]
+        for alarm in alarms
+        if alarm.get("MetricName") == "RunningTaskCount"
+    }
+    assert counted == dict.fromkeys(running, "breaching")
+
+
+def test_private_names_lead_to_healthy_tasks_only(cloud):
+    client = cloud.client("servicediscovery")
+    found = [client.get_service(Id=one["Id"])["Service"] for one in client.list_services()["Services"]]
+    assert {one["Name"]: one["HealthCheckCustomConfig"]["FailureThreshold"] for one in found} == {
+        "mlflow": 1,
+        "prefect": 1,
+    }
+
+
+def test_a_plan_waits_for_who_holds_the_lock(cloud):
+    """Without -lock-timeout it would end at once; the record shows that it asks again."""
+    key = "environments/staging.tfstate.tflock"
+    client = cloud.client("s3")
+    client.put_object(Bucket=STATE_BUCKET, Key=key, Body=json.dumps({"ID": "of-another", "Who": "another"}))
+
+    def tries() -> int:
+        return sum(call.caller == "waiting" and call.method == "PUT" and key in call.url for call in cloud.calls)
+
+    with ThreadPoolExecutor() as beside:
+        waiting = beside.submit(
+            cloud.environment("staging", "waiting").planned, [*cloud.variables("staging"), "-refresh=false"]
+        )
+        wait_until(lambda: tries() >= 2 or waiting.done())
+        client.delete_object(Bucket=STATE_BUCKET, Key=key)
+        waiting.result()
 
 
 def test_the_balancer_speaks_tls_only(cloud):
@@ -125,13 +206,14 @@ def statements(found: list[dict[str, Any]]) -> list[tuple[str, list[str], list[s
     ]
 
 
-def test_rights_name_their_resources(resources, shared):
-    allowed = statements(resources) + statements(shared)
+def test_rights_of_tasks_name_their_resources(resources):
+    """Those of the roles that deploy are looked at in test_within_rights.py."""
+    allowed = statements(resources)
     assert len(allowed) > 20
-    wide = [(role, actions) for role, actions, on in allowed if "*" in on and not set(actions) <= WITHOUT_RESOURCE]
-    assert {role for role, _ in wide} <= DEPLOYING
-    patterns = [(role, actions) for role, actions, _ in allowed if any("*" in action for action in actions)]
-    assert {role for role, _ in patterns} <= DEPLOYING
+    assert [
+        (role, actions) for role, actions, on in allowed if "*" in on and not set(actions) <= WITHOUT_RESOURCE
+    ] == []
+    assert [(role, actions) for role, actions, _ in allowed if any("*" in action for action in actions)] == []
 
 
 def test_the_worker_alone_signs_models_and_by_one_key(resources):
@@ -176,8 +258,8 @@ def test_no_secret_is_in_the_state_but_the_token_of_redis(cloud):
     for secret in client.list_secrets()["SecretList"]:
         text = client.get_secret_value(SecretId=secret["ARN"])["SecretString"]
         found[secret["Name"].split("/")[1]] = json.loads(text).get("password", text)
-    assert len(found) == 7
-    assert len(set(found.values())) == 7
+    assert len(found) == 8
+    assert len(set(found.values())) == 8
     assert [name for name, value in found.items() if value in state] == ["cache"]
 
 

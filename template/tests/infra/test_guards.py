@@ -41,11 +41,15 @@ FAULTS = {
     "task_with_public_address": (
         "modules/service/main.tf", "assign_public_ip = false", "assign_public_ip = true", "service", "public address",
     ),
-    "nobody_waits": (
-        "modules/task/main.tf", 'condition = "HEALTHY"', 'condition = "START"', "service", "waits for its health",
+    "service_reaches_mlflow": (
+        "modules/network/main.tf", '{ from = "service", to = "files", port = 2049 }',
+        '{ from = "service", to = "mlflow", port = 5000 }', "network", "no way to MLflow",
+    ),
+    "service_writes_models": (
+        "modules/task/main.tf", "statement.value.is_read_only ?", "false ?", "service", "may not write to it",
     ),
     "any_repository_trusted": (
-        "modules/github_oidc/variables.tf", "^repo:[^:*?]+/[^:*?]+:", "^repo:.*:", "account", "anyone_on_github",
+        "modules/github_oidc/variables.tf", "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", "^.*$", "account", "anyone_on_github",
     ),
     "pattern_of_subjects": (
         "modules/github_oidc/main.tf", f'"StringEquals"\n      {SUBJECT}', f'"StringLike"\n      {SUBJECT}',

@@ -76,10 +76,12 @@ def place(profile, outputs, cloud, monkeypatch, tmp_path) -> Settings:
 
 
 def test_the_profile_is_what_the_tasks_are_given(cloud, profile, outputs):
-    for task, name in (("stable", "service"), ("stable", "model-sync"), ("worker", "worker")):
+    kept_apart = {"FLIGHTLINE_MLFLOW_TRACKING_URI", "FLIGHTLINE_DVC_REMOTE_URL", "PREFECT_API_URL"}
+    for task, name in (("stable", "service"), ("model-sync", "model-sync"), ("worker", "worker")):
         given = container_of(cloud, f"flightline-staging-{task}", name)
         environment = {pair["name"]: pair["value"] for pair in given["environment"]}
-        assert environment.items() >= profile.items()
+        assert profile.keys() - environment.keys() == (kept_apart if name == "service" else set())
+        assert {key: environment[key] for key in profile.keys() & environment.keys()}.items() <= profile.items()
         places = {pair["name"]: pair["valueFrom"] for pair in given["secrets"]}
         assert places.items() <= outputs["secrets"].items()
         assert given["image"].split("@")[0].endswith("service" if name == "service" else "flows")

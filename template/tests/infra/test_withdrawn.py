@@ -2,7 +2,17 @@
 
 import pytest
 
+from template.tests.infra.cloud import QUIETLY, REGISTRY
+
 pytestmark = pytest.mark.slow
+
+
+def test_a_canary_comes_beside_what_is_live(cloud):
+    """Applied for real before all is destroyed, so that the calls of it are compared with the rights too."""
+    image = f"-var=canary_image={REGISTRY}/service@sha256:{'c' * 64}"
+    cloud.environment("staging").run("apply", *QUIETLY, *cloud.variables("staging"), image)
+    services = cloud.client("ecs").list_services(cluster="flightline-staging")["serviceArns"]
+    assert any(arn.endswith("/flightline-staging-canary") for arn in services)
 
 
 def test_destroy_leaves_nothing(cloud):

@@ -7,7 +7,12 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
 from prefect.deployments import run_deployment
-from prefect.settings import get_current_settings, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    get_current_settings,
+    temporary_settings,
+)
 
 from flightline.adapters.mlflow import registry
 from flightline.core.errors import StartError
@@ -16,6 +21,7 @@ from pipelines.common.processes import running
 from pipelines.orchestration.alerts import NO_TARGET, keep_alerts
 from pipelines.orchestration.deployments import describe, make_deployments
 from pipelines.orchestration.prefect_server import find_server, noted, server_program
+from pipelines.orchestration.running import running_flows, wait_for_flows
 from pipelines.orchestration.trigger import trigger
 from pipelines.replay.service import free_port
 from tests.pipelines.orchestration.running_worker import (
@@ -92,10 +98,26 @@ def test_the_decision_reached_the_webhook_once(working: Working) -> None:
 
 
 @system
+def test_a_deployment_waits_for_what_runs_or_says_what_it_ends(working: Working) -> None:
+    before = working.states().count("COMPLETED")
+    working.hold.touch()
+    trigger(small_project(working.settings), "training")
+    wait_until(lambda: running_flows(PROBLEM), RUN_SECONDS, working.output.read_text)
+    assert wait_for_flows(PROBLEM, seconds=0).startswith("ends after 0 s of waiting: training (")
+
+    def let_it_end(_: float) -> None:
+        working.hold.unlink(missing_ok=True)
+        wait_until(lambda: not running_flows(PROBLEM), RUN_SECONDS, working.output.read_text)
+
+    assert wait_for_flows(PROBLEM, seconds=RUN_SECONDS, sleep=let_it_end) == "no flow runs"
+    assert working.states().count("COMPLETED") == before + 1
+
+
+@system
 def test_a_new_data_version_starts_a_training_when_none_runs(working: Working) -> None:
     before = len(working.trainings())
     working.tell("new-data")
-    wait_until(lambda: working.states().count("COMPLETED") == 2, RUN_SECONDS, working.states)
+    wait_until(lambda: working.states().count("COMPLETED") == 3, RUN_SECONDS, working.states)
     assert len(working.trainings()) == before + 1
 
 
@@ -215,6 +237,11 @@ def test_a_worker_ends_when_a_server_it_did_not_start_has_ended(
         assert process.wait(timeout=RUN_SECONDS) == 1
     assert "which something else started, has ended" in output.read_text()
     assert processes_of(tmp_path) == []
+
+
+def test_a_server_that_does_not_answer_holds_no_deployment_up() -> None:
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
+        assert wait_for_flows(PROBLEM, seconds=600).startswith("Prefect does not say what runs (")
 
 
 def test_without_a_worker_a_trigger_says_what_to_start(tmp_path: Path) -> None:

@@ -1,0 +1,29 @@
+"""What monitoring found, where it outlives the task that ran it: files in S3, gauges in CloudWatch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flightline.adapters.embedded_metrics import embedded
+from flightline.adapters.prometheus_textfile import Measured
+from flightline.adapters.published_folder import publish
+from flightline.core.settings import Settings
+
+PREFIX = "flightline_"
+
+
+def publish_report(settings: Settings, folder: Path, measured: Sequence[Measured]) -> None:
+    """Copy the folder of all windows, and log the gauges as CloudWatch reads them, each if the settings say where.
+
+    Parameters
+    ----------
+    folder
+        Holds a folder for each window, and the newest page and decision beside them.
+    """
+    if settings.monitoring_url:
+        publish(folder, settings.monitoring_url)
+    if settings.cloudwatch_namespace:
+        for one in measured:
+            print(
+                embedded(settings.cloudwatch_namespace, {one.name.removeprefix(PREFIX): float(one.value)}, one.labels),
+                flush=True,
+            )

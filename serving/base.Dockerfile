@@ -1,0 +1,3 @@
+# What both images are built on, and nothing else: dependabot renews this line, `make base-pin` adds the digest that its
+# registry has now, and every build takes it from here. A pinned base: FROM python:3.11-slim-bookworm@sha256:...
+FROM python:3.11-slim-bookworm

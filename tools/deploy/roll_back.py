@@ -7,7 +7,7 @@ from tools.deploy.checks import Service
 from tools.deploy.environment import NOTHING, Environment
 from tools.deploy.release import MODEL_BACK, bring, check, settle
 from tools.deploy.steps import DeployError, Steps
-from tools.terraform.terraform import TerraformError
+from tools.terraform.terraform import LOCK_TIMEOUT, TerraformError
 
 TRAINING_SECONDS = 3600
 # One task, since the disk ends with it: the data goes to the remote of the environment, and what is trained to MLflow.
@@ -106,7 +106,7 @@ def destroy(environment: Environment, confirm: str) -> None:
     with steps.step("destroy", "run it again: it goes on where it ended") as say:
         environment.allow_destroy = environment.name == "production"
         arguments = environment.variables(live)
-        environment.root.run_with_progress("destroy", "-auto-approve", "-parallelism=30", *arguments)
+        environment.root.run_with_progress("destroy", "-auto-approve", "-parallelism=30", LOCK_TIMEOUT, *arguments)
         say(f"{len(held)} resources gone")
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,11 +28,11 @@ def server(cloud: Cloud, kept: Path, disk: Path, port: int, **more: str) -> Iter
     (container,) = found["containerDefinitions"]
     volumes = {one["name"]: one.get("efsVolumeConfiguration") for one in found["volumes"]}
     (mount,) = (one for one in container["mountPoints"] if volumes[one["sourceVolume"]])
-    environment = {pair["name"]: pair["value"] for pair in container["environment"]}
+    folders = {mount["containerPath"]: kept, "/tmp": disk}  # the first outlives the task
     environment = {
-        name: value.replace(mount["containerPath"], str(kept)).replace("/tmp", str(disk))
-        for name, value in environment.items()
-        if not name.startswith("PREFECT_SERVER_DATABASE")
+        pair["name"]: _moved(pair["value"], folders)
+        for pair in container["environment"]
+        if not pair["name"].startswith("PREFECT_SERVER_DATABASE")
     }
     # A database that outlives the server, as RDS does.
     environment |= {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{kept}/database.db", "HOME": str(disk)}
@@ -42,6 +42,10 @@ def server(cloud: Cloud, kept: Path, disk: Path, port: int, **more: str) -> Iter
     program = Path(sys.executable).with_name("prefect")
     with running([program, *command[1:]], disk / "log", f"http://127.0.0.1:{port}/api/health", **environment | more):
         yield
+
+
+def _moved(value: str, folders: Mapping[str, Path]) -> str:
+    return next((value.replace(name, str(to), 1) for name, to in folders.items() if value.startswith(name)), value)
 
 
 def test_a_place_is_free_again_after_server_and_worker_ended_in_a_flow(cloud, tmp_path, monkeypatch) -> None:

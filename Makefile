@@ -381,13 +381,14 @@ prove: $(READY)  ## Plant faults and demand that their safeguards stop them
 include infra/infra.mk .github/workflows.mk
 -include template/template.mk # template only
 
-# One line and the example of the target's help, before anything is made. Values are looked at if they are make's own, for
-# a shell may have a VERSION of something else.
+# One line and the example of the target's help, before anything is made. A value is never expanded: what a person typed into
+# a form may look like a call of make's. Values are looked at if they are make's own, for a shell may have a VERSION of
+# something else.
 EXAMPLE = $(shell sed -n 's/^$(1):.*\(make $(1) [A-Z].*\)/\1/p' $(MAKEFILE_LIST))
-OWN = $(if $(findstring command,$(origin $(1))),$($(1)))
-MISSING = $(foreach need,$(NEEDS_$(1)),$(if $(strip $(foreach name,$(subst |, ,$(need)),$($(name)))),,$(subst |, or ,$(need))))
+OWN = $(if $(findstring command,$(origin $(1))),$(value $(1)))
+MISSING = $(foreach need,$(NEEDS_$(1)),$(if $(strip $(foreach name,$(subst |, ,$(need)),$(value $(name)))),,$(subst |, or ,$(need))))
 NO_DIGITS = $(subst 0,,$(subst 1,,$(subst 2,,$(subst 3,,$(subst 4,,$(subst 5,,$(subst 6,,$(subst 7,,$(subst 8,,$(subst 9,,$(subst .,,$(1))))))))))))
-WRONG := $(strip $(foreach name,$(NUMBERS),$(if $(call NO_DIGITS,$(call OWN,$(name))),$(name)=$($(name))$(COMMA) expected a number)) \
-	$(foreach words,$(filter WORDS_%,$(.VARIABLES)),$(foreach name,$(words:WORDS_%=%),$(if $(filter-out $($(words)),$(call OWN,$(name))),$(name)=$($(name))$(COMMA) expected one of: $($(words))))))
+WRONG := $(strip $(foreach name,$(NUMBERS),$(if $(call NO_DIGITS,$(call OWN,$(name))),$(name)=$(value $(name))$(COMMA) expected a number)) \
+	$(foreach words,$(filter WORDS_%,$(.VARIABLES)),$(foreach name,$(words:WORDS_%=%),$(if $(filter-out $($(words)),$(call OWN,$(name))),$(name)=$(value $(name))$(COMMA) expected one of: $($(words))))))
 $(foreach goal,$(MAKECMDGOALS),$(if $(strip $(call MISSING,$(goal))),$(error $(goal): $(strip $(call MISSING,$(goal))) is missing: $(call EXAMPLE,$(goal)))))
 $(if $(WRONG),$(foreach goal,$(firstword $(MAKECMDGOALS)),$(error $(goal): got $(WRONG); such as: $(call EXAMPLE,$(goal)))))

@@ -83,11 +83,11 @@ def test_a_month_is_delivered_with_its_rows_twice(tmp_path):
 
 
 def test_all_data_is_kept_if_it_is_small():
-    assert months_to_keep({f"2020-{month:02d}": 600 for month in range(1, 13)})[0] == "2020-01"
+    assert months_to_keep({f"2020-{month:02d}": 600 for month in range(1, 13)}, "2020-12")[0] == "2020-01"
 
 
 def test_at_least_three_months_are_kept():
-    assert months_to_keep(dict.fromkeys(("2020-01", "2020-02", "2020-03", "2020-04"), 10**6))[0] == "2020-02"
+    assert months_to_keep(dict.fromkeys(("2020-01", "2020-02", "2020-03", "2020-04"), 10**6), "2020-12")[0] == "2020-02"
 
 
 def test_the_expected_words_come_from_fault_planting_and_problem():

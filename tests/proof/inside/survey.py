@@ -148,6 +148,15 @@ def label_at_prediction(surveyed: Surveyed) -> dict[str, Any]:
     }
 
 
+def label_known_early(surveyed: Surveyed) -> dict[str, Any]:
+    """Choose the same table as for a label at its prediction time, and a feature of it that the model takes."""
+    chosen = label_at_prediction(surveyed)
+    taken = [name for name in chosen["features"] if name in surveyed.learned[1]]
+    if not taken:
+        raise NotApplicableError(f"the model takes no feature of {chosen['table']}")
+    return chosen | {"feature": taken[0], "says": [f"warning: {taken[0]} "]}
+
+
 def key_spelled_otherwise(surveyed: Surveyed) -> dict[str, Any]:
     """Choose a text key, rather one that follows from a request, and a feature that is joined by it."""
     project = surveyed.project
@@ -232,6 +241,7 @@ SURVEYS: Mapping[str, Callable[[Surveyed], dict[str, Any]]] = {
         stamped_too_early,
         stamped_long_before,
         label_at_prediction,
+        label_known_early,
         key_spelled_otherwise,
         constant_column,
         flood_of_unseen_categories,

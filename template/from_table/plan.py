@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from flightline.adapters.source_tables import ROW
-from flightline.core.problem_spec import MIN_CLASSES
 from template.from_table.columns import (
     INTEGER,
     MOMENT,
@@ -16,15 +15,14 @@ from template.from_table.columns import (
     TEXT,
     Column,
     describe_column,
-    kind_of,
     moments_of,
     typical_gap,
 )
-from template.from_table.question import LABEL_FORMS, Label, Question
+from template.from_table.question import Label, Question
+from template.from_table.target import classes_of, task_of
 from template.renaming import StartError
 
 LEAST_ROWS, LEAST_DAYS = 500, 30
-MOST_CLASSES, LEAST_ROWS_A_CLASS = 20, 50
 MOST_MEASURES = 6
 # What a rolling window may be; rolling() names whole hours and days.
 _SPANS = [timedelta(hours=1), timedelta(hours=6), *(timedelta(days=days) for days in (1, 7, 28, 91, 364))]
@@ -162,8 +160,8 @@ def make_plan(question: Question, frame: pd.DataFrame) -> Plan:
     if ROW in key:
         columns[ROW] = describe_column(pd.Series([0, 10_000], name=ROW))
     measures = _measures(question, columns, frame)
-    task = _task(question, columns)
-    classes, common = _classes(frame[question.label.column]) if task == "multiclass" else ((), ())
+    task = task_of(question, columns)
+    classes, common = classes_of(frame[question.label.column]) if task == "multiclass" else ((), ())
     return Plan(
         question=question,
         table=_table_name(question.source),
@@ -216,49 +214,6 @@ def _check(question: Question, columns: dict[str, Column], frame: pd.DataFrame) 
             f"{question.source} has {len(frame):,} rows of {days} days, expected {LEAST_ROWS} of {LEAST_DAYS} days "
             "at least: with fewer neither a gate nor a monitor can say anything"
         )
-
-
-def _task(question: Question, columns: dict[str, Column]) -> str:
-    label = question.label
-    possible = ["classification"] if label.follows or label.comparison else _tasks_of(columns[label.column])
-    if question.task and question.task not in possible:
-        raise StartError(
-            f"got TASK={question.task}, but LABEL={label.column or label.name} asks for {' or '.join(possible)}; "
-            f"expected {LABEL_FORMS}"
-        )
-    return question.task or possible[0]
-
-
-def _tasks_of(column: Column) -> list[str]:
-    """Give what a column can be the label of, the likeliest first."""
-    if column.is_truth:
-        return ["classification"]
-    few = MIN_CLASSES <= column.distinct <= MOST_CLASSES
-    if column.kind == INTEGER:
-        return ["regression", "multiclass"] if few else ["regression"]
-    if column.kind == NUMBER:
-        return ["regression"]
-    if column.kind == TEXT and few:
-        return ["multiclass"]
-    shown = ", ".join(column.values[:3]) or column.kind.replace("object", "text")
-    raise StartError(
-        f"LABEL={column.name} holds {column.distinct:,} different values ({shown}), expected {MIN_CLASSES} to "
-        f"{MOST_CLASSES} texts as classes, or another label: {LABEL_FORMS}"
-    )
-
-
-def _classes(label: pd.Series) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the classes in order, those that are numbers by size, and the commonest of them."""
-    values = label.dropna().astype(str).str.removesuffix(".0")
-    counts = values.value_counts()
-    if len(rare := counts[counts < LEAST_ROWS_A_CLASS]):
-        shown = ", ".join(f"{name} ({rows})" for name, rows in rare.items())
-        raise StartError(
-            f"{label.name} has classes of fewer than {LEAST_ROWS_A_CLASS} rows: {shown}; give them one name together "
-            "in the table, or leave their rows out"
-        )
-    are_numbers = kind_of(label.dropna()) == INTEGER
-    return tuple(sorted(counts.index, key=int if are_numbers else str)), tuple(counts.index[:MOST_MEASURES])
 
 
 def _table_name(source: str) -> str:

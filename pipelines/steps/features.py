@@ -31,6 +31,7 @@ from pipelines.common.progress import Stage, stage
 from pipelines.common.source_closure import source_digest
 
 LEAK_TEST_REACH = timedelta(days=35)  # further than schedules are known ahead
+LEAK_TEST_AHEAD = timedelta(days=3)
 KEPT_FOLDERS = 4  # by the time of day each hour leaves one
 LOADED_FILE = "loaded.json"  # the data version of the online store, and since when it holds that
 
@@ -107,18 +108,20 @@ def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Pr
     Parameters
     ----------
     examples
-        With event_timestamp and label_known_at: the test looks back further by the longest wait for a label,
-        or what a feature took from an outcome would lie outside what it looks at.
+        With event_timestamp and label_known_at: the test looks back further by the longest wait for a label, and as
+        far ahead, or what a feature took from an outcome would lie outside what it looks at.
 
     Raises
     ------
     LeakError
         Naming table, moment, rows and a sample.
     """
-    wait = (examples["label_known_at"] - examples["event_timestamp"]).max()
+    longest = (examples["label_known_at"] - examples["event_timestamp"]).max()
+    wait = timedelta(0) if pd.isna(longest) else longest.to_pytimedelta()
     moments = engine.moments_inside(groups, problem.leak_test_moments)
-    before = LEAK_TEST_REACH + (timedelta(0) if pd.isna(wait) else wait.to_pytimedelta())
-    leaks = engine.find_leaks(groups, code.tables, moments, before)
+    leaks = engine.find_leaks(
+        groups, code.tables, moments, before=LEAK_TEST_REACH + wait, after=max(wait, LEAK_TEST_AHEAD)
+    )
     if leaks:
         found = "\n".join(f"  {leak}" for leak in leaks)
         raise LeakError(

@@ -85,8 +85,7 @@ def build_features(
         check_columns(examples.columns, problem)
         known = encode_label(engine.to_frame(examples.order_by("event_timestamp", "example_id")), problem)
         check_rows(known, problem)
-        check_leaks(groups, code, problem, known)
-        progress.note("leak test passed")
+        progress.note(f"leak test passed{check_leaks(groups, code, problem, known)}")
         rows = engine.write_feature_tables(
             groups, code.tables, folder, lambda name, count: progress.note(f"{name} {count:,} rows")
         )
@@ -102,7 +101,7 @@ def features_folder(settings: Settings, key: str) -> Path:
     return settings.features_dir / key[:16]
 
 
-def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Problem, examples: pd.DataFrame) -> None:
+def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Problem, examples: pd.DataFrame) -> str:
     """Run the leak test on every feature table.
 
     Parameters
@@ -110,6 +109,11 @@ def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Pr
     examples
         With event_timestamp and label_known_at: the test looks back further by the longest wait for a label, and as
         far ahead, or what a feature took from an outcome would lie outside what it looks at.
+
+    Returns
+    -------
+    str
+        Where it was run, if not at a moment of `leak_test_moments`; else nothing.
 
     Raises
     ------
@@ -128,6 +132,12 @@ def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Pr
             f"{len(leaks)} leak(s): a feature uses what was not yet known; no feature was written.\n{found}\n"
             "Stamp the row with the moment its last input becomes known (problem/availability.py says when)."
         )
+    if set(moments) <= set(problem.leak_test_moments):
+        return ""
+    return (
+        f" at {moments[0]:%Y-%m-%d %H:%M} UTC, the middle of the data: leak_test_moments in "
+        "src/flightline/problem/config.py names no moment well inside it"
+    )
 
 
 @task(cache_policy=NO_CACHE)

@@ -190,6 +190,26 @@ def test_windows_and_clock_follow_from_the_data():
     assert short.unit == "days"
 
 
+def periodic(freq: str, periods: int) -> pd.DataFrame:
+    days = pd.date_range("2019-01-01", periods=periods, freq=freq, tz="UTC")
+    return pd.DataFrame({"customer_id": customer, "ordered_at": day, "amount": float(customer)}
+                        for day in days for customer in range(1, 201))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("freq", "periods", "test", "window_days"),
+    [("D", 400, 3, 7), ("7D", 160, 7, 28), ("MS", 60, 12, 126), ("MS", 40, 10, 126)],
+)
+def test_a_window_holds_enough_days_also_of_weekly_and_monthly_rows(freq, periods, test, window_days):
+    plan = make_plan(question(label="amount"), periodic(freq, periods))
+    assert (plan.unit, plan.test, plan.window_days) == ("months", test, window_days)
+
+
+def test_too_few_months_are_refused():
+    with pytest.raises(StartError, match=r"a test needs 10 days with predictions, here 1\d of 1\d months; add data"):
+        make_plan(question(label="amount"), periodic("MS", 18))
+
+
 def test_rows_of_one_key_and_moment_are_numbered():
     doubled = pd.concat([ORDERS, ORDERS.tail(3)])
     assert make_plan(question(), doubled).key == ("customer_id", "ordered_at", "row")

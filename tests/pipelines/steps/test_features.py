@@ -64,6 +64,14 @@ def test_the_leak_test_looks_back_as_far_as_a_label_is_waited_for(toy_place: Pro
         check_leaks(groups, code, problem, examples)
 
 
+def test_a_leak_test_at_no_moment_of_the_problem_says_where_it_was(toy_groups, toy_place: Project):
+    examples = pd.DataFrame({"event_timestamp": [NOON], "label_known_at": [NOON]})
+    assert check_leaks(toy_groups, toy_place.features, PROBLEM, examples) == ""
+    for moments in ((), (datetime(2012, 1, 1, tzinfo=UTC),)):
+        said = check_leaks(toy_groups, toy_place.features, replace(PROBLEM, leak_test_moments=moments), examples)
+        assert "the middle of the data: leak_test_moments in src/flightline/problem/config.py names no" in said
+
+
 @pytest.mark.parametrize("weekday", range(7))
 def test_a_label_by_absence_that_is_a_feature_is_seen_on_each_day(toy_place: Project, weekday: int):
     wait, hours = timedelta(days=28), pd.date_range("2020-01-01", "2020-12-31", freq="7h", tz="UTC")

@@ -85,14 +85,14 @@ def as_contract(column: Column) -> str:
     """Write what `raw_tables.py` declares of a column."""
     nullable = ", nullable=True" if column.missing else ""
     if column.name == ROW:
-        return "_integer(0, 10_000)"
+        return "integer(0, 10_000)"
     if column.kind == MOMENT:
-        return f"_moment({nullable.removeprefix(', ')})"
+        return f"moment({nullable.removeprefix(', ')})"
     if column.kind == TEXT:
-        return f"_text({column.high:.0f}{nullable})"
+        return f"text_up_to({column.high:.0f}{nullable})"
     if column.kind == INTEGER:
-        return f"_integer({_whole(column.low)}, {_whole(column.high)}{nullable})"
-    return f"_number({column.low:g}, {column.high:g}{nullable})"
+        return f"integer({_whole(column.low)}, {_whole(column.high)}{nullable})"
+    return f"number({column.low:g}, {column.high:g}{nullable})"
 
 
 def _whole(value: float) -> str:

@@ -16,7 +16,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from flightline.adapters.source_tables import ROW
 from flightline.data.rolling import span_name
-from template.from_table.columns import INTEGER, NUMBER, TEXT
+from template.from_table.columns import INTEGER, TEXT
 from template.from_table.plan import Plan, is_small, numbers_of
 from template.from_table.wording import (
     another,
@@ -159,7 +159,7 @@ def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] |
         "rows": rows,
         "columns": list(by_name.values()),
         "by_name": by_name,
-        "kinds": {kind: any(column.kind == kind for column in by_name.values()) for kind in (INTEGER, NUMBER, TEXT)},
+        "column_kinds": ", ".join(sorted({as_contract(column).partition("(")[0] for column in by_name.values()})),
         "row_columns": row_columns,
         "planned_ahead": max(PLANNED_AHEAD, 2 * question.horizon),
         "label_expression": _label_expression(plan),

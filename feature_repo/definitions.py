@@ -6,11 +6,17 @@ how old a value may be and still count.
 """
 
 from datetime import timedelta
+from functools import partial
 
-from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
-from feast.types import Float64
+from feast import Entity, FeatureService, FeatureView, ValueType
+
+from flightline.adapters.feast.declaring import declare_view
 
 OWNER = "mlops@flightline.example"
+view = partial(declare_view, owner=OWNER)
+WEATHER, CONGESTION, PERFORMANCE, SCHEDULE, ROTATION = (
+    {"group": name} for name in ("weather", "congestion", "performance", "schedule", "rotation")
+)
 
 ORIGIN = Entity(name="origin", value_type=ValueType.STRING, description="Airport of departure (IATA code).")
 CARRIER = Entity(name="carrier", value_type=ValueType.STRING, description="Airline (IATA code).")
@@ -27,27 +33,6 @@ AREA = Entity(name="area", value_type=ValueType.STRING, description="All the air
 SLOT = Entity(name="slot", value_type=ValueType.STRING, description="Scheduled minute of departure, UTC.")
 
 
-def _view(
-    name: str, entities: list[Entity], ttl: timedelta, features: dict[str, str], description: str, group: str
-) -> FeatureView:
-    return FeatureView(
-        name=name,
-        entities=entities,
-        ttl=ttl,
-        schema=[Field(name=feature, dtype=Float64, description=meaning) for feature, meaning in features.items()],
-        source=FileSource(
-            name=f"{name}_table",
-            path=f"../.state/features/current/{name}.parquet",
-            timestamp_field="event_timestamp",
-            created_timestamp_column="created_timestamp",
-        ),
-        online=True,
-        description=description,
-        owner=OWNER,
-        tags={"group": group},
-    )
-
-
 def _delays(prefix: str, windows: dict[str, str], what: str) -> dict[str, str]:
     features = {}
     for window, span in windows.items():
@@ -61,7 +46,7 @@ def _delays(prefix: str, windows: dict[str, str], what: str) -> dict[str, str]:
     return features
 
 
-ORIGIN_WEATHER = _view(
+ORIGIN_WEATHER = view(
     "origin_weather",
     [ORIGIN],
     timedelta(hours=6),
@@ -76,7 +61,7 @@ ORIGIN_WEATHER = _view(
         "visib": "Visibility, miles.",
     },
     "Weather at the origin in the last full hour, known at the hour's end.",
-    "weather",
+    tags=WEATHER,
 )
 
 
@@ -84,12 +69,14 @@ def _departures(name: str, entities: list[Entity], windows: dict[str, str], ttl:
     features = _delays(name, windows, "Departures and cancellations")
     for window, span in windows.items():
         features[f"{name}_{window}_share_cancelled"] = f"Share cancelled in the last {span}."
-    return _view(name, entities, ttl, features, f"Recent departures, delays and cancellations {where}.", "congestion")
+    return view(name, entities, ttl, features, f"Recent departures, delays and cancellations {where}.", tags=CONGESTION)
 
 
 def _arrivals(name: str, entities: list[Entity], windows: dict[str, str], ttl: timedelta, what: str) -> FeatureView:
     features = _delays(name, windows, "Landings")
-    return _view(name, entities, ttl, features, f"Recent punctuality of {what}, known at each landing.", "performance")
+    return view(
+        name, entities, ttl, features, f"Recent punctuality of {what}, known at each landing.", tags=PERFORMANCE
+    )
 
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -113,7 +100,7 @@ FLIGHT_NUMBER_ARRIVALS = _arrivals(
 
 # Known 28 days ahead, so a flight may be asked about from then until it leaves.
 _SCHEDULE_TTL = timedelta(days=30)
-COMING_SCHEDULE = _view(
+COMING_SCHEDULE = view(
     "coming_schedule",
     [ORIGIN, SLOT],
     _SCHEDULE_TTL,
@@ -122,10 +109,10 @@ COMING_SCHEDULE = _view(
         "scheduled_3h_before": "Flights scheduled at the origin in the 3 hours up to this one.",
     },
     "How busy the origin is scheduled to be around the departure.",
-    "schedule",
+    tags=SCHEDULE,
 )
 
-SCHEDULED_FLIGHT = _view(
+SCHEDULED_FLIGHT = view(
     "scheduled_flight",
     [CARRIER, FLIGHT_NUMBER, ORIGIN, SLOT],
     _SCHEDULE_TTL,
@@ -135,25 +122,25 @@ SCHEDULED_FLIGHT = _view(
         "scheduled_arrival_minute": "Scheduled arrival, local minute of the day at the destination, 0..1440.",
     },
     "What the schedule says of the flight itself.",
-    "schedule",
+    tags=SCHEDULE,
 )
 
-AIRCRAFT_LAST_DEPARTURE = _view(
+AIRCRAFT_LAST_DEPARTURE = view(
     "aircraft_last_departure",
     [AIRCRAFT],
     timedelta(days=2),
     {"last_departure_delay": "Departure delay of the aircraft's last leg, minutes."},
     "The aircraft's last leg, known at its departure.",
-    "rotation",
+    tags=ROTATION,
 )
 
-AIRCRAFT_LAST_ARRIVAL = _view(
+AIRCRAFT_LAST_ARRIVAL = view(
     "aircraft_last_arrival",
     [AIRCRAFT],
     timedelta(days=2),
     {"last_arrival_delay": "Arrival delay of the aircraft's last leg, minutes."},
     "The aircraft's last leg, known at its landing.",
-    "rotation",
+    tags=ROTATION,
 )
 
 FLIGHT_DELAY_V1 = FeatureService(

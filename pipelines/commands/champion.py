@@ -137,14 +137,13 @@ def main(arguments: list[str] | None = None) -> int:
     back = commands.add_parser("rollback", help="move champion back to the version before")
     back.add_argument("--why", required=True, help="the reason, in words")
     options = parser.parse_args(arguments)
-    project = open_project()
     if options.command == "rollback":
-        return run_command(lambda: roll_back(project, options.why))
+        return run_command(lambda: roll_back(open_project(), options.why))
     if options.command == "status":
-        return run_command(lambda: print(json.dumps(status(project), indent=2)))
+        return run_command(lambda: print(json.dumps(status(open_project()), indent=2)))
     if options.command == "fetch":
-        return run_command(lambda: _fetch(project))
-    return run_command(lambda: promote(project, options.version, options.by, options.why))
+        return run_command(lambda: _fetch(open_project()))
+    return run_command(lambda: promote(open_project(), options.version, options.by, options.why))
 
 
 if __name__ == "__main__":

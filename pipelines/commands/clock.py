@@ -56,9 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", default="", help="a moment such as 2014-01-31T12:00Z, or `real`: the time of day")
     to = parser.parse_args(arguments).to
-    project = open_project()
 
     def run() -> None:
+        project = open_project()
         if to:
             move(project, to)
         print(describe(project))

@@ -16,6 +16,7 @@ from flightline.adapters.dvc.shared_remote import set_remote
 from flightline.adapters.raw_files import RawFiles
 from flightline.core.errors import DataVersionError
 from flightline.core.project import Project, open_project
+from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
 from pipelines.common.command_line import run_command
 
@@ -65,14 +66,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--endpoint", default="", help="with --remote s3://...: a server that is not AWS's")
     chosen = parser.parse_args(arguments)
-    project = open_project()
     if chosen.push:
-        return run_command(lambda: dvc_data.push(project.settings))
+        return run_command(lambda: dvc_data.push(Settings()))
     if chosen.remote is not None:
-        return run_command(lambda: set_remote(project.settings, chosen.remote, chosen.endpoint))
+        return run_command(lambda: set_remote(Settings(), chosen.remote, chosen.endpoint))
     if chosen.first_version:
-        return run_command(lambda: make_first_version(project))
-    return run_command(lambda: bring_data(project))
+        return run_command(lambda: make_first_version(open_project()))
+    return run_command(lambda: bring_data(open_project()))
 
 
 if __name__ == "__main__":

@@ -64,10 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
     parity = commands.add_parser("parity", help="compare live predictions with what the feature tables say")
     parity.add_argument("--since", type=pd.Timestamp, required=True, help="logged from then on, with a time zone")
     options = parser.parse_args(arguments)
-    project = open_project()
     if options.command == "apply":
-        return run_command(lambda: register_features(project.settings))
-    return run_command(lambda: compare_live(project, options.since.to_pydatetime()))
+        return run_command(lambda: register_features(Settings()))
+    return run_command(lambda: compare_live(open_project(), options.since.to_pydatetime()))
 
 
 if __name__ == "__main__":

@@ -61,10 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("--by", default="", help="your name")
     one.add_argument("--why", default="", help="the reason, in words")
     options = parser.parse_args(arguments)
-    project = open_project()
     if options.command == "key":
-        return run_command(lambda: show_key(project.settings))
-    return run_command(lambda: sign_afterwards(project, options.version, options.by, options.why))
+        return run_command(lambda: show_key(Settings()))
+    return run_command(lambda: sign_afterwards(open_project(), options.version, options.by, options.why))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ to do; here they reach the terminal once. Prefect's server keeps its full record
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from flightline.adapters.files.pipes import outlive_reader
@@ -17,11 +19,12 @@ from flightline.core.settings import Settings
 
 SERVER_SECONDS = 30.0
 _RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+DECLARATIONS = "feature_repo"
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
 
 def run_command(run: Callable[[], Any]) -> int:
-    """Run a pipeline; on Ctrl-C, an error of this project, or one that its state explains print a line on stderr.
+    """Run a pipeline; on Ctrl-C, an error of this project, its state or the problem's code say so on stderr.
 
     Parameters
     ----------
@@ -32,7 +35,7 @@ def run_command(run: Callable[[], Any]) -> int:
     Returns
     -------
     int
-        The exit code: 0, 1 after an error of this project or its state, or 130 after Ctrl-C.
+        The exit code: 0, 1 after an error of this project, its state or the problem, or 130 after Ctrl-C.
 
     Examples
     --------
@@ -54,9 +57,11 @@ def run_command(run: Callable[[], Any]) -> int:
         _release(err)
         is_own = isinstance(err, FlightlineError)
         shown = cause_in_state(Settings(), err, is_thorough=not is_own) or err
-        if not isinstance(shown, FlightlineError):
-            raise
-        return _end(f"{type(shown).__name__}: {shown}", 1)
+        if isinstance(shown, FlightlineError):
+            return _end(f"{type(shown).__name__}: {shown}", 1)
+        if of_problem := explain_problem(err, Settings()):
+            return _end(of_problem, 1)
+        raise
     finally:
         for handler in handlers:
             handler.removeFilter(quiet)
@@ -96,3 +101,52 @@ class _ErrorsOnce(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether to show a record."""
         return record.name not in _RUN_LOGGERS or record.levelno < logging.ERROR
+
+
+def explain_problem(error: BaseException, settings: Settings) -> str | None:
+    """Give an error's own words and the lines of the problem that led to it; None if none did.
+
+    Parameters
+    ----------
+    error
+        That nobody raised on purpose; those that it came from are looked at too.
+    settings
+        Name the problem's package.
+
+    Returns
+    -------
+    str or None
+        The kind of error and its message, then file, line, function and code of each place, the innermost last.
+    """
+    folders = [settings.root / DECLARATIONS, *_places(settings.problem_package)]
+    for each in _chain(error):
+        frames = [frame for frame in traceback.extract_tb(each.__traceback__) if _is_in(frame.filename, folders)]
+        places = [f"{_shown(f.filename, settings)}:{f.lineno}, in {f.name}: {f.line}" for f in frames]
+        if isinstance(each, SyntaxError) and each.filename and _is_in(each.filename, folders):
+            places.append(f"{_shown(each.filename, settings)}:{each.lineno}: {(each.text or '').strip()}")
+        if places:
+            said = each.msg if isinstance(each, SyntaxError) else str(each)
+            return "\n  ".join([f"{type(each).__name__}: {said}".removesuffix(": "), *dict.fromkeys(places)])
+    return None
+
+
+def _places(package: str) -> list[Path]:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return []
+    return [Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)]
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_in(file: str, places: list[Path]) -> bool:
+    return any(Path(file).resolve().is_relative_to(place.resolve()) for place in places)
+
+
+def _shown(file: str, settings: Settings) -> str:
+    path, root = Path(file).resolve(), settings.root.resolve()
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

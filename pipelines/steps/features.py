@@ -31,6 +31,7 @@ from pipelines.common.progress import Stage, stage
 from pipelines.common.source_closure import source_digest
 
 LEAK_TEST_REACH = timedelta(days=35)  # further than schedules are known ahead
+LEAK_TEST_AHEAD = timedelta(days=3)
 KEPT_FOLDERS = 4  # by the time of day each hour leaves one
 LOADED_FILE = "loaded.json"  # the data version of the online store, and since when it holds that
 
@@ -84,8 +85,7 @@ def build_features(
         check_columns(examples.columns, problem)
         known = encode_label(engine.to_frame(examples.order_by("event_timestamp", "example_id")), problem)
         check_rows(known, problem)
-        check_leaks(groups, code, problem, known)
-        progress.note("leak test passed")
+        progress.note(f"leak test passed{check_leaks(groups, code, problem, known)}")
         rows = engine.write_feature_tables(
             groups, code.tables, folder, lambda name, count: progress.note(f"{name} {count:,} rows")
         )
@@ -101,30 +101,43 @@ def features_folder(settings: Settings, key: str) -> Path:
     return settings.features_dir / key[:16]
 
 
-def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Problem, examples: pd.DataFrame) -> None:
+def check_leaks(groups: Mapping[str, ibis.Table], code: FeatureCode, problem: Problem, examples: pd.DataFrame) -> str:
     """Run the leak test on every feature table.
 
     Parameters
     ----------
     examples
-        With event_timestamp and label_known_at: the test looks back further by the longest wait for a label,
-        or what a feature took from an outcome would lie outside what it looks at.
+        With event_timestamp and label_known_at: the test looks back further by the longest wait for a label, and as
+        far ahead, or what a feature took from an outcome would lie outside what it looks at.
+
+    Returns
+    -------
+    str
+        Where it was run, if not at a moment of `leak_test_moments`; else nothing.
 
     Raises
     ------
     LeakError
         Naming table, moment, rows and a sample.
     """
-    wait = (examples["label_known_at"] - examples["event_timestamp"]).max()
+    longest = (examples["label_known_at"] - examples["event_timestamp"]).max()
+    wait = timedelta(0) if pd.isna(longest) else longest.to_pytimedelta()
     moments = engine.moments_inside(groups, problem.leak_test_moments)
-    before = LEAK_TEST_REACH + (timedelta(0) if pd.isna(wait) else wait.to_pytimedelta())
-    leaks = engine.find_leaks(groups, code.tables, moments, before)
+    leaks = engine.find_leaks(
+        groups, code.tables, moments, before=LEAK_TEST_REACH + wait, after=max(wait, LEAK_TEST_AHEAD)
+    )
     if leaks:
         found = "\n".join(f"  {leak}" for leak in leaks)
         raise LeakError(
             f"{len(leaks)} leak(s): a feature uses what was not yet known; no feature was written.\n{found}\n"
             "Stamp the row with the moment its last input becomes known (problem/availability.py says when)."
         )
+    if set(moments) <= set(problem.leak_test_moments):
+        return ""
+    return (
+        f" at {moments[0]:%Y-%m-%d %H:%M} UTC, the middle of the data: leak_test_moments in "
+        "src/flightline/problem/config.py names no moment well inside it"
+    )
 
 
 @task(cache_policy=NO_CACHE)

@@ -5,8 +5,10 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from flightline.adapters.source_tables import KINDS, read_source
+from flightline.core.problem_spec import Task
 from template.from_table.plan import Plan, make_plan
 from template.from_table.question import LABEL_FORMS, Question, parse_label, parse_span
 from template.from_table.wording import spoken
@@ -18,7 +20,7 @@ OPTIONS = {
     "time": "its column with the moment of a row",
     "key": "columns that say what a row is about, such as customer_id, with commas between",
     "label": f"what is predicted: {LABEL_FORMS}",
-    "task": "classification or regression; default: as the label has it",
+    "task": "classification, multiclass or regression; default: as the label has it",
     "horizon": "how long before the moment is predicted, such as 2h; default 0h",
     "known_after": "how long after its moment a row's label is known, such as 3d; default 0h",
     "request": "columns of the row that are known when one asks",
@@ -54,7 +56,7 @@ class FromTable:
         print(f"predicted: {said(plan)}")
         print(
             f"examples: {found['examples']:,}, of which {rows['fit']:,} are learned from, {rows['validation']:,} "
-            f"chosen on, {rows['test']:,} tested on; the mean of {plan.label.name} is {found['mean']:.3f}"
+            f"chosen on, {rows['test']:,} tested on; {found['label']}"
         )
         print(f"to beat: {found['words']}, {float(str(found['reached'])):.4f} on the validation window")
         print(f"features: of {', '.join(view.name for view in plan.views)} the newest row, counts and means")
@@ -95,7 +97,7 @@ def read_table(options: argparse.Namespace, root: Path) -> FromTable | None:
         return None
     if absent := [name for name in ("time", "label") if not given[name]]:
         raise StartError("; ".join(f"with FROM give {name.upper()} too, {OPTIONS[name]}" for name in absent))
-    if given["task"] not in ("", "classification", "regression"):
+    if given["task"] not in ("", *get_args(Task)):
         raise StartError(f"got TASK={given['task']}, expected {OPTIONS['task']}")
     question = Question(
         source=_address(given["from"], root),

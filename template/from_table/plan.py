@@ -8,8 +8,18 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from flightline.adapters.source_tables import ROW
-from template.from_table.columns import INTEGER, MOMENT, NUMBER, TEXT, Column, describe_column, moments_of, typical_gap
-from template.from_table.question import LABEL_FORMS, Label, Question
+from template.from_table.columns import (
+    INTEGER,
+    MOMENT,
+    NUMBER,
+    TEXT,
+    Column,
+    describe_column,
+    moments_of,
+    typical_gap,
+)
+from template.from_table.question import Label, Question
+from template.from_table.target import classes_of, task_of
 from template.renaming import StartError
 
 LEAST_ROWS, LEAST_DAYS = 500, 30
@@ -19,6 +29,8 @@ _SPANS = [timedelta(hours=1), timedelta(hours=6), *(timedelta(days=days) for day
 # A row is known a moment after its time, so that none is among the features of its own prediction.
 _AFTERWARDS = timedelta(seconds=1)
 LABELS_A_WINDOW = 300
+# What gate and monitor ask for at least (`Thresholds.min_days`, `Monitoring.min_days`), with predictions.
+LEAST_TEST_DAYS, LEAST_WINDOW_DAYS = 10, 4
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,10 @@ class Plan:
         What identifies a row of it.
     task
         Kind of target.
+    classes
+        Of a multiclass task the values of the label, in order.
+    common_classes
+        Those of which earlier shares are features, the commonest first.
     measures
         Numbers of a row that features average, without the label.
     views
@@ -72,6 +88,8 @@ class Plan:
     columns: dict[str, Column]
     key: tuple[str, ...]
     task: str
+    classes: tuple[str, ...]
+    common_classes: tuple[str, ...]
     measures: tuple[Column, ...]
     views: tuple[View, ...]
     spans: tuple[timedelta, ...]
@@ -144,12 +162,16 @@ def make_plan(question: Question, frame: pd.DataFrame) -> Plan:
     if ROW in key:
         columns[ROW] = describe_column(pd.Series([0, 10_000], name=ROW))
     measures = _measures(question, columns, frame)
+    task = task_of(question, columns)
+    classes, common = classes_of(frame[question.label.column]) if task == "multiclass" else ((), ())
     return Plan(
         question=question,
         table=_table_name(question.source),
         columns=columns,
         key=key,
-        task=_task(question, columns),
+        task=task,
+        classes=classes,
+        common_classes=common,
         measures=measures,
         views=_views(question),
         spans=spans,
@@ -161,7 +183,7 @@ def make_plan(question: Question, frame: pd.DataFrame) -> Plan:
         test=test,
         first_clock=settled,
         leak_test_moments=tuple(_at_hour(first + (settled - first) * share) for share in (0.3, 0.5, 0.7)),
-        window_days=_window_days(question, rows_a_day, frame),
+        window_days=_window_days(question, rows_a_day, frame, _days_apart(question, moments)),
         label_delay=question.label.within + question.known_after + timedelta(days=1),
         slices=tuple(
             name
@@ -194,21 +216,6 @@ def _check(question: Question, columns: dict[str, Column], frame: pd.DataFrame) 
             f"{question.source} has {len(frame):,} rows of {days} days, expected {LEAST_ROWS} of {LEAST_DAYS} days "
             "at least: with fewer neither a gate nor a monitor can say anything"
         )
-
-
-def _task(question: Question, columns: dict[str, Column]) -> str:
-    label = question.label
-    if label.follows or label.comparison:
-        found = "classification"
-    else:
-        column = columns[label.column]
-        if column.kind == TEXT or column.kind == MOMENT:
-            shown = ", ".join(column.values[:3]) or "text"
-            raise StartError(f"LABEL={label.column} holds {shown}; expected {LABEL_FORMS}")
-        found = "classification" if column.is_truth else "regression"
-    if question.task and question.task != found:
-        raise StartError(f"got TASK={question.task}, but LABEL asks for a {found}; expected {LABEL_FORMS}")
-    return found
 
 
 def _table_name(source: str) -> str:
@@ -267,21 +274,35 @@ def _windows(question: Question, moments: pd.Series) -> tuple[str, int, int, dat
             f"the labels of {(known - first).days} days are known by the end of the data, too few to learn from, "
             "choose on and test on; add data, or ask what is known earlier"
         )
-    test = max(round(units / 5), 1 if unit == "months" else 10)
+    least = math.ceil(LEAST_TEST_DAYS * _days_apart(question, moments) / length)
+    test = max(round(units / 5), least)
     validation = max(round(units / 10), 1)
+    if test > units / 2:
+        raise StartError(
+            f"a test needs {LEAST_TEST_DAYS} days with predictions, here {least} of {units:.0f} {unit}; add data, or "
+            "ask more often"
+        )
     clock = last - min(max((last - first) / 50, timedelta(days=3)), timedelta(days=14))
     return unit, validation, test, clock.replace(minute=0, second=0, microsecond=0)
 
 
-def _window_days(question: Question, rows_a_day: float, frame: pd.DataFrame) -> int:
+def _days_apart(question: Question, moments: pd.Series) -> timedelta:
+    """Give how far apart the days with predictions are: a day, a week or a month."""
+    if question.label.follows:
+        return max(question.every, timedelta(days=1))
+    days = moments.dt.floor("D")
+    return (days.max() - days.min()) / max(days.nunique() - 1, 1)
+
+
+def _window_days(question: Question, rows_a_day: float, frame: pd.DataFrame, apart: timedelta) -> int:
     """Give a length of the monitor's windows, in whole weeks, that holds enough labels of enough days."""
+    labels_a_day = rows_a_day
     if question.label.follows:
         asked_at_once = frame[list(question.keys)].drop_duplicates().shape[0] / 4
-        labels_a_day, days = asked_at_once / (question.every / timedelta(days=1)), 4 * question.every.days
-    else:
-        labels_a_day, days = rows_a_day, 7
-    wanted = max(LABELS_A_WINDOW / max(labels_a_day, 0.1), days)
-    return next((weeks for weeks in (7, 14, 28, 56) if weeks >= wanted), 84)
+        labels_a_day = asked_at_once / (question.every / timedelta(days=1))
+    wanted = max(timedelta(days=LABELS_A_WINDOW / max(labels_a_day, 0.1)), LEAST_WINDOW_DAYS * apart)
+    most = max(84, 7 * math.ceil(LEAST_WINDOW_DAYS * apart / timedelta(days=7)))
+    return next((days for days in (7, 14, 28, 56, 84) if timedelta(days=days) >= wanted), most)
 
 
 def _time_features(question: Question, moments: pd.Series) -> tuple[str, ...]:

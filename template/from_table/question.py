@@ -4,8 +4,10 @@ import keyword
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
 
+import ibis
+
+from flightline.core.problem_spec import Task
 from template.renaming import StartError
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -84,7 +86,7 @@ class Question:
     time: str
     label: Label
     keys: tuple[str, ...] = ()
-    task: Literal["classification", "regression"] | None = None
+    task: Task | None = None
     horizon: timedelta = timedelta(0)
     known_after: timedelta = timedelta(0)
     request: tuple[str, ...] = field(default=())
@@ -100,7 +102,8 @@ class Question:
         if doubled := sorted({name for name in named if named.count(name) > 1}):
             raise StartError(f"TIME, KEY, REQUEST and LABEL share {', '.join(doubled)}; each names other columns")
         for name in {*named, self.label.name}:
-            if name in TAKEN or keyword.iskeyword(name) or name.startswith("model_"):
+            is_taken = name in TAKEN or keyword.iskeyword(name) or hasattr(ibis.Table, name)
+            if is_taken or name.startswith(("model_", "_")):
                 raise StartError(f"got a column named {name}, a word of the template's own; give it another name first")
 
 

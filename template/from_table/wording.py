@@ -1,7 +1,11 @@
 """How spans, names and columns are written: as words, and as Python."""
 
-from collections.abc import Iterable
+import keyword
+import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+
+import ibis
 
 from flightline.adapters.source_tables import ROW
 from template.from_table.columns import INTEGER, MOMENT, NUMBER, TEXT, Column
@@ -49,18 +53,46 @@ def quoted(names: Iterable[str], as_list: bool = False) -> str:
     return f"[{inside}]" if as_list else inside
 
 
+def class_shares(classes: Sequence[str]) -> dict[str, str]:
+    """Name the share of each class as a feature can be named.
+
+    Examples
+    --------
+    >>> class_shares(["Very small", "C++", "C#"])
+    {'share_very_small': 'Very small', 'share_c': 'C++', 'share_c_2': 'C#'}
+    """
+    named: dict[str, str] = {}
+    for value in classes:
+        word = "share_" + (re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_") or "other")
+        number = 1 + sum(name == word or name.startswith(f"{word}_") for name in named)
+        named[word if word not in named else f"{word}_{number}"] = value
+    return named
+
+
+def cell(name: str) -> str:
+    """Write the column of a deferred table, where a method or a word of Python may have its name.
+
+    Examples
+    --------
+    >>> cell("amount"), cell("count"), cell("class")
+    ('_.amount', '_["count"]', '_["class"]')
+    """
+    is_plain = not keyword.iskeyword(name) and not hasattr(ibis.Table, name)
+    return f"_.{name}" if is_plain else f'_["{name}"]'
+
+
 def as_contract(column: Column) -> str:
     """Write what `raw_tables.py` declares of a column."""
     nullable = ", nullable=True" if column.missing else ""
     if column.name == ROW:
-        return "_integer(0, 10_000)"
+        return "integer(0, 10_000)"
     if column.kind == MOMENT:
-        return f"_moment({nullable.removeprefix(', ')})"
+        return f"moment({nullable.removeprefix(', ')})"
     if column.kind == TEXT:
-        return f"_text({column.high:.0f}{nullable})"
+        return f"text_up_to({column.high:.0f}{nullable})"
     if column.kind == INTEGER:
-        return f"_integer({_whole(column.low)}, {_whole(column.high)}{nullable})"
-    return f"_number({column.low:g}, {column.high:g}{nullable})"
+        return f"integer({_whole(column.low)}, {_whole(column.high)}{nullable})"
+    return f"number({column.low:g}, {column.high:g}{nullable})"
 
 
 def _whole(value: float) -> str:

@@ -16,7 +16,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from flightline.adapters.source_tables import ROW
 from flightline.data.rolling import span_name
-from template.from_table.columns import INTEGER, NUMBER, TEXT
+from template.from_table.columns import INTEGER, TEXT
 from template.from_table.plan import Plan, is_small, numbers_of
 from template.from_table.wording import (
     another,
@@ -24,6 +24,8 @@ from template.from_table.wording import (
     as_contract,
     as_date,
     as_field,
+    cell,
+    class_shares,
     quoted,
     sample,
     spoken,
@@ -157,10 +159,11 @@ def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] |
         "rows": rows,
         "columns": list(by_name.values()),
         "by_name": by_name,
-        "kinds": {kind: any(column.kind == kind for column in by_name.values()) for kind in (INTEGER, NUMBER, TEXT)},
+        "column_kinds": ", ".join(sorted({as_contract(column).partition("(")[0] for column in by_name.values()})),
         "row_columns": row_columns,
         "planned_ahead": max(PLANNED_AHEAD, 2 * question.horizon),
         "label_expression": _label_expression(plan),
+        "class_shares": class_shares(plan.common_classes),
         "numbers": numbers_of(plan),
         "small": is_small,
         "small_label": is_label_number and is_small(by_name[label.column]),
@@ -196,6 +199,7 @@ def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] |
         "pyspan": lambda span: f"timedelta({as_argument(span)})" if span else "timedelta(0)",
         "at": as_date,
         "names": quoted,
+        "cell": cell,
         "declared": as_contract,
         "field_of": as_field,
         "spoken_keys": spoken_keys,
@@ -215,6 +219,8 @@ def said(plan: Plan) -> str:
     at = f"{when} the {question.time} of a row" if question.horizon else f"At the {question.time} of a row"
     if label.comparison:
         return f"{at}: the probability that its {label.column} {_word_of(label.comparison)} {label.value}."
+    if plan.task == "multiclass":
+        return f"{at}: the probability of each {label.column}, of {len(plan.classes)}."
     if plan.task == "classification":
         return f"{at}: the probability that its {label.column} is 1."
     return f"{at}: its {label.column}."
@@ -228,6 +234,8 @@ def _label_expression(plan: Plan) -> str:
     label = plan.label
     if label.follows:
         return ""
+    if plan.task == "multiclass":
+        return f"_.{label.column}" + ("" if plan.columns[label.column].kind == TEXT else '.cast("string")')
     if not label.comparison:
         kind = "int64" if plan.task == "classification" else "float64"
         return f'_.{label.column}.cast("{kind}")'
@@ -263,7 +271,7 @@ def _naive(plan: Plan, found: Mapping[str, object]) -> dict[str, object]:
     reached = float(str(found["reached"]))
     digits = 4 if reached <= 0 else 3 - math.floor(math.log10(reached))
     ceiling = math.ceil(reached * 10**digits) / 10**digits
-    metric = "log_loss" if plan.task == "classification" else "mae"
+    metric = "mae" if plan.task == "regression" else "log_loss"
     return {"words": found["words"], "shown": f"{metric} {ceiling:g}", "metric": metric, "ceiling": f"{ceiling:g}"}
 
 

@@ -39,6 +39,8 @@ def make_orders(days: int = 400, customers: int = 40, seed: int = 1) -> pd.DataF
                 )
             )
     frame = pd.DataFrame(rows, columns=["customer_id", "ordered_at", "amount", "channel", "returned"])
+    frame["size"] = pd.cut(frame["amount"], [0, 15, 25, np.inf], labels=["small", "usual", "very big"]).astype(str)
+    frame["stars"] = random.integers(1, 6, len(frame))
     return frame.sort_values("ordered_at", ignore_index=True)
 
 
@@ -112,8 +114,12 @@ def test_a_range_has_slack_and_crosses_no_zero():
         ({"time": "when"}, "the table has no column when; it has customer_id, ordered_at"),
         ({"time": "amount"}, "TIME=amount holds .* expected times"),
         ({"keys": ("amount",)}, "KEY=amount is of type Float64, expected text or whole numbers"),
-        ({"label": "channel"}, "LABEL=channel holds shop, web; expected a column"),
-        ({"task": "regression"}, "got TASK=regression, but LABEL asks for a classification"),
+        (
+            {"label": "channel"},
+            r"LABEL=channel holds 2 different values \(shop, web\), expected 3 to 20 texts as classes",
+        ),
+        ({"task": "multiclass"}, "got TASK=multiclass, but LABEL=returned asks for classification; expected"),
+        ({"task": "regression"}, "got TASK=regression, but LABEL=returned asks for classification"),
         ({"label": "channel=phone"}, "channel is never 'phone'; it is one of shop, web"),
         ({"label": "amount>=much"}, "LABEL compares amount, a number, with 'much'"),
     ],
@@ -130,11 +136,42 @@ def test_what_the_table_cannot_give_is_refused(asked, said):
         ({"label": "no row within 7d", "request": ("amount",)}, "REQUEST names columns of the row"),
         ({"label": "amount", "request": ("amount",)}, "share amount; each names other columns"),
         ({"label": "outcome: amount>3"}, "got a column named outcome, a word of the template's own"),
+        ({"time": "count"}, "got a column named count, a word of the template's own"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(asked, said):
     with pytest.raises(StartError, match=said):
         question(**asked)
+
+
+def test_texts_are_classes_and_whole_numbers_are_if_asked():
+    assert make_plan(question(label="size"), ORDERS).classes == ("small", "usual", "very big")
+    assert make_plan(question(label="stars"), ORDERS).task == "regression"
+    ten = ORDERS.assign(stars=ORDERS.index % 10 + 1)
+    assert make_plan(question(label="stars", task="multiclass"), ten).classes == tuple(map(str, range(1, 11)))
+
+
+def test_the_classes_are_written_once():
+    files = problem_files(make_plan(question(label="size"), ORDERS), NAME, len(ORDERS))
+    listing = [str(file) for file, text in files.items() if '"small", "usual", "very big"' in text]
+    assert listing == ["src/churn/problem/config.py"]
+
+
+def test_too_many_classes_or_rare_ones_are_refused():
+    many = ORDERS.assign(size=[f"size {row % 21}" for row in range(len(ORDERS))])
+    with pytest.raises(StartError, match="LABEL=size holds 21 different values"):
+        make_plan(question(label="size"), many)
+    rare = ORDERS.assign(size=ORDERS["size"].mask(ORDERS.index < 3, "huge"))
+    with pytest.raises(StartError, match=r"fewer than 50 rows: huge \(3\); give them one name together"):
+        make_plan(question(label="size"), rare)
+
+
+def test_a_measure_may_have_the_name_of_a_method():
+    plan = make_plan(question(), ORDERS.rename(columns={"amount": "count", "stars": "class"}))
+    text = problem_files(plan, NAME, len(ORDERS))[Path("src/churn/problem/features.py")]
+    assert '_["count"].cast' in text
+    assert '_["class"].cast' in text
+    compile(text, "features.py", "exec")
 
 
 def test_too_few_rows_or_holes_in_a_key_are_refused():
@@ -153,6 +190,26 @@ def test_windows_and_clock_follow_from_the_data():
     assert short.unit == "days"
 
 
+def periodic(freq: str, periods: int) -> pd.DataFrame:
+    days = pd.date_range("2019-01-01", periods=periods, freq=freq, tz="UTC")
+    return pd.DataFrame({"customer_id": customer, "ordered_at": day, "amount": float(customer)}
+                        for day in days for customer in range(1, 201))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("freq", "periods", "test", "window_days"),
+    [("D", 400, 3, 7), ("7D", 160, 7, 28), ("MS", 60, 12, 126), ("MS", 40, 10, 126)],
+)
+def test_a_window_holds_enough_days_also_of_weekly_and_monthly_rows(freq, periods, test, window_days):
+    plan = make_plan(question(label="amount"), periodic(freq, periods))
+    assert (plan.unit, plan.test, plan.window_days) == ("months", test, window_days)
+
+
+def test_too_few_months_are_refused():
+    with pytest.raises(StartError, match=r"a test needs 10 days with predictions, here 1\d of 1\d months; add data"):
+        make_plan(question(label="amount"), periodic("MS", 18))
+
+
 def test_rows_of_one_key_and_moment_are_numbered():
     doubled = pd.concat([ORDERS, ORDERS.tail(3)])
     assert make_plan(question(), doubled).key == ("customer_id", "ordered_at", "row")
@@ -167,6 +224,8 @@ def test_rows_of_one_key_and_moment_are_numbered():
         {"label": "left: no row within 28d"},
         {"label": "amount", "keys": ()},
         {"label": "returned", "keys": ("customer_id", "channel")},
+        {"label": "size", "known_after": timedelta(days=2)},
+        {"label": "stars", "task": "multiclass"},
     ],
     ids=lambda asked: f"{asked['label']}, {asked.get('keys')}",
 )

@@ -31,7 +31,9 @@ print(json.dumps([answer.status_code, answer.json()]))
 """
 
 
-@pytest.fixture(scope="module", params=["returned", "left: no row within 28d"], ids=["a column", "an absence"])
+@pytest.fixture(
+    scope="module", params=["returned", "left: no row within 28d", "size"], ids=["a column", "an absence", "classes"]
+)
 def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that was started from orders."""
     folder = tmp_path_factory.mktemp("own")
@@ -39,7 +41,7 @@ def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     root = folder / "project"
     copy_tree(PROJECT, root)
     linked_to_environment(root)
-    label = ("--label", request.param, "--known-after", "14d" if request.param == "returned" else "0h")
+    label = ("--label", request.param, "--known-after", "0h" if "within" in request.param else "14d")
     table = ("--from", "../orders.parquet", "--time", "ordered_at", "--key", "customer_id")
     printed = run_python(root, "-m", "template.start", "--name", "churn", *table, *label)
     assert "to beat: a constant" in printed
@@ -75,7 +77,9 @@ def test_it_is_trained_promoted_and_answers(own: Path) -> None:
     assert "PROMOTE" in run_python(own, "-m", "pipelines.training")
     status, answer = json.loads(run_python(own, "-c", ASK.format(package="churn")).splitlines()[-1])
     assert status == 200
-    assert 0 < answer["predictions"][0]["probability"] < 1
+    (prediction,) = answer["predictions"]
+    chances = prediction["probabilities"].values() if "probabilities" in prediction else [prediction["probability"]]
+    assert all(0 < chance < 1 for chance in chances)
     assert "0 mismatches in 1 predictions" in run_python(own, "-m", "pipelines.parity")
 
 

@@ -271,6 +271,16 @@ def test_a_mean_over_the_whole_period_is_a_leak(toy_groups):
     assert leak.rows > 0
 
 
+@pytest.mark.parametrize("hour", [0, 10, 19])
+def test_what_is_stamped_a_second_too_early_is_seen_at_any_moment(toy_groups, hour):
+    def early(groups: Tables) -> ibis.Table:
+        second = ibis.interval(seconds=1)
+        return groups["closings"].select("shop", event_timestamp=_.known_at - second, units=_.units.cast("float64"))
+
+    moment = datetime(2020, 3, 10, hour, 20, tzinfo=UTC)
+    assert [leak.moment for leak in engine.find_leaks(toy_groups, {"early": early}, [moment])] == [moment]
+
+
 def test_leaks_come_by_moment_then_by_table(connection, tmp_path):
     sales = [sale(f"2020-06-{day:02}T06:00:00Z", units=day) for day in range(1, 9)]
     write_raw(tmp_path, {"shops": SHOPS, "sales": sales})

@@ -21,6 +21,7 @@ NAIVE = PROBLEM.first_clock.replace(tzinfo=None)
         ({"decision_threshold": 50}, "got decision_threshold=50, expected a probability"),
         ({"request_columns": ("opens", "city")}, "entity_keys, request_columns and label share city"),
         ({"label": "opens"}, "entity_keys, request_columns and label share opens"),
+        ({"slices": ("city", "area")}, "slices has area, which no request carries, so no monitor could judge it"),
         ({"first_clock": NAIVE}, "got first_clock=2020-07-01 12:00:00 without a time zone"),
         ({"leak_test_moments": (NAIVE,)}, "got leak_test_moments=2020-07-01 12:00:00 without a time"),
         ({"first_clock": PROBLEM.windows.test.start}, "before the start of windows.test"),

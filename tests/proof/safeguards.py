@@ -105,6 +105,13 @@ _SAFEGUARDS = (
         "plausible", "gate: no better than an honest model can be", 0, r"^REJECT: .*implausibly good", _BUT_VERSIONS
     ),
     Safeguard(
+        "too good",
+        "verdict: a feature that alone is too good is named",
+        0,
+        r"^warning: .*(in the order of their labels|alone takes away)",
+        ("data_version",),
+    ),
+    Safeguard(
         "identity",
         "gate: champion and challenger are two models",
         0,

@@ -3,9 +3,12 @@
 import json
 import shutil
 import subprocess
+from datetime import timedelta
 
+import pandas as pd
 import pytest
 
+from flightline.core.problem_spec import Monitoring
 from tests.proof.__main__ import conclude
 from tests.proof.catalogue import FAULTS
 from tests.proof.catalogue.data import corrupt_object, deliver_twice
@@ -13,6 +16,7 @@ from tests.proof.execution.commands import TIMED_OUT, Result
 from tests.proof.execution.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
 from tests.proof.fault import ASK, GATE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
 from tests.proof.inside.small_data import months_to_keep
+from tests.proof.inside.survey import is_seen_to_lag
 from tests.proof.judgement import Outcome, Run, expected_words, judge_control, judge_fault, set_aside
 from tests.proof.matrix import cell, explanation, matrix, progress_line
 from tests.proof.observation import State
@@ -83,11 +87,19 @@ def test_a_month_is_delivered_with_its_rows_twice(tmp_path):
 
 
 def test_all_data_is_kept_if_it_is_small():
-    assert months_to_keep({f"2020-{month:02d}": 600 for month in range(1, 13)})[0] == "2020-01"
+    assert months_to_keep({f"2020-{month:02d}": 600 for month in range(1, 13)}, "2020-12")[0] == "2020-01"
 
 
 def test_at_least_three_months_are_kept():
-    assert months_to_keep(dict.fromkeys(("2020-01", "2020-02", "2020-03", "2020-04"), 10**6))[0] == "2020-02"
+    assert months_to_keep(dict.fromkeys(("2020-01", "2020-02", "2020-03", "2020-04"), 10**6), "2020-12")[0] == "2020-02"
+
+
+def test_a_store_that_stops_is_planted_where_predictions_come_later():
+    begin, rule = pd.Timestamp("2020-01-06", tz="UTC"), Monitoring(max_lag=timedelta(hours=2))
+    hourly = pd.Series(pd.date_range(begin, periods=24, freq="h"))
+    assert is_seen_to_lag(hourly, begin.to_pydatetime(), rule)
+    assert not is_seen_to_lag(hourly[:1].repeat(100), begin.to_pydatetime(), rule)
+    assert not is_seen_to_lag(hourly[:0], begin.to_pydatetime(), rule)
 
 
 def test_the_expected_words_come_from_fault_planting_and_problem():
@@ -138,6 +150,7 @@ SPOKEN = {
     "bounds": (0, "REJECT: brier 0.2 is above its ceiling 0.1"),
     "baseline": (0, "REJECT: not better than the baseline: log_loss 0.6"),
     "plausible": (0, "REJECT: roc_auc 1.0 is implausibly good"),
+    "too good": (0, "warning: shop_count alone takes away 48% of a constant's loss, there is no other view"),
     "identity": (0, "HOLD: the challenger is the champion: there is nothing to compare"),
     "roles": (0, "REJECT: the champion's evidence was given as the challenger's: mixed up on the way to the gate"),
     "pipeline": (0, "REJECT: the champion's evidence was not made by its own registered pipeline on these features"),

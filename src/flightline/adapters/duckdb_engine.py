@@ -142,11 +142,40 @@ def find_leaks(
             )
         for name, build in feature_tables.items():
             with_future = _comparable(groups, name, build, moment, before, after)
-            changed = changed_rows(build, with_future, as_of(with_future, moment), moment)
+            latest = _before_next(with_future, build, moment)
+            changed = changed_rows(build, with_future, as_of(with_future, latest), latest)
             rows = int(changed.count().execute())
             if rows:
                 leaks.append(Leak(name, moment, rows, _sample(changed)))
     return leaks
+
+
+class _Noted(dict[str, ibis.Table]):
+    """Groups that note which of them a feature table is made of."""
+
+    def __init__(self, groups: Mapping[str, ibis.Table]) -> None:
+        super().__init__(groups)
+        self.used: set[str] = set()
+
+    def __getitem__(self, name: str) -> ibis.Table:
+        self.used.add(name)
+        return super().__getitem__(name)
+
+
+def _before_next(
+    groups: Mapping[str, ibis.Table], build: Callable[[Mapping[str, ibis.Table]], ibis.Table], moment: datetime
+) -> datetime:
+    """Give the last moment at which all that a table is made of was known as it was at a moment.
+
+    What is stamped a second before it is known shows there, and at hardly any other moment.
+    """
+    noted = _Noted(groups)
+    build(noted)
+    later = [
+        groups[name].filter(ibis._.known_at > ibis.literal(moment)).known_at.min().execute() for name in noted.used
+    ]
+    known = [each for each in later if not pd.isna(each)]
+    return (min(known) - pd.Timedelta(microseconds=1)).to_pydatetime() if known else moment
 
 
 def _comparable(

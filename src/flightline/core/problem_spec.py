@@ -231,7 +231,7 @@ class Problem:
     request_columns
         Columns that a request carries besides the entity keys.
     slices
-        Columns of the examples by which the evaluation is broken down.
+        Columns of a request by which evaluation, gate and monitor break predictions down.
     feature_service
         Name of the Feast feature service the model is trained and served on.
     prediction_horizon
@@ -296,6 +296,11 @@ class Problem:
         if doubled := sorted({name for name in columns if columns.count(name) > 1}):
             raise ValueError(
                 f"entity_keys, request_columns and label share {', '.join(doubled)}; name each column once"
+            )
+        if unlogged := [name for name in self.slices if name not in (*self.entity_keys, *self.request_columns)]:
+            raise ValueError(
+                f"slices has {', '.join(unlogged)}, which no request carries, so no monitor could judge it; add it to "
+                "request_columns, or leave it out"
             )
         self._check_moments()
 

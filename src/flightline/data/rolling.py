@@ -89,6 +89,28 @@ def rolling(
     )
 
 
+def rolled(prefix: str, windows: Sequence[timedelta], meanings: Mapping[str, str]) -> dict[str, str]:
+    """Name the features that `rolling` computes, with what each means, as a feature view declares them.
+
+    Parameters
+    ----------
+    prefix, windows
+        As given to `rolling`.
+    meanings
+        By name of a mean or a share, what it is.
+
+    Examples
+    --------
+    >>> rolled("shop", [timedelta(days=7)], {"mean_units": "Mean of units"})
+    {'shop_7d_count': 'Events in the last 7d.', 'shop_7d_mean_units': 'Mean of units in the last 7d.'}
+    """
+    return {
+        f"{prefix}_{span}_{measure}": f"{meaning} in the last {span}."
+        for span in map(span_name, windows)
+        for measure, meaning in {"count": "Events", **meanings}.items()
+    }
+
+
 def _over_windows(
     moments: ibis.Table, keys: Sequence[str], windows: Sequence[timedelta], names: Sequence[str]
 ) -> ibis.Table:

@@ -10,6 +10,7 @@ visibility miles.
 import pandas as pd
 import pandera.pandas as pa
 
+from flightline.data.columns import between, integer, number, text
 from flightline.data.contract import ForeignKey, TableContract
 from flightline.problem.request_features import LOCAL_TIME_ZONE
 
@@ -43,25 +44,9 @@ IMPOSSIBLE_WIND_SPEED = 1048.36058
 IATA_AIRPORT = r"^[0-9A-Z]{3}$"
 
 
-def _between(low: float, high: float) -> pa.Check:
-    return pa.Check.in_range(low, high, error=f"lies between {low} and {high}")
-
-
-def _integer(low: int, high: int, *, nullable: bool = False) -> pa.Column:
-    return pa.Column("Int64", _between(low, high), nullable=nullable, coerce=True)
-
-
-def _number(low: float, high: float) -> pa.Column:
-    return pa.Column("Float64", _between(low, high), nullable=True, coerce=True)
-
-
-def _text(pattern: str, *, nullable: bool = False) -> pa.Column:
-    return pa.Column("object", pa.Check.str_matches(pattern, error=f"matches {pattern}"), nullable=nullable)
-
-
 def _clock_reading(*, nullable: bool = True) -> pa.Column:
     is_hhmm = pa.Check(lambda s: (s % 100 < 60) & (s <= 2400), error="is a clock reading hhmm, 0 to 2400")
-    return pa.Column("Int64", [_between(0, 2400), is_hhmm], nullable=nullable, coerce=True)
+    return pa.Column("Int64", [between(0, 2400), is_hhmm], nullable=nullable, coerce=True)
 
 
 def _utc_hour() -> pa.Column:
@@ -82,26 +67,26 @@ def _local_parts_agree(frame: pd.DataFrame) -> pd.Series:
 _LOCAL_PARTS = pa.Check(
     _local_parts_agree, error="time_hour (UTC) and year, month, day, hour (local) name the same hour"
 )
-_DAY_COLUMNS = {"year": _integer(1987, 2100), "month": _integer(1, 12), "day": _integer(1, 31)}
+_DAY_COLUMNS = {"year": integer(1987, 2100), "month": integer(1, 12), "day": integer(1, 31)}
 
 FLIGHTS = pa.DataFrameSchema(
     {
         **_DAY_COLUMNS,
         "dep_time": _clock_reading(),
         "sched_dep_time": _clock_reading(nullable=False),
-        "dep_delay": _integer(-120, 2880, nullable=True),
+        "dep_delay": integer(-120, 2880, nullable=True),
         "arr_time": _clock_reading(),
         "sched_arr_time": _clock_reading(nullable=False),
-        "arr_delay": _integer(-180, 2880, nullable=True),
-        "carrier": _text(r"^[0-9A-Z]{2}$"),
-        "flight": _integer(1, 9999),
-        "tailnum": _text(r"^[0-9A-Z]{5,6}$", nullable=True),
+        "arr_delay": integer(-180, 2880, nullable=True),
+        "carrier": text(r"^[0-9A-Z]{2}$"),
+        "flight": integer(1, 9999),
+        "tailnum": text(r"^[0-9A-Z]{5,6}$", nullable=True),
         "origin": pa.Column("object", pa.Check.isin(ORIGINS, error=f"is one of {', '.join(ORIGINS)}")),
-        "dest": _text(IATA_AIRPORT),
-        "air_time": _integer(10, 1200, nullable=True),
-        "distance": _integer(10, 12000),
-        "hour": _integer(0, 23),
-        "minute": _integer(0, 59),
+        "dest": text(IATA_AIRPORT),
+        "air_time": integer(10, 1200, nullable=True),
+        "distance": integer(10, 12000),
+        "hour": integer(0, 23),
+        "minute": integer(0, 59),
         "time_hour": _utc_hour(),
     },
     checks=[
@@ -128,11 +113,11 @@ WEATHER = pa.DataFrameSchema(
     {
         "origin": pa.Column("object", pa.Check.isin(ORIGINS, error=f"is one of {', '.join(ORIGINS)}")),
         **_DAY_COLUMNS,
-        "hour": _integer(0, 23),
-        "temp": _number(-40, 130),
-        "dewp": _number(-60, 100),
-        "humid": _number(0, 100),
-        "wind_dir": _number(0, 360),
+        "hour": integer(0, 23),
+        "temp": number(-40, 130, nullable=True),
+        "dewp": number(-60, 100, nullable=True),
+        "humid": number(0, 100, nullable=True),
+        "wind_dir": number(0, 360, nullable=True),
         "wind_speed": pa.Column(
             "Float64",
             pa.Check(
@@ -142,10 +127,10 @@ WEATHER = pa.DataFrameSchema(
             nullable=True,
             coerce=True,
         ),
-        "wind_gust": _number(0, 200),
-        "precip": _number(0, 15),
-        "pressure": _number(870, 1090),
-        "visib": _number(0, 100),
+        "wind_gust": number(0, 200, nullable=True),
+        "precip": number(0, 15, nullable=True),
+        "pressure": number(870, 1090, nullable=True),
+        "visib": number(0, 100, nullable=True),
         "time_hour": _utc_hour(),
     },
     checks=_LOCAL_PARTS,
@@ -155,15 +140,15 @@ WEATHER = pa.DataFrameSchema(
 
 PLANES = pa.DataFrameSchema(
     {
-        "tailnum": _text(r"^[0-9A-Z]{5,6}$"),
-        "year": _integer(1900, 2100, nullable=True),
-        "type": _text("."),
-        "manufacturer": _text("."),
-        "model": _text("."),
-        "engines": _integer(1, 8),
-        "seats": _integer(1, 900),
-        "speed": _integer(1, 1000, nullable=True),
-        "engine": _text("."),
+        "tailnum": text(r"^[0-9A-Z]{5,6}$"),
+        "year": integer(1900, 2100, nullable=True),
+        "type": text("."),
+        "manufacturer": text("."),
+        "model": text("."),
+        "engines": integer(1, 8),
+        "seats": integer(1, 900),
+        "speed": integer(1, 1000, nullable=True),
+        "engine": text("."),
     },
     strict=True,
     ordered=True,
@@ -171,13 +156,13 @@ PLANES = pa.DataFrameSchema(
 
 AIRPORTS = pa.DataFrameSchema(
     {
-        "faa": _text(IATA_AIRPORT),
-        "name": _text("."),
-        "lat": _number(-90, 90),
-        "lon": _number(-180, 180),
-        "alt": _number(-1500, 20000),
-        "tz": _number(-12, 14),
-        "dst": _text("^[AUN]$"),
+        "faa": text(IATA_AIRPORT),
+        "name": text("."),
+        "lat": number(-90, 90, nullable=True),
+        "lon": number(-180, 180, nullable=True),
+        "alt": number(-1500, 20000, nullable=True),
+        "tz": number(-12, 14, nullable=True),
+        "dst": text("^[AUN]$"),
         "tzone": pa.Column(
             "object", pa.Check.isin(AIRPORT_TIME_ZONES, error="is one of AIRPORT_TIME_ZONES"), nullable=True
         ),
@@ -186,7 +171,7 @@ AIRPORTS = pa.DataFrameSchema(
     ordered=True,
 )
 
-AIRLINES = pa.DataFrameSchema({"carrier": _text(r"^[0-9A-Z]{2}$"), "name": _text(".")}, strict=True, ordered=True)
+AIRLINES = pa.DataFrameSchema({"carrier": text(r"^[0-9A-Z]{2}$"), "name": text(".")}, strict=True, ordered=True)
 
 _ORIGIN_KEY = ForeignKey("airports", "faa")
 

@@ -1,6 +1,7 @@
 import logging
 import sys
 import weakref
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,39 @@ def test_an_error_of_this_project_is_one_message_and_one(capsys: pytest.CaptureF
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run_command(lambda: 1 / 0)
+
+
+@pytest.fixture
+def broken_problem(isolated_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A problem whose code stands in a folder of its own."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("FLIGHTLINE_PROBLEM_PACKAGE", "broken_problem")
+    monkeypatch.delitem(sys.modules, "broken_problem", raising=False)
+    folder = tmp_path / "broken_problem"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("def fail(rows):\n    return rows / 0\n", encoding="utf-8")
+    return folder
+
+
+def test_an_error_of_the_problem_is_its_own_lines(broken_problem: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def call() -> None:
+        try:
+            import_module("broken_problem").fail(1)
+        except ZeroDivisionError as err:
+            raise RuntimeError("a task failed") from err
+
+    assert run_command(call) == 1
+    assert capsys.readouterr().err == (
+        f"ZeroDivisionError: division by zero\n  {broken_problem}/__init__.py:2, in fail: return rows / 0\n"
+    )
+
+
+def test_code_of_the_problem_that_is_no_python_is_named(
+    broken_problem: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (broken_problem / "features.py").write_text("one = 1\ntwo = (\n", encoding="utf-8")
+    assert run_command(lambda: import_module("broken_problem.features")) == 1
+    assert f"{broken_problem}/features.py:2: two = (\n" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

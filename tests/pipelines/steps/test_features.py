@@ -60,7 +60,33 @@ def test_the_leak_test_looks_back_as_far_as_a_label_is_waited_for(toy_place: Pro
     code = replace(toy_place.features, tables={"label_of_the_day": label_of_the_day})
     problem = replace(PROBLEM, leak_test_moments=(datetime(2020, 6, 10, 12, tzinfo=UTC),))
     examples = pd.DataFrame({"event_timestamp": days["day"], "label_known_at": days["day"] + wait})
-    with pytest.raises(LeakError, match="label_of_the_day: 6 row"):
+    with pytest.raises(LeakError, match="label_of_the_day: 56 row"):
+        check_leaks(groups, code, problem, examples)
+
+
+def test_a_leak_test_at_no_moment_of_the_problem_says_where_it_was(toy_groups, toy_place: Project):
+    examples = pd.DataFrame({"event_timestamp": [NOON], "label_known_at": [NOON]})
+    assert check_leaks(toy_groups, toy_place.features, PROBLEM, examples) == ""
+    for moments in ((), (datetime(2012, 1, 1, tzinfo=UTC),)):
+        said = check_leaks(toy_groups, toy_place.features, replace(PROBLEM, leak_test_moments=moments), examples)
+        assert "the middle of the data: leak_test_moments in src/flightline/problem/config.py names no" in said
+
+
+@pytest.mark.parametrize("weekday", range(7))
+def test_a_label_by_absence_that_is_a_feature_is_seen_on_each_day(toy_place: Project, weekday: int):
+    wait, hours = timedelta(days=28), pd.date_range("2020-01-01", "2020-12-31", freq="7h", tz="UTC")
+    groups = {"orders": ibis.memtable(pd.DataFrame({"at": hours, "known_at": hours}))}
+    mondays = pd.DataFrame({"asked": pd.date_range("2020-01-06", "2020-12-28", freq="7D", tz="UTC")})
+
+    def label_of_the_week(groups):
+        asked = ibis.memtable(mondays).filter(ibis._.asked <= groups["orders"].at.max().as_scalar())
+        is_over = asked.asked + ibis.interval(days=28) <= groups["orders"].at.max().as_scalar()
+        return asked.select(event_timestamp="asked", left=ibis.cases((is_over, 1.0)))
+
+    code = replace(toy_place.features, tables={"label_of_the_week": label_of_the_week})
+    problem = replace(PROBLEM, leak_test_moments=(datetime(2020, 6, 8 + weekday, 12, tzinfo=UTC),))
+    examples = pd.DataFrame({"event_timestamp": mondays["asked"], "label_known_at": mondays["asked"] + wait})
+    with pytest.raises(LeakError, match="label_of_the_week: "):
         check_leaks(groups, code, problem, examples)
 
 
@@ -75,7 +101,7 @@ def key_of(project: Project, problem: Problem, md5: str = "1" * 32, clock: datet
     "change",
     [
         {"label": "other"},
-        {"entity_keys": ("other",)},
+        {"entity_keys": ("other",), "slices": ()},
         {"request_columns": ("other",)},
         {"slices": ()},
         {"prediction_horizon": timedelta(hours=1)},

@@ -26,6 +26,13 @@ PROBLEM_FAULTS = (
         plant=do_nothing,
     ),
     Fault(
+        "label_known_early",
+        "The example's own label is offered as a feature, of a group that says it was known by then.",
+        safeguard="too good",
+        package=f"{PACKAGE}.label_known_early",
+        plant=do_nothing,
+    ),
+    Fault(
         "key_spelled_otherwise",
         "A key is spelled otherwise in requests than in the feature table, so that nothing joins.",
         safeguard="values",

@@ -69,6 +69,8 @@ def environment_of(root: Path, api_url: str, problem_package: str | None = None)
         "DVC_GLOBAL_CONFIG_DIR": str(state / "no_configuration"),
         "DVC_SYSTEM_CONFIG_DIR": str(state / "no_configuration"),
         "FLIGHTLINE_ROOT": str(root),
+        # What .dvc/config names may be shared with others.
+        "FLIGHTLINE_DVC_REMOTE_URL": str(root / ".dvcstore"),
         # The copy goes before the tree that this environment's editable install points at.
         "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)]),
         "PYTHONUNBUFFERED": "1",

@@ -1,7 +1,9 @@
 """Copies of this tree: one clean base with a part of the data, and from it one copy a fault."""
 
+import os
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -25,14 +27,27 @@ def make_base(processes: Processes, target: Path, api_url: str) -> None:
     ProofError
         If its data cannot be made.
     """
+    _bring_data(processes)
     copy_tree(PROJECT, target)
     (target / "data.dvc").unlink(missing_ok=True)
-    result = processes.run(("-m", "tests.proof.inside.small_data"), target, environment_of(target, api_url))
+    make = ("-m", "tests.proof.inside.small_data", "--data", str(PROJECT / "data"))
+    result = processes.run(make, target, environment_of(target, api_url))
     if result.exit_code:
         raise ProofError(f"the data of the copies could not be made:\n{result.output}")
     for left in ("data", ".state", ".dvc/cache", ".dvc/tmp"):
         shutil.rmtree(target / left, ignore_errors=True)
     (target / ".state" / "prefect").mkdir(parents=True)
+
+
+def _bring_data(processes: Processes) -> None:
+    """Bring data/ of this tree to its version, as `make data` does: no copy has to reach its source."""
+    own = {"FLIGHTLINE_ROOT": str(PROJECT), "PYTHONPATH": os.pathsep.join([str(PROJECT / "src"), str(PROJECT)])}
+    command = ("-m", "pipelines.commands.data")
+    process = processes.start(command, PROJECT, {**os.environ, **own}, subprocess.PIPE)
+    output, _ = process.communicate()
+    processes.end(process)
+    if process.returncode:
+        raise ProofError(f"the data of this tree could not be brought:\n{output}")
 
 
 def forget_models(copy: Path) -> None:

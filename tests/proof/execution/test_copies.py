@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from tests.proof.execution.commands import TIMED_OUT, Command, Processes, Result
 from tests.proof.execution.copies import PROJECT
 from tests.proof.execution.harness import CHOICES, Bench
 from tests.proof.fault import Fault
+from tests.proof.inside import small_data
 from tests.proof.observation import State, observe
+from tests.support.clones import contents, make_clone, make_toy_clone
 
 LEAK = next(fault for fault in FAULTS if fault.name == "stamped_too_early")
 
@@ -28,6 +31,25 @@ def test_a_copy_gets_no_setting_of_the_developer(tmp_path, monkeypatch):
     assert environment["FLIGHTLINE_ROOT"] == str(tmp_path)
     assert environment["PYTHONPATH"].startswith(str(tmp_path / "src"))
     assert environment["DVC_NO_ANALYTICS"] == "1"
+
+
+def test_a_copy_reaches_no_shared_remote(tmp_path):
+    shutil.copy(PROJECT / "tools.env", tmp_path)
+    assert environment_of(tmp_path, "http://127.0.0.1:1/api")["FLIGHTLINE_DVC_REMOTE_URL"] == str(
+        tmp_path / ".dvcstore"
+    )
+
+
+def test_a_copy_has_the_data_of_the_tree_and_not_of_the_source(tmp_path, monkeypatch):
+    own = make_toy_clone(tmp_path / "own").settings.data_dir
+    (month, *_) = sorted(file for file in own.rglob("*.csv") if len(file.relative_to(own).parts) > 1)
+    month.unlink()
+    copy = make_clone(tmp_path / "copy", tmp_path / "copy" / ".dvcstore")
+    monkeypatch.setenv("FLIGHTLINE_ROOT", str(copy.root))
+    monkeypatch.setenv("FLIGHTLINE_PROBLEM_PACKAGE", "tests.toy_problem")
+    monkeypatch.setattr(sys, "argv", ["small_data", "--data", str(own)])
+    assert small_data.main() == 0
+    assert contents(copy.root / "data") == contents(own)
 
 
 def test_a_command_is_stopped_at_its_time_limit(tmp_path):

@@ -4,114 +4,29 @@ No column is named here; what a fault needs is looked for. A fault for which not
 problem, and the reason is kept.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.event_clock import read_clock
+from flightline.core.problem_spec import Monitoring, Problem, Thresholds
 from flightline.core.project import Project, open_project
+from flightline.evaluation.metrics import metrics_of
 from flightline.monitoring.behaviours import infer_behaviours
 from flightline.training.splits import split
-from pipelines.steps.models import SUMMARY_FILE
-from tests.proof.inside import champion_rows
 from tests.proof.inside.renamed_categories import find_renaming
+from tests.proof.inside.surveyed import NotApplicableError, Surveyed, lags
 from tests.proof.planted import write_choices
-from tests.proof.planted.small import OWN_PACKAGE
+from tests.proof.planted.small import MIN_LABELS, OWN_PACKAGE, with_leeway
 
-TIMESTAMPS = ("event_timestamp", "created_timestamp")
-SAMPLE = 1_000
 BROKEN_DAYS = 5  # with predictions: on a calendar of weeks they are five weeks
+CHANCE = 0.02  # of a bound
 HOUR = timedelta(hours=1)
-
-
-class NotApplicableError(Exception):
-    """A fault cannot be made for this problem; the message is the reason."""
-
-
-@dataclass(frozen=True)
-class Surveyed:
-    """A trained copy."""
-
-    project: Project
-
-    @cached_property
-    def tables(self) -> dict[str, Path]:
-        """The feature tables, in the order of their declaration."""
-        folder = self.project.settings.features_dir / "current"
-        return {name: folder / f"{name}.parquet" for name in self.project.features.tables}
-
-    @cached_property
-    def examples(self) -> pd.DataFrame:
-        """The examples as of the clock."""
-        return pd.read_parquet(self.project.settings.features_dir / "current" / "examples" / "examples.parquet")
-
-    @cached_property
-    def requests(self) -> pd.DataFrame:
-        """Some requests."""
-        return self.examples[list(self.project.request_fields)].tail(SAMPLE)
-
-    @cached_property
-    def learned(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Examples and features that the champion was made of."""
-        return champion_rows.read(self.project)
-
-    def keys_of(self, table: str) -> list[str]:
-        """Name the keys of a feature table."""
-        types = pd.read_parquet(self.tables[table]).dtypes
-        return [str(name) for name, kind in types.items() if kind != np.float64 and name not in TIMESTAMPS]
-
-    def features_of(self, table: str) -> list[str]:
-        """Name the features of a feature table."""
-        types = pd.read_parquet(self.tables[table]).dtypes
-        return [str(name) for name, kind in types.items() if kind == np.float64]
-
-
-class Noted(dict[str, Any]):
-    """Groups that note which of them a feature table is made of."""
-
-    def __init__(self, groups: Mapping[str, Any]):
-        super().__init__(groups)
-        self.used: list[str] = []
-
-    def __getitem__(self, name: str) -> Any:
-        self.used.append(name)
-        return super().__getitem__(name)
-
-
-def lags(project: Project) -> dict[str, tuple[str, float]]:
-    """By group that becomes known after what it tells of begins: a table made of it, and the usual lag in seconds."""
-    with engine.connect(project.settings.threads) as connection:
-        raw = engine.load_raw(connection, project.settings.data_dir, project.raw_tables.contracts)
-        groups = engine.build_groups(connection, raw, project.features)
-        made_of: dict[str, str] = {}
-        for table, build in project.features.tables.items():
-            noted = Noted(groups)
-            build(noted)
-            for group in noted.used:
-                made_of.setdefault(group, table)
-        found = {}
-        for name, group in groups.items():
-            moments = [
-                column for column, kind in group.schema().items() if kind.is_timestamp() and column != "known_at"
-            ]
-            seconds = [
-                (group.known_at.epoch_seconds() - group[column].epoch_seconds()).median().execute()
-                for column in moments
-            ]
-            positive = [float(value) for value in seconds if value is not None and value > 0]
-            if positive and name in made_of:
-                found[name] = (made_of[name], min(positive))
-    return found
 
 
 def stamped_too_early(surveyed: Surveyed) -> dict[str, Any]:
@@ -140,12 +55,16 @@ def label_at_prediction(surveyed: Surveyed) -> dict[str, Any]:
     if not fitting:
         raise NotApplicableError("no feature table has only keys that the examples hold")
     table = max(fitting, key=lambda name: len(keys[name]))
-    return {
-        "table": table,
-        "keys": keys[table],
-        "features": surveyed.features_of(table),
-        "says": [f"{table}: "],
-    }
+    return {"table": table, "keys": keys[table], "features": surveyed.features_of(table), "says": [f"{table}: "]}
+
+
+def label_known_early(surveyed: Surveyed) -> dict[str, Any]:
+    """Choose the same table as for a label at its prediction time, and a feature of it that the model takes."""
+    chosen = label_at_prediction(surveyed)
+    taken = [name for name in chosen["features"] if name in surveyed.learned[1]]
+    if not taken:
+        raise NotApplicableError(f"the model takes no feature of {chosen['table']}")
+    return chosen | {"feature": taken[0], "says": [f"warning: {taken[0]} "]}
 
 
 def key_spelled_otherwise(surveyed: Surveyed) -> dict[str, Any]:
@@ -182,11 +101,44 @@ def flood_of_unseen_categories(surveyed: Surveyed) -> dict[str, Any]:
     return {"column": renaming.column, "says": [f"have a {renaming.column} that was never seen before"]}
 
 
+def rows_lost_in_join(surveyed: Surveyed) -> dict[str, Any]:
+    """Tell whether a join that keeps one row for each key and time loses any; of the key with the fewest values."""
+    names = sorted({name for table in surveyed.tables for name in surveyed.keys_of(table)})
+    computed = surveyed.project.requests.keys(surveyed.examples[list(surveyed.project.request_fields)])
+    keys = surveyed.examples.assign(**computed)[names]
+    fewest = keys[min(keys, key=lambda name: keys[name].nunique())]
+    if not pd.DataFrame({"key": fewest, "at": surveyed.examples["event_timestamp"]}).duplicated().any():
+        raise NotApplicableError(f"no two examples share their {fewest.name} and their prediction time")
+    return {}
+
+
 def shuffled_labels(surveyed: Surveyed) -> dict[str, Any]:
-    """Tell whether a metric has a bound."""
+    """Tell whether a bound asks for more than a constant reaches."""
     if not bounds(surveyed.project):
         raise NotApplicableError("no metric of the problem has a floor or a ceiling")
+    thresholds = with_leeway(own_problem(surveyed.project), surveyed.measured, MIN_LABELS).thresholds
+    if not is_missed(thresholds, constant_metrics(surveyed)):
+        raise NotApplicableError("no floor or ceiling asks for more than a constant reaches")
     return {}
+
+
+def constant_metrics(surveyed: Surveyed) -> dict[str, float]:
+    """Measure on the test window the constant that is the mean of what was learned."""
+    problem, examples = surveyed.project.problem, surveyed.learned[0]
+    masks = split(examples, problem.windows)
+    known, label = (examples.loc[masks[name], problem.label].to_numpy(float) for name in ("refit", "test"))
+    constant: Any = known.mean()
+    if problem.classes:
+        constant = np.bincount(known.astype(int), minlength=len(problem.classes)) / len(known)
+    shape = (len(label), 1) if problem.classes else len(label)
+    return metrics_of(problem.task, label, np.tile(constant, shape))
+
+
+def is_missed(thresholds: Thresholds, metrics: Mapping[str, float]) -> bool:
+    """Tell whether a bound is clearly missed, and not by chance."""
+    below = [metrics[name] < least - CHANCE * abs(least) for name, least in thresholds.floors.items()]
+    above = [metrics[name] > most + CHANCE * abs(most) for name, most in thresholds.ceilings.items()]
+    return any([*below, *above])
 
 
 def label_among_features(surveyed: Surveyed) -> dict[str, Any]:
@@ -232,9 +184,11 @@ SURVEYS: Mapping[str, Callable[[Surveyed], dict[str, Any]]] = {
         stamped_too_early,
         stamped_long_before,
         label_at_prediction,
+        label_known_early,
         key_spelled_otherwise,
         constant_column,
         flood_of_unseen_categories,
+        rows_lost_in_join,
         shuffled_labels,
         label_among_features,
         weighted_classes,
@@ -244,9 +198,15 @@ SURVEYS: Mapping[str, Callable[[Surveyed], dict[str, Any]]] = {
 SIMULATIONS = ("labels_before_known", "materialisation_with_gaps", "materialisation_stopped")
 
 
+def own_problem(project: Project) -> Problem:
+    """Give the problem as it is, and not as the copy has it."""
+    own: Project = import_module(OWN_PACKAGE).make_project(project.settings)
+    return own.problem
+
+
 def bounds(project: Project) -> list[str]:
     """Name the metrics that have a floor or a ceiling, as the problem says and not as the copy does."""
-    right = import_module(OWN_PACKAGE).make_project(project.settings).problem.thresholds
+    right = own_problem(project).thresholds
     return [*right.floors, *right.ceilings]
 
 
@@ -284,6 +244,11 @@ def span_to_simulate(surveyed: Surveyed) -> tuple[datetime, datetime]:
     return start.to_pydatetime(), end.to_pydatetime()
 
 
+def is_seen_to_lag(moments: pd.Series, materialised: datetime, rule: Monitoring) -> bool:
+    """Tell whether enough predictions come so late that the monitor must call what was materialised last too old."""
+    return float((moments > materialised + rule.max_lag).mean()) > rule.lag_share
+
+
 def _simulations(surveyed: Surveyed) -> Iterator[tuple[str, Any]]:
     try:
         start, end = span_to_simulate(surveyed)
@@ -292,6 +257,10 @@ def _simulations(surveyed: Surveyed) -> Iterator[tuple[str, Any]]:
         yield from ((name, {"not_applicable": str(err)}) for name in SIMULATIONS)
         return
     yield "words", words(surveyed.project) | {"start": start.isoformat(), "end": end.isoformat()}
+    rule, moments = surveyed.project.problem.monitoring, surveyed.examples["event_timestamp"]
+    if not is_seen_to_lag(moments[(moments >= start) & (moments < end)], start, rule):
+        reason = f"hardly a prediction of the simulated hours comes later than {rule.max_lag} after they begin"
+        yield "materialisation_stopped", {"not_applicable": reason}
 
 
 def survey(project: Project) -> dict[str, Any]:
@@ -299,10 +268,8 @@ def survey(project: Project) -> dict[str, Any]:
     surveyed = Surveyed(project)
     examples = surveyed.learned[0]
     test = split(examples, project.problem.windows)["test"]
-    (judgement,) = project.settings.state_dir.glob(f"evaluations/*/{SUMMARY_FILE}")
-    measured = json.loads(judgement.read_text(encoding="utf-8"))["metrics"]
     chosen: dict[str, Any] = {
-        "measured": measured,
+        "measured": surveyed.measured,
         "rows_a_day": int(examples[test]["event_timestamp"].dt.date.value_counts().median()),
     }
     chosen |= dict(_simulations(surveyed))

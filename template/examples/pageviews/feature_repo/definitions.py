@@ -6,35 +6,19 @@ how old a value may be and still count.
 """
 
 from datetime import timedelta
+from functools import partial
 
-from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
-from feast.types import Float64
+from feast import Entity, FeatureService, ValueType
+
+from flightline.adapters.feast.declaring import declare_view
 
 OWNER = "mlops@flightline.example"
+view = partial(declare_view, owner=OWNER)
 
 PAGE = Entity(name="page", value_type=ValueType.STRING, description="Page of the English Wikipedia, _ for spaces.")
 DAY = Entity(name="day", value_type=ValueType.STRING, description="The day that is asked about, YYYY-MM-DD.")
 
-
-def _view(name: str, entities: list[Entity], ttl: timedelta, features: dict[str, str], description: str) -> FeatureView:
-    return FeatureView(
-        name=name,
-        entities=entities,
-        ttl=ttl,
-        schema=[Field(name=feature, dtype=Float64, description=meaning) for feature, meaning in features.items()],
-        source=FileSource(
-            name=f"{name}_table",
-            path=f"../.state/features/current/{name}.parquet",
-            timestamp_field="event_timestamp",
-            created_timestamp_column="created_timestamp",
-        ),
-        online=True,
-        description=description,
-        owner=OWNER,
-    )
-
-
-PAGE_LAST_COUNT = _view(
+PAGE_LAST_COUNT = view(
     "page_last_count",
     [PAGE],
     timedelta(days=3),
@@ -42,7 +26,7 @@ PAGE_LAST_COUNT = _view(
     "The newest count of the page.",
 )
 
-PAGE_RECENT = _view(
+PAGE_RECENT = view(
     "page_recent",
     [PAGE],
     timedelta(days=7),
@@ -53,7 +37,7 @@ PAGE_RECENT = _view(
     "Recent counts of the page.",
 )
 
-PAGE_DAY_WEEK_BEFORE = _view(
+PAGE_DAY_WEEK_BEFORE = view(
     "page_day_week_before",
     [PAGE, DAY],
     timedelta(days=7),
@@ -61,7 +45,7 @@ PAGE_DAY_WEEK_BEFORE = _view(
     "The same day of the week before.",
 )
 
-PAGE_DAY_YEAR_BEFORE = _view(
+PAGE_DAY_YEAR_BEFORE = view(
     "page_day_year_before",
     [PAGE, DAY],
     timedelta(days=366),

@@ -6,38 +6,22 @@ how old a value may be and still count.
 """
 
 from datetime import timedelta
+from functools import partial
 
-from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
-from feast.types import Float64
+from feast import Entity, FeatureService, ValueType
+
+from flightline.adapters.feast.declaring import declare_view
 
 OWNER = "mlops@flightline.example"
+view = partial(declare_view, owner=OWNER)
 
 CUSTOMER = Entity(name="customer", value_type=ValueType.INT64, description="Number of the customer.")
 WEEK = Entity(name="week", value_type=ValueType.STRING, description="The Monday that is asked about, YYYY-MM-DD.")
 
-
-def _view(name: str, entities: list[Entity], ttl: timedelta, features: dict[str, str], description: str) -> FeatureView:
-    return FeatureView(
-        name=name,
-        entities=entities,
-        ttl=ttl,
-        schema=[Field(name=feature, dtype=Float64, description=meaning) for feature, meaning in features.items()],
-        source=FileSource(
-            name=f"{name}_table",
-            path=f"../.state/features/current/{name}.parquet",
-            timestamp_field="event_timestamp",
-            created_timestamp_column="created_timestamp",
-        ),
-        online=True,
-        description=description,
-        owner=OWNER,
-    )
-
-
 # What somebody bought first or last stays true until the next purchase, however late that comes.
 FOR_LONG = timedelta(days=3 * 365)
 
-CUSTOMER_FIRST_PURCHASE = _view(
+CUSTOMER_FIRST_PURCHASE = view(
     "customer_first_purchase",
     [CUSTOMER],
     FOR_LONG,
@@ -48,7 +32,7 @@ CUSTOMER_FIRST_PURCHASE = _view(
     "What the customer began with.",
 )
 
-CUSTOMER_LAST_PURCHASE = _view(
+CUSTOMER_LAST_PURCHASE = view(
     "customer_last_purchase",
     [CUSTOMER],
     FOR_LONG,
@@ -62,7 +46,7 @@ CUSTOMER_LAST_PURCHASE = _view(
 
 WINDOWS = (28, 84)
 
-CUSTOMER_WEEK = _view(
+CUSTOMER_WEEK = view(
     "customer_week",
     [CUSTOMER, WEEK],
     timedelta(days=7),

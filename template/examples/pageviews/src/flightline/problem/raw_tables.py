@@ -4,9 +4,9 @@ One table: how often a page of the English Wikipedia was viewed on a day (UTC), 
 counts it.
 """
 
-import pandas as pd
 import pandera.pandas as pa
 
+from flightline.data.columns import day, integer, text
 from flightline.data.contract import TableContract
 
 # A listed page is always viewed by somebody: a zero would be a count that failed. The most
@@ -14,19 +14,11 @@ from flightline.data.contract import TableContract
 LEAST_VIEWS, MOST_VIEWS = 1, 100_000_000
 
 
-def _is_day(text: pd.Series) -> pd.Series:
-    return pd.to_datetime(text, format="%Y-%m-%d", errors="coerce").notna() & (text.str.len() == 10)
-
-
 VIEWS = pa.DataFrameSchema(
     {
-        "page": pa.Column("object", pa.Check.str_matches(r"^\S{1,200}$", error="is a page's name, with _ for spaces")),
-        "day": pa.Column("object", pa.Check(_is_day, error="is a day, YYYY-MM-DD")),
-        "views": pa.Column(
-            "Int64",
-            pa.Check.in_range(LEAST_VIEWS, MOST_VIEWS, error=f"lies between {LEAST_VIEWS} and {MOST_VIEWS}"),
-            coerce=True,
-        ),
+        "page": text(r"^\S{1,200}$", error="is a page's name, with _ for spaces"),
+        "day": day(),
+        "views": integer(LEAST_VIEWS, MOST_VIEWS),
     },
     strict=True,
     ordered=True,

@@ -5,9 +5,9 @@ own in the shop's list, and a customer may buy the same for the same amount twic
 purchases of a customer's day are numbered.
 """
 
-import pandas as pd
 import pandera.pandas as pa
 
+from flightline.data.columns import day, integer, number
 from flightline.data.contract import TableContract
 
 # The list has customers 1 to 23,570; a later one only grows. The largest purchase of the
@@ -15,21 +15,13 @@ from flightline.data.contract import TableContract
 MAX_CUSTOMER, MAX_PER_DAY, MAX_CDS, MAX_AMOUNT = 1_000_000, 20, 100, 2_000
 
 
-def _between(low: int, high: int) -> pa.Check:
-    return pa.Check.in_range(low, high, error=f"lies between {low} and {high}")
-
-
-def _is_day(text: pd.Series) -> pd.Series:
-    return pd.to_datetime(text, format="%Y-%m-%d", errors="coerce").notna() & (text.str.len() == 10)
-
-
 PURCHASES = pa.DataFrameSchema(
     {
-        "customer": pa.Column("Int64", _between(1, MAX_CUSTOMER), coerce=True),
-        "day": pa.Column("object", pa.Check(_is_day, error="is a day, YYYY-MM-DD")),
-        "number": pa.Column("Int64", _between(1, MAX_PER_DAY), coerce=True),
-        "cds": pa.Column("Int64", _between(1, MAX_CDS), coerce=True),
-        "amount": pa.Column("Float64", _between(0, MAX_AMOUNT), coerce=True),
+        "customer": integer(1, MAX_CUSTOMER),
+        "day": day(),
+        "number": integer(1, MAX_PER_DAY),
+        "cds": integer(1, MAX_CDS),
+        "amount": number(0, MAX_AMOUNT),
     },
     strict=True,
     ordered=True,

@@ -230,7 +230,9 @@ def _resources(call: Call) -> list[str]:
     found = [one for one in texts if one.startswith(f"arn:aws:{call.service}:")]
     path = urlsplit(call.url).path
     if call.service == "s3":
-        return [f"arn:aws:s3:::{path.strip('/')}"]
+        keys = re.findall(r"<Key>([^<]+)</Key>", str(call.sent.get("xml", "")))  # of many objects at once
+        place = f"arn:aws:s3:::{path.strip('/')}"
+        return [f"{place}/{key}" for key in keys] if call.action == "DeleteObject" and keys else [place]
     if call.service == "route53":
         found += [
             f"arn:aws:route53:::{kind}/{name}" for kind, name in re.findall(r"(hostedzone|change)/([A-Z0-9]+)", path)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from flightline.core.errors import FeatureError
+from flightline.core.errors import FeatureError, LogError
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 
@@ -124,9 +124,10 @@ def check_requests(project: Project, examples: pd.DataFrame) -> None:
             f"there are no examples as of the event clock; add data, move the clock on, or correct {_CODE}"
         )
     chosen = examples.iloc[np.unique(np.linspace(0, len(examples) - 1, SAMPLED_ROWS).astype(int))]
-    requests = json.loads(
-        chosen[list(project.request_fields)].to_json(orient="records", date_format="iso", date_unit="us")
-    )
+    try:
+        requests = project.requests_of(chosen)
+    except LogError as err:
+        raise FeatureError(f"examples are no requests: {err} in {_CODE}") from err
     for name, moment, request in zip(chosen["example_id"], chosen["event_timestamp"], requests, strict=True):
         instance = _as_instance(project, request, f"example {name}")
         if (asked_at := project.prediction_time_of(instance)) != moment:

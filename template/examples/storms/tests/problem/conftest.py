@@ -1,4 +1,4 @@
-"""What the tests of the problem lean on: the project, and groups of hand-made purchases."""
+"""What the tests of the problem lean on: the project, and groups of hand-made fixes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,7 +12,12 @@ from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.problem import make_project
 
-Purchase = tuple[int, str, int, int, float]
+Fix = tuple[str, str, str, float, float, str, int | str, int | str]
+
+
+def fix(hour: str, storm: str = "2010255N12325", wind: int | str = 40, latitude: float = 15.5) -> Fix:
+    """Make a fix of an hour, YYYY-MM-DDTHH, in the Atlantic."""
+    return (storm, f"{hour}:00Z", "AL", latitude, -40.5, "TS", wind, 1000)
 
 
 @pytest.fixture(scope="session")
@@ -22,14 +27,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-def write_purchases(tmp_path: Path) -> Callable[..., Path]:
-    """Write purchases as they lie under data/: ``write_purchases([(4, "1997-01-01", 1, 2, 29.33), ...])``."""
+def write_fixes(tmp_path: Path) -> Callable[..., Path]:
+    """Write fixes as they lie under data/: ``write_fixes([fix("2010-09-14T06", wind=40), ...])``."""
 
-    def write(rows: list[Purchase], header: str = "customer,day,number,cds,amount") -> Path:
+    def write(rows: list[Fix]) -> Path:
+        header = "storm,fixed_at,basin,latitude,longitude,status,wind,pressure"
         months: dict[str, list[str]] = {}
         for row in rows:
             months.setdefault(row[1][:7], [header]).append(",".join(map(str, row)))
-        folder = tmp_path / "purchases"
+        folder = tmp_path / "fixes"
         folder.mkdir()
         for month, lines in months.items():
             (folder / f"{month}.csv").write_text("\n".join(lines) + "\n")
@@ -39,13 +45,13 @@ def write_purchases(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def groups_of(project: Project, write_purchases: Callable[..., Path]) -> Iterator[Callable[..., dict[str, ibis.Table]]]:
-    """Build groups from hand-made purchases."""
+def groups_of(project: Project, write_fixes: Callable[..., Path]) -> Iterator[Callable[..., dict[str, ibis.Table]]]:
+    """Build groups from hand-made fixes."""
     with ExitStack() as opened:
 
-        def build(rows: list[Purchase]) -> dict[str, ibis.Table]:
+        def build(rows: list[Fix]) -> dict[str, ibis.Table]:
             connection = opened.enter_context(engine.connect(1))
-            raw = engine.load_raw(connection, write_purchases(rows), project.raw_tables.contracts)
+            raw = engine.load_raw(connection, write_fixes(rows), project.raw_tables.contracts)
             return engine.build_groups(connection, raw, project.features)
 
         yield build

@@ -1,7 +1,7 @@
-"""Each feature and the label, by hand, and from when on it may be used; 1997-01-06 is a Monday."""
+"""Each feature and the label, by hand, and from when on it may be used."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -10,106 +10,82 @@ from ibis import _
 from flightline.adapters import duckdb_engine as engine
 from flightline.core.errors import LeakError
 from pipelines.steps.features import check_leaks
+from tests.problem.conftest import fix
 
-PURCHASES = [
-    (4, "1997-01-03", 1, 2, 20.5),
-    (4, "1997-01-03", 2, 1, 9.25),  # the same day: one day with purchases, whose amounts add up
-    (4, "1997-02-08", 1, 4, 44.0),  # the Saturday before the 10th of February
-    (4, "1997-02-09", 1, 1, 7.0),  # the Sunday: delivered on the Monday
-    (21, "1997-04-30", 1, 1, 1.0),
+OTHER = "2010257N16282"
+ROWS = [
+    fix("2010-09-14T00", wind=30, latitude=12.0),
+    fix("2010-09-14T06", wind=40, latitude=12.5),
+    fix("2010-09-14T12", wind="NA", latitude=13.0),
+    fix("2010-09-14T18", wind=35, latitude=13.5),
+    fix("2010-09-15T06", wind=64, latitude=14.0),
+    fix("2010-09-15T12", wind="NA", latitude=14.5),
+    fix("2010-09-14T06", storm=OTHER, wind=60),
 ]
 
 
-def at(month: int, day: int, hour: int = 12) -> datetime:
-    return datetime(1997, month, day, hour, tzinfo=UTC)
+def at(day: int, hour: int) -> datetime:
+    return datetime(2010, 9, day, hour, tzinfo=UTC)
 
 
 @pytest.fixture
 def table(project, groups_of):
-    """Compute a feature table for customer 4."""
-
-    def compute(name: str, rows: list = PURCHASES) -> pd.DataFrame:
-        found = project.features.tables[name](groups_of(rows))
-        return engine.to_frame(found.filter(found.customer == 4).order_by("event_timestamp"))
+    def compute(name: str) -> pd.DataFrame:
+        return engine.to_frame(project.features.tables[name](groups_of(ROWS)).order_by("event_timestamp"))
 
     return compute
 
 
-def test_the_first_purchase_is_that_of_the_whole_first_day(table):
-    (row,) = table("customer_first_purchase").to_dict("records")
-    assert row["event_timestamp"] == at(1, 4)
-    assert (row["first_cds"], row["first_amount"]) == (3.0, 29.75)
+def test_a_storm_is_as_it_was_at_its_newest_published_fix(table):
+    track = table("storm_track")
+    track = track[track["storm"] != OTHER].set_index("event_timestamp")
+    assert list(track.index[:2]) == [at(14, 3), at(14, 9)]
+    assert list(track["last_wind"].dropna()) == [30, 40, 35, 64]
+    assert list(track["max_wind"]) == [30, 40, 40, 40, 64, 64]
+    assert track.loc[at(14, 21), "wind_change_12h"] == 35 - 40
+    assert track["wind_change_12h"].isna().sum() == 5  # the first two, and those that a wind is missing for
+    assert track.loc[at(15, 9), "last_latitude"] == 14.0
+    assert set(track["first_fix_at"]) == {at(14, 0).timestamp()}
 
 
-def test_the_last_purchase_is_stamped_when_its_day_is_delivered(table):
-    found = table("customer_last_purchase")
-    assert list(found["event_timestamp"]) == [at(1, 4), at(2, 9), at(2, 10)]
-    assert list(found["last_amount"]) == [29.75, 44.0, 7.0]
-    assert list(found["last_cds"]) == [3.0, 4.0, 1.0]
-    assert found["days_between_last_two"].iloc[0] != found["days_between_last_two"].iloc[0]  # missing
-    assert list(found["days_between_last_two"].iloc[1:]) == [36.0, 1.0]
+def test_a_basin_counts_the_fixes_of_all_its_storms_and_averages_what_was_measured(table):
+    recent = table("basin_recent").set_index("event_timestamp")
+    assert list(recent["basin_recent_14d_count"]) == [1, 3, 4, 5, 6, 7]
+    assert recent.loc[at(14, 15), "basin_recent_14d_mean_wind"] == pytest.approx((30 + 40 + 60) / 3, abs=0.01)
 
 
-def test_a_week_is_computed_at_noon_of_the_sunday_before(table):
-    weeks = table("customer_week").set_index("week")
-    assert weeks.loc["1997-02-10", "event_timestamp"] == at(2, 9)
-    assert list(weeks["event_timestamp"]) == [
-        datetime.strptime(week, "%Y-%m-%d").replace(tzinfo=UTC) - timedelta(hours=12) for week in weeks.index
-    ]
+def test_an_example_is_a_fix_predicted_when_it_is_made(project, groups_of):
+    found = engine.to_frame(project.features.examples(groups_of(ROWS), project.problem))
+    one = found[found["storm"] != OTHER].set_index("fixed_at").sort_index()
+    assert list(one["event_timestamp"][:2]) == [at(14, 0), at(14, 6)]
+    assert one["example_id"].iloc[0] == "2010255N12325-2010-09-14T00:00Z"
+    # 24 hours after 00:00 there is no fix, after 06:00 one of 64 knots, after 12:00 one without a wind.
+    assert list(one["outcome"][:3]) == ["gone", "there", "unmeasured"]
+    assert list(one["next_day"][:2]) == ["gone", "hurricane"]
+    assert one["next_day"].isna().iloc[2]
+    assert one[["outcome", "next_day", "label_known_at"]].iloc[3:].isna().all(axis=None)
 
 
 @pytest.mark.parametrize(
-    ("week", "expected"),
-    [
-        # Saturday's purchase counts, Sunday's is not known yet.
-        ("1997-02-10", {"days_since_last": 0.0, "days_since_first": 36.0, "days_with_purchase_28d": 1.0,
-                        "days_with_purchase_84d": 2.0, "spent_28d": 44.0, "spent_84d": 73.75}),
-        ("1997-02-17", {"days_since_last": 6.0, "days_with_purchase_28d": 2.0, "spent_28d": 51.0}),
-        # 28 deliveries: that of the 9th of February still counts, a week later it does not.
-        ("1997-03-10", {"days_since_last": 27.0, "days_with_purchase_28d": 1.0, "spent_28d": 7.0}),
-        ("1997-03-17", {"days_since_last": 34.0, "days_with_purchase": 3.0, "spent": 80.75}),
-    ],
-)  # fmt: skip
-def test_a_week_counts_what_was_delivered_before_it(table, week, expected):
-    row = table("customer_week").set_index("week").loc[week]
-    assert {name: row[name] for name in expected} == expected
+    ("wind", "expected"), [(33, "depression"), (34, "storm"), (63, "storm"), (64, "hurricane"), (150, "hurricane")]
+)
+def test_the_class_follows_from_the_wind_a_day_later(project, groups_of, wind, expected):
+    groups = groups_of([fix("2010-09-14T00"), fix("2010-09-15T00", wind=wind)])
+    found = engine.to_frame(project.features.examples(groups, project.problem)).set_index("fixed_at")
+    assert found.loc["2010-09-14T00:00Z", "next_day"] == expected
 
 
-def examples_of(project, groups) -> pd.DataFrame:
-    found = project.features.examples(groups, project.problem)
-    return engine.to_frame(found.filter(found.customer == 4)).set_index("week").sort_index()
+def test_a_fix_among_its_own_features_is_found(project, tmp_path):
+    """Stamped when it is made and not when it is published, it would be."""
 
-
-def test_an_example_is_a_customer_on_a_monday_predicted_on_the_sunday(project, groups_of):
-    row = examples_of(project, groups_of(PURCHASES)).loc["1997-01-13"]
-    assert (row["example_id"], row["event_timestamp"]) == ("4-1997-01-13", at(1, 12, hour=18))
-    assert (row["outcome"], row["buys"], row["label_known_at"]) == ("bought", 1, at(2, 10))
-
-
-def test_who_did_not_buy_is_known_as_late_as_who_did(project, groups_of):
-    row = examples_of(project, groups_of(PURCHASES)).loc["1997-02-17"]
-    assert (row["outcome"], row["buys"], row["label_known_at"]) == ("none", 0, at(3, 17))
-
-
-def test_while_the_28_days_are_not_over_there_is_no_label(project, groups_of):
-    row = examples_of(project, groups_of(PURCHASES)).loc["1997-04-07"]
-    assert row[["outcome", "buys", "label_known_at"]].isna().all()
-
-
-def test_the_label_among_the_features_is_found(project, tmp_path):
-    """A label waits 28 days, and comes once a week: both are easily out of the leak test's sight."""
-
-    def week_with_its_label(groups):
-        outcomes = groups["outcomes"].select("customer", "week", "purchases")
-        weeks = project.features.tables["customer_week"](groups).select("customer", "week", "event_timestamp")
-        joined = weeks.left_join(outcomes, ["customer", "week"])
-        return joined.select("customer", "week", "event_timestamp", bought=_.purchases.cast("float64"))
+    def track_at_once(groups):
+        return groups["fixes"].select("storm", event_timestamp=_.at, last_wind=_.wind.cast("float64"))
 
     project.raw_tables.write_seed(tmp_path)
     with engine.connect(2) as connection:
         raw = engine.load_raw(connection, tmp_path, project.raw_tables.contracts)
         groups = engine.build_groups(connection, raw, project.features)
         examples = engine.to_frame(project.features.examples(groups, project.problem))
-        code = replace(project.features, tables={"week_with_its_label": week_with_its_label})
-        with pytest.raises(LeakError, match=r"(?s)3 leak.*week_with_its_label: "):
+        code = replace(project.features, tables={"track_at_once": track_at_once})
+        with pytest.raises(LeakError, match=r"(?s)3 leak.*track_at_once: "):
             check_leaks(groups, code, project.problem, examples)

@@ -1,44 +1,51 @@
-"""Each rule about the purchases, broken once, and the first copy of the data."""
+"""Each rule about the fixes, broken once, and the first copy of the data."""
 
 import pytest
 
 from flightline.adapters.raw_files import RawFiles
 from flightline.core.errors import ContractError
 from flightline.data.contract import check_dataset
+from tests.problem.conftest import fix
 
-GOOD = [(4, "1997-01-01", 1, 2, 29.33), (4, "1997-01-01", 2, 2, 29.33), (21, "1997-01-02", 1, 1, 0.0)]
+GOOD = [fix("2010-09-14T00"), fix("2010-09-14T06", wind="NA")]
 
 
-def test_good_purchases_pass(project, write_purchases):
-    assert check_dataset(RawFiles(write_purchases(GOOD)), project.raw_tables.contracts) == {"purchases": 3}
+def test_good_fixes_pass(project, write_fixes):
+    assert check_dataset(RawFiles(write_fixes(GOOD)), project.raw_tables.contracts) == {"fixes": 2}
 
 
 @pytest.mark.parametrize(
-    ("row", "broken"),
+    ("place", "value", "broken"),
     [
-        ((0, "1997-01-02", 1, 1, 9.0), "purchases/1997-01.csv:5: customer='0' breaks: lies between 1 and 1000000"),
-        (("A7", "1997-01-02", 1, 1, 9.0), "customer='A7' breaks: is a whole number"),
-        ((5, "1997-01-32", 1, 1, 9.0), "breaks: is a day, YYYY-MM-DD"),
-        ((5, "1997-01-02", 1, 0, 9.0), "cds='0' breaks: lies between 1 and 100"),
-        ((5, "1997-01-02", 1, 1, -9.0), "amount='-9.0' breaks: lies between 0 and 2000"),
-        ((4, "1997-01-01", 2, 1, 9.0), "breaks: (customer, day, number) is unique in purchases"),
+        (0, "AL112010", "storm='AL112010' breaks: is a storm's serial number"),
+        (1, "2010-09-14T05:00Z", "breaks: is YYYY-MM-DDTHH:00Z, every six hours"),
+        (1, "2010-09-31T06:00Z", "breaks: is YYYY-MM-DDTHH:00Z, every six hours"),
+        (1, "2010-09-14T06:00Z", "breaks: (storm, fixed_at) is unique in fixes"),
+        (2, "CA", "basin='CA' breaks: is one of AL, EP, NI, SA, SI, SP, WP"),
+        (2, "NA", "fixes/2010-09.csv:4: basin=None breaks: is never missing"),
+        (3, 90.0, "latitude='90.0' breaks: lies between -75 and 75"),
+        (4, 220.0, "longitude='220.0' breaks: lies between -180 and 180"),
+        (5, "storm", "status='storm' breaks: is two capital letters"),
+        (6, 1000, "wind='1000' breaks: lies between 5 and 220"),
+        (6, 40.5, "wind='40.5' breaks: is a whole number"),
+        (7, 40, "pressure='40' breaks: lies between 850 and 1050"),
     ],
 )
-def test_a_broken_rule_is_named_with_its_place(project, write_purchases, row, broken):
+def test_a_broken_rule_is_named(project, write_fixes, place, value, broken):
+    row = list(fix("2010-09-14T12"))
+    row[place] = value
     with pytest.raises(ContractError) as refused:
-        check_dataset(RawFiles(write_purchases([*GOOD, row])), project.raw_tables.contracts)
+        check_dataset(RawFiles(write_fixes([*GOOD, tuple(row)])), project.raw_tables.contracts)
     assert broken in str(refused.value)
 
 
 def test_the_first_copy_keeps_the_contract(project, tmp_path):
     project.raw_tables.write_seed(tmp_path)
-    assert check_dataset(RawFiles(tmp_path), project.raw_tables.contracts) == {"purchases": 6_919}
-    files = sorted(file.name for file in (tmp_path / "purchases").iterdir())
-    assert (files[0], files[-1], len(files)) == ("1997-01.csv", "1998-06.csv", 18)
-
-
-def test_a_line_of_the_first_copy_is_a_line_of_the_list(project, tmp_path):
-    project.raw_tables.write_seed(tmp_path)
-    lines = (tmp_path / "purchases" / "1997-01.csv").read_text().splitlines()
-    assert lines[:2] == ["customer,day,number,cds,amount", "4,1997-01-01,1,2,29.33"]
-    assert "4,1997-01-18,1,2,29.73" in lines
+    assert check_dataset(RawFiles(tmp_path), project.raw_tables.contracts) == {"fixes": 33_692}
+    files = sorted(file.name for file in (tmp_path / "fixes").iterdir())
+    assert (files[0], files[-1], len(files)) == ("2013-01.csv", "2024-12.csv", 144)  # no month is empty
+    lines = (tmp_path / "fixes" / "2024-09.csv").read_text().splitlines()
+    assert lines[:2] == [
+        "storm,fixed_at,basin,latitude,longitude,status,wind,pressure",
+        "2024233N15148,2024-09-01T00:00Z,WP,33.2,136.8,TD,25,997",
+    ]

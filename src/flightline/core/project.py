@@ -18,7 +18,7 @@ import pandas as pd
 from pydantic import BaseModel, JsonValue
 
 from flightline.core.errors import FeatureError
-from flightline.core.prediction_record import Plain, plain_keys
+from flightline.core.prediction_record import Plain, plain_rows
 from flightline.core.problem_spec import Problem
 from flightline.core.settings import Settings
 
@@ -243,8 +243,8 @@ class Project:
         return replace(self, settings=settings)
 
     def requests_of(self, examples: pd.DataFrame) -> list[dict[str, Plain]]:
-        """Write examples as the requests that ask for them: in pandas a whole number beside a missing one is 7.0."""
-        return [plain_keys(row) for row in examples[list(self.request_fields)].to_dict("records")]
+        """Write examples as the requests that ask for them."""
+        return plain_rows(examples[list(self.request_fields)])
 
     def prediction_time_of(self, instance: BaseModel) -> datetime:
         """Give the moment the model was trained to predict an instance at (UTC)."""

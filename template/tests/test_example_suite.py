@@ -1,6 +1,6 @@
 """Each example lives its whole loop in a copy: `make test-example NAME=storms`, or all of them without NAME.
 
-Its data is checked, a leak is refused; a model is trained, serves and is monitored; two steps are simulated and rebuilt,
+Its data is checked, a leak is refused; a model is trained, serves and is monitored; two steps are simulated, rebuilt,
 and a challenger is put beside it. Then lint, the proof and all tests are green there.
 """
 

@@ -26,7 +26,7 @@ from pipelines.steps.models import SUMMARY_FILE
 from tests.proof.inside import champion_rows
 from tests.proof.inside.renamed_categories import find_renaming
 from tests.proof.planted import write_choices
-from tests.proof.planted.small import OWN_PACKAGE
+from tests.proof.planted.small import OWN_PACKAGE, judged_rows
 
 TIMESTAMPS = ("event_timestamp", "created_timestamp")
 SAMPLE = 1_000
@@ -218,8 +218,12 @@ def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
     if not broken:
         raise NotApplicableError("no feature has a value in most of the predictions")
     tested = examples[split(examples, surveyed.project.problem.windows)["test"]]
-    days = sorted(set(tested["event_timestamp"].dt.strftime("%Y-%m-%d")))
-    since = days[-min(BROKEN_DAYS, len(days))]
+    counts = tested["event_timestamp"].dt.strftime("%Y-%m-%d").value_counts()
+    least = judged_rows(surveyed.project.problem, int(counts.median()))
+    days = sorted(counts[counts >= least].index)
+    if len(days) < BROKEN_DAYS:
+        raise NotApplicableError(f"{len(days)} days of the test window have {least} predictions: too few say nothing")
+    since = days[-BROKEN_DAYS]
     told = [way for way in ("stuck", "missing", "unseen") if way in broken]
     says = [f"data anomaly, {broken[way]} {way} from {since}" for way in told]
     says += [f"data anomaly, {broken['rescaled']} "] if "rescaled" in broken else []

@@ -1,7 +1,7 @@
 """What examples must be like, so that what is learned from them can be asked of the service."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -138,7 +138,7 @@ def check_requests(project: Project, examples: pd.DataFrame) -> None:
             )
 
 
-def _as_instance(project: Project, request: dict[str, object], named: str) -> BaseModel:
+def _as_instance(project: Project, request: Mapping[str, object], named: str) -> BaseModel:
     try:
         instance = project.schemas.instance.model_validate_json(json.dumps(request))
     except ValidationError as err:

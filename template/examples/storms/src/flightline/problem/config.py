@@ -41,8 +41,8 @@ PROBLEM = Problem(
     first_clock=_day(2024, 9, 1, hour=12),  # in the season: 987 fixes are left after it
     # Fixes of 06:00 and 18:00 are published at 09:00 and 21:00.
     leak_test_moments=(_day(2014, 9, 14, hour=7), _day(2017, 3, 7, hour=19), _day(2020, 8, 25, hour=7)),
-    # 50 to 650 fixes a month, by season: a window of fewer than 200 labels is not judged.
-    monitoring=Monitoring(window=timedelta(days=28), min_labels=200),
+    # 25 to 660 fixes a month, by season: of a quarter there are enough labels nearly always, of four weeks seldom.
+    monitoring=Monitoring(window=timedelta(days=91), min_labels=200),
     # Four fixes make a day; a storm lives about a week.
     canary=Canary(block_days=7, min_rows=4),
 )

@@ -1,10 +1,11 @@
-"""What the proof asks the service of a copy about."""
+"""What the proof asks the service of a copy about, and what it logs there."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import pytest
 from pydantic import BaseModel, StringConstraints
@@ -13,6 +14,7 @@ from flightline.adapters.event_clock import set_clock
 from flightline.core.settings import Settings
 from tests import toy_problem
 from tests.proof.inside.ask_service import last_instance
+from tests.proof.inside.fill_log import can_breach
 
 
 class ByMinute(BaseModel):
@@ -43,3 +45,13 @@ def test_the_last_example_is_moved_to_after_the_clock_in_its_own_form(
     pd.DataFrame([row]).to_parquet(file)
     set_clock(project.settings, asked_at.replace(month=6, day=2, hour=19))
     assert last_instance(project)["opens"] == expected
+
+
+@pytest.mark.parametrize(("days", "a_day", "expected"), [(56, 60, True), (7, 60, False), (56, 20, False)])
+def test_labels_are_shifted_where_windows_have_enough_of_them(days: int, a_day: int, expected: bool) -> None:
+    """Half of them are drawn: 210 a week, or 70, where a window of a week needs 100."""
+    monitoring = replace(toy_problem.PROBLEM.monitoring, min_labels=100, windows=4, breaches=2)
+    problem = replace(toy_problem.PROBLEM, monitoring=monitoring)
+    moments = pd.Series(pd.date_range("2020-01-01", periods=days * a_day, freq=f"{1440 // a_day}min", tz="UTC"))
+    examples = pd.DataFrame({"event_timestamp": moments, problem.label: np.arange(len(moments)) % 4 == 0})
+    assert can_breach(examples.astype({problem.label: float}), problem) is expected

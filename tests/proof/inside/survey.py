@@ -24,6 +24,7 @@ from flightline.monitoring.behaviours import infer_behaviours
 from flightline.training.splits import split
 from pipelines.steps.models import SUMMARY_FILE
 from tests.proof.inside import champion_rows
+from tests.proof.inside.fill_log import can_breach
 from tests.proof.inside.renamed_categories import find_renaming
 from tests.proof.planted import write_choices
 from tests.proof.planted.small import OWN_PACKAGE, judged_rows
@@ -203,6 +204,14 @@ def weighted_classes(surveyed: Surveyed) -> dict[str, Any]:
     return {}
 
 
+def labels_shifted(surveyed: Surveyed) -> dict[str, Any]:
+    """Tell whether windows of monitoring would have enough labels to be in breach."""
+    problem, examples = surveyed.project.problem, surveyed.learned[0]
+    if not can_breach(examples[split(examples, problem.windows)["test"]], problem):
+        raise NotApplicableError("too few of monitoring's last windows have enough labels")
+    return {}
+
+
 def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
     """Choose for each way in which a column breaks one that shows it."""
     examples, features = surveyed.learned
@@ -242,6 +251,7 @@ SURVEYS: Mapping[str, Callable[[Surveyed], dict[str, Any]]] = {
         shuffled_labels,
         label_among_features,
         weighted_classes,
+        labels_shifted,
         columns_broken,
     )
 }

@@ -270,6 +270,9 @@ def words(project: Project) -> dict[str, str]:
         "threshold": next(iter(bounds(project)), ""),
         "implausible": next(iter(project.problem.thresholds.implausible), ""),
         "loss": project.problem.primary_metric,
+        "shifted": "confidence breached: "
+        if project.problem.classes
+        else "calibration breached: label minus prediction, ",
     }
 
 

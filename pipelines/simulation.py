@@ -7,7 +7,6 @@ runs and every prediction is rebuilt (`pipelines/parity.py`).
 
 import argparse
 import io
-import json
 import sys
 import time
 import warnings
@@ -77,10 +76,10 @@ class SimulatedDay:
 
 def live_through(simulated: Project, plan: Plan, client: Client) -> Iterator[tuple[datetime, int]]:
     """Move the clock to the plan's end; after each step give where it stands and how many were answered."""
-    settings, names = simulated.settings, list(simulated.request_fields)
+    settings = simulated.settings
     examples = pd.read_parquet(
         settings.features_dir / "current" / "examples" / "examples.parquet",
-        columns=[*names, "event_timestamp", "example_id"],
+        columns=[*simulated.request_fields, "event_timestamp", "example_id"],
     )
     known_until = plan.start
     for start, end in plan.steps():
@@ -93,7 +92,7 @@ def live_through(simulated: Project, plan: Plan, client: Client) -> Iterator[tup
         answered = 0
         for moment, asked in arrivals_between(examples, start, end):
             set_clock(settings, moment)
-            answered += client.predict(json.loads(asked[names].to_json(orient="records", date_format="iso")))
+            answered += client.predict(simulated.requests_of(asked))
         yield end, answered
 
 

@@ -26,8 +26,8 @@ test-template: $(READY) .tools/workflows/.installed  ## Start a project, lay an 
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py))
 
 .PHONY: test-example
-test-example: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Lay each example over a copy and run all of its tests there
-	@$(RUN) -m pytest template/tests/test_example_suite.py
+test-example: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Live the whole loop of each example in a copy, with lint, proof and tests, or of one: make test-example NAME=storms
+	@$(RUN) -m pytest -rA --durations 0 $(if $(NAME),-k "$(NAME)") template/tests/test_example_suite.py
 
 .PHONY: test-year
 test-year: $(READY)  ## Live through half a year month by month: data, clock, predictions, monitor, canary, training, gate (46 minutes)

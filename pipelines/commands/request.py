@@ -21,12 +21,14 @@ KEY_VARIABLE = "FLIGHTLINE_API_KEY"
 
 
 def next_instance(project: Project) -> dict[str, object]:
-    """Take the first example whose prediction time is not before the clock, and whose event is after it.
+    """Take the first example whose prediction time is not before the clock.
+
+    Of events that nobody knows ahead there is none: then EXAMPLE of the problem, if its event is not past.
 
     Raises
     ------
     FeatureError
-        If there is no such example.
+        If there is neither.
     """
     file = project.settings.features_dir / "current" / "examples" / "examples.parquet"
     if not file.is_file():
@@ -34,13 +36,15 @@ def next_instance(project: Project) -> dict[str, object]:
     examples = pd.read_parquet(file)
     clock, times = read_clock(project.settings), examples["event_timestamp"]
     coming = examples[times >= clock].sort_values(["event_timestamp", "example_id"])
-    if coming.empty:
-        raise FeatureError("no example lies after the event clock; ingest newer data or set the clock back")
-    return json.loads(
-        coming[[*project.problem.entity_keys, *project.problem.request_columns]]
-        .head(1)
-        .to_json(orient="records", date_format="iso")
-    )[0]
+    if not coming.empty:
+        return dict(project.requests_of(coming.head(1))[0])
+    example = project.schemas.instance.model_validate(project.schemas.example)
+    if project.prediction_time_of(example) >= clock:
+        return dict(project.schemas.example)
+    raise FeatureError(
+        "no example lies after the event clock, nor does EXAMPLE of problem/api_schema.py; ingest newer data or set "
+        "the clock back"
+    )
 
 
 def predict(project: Project, instance: dict[str, object]) -> dict[str, object]:

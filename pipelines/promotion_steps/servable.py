@@ -51,7 +51,7 @@ def check_servable(project: Project, examples_file: Path, registered: Registered
             folder = Path(temporary)
             found = registry.get_version(project.settings, project.problem.model_name, registered.version)
             fetch_version(project, found, folder, "shadow")
-            answers = ask_service(project, registered.version, folder, clock, requests_of(project, examples))
+            answers = ask_service(project, registered.version, folder, clock, project.requests_of(examples))
             keys = read_trusted_keys(project.settings)
             model = load_served_version(folder, registered.version, keys, project.problem, "shadow")
         # Joined as training joins, but as of the clock, which is what the online store holds.
@@ -68,12 +68,6 @@ def choose_examples(examples: pd.DataFrame) -> pd.DataFrame:
     """Take up to ten, spread evenly over the newest thousand."""
     newest = examples.sort_values(["event_timestamp", "example_id"]).tail(NEWEST)
     return newest.iloc[np.unique(np.linspace(0, len(newest) - 1, EXAMPLES).astype(int))].reset_index(drop=True)
-
-
-def requests_of(project: Project, examples: pd.DataFrame) -> list[dict[str, Any]]:
-    """Write examples as the requests that callers would send."""
-    frame = examples[list(project.request_fields)]
-    return list(json.loads(frame.to_json(orient="records", date_format="iso", date_unit="us")))
 
 
 def ask_service(

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from flightline.adapters.model_store.manifest import ReferencePrediction
 from flightline.core.errors import RegistryError
+from flightline.core.prediction_record import plain_rows
 from flightline.core.problem_spec import Problem
 from flightline.promotion.evidence import reference_positions
 
@@ -25,7 +26,7 @@ def write_reference_predictions(
     rows = [
         ReferencePrediction(request=request, features=given, prediction=answer.tolist())
         for request, given, answer in zip(
-            _plain(requests), _plain(features.iloc[chosen]), prediction[chosen], strict=True
+            plain_rows(requests), _plain(features.iloc[chosen]), prediction[chosen], strict=True
         )
     ]
     (folder / REFERENCE_FILE).write_bytes(_ROWS.dump_json(tuple(rows)))
@@ -49,7 +50,5 @@ def read_reference_predictions(text: str) -> tuple[ReferencePrediction, ...]:
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Give rows in values that JSON has: missing ones as None, moments as ISO 8601 text."""
-    as_text = {name: frame[name].map(lambda moment: moment.isoformat()) for name in frame.select_dtypes("datetimetz")}
-    plain = frame.assign(**as_text).astype(object)
-    return plain.where(plain.notna(), None).to_dict("records")
+    """Give features in values that JSON has: missing ones as None."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")

@@ -198,8 +198,9 @@ def refuse_faults(field_errors: Iterable[tuple[str, str]]) -> None:
 
 
 def check_still_to_come(project: Project, instances: Sequence[BaseModel], clock: datetime) -> None:
-    """Refuse instances whose event is over; at its own moment it is not, if that is when predictions are made."""
-    event_time_of, is_at_event = project.schemas.event_time_of, not project.problem.prediction_horizon
+    """Refuse instances whose event is past: not yet for `request_delay`, if it is predicted at its own moment."""
+    problem, event_time_of = project.problem, project.schemas.event_time_of
+    earliest = clock if problem.prediction_horizon else clock - problem.request_delay
     refuse_faults(
         (
             f"instances[{index}].{project.schemas.event_time_field}",
@@ -207,7 +208,7 @@ def check_still_to_come(project: Project, instances: Sequence[BaseModel], clock:
             "only what is still to come is predicted",
         )
         for index, instance in enumerate(instances)
-        if (event_time := event_time_of(instance)) < clock or (event_time == clock and not is_at_event)
+        if (event_time := event_time_of(instance)) < earliest or (event_time == clock and problem.prediction_horizon)
     )
 
 

@@ -18,6 +18,7 @@ NAIVE = PROBLEM.first_clock.replace(tzinfo=None)
     [
         ({"task": "ranking"}, "got task='ranking', expected one of classification, multiclass, regression"),
         ({"prediction_horizon": timedelta(hours=-1)}, "got prediction_horizon=-1 day, 23:00:00, expected 0 or more"),
+        ({"request_delay": timedelta(minutes=-1)}, "got request_delay=-1 day, 23:59:00, expected 0 or more"),
         ({"decision_threshold": 50}, "got decision_threshold=50, expected a probability"),
         ({"request_columns": ("opens", "city")}, "entity_keys, request_columns and label share city"),
         ({"label": "opens"}, "entity_keys, request_columns and label share opens"),

@@ -12,6 +12,8 @@ import pytest
 
 from flightline.core.errors import FeatureError
 from flightline.core.project import RequestCode
+from flightline.core.settings import Settings
+from tests import toy_problem
 
 NOON = datetime(2020, 5, 1, 12, tzinfo=UTC)
 LISTS = {"amount": [5.0, 7.0, 9.0]}
@@ -81,3 +83,16 @@ def test_what_only_on_demand_reads_is_left_out_of_a_training_set() -> None:
     assert list(code.without_withheld(features)) == ["hour"]
     with pytest.raises(FeatureError, match="WITHHELD names mean, which the feature store does not give"):
         code.without_withheld(features[["hour"]])
+
+
+def test_an_examples_request_has_whole_numbers_all_digits_and_microseconds() -> None:
+    problem = replace(toy_problem.PROBLEM, entity_keys=("shop",), request_columns=("size", "share", "opens"))
+    project = replace(toy_problem.make_project(Settings()), problem=problem)
+    rows = {"shop": ["S01", None], "size": [30, None], "share": [0.1234567890123, 2.0], "opens": [NOON, NOON]}
+    examples = pd.DataFrame(rows).assign(opens=lambda frame: frame["opens"] + pd.Timedelta(microseconds=7))
+    opens = "2020-05-01T12:00:00.000007+00:00"
+    assert project.requests_of(examples) == [
+        {"shop": "S01", "size": 30, "share": 0.1234567890123, "opens": opens},
+        {"shop": None, "size": None, "share": 2, "opens": opens},
+    ]
+    assert [type(request["size"]) for request in project.requests_of(examples)] == [int, type(None)]

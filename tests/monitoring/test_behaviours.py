@@ -30,7 +30,7 @@ def made(first: str, days: int, seed: int, busy: float = 1.0, minutes: int = 144
     temperature = np.random.default_rng(9).normal(50, 10, 24 * 1000)
     frame = {
         "age": number + 400.0,
-        "customer_age": number + rng.uniform(0, 30, rows),
+        "account_age": number + rng.uniform(0, 30, rows),
         "orders": number * 3.0 + rng.poisson(5, rows),
         "complaints": rng.poisson(0.05 * busy, rows).astype(float),
         "day_of_year": local.dayofyear,
@@ -47,7 +47,7 @@ def made(first: str, days: int, seed: int, busy: float = 1.0, minutes: int = 144
 TRAINING = made("2024-03-01", 184, seed=1)  # March to August
 LIMITS = learn_limits(*TRAINING, RULE, HORIZON)
 EXPECTED = {
-    **dict.fromkeys(("age", "customer_age", "orders"), "grows"),
+    **dict.fromkeys(("age", "account_age", "orders"), "grows"),
     **dict.fromkeys(("day_of_year", "month", "day_of_week", "minute"), "calendar"),
     **{"complaints": "sparse", "temperature": "shared", "noise": "ordinary", "season": "ordinary", "shop": "ordinary"},
 }
@@ -102,7 +102,7 @@ def test_a_month_of_training_is_enough():
         ("age", Kind.JUMPED, lambda values: values * 0 + values.iloc[0]),
         ("orders", Kind.STUCK, lambda values: values * 0 + values.iloc[0]),
         ("orders", Kind.OUTSIDE, lambda values: values - 700),
-        ("customer_age", Kind.MISSING, lambda values: values * np.nan),
+        ("account_age", Kind.MISSING, lambda values: values * np.nan),
         ("complaints", Kind.MISSING, lambda values: values * np.nan),
         ("complaints", Kind.STUCK, lambda values: values * 0 + 1),
         ("complaints", Kind.JUMPED, lambda values: values * 60),
@@ -128,7 +128,8 @@ def test_a_hint_overrides_what_the_days_show():
 
 def test_a_hint_on_another_column_is_refused_with_those_there_are():
     with pytest.raises(
-        FeatureError, match=r"got hints on agee; the model has no such column .*config\.py, only: \['age'"
+        FeatureError,
+        match=r"got hints on agee; the model has no such column .*config\.py, only: \['account_age', 'age'",
     ):
         check_hints({"agee": "grows"}, TRAINING[0])
     with pytest.raises(FeatureError, match=r"got shop='grows' .* that is text; expected one of calendar, ordinary"):

@@ -193,6 +193,11 @@ def plain_keys(keys: Mapping[str, object]) -> dict[str, Plain]:
     return {name: _plain(name, value) for name, value in keys.items()}
 
 
+def plain_rows(rows: pd.DataFrame) -> list[dict[str, Plain]]:
+    """Write rows of keys likewise: in pandas a whole number beside a missing one is 7.0, and no request has that."""
+    return [plain_keys(row) for row in rows.to_dict("records")]
+
+
 def _plain(name: str, value: object) -> Plain:
     if type(value) is str or type(value) is int:  # most are, and this is done for every answer
         return value

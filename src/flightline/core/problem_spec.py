@@ -259,6 +259,10 @@ class Problem:
         See `Monitoring`.
     canary
         See `Canary`.
+    request_delay
+        How long after its event a request is still answered where predictions are made at the event itself
+        (`prediction_horizon` is 0): it arrives later than what it is about, if only by milliseconds. Keep it below what
+        passes until the event's own row is known, or the event is among its features.
     without_features
         What becomes of a request for which the feature store has no value at all, as for keys that nobody
         knows: an answer from the request alone, which says so, or a refusal.
@@ -282,6 +286,7 @@ class Problem:
     refit: bool = False
     monitoring: Monitoring = Monitoring()
     canary: Canary = Canary()
+    request_delay: timedelta = timedelta(minutes=1)
     without_features: Literal["answer", "refuse"] = "answer"
 
     def __post_init__(self) -> None:
@@ -290,6 +295,8 @@ class Problem:
         self._check_classes()
         if self.prediction_horizon < timedelta(0):
             raise ValueError(f"got prediction_horizon={self.prediction_horizon}, expected 0 or more: it looks ahead")
+        if self.request_delay < timedelta(0):
+            raise ValueError(f"got request_delay={self.request_delay}, expected 0 or more")
         if not 0 < self.decision_threshold < 1:
             raise ValueError(f"got decision_threshold={self.decision_threshold}, expected a probability in 0..1")
         columns = (*self.entity_keys, *self.request_columns, self.label)

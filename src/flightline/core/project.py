@@ -18,6 +18,7 @@ import pandas as pd
 from pydantic import BaseModel, JsonValue
 
 from flightline.core.errors import FeatureError
+from flightline.core.prediction_record import Plain, plain_rows
 from flightline.core.problem_spec import Problem
 from flightline.core.settings import Settings
 
@@ -240,6 +241,10 @@ class Project:
     def at(self, settings: Settings) -> "Project":
         """Give the same project at another place."""
         return replace(self, settings=settings)
+
+    def requests_of(self, examples: pd.DataFrame) -> list[dict[str, Plain]]:
+        """Write examples as the requests that ask for them."""
+        return plain_rows(examples[list(self.request_fields)])
 
     def prediction_time_of(self, instance: BaseModel) -> datetime:
         """Give the moment the model was trained to predict an instance at (UTC)."""

@@ -1,13 +1,13 @@
 """What examples must be like, so that what is learned from them can be asked of the service."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from flightline.core.errors import FeatureError
+from flightline.core.errors import FeatureError, LogError
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 
@@ -124,9 +124,10 @@ def check_requests(project: Project, examples: pd.DataFrame) -> None:
             f"there are no examples as of the event clock; add data, move the clock on, or correct {_CODE}"
         )
     chosen = examples.iloc[np.unique(np.linspace(0, len(examples) - 1, SAMPLED_ROWS).astype(int))]
-    requests = json.loads(
-        chosen[list(project.request_fields)].to_json(orient="records", date_format="iso", date_unit="us")
-    )
+    try:
+        requests = project.requests_of(chosen)
+    except LogError as err:
+        raise FeatureError(f"examples are no requests: {err} in {_CODE}") from err
     for name, moment, request in zip(chosen["example_id"], chosen["event_timestamp"], requests, strict=True):
         instance = _as_instance(project, request, f"example {name}")
         if (asked_at := project.prediction_time_of(instance)) != moment:
@@ -137,7 +138,7 @@ def check_requests(project: Project, examples: pd.DataFrame) -> None:
             )
 
 
-def _as_instance(project: Project, request: dict[str, object], named: str) -> BaseModel:
+def _as_instance(project: Project, request: Mapping[str, object], named: str) -> BaseModel:
     try:
         instance = project.schemas.instance.model_validate_json(json.dumps(request))
     except ValidationError as err:

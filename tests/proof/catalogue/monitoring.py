@@ -14,7 +14,7 @@ MONITORING_FAULTS = (
         "labels_shifted",
         "At the same features, labels are higher than they ever were.",
         safeguard="labelled",
-        says="calibration breached: label minus prediction, on average, is +",
+        says="{shifted}",
         commands=(FILL_SHIFTED, LABELS, MONITOR),
         plant=do_nothing,
     ),

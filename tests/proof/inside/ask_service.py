@@ -96,13 +96,13 @@ def last_instance(project: Project) -> dict[str, object]:
     """
     examples = pd.read_parquet(project.settings.features_dir / "current" / "examples" / "examples.parquet")
     last = examples.sort_values(["event_timestamp", "example_id"]).tail(1)
-    (instance,) = json.loads(last[list(project.request_fields)].to_json(orient="records", date_format="iso"))
+    (instance,) = project.requests_of(last)
     late = read_clock(project.settings) - last["event_timestamp"].iloc[0]
     field = project.schemas.event_time_field
-    moved = pd.Timestamp(instance[field]) + max(ceil(late / DAY), 0) * DAY
-    is_date = len(instance[field]) == DATE_LETTERS
+    date, hour = str(instance[field])[:DATE_LETTERS], str(instance[field])[DATE_LETTERS:]
+    moved = pd.Timestamp(date) + max(ceil(late / DAY), 0) * DAY
     days = [moved + number * DAY for number in range(LONGEST_CALENDAR)]
-    requests = [instance | {field: f"{day:%Y-%m-%d}" if is_date else day.isoformat()} for day in days]
+    requests = [instance | {field: f"{day:%Y-%m-%d}{hour}"} for day in days]
     return next((request for request in requests if is_request(project, request)), requests[0])
 
 

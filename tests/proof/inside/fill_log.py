@@ -40,6 +40,21 @@ def draw(label: pd.Series, share_drawn: float, residual: np.ndarray | None, prob
     return np.random.default_rng(0).random(len(label)) < share
 
 
+def share_of_week(moments: pd.Series) -> float:
+    """Say which share of rows is enough to look at, by their prediction times."""
+    return min(1.0, ROWS_A_WEEK * moments.dt.floor("7D").nunique() / len(moments))
+
+
+def can_breach(examples: pd.DataFrame, problem: Problem) -> bool:
+    """Tell whether enough rows would be drawn for the last window, and as many others as a retraining asks for."""
+    rule, moments = problem.monitoring, examples["event_timestamp"]
+    any_residual = np.random.default_rng(0).random(len(examples))
+    drawn = moments[draw(examples[problem.label], share_of_week(moments), any_residual, problem)]
+    back = (moments.max().ceil("D") - drawn) // rule.window
+    enough = [(back == number).sum() >= rule.min_labels for number in range(rule.windows)]
+    return bool(enough[0] and sum(enough) >= rule.breaches)
+
+
 def residuals(problem: Problem, label: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Give by how much labels are higher than predicted; of a multiclass problem how little the true class was."""
     if problem.classes:
@@ -75,8 +90,7 @@ def main() -> int:
     residual = None
     if shift == "labels":
         residual = residuals(problem, examples[problem.label].to_numpy(float), predict_with(model, problem, features))
-    weeks = examples["event_timestamp"].dt.floor("7D").nunique()
-    drawn = draw(examples[problem.label], min(1.0, ROWS_A_WEEK * weeks / len(examples)), residual, problem)
+    drawn = draw(examples[problem.label], share_of_week(examples["event_timestamp"]), residual, problem)
     examples, features = examples[drawn], features[drawn]
     if shift == "broken":
         broken = chosen["columns_broken"]

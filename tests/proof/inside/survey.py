@@ -19,10 +19,11 @@ from flightline.core.project import Project, open_project
 from flightline.evaluation.metrics import metrics_of
 from flightline.monitoring.behaviours import infer_behaviours
 from flightline.training.splits import split
+from tests.proof.inside.fill_log import can_breach
 from tests.proof.inside.renamed_categories import find_renaming
 from tests.proof.inside.surveyed import NotApplicableError, Surveyed, lags
 from tests.proof.planted import write_choices
-from tests.proof.planted.small import MIN_LABELS, OWN_PACKAGE, with_leeway
+from tests.proof.planted.small import MIN_LABELS, OWN_PACKAGE, judged_rows, with_leeway
 
 BROKEN_DAYS = 5  # with predictions: on a calendar of weeks they are five weeks
 CHANCE = 0.02  # of a bound
@@ -155,6 +156,14 @@ def weighted_classes(surveyed: Surveyed) -> dict[str, Any]:
     return {}
 
 
+def labels_shifted(surveyed: Surveyed) -> dict[str, Any]:
+    """Tell whether windows of monitoring would have enough labels to be in breach."""
+    problem, examples = surveyed.project.problem, surveyed.learned[0]
+    if not can_breach(examples[split(examples, problem.windows)["test"]], problem):
+        raise NotApplicableError("too few of monitoring's last windows have enough labels")
+    return {}
+
+
 def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
     """Choose for each way in which a column breaks one that shows it."""
     examples, features = surveyed.learned
@@ -170,8 +179,12 @@ def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
     if not broken:
         raise NotApplicableError("no feature has a value in most of the predictions")
     tested = examples[split(examples, surveyed.project.problem.windows)["test"]]
-    days = sorted(set(tested["event_timestamp"].dt.strftime("%Y-%m-%d")))
-    since = days[-min(BROKEN_DAYS, len(days))]
+    counts = tested["event_timestamp"].dt.strftime("%Y-%m-%d").value_counts()
+    least = judged_rows(surveyed.project.problem, int(counts.median()))
+    days = sorted(counts[counts >= least].index)
+    if len(days) < BROKEN_DAYS:
+        raise NotApplicableError(f"{len(days)} days of the test window have {least} predictions: too few say nothing")
+    since = days[-BROKEN_DAYS]
     told = [way for way in ("stuck", "missing", "unseen") if way in broken]
     says = [f"data anomaly, {broken[way]} {way} from {since}" for way in told]
     says += [f"data anomaly, {broken['rescaled']} "] if "rescaled" in broken else []
@@ -192,6 +205,7 @@ SURVEYS: Mapping[str, Callable[[Surveyed], dict[str, Any]]] = {
         shuffled_labels,
         label_among_features,
         weighted_classes,
+        labels_shifted,
         columns_broken,
     )
 }
@@ -216,6 +230,9 @@ def words(project: Project) -> dict[str, str]:
         "threshold": next(iter(bounds(project)), ""),
         "implausible": next(iter(project.problem.thresholds.implausible), ""),
         "loss": project.problem.primary_metric,
+        "shifted": "confidence breached: "
+        if project.problem.classes
+        else "calibration breached: label minus prediction, ",
     }
 
 

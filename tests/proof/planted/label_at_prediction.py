@@ -20,9 +20,10 @@ def make_project(settings: Settings) -> Project:
     def build(right: Any, groups: Any) -> Any:
         feature, *others = chosen["features"]
         rows = examples(groups, problem)
-        labels = rows.group_by(*chosen["keys"], "event_timestamp").aggregate(
-            **{feature: rows[problem.label].max().cast("float64")}
-        )
+        label = rows[problem.label]
+        if problem.classes:  # names
+            label = label.cases(*((name, number) for number, name in enumerate(problem.classes)))
+        labels = rows.group_by(*chosen["keys"], "event_timestamp").aggregate(**{feature: label.max().cast("float64")})
         return labels.mutate(**{name: ibis.null("float64") for name in others})
 
     return with_table(project, chosen["table"], build, sys.modules[__name__])

@@ -20,6 +20,7 @@ OWN_PACKAGE = str(Settings.model_fields["problem_package"].default)
 LEEWAY = 0.25
 SEED_MARGIN = 0.1  # of the loss: what another seed must not gain, also where little is learned from
 MIN_LABELS = 100
+FEWEST_ROWS = 10  # of a day: what fewer have in common says nothing of a column
 DAY = timedelta(days=1)
 
 
@@ -49,9 +50,14 @@ def with_leeway(problem: Problem, measured: Mapping[str, float] | None, rows_a_d
         label_delay=delay if (delay := problem.monitoring.label_delay) > Monitoring().label_delay else timedelta(0),
         max_lag=timedelta(hours=2),
         min_labels=min(problem.monitoring.min_labels, MIN_LABELS),
-        min_anomaly_rows=min(problem.monitoring.min_anomaly_rows, max(rows_a_day // 2, 1)),
+        min_anomaly_rows=judged_rows(problem, rows_a_day),
     )
     return replace(problem, thresholds=thresholds, monitoring=monitoring)
+
+
+def judged_rows(problem: Problem, rows_a_day: int) -> int:
+    """Say how many predictions a day needs here to be searched for data anomalies."""
+    return min(problem.monitoring.min_anomaly_rows, max(rows_a_day // 2, FEWEST_ROWS))
 
 
 def with_windows(problem: Problem, start: datetime) -> Problem:

@@ -62,14 +62,16 @@ def test_columns_come_in_the_models_order() -> None:
     ]
 
 
-def test_at_its_moment_an_event_is_predicted_only_without_a_horizon(project: Project) -> None:
+def test_from_its_moment_on_an_event_is_predicted_only_without_a_horizon(project: Project) -> None:
     instances, event = [Instance(**INSTANCE)], Instance(**INSTANCE).opens
     with pytest.raises(InstanceError):
         check_still_to_come(project, instances, event)
-    at_the_event = replace(project, problem=replace(project.problem, prediction_horizon=timedelta(0)))
+    problem = replace(project.problem, prediction_horizon=timedelta(0), request_delay=timedelta(minutes=5))
+    at_the_event = replace(project, problem=problem)
     check_still_to_come(at_the_event, instances, event)
+    check_still_to_come(at_the_event, instances, event + timedelta(minutes=5))
     with pytest.raises(InstanceError):
-        check_still_to_come(at_the_event, instances, event + timedelta(seconds=1))
+        check_still_to_come(at_the_event, instances, event + timedelta(minutes=5, seconds=1))
 
 
 def test_a_column_nobody_gives_is_refused_by_name() -> None:

@@ -8,9 +8,9 @@ import os
 import sys
 
 import httpx
-import pandas as pd
 
 from flightline.adapters.event_clock import read_clock
+from flightline.adapters.upcoming import upcoming_instances
 from flightline.core.errors import FeatureError, RequestError
 from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
@@ -28,19 +28,13 @@ def next_instance(project: Project) -> dict[str, object]:
     FeatureError
         If there is no such example.
     """
-    file = project.settings.features_dir / "current" / "examples" / "examples.parquet"
-    if not file.is_file():
-        raise FeatureError("there are no examples yet; run `make train` first")
-    examples = pd.read_parquet(file)
-    clock, times = read_clock(project.settings), examples["event_timestamp"]
-    coming = examples[times >= clock].sort_values(["event_timestamp", "example_id"])
-    if coming.empty:
+    try:
+        coming = upcoming_instances(project, read_clock(project.settings), 1)
+    except FileNotFoundError as err:
+        raise FeatureError("there are no examples yet; run `make train` first") from err
+    if not coming:
         raise FeatureError("no example lies after the event clock; ingest newer data or set the clock back")
-    return json.loads(
-        coming[[*project.problem.entity_keys, *project.problem.request_columns]]
-        .head(1)
-        .to_json(orient="records", date_format="iso")
-    )[0]
+    return coming[0]
 
 
 def predict(project: Project, instance: dict[str, object]) -> dict[str, object]:

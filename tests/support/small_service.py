@@ -37,6 +37,9 @@ class HandMadeFeatures:
     """Gives each shop in it its mean units, and nobody any seats."""
 
     names: tuple[str, ...] = ("mean_units", "seats")
+    views: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"recent": ("mean_units",), "plan": ("seats",)}
+    )
     mean_units: Mapping[str, float] = field(default_factory=lambda: {"S01": 60.0, "S02": -10.0})
     reads_as_of: list[datetime] = field(default_factory=list)
     watermarks: Mapping[str, datetime] = field(default_factory=lambda: {"recent": NOON, "plan": NOON})

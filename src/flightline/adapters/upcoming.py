@@ -1,0 +1,34 @@
+"""What there is to predict next, where the problem's examples lie at hand."""
+
+import json
+from datetime import datetime
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from flightline.core.project import Project
+
+_TIME, _ID = "event_timestamp", "example_id"
+
+
+def upcoming_instances(project: Project, clock: datetime, count: int) -> list[dict[str, object]]:
+    """Give the first examples whose prediction time is not before the clock, as requests, in order of time.
+
+    Parameters
+    ----------
+    clock
+        Where the event clock stands (UTC-aware).
+    count
+        How many at most.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no examples here.
+    """
+    file = project.settings.features_dir / "current" / "examples" / "examples.parquet"
+    names = list(project.request_fields)
+    coming = pq.read_table(file, columns=[*names, _TIME, _ID], filters=[(_TIME, ">=", pd.Timestamp(clock))])
+    first = coming.to_pandas().sort_values([_TIME, _ID]).head(count)
+    found: list[dict[str, object]] = json.loads(first[names].to_json(orient="records", date_format="iso"))
+    return found

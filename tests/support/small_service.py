@@ -15,6 +15,7 @@ from flightline.adapters.feast.online_features import FeatureRow
 from flightline.adapters.model_store.approvals import Approval, sign_approval
 from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest
 from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, save_model
+from flightline.adapters.model_store.profile import CalibrationBin, HeldOutResult, ModelProfile
 from flightline.adapters.model_store.served_model import write_served_model
 from flightline.adapters.model_store.signatures import APPROVAL_FILE, SIGNATURE_FILE, SignedVersion, sign_files
 from flightline.adapters.model_store.signing_keys import open_signer, read_trusted_keys
@@ -99,6 +100,30 @@ def manifest_of(
 ) -> ModelManifest:
     named = {"name": problem.model_name, "version": "3", "run_id": "r", "feature_service": problem.feature_service}
     return ModelManifest(**(named | changes), sha256=sha256, columns=tuple(kinds.items()), classes=problem.classes)
+
+
+def profile_of(problem: Problem = PROBLEM) -> ModelProfile:
+    """Make up what a model learned from, and how it was judged."""
+    is_regression = problem.task == "regression"
+    names = problem.classes or (problem.label,)
+    bins = tuple(
+        CalibrationBin(rows=100, predicted=share, observed=share**1.1) for share in (0.1, 0.3, 0.5, 0.7, 0.9)
+    )
+    return ModelProfile(
+        begins=NOON - timedelta(days=90),
+        ends=NOON - timedelta(days=30),
+        rows=1234,
+        typical={"mean_units": 10.0, "shop": "S02", "seats": 20.0, "opening_hour": 6.0},
+        base_rates={} if is_regression else dict.fromkeys(names, 1 / max(len(names), 2)),
+        usual_range=(-16.0, 20.0, 56.0) if is_regression else None,
+        test=HeldOutResult(
+            begins=NOON - timedelta(days=29),
+            ends=NOON,
+            rows=500,
+            metrics={problem.primary_metric: 0.5},
+            calibration=dict.fromkeys(names, bins),
+        ),
+    )
 
 
 def put_model(

@@ -254,6 +254,10 @@ parity: $(READY)  ## Rebuild logged predictions from the feature tables and comp
 api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team [EXPIRES=2027-01-31 SCOPE=predict,score], or REVOKE=team, or neither
 	@$(RUN) -m serving.issue_key --name "$(NAME)" --expires "$(EXPIRES)" --scope "$(SCOPE)" --revoke "$(REVOKE)"
 
+.PHONY: why
+why: $(READY)  ## Say why a logged prediction is what it is, with what was known then: make why PREDICTION=0f3c...
+	@$(RUN) -m pipelines.replay.why --prediction "$(PREDICTION)"
+
 ##@ Checks
 .PHONY: lint
 lint: $(READY)  ## Format, lint, types, layer rules and Dockerfiles; changes nothing

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flightline.adapters.model_store.profile import CalibrationBin
 
-SIDE, MARGIN = 200.0, 36.0
+SIDE = 200.0
 TICKS = 3
 
 

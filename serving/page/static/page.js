@@ -143,7 +143,7 @@ const number = (value) => (Number.isInteger(value) ? String(value) : String(Numb
 const percent = (value) => `${Number((100 * value).toFixed(1))} %`;
 const shown = (value) => (value === null ? "missing" : typeof value === "number" ? number(value) : String(value));
 const plural = (count, name) => `${count} ${name}${count === 1 ? "" : "s"}`;
-const signed = (text, value) => (value > 0 ? `+${text}` : text);
+const signed = (text, value) => (value > 0 && text !== "0" ? `+${text}` : text);
 
 function age(seconds) {
   if (seconds < 120) return plural(seconds, "second");
@@ -222,12 +222,12 @@ function changesOf(config, prediction, changes) {
   const most = Math.max(...rows.map((each) => Math.abs(each.moved))) || 1;
   const body = rows.map((each) => changeRow(each, text, most, isNumber));
   const what = isNumber ? "the prediction" : config.task === "multiclass" ? `the probability of ${prediction[config.label]}` : "the probability";
-  const unit = isNumber ? "" : ", in percentage points";
-  const head = make("tr", {}, make("th", { scope: "col" }, "Features"), make("th", { scope: "col", class: "n" }, "Change"), make("th", { scope: "col", class: "n" }, "With typical values"));
+  const unit = isNumber ? "" : " (in percentage points)";
+  const head = make("tr", {}, make("th", { scope: "col" }, "Features"), make("th", { scope: "col", class: "n" }, "Change"), make("th", { scope: "col", class: "n" }, "If typical"));
   return [
     make("h3", {}, "What drove it"),
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "What drove it" },
-      make("table", {}, make("caption", {}, `How much ${what} changed${unit} because a group of features was not typical. Typical is the median, or the most frequent text, of the rows the model learned from. The changes need not add up.`), make("thead", {}, head), make("tbody", {}, ...body))),
+      make("table", {}, make("caption", {}, `By how much ${what} changed${unit} because a group of features was not typical. Typical is the median, or the most frequent text, of the rows the model learned from. The changes need not add up.`), make("thead", {}, head), make("tbody", {}, ...body))),
   ];
 }
 

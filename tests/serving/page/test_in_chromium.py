@@ -26,7 +26,9 @@ def opened(browser: Any, url: str, viewport: dict[str, int] = NARROW, scheme: st
     page, faults = context.new_page(), []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda request: faults.append(request.url) if not request.url.startswith((url, "data:")) else None)
+    page.on(
+        "request", lambda request: faults.append(request.url) if not request.url.startswith((url, "data:")) else None
+    )
     page.goto(url)
     yield page
     context.close()

@@ -15,6 +15,7 @@ from prefect import flow
 
 from flightline.adapters.event_clock import read_clock, set_clock
 from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.model_store.canary_setting import canary_folder, write_setting
 from flightline.adapters.prediction_log.challenger_counts import read_counts
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.project import Project, open_project
@@ -48,7 +49,7 @@ class Planted:
     setting: CanarySetting
 
 
-def live(project: Project, plan: Plan, client: Answering) -> Iterator[tuple[datetime, int]]:
+def live(project: Project, plan: Plan, client: Answering, challenger: CanarySetting) -> Iterator[tuple[datetime, int]]:
     """Ask about a block of each day, right after features were materialised; give its first moment and its rows."""
     settings, names = project.settings, list(project.request_fields)
     file = settings.features_dir / "current" / "examples" / "examples.parquet"
@@ -59,6 +60,8 @@ def live(project: Project, plan: Plan, client: Answering) -> Iterator[tuple[date
         if begins > known_until:
             feast_store.materialise_since(settings, known_until, begins)
             known_until = begins
+        if begins >= challenger.since:
+            write_setting(canary_folder(settings), challenger)
         client.wait_until_materialised(known_until)
         for moment, asked in arrivals_between(block, begins, ends + INSTANT):
             set_clock(settings, moment)
@@ -66,11 +69,11 @@ def live(project: Project, plan: Plan, client: Answering) -> Iterator[tuple[date
         yield begins, len(block)
 
 
-def live_weeks(project: Project, plan: Plan) -> int:
+def live_weeks(project: Project, plan: Plan, challenger: CanarySetting) -> int:
     """Live through the plan with the service's own code, and print each week; give the number of predictions."""
     asked, week, of_week = 0, plan.start, 0
     with stage("weeks") as progress, running_process(project.settings) as client:
-        for moment, rows in live(project, plan, client):
+        for moment, rows in live(project, plan, client, challenger):
             while moment >= week + LAST:
                 progress.note(f"week of {week:%Y-%m-%d}: {of_week:,} predictions")
                 week, of_week = week + LAST, 0
@@ -108,7 +111,7 @@ def demo() -> MonitoringResult:
     project = open_project()
     data = pull(project)
     here, plan, planted = prepare(project)
-    live_weeks(here, plan)
+    live_weeks(here, plan, planted.setting)
     with stage("labels") as progress:
         file = here.settings.features_dir / "current" / "examples" / "examples.parquet"
         progress.say(labels.in_figures(labels.join_labels(here, file, plan.end, data.md5)))

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.mlflow import registry
-from flightline.adapters.model_store.canary_setting import canary_folder, write_setting
+from flightline.adapters.model_store.canary_setting import canary_folder
 from flightline.adapters.model_store.manifest import MANIFEST_FILE
 from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, save_model
 from flightline.adapters.model_store.served_model import ServedModel, load_served_model, write_served_model
@@ -90,7 +90,7 @@ def break_feature(project: Project, view: str, feature: str, since: datetime) ->
 
 
 def put_challenger(project: Project, training_set: Path, learned_until: pd.Timestamp, since: datetime) -> CanarySetting:
-    """Fit a small tree on the champion's columns and newest rows, and let it run in shadow; no registry knows it.
+    """Fit a small tree on the champion's columns and newest rows, and lay it beside it; no registry knows it.
 
     Parameters
     ----------
@@ -98,6 +98,8 @@ def put_challenger(project: Project, training_set: Path, learned_until: pd.Times
         The folder of the champion's.
     learned_until
         The newest prediction time that the champion learned from.
+    since
+        When it is to run in shadow; `canary_setting.write_setting` lets it.
 
     Raises
     ------
@@ -116,11 +118,8 @@ def put_challenger(project: Project, training_set: Path, learned_until: pd.Times
     leaf = {"min_samples_leaf": max(5, len(features) // 100)}
     pipeline = fit_pipeline(model, feature_columns(features), 0, leaf, features, target)
     _deliver(project, champion, pipeline)
-    setting = CanarySetting(
-        version=CHALLENGER, champion=champion.manifest.version, mode="shadow", since=since, begun="demo"
-    )
-    write_setting(canary_folder(project.settings), setting)
-    return setting
+    version = champion.manifest.version
+    return CanarySetting(version=CHALLENGER, champion=version, mode="shadow", since=since, begun="demo")
 
 
 def _deliver(project: Project, champion: ServedModel, pipeline: Pipeline) -> None:

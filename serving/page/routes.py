@@ -80,6 +80,7 @@ def _of_model(project: Project, predictor: Predictor | None) -> dict[str, Any]:
     profile, training = (model.profile, model.training) if model else (None, {})
     config = {
         "path": f"v1/models/{problem.model_name}:explain",
+        "version": model.manifest.version if model else None,
         "task": problem.task,
         "label": problem.label,
         "threshold": problem.decision_threshold,

@@ -117,13 +117,25 @@ async function predict(event) {
     const response = await ask(config.path, { instances: [instanceOf()] }).catch(() => null);
     if (response !== null && response.ok) {
       showFaults([]);
-      show(config, await response.json());
+      const answer = await response.json();
+      show(answer.model.version === config.version ? config : await followModel(config), answer);
     } else {
       await showRefusal(response);
     }
   } finally {
     button.disabled = false;
   }
+}
+
+// Another version answered than the page was made for: what is told of the model follows.
+async function followModel(config) {
+  const response = await ask("page/content").catch(() => null);
+  if (response === null || !response.ok) return config;
+  const fresh = make("template");
+  fresh.innerHTML = await response.text();
+  byId("about").replaceWith(fresh.content.getElementById("about"));
+  byId("form").dataset.config = fresh.content.getElementById("form").dataset.config;
+  return JSON.parse(byId("form").dataset.config);
 }
 
 async function showRefusal(response) {

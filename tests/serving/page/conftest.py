@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,9 @@ def project_of(task: str, root: Path, **serving: Any) -> Project:
     return MAKERS[task](settings)
 
 
-def state_of(project: Project) -> ServingState:
+def state_of(project: Project, version: str = "3") -> ServingState:
     problem = project.problem
-    manifest = manifest_of(KINDS, problem=problem)
+    manifest = manifest_of(KINDS, problem=problem, version=version)
     name = "ridge_regression" if problem.task == "regression" else "logistic_regression"
     model = ServedModel(manifest, fitted(KINDS, name, task=problem.task), problem.task, profile_of(problem))
     return ServingState(Predictor(project, model, HandMadeFeatures()), opened_at=NOON)
@@ -58,10 +58,15 @@ def app_of(project: Project, state: ServingState | None = None) -> Any:
     return app
 
 
+def served(project: Project) -> AbstractContextManager[str]:
+    """Serve a project."""
+    return serving(app_of(project))
+
+
 @contextmanager
-def served(project: Project, state: ServingState | None = None) -> Iterator[str]:
-    """Serve a project on a free port of loopback, in a thread, and give its address."""
-    config = uvicorn.Config(app_of(project, state), port=0, lifespan="off", log_config=None, ws="none")
+def serving(app: Any) -> Iterator[str]:
+    """Serve an application on a free port of loopback, in a thread, and give its address."""
+    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from serving.api.dependencies import get_serving_state
 from serving.middleware.api_keys import digest_of
-from tests.serving.page.conftest import served
+from tests.serving.page.conftest import app_of, served, serving, state_of
 
 pytestmark = pytest.mark.system
 KEY = "fl_of_the_page"
@@ -121,3 +122,22 @@ def test_a_key_is_typed_once_and_forgotten_with_the_page(browser, make_project):
         page.reload()
         field.wait_for()
         assert page.get_by_role("button", name="Predict").count() == 0
+
+
+def test_what_is_told_of_the_model_follows_the_one_that_answers(browser, make_project):
+    project = make_project()
+    app = app_of(project)
+    with serving(app) as url, opened(browser, url) as page:
+        page.get_by_role("button", name="Predict").wait_for()
+        app.dependency_overrides[get_serving_state] = lambda: state_of(project, "4")
+        answered(page, "The probability is ")
+        page.get_by_text("4, served here since").wait_for()
+        assert "Version 4, logged as" in page.locator("#answer").text_content()
+
+
+def test_axe_bites(browser, make_project):
+    with served(make_project()) as url, opened(browser, url) as page:
+        page.get_by_role("button", name="Predict").wait_for()
+        assert serious_faults(page) == []
+        page.evaluate("document.querySelector('label[for=field-city]').remove()")
+        assert [fault.partition(":")[0] for fault in serious_faults(page)] == ["label"]

@@ -255,7 +255,7 @@ simulate: $(READY)  ## Live through real days: make simulate FROM=2013-12-27 TO=
 		$(if $(STEP),--step "$(STEP)")
 
 .PHONY: demo
-demo: $(READY)  ## Live through the last eight weeks in two minutes, with a fault and a challenger, in a place of its own: .state/demo
+demo: $(READY)  ## Live through the last eight weeks in some minutes, with a fault and a challenger, in a place of its own: .state/demo
 	@rm -rf .state/demo && mkdir -p .state/demo/.state/prefect
 	@PREFECT_HOME="$(CURDIR)/.state/demo/.state/prefect" $(RUN) -m pipelines.demo
 

@@ -1,6 +1,6 @@
-"""Lives through the last weeks in two minutes: `python -m pipelines.demo`, in the empty root `.state/demo`.
+"""Lives through the last weeks in some minutes: `python -m pipelines.demo`, in the empty root `.state/demo`.
 
-The service's own code answers a hundred instances a day, without HTTP; its answers are logged, labelled and monitored.
+The service's own code answers some instances of each day, without HTTP; its answers are logged, labelled and monitored.
 In the last week a feature is broken, and a challenger runs in shadow. Afterwards every page has something to show.
 """
 
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 from prefect import flow
 
+from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import read_clock, set_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.model_store.canary_setting import canary_folder, write_setting
@@ -20,7 +21,7 @@ from flightline.adapters.prediction_log.challenger_counts import read_counts
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.project import Project, open_project
 from flightline.monitoring.replay_plan import Plan, arrivals_between
-from flightline.promotion.canary import CanarySetting, decide_canary
+from flightline.promotion.canary import CanaryDecision, CanarySetting, decide_canary
 from flightline.training.splits import windows_of
 from pipelines import labels
 from pipelines.common.by_hand import by_hand
@@ -83,13 +84,13 @@ def live_weeks(project: Project, plan: Plan, challenger: CanarySetting) -> int:
     return asked
 
 
-def prepare(project: Project) -> tuple[Project, Plan, Planted]:
-    """Make the root, with what is planted in the last week; call it in a flow."""
+def prepare(project: Project, weeks: int) -> tuple[Project, Plan, Planted]:
+    """Make the root, with what is planted in the last week."""
     found, training_set = find_champion(project)
     judged, folder = find_judged(project, found), training_set_dir(project.settings, training_set)
     times = pd.read_parquet(folder / "examples.parquet", columns=["event_timestamp", "label_known_at"])
     test = windows_of(times, project.problem.windows).test
-    plan = demo_parts.last_weeks(read_clock(project.settings), test.start, WEEKS)
+    plan = demo_parts.last_weeks(read_clock(project.settings), test.start, weeks)
     since = plan.end - LAST
     with stage("root") as progress:
         root = project.settings.state_dir / "demo"
@@ -105,23 +106,38 @@ def prepare(project: Project) -> tuple[Project, Plan, Planted]:
     return demo, plan, Planted(since, feature, setting)
 
 
-@flow(name="demo", validate_parameters=False)
-def demo() -> MonitoringResult:
-    """Live through the last weeks with the champion, judge them, and say where to look."""
-    project = open_project()
-    data = pull(project)
-    here, plan, planted = prepare(project)
+@dataclass(frozen=True)
+class DemoResult:
+    """What a demo came to, and where it lies."""
+
+    project: Project
+    planted: Planted
+    monitored: MonitoringResult
+    canary: CanaryDecision
+
+
+def run_demo(project: Project, data: DataVersion, weeks: int = WEEKS) -> DemoResult:
+    """Tell the story of a demo; call it inside a flow."""
+    here, plan, planted = prepare(project, weeks)
     live_weeks(here, plan, planted.setting)
     with stage("labels") as progress:
         file = here.settings.features_dir / "current" / "examples" / "examples.parquet"
         progress.say(labels.in_figures(labels.join_labels(here, file, plan.end, data.md5)))
-    result = run_monitoring(here)
+    monitored = run_monitoring(here)
     with stage("canary") as progress:
         days = collect_days(here, planted.setting, plan.end)
         decision = decide_canary(days, read_counts(here.settings, planted.setting), here.problem.canary)
         progress.say(f"the challenger in shadow: {decision.summary}")
-    tell(here, result, planted)
-    return result
+    return DemoResult(here, planted, monitored, decision)
+
+
+@flow(name="demo", validate_parameters=False)
+def demo() -> DemoResult:
+    """Live through the last weeks with the champion, judge them, and say where to look."""
+    project = open_project()
+    found = run_demo(project, pull(project))
+    tell(found.project, found.monitored, found.planted)
+    return found
 
 
 def tell(project: Project, result: MonitoringResult, planted: Planted) -> None:

@@ -27,7 +27,7 @@ from flightline.training.fit import fit_pipeline
 from flightline.training.row_checks import as_target, feature_columns
 from flightline.training.zoo import find_model
 
-ROWS_A_DAY = 100
+ROWS_A_DAY = 60
 STRIDE = (math.sqrt(5) - 1) / 2  # by which the part of the day moves, so that soon every part was asked about
 CHALLENGER, CHALLENGER_MODEL, LEARNED_ROWS = "demo", "decision_tree", 20_000
 

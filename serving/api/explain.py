@@ -53,7 +53,8 @@ def make_explain_router(project: Project) -> APIRouter:
         check_still_to_come(project, instances, clock)
         results = await large.predict(caller, lambda part: predictor.predict(part, clock), instances)
         check_features(project.problem, results)
-        changes = await run_beside_if_many(len(instances), lambda: explain(predictor, results))
+        rows = len(instances) * (len(predictor.features.views) + 2)  # each once more for every group
+        changes = await run_beside_if_many(rows, lambda: explain(predictor, results))
         ids = await logger.record("predict", predictor, clock, results, instances)
         return Explanations[Prediction](  # type: ignore[valid-type]  # likewise
             explanations=[

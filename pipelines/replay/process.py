@@ -13,6 +13,8 @@ from flightline.core.errors import RequestError
 from flightline.core.settings import Settings
 from pipelines.replay.service import CODE, environment_of, stop
 
+NEVER_SECONDS = 1e6
+
 
 class Process:
     """Asks the process; as `service.Client` it asks about instances and waits for features."""
@@ -67,12 +69,15 @@ class Process:
 @contextmanager
 def running_process(settings: Settings) -> Iterator[Process]:
     """Run `python -m serving.replay` in the root of the settings until the block ends, however it ends."""
+    # It looks for what is new when it is told to, and not by itself while views are still being materialised.
+    serving = settings.serving.model_copy(update={"poll_seconds": NEVER_SECONDS})
+    environment = environment_of(settings.model_copy(update={"serving": serving}))
     log = settings.root / "service.log"
     with log.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "serving.replay"],
             cwd=CODE,
-            env=environment_of(settings),
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stream,

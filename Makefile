@@ -12,7 +12,15 @@ export $(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' tools.env)
 export PREFECT_HOME := $(CURDIR)/.state/prefect
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.state/dvc
 export MPLCONFIGDIR := $(CURDIR)/.state/matplotlib
-export FLIGHTLINE_ROOT := $(CURDIR)
+# With DEMO=yes a target works in the place of `make demo`: its own state, the project's registry and key.
+PLACE := $(CURDIR)$(if $(DEMO),/.state/demo)
+export FLIGHTLINE_ROOT := $(PLACE)
+ifdef DEMO
+export PREFECT_HOME := $(PLACE)/.state/prefect
+export FLIGHTLINE_MLFLOW_TRACKING_URI := $(or $(FLIGHTLINE_MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/.state/mlflow/mlflow.db)
+export FLIGHTLINE_SIGNING__PUBLIC_KEY := $(or $(FLIGHTLINE_SIGNING__PUBLIC_KEY),$(CURDIR)/.state/signing/public.pem)
+export FLIGHTLINE_SERVING__WATCH := false
+endif
 # A user id without an entry in passwd (docker run --user 1234) has no name and maybe no home; tools want both.
 ifneq ($(shell [ -w "$${HOME:-}" ] && echo writable),writable)
 export HOME := $(if $(shell [ -x "$${HOME:-}" ] && echo readable),$(HOME),$(CURDIR)/.state/home)
@@ -299,6 +307,11 @@ simulate: $(READY)  ## Live through real days: make simulate FROM=2013-12-27 TO=
 	@PREFECT_HOME="$(CURDIR)/.state/simulations/prefect" $(RUN) -m pipelines.simulation --from "$(FROM)" --to "$(TO)" \
 		$(if $(STEP),--step "$(STEP)")
 
+.PHONY: demo
+demo: $(READY)  ## Live through the last eight weeks in some minutes, with a fault and a challenger, in a place of its own: .state/demo
+	@rm -rf .state/demo && mkdir -p .state/demo/.state/prefect
+	@PREFECT_HOME="$(CURDIR)/.state/demo/.state/prefect" $(RUN) -m pipelines.demo
+
 .PHONY: parity
 parity: $(READY)  ## Rebuild logged predictions from the feature tables and compare: make parity, or SIMULATION=.state/simulations/...
 	@$(RUN) -m pipelines.parity $(if $(SIMULATION),--root "$(SIMULATION)")
@@ -306,6 +319,10 @@ parity: $(READY)  ## Rebuild logged predictions from the feature tables and comp
 .PHONY: api-key
 api-key: $(READY)  ## Issue, revoke or list API keys: make api-key NAME=team [EXPIRES=2027-01-31 SCOPE=predict,score], or REVOKE=team, or neither
 	@$(RUN) -m serving.issue_key --name "$(NAME)" --expires "$(EXPIRES)" --scope "$(SCOPE)" --revoke "$(REVOKE)"
+
+.PHONY: why
+why: $(READY)  ## Say why a logged prediction is what it is, with what was known then: make why PREDICTION=0f3c...
+	@$(RUN) -m pipelines.replay.why --prediction "$(PREDICTION)"
 
 ##@ Checks
 .PHONY: lint

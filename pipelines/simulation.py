@@ -34,7 +34,7 @@ from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import find_champion
 from pipelines.parity import print_parity
 from pipelines.replay.root import BringModel, fetch_champion, make_root
-from pipelines.replay.service import Client, free_port, running_service
+from pipelines.replay.service import Answering, free_port, running_service
 from pipelines.replay.staleness_cost import print_staleness_cost
 from pipelines.steps.features import find_examples
 from pipelines.steps.preparation import pull
@@ -74,7 +74,7 @@ class SimulatedDay:
         return f"{self.start:%Y-%m-%d}      {figures}"
 
 
-def live_through(simulated: Project, plan: Plan, client: Client) -> Iterator[tuple[datetime, int]]:
+def live_through(simulated: Project, plan: Plan, client: Answering) -> Iterator[tuple[datetime, int]]:
     """Move the clock to the plan's end; after each step give where it stands and how many were answered."""
     settings = simulated.settings
     examples = pd.read_parquet(
@@ -105,7 +105,7 @@ def record_labels(simulated: Project, data: DataVersion, clock: datetime) -> Lab
     return labels.join_labels(simulated, file, clock, data.md5)
 
 
-def run_days(simulated: Project, plan: Plan, client: Client, data: DataVersion) -> Iterator[SimulatedDay]:
+def run_days(simulated: Project, plan: Plan, client: Answering, data: DataVersion) -> Iterator[SimulatedDay]:
     """Live through the plan, and give each day as it ends."""
     day, answered, began = plan.start, 0, time.perf_counter()
     for clock, count in live_through(simulated, plan, client):

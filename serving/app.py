@@ -13,6 +13,7 @@ from serving.api.errors import add_error_handlers
 from serving.api.openapi import require_keys
 from serving.api.routes import add_routes
 from serving.middleware.auth import needs_key
+from serving.page.routes import make_page_router
 from serving.prediction.canary import Canary
 from serving.prediction.large_requests import LargeRequests
 from serving.prediction.model_loader import ModelLoader, open_feature_service
@@ -98,6 +99,8 @@ def create_app(project: Project, open_features: Callable[[Project], FeatureReade
     app.state.readiness = Readiness(project.settings, logger)
     add_middleware(app, project.settings)
     add_routes(app, project)
+    if project.settings.serving.page:
+        app.include_router(make_page_router(project))
     add_error_handlers(app)
     if needs_key(project.settings):
         require_keys(app)

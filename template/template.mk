@@ -85,6 +85,10 @@ bench-gate: $(READY)  ## Measure how often the gate errs, on the training set of
 bench-serve: $(READY)  ## Compare the service with `mlflow models serve` and `feast serve`, on what `make train` made; needs wrk
 	@UV="$(UV)" $(RUN) -m template.benchmarks.bench_serve
 
+.PHONY: bench-explain
+bench-explain: $(READY)  ## Measure what saying what drove an answer adds to it, on what `make train` made
+	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_explain
+
 .PHONY: bench-monitor
 bench-monitor: $(READY)  ## Measure monitoring's false alarms and delays, on the training set of `make train`
 	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_monitor

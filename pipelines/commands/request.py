@@ -8,9 +8,9 @@ import os
 import sys
 
 import httpx
-import pandas as pd
 
 from flightline.adapters.event_clock import read_clock
+from flightline.adapters.upcoming import upcoming_instances
 from flightline.core.errors import FeatureError, RequestError
 from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
@@ -30,14 +30,13 @@ def next_instance(project: Project) -> dict[str, object]:
     FeatureError
         If there is neither.
     """
-    file = project.settings.features_dir / "current" / "examples" / "examples.parquet"
-    if not file.is_file():
-        raise FeatureError("there are no examples yet; run `make train` first")
-    examples = pd.read_parquet(file)
-    clock, times = read_clock(project.settings), examples["event_timestamp"]
-    coming = examples[times >= clock].sort_values(["event_timestamp", "example_id"])
-    if not coming.empty:
-        return dict(project.requests_of(coming.head(1))[0])
+    clock = read_clock(project.settings)
+    try:
+        coming = upcoming_instances(project, clock, 1)
+    except FileNotFoundError as err:
+        raise FeatureError("there are no examples yet; run `make train` first") from err
+    if coming:
+        return coming[0]
     example = project.schemas.instance.model_validate(project.schemas.example)
     if project.prediction_time_of(example) >= clock:
         return dict(project.schemas.example)

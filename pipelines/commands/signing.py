@@ -5,9 +5,7 @@ import sys
 
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import champions
-from flightline.adapters.model_store.served_model import (
-    check_problem,
-)
+from flightline.adapters.model_store.manifest import check_problem
 from flightline.adapters.model_store.signatures import REGISTRATION
 from flightline.adapters.model_store.signing_keys import open_signer, public_text
 from flightline.core.errors import SignatureError

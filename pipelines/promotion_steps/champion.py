@@ -8,6 +8,7 @@ from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import check_move, check_recorded, move_champion
 from flightline.adapters.mlflow.signed_artifacts import store_approval
 from flightline.adapters.model_store.approvals import Approval, Role, sign_approval
+from flightline.adapters.model_store.canary_setting import canary_folder
 from flightline.adapters.model_store.served_model import ServedModel, load_served_version
 from flightline.adapters.model_store.signing_keys import open_signer, read_trusted_keys
 from flightline.core.errors import SignatureError
@@ -58,10 +59,11 @@ def fetch_version(project: Project, found: registry.ModelVersion, folder: Path, 
 
 def load_version(project: Project, version: str) -> ServedModel:
     """Load any version, verified: the service's own copy if it keeps one, else from the registry."""
-    folder = project.settings.serving_models_dir
-    if (folder / version).is_dir():
-        return load_served_version(folder, version, read_trusted_keys(project.settings), project.problem, "shadow")
-    found = registry.get_version(project.settings, project.problem.model_name, version)
+    settings = project.settings
+    for folder in (settings.serving_models_dir, canary_folder(settings)):
+        if (folder / version).is_dir():
+            return load_served_version(folder, version, read_trusted_keys(settings), project.problem, "shadow")
+    found = registry.get_version(settings, project.problem.model_name, version)
     return load_signed(project, found, "shadow")
 
 

@@ -28,6 +28,7 @@ from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import stage
 from pipelines.promotion_steps.champion import fetch_champion, promote_version
 from pipelines.steps.models import predict_with, read_held_out, read_training_set, register_model
+from pipelines.steps.profile import write_profile
 from pipelines.steps.reference_predictions import write_reference_predictions
 
 
@@ -192,10 +193,14 @@ def refit(
 
 
 def _without_evaluation(project: Project, model: FittedFile, training_set: TrainingSet) -> EvaluationFile:
-    """Keep reference predictions, as for every model, but no metric: it has learned from all rows."""
+    """Keep reference predictions and profile, as for every model, but no metric: it has learned from all rows."""
     folder = project.settings.state_dir / "evaluations" / model.key[:16]
     folder.mkdir(parents=True, exist_ok=True)
     rows = read_held_out(project.problem, training_set)
     predicted = predict_with(load_model(model.file, model.sha256), project.problem, rows.features)
     write_reference_predictions(project.problem, folder, rows.examples, rows.features, predicted)
+    examples, features = read_training_set(training_set)
+    windows = training_set.windows
+    learned = split_until(examples, windows, pd.Timestamp(windows.test.end))["refit"]
+    write_profile(project.problem, folder, examples[learned], features[learned], None)
     return EvaluationFile(model.key, folder, {}, {}, 0, "")

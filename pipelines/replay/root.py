@@ -21,7 +21,9 @@ BringModel = Callable[[Project], str | None]
 POLL_SECONDS = 0.1
 
 
-def make_root(project: Project, plan: Plan, port: int, bring_model: BringModel = fetch_champion) -> Project:
+def make_root(
+    project: Project, plan: Plan, port: int, bring_model: BringModel = fetch_champion, root: Path | None = None
+) -> Project:
     """Make the root of a simulation, in place of an earlier one of the same span.
 
     Parameters
@@ -32,6 +34,8 @@ def make_root(project: Project, plan: Plan, port: int, bring_model: BringModel =
         For the simulation's service.
     bring_model
         Puts a model into the serving folder of the project it is given, and gives its version.
+    root
+        Where, without anything of an earlier one; None: a folder named by the span, which is emptied.
 
     Returns
     -------
@@ -47,8 +51,9 @@ def make_root(project: Project, plan: Plan, port: int, bring_model: BringModel =
     """
     tables = current_tables(project.settings, plan.end)
     check_known_when_stamped(tables)
-    root = project.settings.state_dir / "simulations" / plan.name
-    shutil.rmtree(root, ignore_errors=True)
+    if root is None:
+        root = project.settings.state_dir / "simulations" / plan.name
+        shutil.rmtree(root, ignore_errors=True)
     simulated = simulated_settings(project.settings, root, port)
     elsewhere = project.at(simulated)
     simulated.features_dir.mkdir(parents=True)

@@ -36,6 +36,7 @@ from flightline.training.splits import split
 from flightline.training.zoo import baseline_of
 from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.common.cached_step import cached_step
+from pipelines.steps.profile import held_out_result, write_profile
 from pipelines.steps.reference_predictions import write_reference_predictions
 from pipelines.steps.signing import signer_of_registration
 
@@ -190,6 +191,10 @@ def evaluate_model(
     for name, summary in ((SUMMARY_FILE, judged.summary), (BASELINE_FILE, baseline.summary)):
         (folder / name).write_text(json.dumps(asdict(summary), default=str), encoding="utf-8")
     write_reference_predictions(problem, folder, rows.examples, rows.features, judged.prediction)
+    examples, features = read_training_set(training_set)
+    learned = split(examples, training_set.windows)["refit"]
+    test = held_out_result(problem, rows.examples, evaluation)
+    write_profile(problem, folder, examples[learned], features[learned], test)
     explain(problem, model, rows, folder)
     judge_features(problem, training_set).to_csv(folder / ALONE_FILE, index=False)
     tried = {"settings": dict(model.validation_losses), "calibration": dict(model.calibration_losses)}

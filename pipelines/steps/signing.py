@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.signed_artifacts import fetch_attestations, store_attestations
 from flightline.adapters.model_store.approvals import Role, check_approval
-from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest
+from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest, check_problem
 from flightline.adapters.model_store.model_bom import BOM_FILE, model_bom
 from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, load_model
+from flightline.adapters.model_store.profile import PROFILE_FILE, parse_profile
 from flightline.adapters.model_store.served_model import (
     ServedModel,
-    check_problem,
     load_delivered,
     read_signed_manifest,
     write_served_model,
@@ -38,6 +38,7 @@ class Looked:
     manifest: ModelManifest
     bom: dict[str, object]
     signed: SignedVersion
+    profile: str | None = None
 
 
 def look_at(project: Project, found: registry.ModelVersion, by: str, why: str) -> Looked:
@@ -68,7 +69,8 @@ def collect(project: Project, found: registry.ModelVersion, by: str, why: str) -
         signed_by=by,
         reason=why,
     )
-    return Looked(manifest, _bom(project, found, manifest, requirements), signed)
+    bom, profile = _bom(project, found, manifest, requirements), _profile(project.settings, found)
+    return Looked(manifest, bom, signed, profile)
 
 
 def sign_version(project: Project, sha256: str, found: registry.ModelVersion) -> None:
@@ -101,6 +103,7 @@ def sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> No
         texts = {
             MANIFEST_FILE: looked.manifest.model_dump_json(indent=2),
             BOM_FILE: json.dumps(looked.bom, indent=2),
+            **({} if looked.profile is None else {PROFILE_FILE: looked.profile}),
         }
         for name, text in texts.items():
             (folder / name).write_text(text + "\n", encoding="utf-8")
@@ -129,6 +132,16 @@ def _manifest(project: Project, found: registry.ModelVersion) -> ModelManifest:
         ),
         registered_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
     )
+
+
+def _profile(settings: Settings, found: registry.ModelVersion) -> str | None:
+    """Give the profile that was written with the evaluation; None for a version of before there were any."""
+    try:
+        text = registry.read_text(settings, found, f"evaluation/{PROFILE_FILE}")
+    except RegistryError:
+        return None
+    parse_profile(text.encode(), str(found.version))
+    return text
 
 
 def _bom(

@@ -20,6 +20,11 @@ def documented(*codes: int) -> dict[int | str, dict[str, Any]]:
     return {code: {"model": Failure} | ({"headers": HEADERS[code]} if code in HEADERS else {}) for code in codes}
 
 
+# Every answer that a route may give besides its own. 431 and a 400 for what is no HTTP come before there is a route.
+ALWAYS = documented(401, 403, 429, 431, 500, 503)
+REFUSALS = documented(400, 404, 408, 413, 415, 422) | ALWAYS
+
+
 def require_keys(app: FastAPI) -> None:
     """Let the document say that every route with the tag of the model needs a key, in one of two headers."""
     plain = app.openapi

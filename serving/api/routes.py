@@ -10,7 +10,6 @@ from flightline.core.response import (
     FeatureRows,
     Health,
     Instances,
-    ModelReference,
     ModelStatus,
     Predictions,
     RefusedModel,
@@ -29,27 +28,26 @@ from serving.api.dependencies import (
     ServingStateDep,
     known_model,
 )
-from serving.api.openapi import documented
+from serving.api.explain import make_explain_router
+from serving.api.openapi import ALWAYS, REFUSALS, documented
 from serving.prediction.predictor import (
-    Predictor,
     check_features,
     check_rows,
     check_still_to_come,
     prediction_of,
+    reference_of,
     score_of,
 )
 from serving.prediction.side_thread import run_beside_if_many
 from serving.telemetry.metrics import CONTENT_TYPE, render
 
-# Every answer that a route may give besides its own. 431 and a 400 for what is no HTTP come before there is a route.
-ALWAYS = documented(401, 403, 429, 431, 500, 503)
-REFUSALS = documented(400, 404, 408, 413, 415, 422) | ALWAYS
 HEALTH: dict[int | str, dict[str, Any]] = documented(431, 500) | {503: {"model": Health | Failure}}
 
 
 def add_routes(app: FastAPI, project: Project) -> None:
     """Give an app all routes; its `state` must hold what `dependencies` look up."""
     app.include_router(make_model_router(project))
+    app.include_router(make_explain_router(project))
     app.include_router(make_operations_router(project))
 
 
@@ -88,7 +86,7 @@ def make_model_router(project: Project) -> APIRouter:
                     prediction_of(project, instance, result, clock, prediction_id)
                     for instance, result, prediction_id in zip(instances, results, ids, strict=True)
                 ],
-                model=_reference(predictor),
+                model=reference_of(predictor),
             )
 
         return await run_beside_if_many(len(instances), answer)
@@ -112,7 +110,7 @@ def make_model_router(project: Project) -> APIRouter:
                 Score(prediction_id=prediction_id, value=score_of(project.problem, result.value))
                 for prediction_id, result in zip(ids, results, strict=True)
             ],
-            model=_reference(predictor),
+            model=reference_of(predictor),
         )
 
     @router.get("/v1/models/{name}", responses=documented(404) | ALWAYS)
@@ -137,11 +135,6 @@ def make_model_router(project: Project) -> APIRouter:
     return router
 
 
-def _reference(predictor: Predictor) -> ModelReference:
-    manifest = predictor.model.manifest
-    return ModelReference(name=manifest.name, version=manifest.version, feature_service=manifest.feature_service)
-
-
 def make_operations_router(project: Project) -> APIRouter:
     """Make the routes that whoever runs the service asks."""
     router = APIRouter()
@@ -164,9 +157,11 @@ def make_operations_router(project: Project) -> APIRouter:
         """Give Prometheus what was counted; in a thread, because it reads the files of all workers."""
         return Response(render(), media_type=CONTENT_TYPE)
 
-    @router.get("/", include_in_schema=False)
-    async def index() -> dict[str, str]:
-        """Say where things are."""
-        return {"model": f"/v1/models/{project.problem.model_name}", "ready": "/health/ready", "docs": "/docs"}
+    if not project.settings.serving.page:
+
+        @router.get("/", include_in_schema=False)
+        async def index() -> dict[str, str]:
+            """Say where things are."""
+            return {"model": f"/v1/models/{project.problem.model_name}", "ready": "/health/ready", "docs": "/docs"}
 
     return router

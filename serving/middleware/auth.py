@@ -15,6 +15,7 @@ from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from serving.api.errors import refusal
 from serving.middleware.api_keys import KeyRing, StoredKey, digest_of, read_keys
+from serving.page.routes import FILES
 from serving.telemetry.logs import caller
 from serving.telemetry.metrics import UNAUTHORISED, record_rate_limited
 
@@ -24,7 +25,7 @@ DEFAULT_PER_MINUTE = 6000
 MAX_KEY_LENGTH = 200
 KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
 # `$` as in the routes' own patterns, which a line break at the end passes too.
-_NEEDS_SCOPE = re.compile(r":(predict|score)$|^/(metrics)$")
+_NEEDS_SCOPE = re.compile(r":(predict|score|explain)$|^/(metrics)$")
 
 
 def is_loopback(host: str) -> bool:
@@ -73,11 +74,15 @@ def needed_scope(path: str) -> str | None:
 
     Examples
     --------
-    >>> [needed_scope(path) for path in ("/v1/models/m:predict", "/v1/models/m:score", "/metrics", "/v1/models/m")]
-    ['predict', 'score', 'metrics', None]
+    >>> [needed_scope(f"/v1/models/m{verb}") for verb in (":predict", ":explain", ":score", "")]
+    ['predict', 'predict', 'score', None]
+    >>> needed_scope("/metrics")
+    'metrics'
     """
     found = _NEEDS_SCOPE.search(path)
-    return found[1] or found[2] if found else None
+    if found is None:
+        return None
+    return "predict" if found[1] == "explain" else found[1] or found[2]
 
 
 class RateLimit:
@@ -111,6 +116,8 @@ class Auth:
     def __init__(self, app: ASGIApp, settings: Settings):
         self.app = app
         self._keys = KeyRing.of(settings) if needs_key(settings) else None
+        # The shell of the page has a field for the key, and nothing that needs one.
+        self._open_paths = OPEN_PATHS | (frozenset(FILES) if self._keys and settings.serving.page else frozenset())
         default = DEFAULT_PER_MINUTE if self._keys else 0
         limit = settings.serving.requests_per_minute
         self._limit = RateLimit(default if limit is None else limit)
@@ -118,7 +125,7 @@ class Auth:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401 or 429."""
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+        if scope["type"] != "http" or scope["path"] in self._open_paths:
             await self.app(scope, receive, send)
             return
         key = self._key(scope)

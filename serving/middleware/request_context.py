@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flightline.core.settings import Settings
 from serving.api.errors import UNEXPECTED, refusal
+from serving.page.routes import PATHS, POLICY
 from serving.telemetry.logs import begin_request
 from serving.telemetry.metrics import record_request
 from serving.telemetry.tracing import describe_request, request_span
@@ -64,7 +65,11 @@ class RequestContext:
         self._slow_seconds = settings.serving.slow_request_seconds
         always = (*_ALWAYS, _HSTS) if settings.serving.hsts else _ALWAYS
         self._headers: Headers = (*always, (b"content-security-policy", _NOTHING))
-        self._docs_headers: Headers = (*always, (b"content-security-policy", _docs_policy()))
+        of_page = dict.fromkeys(PATHS, POLICY) if settings.serving.page else {}
+        policies = {DOCS: _docs_policy(), **of_page}
+        self._own_headers: dict[str, Headers] = {
+            path: (*always, (b"content-security-policy", policy)) for path, policy in policies.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, whatever happens behind."""
@@ -73,7 +78,7 @@ class RequestContext:
             return
         started = perf_counter()
         request_id = begin_request(scope["headers"])
-        headers = self._docs_headers if scope["path"] == DOCS else self._headers
+        headers = self._own_headers.get(scope["path"], self._headers)
         exchange = _Exchange(send, (*headers, (b"x-request-id", request_id.encode())))
         with request_span(scope["headers"], scope["method"], request_id) as opened:
             try:

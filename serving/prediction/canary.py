@@ -74,6 +74,11 @@ class Canary:
         self._pending_rows = 0
         self.challenger: Challenger | None = None
 
+    @property
+    def pending_rows(self) -> int:
+        """Rows that wait to be predicted by a challenger, or to be logged."""
+        return self._pending_rows
+
     def refresh(self, state: ServingState) -> None:
         """Follow the setting and the champion; whatever is wrong with a challenger, it just does not run."""
         seen = (setting_stamp(self._folder), folder_stamp(self._folder), state.predictor)

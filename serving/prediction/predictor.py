@@ -21,6 +21,7 @@ from flightline.core.errors import ModelFileError, RequestError
 from flightline.core.prediction_record import MAX_TEXT_LENGTH, Predicted, Role
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
+from flightline.core.response import ModelReference
 from flightline.inference.fast_pipeline import Value
 from flightline.inference.predict import predict_rows
 from serving.telemetry.tracing import span
@@ -36,6 +37,11 @@ class FeatureReader(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the features it gives."""
+        ...
+
+    @property
+    def views(self) -> Mapping[str, Sequence[str]]:
+        """By view, the names of its features."""
         ...
 
     @property
@@ -293,6 +299,12 @@ def outcome_of(problem: Problem, value: Predicted) -> dict[str, object]:
     if problem.task == "regression":
         return {problem.label: value}
     return {"probability": value, problem.label: value >= problem.decision_threshold}
+
+
+def reference_of(predictor: Predictor) -> ModelReference:
+    """Name the model of a predictor, as every answer does."""
+    manifest = predictor.model.manifest
+    return ModelReference(name=manifest.name, version=manifest.version, feature_service=manifest.feature_service)
 
 
 def prediction_of(

@@ -15,6 +15,7 @@ from flightline.adapters.feast.online_features import FeatureRow
 from flightline.adapters.model_store.approvals import Approval, sign_approval
 from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest
 from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, save_model
+from flightline.adapters.model_store.profile import PROFILE_FILE, CalibrationBin, HeldOutResult, ModelProfile
 from flightline.adapters.model_store.served_model import write_served_model
 from flightline.adapters.model_store.signatures import APPROVAL_FILE, SIGNATURE_FILE, SignedVersion, sign_files
 from flightline.adapters.model_store.signing_keys import open_signer, read_trusted_keys
@@ -37,6 +38,9 @@ class HandMadeFeatures:
     """Gives each shop in it its mean units, and nobody any seats."""
 
     names: tuple[str, ...] = ("mean_units", "seats")
+    views: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"recent": ("mean_units",), "plan": ("seats",)}
+    )
     mean_units: Mapping[str, float] = field(default_factory=lambda: {"S01": 60.0, "S02": -10.0})
     reads_as_of: list[datetime] = field(default_factory=list)
     watermarks: Mapping[str, datetime] = field(default_factory=lambda: {"recent": NOON, "plan": NOON})
@@ -98,6 +102,28 @@ def manifest_of(
     return ModelManifest(**(named | changes), sha256=sha256, columns=tuple(kinds.items()), classes=problem.classes)
 
 
+def profile_of(problem: Problem = PROBLEM) -> ModelProfile:
+    """Make up what a model learned from, and how it was judged."""
+    is_regression = problem.task == "regression"
+    names = problem.classes or (problem.label,)
+    bins = tuple(CalibrationBin(rows=100, predicted=share, observed=share**1.1) for share in (0.1, 0.3, 0.5, 0.7, 0.9))
+    return ModelProfile(
+        begins=NOON - timedelta(days=90),
+        ends=NOON - timedelta(days=30),
+        rows=1234,
+        typical={"mean_units": 10.0, "shop": "S02", "seats": 20.0, "opening_hour": 6.0},
+        base_rates={} if is_regression else dict.fromkeys(names, 1 / max(len(names), 2)),
+        usual_range=(-16.0, 20.0, 56.0) if is_regression else None,
+        test=HeldOutResult(
+            begins=NOON - timedelta(days=29),
+            ends=NOON,
+            rows=500,
+            metrics={problem.primary_metric: 0.5},
+            calibration=dict.fromkeys(names, bins),
+        ),
+    )
+
+
 def put_model(
     settings: Settings,
     version: str,
@@ -105,12 +131,14 @@ def put_model(
     *,
     pipeline: Pipeline | None = None,
     problem: Problem = PROBLEM,
+    profile: ModelProfile | None = None,
     **changes: str,
 ) -> None:
     """Put a fitted model into the folder that a service loads from, and make it the current one."""
     file = settings.root / f"{version}.skops"
     digest = save_model(pipeline or fitted(kinds), file)
-    put_signed(settings, manifest_of(kinds, digest, problem, version=version, **changes), file, problem=problem)
+    manifest = manifest_of(kinds, digest, problem, version=version, **changes)
+    put_signed(settings, manifest, file, problem=problem, profile=profile)
 
 
 def put_signed(
@@ -119,19 +147,25 @@ def put_signed(
     model_file: Path,
     folder: Path | None = None,
     problem: Problem = PROBLEM,
+    profile: ModelProfile | None = None,
 ) -> None:
     """Sign and approve a model with the root's own key, and put it where a service loads it from."""
     with TemporaryDirectory() as temporary:
-        delivered = pack(settings, manifest, model_file, Path(temporary))
+        delivered = pack(settings, manifest, model_file, Path(temporary), profile)
         keys = read_trusted_keys(settings)
         write_served_model(folder or settings.serving_models_dir, manifest.version, delivered, keys, problem)
 
 
-def pack(settings: Settings, manifest: ModelManifest, model_file: Path, folder: Path) -> Path:
+def pack(
+    settings: Settings, manifest: ModelManifest, model_file: Path, folder: Path, profile: ModelProfile | None = None
+) -> Path:
     """Lay out a signed and approved version in an empty folder, as it is delivered."""
     shutil.copyfile(model_file, folder / MODEL_FILE)
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
     digests = {MODEL_FILE: manifest.sha256, MANIFEST_FILE: digest_of_file(folder / MANIFEST_FILE)}
+    if profile is not None:
+        (folder / PROFILE_FILE).write_text(profile.model_dump_json(), encoding="utf-8")
+        digests[PROFILE_FILE] = digest_of_file(folder / PROFILE_FILE)
     signed = SignedVersion(model=manifest.name, version=manifest.version, run_id=manifest.run_id)
     (folder / SIGNATURE_FILE).write_bytes(sign_files(open_signer(settings), signed, digests))
     (folder / APPROVAL_FILE).write_bytes(approval_of(settings, manifest))

@@ -61,6 +61,28 @@ class Score(BaseModel):
     )
 
 
+class Change(BaseModel):
+    """What a group of features did to an answer."""
+
+    group: str = Field(description="A feature view, 'request', or 'request and store'.")
+    values: dict[str, float | str | None] = Field(description="The model's columns of the group.")
+    typical: dict[str, float | str | None] = Field(
+        description="What they were set to: the median, or the most frequent text, of the rows the model learned from."
+    )
+    if_typical: float | dict[str, float] = Field(description="The answer then; of a multiclass problem by class.")
+    change: float | dict[str, float] = Field(description="The answer less that.")
+
+
+class Explanation(BaseModel, Generic[PredictionT]):
+    """A prediction, and what drove it."""
+
+    prediction: PredictionT
+    changes: list[Change] = Field(
+        description="The largest first. Exact, but they need not add up. Empty for a model that was registered before "
+        "typical values were kept."
+    )
+
+
 class ModelReference(BaseModel):
     """The model that answered."""
 
@@ -73,6 +95,13 @@ class Predictions(BaseModel, Generic[PredictionT]):
     """One prediction for each instance, in their order."""
 
     predictions: list[PredictionT]
+    model: ModelReference
+
+
+class Explanations(BaseModel, Generic[PredictionT]):
+    """One explanation for each instance, in their order."""
+
+    explanations: list[Explanation[PredictionT]]
     model: ModelReference
 
 

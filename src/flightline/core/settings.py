@@ -36,6 +36,8 @@ class ServingSettings(BaseModel, frozen=True):
     watch_seconds: float = Field(default=2.0, gt=0, description="Between two looks of the model sync at the registry.")
     poll_seconds: float = Field(default=1.0, gt=0, description="Between two looks of a worker for a new model.")
     max_instances: int = Field(default=1000, ge=1, description="Instances allowed in one request.")
+    max_explained: int = Field(default=20, ge=1, description="Instances allowed in one request to :explain.")
+    page: bool = Field(default=True, description="Show a page for people at /; false: only where things are, as JSON.")
     max_body_bytes: int = Field(
         default=1_000_000, ge=1, description="Size of a request body above which it is refused."
     )

@@ -215,7 +215,12 @@ def test_a_bug_is_500_without_its_message(app: FastAPI, client: TestClient, proj
     assert answer.json() == {"error": "the service failed on this request; the reason is in its log"}
 
 
-def test_the_root_says_where_things_are(client: TestClient) -> None:
+def test_without_the_page_the_root_says_where_things_are(project: Project, state: ServingState) -> None:
+    settings = project.settings
+    plain = settings.model_copy(update={"serving": settings.serving.model_copy(update={"page": False})})
+    app = create_app(project.at(plain))
+    app.dependency_overrides[get_serving_state] = lambda: state
+    client = TestClient(app)
     places = client.get("/").json()
     assert {name: client.get(path).status_code for name, path in places.items()} == dict.fromkeys(places, 200)
 

@@ -28,7 +28,7 @@ from tests.toy_problem import make_project
 
 pytestmark = pytest.mark.system
 BODY = {"instances": [INSTANCE]}
-GUARDED = [STATUS, "/metrics", "/docs", "/openapi.json", "/", "/nowhere"]
+GUARDED = [STATUS, "/metrics", "/docs", "/openapi.json", "/page/content", "/nowhere"]
 
 
 @pytest.fixture(scope="module")

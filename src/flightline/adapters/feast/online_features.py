@@ -117,6 +117,11 @@ class OnlineFeatures:
         """Names of the features, in the service's order."""
         return tuple(feature for view in self._views for feature in view.features)
 
+    @property
+    def views(self) -> dict[str, tuple[str, ...]]:
+        """By view, the names of its features."""
+        return {view.name: view.features for view in self._views}
+
     def read(self, entity_rows: Sequence[Mapping[str, object]], as_of: datetime) -> list[FeatureRow]:
         """Read the features of many entity rows in one call.
 

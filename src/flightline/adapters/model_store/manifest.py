@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from flightline.core.errors import MeaningError, ModelFileError
+from flightline.core.problem_spec import Problem
 from flightline.inference.fast_pipeline import Value
 
 MANIFEST_FILE = "model.json"
@@ -79,6 +80,31 @@ def parse_manifest(content: bytes, version: str) -> ModelManifest:
             f"{MANIFEST_FILE} speaks of version {manifest.version}, expected {version}; fetch the model again"
         )
     return manifest
+
+
+def check_problem(manifest: ModelManifest, problem: Problem) -> None:
+    """Refuse a model of another problem, or with a column twice.
+
+    Raises
+    ------
+    ModelFileError
+        Saying which.
+    """
+    got, expected = (manifest.name, manifest.feature_service), (problem.model_name, problem.feature_service)
+    if got != expected:
+        raise ModelFileError(
+            f"version {manifest.version} is {got[0]!r} on feature service {got[1]!r}, expected {expected[0]!r} on "
+            f"{expected[1]!r} as in config.py; train a model for it"
+        )
+    if manifest.classes != problem.classes:
+        raise ModelFileError(
+            f"version {manifest.version} has the classes {', '.join(manifest.classes) or 'none'}, expected "
+            f"{', '.join(problem.classes) or 'none'} as in config.py, in this order; train a model for them"
+        )
+    names = [name for name, _ in manifest.columns]
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ModelFileError(f"version {manifest.version} takes columns twice: {', '.join(twice)}; train it again")
 
 
 def check_meaning(manifest: ModelManifest, registered: Collection[str]) -> None:

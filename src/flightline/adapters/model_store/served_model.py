@@ -4,6 +4,7 @@
     <folder>/refused.json          a `Refusal`: which one should be, and why it is not; absent if all is well
     <folder>/<version>/model.skops
     <folder>/<version>/model.json         a `ModelManifest`
+    <folder>/<version>/profile.json       a `ModelProfile`; a version of before has none
     <folder>/<version>/model.intoto.json  the signature of all files of the version, see `signatures`
     <folder>/<version>/approval.intoto.json  who let it answer, see `approvals`; a shadow may have none
 
@@ -15,8 +16,8 @@ again, and a registry that is down stops no prediction.
 
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from filecmp import cmp
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +29,15 @@ from sklearn.pipeline import Pipeline
 
 from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
 from flightline.adapters.model_store.approvals import Role, check_approval
-from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest, Version, parse_manifest
+from flightline.adapters.model_store.manifest import (
+    MANIFEST_FILE,
+    ModelManifest,
+    Version,
+    check_problem,
+    parse_manifest,
+)
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, read_model_file
+from flightline.adapters.model_store.profile import PROFILE_FILE, ModelProfile, parse_profile
 from flightline.adapters.model_store.signatures import SIGNATURE_FILE, Statement, read_signed
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import ChampionMoveError, FlightlineError, ModelFileError, SignatureError
@@ -75,11 +83,21 @@ class _Current(BaseModel):
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model that may be served: its bytes and its manifest were checked."""
+    """A model that may be served: its bytes and its manifest were checked.
+
+    Parameters
+    ----------
+    profile
+        What it learned from and how it was judged; None for a version of before there were profiles.
+    training
+        What made it, by name, as it was signed.
+    """
 
     manifest: ModelManifest
     pipeline: Pipeline
     task: Task
+    profile: ModelProfile | None = None
+    training: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -262,16 +280,25 @@ def load_delivered(
     folder: Path, version: str, keys: Sequence[Key], problem: Problem, role: Role = "champion"
 ) -> ServedModel:
     """Load a version from a folder that holds nothing else; raises as `load_served_model`."""
-    manifest, statement = read_signed_manifest(folder, version, keys, problem)
+    manifest, statement, contents = _read_signed(folder, version, keys, problem)
     check_problem(manifest, problem)
     check_approval(folder, manifest, role, keys)
-    return ServedModel(manifest, load_model(folder / MODEL_FILE, statement.files[MODEL_FILE]), problem.task)
+    profile = parse_profile(contents[PROFILE_FILE], version) if PROFILE_FILE in contents else None
+    model = load_model(folder / MODEL_FILE, statement.files[MODEL_FILE])
+    return ServedModel(manifest, model, problem.task, profile, statement.predicate.training)
 
 
 def read_signed_manifest(
     folder: Path, version: str, keys: Sequence[Key], problem: Problem
 ) -> tuple[ModelManifest, Statement]:
     """Verify all files of a version but the model file, whose digest the statement gives."""
+    manifest, statement, _ = _read_signed(folder, version, keys, problem)
+    return manifest, statement
+
+
+def _read_signed(
+    folder: Path, version: str, keys: Sequence[Key], problem: Problem
+) -> tuple[ModelManifest, Statement, dict[str, bytes]]:
     statement, contents = read_signed(folder, problem.model_name, version, keys, unread=MODEL_FILE)
     if absent := {MODEL_FILE, MANIFEST_FILE} - set(statement.files):
         raise SignatureError(f"the signature of version {version} does not name {', '.join(sorted(absent))}")
@@ -281,7 +308,7 @@ def read_signed_manifest(
         raise SignatureError(
             f"{MANIFEST_FILE} of version {version} speaks of another run or file than {SIGNATURE_FILE}"
         )
-    return manifest, statement
+    return manifest, statement, contents
 
 
 def _read_current(folder: Path) -> str | None:
@@ -298,28 +325,3 @@ def _read_manifest(folder: Path, version: str) -> ModelManifest:
         return parse_manifest((folder / version / MANIFEST_FILE).read_bytes(), version)
     except OSError as err:
         raise ModelFileError(f"there is no {MANIFEST_FILE} for version {version}; fetch the model again") from err
-
-
-def check_problem(manifest: ModelManifest, problem: Problem) -> None:
-    """Refuse a model of another problem, or with a column twice.
-
-    Raises
-    ------
-    ModelFileError
-        Saying which.
-    """
-    got, expected = (manifest.name, manifest.feature_service), (problem.model_name, problem.feature_service)
-    if got != expected:
-        raise ModelFileError(
-            f"version {manifest.version} is {got[0]!r} on feature service {got[1]!r}, expected {expected[0]!r} on "
-            f"{expected[1]!r} as in config.py; train a model for it"
-        )
-    if manifest.classes != problem.classes:
-        raise ModelFileError(
-            f"version {manifest.version} has the classes {', '.join(manifest.classes) or 'none'}, expected "
-            f"{', '.join(problem.classes) or 'none'} as in config.py, in this order; train a model for them"
-        )
-    names = [name for name, _ in manifest.columns]
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ModelFileError(f"version {manifest.version} takes columns twice: {', '.join(twice)}; train it again")

@@ -1,0 +1,143 @@
+"""The page as a person meets it: in Chromium, with a narrow window, a keyboard, a key, and axe's rules."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from serving.api.dependencies import get_serving_state
+from serving.middleware.api_keys import digest_of
+from tests.serving.page.conftest import app_of, served, serving, state_of
+
+pytestmark = pytest.mark.system
+KEY = "fl_of_the_page"
+NARROW, WIDE = {"width": 420, "height": 900}, {"width": 1200, "height": 900}
+SENTENCES = {
+    "classification": "The probability is ",
+    "multiclass": "The likeliest class is ",
+    "regression": "units is predicted as ",
+}
+
+
+@contextmanager
+def opened(browser: Any, url: str, viewport: dict[str, int] = NARROW, scheme: str = "light") -> Iterator[Any]:
+    """Open the page, and demand that nothing was refused by its policy, failed or came from elsewhere."""
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    page, faults = context.new_page(), []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "request", lambda request: faults.append(request.url) if not request.url.startswith((url, "data:")) else None
+    )
+    page.goto(url)
+    yield page
+    context.close()
+    assert [fault for fault in faults if "401" not in fault and "422" not in fault] == []
+
+
+def answered(page: Any, sentence: str) -> None:
+    page.get_by_role("button", name="Predict").click()
+    page.get_by_role("status").filter(has_text=sentence).wait_for()
+
+
+def serious_faults(page: Any) -> list[str]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {node['html'][:80]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("task", ["classification", "multiclass", "regression"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_and_nothing_is_cut_off(browser, make_project, task, scheme):
+    with served(make_project(task)) as url, opened(browser, url, NARROW, scheme) as page:
+        answered(page, SENTENCES[task])
+        for details in page.locator("details").all():
+            details.locator("summary").first.click()
+        assert serious_faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_the_example_is_answered_with_what_drove_it(browser, make_project, task):
+    with served(make_project(task)) as url, opened(browser, url, WIDE) as page:
+        answered(page, SENTENCES[task])
+        beside = "the base rate is 50 %" if task == "classification" else "between -16 and 56, the median is 20"
+        assert beside in page.get_by_role("status").text_content()
+        drove = page.get_by_role("region", name="What drove it")
+        assert {text.strip() for text in drove.locator("summary").all_text_contents()} == {"recent", "plan", "request"}
+        assert "mean_units: 60 (typical 10)" in drove.text_content()
+        answer = page.locator("#answer").text_content()
+        assert "plan: after the clock" in answer
+        assert "recent: 5 minutes" in answer
+        assert "make why PREDICTION=" in answer
+
+
+def test_a_keyboard_is_enough(browser, make_project):
+    with served(make_project()) as url, opened(browser, url) as page:
+        page.get_by_role("button", name="Predict").wait_for()
+        seen = []
+        for _ in range(5):
+            page.keyboard.press("Tab")
+            seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
+        assert seen[:2] == ["field-shop", "field-city"]  # then the parts of a date, as the browser has them
+        page.locator("#field-city").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("status").filter(has_text="The probability is ").wait_for()
+
+
+def test_every_field_has_a_name_and_what_is_wrong_is_told_of_it(browser, make_project):
+    with served(make_project()) as url, opened(browser, url) as page:
+        page.get_by_role("textbox", name="city").fill("bergen")
+        page.get_by_role("button", name="Predict").click()
+        page.get_by_text("String should match pattern").wait_for()
+        city = page.get_by_role("textbox", name="city")
+        assert city.get_attribute("aria-invalid") == "true"
+        assert "field-city-error" in city.get_attribute("aria-describedby")
+        assert page.evaluate("document.activeElement.id") == "field-city"
+        city.fill("Tartu")
+        answered(page, "The probability is ")
+        assert city.get_attribute("aria-invalid") is None
+
+
+def test_a_key_is_typed_once_and_forgotten_with_the_page(browser, make_project):
+    # Outside of loopback keys are needed; what is bound here is loopback all the same.
+    project = make_project(host="192.0.2.1", api_keys={"team": digest_of(KEY)})
+    with served(project) as url, opened(browser, url) as page:
+        field = page.get_by_label("API key")
+        field.fill("fl_wrong")
+        field.press("Enter")
+        page.get_by_role("alert").filter(has_text="valid API key").wait_for()
+        assert serious_faults(page) == []
+        field.fill(KEY)
+        field.press("Enter")
+        answered(page, "The probability is ")
+        assert page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+        page.reload()
+        field.wait_for()
+        assert page.get_by_role("button", name="Predict").count() == 0
+
+
+def test_what_is_told_of_the_model_follows_the_one_that_answers(browser, make_project):
+    project = make_project()
+    app = app_of(project)
+    with serving(app) as url, opened(browser, url) as page:
+        page.get_by_role("button", name="Predict").wait_for()
+        app.dependency_overrides[get_serving_state] = lambda: state_of(project, "4")
+        answered(page, "The probability is ")
+        page.get_by_text("4, served here since").wait_for()
+        assert "Version 4, logged as" in page.locator("#answer").text_content()
+
+
+def test_axe_bites(browser, make_project):
+    with served(make_project()) as url, opened(browser, url) as page:
+        page.get_by_role("button", name="Predict").wait_for()
+        assert serious_faults(page) == []
+        page.evaluate("document.querySelector('label[for=field-city]').remove()")
+        assert [fault.partition(":")[0] for fault in serious_faults(page)] == ["label"]

@@ -169,3 +169,6 @@ def test_a_label_lets_an_advisory_through_and_nothing_else_does(act):
         outputs = {"workflow-scope": {"checks": "all", "advisories": advisories}}
         run = act("ci", "pull_request", event("pull_request"), job="security", outputs=outputs)
         assert [call.environment["ADVISORIES"] for call in run.of("make audit")] == [advisories]
+    # GitHub keeps the outputs of jobs that passed: asked in another job, the label would not be seen by a failed one.
+    (audit,) = (step for step in workflow("ci")["jobs"]["security"]["steps"] if step.get("run") == "make audit")
+    assert audit["env"]["ADVISORIES"] == "${{ steps.label.outputs.advisories }}"

@@ -1,0 +1,161 @@
+"""One row of the matrix: a model fitted at a cut, its answers for all later rows, and how far inputs drift from it.
+
+Runs in processes of its own and imports neither Prefect nor MLflow, which would take seconds in each.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from flightline.adapters.evidently_reports import drift_scores
+from flightline.adapters.files.atomic_write import atomic_write
+from flightline.core.problem_spec import Monitoring, Problem
+from flightline.core.windows import Interval
+from flightline.inference.predict import predict
+from flightline.monitoring.behaviours import WITHOUT_DRIFT, infer_behaviours
+from flightline.monitoring.drift import PREDICTION, month_thresholds, sample_places
+from flightline.training.fit import fit, fit_pipeline
+from flightline.training.row_checks import as_target, check_finite, check_labels, feature_columns
+from flightline.training.splits import rows_in
+from flightline.training.zoo import baseline_of, find_model
+from pipelines.retraining.plan import YearPlan, windows_of_drift
+
+ANSWERS_FILE, FACTS_FILE = "answers.npy", "facts.json"
+USUAL_ROWS = 60_000  # of those learned from, drawn evenly: what is usual of the inputs
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The training set: labelled examples in the order of their prediction times, and their features."""
+
+    examples: pd.DataFrame
+    features: pd.DataFrame
+
+    @property
+    def times(self) -> pd.Series:
+        """Prediction times."""
+        return self.examples["event_timestamp"]
+
+
+@lru_cache(maxsize=1)
+def read_examples(folder: Path) -> pd.DataFrame:
+    """Read the examples of a training set in the order of their prediction times, once a process."""
+    examples = pd.read_parquet(folder / "examples.parquet")
+    return examples.sort_values("event_timestamp", kind="stable", ignore_index=True)
+
+
+@lru_cache(maxsize=1)
+def read_rows(folder: Path) -> Rows:
+    """Read a training set, once a process."""
+    examples, features = pd.read_parquet(folder / "examples.parquet"), pd.read_parquet(folder / "features.parquet")
+    order = np.argsort(examples["event_timestamp"].to_numpy(), kind="stable")
+    if not np.array_equal(order, np.arange(len(order))):
+        features = features.iloc[order].reset_index(drop=True)
+    return Rows(read_examples(folder), features)
+
+
+def measure_cut(problem: Problem, rule: Monitoring, plan: YearPlan, cut: datetime, folder: Path) -> Path:
+    """Fit a model on what was known at a cut, and write what it answers for later rows and how far they drift.
+
+    Parameters
+    ----------
+    rule
+        Of monitoring: how drift is scored.
+    folder
+        To be written, whole or not at all: `answers.npy`, in the order of the rows from the cut on, and `facts.json`
+        with the latest prediction time learned, the baseline's answer, and by later cut the share of columns, 0..1,
+        whose drift exceeds their own threshold.
+    """
+    rows = read_rows(plan.folder)
+    learned = rows_in(rows.examples, Interval(plan.first_learned(cut), cut), known_before=pd.Timestamp(cut))
+    model = fit_at(problem, plan, rows, cut, learned)
+    later = (rows.times >= cut).to_numpy()
+    answers = predict(problem.task, model, rows.features[later])
+    facts = {
+        "learned_rows": int(learned.sum()),
+        "learned_until": rows.times[learned].max().isoformat(),
+        "baseline": _baseline(problem, rows, learned),
+        "drift": drift_of(problem, rule, plan, rows, np.flatnonzero(learned), model, answers),
+    }
+    with atomic_write(folder) as unfinished:
+        unfinished.mkdir()
+        np.save(unfinished / ANSWERS_FILE, answers)
+        (unfinished / FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
+    return folder
+
+
+def fit_at(problem: Problem, plan: YearPlan, rows: Rows, cut: datetime, learned: pd.Series) -> Pipeline:
+    """Fit with the plan's settings; with its calibration, learned and checked on the weeks before the cut."""
+    label, parameters = rows.examples[problem.label], plan.parameters
+    if parameters.calibrations:
+        validation, known = Interval(cut - plan.validation, cut), pd.Timestamp(cut)
+        masks = {
+            "fit": rows_in(rows.examples, Interval(plan.first_learned(cut), validation.start), validation.start),
+            "validation": rows_in(rows.examples, validation, known),
+            "refit": learned,
+        }
+        of = {"task": problem.task, "metric": problem.primary_metric, "classes": problem.classes}
+        return fit(parameters, rows.features, label, masks, **of).pipeline
+    features = rows.features[learned]
+    check_finite(features)
+    check_labels(problem.task, label[learned], f"learned until {cut:%Y-%m-%d}", problem.classes)
+    settings = {**dict(parameters.settings), **parameters.steps()}
+    model, columns = find_model(problem.task, parameters.model), feature_columns(features)
+    return fit_pipeline(model, columns, parameters.seed, settings, features, as_target(problem.task, label[learned]))
+
+
+def _baseline(problem: Problem, rows: Rows, learned: pd.Series) -> list[float]:
+    features = rows.features[learned].iloc[:, :1]
+    target = as_target(problem.task, rows.examples.loc[learned, problem.label])
+    model = fit_pipeline(baseline_of(problem.task), feature_columns(features), 0, {}, features, target)
+    return predict(problem.task, model, features.iloc[:1]).ravel().tolist()
+
+
+def drift_of(
+    problem: Problem,
+    rule: Monitoring,
+    plan: YearPlan,
+    rows: Rows,
+    learned: np.ndarray,
+    model: Pipeline,
+    answers: np.ndarray,
+) -> dict[str, float]:
+    """Score at each later cut what the model was asked about, as monitoring does: it needs no label.
+
+    Parameters
+    ----------
+    learned
+        Positions of the rows it learned from; at most `USUAL_ROWS` of them say what is usual.
+    """
+    chosen = learned[sample_places(len(learned), USUAL_ROWS)]
+    features, times = rows.features.iloc[chosen], rows.times.iloc[chosen].reset_index(drop=True)
+    usual = _shown(problem, features, predict(problem.task, model, features)).reset_index(drop=True)
+    natures = infer_behaviours(usual, times, problem.prediction_horizon) | dict(rule.hints)
+    found = month_thresholds(usual, times, rule, drift_scores)
+    thresholds = {name: value for name, value in found.items() if natures.get(name) not in WITHOUT_DRIFT}
+    usual = usual.iloc[sample_places(len(usual), rule.drift_rows)][list(thresholds)]
+    first = len(rows.features) - len(answers)
+    moments = rows.times.iloc[first:]
+    shares: dict[str, float] = {}
+    for until in plan.cuts:
+        inside = np.flatnonzero((moments >= until - windows_of_drift(rule)) & (moments < until))
+        shares[until.isoformat()] = 0.0
+        if len(inside) and thresholds:
+            asked = inside[sample_places(len(inside), rule.drift_rows)]
+            current = _shown(problem, rows.features.iloc[first + asked], answers[asked])[list(thresholds)]
+            scores = drift_scores(usual, current)
+            shares[until.isoformat()] = float(np.mean([scores[name] > most for name, most in thresholds.items()]))
+    return shares
+
+
+def _shown(problem: Problem, features: pd.DataFrame, answers: np.ndarray) -> pd.DataFrame:
+    """Give features and what was answered; of a multiclass problem the class."""
+    if problem.task == "multiclass":
+        return features.assign(**{PREDICTION: np.array(problem.classes, dtype=object)[answers.argmax(axis=1)]})
+    return features.assign(**{PREDICTION: answers})

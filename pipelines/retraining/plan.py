@@ -1,0 +1,141 @@
+"""What is lived again: the champion's training set and settings, and the weekly cuts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from flightline.core.errors import TrainingError
+from flightline.core.problem_spec import Monitoring, Problem
+from flightline.core.windows import MovingWindows
+from flightline.training.fit import TrainingParameters
+from flightline.training.splits import windows_of
+from flightline.training.zoo import Setting
+
+WEEK = timedelta(days=7)
+JUDGED_WEEKS = 4  # a model is judged on so many weeks before its successor learns from them too
+MOST_WEEKS = 52
+MIN_WEEKS = 8
+FIRST_SHARE = 1 / 3  # of the data lies before the first cut
+
+
+@dataclass(frozen=True)
+class YearPlan:
+    """What every model of the matrix is fitted by, and when.
+
+    Parameters
+    ----------
+    key
+        Of the training set.
+    folder
+        Where its examples and features lie.
+    parameters
+        Of every fit: the champion's model, its chosen settings and its calibration.
+    fit_start
+        The first prediction time that is learned from.
+    fit_length
+        How far back a fit reaches; None: to `fit_start`.
+    validation
+        How long the window is on which a calibration is learned.
+    cuts
+        Mondays (UTC), a week apart. The first `JUDGED_WEEKS` only judge what follows; then one decision each; the last
+        one ends the last week.
+    """
+
+    key: str
+    folder: Path
+    parameters: TrainingParameters
+    fit_start: datetime
+    fit_length: timedelta | None
+    validation: timedelta
+    cuts: tuple[datetime, ...]
+
+    @property
+    def weeks(self) -> int:
+        """How many weeks are lived through."""
+        return len(self.cuts) - 1 - JUDGED_WEEKS
+
+    def first_learned(self, cut: datetime) -> datetime:
+        """Give the first prediction time that a model of a cut learns from."""
+        return self.fit_start if self.fit_length is None else max(self.fit_start, cut - self.fit_length)
+
+
+def plan_year(
+    problem: Problem, key: str, folder: Path, parameters: TrainingParameters, first: datetime | None = None
+) -> YearPlan:
+    """Lay the cuts over the data: from a third of it on, at most the last 52 weeks, or from a day that is given.
+
+    Parameters
+    ----------
+    key, folder
+        Of the training set.
+    first
+        UTC; its week is the first that is lived through.
+
+    Raises
+    ------
+    TrainingError
+        If that leaves fewer than 8 weeks.
+    """
+    examples = pd.read_parquet(folder / "examples.parquet", columns=["event_timestamp", "label_known_at"])
+    windows = windows_of(examples, problem.windows)
+    newest = examples["event_timestamp"].max().to_pydatetime()
+    start = max(windows.fit.start, examples["event_timestamp"].min().to_pydatetime())
+    end = _monday(newest)
+    begin = _monday(first or max(start + FIRST_SHARE * (newest - start), end - MOST_WEEKS * WEEK))
+    count = (end - begin) // WEEK
+    if count < MIN_WEEKS or begin - JUDGED_WEEKS * WEEK <= start:
+        raise TrainingError(
+            f"from {begin:%Y-%m-%d} on there are {max(count, 0)} whole weeks with labels, and data begins on "
+            f"{start:%Y-%m-%d}; a replay needs {MIN_WEEKS} weeks, and {JUDGED_WEEKS} with something to learn before "
+            "them: give another FROM=, or more data"
+        )
+    is_length = isinstance(problem.windows, MovingWindows) and isinstance(problem.windows.fit, int)
+    return YearPlan(
+        key=key,
+        folder=folder,
+        parameters=parameters,
+        fit_start=start if is_length else windows.fit.start,
+        fit_length=windows.validation.end - windows.fit.start if is_length else None,
+        validation=windows.validation.end - windows.validation.start,
+        cuts=tuple(begin + number * WEEK for number in range(-JUDGED_WEEKS, count + 1)),
+    )
+
+
+def _monday(moment: datetime) -> datetime:
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return day - timedelta(days=day.weekday())
+
+
+def parameters_of_run(logged: Mapping[str, str]) -> TrainingParameters:
+    """Read what a run was fitted by from its logged parameters: the settings that it chose are given from now on."""
+    chosen = {
+        name.removeprefix("chosen."): _as_setting(value) for name, value in logged.items() if name.startswith("chosen.")
+    }
+    calibration = logged.get("calibration", "none")
+    steps = {name: _as_setting(logged.get(name, "None")) for name in ("pca_components", "kmeans_segments")}
+    return TrainingParameters(
+        model=logged["model"],
+        seed=int(logged["seed"]),
+        settings=tuple(sorted(chosen.items())),
+        calibrations=() if calibration == "none" else (calibration,),
+        **{name: value if isinstance(value, int) else None for name, value in steps.items()},
+    )
+
+
+def _as_setting(text: str) -> Setting:
+    if text == "None":
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def windows_of_drift(rule: Monitoring) -> timedelta:
+    """Say over how long drift is scored: the windows that decide together."""
+    return rule.windows * rule.window

@@ -1,7 +1,7 @@
 """A learned policy: tabular Q-learning (Watkins and Dayan, 1992) over a few states, on resampled first halves.
 
-A life is drawn from blocks of weeks of the first half, each with its days drawn again. A model that is so many weeks old
-in a drawn week is the one that was so old in that week: so the matrix holds all that a life can meet.
+A life is drawn from blocks of weeks of the first half, each with its days drawn again. A model that is so many weeks
+old in a drawn week is the one that was so old in that week: so the matrix holds all that a life can meet.
 """
 
 from dataclasses import dataclass

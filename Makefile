@@ -268,6 +268,10 @@ labels: $(READY)  ## Join outcomes that are known by the event clock to logged p
 monitor: $(READY)  ## Judge the logged predictions by their labels: decision, reasons, and a page
 	@$(RUN) -m pipelines.monitoring
 
+.PHONY: replay
+replay: $(READY)  ## Live the data's year again, one decision a week: when to retrain, and what it costs not to: make replay COST=30 (of summed loss)
+	@OMP_NUM_THREADS=1 $(RUN) -m pipelines.retraining $(if $(COST),--cost $(COST)) $(if $(FROM),--from "$(FROM)") --seed $(SEED)
+
 .PHONY: canary
 canary: $(READY)  ## Judge what runs beside the champion: promote, keep watching, drop, or roll back
 	@$(RUN) -m pipelines.canary judge

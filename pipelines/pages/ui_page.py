@@ -15,7 +15,11 @@ from pipelines.common.processes import HOST, answers
 from pipelines.common.rendering import render
 
 REFRESH_SECONDS, STATE_SECONDS = 5, 1.0
-MONITORING = "/monitoring"
+# By their address, where commands write their newest page below .state.
+WRITTEN = {
+    "/monitoring": Path("monitoring/latest_page.html"),
+    "/retraining": Path("retraining/latest_page.html"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Entry:
         return answers(self.url + self.path, STATE_SECONDS)
 
 
-def write_page(title: str, entries: Sequence[Entry], monitoring: Path) -> str:
+def write_page(title: str, entries: Sequence[Entry], state_dir: Path) -> str:
     """Write the page, with the state of each entry as it is now.
 
     Parameters
@@ -55,15 +59,15 @@ def write_page(title: str, entries: Sequence[Entry], monitoring: Path) -> str:
         Of the page.
     entries
         In their order on it.
-    monitoring
-        The newest page of `make monitor`, which need not be there.
+    state_dir
+        Where the newest pages of `make monitor` and `make replay` lie, which need not be there.
     """
     return render(
         "ui.html.j2",
         title=title,
         refresh=REFRESH_SECONDS,
         entries=entries,
-        monitoring=MONITORING if monitoring.is_file() else "",
+        written={address: (state_dir / file).is_file() for address, file in WRITTEN.items()},
     )
 
 
@@ -83,7 +87,7 @@ def serving_page(settings: Settings, entries: Sequence[Entry]) -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers with the page, or with the newest page of monitoring."""
+    """Answers with the page, or with the newest page that a command has written."""
 
     def __init__(self, settings: Settings, entries: Sequence[Entry], *arguments: object) -> None:
         self._settings, self._entries = settings, entries
@@ -94,12 +98,12 @@ class _Handler(BaseHTTPRequestHandler):
         if not is_own(self.headers.get("Host"), self.headers.get("Origin")):
             self.send_error(HTTPStatus.FORBIDDEN, REFUSAL)
             return
-        monitoring = self._settings.state_dir / "monitoring" / "latest_page.html"
+        state_dir, written = self._settings.state_dir, WRITTEN.get(self.path)
         if self.path == "/":
             title = f"{self._settings.root.name}: pages"
-            self._answer(write_page(title, self._entries, monitoring).encode())
-        elif self.path == MONITORING and monitoring.is_file():
-            self._answer(monitoring.read_bytes())
+            self._answer(write_page(title, self._entries, state_dir).encode())
+        elif written and (state_dir / written).is_file():
+            self._answer((state_dir / written).read_bytes())
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 

@@ -27,6 +27,7 @@ from flightline.training.zoo import baseline_of, find_model
 from pipelines.retraining.plan import YearPlan, windows_of_drift
 
 ANSWERS_FILE, FACTS_FILE = "answers.npy", "facts.json"
+ROWS_AT_ONCE = 20_000
 USUAL_ROWS = 60_000  # of those learned from, drawn evenly: what is usual of the inputs
 
 
@@ -75,8 +76,7 @@ def measure_cut(problem: Problem, rule: Monitoring, plan: YearPlan, cut: datetim
     rows = read_rows(plan.folder)
     learned = rows_in(rows.examples, Interval(plan.first_learned(cut), cut), known_before=pd.Timestamp(cut))
     model = fit_at(problem, plan, rows, cut, learned)
-    later = (rows.times >= cut).to_numpy()
-    answers = predict(problem.task, model, rows.features[later])
+    answers = answers_from(problem, model, rows, cut)
     facts = {
         "learned_rows": int(learned.sum()),
         "learned_until": rows.times[learned].max().isoformat(),
@@ -100,14 +100,23 @@ def fit_at(problem: Problem, plan: YearPlan, rows: Rows, cut: datetime, learned:
             "validation": rows_in(rows.examples, validation, known),
             "refit": learned,
         }
-        of = {"task": problem.task, "metric": problem.primary_metric, "classes": problem.classes}
-        return fit(parameters, rows.features, label, masks, **of).pipeline
+        task, metric, classes = problem.task, problem.primary_metric, problem.classes
+        return fit(parameters, rows.features, label, masks, task=task, metric=metric, classes=classes).pipeline
     features = rows.features[learned]
     check_finite(features)
     check_labels(problem.task, label[learned], f"learned until {cut:%Y-%m-%d}", problem.classes)
     settings = {**dict(parameters.settings), **parameters.steps()}
     model, columns = find_model(problem.task, parameters.model), feature_columns(features)
     return fit_pipeline(model, columns, parameters.seed, settings, features, as_target(problem.task, label[learned]))
+
+
+def answers_from(problem: Problem, model: Pipeline, rows: Rows, cut: datetime) -> np.ndarray:
+    """Predict every row from a cut on, in parts: an encoded copy of all would take as much memory as they do."""
+    first = int(np.searchsorted(rows.times.dt.tz_convert(None), np.datetime64(cut.replace(tzinfo=None))))
+    parts = range(first, len(rows.features), ROWS_AT_ONCE)
+    return np.concatenate(
+        [predict(problem.task, model, rows.features.iloc[part : part + ROWS_AT_ONCE]) for part in parts]
+    )
 
 
 def _baseline(problem: Problem, rows: Rows, learned: pd.Series) -> list[float]:

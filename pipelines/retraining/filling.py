@@ -1,24 +1,18 @@
-"""Fills the matrix: cuts and weeks in parallel over processes, each kept by what it follows from, so that a run goes on.
+"""Fills the matrix in parallel; each cut and week is kept by what it follows from, so that a run goes on.
 
 A key is derived as that of a cached step (decision 6): from the arguments and from the source of all that the function
 reaches. Nothing goes through Prefect, since processes of their own do the work.
 """
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
-from flightline.core.errors import TrainingError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
@@ -26,14 +20,14 @@ from flightline.core.settings import Settings
 from flightline.evaluation.losses import row_losses
 from flightline.retraining.matrix import Matrix
 from pipelines.common.cached_step import key_of
-from pipelines.common.progress import Stage, stage
+from pipelines.common.progress import stage
 from pipelines.common.source_closure import source_digest
 from pipelines.retraining.cut import FACTS_FILE, measure_cut, read_examples
+from pipelines.retraining.parallel import Jobs, run_all
 from pipelines.retraining.plan import JUDGED_WEEKS, WEEK, YearPlan
 from pipelines.retraining.week import Year, judge_week
 
 DAYS = 7
-Job = Callable[[], Path]
 
 
 def retraining_dir(settings: Settings) -> Path:
@@ -48,7 +42,7 @@ def fill_matrix(project: Project, plan: YearPlan) -> tuple[Matrix, dict[str, int
     folders = tuple(home / "cuts" / key[:16] for key in keys)
     with stage("fit") as progress:
         rule = problem.monitoring
-        jobs = {
+        jobs: Jobs = {
             f"{cut:%Y-%m-%d}": (folder, (problem, rule, plan, cut, folder))
             for cut, folder in zip(plan.cuts[:-1], folders, strict=True)
         }
@@ -86,69 +80,6 @@ def week_keys(problem: Problem, keys: Sequence[str], decisions: Sequence[int]) -
     """Name what gate and monitor say at each decision follows from."""
     source, rules = source_digest(judge_week), (key_of(problem.thresholds), key_of(problem.monitoring))
     return [digest_of(keys[:decision], rules, decision, source) for decision in decisions]
-
-
-def run_all(
-    jobs: Mapping[str, tuple[Path, tuple[object, ...]]],
-    function: Callable[..., Path],
-    processes: int,
-    progress: Stage,
-) -> None:
-    """Run the jobs whose result is not there yet, so many at a time, and say after each how long the rest may take.
-
-    Parameters
-    ----------
-    jobs
-        By name, the path of the result and the arguments that make it.
-    processes
-        One runs them in this process.
-
-    Raises
-    ------
-    TrainingError
-        If a process ends without a result, as when memory runs out.
-    """
-    missing = {name: arguments for name, (result, arguments) in jobs.items() if not result.exists()}
-    if not missing:
-        return
-    kept = f" ({len(jobs) - len(missing)} kept from before)" if len(missing) < len(jobs) else ""
-    progress.note(f"{len(missing)} of {len(jobs)} to do in {processes} processes{kept}")
-    begin, done = time.perf_counter(), 0
-    if processes == 1:
-        for name, arguments in missing.items():
-            seconds, done = _timed(function, arguments), done + 1
-            progress.note(_told(name, seconds, done, len(missing), time.perf_counter() - begin))
-        return
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
-    try:
-        running = {pool.submit(_timed, function, arguments): name for name, arguments in missing.items()}
-        for future in as_completed(running):
-            done += 1
-            progress.note(_told(running[future], _result(future), done, len(missing), time.perf_counter() - begin))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _result(future: "Future[float]") -> float:
-    try:
-        return future.result()
-    except BrokenProcessPool as err:
-        raise TrainingError(
-            "a process of the replay ended without a result, as it does when memory runs out; what is done is kept: "
-            "run it again, with FLIGHTLINE_THREADS=1 for one process alone"
-        ) from err
-
-
-def _timed(function: Callable[..., Path], arguments: tuple[object, ...]) -> float:
-    begin = time.process_time()
-    with threadpool_limits(1):
-        function(*arguments)
-    return time.process_time() - begin
-
-
-def _told(name: str, seconds: float, done: int, of: int, passed: float) -> str:
-    left = timedelta(seconds=round(passed / done * (of - done)))
-    return f"{name}  {done} of {of}, {seconds:.1f} s of a processor; about {left} left"
 
 
 def collect(problem: Problem, plan: YearPlan, folders: tuple[Path, ...], found: Sequence[Mapping[str, dict]]) -> Matrix:

@@ -49,12 +49,12 @@ def _words(gain: Improvement) -> str:
 
 
 def _of_gate(compared: Comparison) -> str:
-    free, held = compared.find("every 4 weeks"), compared.find("every 4 weeks", has_gate=True)
-    less = free.whole.gain.estimate - held.whole.gain.estimate
+    free, held = compared.find("every 4 weeks").whole, compared.find("every 4 weeks", has_gate=True).whole
+    less = free.gain.estimate - held.gain.estimate
     return (
-        f"With the gate's veto, {held.whole.promotions} of {held.whole.trainings} models trained every 4 weeks went into "
-        f"service, and the gain {'fell' if less > 0 else 'rose'} by {abs(less):.4f}: a gate that asks for proof keeps out "
-        "bad models, and good ones that four weeks cannot prove."
+        f"With the gate's veto, {held.promotions} of {held.trainings} models trained every 4 weeks went into service, "
+        f"and the gain {'fell' if less > 0 else 'rose'} by {abs(less):.4f}: the gate asks for proof, and four weeks "
+        "often give none."
     )
 
 

@@ -27,8 +27,8 @@ class YearPlan:
 
     Parameters
     ----------
-    key
-        Of the training set.
+    training_set
+        Its key. It is not called so: what has a `key` stands for nothing else in the key of a result (`key_of`).
     folder
         Where its examples and features lie.
     parameters
@@ -44,7 +44,7 @@ class YearPlan:
         one ends the last week.
     """
 
-    key: str
+    training_set: str
     folder: Path
     parameters: TrainingParameters
     fit_start: datetime
@@ -63,14 +63,14 @@ class YearPlan:
 
 
 def plan_year(
-    problem: Problem, key: str, folder: Path, parameters: TrainingParameters, first: datetime | None = None
+    problem: Problem, training_set: str, folder: Path, parameters: TrainingParameters, first: datetime | None = None
 ) -> YearPlan:
     """Lay the cuts over the data: from a third of it on, at most the last 52 weeks, or from a day that is given.
 
     Parameters
     ----------
-    key, folder
-        Of the training set.
+    training_set, folder
+        Its key, and where it lies.
     first
         UTC; its week is the first that is lived through.
 
@@ -94,7 +94,7 @@ def plan_year(
         )
     is_length = isinstance(problem.windows, MovingWindows) and isinstance(problem.windows.fit, int)
     return YearPlan(
-        key=key,
+        training_set=training_set,
         folder=folder,
         parameters=parameters,
         fit_start=start if is_length else windows.fit.start,
@@ -115,14 +115,19 @@ def parameters_of_run(logged: Mapping[str, str]) -> TrainingParameters:
         name.removeprefix("chosen."): _as_setting(value) for name, value in logged.items() if name.startswith("chosen.")
     }
     calibration = logged.get("calibration", "none")
-    steps = {name: _as_setting(logged.get(name, "None")) for name in ("pca_components", "kmeans_segments")}
     return TrainingParameters(
         model=logged["model"],
         seed=int(logged["seed"]),
         settings=tuple(sorted(chosen.items())),
         calibrations=() if calibration == "none" else (calibration,),
-        **{name: value if isinstance(value, int) else None for name, value in steps.items()},
+        pca_components=_size(logged, "pca_components"),
+        kmeans_segments=_size(logged, "kmeans_segments"),
     )
+
+
+def _size(logged: Mapping[str, str], step: str) -> int | None:
+    text = logged.get(step, "None")
+    return None if text == "None" else int(text)
 
 
 def _as_setting(text: str) -> Setting:

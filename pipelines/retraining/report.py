@@ -92,7 +92,7 @@ def as_record(
     record = {
         "model": problem.model_name,
         "version": version,
-        "training_set": plan.key,
+        "training_set": plan.training_set,
         "parameters": asdict(plan.parameters),
         "metric": matrix.metric,
         "weeks": [f"{week:%Y-%m-%d}" for week in matrix.weeks],

@@ -140,7 +140,8 @@ def compare_policies(matrix: Matrix, price: float, seed: int) -> Comparison:
         key=lambda each: cost_of(matrix, each.course, price, 0, matrix.half),
     )
     own = next(each for each in judged if each.name == LEARNED)
-    gain = paired_improvement(*(weeks_as_blocks(matrix, each.course, matrix.half) for each in (own, simple)), INTERVAL)
+    ours, theirs = (weeks_as_blocks(matrix, each.course, matrix.half) for each in (own, simple))
+    gain = paired_improvement(ours, theirs, INTERVAL)
     best = _judge(matrix, "best with hindsight", False, np.nan, cheapest, idle, price)
     return Comparison(price, judged, best, limit, learned, simple.name, gain)
 

@@ -195,11 +195,23 @@ def test_the_page_escapes_what_it_shows(tmp_path: Path) -> None:
     assert ">does not answer<" in page
 
 
+def test_the_page_of_a_replay_is_linked_once_it_is_written(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path, pages=PageSettings(port=free_port()))
+    with serving_page(settings, []) as url:
+        assert "not written yet: make replay" in read(url)
+        written = settings.state_dir / "retraining" / "latest_page.html"
+        written.parent.mkdir(parents=True)
+        written.write_text("<p>every 4 weeks</p>", encoding="utf-8")
+        assert '<a href="/retraining">Retraining</a>' in read(url)
+        assert read(f"{url}/retraining") == "<p>every 4 weeks</p>"
+
+
 def test_the_page_answers_its_own_addresses_only(tmp_path: Path) -> None:
     settings = Settings(root=tmp_path, pages=PageSettings(port=free_port()))
     with serving_page(settings, []) as url:
         assert answers(url)
         assert not answers(f"{url}/monitoring")
+        assert not answers(f"{url}/retraining")
         assert not answers(f"{url}/../data.dvc")
     assert not answers(url)
 

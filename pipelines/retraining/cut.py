@@ -74,7 +74,7 @@ def measure_cut(problem: Problem, rule: Monitoring, plan: YearPlan, cut: datetim
         whose drift exceeds their own threshold.
     """
     rows = read_rows(plan.folder)
-    learned = rows_in(rows.examples, Interval(plan.first_learned(cut), cut), known_before=pd.Timestamp(cut))
+    learned = rows_in(rows.examples, plan.learned(cut), known_before=pd.Timestamp(cut))
     model = fit_at(problem, plan, rows, cut, learned)
     answers = answers_from(problem, model, rows, cut)
     facts = {
@@ -94,9 +94,10 @@ def fit_at(problem: Problem, plan: YearPlan, rows: Rows, cut: datetime, learned:
     """Fit with the plan's settings; with its calibration, learned and checked on the weeks before the cut."""
     label, parameters = rows.examples[problem.label], plan.parameters
     if parameters.calibrations:
-        validation, known = Interval(cut - plan.validation, cut), pd.Timestamp(cut)
+        whole, known = plan.learned(cut), pd.Timestamp(cut)
+        validation = Interval(whole.end - plan.validation, whole.end)
         masks = {
-            "fit": rows_in(rows.examples, Interval(plan.first_learned(cut), validation.start), validation.start),
+            "fit": rows_in(rows.examples, Interval(whole.start, validation.start), pd.Timestamp(validation.start)),
             "validation": rows_in(rows.examples, validation, known),
             "refit": learned,
         }

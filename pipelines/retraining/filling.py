@@ -24,7 +24,7 @@ from pipelines.common.progress import stage
 from pipelines.common.source_closure import source_digest
 from pipelines.retraining.cut import FACTS_FILE, measure_cut, read_examples
 from pipelines.retraining.parallel import Jobs, run_all
-from pipelines.retraining.plan import JUDGED_WEEKS, WEEK, YearPlan
+from pipelines.retraining.plan import WEEK, YearPlan
 from pipelines.retraining.week import Year, judge_week
 
 DAYS = 7
@@ -52,7 +52,7 @@ def fill_matrix(project: Project, plan: YearPlan) -> tuple[Matrix, dict[str, int
             f"{len(folders)} models, each on what was known at its cut: {learned[0]:,} to {learned[-1]:,} rows"
         )
     with stage("judge") as progress:
-        decisions = range(JUDGED_WEEKS + 1, len(folders))
+        decisions = range(plan.judged + 1, len(folders))
         files = [home / "weeks" / f"{key[:16]}.json" for key in week_keys(problem, keys, decisions)]
         jobs = {
             f"{plan.cuts[decision]:%Y-%m-%d}": (file, (problem, plan, decision, folders[:decision], file))
@@ -85,17 +85,17 @@ def week_keys(problem: Problem, keys: Sequence[str], decisions: Sequence[int]) -
 def collect(problem: Problem, plan: YearPlan, folders: tuple[Path, ...], found: Sequence[Mapping[str, dict]]) -> Matrix:
     """Bring what was measured into one matrix of models and weeks."""
     year = Year(problem, plan, read_examples(plan.folder), folders)
-    size, weeks = plan.weeks, plan.cuts[JUDGED_WEEKS:-1]
+    size, weeks = plan.weeks, plan.cuts[plan.judged : -1]
     empty = np.full((size, size), np.nan)
     drift, excess, fires, promotes = empty.copy(), empty.copy(), empty > 0, empty > 0
     losses, rows = np.full((size, size, DAYS), np.nan), np.zeros((size, DAYS))
     for model in range(size):
-        losses[model, model:], rows[model:] = _losses_by_day(year, model + JUDGED_WEEKS)
-        facts = json.loads((folders[model + JUDGED_WEEKS] / FACTS_FILE).read_text(encoding="utf-8"))
+        losses[model, model:], rows[model:] = _losses_by_day(year, model + plan.judged)
+        facts = json.loads((folders[model + plan.judged] / FACTS_FILE).read_text(encoding="utf-8"))
         drift[model, model + 1 :] = [facts["drift"][week.isoformat()] for week in weeks[model + 1 :]]
     for decision, week in enumerate(found, start=1):
         for model in range(decision):
-            said = week[str(model + JUDGED_WEEKS)]
+            said = week[str(model + plan.judged)]
             fires[model, decision], promotes[model, decision] = said["fires"], said["gate"] == "PROMOTE"
             excess[model, decision] = np.nan if said["excess"] is None else said["excess"]
     known = year.examples["label_known_at"].groupby((year.examples["event_timestamp"] - weeks[0]) // WEEK).max()

@@ -9,13 +9,13 @@ import pandas as pd
 
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Monitoring, Problem
-from flightline.core.windows import MovingWindows
+from flightline.core.windows import Interval, MovingWindows
 from flightline.training.fit import TrainingParameters
 from flightline.training.splits import windows_of
 from flightline.training.zoo import Setting
 
 WEEK = timedelta(days=7)
-JUDGED_WEEKS = 4  # a model is judged on so many weeks before its successor learns from them too
+JUDGED_WEEKS = 4  # at least: a model is judged on so many weeks before its successor learns from them too
 MOST_WEEKS = 52
 MIN_WEEKS = 8
 FIRST_SHARE = 1 / 3  # of the data lies before the first cut
@@ -39,8 +39,12 @@ class YearPlan:
         How far back a fit reaches; None: to `fit_start`.
     validation
         How long the window is on which a calibration is learned.
+    settling
+        How long a row must be past for its label to be learned from, whichever it is; see `MovingWindows`.
+    judged
+        A model is judged on so many weeks before its successor learns from them too.
     cuts
-        Mondays (UTC), a week apart. The first `JUDGED_WEEKS` only judge what follows; then one decision each; the last
+        Mondays (UTC), a week apart. The first `judged` ones only judge what follows; then one decision each; the last
         one ends the last week.
     """
 
@@ -50,16 +54,20 @@ class YearPlan:
     fit_start: datetime
     fit_length: timedelta | None
     validation: timedelta
+    settling: timedelta
+    judged: int
     cuts: tuple[datetime, ...]
 
     @property
     def weeks(self) -> int:
         """How many weeks are lived through."""
-        return len(self.cuts) - 1 - JUDGED_WEEKS
+        return len(self.cuts) - 1 - self.judged
 
-    def first_learned(self, cut: datetime) -> datetime:
-        """Give the first prediction time that a model of a cut learns from."""
-        return self.fit_start if self.fit_length is None else max(self.fit_start, cut - self.fit_length)
+    def learned(self, cut: datetime) -> Interval:
+        """Give the prediction times that a model of a cut learns from."""
+        length = self.fit_length
+        start = self.fit_start if length is None else max(self.fit_start, cut - self.settling - length)
+        return Interval(start, cut - self.settling)
 
 
 def plan_year(
@@ -81,18 +89,21 @@ def plan_year(
     """
     examples = pd.read_parquet(folder / "examples.parquet", columns=["event_timestamp", "label_known_at"])
     windows = windows_of(examples, problem.windows)
-    newest = examples["event_timestamp"].max().to_pydatetime()
+    is_moving = isinstance(problem.windows, MovingWindows)
+    settling = problem.windows.settling if isinstance(problem.windows, MovingWindows) else timedelta(0)
+    newest = examples["event_timestamp"].max().to_pydatetime() - settling
+    judged = judged_weeks(problem, examples["event_timestamp"])
     start = max(windows.fit.start, examples["event_timestamp"].min().to_pydatetime())
     end = _monday(newest)
     begin = _monday(first or max(start + FIRST_SHARE * (newest - start), end - MOST_WEEKS * WEEK))
     count = (end - begin) // WEEK
-    if count < MIN_WEEKS or begin - JUDGED_WEEKS * WEEK <= start:
+    if count < MIN_WEEKS or begin - judged * WEEK <= start:
         raise TrainingError(
             f"from {begin:%Y-%m-%d} on there are {max(count, 0)} whole weeks with labels, and data begins on "
-            f"{start:%Y-%m-%d}; a replay needs {MIN_WEEKS} weeks, and {JUDGED_WEEKS} with something to learn before "
+            f"{start:%Y-%m-%d}; a replay needs {MIN_WEEKS} weeks, and {judged} with something to learn before "
             "them: give another FROM=, or more data"
         )
-    is_length = isinstance(problem.windows, MovingWindows) and isinstance(problem.windows.fit, int)
+    is_length = is_moving and isinstance(problem.windows.fit, int)
     return YearPlan(
         training_set=training_set,
         folder=folder,
@@ -100,8 +111,22 @@ def plan_year(
         fit_start=start if is_length else windows.fit.start,
         fit_length=windows.validation.end - windows.fit.start if is_length else None,
         validation=windows.validation.end - windows.validation.start,
-        cuts=tuple(begin + number * WEEK for number in range(-JUDGED_WEEKS, count + 1)),
+        settling=settling,
+        judged=judged,
+        cuts=tuple(begin + number * WEEK for number in range(-judged, count + 1)),
     )
+
+
+def judged_weeks(problem: Problem, prediction_time: pd.Series) -> int:
+    """Say how many weeks before a decision hold the days that the gate asks for, with labels known by then.
+
+    Four, or more where predictions are not made on every day, and as many more as labels take.
+    """
+    days = prediction_time.dt.floor("D").drop_duplicates()
+    by_week = max(1, int(days.groupby(days.dt.tz_convert(None).dt.to_period("W")).size().median()))
+    settling = problem.windows.settling if isinstance(problem.windows, MovingWindows) else timedelta(0)
+    waiting = max(problem.monitoring.label_delay, settling) // WEEK
+    return max(JUDGED_WEEKS, -(-problem.thresholds.min_days // by_week)) + waiting
 
 
 def _monday(moment: datetime) -> datetime:

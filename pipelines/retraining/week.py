@@ -1,9 +1,9 @@
 """One column of the matrix: what gate and monitor would have said at a decision, of every model that could be serving.
 
 The gate judges the procedure one step earlier, as the trial of a refit does (decision 29): its challenger was fitted
-four weeks before the decision and is judged on those four weeks, whose labels are known by now; the model that would go
-into service has learned from them too. Where the champion is newer than that challenger, it is held, as the gate holds
-what has learned from no later rows.
+some weeks before the decision (`YearPlan.judged`) and is judged on the rows since then whose labels are known; the
+model that would go into service has learned from them too. Where the champion is newer than that challenger, it is
+held, as the gate holds what has learned from no later rows.
 """
 
 import json
@@ -41,7 +41,7 @@ from flightline.promotion.evidence import (
 )
 from flightline.promotion.gate import Decision, decide_promotion
 from pipelines.retraining.cut import ANSWERS_FILE, FACTS_FILE, read_examples
-from pipelines.retraining.plan import JUDGED_WEEKS, YearPlan
+from pipelines.retraining.plan import YearPlan
 
 SAME_COST = Cost(1e-3, 1e-2, 1_000_000)  # the settings are the same, so no model is cheaper than another
 
@@ -85,8 +85,9 @@ class Year:
 
     def known(self, rows: np.ndarray, decision: int) -> np.ndarray:
         """Keep the rows whose label was known at a decision."""
-        inside = self.examples["label_known_at"].iloc[rows] < self.plan.cuts[decision]
-        return rows[inside.to_numpy()]
+        clock, examples = self.plan.cuts[decision], self.examples.iloc[rows]
+        is_settled = examples["event_timestamp"] < clock - self.plan.settling
+        return rows[(is_settled & (examples["label_known_at"] < clock)).to_numpy()]
 
 
 def judge_week(problem: Problem, plan: YearPlan, decision: int, folders: tuple[Path, ...], file: Path) -> Path:
@@ -102,7 +103,7 @@ def judge_week(problem: Problem, plan: YearPlan, decision: int, folders: tuple[P
         To be written, as JSON: by the number of the champion's cut ``gate``, ``fires``, ``basis`` and ``excess``.
     """
     year = Year(problem, plan, read_examples(plan.folder), folders)
-    champions = range(JUDGED_WEEKS, decision)
+    champions = range(plan.judged, decision)
     gates = dict.fromkeys(champions, str(Decision.HOLD)) | ask_gate(year, decision)
     found = {str(each): {"gate": gates[each], **ask_monitor(year, each, decision)} for each in champions}
     atomic_write_text(file, json.dumps(found))
@@ -111,9 +112,9 @@ def judge_week(problem: Problem, plan: YearPlan, decision: int, folders: tuple[P
 
 def ask_gate(year: Year, decision: int) -> dict[int, str]:
     """Let the gate compare the challenger of a decision with every champion that is older; give its verdicts."""
-    cut = decision - JUDGED_WEEKS
+    cut = decision - year.plan.judged
     rows = year.known(year.between(cut, decision), decision)
-    champions = range(JUDGED_WEEKS, cut)
+    champions = range(year.plan.judged, cut)
     if not len(champions) or not len(rows):
         return {}
     fitted = read_fitted(year.folders[cut])
@@ -181,10 +182,12 @@ def ask_monitor(year: Year, champion: int, decision: int) -> dict[str, object]:
     }
 
 
-def _reference(year: Year, champion: int) -> tuple[Reference, np.ndarray]:
-    """Measure the model before it on the four weeks that it has not seen, as monitoring does for a refit."""
-    before = champion - JUDGED_WEEKS
+def _reference(year: Year, champion: int) -> tuple[Reference | None, np.ndarray]:
+    """Measure the model before it on the weeks that it has not seen, as monitoring does for a refit."""
+    before = champion - year.plan.judged
     rows = year.known(year.between(before, champion), champion)
+    if not len(rows):
+        return None, np.zeros(0)
     answers = year.answers(before, rows)
     edges = bin_edges(answers)
     return make_reference(_by_day(year, rows, answers, edges), year.problem.monitoring), edges
@@ -196,7 +199,7 @@ def _judge_window(
     decision: int,
     served: np.ndarray,
     window: Interval,
-    reference: Reference,
+    reference: Reference | None,
     edges: np.ndarray,
 ) -> WindowEvidence:
     times = year.examples["event_timestamp"].iloc[served]
@@ -213,10 +216,10 @@ def _by_day(year: Year, rows: np.ndarray, answers: np.ndarray, edges: np.ndarray
     return sum_by_day(*of, examples["event_timestamp"], label, answers, edges, problem.classes)
 
 
-def _excess(judged: list[WindowEvidence], reference: Reference) -> float | None:
+def _excess(judged: list[WindowEvidence], reference: Reference | None) -> float | None:
     """Give by what share of the usual loss the newest judged window lies above what is promised, or usual."""
     newest = next((each for each in reversed(judged) if each.criteria), None)
-    if newest is None:
+    if newest is None or reference is None:
         return None
     loss = reference.metrics[reference.rows.metric].value
     name = "excess" if "excess" in newest.metrics else reference.rows.metric

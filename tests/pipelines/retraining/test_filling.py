@@ -16,7 +16,7 @@ from flightline.retraining.comparison import compare_policies, default_price
 from flightline.training.fit import TrainingParameters
 from pipelines.retraining.cut import ANSWERS_FILE, FACTS_FILE, measure_cut
 from pipelines.retraining.filling import cut_keys, fill_matrix, retraining_dir, week_keys
-from pipelines.retraining.plan import JUDGED_WEEKS, parameters_of_run, plan_year
+from pipelines.retraining.plan import JUDGED_WEEKS, judged_weeks, parameters_of_run, plan_year
 from pipelines.retraining.report import write_report
 from pipelines.retraining.week import judge_week
 from tests.support.small_training_set import START, small_problem, small_project, write_training_set
@@ -137,6 +137,29 @@ def test_too_few_weeks_are_refused(tmp_path):
         plan_year(
             small_problem("regression"), "key", training_set.folder, TrainingParameters(), START + timedelta(days=90)
         )
+
+
+def test_where_labels_take_weeks_models_are_judged_longer_before_a_decision():
+    daily, weekly = (pd.Series(pd.date_range(START, periods=40, freq=freq)) for freq in ("D", "7D"))
+    problem = small_problem("classification")
+    slow = replace(problem, monitoring=replace(problem.monitoring, label_delay=timedelta(days=29)))
+    assert judged_weeks(problem, daily) == 4
+    assert judged_weeks(slow, daily) == 4 + 4
+    assert judged_weeks(slow, weekly) == 10 + 4  # the gate asks for ten days
+
+
+def test_without_a_label_by_then_nothing_is_judged_and_nothing_breaks(tmp_path):
+    problem, task = small_problem("regression"), "regression"
+    write_training_set(tmp_path / "set", task)
+    plan = plan_of(tmp_path / "set", task)
+    examples = pd.read_parquet(tmp_path / "set" / "examples.parquet")
+    examples["label_known_at"] += timedelta(days=30)
+    examples.to_parquet(tmp_path / "set" / "examples.parquet")
+    folders = tuple(tmp_path / f"cut {number}" for number in range(6))
+    for folder in folders:
+        measure_cut(problem, problem.monitoring, plan, plan.cuts[folders.index(folder)], folder)
+    found = json.loads(judge_week(problem, plan, 6, folders, tmp_path / "week.json").read_text())
+    assert {(each["gate"], each["fires"], each["excess"]) for each in found.values()} == {("HOLD", False, None)}
 
 
 def test_the_settings_of_a_run_are_read_back():

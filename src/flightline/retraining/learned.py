@@ -13,7 +13,7 @@ from flightline.retraining.matrix import Known, Matrix
 AGES = (2, 5, 13)  # weeks since training: 1, 2 to 4, 5 to 12, more
 LEVELS = (1 / 3, 2 / 3)  # drift and excess loss are low, middle or high, by thirds of what the first half saw
 BLOCK = 4
-LIVES = 4_000
+LIVES = 2_000
 DISCOUNT = 0.97
 EXPLORED = 0.2
 WAIT, TRAIN = 0, 1

@@ -7,6 +7,7 @@ held, as the gate holds what has learned from no later rows.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -104,17 +105,17 @@ def judge_week(problem: Problem, plan: YearPlan, decision: int, folders: tuple[P
     """
     year = Year(problem, plan, read_examples(plan.folder), folders)
     champions = range(plan.judged, decision)
-    gates = dict.fromkeys(champions, str(Decision.HOLD)) | ask_gate(year, decision)
+    older = range(plan.judged, decision - plan.judged)
+    gates = dict.fromkeys(champions, str(Decision.HOLD)) | ask_gate(year, decision, older)
     found = {str(each): {"gate": gates[each], **ask_monitor(year, each, decision)} for each in champions}
     atomic_write_text(file, json.dumps(found))
     return file
 
 
-def ask_gate(year: Year, decision: int) -> dict[int, str]:
-    """Let the gate compare the challenger of a decision with every champion that is older; give its verdicts."""
+def ask_gate(year: Year, decision: int, champions: Sequence[int]) -> dict[int, str]:
+    """Let the gate compare the challenger of a decision with champions that are older; give its verdicts."""
     cut = decision - year.plan.judged
     rows = year.known(year.between(cut, decision), decision)
-    champions = range(year.plan.judged, cut)
     if not len(champions) or not len(rows):
         return {}
     fitted = read_fitted(year.folders[cut])

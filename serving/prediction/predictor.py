@@ -1,7 +1,4 @@
-"""From checked requests to predictions: the service's work, without HTTP.
-
-Works for any problem: names come from the project and from the model's own columns.
-"""
+"""From checked requests to predictions: the service's work, without HTTP, by names of the project and the model."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -261,11 +261,11 @@ class Problem:
         See `Canary`.
     request_delay
         How long after its event a request is still answered where predictions are made at the event itself
-        (`prediction_horizon` is 0): it arrives later than what it is about, if only by milliseconds. Keep it below what
-        passes until the event's own row is known, or the event is among its features.
+        (`prediction_horizon` is 0): it arrives later than its event, if only by milliseconds. Keep it below what passes
+        until the event's own row is known.
     without_features
-        What becomes of a request for which the feature store has no value at all, as for keys that nobody
-        knows: an answer from the request alone, which says so, or a refusal.
+        What becomes of a request for which the feature store has no value at all, as for keys that nobody knows: an
+        answer from the request alone, which says so, or a refusal.
     """
 
     model_name: str
@@ -302,7 +302,7 @@ class Problem:
         columns = (*self.entity_keys, *self.request_columns, self.label)
         if doubled := sorted({name for name in columns if columns.count(name) > 1}):
             raise ValueError(
-                f"entity_keys, request_columns and label share {', '.join(doubled)}; name each column once"
+                f"entity_keys, request_columns and label share {', '.join(doubled)}: name each column once"
             )
         if unlogged := [name for name in self.slices if name not in (*self.entity_keys, *self.request_columns)]:
             raise ValueError(
@@ -319,9 +319,7 @@ class Problem:
                 )
             return
         if isinstance(self.classes, str) or not all(isinstance(name, str) and name.strip() for name in self.classes):
-            raise ValueError(
-                f"got classes={self.classes!r}, expected a tuple of names, such as ('rain', 'snow', 'sun')"
-            )
+            raise ValueError(f"got classes={self.classes!r}, expected a tuple of names, such as ('rain', 'snow')")
         if doubled := sorted({name for name in self.classes if self.classes.count(name) > 1}):
             raise ValueError(f"classes holds {', '.join(doubled)} more than once; name each class once")
         if not MIN_CLASSES <= len(self.classes) <= MAX_CLASSES:
@@ -331,11 +329,9 @@ class Problem:
             )
 
     def _check_moments(self) -> None:
-        for name, moment in (
-            ("first_clock", self.first_clock),
-            *(("leak_test_moments", m) for m in self.leak_test_moments),
-        ):
-            demand_zone(name, moment)
+        demand_zone("first_clock", self.first_clock)
+        for moment in self.leak_test_moments:
+            demand_zone("leak_test_moments", moment)
         fixed = self.windows if isinstance(self.windows, Windows) else None
         begins = fixed.test.start if fixed else self.windows.fit
         if isinstance(begins, datetime) and self.first_clock <= begins:

@@ -76,7 +76,7 @@ TRIALS ?= 20
 WORKERS ?= $(shell nproc 2> /dev/null || sysctl -n hw.ncpu)
 
 # What `make` alone prints: a task, and the targets for it.
-HELP := Learn: train Serve: serve predict Look: status explore ui Live: simulate monitor worker Data: ingest Change: test-fast lint
+HELP := Learn: train Serve: serve predict Look: demo status explore ui Live: simulate monitor worker Data: ingest Change: test-fast lint
 
 # What a target cannot do without; a bar stands between two of which one is enough.
 NEEDS_batch := FILE|START

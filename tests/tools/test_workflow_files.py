@@ -76,6 +76,15 @@ def test_a_job_that_holds_a_role_takes_nothing_from_a_cache(job):
         assert all(step["with"]["cache"] == "false" for step in used)
 
 
+@pytest.mark.parametrize("job", ["deploy.staging", "deploy.production", "redeploy.redeploy"])
+def test_a_role_that_deploys_outlasts_its_job(job):
+    """An apply that outlives its credentials stops in the middle, and leaves its lock."""
+    account = (ROOT / "infra/account/main.tf").read_text(encoding="utf-8")
+    hours = int(re.search(r"session_seconds = (\d+) \* 3600", account)[1])
+    (taken,) = [step["with"] for step in JOBS[job]["steps"] if "role-to-assume" in step.get("with", {})]
+    assert taken["role-duration-seconds"] == hours * 3600 > JOBS[job]["timeout-minutes"] * 60
+
+
 def test_what_is_cached_is_known_by_the_python_and_by_all_locks():
     cached = [
         step["with"] for step in read(ROOT / ".github/actions/set-up/action.yml")["runs"]["steps"] if "with" in step

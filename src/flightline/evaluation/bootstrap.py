@@ -104,7 +104,7 @@ def tail_of_few(alpha: float, days: int) -> float:
     Examples
     --------
     >>> [round(tail_of_few(0.05, days), 4) for days in (7, 10, 30, 122)]
-    [0.0179, 0.0267, 0.0421, 0.0482]
+    [0.0179, 0.0267, 0.042, 0.048]
     """
     stretched = np.sqrt(days / (days - 1)) * stdtrit(days - 1, alpha)
     return NormalDist().cdf(float(stretched))

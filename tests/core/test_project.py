@@ -86,7 +86,7 @@ def test_what_only_on_demand_reads_is_left_out_of_a_training_set() -> None:
 
 
 def test_an_examples_request_has_whole_numbers_all_digits_and_microseconds() -> None:
-    problem = replace(toy_problem.PROBLEM, entity_keys=("shop",), request_columns=("size", "share", "opens"))
+    problem = replace(toy_problem.PROBLEM, entity_keys=("shop",), request_columns=("size", "share", "opens"), slices=())
     project = replace(toy_problem.make_project(Settings()), problem=problem)
     rows = {"shop": ["S01", None], "size": [30, None], "share": [0.1234567890123, 2.0], "opens": [NOON, NOON]}
     examples = pd.DataFrame(rows).assign(opens=lambda frame: frame["opens"] + pd.Timedelta(microseconds=7))

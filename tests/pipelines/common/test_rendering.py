@@ -13,7 +13,7 @@ import pipelines
 from pipelines.common.rendering import markdown_cell, render
 
 PIPELINES = Path(pipelines.__file__).parent
-UI = {"refresh": 5, "entries": [], "monitoring": ""}
+UI = {"refresh": 5, "entries": [], "written": {"/monitoring": False, "/retraining": False}}
 
 
 def test_values_of_a_web_page_are_escaped():

@@ -18,7 +18,7 @@ NOON = datetime(2020, 5, 1, 12, tzinfo=UTC)
 
 
 def test_requests_are_kept_as_a_caller_would_send_them(tmp_path: Path) -> None:
-    problem = replace(PROBLEM, entity_keys=("shop",), request_columns=("seats", "opens"))
+    problem = replace(PROBLEM, entity_keys=("shop",), request_columns=("seats", "opens"), slices=())
     examples = pd.DataFrame({"shop": ["S01", "S02"], "seats": [30, None], "opens": [NOON, NOON]})
     features = pd.DataFrame({"hour": [12.0, np.nan]})
     write_reference_predictions(problem, tmp_path, examples, features, np.array([0.25, 0.5]))

@@ -12,7 +12,7 @@ from flightline.monitoring.labels import Label, count_labels, known_labels, new_
 from tests.toy_problem import PROBLEM
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-SHOPS = replace(PROBLEM, entity_keys=("shop",))
+SHOPS = replace(PROBLEM, entity_keys=("shop",), slices=())
 
 
 def example(shop: str, outcome: str | None, label: float | None, known_at: datetime | None) -> dict:

@@ -20,6 +20,10 @@ start: $(READY)  ## Make this clean git tree a project of your own: make start N
 	@$(RUN) -m template.start --name "$(NAME)" --from "$(FROM)" --time "$(TIME)" --key "$(KEY)" --label "$(LABEL)" --task "$(TASK)" \
 		--horizon "$(HORIZON)" --known-after "$(KNOWN_AFTER)" --request "$(REQUEST)" --every "$(EVERY)" --zone "$(ZONE)"
 
+.PHONY: screenshots
+screenshots: $(READY)  ## Take the README's pictures anew, after `make demo` and while `make serve DEMO=yes` runs
+	@$(RUN) -m template.screenshots
+
 ##@ Proof of the template
 .PHONY: test-template
 test-template: $(READY) .tools/workflows/.installed  ## Start a project, lay an example over a copy, and see that both work

@@ -20,6 +20,7 @@ from flightline.core.settings import Settings
 from pipelines.common.processes import HOST, Program, ending_on_signals, running
 
 DRAIN_SECONDS = 5.0
+SENDERS = (APILogWorker, EventsWorker)
 
 
 P = ParamSpec("P")
@@ -52,11 +53,12 @@ def own_server(settings: Settings) -> Iterator[None]:
         running([program], settings.state_dir / "logs", settings.pages.start_seconds),
         temporary_settings({PREFECT_API_URL: f"{program.url}/api"}),
     ):
+        for sender in SENDERS:  # each would say how much is left to send, from Ctrl-C on
+            logging.getLogger(sender.__name__).setLevel(logging.ERROR)
         try:
             yield
         finally:  # what is still to be sent, while somebody listens
-            for sender in (APILogWorker, EventsWorker):
-                logging.getLogger(sender.__name__).setLevel(logging.ERROR)  # it would tell how much there is
+            for sender in SENDERS:
                 sender.drain_all(timeout=DRAIN_SECONDS)
 
 

@@ -22,13 +22,12 @@ from pipelines.common.command_line import run_command
 
 @flow
 def waiting():
+    # What sends events to the server would tell how many are left, now and then, from Ctrl-C on.
+    Path("tells").write_text(str(logging.getLogger("EventsWorker").isEnabledFor(logging.WARNING)))
     Path("started").touch()
     signal.pause()
 
-code = run_command(by_hand(waiting))
-# What sends events to the server would tell how many are left, now and then.
-Path("tells").write_text(str(logging.getLogger("EventsWorker").isEnabledFor(logging.WARNING)))
-sys.exit(code)
+sys.exit(run_command(by_hand(waiting)))
 """
 
 

@@ -21,7 +21,7 @@ start: $(READY)  ## Make this clean git tree a project of your own: make start N
 		--horizon "$(HORIZON)" --known-after "$(KNOWN_AFTER)" --request "$(REQUEST)" --every "$(EVERY)" --zone "$(ZONE)"
 
 .PHONY: screenshots
-screenshots: $(READY)  ## Take the README's pictures anew, after `make demo` and while `make serve DEMO=yes` runs
+screenshots: $(READY)  ## Take the README's picture of the page anew, while `make serve DEMO=yes` runs after `make demo`
 	@$(RUN) -m template.screenshots
 
 ##@ Proof of the template

@@ -9,7 +9,6 @@ from flightline.core.settings import Settings
 
 FILE = Path(__file__).parent / "docs" / "pictures" / "service.png"
 CHROMIUM = "/usr/bin/chromium"
-SIZE = {"width": 1100, "height": 960}
 
 
 def main() -> int:
@@ -17,7 +16,7 @@ def main() -> int:
     FILE.parent.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport=SIZE)
+        page = browser.new_page(viewport={"width": 1100, "height": 960})
         page.goto(f"http://127.0.0.1:{Settings().serving.port}/")
         page.get_by_label("What comes next").select_option(index=1)
         page.get_by_role("button", name="Predict").click()

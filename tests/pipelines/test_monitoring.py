@@ -81,7 +81,7 @@ def trained(request, server: None, repository: Path, tmp_path_factory: pytest.Te
     task, folder = request.param, tmp_path_factory.mktemp("monitöred days")
     settings = Settings(root=folder)
     shutil.copytree(repository / "feature_repo", settings.feature_repo, ignore=shutil.ignore_patterns("__pycache__"))
-    problem = replace(small_problem(task), entity_keys=("example_id",), monitoring=RULE)
+    problem = replace(small_problem(task), entity_keys=("example_id",), slices=(), monitoring=RULE)
     key = f"key of {task}"
     training_set = write_training_set(settings.state_dir / "training_sets" / key[:16], task)
     name = "ridge_regression" if task == "regression" else "logistic_regression"

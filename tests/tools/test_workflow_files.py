@@ -11,9 +11,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 SET_UP = "./.github/actions/set-up"
-MAKEFILES = [
-    file for pattern in ("Makefile", "infra/infra.mk", ".github/*.mk", "template/*.mk") for file in ROOT.glob(pattern)
-]
+MAKEFILES = [file for pattern in ("Makefile", "*/*.mk") for file in ROOT.glob(pattern)]
 
 
 def read(file: Path) -> dict[Any, Any]:

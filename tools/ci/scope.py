@@ -22,7 +22,7 @@ ALL, DOCS, NONE = "all", "docs", "none"
 FAIL, WARN = "fail", "warn"
 # Put on a pull request by who may triage; docs/workflows.md.
 LABEL = "advisories-known"
-_DOCUMENT = re.compile(r"(?:template/)?docs/.*|[^/]+\.md|\.github/ISSUE_TEMPLATE/.*|\.github/[^/]+\.md")
+_DOCUMENT = re.compile(r"(?:[a-z]+/)?docs/.*|[^/]+\.md|\.github/ISSUE_TEMPLATE/.*|\.github/[^/]+\.md")
 _QUEUED = re.compile(r"gh-readonly-queue/.+/pr-(\d+)-")
 
 

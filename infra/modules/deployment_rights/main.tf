@@ -1,6 +1,6 @@
 # What a workflow may do to one environment, and to no other of the account. What bears a name is bounded by the environment's
 # name; what AWS names by an id (networks, keys, certificates) by the tag `environment`, which default_tags gives to everything.
-# Reading is of descriptions only: of states and secrets, those of the environment. template/tests/infra compares these with every
+# Reading is of descriptions only: of states and secrets, those of the environment. A test compares these with every
 # call that Terraform makes, and asks whether staging may harm production.
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}

@@ -267,7 +267,8 @@ def test_a_prediction_that_the_service_makes_otherwise_is_named(trained, project
 
 
 def test_a_request_that_the_service_refuses_names_its_field(trained, project, monkeypatch):
-    monkeypatch.setattr(servable, "requests_of", lambda *_: [{"shop": "S01", "city": "Bergen", "opens": "soon"}])
+    wrong = [{"shop": "S01", "city": "Bergen", "opens": "soon"}]
+    monkeypatch.setattr(type(project), "requests_of", lambda *_: wrong)
     with pytest.raises(ServableError, match=r"cannot be served, .*api_schema\.py refuses .*: opens: "):
         answer_examples(trained, project)
 

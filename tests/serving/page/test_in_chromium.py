@@ -140,4 +140,4 @@ def test_axe_bites(browser, make_project):
         page.get_by_role("button", name="Predict").wait_for()
         assert serious_faults(page) == []
         page.evaluate("document.querySelector('label[for=field-city]').remove()")
-        assert [fault.partition(":")[0] for fault in serious_faults(page)] == ["label"]
+        assert "label" in [fault.partition(":")[0] for fault in serious_faults(page)]

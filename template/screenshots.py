@@ -5,6 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
 
 FILE = Path(__file__).parent / "docs" / "pictures" / "service.png"
@@ -29,4 +30,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    outlive_reader()
     sys.exit(main())

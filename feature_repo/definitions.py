@@ -74,6 +74,8 @@ def _departures(name: str, entities: list[Entity], windows: dict[str, str], ttl:
 
 def _arrivals(name: str, entities: list[Entity], windows: dict[str, str], ttl: timedelta, what: str) -> FeatureView:
     features = _delays(name, windows, "Landings")
+    for window, span in windows.items():
+        features[f"{name}_{window}_mean_lost"] = f"Mean minutes lost on the way in the last {span}, -60..120."
     return view(
         name, entities, ttl, features, f"Recent punctuality of {what}, known at each landing.", tags=PERFORMANCE
     )
@@ -87,6 +89,21 @@ ORIGIN_DEPARTURES = _departures("origin_departures", [ORIGIN], _H1 | _H3 | _H24,
 AREA_DEPARTURES = _departures("area_departures", [AREA], _H1 | _H3, 3 * _HOUR, "at all origins together")
 CARRIER_ORIGIN_DEPARTURES = _departures(
     "carrier_origin_departures", [CARRIER, ORIGIN], _H3 | _H12, 12 * _HOUR, "of the carrier at the origin"
+)
+
+
+def _overdue(name: str, entities: list[Entity], ttl: timedelta, where: str) -> FeatureView:
+    features = {
+        f"{name}_count": "Flights that should have left, have not, and are not cancelled.",
+        f"{name}_since": "Mean minute, since 1970, that they are due since; for on_demand, not for the model.",
+    }
+    return view(name, entities, ttl, features, f"Flights overdue {where}.", tags=CONGESTION)
+
+
+ORIGIN_OVERDUE = _overdue("origin_overdue", [ORIGIN], 24 * _HOUR, "at the origin")
+AREA_OVERDUE = _overdue("area_overdue", [AREA], 24 * _HOUR, "at all origins together")
+CARRIER_ORIGIN_OVERDUE = _overdue(
+    "carrier_origin_overdue", [CARRIER, ORIGIN], 12 * _HOUR, "of the carrier at the origin"
 )
 ORIGIN_ARRIVALS = _arrivals("origin_arrivals", [ORIGIN], _H3 | _H24, 24 * _HOUR, "flights from the origin")
 CARRIER_ARRIVALS = _arrivals("carrier_arrivals", [CARRIER], _H6 | _D7, 7 * _DAY, "the carrier")
@@ -125,21 +142,15 @@ SCHEDULED_FLIGHT = view(
     tags=SCHEDULE,
 )
 
-AIRCRAFT_LAST_DEPARTURE = view(
-    "aircraft_last_departure",
-    [AIRCRAFT],
+AIRCRAFT_TURNS = view(
+    "aircraft_turns",
+    [AIRCRAFT, SLOT],
     timedelta(days=2),
-    {"last_departure_delay": "Departure delay of the aircraft's last leg, minutes."},
-    "The aircraft's last leg, known at its departure.",
-    tags=ROTATION,
-)
-
-AIRCRAFT_LAST_ARRIVAL = view(
-    "aircraft_last_arrival",
-    [AIRCRAFT],
-    timedelta(days=2),
-    {"last_arrival_delay": "Arrival delay of the aircraft's last leg, minutes."},
-    "The aircraft's last leg, known at its landing.",
+    {
+        "turn_slack": "Minutes between the aircraft's leg before, there and back by plan, and this departure, 45..720.",
+        "turn_delay": "Delay of that leg, minutes: at the departure, then at the landing.",
+    },
+    "The aircraft's turn to this flight, known once the leg before has left.",
     tags=ROTATION,
 )
 
@@ -150,13 +161,15 @@ FLIGHT_DELAY_V1 = FeatureService(
         ORIGIN_DEPARTURES,
         AREA_DEPARTURES,
         CARRIER_ORIGIN_DEPARTURES,
+        ORIGIN_OVERDUE,
+        AREA_OVERDUE,
+        CARRIER_ORIGIN_OVERDUE,
         ORIGIN_ARRIVALS,
         CARRIER_ARRIVALS,
         ROUTE_ARRIVALS,
         DESTINATION_ARRIVALS,
         FLIGHT_NUMBER_ARRIVALS,
-        AIRCRAFT_LAST_DEPARTURE,
-        AIRCRAFT_LAST_ARRIVAL,
+        AIRCRAFT_TURNS,
         COMING_SCHEDULE,
         SCHEDULED_FLIGHT,
     ],

@@ -17,16 +17,22 @@ from ibis import _
 
 from flightline.core.problem_spec import Problem
 from flightline.data.rolling import rolling
-from flightline.problem.availability import SCHEDULE_KNOWN_AHEAD, Tables
+from flightline.problem.availability import AIRCRAFT_KNOWN_AHEAD, SCHEDULE_KNOWN_AHEAD, Tables
 from flightline.problem.request_features import AREA, SLOT_FORMAT
 
 LATE_MINUTES = 15
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _AROUND = timedelta(minutes=30)
+# Two turns at least, there and back here; where less is left by plan, flights are late far more often.
+LEAST_TURN_MINUTES, LONGEST_TURN_MINUTES = 45, 12 * 60
 
 
 def _delay_measures(delay: ibis.Value) -> dict[str, ibis.Value]:
     return {"mean_delay": delay.clip(-30, 240).cast("float64"), "share_late": (delay >= LATE_MINUTES).cast("float64")}
+
+
+def _minutes_between(earlier: ibis.Value, later: ibis.Value) -> ibis.Value:
+    return ((later.epoch_seconds() - earlier.epoch_seconds()) / 60).cast("float64")
 
 
 def slot_of(moment: ibis.Value) -> ibis.Value:
@@ -64,7 +70,8 @@ def _recent_departures(events: ibis.Table, keys: list[str], windows: tuple[timed
 
 
 def _recent_arrivals(groups: Tables, keys: list[str], windows: tuple[timedelta, ...], prefix: str) -> ibis.Table:
-    means = _delay_measures(_.arrival_delay)
+    lost = (_.arrival_delay - _.departure_delay).clip(-60, 120).cast("float64")
+    means = _delay_measures(_.arrival_delay) | {"mean_lost": lost}
     return rolling(groups["arrivals"], keys=keys, at="landed_at", windows=windows, means=means, prefix=prefix)
 
 
@@ -85,6 +92,50 @@ def carrier_origin_departures(groups: Tables) -> ibis.Table:
     events = _departures_and_cancellations(groups, "carrier", "origin")
     windows = (3 * _HOUR, 12 * _HOUR)
     return _recent_departures(events, ["carrier", "origin"], windows, "carrier_origin_departures")
+
+
+def _overdue(groups: Tables, keys: list[str], prefix: str) -> ibis.Table:
+    """Follow the flights that should have left and have not: how many, and the mean minute they are due since.
+
+    A row is stamped when a flight falls due, leaves or is known to be cancelled; `request_features.on_demand`
+    makes minutes of the moment.
+    """
+
+    def change(group: str, at: ibis.Value, flights: int) -> ibis.Table:
+        minute = _.scheduled_departure.epoch_seconds() // 60  # since 1970; whole numbers add up exactly
+        rows = groups[group].mutate(area=ibis.literal(AREA), count=ibis.literal(flights, "int64"))
+        return rows.select(*keys, "count", event_timestamp=at, since=minute * flights)
+
+    due = change("schedule", _.scheduled_departure, 1)
+    left = change("departures", ibis.greatest(_.departed_at, _.scheduled_departure), -1)
+    never_left = change("cancellations", _.scheduled_departure, -1)
+    moments = ibis.union(due, left, never_left).group_by([*keys, "event_timestamp"])
+    moments = moments.aggregate(count=_["count"].sum(), since=_.since.sum())
+    so_far = ibis.window(group_by=keys, order_by="event_timestamp", preceding=None, following=0)
+    running = moments.mutate(count=moments["count"].sum().over(so_far), since=moments.since.sum().over(so_far))
+    return running.select(
+        *keys,
+        "event_timestamp",
+        **{
+            f"{prefix}_count": running["count"].cast("float64"),
+            f"{prefix}_since": running.since / running["count"].nullif(0),
+        },
+    )
+
+
+def origin_overdue(groups: Tables) -> ibis.Table:
+    """Give the flights overdue at the origin."""
+    return _overdue(groups, ["origin"], "origin_overdue")
+
+
+def area_overdue(groups: Tables) -> ibis.Table:
+    """Give the flights overdue at all three airports together."""
+    return _overdue(groups, ["area"], "area_overdue")
+
+
+def carrier_origin_overdue(groups: Tables) -> ibis.Table:
+    """Give the carrier's flights overdue at the origin."""
+    return _overdue(groups, ["carrier", "origin"], "carrier_origin_overdue")
 
 
 def origin_arrivals(groups: Tables) -> ibis.Table:
@@ -140,30 +191,39 @@ def coming_schedule(groups: Tables) -> ibis.Table:
 def scheduled_flight(groups: Tables) -> ibis.Table:
     """Give what the schedule says of the flight: how long, how far, and when it is to land."""
     schedule = groups["schedule"].mutate(slot=slot_of(_.scheduled_departure))
-    minutes = (_.scheduled_arrival.epoch_seconds() - _.scheduled_departure.epoch_seconds()) / 60
+    minutes = _minutes_between(_.scheduled_departure, _.scheduled_arrival)
     flights = schedule.group_by(
         "carrier", "flight", "origin", "slot", event_timestamp=_.scheduled_departure - SCHEDULE_KNOWN_AHEAD
     )
     return flights.aggregate(
         distance=_.distance.max().cast("float64"),
-        scheduled_minutes=minutes.max().cast("float64"),
+        scheduled_minutes=minutes.max(),
         scheduled_arrival_minute=_.scheduled_arrival_minute.max().cast("float64"),
     )
 
 
-def aircraft_last_departure(groups: Tables) -> ibis.Table:
-    """Give the aircraft's last leg from the moment it left: minutes of departure delay."""
-    events = groups["departures"].group_by("tailnum", event_timestamp=_.departed_at)
-    return events.aggregate(last_departure_delay=_.departure_delay.max().cast("float64"))
+def aircraft_turns(groups: Tables) -> ibis.Table:
+    """Give what the plan leaves an aircraft between its leg before and this departure, and how late that leg is.
 
-
-def aircraft_last_arrival(groups: Tables) -> ibis.Table:
-    """Give the aircraft's last leg from the moment it landed: minutes of arrival delay.
-
-    One aircraft of 2013 lands twice in the same minute by the records; the later delay counts.
+    The plan holds the aircraft that flew. One that could not have been back by plan was swapped in late, mostly for a
+    late one, so such a turn has no row; nor has one whose leg before has not left: where a swap saved that flight, it
+    bears another number (docs/decisions/0005-what-is-known-when.md).
     """
-    events = groups["arrivals"].group_by("tailnum", event_timestamp=_.landed_at)
-    return events.aggregate(last_arrival_delay=_.arrival_delay.max().cast("float64"))
+    legs = groups["schedule"].join(groups["assignments"].drop("known_at"), "flight_id")
+    before = ibis.window(group_by="tailnum", order_by=["scheduled_departure", "flight_id"])
+    landing, start = _.scheduled_arrival.lag().over(before), _.scheduled_departure.lag().over(before)
+    turns = legs.mutate(_previous=_.flight_id.lag().over(before), _landing=landing, _start=start)
+    # It is back once it has flown the same way again; the data holds no leg into New York.
+    turns = turns.mutate(
+        turn_slack=_minutes_between(_._landing, _.scheduled_departure) - _minutes_between(_._start, _._landing)
+    )
+    turns = turns.filter(_.turn_slack.between(LEAST_TURN_MINUTES, LONGEST_TURN_MINUTES))
+    left = groups["departures"].select(_previous=_.flight_id, at=_.departed_at, turn_delay=_.departure_delay)
+    landed = groups["arrivals"].select(_previous=_.flight_id, at=_.landed_at, turn_delay=_.arrival_delay)
+    known = turns.join(ibis.union(left, landed), "_previous")
+    planned = _.scheduled_departure - AIRCRAFT_KNOWN_AHEAD
+    rows = known.group_by("tailnum", slot=slot_of(_.scheduled_departure), event_timestamp=ibis.greatest(_.at, planned))
+    return rows.aggregate(turn_slack=_.turn_slack.min(), turn_delay=_.turn_delay.max().cast("float64"))
 
 
 FEATURE_TABLES: Mapping[str, Callable[[Tables], ibis.Table]] = {
@@ -173,13 +233,15 @@ FEATURE_TABLES: Mapping[str, Callable[[Tables], ibis.Table]] = {
         origin_departures,
         area_departures,
         carrier_origin_departures,
+        origin_overdue,
+        area_overdue,
+        carrier_origin_overdue,
         origin_arrivals,
         carrier_arrivals,
         route_arrivals,
         destination_arrivals,
         flight_number_arrivals,
-        aircraft_last_departure,
-        aircraft_last_arrival,
+        aircraft_turns,
         coming_schedule,
         scheduled_flight,
     )

@@ -5,9 +5,8 @@ and give columns: training passes a frame, the service plain lists, because for 
 takes longer than the model. The file is apart from `features.py` because the service has no use
 for that file's engine and contracts, and imports neither.
 
-A feature that needs the request and the feature store together (how long ago what is stored
-happened, a requested amount against a stored mean) is computed by a third function, which may be
-left out, as here: `on_demand(requests, features)`.
+Features that need the request and the feature store together are computed by a third function, which may be
+left out: `on_demand(requests, features)`.
 
 - `requests` has the columns that the others get, and `as_of` (DatetimeIndex, UTC, microseconds): the
   moment that the stored features were asked as of. In training that is the prediction time, in a
@@ -28,6 +27,9 @@ import pandas as pd
 LOCAL_TIME_ZONE = "America/New_York"
 AREA = "NYC"
 SLOT_FORMAT = "%Y-%m-%dT%H:%M"
+_OVERDUE = ("origin_overdue", "area_overdue", "carrier_origin_overdue")
+# Moments that only grow: for `on_demand`, not for the model.
+WITHHELD = tuple(f"{name}_since" for name in _OVERDUE)
 
 Requests: TypeAlias = pd.DataFrame | Mapping[str, Sequence[object]]
 
@@ -74,3 +76,16 @@ def request_features(requests: Requests) -> dict[str, np.ndarray]:
         "scheduled_minute": np.asarray(local.hour * 60 + local.minute, dtype="float64"),
         "day_of_week": np.asarray(local.dayofweek, dtype="float64"),
     }
+
+
+def on_demand(requests: Requests, features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Compute how long overdue flights have been so: it grows from minute to minute, so no store holds it.
+
+    Returns
+    -------
+    dict
+        Of shape (n,): for the origin, the area and the carrier at the origin, the mean minutes that the flights
+        which should have left are overdue, float64; NaN where none is.
+    """
+    now = pd.DatetimeIndex(requests["as_of"]).asi8 / 60e6
+    return {f"{name}_minutes": now - features[f"{name}_since"] for name in _OVERDUE}

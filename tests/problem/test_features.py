@@ -8,8 +8,6 @@ import pytest
 from flightline.adapters import duckdb_engine as engine
 from flightline.problem.config import PROBLEM
 from flightline.problem.features import (
-    aircraft_last_arrival,
-    aircraft_last_departure,
     carrier_arrivals,
     examples,
     origin_departures,
@@ -44,7 +42,9 @@ def cancellations(*rows: tuple[str, str]) -> ibis.Table:
 
 
 def arrivals(*rows: tuple[str, str, str, int]) -> ibis.Table:
-    return group(list(rows), carrier="string", tailnum="string", landed_at=UTC, arrival_delay="int64")
+    """Make landings of flights that left on time."""
+    table = group(list(rows), carrier="string", tailnum="string", landed_at=UTC, arrival_delay="int64")
+    return table.mutate(departure_delay=ibis.literal(0, "int64"))
 
 
 def rows_of(connection, table: ibis.Table, *columns: str) -> list[tuple]:
@@ -118,30 +118,6 @@ def test_landings_of_a_carrier(connection):
         ("UA", "10:00", 1, 0, 2, 30, 0),
         ("UA", "16:00", 2, 15, 3, 30, 0.5),
     ]
-
-
-def test_an_aircrafts_last_departure_is_stamped_when_it_left(connection):
-    groups = {
-        "departures": departures(("EWR", "N1", "12:00", 20), ("EWR", "N1", "10:00", -5), ("JFK", "N2", "10:00", 300))
-    }
-    names = ("tailnum", "event_timestamp", "last_departure_delay")
-    assert rows_of(connection, aircraft_last_departure(groups), *names) == [
-        ("N1", "10:00", -5),
-        ("N1", "12:00", 20),
-        ("N2", "10:00", 300),
-    ]
-
-
-def test_an_aircrafts_last_arrival_is_stamped_when_it_landed(connection):
-    groups = {"arrivals": arrivals(("UA", "N1", "12:00", 20), ("UA", "N1", "10:00", -5))}
-    assert rows_of(connection, aircraft_last_arrival(groups), "tailnum", "event_timestamp", "last_arrival_delay") == [
-        ("N1", "10:00", -5), ("N1", "12:00", 20),
-    ]  # fmt: skip
-
-
-def test_of_two_landings_in_one_minute_the_later_delay_counts(connection):
-    groups = {"arrivals": arrivals(("UA", "N1", "10:00", 7), ("UA", "N1", "10:00", 9))}
-    assert rows_of(connection, aircraft_last_arrival(groups), "last_arrival_delay") == [(9,)]
 
 
 def test_an_hours_weather_is_stamped_at_its_end(groups_of, connection):

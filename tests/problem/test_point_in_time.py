@@ -64,7 +64,7 @@ def test_the_training_set_has_the_examples_rows_and_float64(asked, joined):
 def test_an_example_without_a_tail_number_has_no_aircraft_features(asked, joined):
     without = asked["tailnum"].isna()
     assert without.sum() > 100
-    assert joined.loc[without, ["last_departure_delay", "last_arrival_delay"]].isna().all(axis=None)
+    assert joined.loc[without, ["turn_slack", "turn_delay"]].isna().all(axis=None)
 
 
 @pytest.mark.slow
@@ -72,8 +72,7 @@ def test_an_example_without_a_tail_number_has_no_aircraft_features(asked, joined
     ("view", "key", "feature", "hours"),
     [
         ("origin_weather", "origin", "temp", 6),
-        ("aircraft_last_departure", "tailnum", "last_departure_delay", 48),
-        ("aircraft_last_arrival", "tailnum", "last_arrival_delay", 48),
+        ("carrier_origin_overdue", "carrier", "carrier_origin_overdue_since", 12),
     ],
 )
 def test_what_is_older_than_its_ttl_is_not_used(winter_store, winter_examples, view, key, feature, hours):

@@ -87,7 +87,7 @@ def _in_hours(features: pd.DataFrame, *_: pd.DataFrame) -> pd.DataFrame:
     return features.assign(**{name: features[name] / 60 for name in features if name.endswith("delay")})
 
 
-DELAYS = ("origin_departures_3h_mean_delay", "carrier_arrivals_6h_mean_delay", "last_departure_delay")
+DELAYS = ("origin_departures_3h_mean_delay", "carrier_arrivals_6h_mean_delay", "turn_delay")
 ORIGINS = ("EWR", "JFK", "LGA")
 STUCK, GONE, NEW = frozenset({Kind.STUCK}), frozenset({Kind.MISSING}), frozenset({Kind.UNSEEN})
 PLANTED = (
@@ -114,9 +114,9 @@ PLANTED = (
     Planted("air pressure gone null", ("pressure",), GONE, _mapped(("pressure",), lambda _: np.nan)),
     Planted(
         "last delay of the aircraft gone null",
-        ("last_departure_delay",),
+        ("turn_delay",),
         GONE,
-        _mapped(("last_departure_delay",), lambda _: np.nan),
+        _mapped(("turn_delay",), lambda _: np.nan),
     ),
 )
 

@@ -90,20 +90,16 @@ AREA_DEPARTURES = _departures("area_departures", [AREA], _H1 | _H3, 3 * _HOUR, "
 CARRIER_ORIGIN_DEPARTURES = _departures(
     "carrier_origin_departures", [CARRIER, ORIGIN], _H3 | _H12, 12 * _HOUR, "of the carrier at the origin"
 )
-
-
-def _overdue(name: str, entities: list[Entity], ttl: timedelta, where: str) -> FeatureView:
-    features = {
-        f"{name}_count": "Flights that should have left, have not, and are not cancelled.",
-        f"{name}_since": "Mean minute, since 1970, that they are due since; for on_demand, not for the model.",
-    }
-    return view(name, entities, ttl, features, f"Flights overdue {where}.", tags=CONGESTION)
-
-
-ORIGIN_OVERDUE = _overdue("origin_overdue", [ORIGIN], 24 * _HOUR, "at the origin")
-AREA_OVERDUE = _overdue("area_overdue", [AREA], 24 * _HOUR, "at all origins together")
-CARRIER_ORIGIN_OVERDUE = _overdue(
-    "carrier_origin_overdue", [CARRIER, ORIGIN], 12 * _HOUR, "of the carrier at the origin"
+ORIGIN_OVERDUE = view(
+    "origin_overdue",
+    [ORIGIN],
+    24 * _HOUR,
+    {
+        "overdue_count": "Flights that should have left, have not, and are not cancelled.",
+        "overdue_since": "Mean minute, since 1970, that they are due since; for on_demand, not for the model.",
+    },
+    "Flights overdue at the origin.",
+    tags=CONGESTION,
 )
 ORIGIN_ARRIVALS = _arrivals("origin_arrivals", [ORIGIN], _H3 | _H24, 24 * _HOUR, "flights from the origin")
 CARRIER_ARRIVALS = _arrivals("carrier_arrivals", [CARRIER], _H6 | _D7, 7 * _DAY, "the carrier")
@@ -162,8 +158,6 @@ FLIGHT_DELAY_V1 = FeatureService(
         AREA_DEPARTURES,
         CARRIER_ORIGIN_DEPARTURES,
         ORIGIN_OVERDUE,
-        AREA_OVERDUE,
-        CARRIER_ORIGIN_OVERDUE,
         ORIGIN_ARRIVALS,
         CARRIER_ARRIVALS,
         ROUTE_ARRIVALS,

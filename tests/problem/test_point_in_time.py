@@ -72,7 +72,7 @@ def test_an_example_without_a_tail_number_has_no_aircraft_features(asked, joined
     ("view", "key", "feature", "hours"),
     [
         ("origin_weather", "origin", "temp", 6),
-        ("carrier_origin_overdue", "carrier", "carrier_origin_overdue_since", 12),
+        ("origin_overdue", "origin", "overdue_since", 24),
     ],
 )
 def test_what_is_older_than_its_ttl_is_not_used(winter_store, winter_examples, view, key, feature, hours):

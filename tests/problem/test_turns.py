@@ -9,7 +9,7 @@ from ibis import _
 from flightline.adapters import duckdb_engine as engine
 from flightline.problem import features
 from flightline.problem.features import aircraft_turns, origin_arrivals, origin_overdue
-from flightline.problem.request_features import WITHHELD, on_demand
+from flightline.problem.request_features import on_demand
 from tests.problem.raw_rows import cancelled, flight
 
 # To Boston and back takes 90 minutes each way by plan: after 12:00 the aircraft is back at 15:00 (New York's clock).
@@ -87,10 +87,7 @@ def test_overdue_flights_are_those_due_not_gone_and_not_cancelled(groups_of):
     )
     table = engine.to_frame(engine.in_order(origin_overdue(groups)))
     noon = pd.Timestamp("2013-06-03 16:00", tz="UTC").timestamp() / 60
-    rows = [
-        (f"{row.event_timestamp:%H:%M}", row.origin_overdue_count, row.origin_overdue_since - noon)
-        for row in table.itertuples()
-    ]
+    rows = [(f"{row.event_timestamp:%H:%M}", row.overdue_count, row.overdue_since - noon) for row in table.itertuples()]
     assert rows[:2] == [("16:00", 1, 0), ("16:30", 2, 15)]
     assert rows[2] == ("16:40", 1, 0)
     assert rows[3][:2] == ("16:50", 0)
@@ -100,10 +97,9 @@ def test_overdue_flights_are_those_due_not_gone_and_not_cancelled(groups_of):
 def test_minutes_overdue_grow_until_the_moment_that_is_asked_as_of():
     as_of = pd.DatetimeIndex(["2013-06-03 16:30", "2013-06-03 16:31"], tz="UTC").as_unit("us")
     due = pd.Timestamp("2013-06-03 16:00", tz="UTC").timestamp() / 60
-    stored = {name: np.array([due, np.nan]) for name in WITHHELD}
-    minutes = on_demand({"as_of": as_of}, stored)
-    assert {name: values.tolist()[0] for name, values in minutes.items()} == dict.fromkeys(minutes, 30.0)
-    assert all(np.isnan(values[1]) for values in minutes.values())
+    minutes = on_demand({"as_of": as_of}, {"overdue_since": np.array([due, np.nan])})["overdue_minutes"]
+    assert minutes[0] == 30
+    assert np.isnan(minutes[1])
 
 
 def test_minutes_lost_on_the_way_are_those_between_the_two_delays(groups_of):

@@ -94,8 +94,8 @@ def carrier_origin_departures(groups: Tables) -> ibis.Table:
     return _recent_departures(events, ["carrier", "origin"], windows, "carrier_origin_departures")
 
 
-def _overdue(groups: Tables, keys: list[str], prefix: str) -> ibis.Table:
-    """Follow the flights that should have left and have not: how many, and the mean minute they are due since.
+def origin_overdue(groups: Tables) -> ibis.Table:
+    """Follow the flights that should have left the origin and have not: how many, and the mean minute they are due since.
 
     A row is stamped when a flight falls due, leaves or is known to be cancelled; `request_features.on_demand`
     makes minutes of the moment.
@@ -103,39 +103,22 @@ def _overdue(groups: Tables, keys: list[str], prefix: str) -> ibis.Table:
 
     def change(group: str, at: ibis.Value, flights: int) -> ibis.Table:
         minute = _.scheduled_departure.epoch_seconds() // 60  # since 1970; whole numbers add up exactly
-        rows = groups[group].mutate(area=ibis.literal(AREA), count=ibis.literal(flights, "int64"))
-        return rows.select(*keys, "count", event_timestamp=at, since=minute * flights)
+        rows = groups[group].mutate(count=ibis.literal(flights, "int64"))
+        return rows.select("origin", "count", event_timestamp=at, since=minute * flights)
 
     due = change("schedule", _.scheduled_departure, 1)
     left = change("departures", ibis.greatest(_.departed_at, _.scheduled_departure), -1)
     never_left = change("cancellations", _.scheduled_departure, -1)
-    moments = ibis.union(due, left, never_left).group_by([*keys, "event_timestamp"])
+    moments = ibis.union(due, left, never_left).group_by("origin", "event_timestamp")
     moments = moments.aggregate(count=_["count"].sum(), since=_.since.sum())
-    so_far = ibis.window(group_by=keys, order_by="event_timestamp", preceding=None, following=0)
+    so_far = ibis.window(group_by="origin", order_by="event_timestamp", preceding=None, following=0)
     running = moments.mutate(count=moments["count"].sum().over(so_far), since=moments.since.sum().over(so_far))
     return running.select(
-        *keys,
+        "origin",
         "event_timestamp",
-        **{
-            f"{prefix}_count": running["count"].cast("float64"),
-            f"{prefix}_since": running.since / running["count"].nullif(0),
-        },
+        overdue_count=running["count"].cast("float64"),
+        overdue_since=running.since / running["count"].nullif(0),
     )
-
-
-def origin_overdue(groups: Tables) -> ibis.Table:
-    """Give the flights overdue at the origin."""
-    return _overdue(groups, ["origin"], "origin_overdue")
-
-
-def area_overdue(groups: Tables) -> ibis.Table:
-    """Give the flights overdue at all three airports together."""
-    return _overdue(groups, ["area"], "area_overdue")
-
-
-def carrier_origin_overdue(groups: Tables) -> ibis.Table:
-    """Give the carrier's flights overdue at the origin."""
-    return _overdue(groups, ["carrier", "origin"], "carrier_origin_overdue")
 
 
 def origin_arrivals(groups: Tables) -> ibis.Table:
@@ -234,8 +217,6 @@ FEATURE_TABLES: Mapping[str, Callable[[Tables], ibis.Table]] = {
         area_departures,
         carrier_origin_departures,
         origin_overdue,
-        area_overdue,
-        carrier_origin_overdue,
         origin_arrivals,
         carrier_arrivals,
         route_arrivals,

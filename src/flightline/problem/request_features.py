@@ -27,9 +27,7 @@ import pandas as pd
 LOCAL_TIME_ZONE = "America/New_York"
 AREA = "NYC"
 SLOT_FORMAT = "%Y-%m-%dT%H:%M"
-_OVERDUE = ("origin_overdue", "area_overdue", "carrier_origin_overdue")
-# Moments that only grow: for `on_demand`, not for the model.
-WITHHELD = tuple(f"{name}_since" for name in _OVERDUE)
+WITHHELD = ("overdue_since",)  # a moment, which only grows: for `on_demand`, not for the model
 
 Requests: TypeAlias = pd.DataFrame | Mapping[str, Sequence[object]]
 
@@ -84,8 +82,7 @@ def on_demand(requests: Requests, features: Mapping[str, np.ndarray]) -> dict[st
     Returns
     -------
     dict
-        Of shape (n,): for the origin, the area and the carrier at the origin, the mean minutes that the flights
-        which should have left are overdue, float64; NaN where none is.
+        Of shape (n,): overdue_minutes, the mean of the flights overdue at the origin, float64; NaN where none is.
     """
-    now = pd.DatetimeIndex(requests["as_of"]).asi8 / 60e6
-    return {f"{name}_minutes": now - features[f"{name}_since"] for name in _OVERDUE}
+    minute = pd.DatetimeIndex(requests["as_of"]).asi8 / 60e6
+    return {"overdue_minutes": minute - features["overdue_since"]}

@@ -95,7 +95,7 @@ def carrier_origin_departures(groups: Tables) -> ibis.Table:
 
 
 def origin_overdue(groups: Tables) -> ibis.Table:
-    """Follow the flights that should have left the origin and have not: how many, and the mean minute they are due since.
+    """Follow the flights due at the origin that have not left: how many, and the mean minute they are due since.
 
     A row is stamped when a flight falls due, leaves or is known to be cancelled; `request_features.on_demand`
     makes minutes of the moment.

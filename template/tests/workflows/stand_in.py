@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 OF_INTEREST = (
-    "AWS_", "IMAGE", "FLOWS_IMAGE", "REPOSITORY", "ENV", "DRIFT", "UNREACHED", "ADVISORIES", "WHAT", "WHY",
-    "FILE", "GITHUB_TOKEN", "NEEDS",
+    "AWS_", "IMAGE", "IMAGES_ELSEWHERE", "FLOWS_IMAGE", "REPOSITORY", "ENV", "DRIFT", "UNREACHED", "ADVISORIES",
+    "WHAT", "WHY", "FILE", "GITHUB_TOKEN", "NEEDS",
 )  # fmt: skip
 # Copied for the job, or made by installing: a checkout takes the project's own.
 LINKED = (".venv", ".tools")

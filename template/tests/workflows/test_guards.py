@@ -33,7 +33,7 @@ def test_a_clone_without_an_account_would_publish(act, without):
 
 
 def test_production_would_not_wait_for_staging(act, without):
-    root = without("deploy", "needs: [publish, staging]", "needs: [publish]")
+    root = without("deploy", "needs: [publish, staging]", "needs: [publish, images]")
     run = act("deploy", "push", event("push"), in_repository=root, variables=ACCOUNT, fails=["make deploy ENV=staging"])
     assert run.of("make deploy ENV=production")
 

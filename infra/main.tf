@@ -102,29 +102,26 @@ module "access_logs" {
 module "secrets" {
   source = "./modules/secrets"
 
-  project    = var.project
-  name       = local.name
-  key_arn    = module.encryption.key_arn
-  protected  = local.protected
-  generation = var.secret_generation
+  project   = var.project
+  name      = local.name
+  key_arn   = module.encryption.key_arn
+  protected = local.protected
 }
 
 module "database" {
   source = "./modules/database"
 
-  name                = local.name
-  subnet_ids          = module.network.private_subnet_ids
-  security_group_id   = module.network.security_group_ids["database"]
-  key_arn             = module.encryption.key_arn
-  instance_class      = var.database.instance_class
-  storage_gb          = var.database.storage_gb
-  multi_zone          = var.database.multi_zone
-  backup_days         = var.database.backup_days
-  protected           = local.protected
-  admin_user          = module.secrets.users["database-admin"]
-  admin_password      = module.secrets.database_admin_password
-  password_generation = var.secret_generation
-  boundary_arn        = local.boundary
+  name              = local.name
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["database"]
+  key_arn           = module.encryption.key_arn
+  instance_class    = var.database.instance_class
+  storage_gb        = var.database.storage_gb
+  multi_zone        = var.database.multi_zone
+  backup_days       = var.database.backup_days
+  protected         = local.protected
+  admin_user        = module.secrets.users["database-admin"]
+  boundary_arn      = local.boundary
 }
 
 module "cache" {
@@ -134,7 +131,6 @@ module "cache" {
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["cache"]
   key_arn           = module.encryption.key_arn
-  token_secret_arn  = module.secrets.arns["cache"]
   node_type         = var.cache.node_type
   node_count        = var.cache.node_count
   snapshot_days     = var.cache.snapshot_days

@@ -161,9 +161,3 @@ variable "alarm_emails" {
   type        = set(string)
   default     = []
 }
-
-variable "secret_generation" {
-  description = "A higher number makes every secret anew; tasks take them at their next start."
-  type        = number
-  default     = 1
-}

@@ -228,12 +228,14 @@ def test_a_refused_champion_is_the_models_fault(service, monkeypatch):
 def test_a_deployment_that_replaces_the_worker_asks_first_what_it_ends(monkeypatch, capsys, flows, is_said):
     record, wanted = Record((FIRST,), is_filled=True), replace(FIRST, service=SECOND.service, flows=flows)
     environment = SimpleNamespace(
-        name="staging", session=None, read_record=lambda: record, write_record=lambda _: None, deployment={"url": "u"}
-    )
+        name="staging", session=None, read_record=lambda: record, write_record=lambda _: None, deployment={"url": "u"},
+        variables=lambda _: [],
+    )  # fmt: skip
+    monkeypatch.setattr(release.passwords, "write", lambda *_, **__: "")
     monkeypatch.setattr(release.images, "demand", lambda *_: None)
     monkeypatch.setattr(release.tasks, "run_flow", lambda *_, **__: "ends after 1800 s of waiting: training")
     monkeypatch.setattr(release, "bring", lambda *_: print("the apply"))
-    monkeypatch.setattr(release, "settle", lambda *_: True)
+    monkeypatch.setattr(release, "settle", lambda *_, **__: True)
     release.deploy(environment, release.DeployRequest(wanted))
     said = capsys.readouterr().out
     assert ("ends after 1800 s of waiting: training" in said.split("the apply")[0]) is is_said

@@ -12,7 +12,7 @@ from typing import Any
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from pipelines.commands.data import make_first_version
-from template.tests.infra.cloud import REGION, STATE_BUCKET
+from template.tests.infra.emulated.cloud import REGION, STATE_BUCKET
 from tools.terraform.terraform import ROOT
 from tools.tree import copy_tree
 

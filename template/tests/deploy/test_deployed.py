@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from template.tests.deploy.conftest import ENVIRONMENT, World
-from template.tests.infra.cloud import HOST_NAME
+from template.tests.infra.emulated.cloud import HOST_NAME
 from template.tests.workflows.act import REAL, Run, event, project_repository, run_workflow
 from template.tests.workflows.conftest import SHORT_CI
 from tools.deploy import tasks

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from serving.telemetry.cloudwatch import measure
-from template.tests.infra.cloud import STATE_BUCKET
+from template.tests.infra.emulated.cloud import STATE_BUCKET
 from tests.serving.telemetry.test_cloudwatch import FIRST
 from tools.terraform import commands
 from tools.terraform.terraform import ROOT, TerraformError

@@ -16,6 +16,7 @@ locals {
     name           = local.name
     cluster_arn    = module.cluster.arn
     subnet_ids     = module.network.private_subnet_ids
+    architecture   = var.architecture
     key_arn        = module.encryption.key_arn
     boundary_arn   = local.boundary
     retention_days = var.log_days

@@ -94,6 +94,17 @@ variable "spot" {
   default     = false
 }
 
+variable "architecture" {
+  description = "Processors that both images are built for: X86_64 or ARM64."
+  type        = string
+  default     = "X86_64"
+
+  validation {
+    condition     = contains(["X86_64", "ARM64"], var.architecture)
+    error_message = "Expected X86_64 or ARM64."
+  }
+}
+
 variable "zone_count" {
   description = "Availability zones used."
   type        = number

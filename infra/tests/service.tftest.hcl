@@ -9,6 +9,7 @@ variables {
     name           = "flightline-production"
     cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/flightline-production"
     subnet_ids     = ["subnet-1", "subnet-2"]
+    architecture   = "X86_64"
     key_arn        = "arn:aws:kms:us-east-1:123456789012:key/1"
     boundary_arn   = "arn:aws:iam::123456789012:policy/flightline-boundary"
     retention_days = 365

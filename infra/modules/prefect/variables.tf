@@ -1,10 +1,11 @@
 variable "place" {
-  description = "Where tasks of the environment run: names, cluster, subnets, key, boundary of roles, days that logs are kept."
+  description = "Where tasks of the environment run: names, cluster, subnets, processors, key, boundary of roles, days that logs are kept."
   type = object({
     project        = string
     name           = string
     cluster_arn    = string
     subnet_ids     = list(string)
+    architecture   = string
     key_arn        = string
     boundary_arn   = string
     retention_days = number

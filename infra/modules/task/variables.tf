@@ -1,8 +1,9 @@
 variable "place" {
-  description = "Of its environment: names, key, boundary of roles, days that logs are kept."
+  description = "Of its environment: names, processors, key, boundary of roles, days that logs are kept."
   type = object({
     project        = string
     name           = string
+    architecture   = string
     key_arn        = string
     boundary_arn   = string
     retention_days = number
@@ -22,17 +23,6 @@ variable "cpu" {
 variable "memory" {
   description = "Memory in MiB."
   type        = number
-}
-
-variable "architecture" {
-  description = "Processors the image is built for: X86_64 or ARM64."
-  type        = string
-  default     = "X86_64"
-
-  validation {
-    condition     = contains(["X86_64", "ARM64"], var.architecture)
-    error_message = "Expected X86_64 or ARM64."
-  }
 }
 
 variable "is_entered" {

@@ -297,9 +297,17 @@ def test_values_that_make_no_sense_are_refused(cloud):
         "vpc_cidr=10.0.0.0/24",
         "event_clock=stopped",
         "canary_percent=101",
+        "architecture=mips",
         "project=a-name-of-20-letters",
     )
-    for expected in ("staging or production", "Expected a /16", "set or real", "Expected 0 to 100", "Expected 3 to 14"):
+    for expected in (
+        "staging or production",
+        "Expected a /16",
+        "set or real",
+        "Expected 0 to 100",
+        "X86_64 or ARM64",
+        "Expected 3 to 14",
+    ):
         assert expected in told
 
 

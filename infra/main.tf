@@ -120,6 +120,12 @@ module "secrets" {
   protected = local.protected
 }
 
+# No module makes it up, since mocks know no ephemeral resource.
+ephemeral "aws_secretsmanager_random_password" "first" {
+  password_length     = 48
+  exclude_punctuation = true
+}
+
 module "database" {
   source = "./modules/database"
 
@@ -133,6 +139,7 @@ module "database" {
   backup_days       = var.database.backup_days
   protected         = local.protected
   admin_user        = module.secrets.users["database-admin"]
+  first_password    = ephemeral.aws_secretsmanager_random_password.first.random_password
   boundary_arn      = local.boundary
 }
 

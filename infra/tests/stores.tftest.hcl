@@ -59,6 +59,7 @@ run "database" {
     multi_zone        = true
     backup_days       = 30
     admin_user        = "admin_of_flightline"
+    first_password    = "of-the-mock"
     boundary_arn      = "arn:aws:iam::123456789012:policy/flightline-boundary"
   }
 

@@ -48,11 +48,6 @@ resource "aws_iam_role_policy_attachment" "monitoring" {
   policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
 }
 
-ephemeral "aws_secretsmanager_random_password" "first" {
-  password_length     = 48
-  exclude_punctuation = true
-}
-
 resource "aws_db_instance" "this" {
   # checkov:skip=CKV_AWS_293:in production it is on (var.protected), which a test asserts; staging can be destroyed
   # checkov:skip=CKV_AWS_157:in production it is on (var.multi_zone)
@@ -67,10 +62,9 @@ resource "aws_db_instance" "this" {
   storage_encrypted     = true
   kms_key_id            = var.key_arn
 
-  # The password is one that nobody knows; `make deploy` gives it the one of the secret (tools/deploy/passwords.py).
   db_name             = "postgres_${replace(var.name, "-", "_")}"
   username            = var.admin_user
-  password_wo         = ephemeral.aws_secretsmanager_random_password.first.random_password
+  password_wo         = var.first_password
   password_wo_version = 1
 
   db_subnet_group_name                = aws_db_subnet_group.this.name

@@ -52,3 +52,10 @@ variable "boundary_arn" {
   description = "Policy that bounds every role of the project, whatever is attached to it."
   type        = string
 }
+
+variable "first_password" {
+  description = "Password it is made with, which nobody keeps: `make deploy` gives it that of its secret (tools/deploy/passwords.py)."
+  type        = string
+  ephemeral   = true
+  sensitive   = true
+}

@@ -53,7 +53,7 @@ class Project:
         installed = [
             ".venv/.installed",
             ".tools/bin/uv",
-            *(str(mark) for mark in self.root.glob(".tools/*/.installed")),
+            *(str(mark.relative_to(self.root)) for mark in self.root.glob(".tools/*/.installed")),
         ]
         command = ["make", *(part for mark in installed for part in ("-o", mark)), *asked]
         lines = []

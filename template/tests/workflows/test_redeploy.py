@@ -3,7 +3,7 @@
 import pytest
 
 from template.tests.workflows.act import REAL, workflow
-from template.tests.workflows.test_deploy import ACCOUNT, FLOWS, HEAD, ROLE, SERVICE
+from template.tests.workflows.test_deploy import ACCOUNT, BILLS, FLOWS, HEAD, ROLE, SERVICE
 
 WHY = "too many late ones; `touch made` $(touch made)"
 
@@ -68,7 +68,7 @@ def test_an_older_run_stops_with_a_sentence_and_takes_no_role(act, api, short_re
     payload = {"ref": "refs/heads/main", "after": "2" * 40}
     run = act(
         "deploy", "push", payload, variables=ACCOUNT, in_repository=short_repository, real=[*REAL, "workflow-head"],
-        environment={"GITHUB_API_URL": api.url, **({"GITHUB_SHA": api.head} if is_newest else {})},
+        files=BILLS, environment={"GITHUB_API_URL": api.url, **({"GITHUB_SHA": api.head} if is_newest else {})},
     )  # fmt: skip
     assert (run.code == 0) == is_newest, run.log
     assert bool(run.of(ROLE)) == is_newest

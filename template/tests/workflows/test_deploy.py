@@ -76,6 +76,11 @@ def test_each_job_takes_its_own_role(merge):
     assert roles == {job: f"flightline-github-{role}" for job, role in expected.items()}
 
 
+def test_images_are_tested_without_the_role_that_pulled_them(merge):
+    seen = {call.job: "AWS_ROLE" in call.environment for call in merge().calls if call.name.startswith("make ")}
+    assert {job for job, has_role in seen.items() if has_role} == {"publish", "staging", "production"}
+
+
 def test_production_may_have_an_account_of_its_own(merge):
     run = merge(variables={**ACCOUNT, "PRODUCTION_ACCOUNT": "210987654321"})
     taken = {

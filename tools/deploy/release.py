@@ -48,8 +48,13 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
         Naming the step and what to do. By then what was live before is live again, if anything was.
     """
     steps, record = Steps(f"deploy {environment.name}"), environment.read_record()
+    if request.new_secrets and record.live is not None and not request.release.is_same(record.live):
+        raise DeployError(
+            "NEW_SECRETS=true goes with the images that are live: deploy the new ones first, then without IMAGE"
+        )
     is_canary = request.percent > 0 and record.live is not None and not request.release.is_same(record.live)
-    _announce(steps, record, request, is_canary)
+    ends_flows = record.live is not None and (request.new_secrets or request.release.flows != record.live.flows)
+    _announce(steps, record, request, is_canary, ends_flows)
     with steps.step("images", "push them (make image-push) and give the digests that it prints"):
         for text in (request.release.service, request.release.flows):
             images.demand(images.parse(text), environment.session)
@@ -57,7 +62,7 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
         say(passwords.write(environment, environment.variables(request.release), anew=request.new_secrets))
     if is_canary:
         rollout.try_beside(environment, steps, record, request.release, request.percent, request.watch_seconds)
-    if record.live is not None and request.release.flows != record.live.flows:
+    if ends_flows:
         with steps.step("running flows", "a person has to look at the worker's log group") as say:
             say(wait_for_flows(environment))
     has_changed = bring(environment, steps, request.release)
@@ -74,12 +79,12 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
     steps.say(f"{request.release} is live on {environment.deployment['url']}")
 
 
-def _announce(steps: Steps, record: Record, request: DeployRequest, is_canary: bool) -> None:
+def _announce(steps: Steps, record: Record, request: DeployRequest, is_canary: bool, ends_flows: bool) -> None:
     lines = [f"look for {request.release} in their registries"]
     lines += ["make every password anew"] if request.new_secrets else ["make up the passwords that are missing"]
     if is_canary:
         lines.append(f"give {request.percent} % of requests to a canary of it for {request.watch_seconds:.0f} s")
-    if record.live is not None and request.release.flows != record.live.flows:
+    if ends_flows:
         lines.append(f"wait up to {WAIT_SECONDS // 60} minutes for running flows, since the worker is replaced")
     lines += [
         f"plan and apply with Terraform; live now: {record.live or 'nothing'}",

@@ -33,6 +33,7 @@ def write(environment: Environment, variables: Sequence[str], *, anew: bool = Fa
         Write every password anew, beside the former one, which AWS keeps as the version before.
     """
     if "secret_places" not in environment.outputs:
+        environment.plan(variables)  # what does not even plan leaves nothing behind
         target = ["-auto-approve", "-target=module.secrets", LOCK_TIMEOUT]
         environment.root.run_with_progress("apply", *target, *variables)
         environment.forget_outputs()

@@ -27,7 +27,7 @@ screenshots: $(READY)  ## Take the README's picture of the page anew, while `mak
 ##@ Proof of the template
 .PHONY: test-template
 test-template: $(READY) .tools/workflows/.installed  ## Start a project, lay an example over a copy, and see that both work
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py))
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py)) template/tests/start template/tests/update
 
 .PHONY: test-example
 test-example: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Live the whole loop of each example in a copy, with lint, proof and tests, or of one: make test-example NAME=storms
@@ -35,7 +35,7 @@ test-example: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Li
 
 .PHONY: test-year
 test-year: $(READY)  ## Live through half a year month by month: data, clock, predictions, monitor, canary, training, gate (46 minutes)
-	@$(RUN) -m pytest -s template/tests/test_year_suite.py
+	@$(RUN) -m pytest -s template/tests/year/test_year_suite.py
 
 .PHONY: test-workflows
 test-workflows: $(READY) .tools/workflows/.installed .tools/scans/.installed .tools/act/.installed  ## Run every workflow with act, and both scans on what they must catch

@@ -1,6 +1,7 @@
 """Declarations on a real Feast store over real tables: those of the toy problem."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -174,15 +175,29 @@ def test_declarations_that_the_tables_keep_pass(store, tables):
         (lambda frame: frame.drop(columns="created_timestamp"), "declares created_timestamp, which its table lacks"),
         (lambda frame: frame.assign(snow=1.0), "table of view baking_plan has snow, which it does not declare"),
         (lambda frame: frame.astype({"seats": "float32"}), "declares Float64 but seats is float in its table: .cast"),
-        (lambda frame: frame.assign(seats="warm"), "declares Float64 but seats is .*string in its table"),
+        (
+            lambda frame: frame.assign(seats="warm"),
+            "declares Float64 but seats is .*string in its table: .* with the req",
+        ),
+        (lambda frame: frame.assign(seats=[[1.0]] * 5), "declares Float64 but seats is list.*of a list each number is"),
         (lambda frame: frame.rename(columns={"seats": "heat"}), "declares seats, which its table lacks; .* has heat"),
     ],
-    ids=["feature absent", "key absent", "created absent", "undeclared", "float32", "text", "renamed"],
+    ids=["feature absent", "key absent", "created absent", "undeclared", "float32", "text", "list", "renamed"],
 )
 def test_a_table_that_breaks_the_declarations_is_refused(store, tables, change, message):
     file = tables / "baking_plan.parquet"
     change(pd.read_parquet(file)).to_parquet(file)
     with pytest.raises(FeatureError, match=message):
+        feast_store.check_sources(store, tables)
+
+
+@pytest.mark.parametrize("kind", ["String", "Int64", "Array(Float64)"])
+def test_a_feature_that_is_declared_as_no_number_is_refused(store, tables, kind):
+    edit(store, "from feast.types import Float64", "from feast.types import Array, Float64, Int64, String")
+    edit(store, "dtype=Float64) for", f'dtype={kind} if feature == "seats" else Float64) for')
+    with pytest.raises(
+        FeatureError, match=rf"baking_plan declares seats as {re.escape(kind)}: declare Float64 \(a store"
+    ):
         feast_store.check_sources(store, tables)
 
 

@@ -38,10 +38,12 @@ def test_examples_that_share_an_id_are_refused_before_anything_is_written(toy_pl
 
     settings, code = toy_place.settings, replace(toy_place.features, examples=doubled)
     data = DataVersion("3" * 32, files=1, size_bytes=1)
-    arguments = [settings, PROBLEM, toy_place.raw_tables, code, data, PROBLEM.first_clock]
-    more = [Stage("features")] if step is build_features else []
+    made_of = [settings, PROBLEM, toy_place.raw_tables, code]
+    arguments = [data, PROBLEM.first_clock]
+    if step is build_features:
+        arguments = [toy_place.key_names, *arguments, Stage("features")]
     with pytest.raises(FeatureError, match="share their example_id, such as the same"):
-        step.function("d" * 64, *arguments, *more)
+        step.function("d" * 64, *made_of, *arguments)
     assert list(settings.state_dir.rglob("d" * 16)) == []
 
 
@@ -92,8 +94,9 @@ def test_a_label_by_absence_that_is_a_feature_is_seen_on_each_day(toy_place: Pro
 
 def key_of(project: Project, problem: Problem, md5: str = "1" * 32, clock: datetime = NOON) -> str:
     data = DataVersion(md5, files=1, size_bytes=1)
+    keys = project.key_names
     return build_features.key(
-        project.settings, problem, project.raw_tables, project.features, data, clock, Stage("features")
+        project.settings, problem, project.raw_tables, project.features, keys, data, clock, Stage("features")
     )
 
 

@@ -16,10 +16,11 @@ import pytest
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.adapters.feast.registry import open_store
-from flightline.core.errors import FeatureError
+from flightline.core.errors import FeatureError, TrainingError
 from flightline.core.lineage import digest_of
 from flightline.core.project import Project
 from flightline.core.settings import Settings
+from flightline.training.row_checks import check_values
 from tests.toy_problem import PROBLEM
 from tests.toy_tables import FEATURE_TABLES
 
@@ -237,6 +238,21 @@ def test_rows_given_back_in_order_pass():
 def test_rows_lost_doubled_or_moved_are_refused(joined, message):
     with pytest.raises(FeatureError, match=message):
         feast_store.check_rows(pd.Series(["a", "b", "c"]), pd.Series(joined, dtype=object))
+
+
+def test_a_ttl_of_three_hours_leaves_no_value_and_training_says_so(store, toy_examples):
+    edit(store, "timedelta(days=4)", "timedelta(hours=3)")
+    feast_store.apply(store)
+    joined = feast_store.join_features(store, SERVICE, toy_examples.tail(200))
+    with pytest.raises(TrainingError, match=r"has a value of: planned, seats; check .* its join keys and its ttl"):
+        check_values(joined)
+
+
+def test_a_key_spelled_otherwise_joins_nothing_and_training_says_so(toy_store, toy_examples):
+    spelled = toy_examples.tail(200).assign(slot=lambda rows: rows["slot"].str.replace("-", "/"))
+    joined = feast_store.join_features(toy_store.settings, SERVICE, spelled)
+    with pytest.raises(TrainingError, match=r"has a value of: planned, seats; check .* its join keys and its ttl"):
+        check_values(joined)
 
 
 def test_examples_alike_in_key_and_time_all_come_back(toy_store, toy_examples):

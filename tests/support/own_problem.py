@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from flightline.adapters import duckdb_engine as engine
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.problem import make_project
+from pipelines.steps.features import check_leaks
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +33,22 @@ def groups_of(project: Project, write_rows: Callable[..., Path]) -> Iterator[Cal
             return engine.build_groups(connection, raw, project.features)
 
         yield build
+
+
+def look_for_leaks(project: Project, folder: Path, **tables: Callable[..., ibis.Table]) -> None:
+    """Run the leak test of training over the first copy of the data, on these feature tables alone.
+
+    Raises
+    ------
+    LeakError
+        Naming table and moment.
+    """
+    project.raw_tables.write_seed(folder)
+    with engine.connect(2) as connection:
+        raw = engine.load_raw(connection, folder, project.raw_tables.contracts)
+        groups = engine.build_groups(connection, raw, project.features)
+        examples = engine.to_frame(project.features.examples(groups, project.problem))
+        check_leaks(groups, replace(project.features, tables=tables), project.problem, examples)
 
 
 def write_months(data: Path, table: str, header: str, rows: Sequence[Sequence[object]], day_at: int) -> Path:

@@ -15,8 +15,9 @@ $(INSTALLED): template/locks/examples.txt
 example: $(READY)  ## Lay a problem of template/examples over a copy of the project: make example NAME=pageviews TO=../mine
 	@$(RUN) -m template.example --name "$(NAME)" --to "$(TO)"
 
+# Without the state, which a table's own problem must not find here.
 .PHONY: start
-start: $(READY)  ## Make this clean git tree a project of your own: make start NAME=churn [FROM=orders.parquet TIME=ordered_at KEY=customer_id LABEL='left: no row within 28d']
+start: $(INSTALLED)  ## Make this clean git tree a project of your own: make start NAME=churn [FROM=orders.parquet TIME=ordered_at KEY=customer_id LABEL='left: no row within 28d']
 	@$(RUN) -m template.start --name "$(NAME)" --from "$(FROM)" --time "$(TIME)" --key "$(KEY)" --label "$(LABEL)" --task "$(TASK)" \
 		--horizon "$(HORIZON)" --known-after "$(KNOWN_AFTER)" --request "$(REQUEST)" --every "$(EVERY)" --zone "$(ZONE)"
 

@@ -32,17 +32,16 @@ print(json.dumps([answer.status_code, answer.json()]))
 """
 
 
-ORDERS = ("--time", "ordered_at", "--key", "customer_id")
-# By name: the table, and what is asked of it.
+ORDERS = ("TIME=ordered_at", "KEY=customer_id")
+# By name: the table, and what is asked of it on make's line.
 STARTS = {
-    "a column": (make_orders, *ORDERS, "--label", "returned", "--known-after", "14d"),
-    "an absence": (make_orders, *ORDERS, "--label", "left: no row within 28d"),
-    "classes": (make_orders, *ORDERS, "--label", "size", "--known-after", "14d"),
-    "weeks": (make_weeks, "--time", "monday", "--key", "shop", "--label", "sold", "--horizon", "7d"),
-    "months": (make_months, "--time", "billed_at", "--key", "account", "--label", "late: days_late>=30",
-               "--known-after", "60d"),
-    "hours": (make_hours, "--time", "began", "--label", "rides", "--horizon", "2h", "--zone", "Europe/Oslo"),
-}  # fmt: skip
+    "a column": (make_orders, *ORDERS, "LABEL=returned", "TASK=classification", "HORIZON=0h", "KNOWN_AFTER=14d"),
+    "an absence": (make_orders, *ORDERS, "LABEL=left: no row within 28d"),
+    "classes": (make_orders, *ORDERS, "LABEL=size", "KNOWN_AFTER=14d"),
+    "weeks": (make_weeks, "TIME=monday", "KEY=shop", "LABEL=sold", "HORIZON=7d"),
+    "months": (make_months, "TIME=billed_at", "KEY=account", "LABEL=late: days_late>=30", "KNOWN_AFTER=60d"),
+    "hours": (make_hours, "TIME=began", "LABEL=rides", "HORIZON=2h", "ZONE=Europe/Oslo"),
+}
 
 
 @pytest.fixture(scope="module", params=STARTS.values(), ids=STARTS)
@@ -55,7 +54,7 @@ def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     root = folder / "project"
     copy_tree(PROJECT, root)
     linked_to_environment(root)
-    printed = run_python(root, "-m", "template.start", "--name", "churn", "--from", "../table.parquet", *question)
+    printed = run_make(root, "start", "NAME=churn", "FROM=../table.parquet", *question)
     assert "to beat: " in printed
     return root
 

@@ -171,26 +171,6 @@ def test_numbers_that_are_no_float64_become_it(tmp_path):
     assert table["chosen"].tolist() == table["is_many"].tolist() == [1.0, 0.0, 1.0]
 
 
-def test_whole_numbers_are_features_unless_requests_are_joined_by_them(tmp_path):
-    def counted(groups: Tables) -> ibis.Table:
-        return good(groups).mutate(weekday=ibis.literal(3), count=ibis._.units.cast("int32"), is_many=ibis._.units > 1)
-
-    engine.write_feature_tables({}, {"counted": counted}, tmp_path / "v1", keys=("shop", "weekday"))
-    table = pd.read_parquet(tmp_path / "v1" / "counted.parquet")
-    assert list(table) == ["shop", "weekday", "event_timestamp", "created_timestamp", "units", "count", "is_many"]
-    assert table["weekday"].dtype.kind == "i"
-    assert table["count"].tolist() == table["units"].tolist()
-    assert set(table[["units", "count", "is_many"]].dtypes.astype(str)) == {"float64"}
-
-
-def test_two_rows_that_differ_in_a_whole_number_are_doubled(tmp_path):
-    def twice(groups: Tables) -> ibis.Table:
-        return doubled(groups).mutate(count=ibis._.units.cast("int64")).drop("units")
-
-    with pytest.raises(FeatureError, match=r"twice holds 2 row\(s\)"):
-        engine.write_feature_tables({}, {"twice": twice}, tmp_path / "v1", keys=("shop",))
-
-
 def test_each_table_is_reported_with_its_rows(tmp_path):
     told = []
     engine.write_feature_tables(

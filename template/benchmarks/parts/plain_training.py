@@ -68,7 +68,7 @@ def train(data: Path, target: Path, views: dict[str, dict], model: str) -> dict[
         raw = engine.load_raw(connection, data, contracts)
         groups = engine.build_groups(connection, raw, code, PROBLEM.first_clock)
         engine.find_leaks(groups, code.tables, engine.moments_inside(groups, PROBLEM.leak_test_moments))
-        engine.write_feature_tables(groups, code.tables, target / "features")
+        engine.write_feature_tables(groups, code.tables, target / "features", keys=project.key_names)
         known = engine.to_frame(code.examples(groups, PROBLEM).order_by("event_timestamp", "example_id"))
     lap("features")
     rows = known[known[PROBLEM.label].notna()].reset_index(drop=True)

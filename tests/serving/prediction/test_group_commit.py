@@ -31,43 +31,54 @@ def test_what_comes_in_the_same_turn_is_one_transaction_in_its_order() -> None:
     assert groups == [[("a",), ("b",), ("c",)], [("d",), ("e",)]]
 
 
-def test_what_comes_during_a_write_is_written_after_it_and_waits_for_that() -> None:
-    groups: list[Sequence[Row]] = []
-    begun, may_end = threading.Event(), threading.Event()
+class HeldWrite:
+    """A write that ends when it may."""
 
-    def write(rows: Sequence[Row]) -> None:
-        begun.set()
-        assert may_end.wait(60)
-        groups.append(rows)
+    def __init__(self) -> None:
+        self.groups: list[Sequence[Row]] = []
+        self._begun, self.may_end = threading.Event(), threading.Event()
+
+    def __call__(self, rows: Sequence[Row]) -> None:
+        self._begun.set()
+        assert self.may_end.wait(60)
+        self.groups.append(rows)
+
+    async def begun(self) -> None:
+        assert await asyncio.to_thread(self._begun.wait, 60)
+
+
+def test_what_comes_during_a_write_is_written_after_it_and_waits_for_that() -> None:
+    write = HeldWrite()
 
     async def ask() -> None:
         group = GroupCommit(write, is_beside=True)
         first = asyncio.create_task(group.put([("a",)]))
-        await asyncio.to_thread(begun.wait, 60)
+        await write.begun()
         others = [asyncio.create_task(group.put(rows)) for rows in rows_of("b", "c")]
-        await asyncio.sleep(0)
+        await asyncio.to_thread(int)  # they have begun by then
         assert not any(task.done() for task in (first, *others))
-        may_end.set()
+        write.may_end.set()
         await asyncio.gather(first, *others)
 
     asyncio.run(ask())
-    assert groups == [[("a",)], [("b",), ("c",)]]
+    assert write.groups == [[("a",)], [("b",), ("c",)]]
 
 
 def test_who_is_cancelled_takes_nobody_along() -> None:
-    groups: list[Sequence[Row]] = []
+    write = HeldWrite()
 
     async def ask() -> list[object]:
-        group = GroupCommit(groups.append, is_beside=False)
+        group = GroupCommit(write, is_beside=True)
         tasks = [asyncio.create_task(group.put(rows)) for rows in rows_of("a", "b")]
-        await asyncio.sleep(0)
+        await write.begun()
         tasks[0].cancel()
+        write.may_end.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     cancelled, written = asyncio.run(ask())
     assert isinstance(cancelled, asyncio.CancelledError)
     assert written is None
-    assert groups == [[("a",), ("b",)]]
+    assert write.groups == [[("a",), ("b",)]]
 
 
 def test_a_row_that_is_refused_fails_its_own_request_alone(tmp_path: Path) -> None:

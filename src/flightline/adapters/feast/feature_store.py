@@ -20,7 +20,7 @@ import yaml
 
 from flightline.adapters.databases.sqlite_wal import enter_wal
 from flightline.adapters.feast.meaning import describe, meanings_registered
-from flightline.adapters.feast.registry import open_on_snapshot, open_store, store_file
+from flightline.adapters.feast.registry import open_on_snapshot, open_store, read_registry, store_file
 from flightline.adapters.feast.registry_guard import refuse_code
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.errors import FeatureError
@@ -246,11 +246,11 @@ def loaded_until(settings: Settings) -> datetime | None:
     FeatureError
         If the registry cannot be read, or is not there.
     """
-    with TemporaryDirectory(prefix="feast-registry-") as snapshot:
-        views = open_on_snapshot(settings, Path(snapshot)).list_feature_views()
-    if not views or not all(view.materialization_intervals for view in views):
-        return None
-    return min(max(_in_utc(end) for _, end in view.materialization_intervals) for view in views)
+    ends = [
+        [interval.end_time.ToDatetime(UTC) for interval in view.meta.materialization_intervals]
+        for view in read_registry(settings).feature_views
+    ]
+    return min(map(max, ends)) if ends and all(ends) else None
 
 
 def _join_keys(store: "FeatureStore", service: "FeatureService") -> list[str]:

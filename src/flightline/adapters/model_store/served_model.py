@@ -21,11 +21,10 @@ from dataclasses import dataclass, field
 from filecmp import cmp
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from securesystemslib.signer import Key
-from sklearn.pipeline import Pipeline
 
 from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
 from flightline.adapters.model_store.approvals import Role, check_approval
@@ -45,6 +44,9 @@ from flightline.core.problem_spec import Problem, Task
 from flightline.core.project import Project
 from flightline.inference.fast_pipeline import FastPipeline
 from flightline.inference.predict import METHODS
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 CURRENT_FILE, REFUSED_FILE = "current.json", "refused.json"
 KEPT_VERSIONS = 3
@@ -94,7 +96,7 @@ class ServedModel:
     """
 
     manifest: ModelManifest
-    pipeline: Pipeline
+    pipeline: "Pipeline"
     task: Task
     profile: ModelProfile | None = None
     training: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ Rows of one day share what happened on it, so they are not independent; days nea
 models are judged on the same rows, so what makes a day hard for both cancels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -213,3 +213,49 @@ def paired_improvements(
     ]
     each = 1 - (1 - confidence) / max(len(large), 1)
     return {name: paired_improvement(first[name], second[name], each) for name in large}
+
+
+def mean_bounds(losses: DailyLosses, confidence: float) -> tuple[float, float]:
+    """Give a two-sided interval of a mean loss; infinite with a single day.
+
+    Examples
+    --------
+    >>> mean_bounds(DailyLosses(("2013-09-01", "2013-09-02"), (1.0, 1.0), (2, 2)), 0.95)
+    (0.5, 0.5)
+    """
+    nothing = DailyLosses(losses.days, (0.0,) * len(losses.days), losses.counts)
+    found = paired_improvement(nothing, losses, (1 + confidence) / 2)
+    return found.lower, found.upper
+
+
+def weighted_bounds(
+    metric: Callable[..., float],
+    prediction_time: pd.Series,
+    label: np.ndarray,
+    predicted: np.ndarray,
+    confidence: float,
+    resamples: int = 100,
+) -> tuple[float, float]:
+    """Give a two-sided interval of a metric that is no mean over rows, by drawing whole days.
+
+    Parameters
+    ----------
+    metric
+        From labels, predictions and `sample_weight`; called so often, with the count of each row's day as its weight.
+    prediction_time, label, predicted
+        Shape (n,).
+
+    Returns
+    -------
+    tuple of float
+        NaN with a single day.
+    """
+    order = np.argsort(predicted, kind="stable")  # metrics sort by prediction: it is done once
+    codes, days = pd.factorize(prediction_time.dt.floor("D").to_numpy()[order], sort=True)
+    if len(days) < 2:
+        return float("nan"), float("nan")
+    rows = label[order], predicted[order]
+    drawn = [metric(*rows, sample_weight=times[codes]) for times in resample_days(len(days), resamples)]
+    tail = tail_of_few((1 - confidence) / 2, len(days))
+    lower, upper = np.nanquantile(drawn, [tail, 1 - tail])
+    return float(lower), float(upper)

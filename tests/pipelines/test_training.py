@@ -117,21 +117,13 @@ def test_the_run_holds_parameters_metrics_pictures_and_lineage(trained, settings
     } <= artifacts
 
 
-def test_the_card_of_the_version_is_in_mlflow_and_served(trained, project):
-    from serving.app import create_app
-
-    settings, version = project.settings, trained.registered.version
+def test_the_card_of_the_version_is_in_mlflow_with_every_part(trained, settings):
+    version, loss = trained.registered.version, trained.evaluation.metrics["log_loss"]
     found = registry.get_version(settings, PROBLEM.model_name, version)
-    with TestClient(create_app(project)) as client:
-        card = client.get(f"/v1/models/{PROBLEM.model_name}/card").text
-    assert card.strip() == registry.read_text(settings, found, f"signed/version_{version}/{CARD_FILE}").strip()
-    assert f"# Model card: {PROBLEM.model_name}, version {version}\n" in card
-    loss = trained.evaluation.metrics["log_loss"]
+    card = registry.read_text(settings, found, f"signed/version_{version}/{CARD_FILE}")
     assert re.search(rf"\| log_loss \| {loss:.4f} \| 0\.\d{{4}} to 0\.\d{{4}} \| 0\.\d{{4}} \| lower \|", card)
     assert re.search(r"\| city = Bergen \| [\d,]+ \| 0\.\d{4} \| 0\.\d{4} to 0\.\d{4} \|", card)
-    assert re.search(r"\| shop_recent \| \d+ \| ", card)
-    assert trained.data.md5 in card
-    assert "Nobody has written down what this model is for" in card
+    assert all(part in card for part in ("\n| shop_recent | ", trained.data.md5, "Nobody has written down what this"))
 
 
 def test_who_moved_champion_is_recorded(trained, settings):

@@ -14,6 +14,7 @@ from flightline.promotion.gate import Comparison, Verdict
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import PercentFormatter
 
 SIZE_INCHES = (5.5, 4.5)
 GREY, BLUE, ORANGE = "#8a8f98", "#2563a8", "#d9730d"
@@ -195,7 +196,7 @@ def _slices(file: Path, slices: pd.DataFrame, metric: str, task: Task) -> Path:
     right.plot(ordered["observed"], names, "o", color=ORANGE, label="observed")
     right.set(xlabel=MEANS[task], title="Predicted and observed")
     if task != "regression":
-        right.xaxis.set_major_formatter("{x:.0%}")
+        right.xaxis.set_major_formatter(PercentFormatter(1))
     for axes in (left, right):
         axes.grid(axis="y", color=GREY, alpha=0.2)
         axes.spines[["top", "right"]].set_visible(False)

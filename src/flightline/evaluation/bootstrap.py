@@ -114,8 +114,8 @@ def effective_days(values: np.ndarray, days: int) -> float:
 
     Examples
     --------
-    >>> weather = np.random.default_rng(0).normal(size=400)
-    >>> round(effective_days(weather, 7), 1), round(effective_days(np.convolve(weather, np.ones(5)), 7), 1)
+    >>> apart = np.random.default_rng(0).normal(size=400)
+    >>> round(effective_days(apart, 7), 1), round(effective_days(np.convolve(apart, np.ones(5)), 7), 1)
     (7.0, 1.8)
     """
     count, away = len(values), values - values.mean()

@@ -50,7 +50,7 @@ check-kubernetes: $(READY) .tools/workflows/.installed  ## Render the manifests 
 .PHONY: deploy
 deploy: $(READY)  ## Bring images to an environment: make deploy ENV=staging IMAGE=host/name@sha256:... FLOWS_IMAGE=... CANARY=10 WATCH=600
 	@$(DEPLOY) deploy --environment "$${ENV:-}" $(IMAGES) $(if $(CANARY),--canary "$(CANARY)") $(if $(WATCH),--watch "$(WATCH)") \
-		$(if $(filter true,$(ALLOW_DESTROY)),--allow-destroy)
+		$(if $(filter true,$(ALLOW_DESTROY)),--allow-destroy) $(if $(filter true,$(NEW_SECRETS)),--new-secrets)
 
 .PHONY: first-fill
 first-fill: $(READY)  ## Fill an environment that has no model yet, with data, a training and online features: make first-fill ENV=staging

@@ -10,6 +10,18 @@ locals {
   capacity = var.spot ? "FARGATE_SPOT" : "FARGATE"
   boundary = "arn:${data.aws_partition.current.partition}:iam::${local.account}:policy/${var.project}-boundary"
 
+  # What every module that runs tasks is told of the environment.
+  place = {
+    project        = var.project
+    name           = local.name
+    cluster_arn    = module.cluster.arn
+    subnet_ids     = module.network.private_subnet_ids
+    architecture   = var.architecture
+    key_arn        = module.encryption.key_arn
+    boundary_arn   = local.boundary
+    retention_days = var.log_days
+  }
+
   # The `aws` profile: what outputs.tf writes to a file is what every task is given, so the two cannot differ.
   settings = {
     FLIGHTLINE_PROFILE             = "aws"
@@ -102,29 +114,33 @@ module "access_logs" {
 module "secrets" {
   source = "./modules/secrets"
 
-  project    = var.project
-  name       = local.name
-  key_arn    = module.encryption.key_arn
-  protected  = local.protected
-  generation = var.secret_generation
+  project   = var.project
+  name      = local.name
+  key_arn   = module.encryption.key_arn
+  protected = local.protected
+}
+
+# No module makes it up, since mocks know no ephemeral resource.
+ephemeral "aws_secretsmanager_random_password" "first" {
+  password_length     = 48
+  exclude_punctuation = true
 }
 
 module "database" {
   source = "./modules/database"
 
-  name                = local.name
-  subnet_ids          = module.network.private_subnet_ids
-  security_group_id   = module.network.security_group_ids["database"]
-  key_arn             = module.encryption.key_arn
-  instance_class      = var.database.instance_class
-  storage_gb          = var.database.storage_gb
-  multi_zone          = var.database.multi_zone
-  backup_days         = var.database.backup_days
-  protected           = local.protected
-  admin_user          = module.secrets.users["database-admin"]
-  admin_password      = module.secrets.database_admin_password
-  password_generation = var.secret_generation
-  boundary_arn        = local.boundary
+  name              = local.name
+  subnet_ids        = module.network.private_subnet_ids
+  security_group_id = module.network.security_group_ids["database"]
+  key_arn           = module.encryption.key_arn
+  instance_class    = var.database.instance_class
+  storage_gb        = var.database.storage_gb
+  multi_zone        = var.database.multi_zone
+  backup_days       = var.database.backup_days
+  protected         = local.protected
+  admin_user        = module.secrets.users["database-admin"]
+  first_password    = ephemeral.aws_secretsmanager_random_password.first.random_password
+  boundary_arn      = local.boundary
 }
 
 module "cache" {
@@ -134,7 +150,6 @@ module "cache" {
   subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["cache"]
   key_arn           = module.encryption.key_arn
-  token_secret_arn  = module.secrets.arns["cache"]
   node_type         = var.cache.node_type
   node_count        = var.cache.node_count
   snapshot_days     = var.cache.snapshot_days
@@ -160,10 +175,8 @@ module "files" {
 module "mlflow" {
   source = "./modules/mlflow"
 
-  project             = var.project
-  name                = local.name
+  place               = local.place
   region              = var.region
-  cluster_arn         = module.cluster.arn
   capacity            = local.capacity
   discovery_arn       = module.cluster.discovery_arns["mlflow"]
   host                = module.cluster.hosts["mlflow"]
@@ -174,20 +187,14 @@ module "mlflow" {
   database_port       = module.database.port
   database_user       = module.secrets.users["database-mlflow"]
   database_secret_arn = module.secrets.arns["database-mlflow"]
-  subnet_ids          = module.network.private_subnet_ids
   security_group_id   = module.network.security_group_ids["mlflow"]
   tasks               = var.mlflow_tasks
-  boundary_arn        = local.boundary
-  key_arn             = module.encryption.key_arn
-  retention_days      = var.log_days
 }
 
 module "prefect" {
   source = "./modules/prefect"
 
-  project       = var.project
-  name          = local.name
-  cluster_arn   = module.cluster.arn
+  place         = local.place
   discovery_arn = module.cluster.discovery_arns["prefect"]
   image         = var.flows_image
   settings      = merge(local.settings, local.believed, { FLIGHTLINE_SIGNING__KEY = "awskms:///${module.signing.arn}" })
@@ -201,28 +208,19 @@ module "prefect" {
   database_port       = module.database.port
   database_user       = module.secrets.users["database-prefect"]
   database_secret_arn = module.secrets.arns["database-prefect"]
-  subnet_ids          = module.network.private_subnet_ids
   security_group_ids  = module.network.security_group_ids
   worker_cpu          = var.worker.cpu
   worker_memory       = var.worker.memory
-  boundary_arn        = local.boundary
-  key_arn             = module.encryption.key_arn
-  retention_days      = var.log_days
 }
 
 # Runs once after each apply, by `ecs run-task`: makes databases and users, and brings the prediction log's schema.
 module "setup" {
   source = "./modules/task"
 
-  project          = var.project
-  environment_name = local.name
-  name             = "${local.name}-setup"
-  short_name       = "setup"
-  cpu              = 512
-  memory           = 1024
-  boundary_arn     = local.boundary
-  key_arn          = module.encryption.key_arn
-  retention_days   = var.log_days
+  place  = local.place
+  name   = "setup"
+  cpu    = 512
+  memory = 1024
 
   containers = [{
     name    = "setup"
@@ -248,16 +246,11 @@ module "setup" {
 module "pages" {
   source = "./modules/task"
 
-  project          = var.project
-  environment_name = local.name
-  name             = "${local.name}-pages"
-  short_name       = "pages"
-  cpu              = 256
-  memory           = 512
-  is_entered       = true
-  boundary_arn     = local.boundary
-  key_arn          = module.encryption.key_arn
-  retention_days   = var.log_days
+  place      = local.place
+  name       = "pages"
+  cpu        = 256
+  memory     = 512
+  is_entered = true
 
   containers = [{ name = "pages", image = var.flows_image, command = ["sleep", "3600"] }]
 }
@@ -279,26 +272,18 @@ module "balancer" {
 module "model_sync" {
   source = "./modules/model_sync"
 
-  project           = var.project
-  name              = local.name
-  cluster_arn       = module.cluster.arn
+  place             = local.place
   capacity          = local.capacity
   image             = var.flows_image
   settings          = merge(local.settings, local.believed)
   folder            = module.files.folders["serving"]
-  subnet_ids        = module.network.private_subnet_ids
   security_group_id = module.network.security_group_ids["model-sync"]
-  boundary_arn      = local.boundary
-  key_arn           = module.encryption.key_arn
-  retention_days    = var.log_days
 }
 
 module "service" {
   source = "./modules/service"
 
-  project      = var.project
-  name         = local.name
-  cluster_arn  = module.cluster.arn
+  place        = local.place
   cluster_name = module.cluster.name
   image        = var.service_image
   canary_image = var.canary_image
@@ -318,7 +303,6 @@ module "service" {
   }
   secrets               = local.service_secrets
   bucket_access         = [{ arn = module.bucket["feast"].arn, access = "read" }]
-  subnet_ids            = module.network.private_subnet_ids
   security_group_id     = module.network.security_group_ids["service"]
   target_group_arns     = module.balancer.target_group_arns
   target_group_suffixes = module.balancer.target_group_suffixes
@@ -328,9 +312,6 @@ module "service" {
   memory                = var.service.memory
   least_tasks           = var.service.least_tasks
   most_tasks            = var.service.most_tasks
-  boundary_arn          = local.boundary
-  key_arn               = module.encryption.key_arn
-  retention_days        = var.log_days
 }
 
 module "alarms" {

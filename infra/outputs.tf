@@ -8,6 +8,11 @@ output "secrets" {
   value       = merge(local.service_secrets, local.worker_secrets)
 }
 
+output "secret_places" {
+  description = "By secret, its ARN, and the user of its password if it holds one: what `make deploy` writes."
+  value       = module.secrets.places
+}
+
 output "deployment" {
   description = "What the commands that deploy ask for."
   value = {
@@ -24,6 +29,8 @@ output "deployment" {
     setup_group      = module.network.security_group_ids["setup"]
     flows_group      = module.network.security_group_ids["flows"]
     exports          = "s3://${module.bucket["exports"].name}"
+    database         = module.database.identifier
+    cache            = module.cache.identifier
     balancer         = module.balancer.suffix
     target_groups    = module.balancer.target_group_suffixes
     alarms           = module.alarms.names

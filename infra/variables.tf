@@ -94,6 +94,17 @@ variable "spot" {
   default     = false
 }
 
+variable "architecture" {
+  description = "Processors that both images are built for: X86_64 or ARM64."
+  type        = string
+  default     = "X86_64"
+
+  validation {
+    condition     = contains(["X86_64", "ARM64"], var.architecture)
+    error_message = "Expected X86_64 or ARM64."
+  }
+}
+
 variable "zone_count" {
   description = "Availability zones used."
   type        = number
@@ -160,10 +171,4 @@ variable "alarm_emails" {
   description = "Addresses that get alarms; each must confirm once."
   type        = set(string)
   default     = []
-}
-
-variable "secret_generation" {
-  description = "A higher number makes every secret anew; tasks take them at their next start."
-  type        = number
-  default     = 1
 }

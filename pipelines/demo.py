@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 import pandas as pd
 from prefect import flow
@@ -31,9 +32,9 @@ from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import find_champion, find_judged, training_set_dir
 from pipelines.promotion_steps.canary_rows import collect_days
 from pipelines.replay import demo_parts
-from pipelines.replay.process import running_process
+from pipelines.replay.joined import join_rows
+from pipelines.replay.process import Process, running_process
 from pipelines.replay.root import make_root
-from pipelines.replay.service import Answering
 from pipelines.steps.preparation import pull
 
 WEEKS, LAST = 8, timedelta(days=7)
@@ -49,24 +50,24 @@ class Planted:
     setting: CanarySetting
 
 
-def live(project: Project, plan: Plan, client: Answering, challenger: CanarySetting) -> Iterator[tuple[datetime, int]]:
-    """Ask about a block of each day, right after features were materialised; give its first moment and its rows."""
+def live(project: Project, plan: Plan, client: Process, challenger: CanarySetting) -> Iterator[tuple[datetime, int]]:
+    """Ask about some instances of each day, each at its prediction time; give the day's first moment and its rows."""
     settings, names = project.settings, list(project.request_fields)
     file = settings.features_dir / "current" / "examples" / "examples.parquet"
     examples = pd.read_parquet(file, columns=[*names, "event_timestamp", "example_id"])
-    known_until = plan.start
-    for block in demo_parts.blocks(examples, plan):
-        begins, ends = (moment.to_pydatetime() for moment in block["event_timestamp"].iloc[[0, -1]])
-        if begins > known_until:
-            feast_store.materialise_since(settings, known_until, begins)
-            known_until = begins
-        if begins >= challenger.since:
+    days = list(demo_parts.days_of(examples, plan))
+    joined = iter(join_rows(project, pd.concat(days)))
+    is_alone = True
+    for day in days:
+        begins, ends = (moment.to_pydatetime() for moment in day["event_timestamp"].iloc[[0, -1]])
+        if is_alone and begins >= challenger.since:
             write_setting(canary_folder(settings), challenger)
-        client.wait_until_materialised(known_until)
-        for moment, asked in arrivals_between(block, begins, ends + INSTANT):
+            client.look()
+            is_alone = False
+        for moment, asked in arrivals_between(day, begins, ends + INSTANT):
             set_clock(settings, moment)
-            client.predict(project.requests_of(asked))
-        yield begins, len(block)
+            client.predict(project.requests_of(asked), list(islice(joined, len(asked))))
+        yield begins, len(day)
 
 
 def live_weeks(project: Project, plan: Plan, challenger: CanarySetting) -> int:
@@ -80,6 +81,7 @@ def live_weeks(project: Project, plan: Plan, challenger: CanarySetting) -> int:
             asked, of_week = asked + rows, of_week + rows
         progress.say(f"{asked:,} predictions, {plan.start:%Y-%m-%d} to {plan.end:%Y-%m-%d}")
     set_clock(project.settings, plan.end)
+    feast_store.materialise_since(project.settings, plan.start, plan.end)  # for who serves it afterwards
     return asked
 
 

@@ -53,7 +53,7 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
         print(f"{'clock':14}  {beyond}", flush=True)
     tables = prepare_features(project, data, clock)
     training_set = prepare_training_set(project, tables)
-    ranked = comparison.train_each(project, asked, training_set)
+    ranked = comparison.train_each(project, asked, training_set, comparison.feature_groups(project, training_set))
     best = ranked[0]
     lineage = lineage_of(project, data, parameters.seed)
     with stage("register") as progress:

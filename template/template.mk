@@ -15,8 +15,9 @@ $(INSTALLED): template/locks/examples.txt
 example: $(READY)  ## Lay a problem of template/examples over a copy of the project: make example NAME=pageviews TO=../mine
 	@$(RUN) -m template.example --name "$(NAME)" --to "$(TO)"
 
+# Without the state, which a table's own problem must not find here.
 .PHONY: start
-start: $(READY)  ## Make this clean git tree a project of your own: make start NAME=churn [FROM=orders.parquet TIME=ordered_at KEY=customer_id LABEL='left: no row within 28d']
+start: $(INSTALLED)  ## Make this clean git tree a project of your own: make start NAME=churn [FROM=orders.parquet TIME=ordered_at KEY=customer_id LABEL='left: no row within 28d']
 	@$(RUN) -m template.start --name "$(NAME)" --from "$(FROM)" --time "$(TIME)" --key "$(KEY)" --label "$(LABEL)" --task "$(TASK)" \
 		--horizon "$(HORIZON)" --known-after "$(KNOWN_AFTER)" --request "$(REQUEST)" --every "$(EVERY)" --zone "$(ZONE)"
 
@@ -27,7 +28,7 @@ screenshots: $(READY)  ## Take the README's picture of the page anew, while `mak
 ##@ Proof of the template
 .PHONY: test-template
 test-template: $(READY) .tools/workflows/.installed  ## Start a project, lay an example over a copy, and see that both work
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py))
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py)) template/tests/start template/tests/update
 
 .PHONY: test-example
 test-example: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Live the whole loop of each example in a copy, with lint, proof and tests, or of one: make test-example NAME=storms
@@ -35,7 +36,7 @@ test-example: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Li
 
 .PHONY: test-year
 test-year: $(READY)  ## Live through half a year month by month: data, clock, predictions, monitor, canary, training, gate (46 minutes)
-	@$(RUN) -m pytest -s template/tests/test_year_suite.py
+	@$(RUN) -m pytest -s template/tests/year/test_year_suite.py
 
 .PHONY: test-workflows
 test-workflows: $(READY) .tools/workflows/.installed .tools/scans/.installed .tools/act/.installed  ## Run every workflow with act, and both scans on what they must catch

@@ -114,7 +114,7 @@ def toy_store(
     toy_problem.write_feature_repo(root)
     project = toy_place.at(Settings(root=root))
     folder = project.settings.features_dir / "toy"
-    engine.write_feature_tables(toy_groups, project.features.tables, folder)
+    engine.write_feature_tables(toy_groups, project.features.tables, folder, keys=project.key_names)
     feast_store.activate(project.settings, folder)
     feast_store.apply(project.settings)
     return project

@@ -91,7 +91,7 @@ def test_the_online_store_holds_it(tmp_path, toy_groups):
 def write_and_apply(project, groups, clock: datetime) -> Path:
     """Write, declare and materialise the feature tables."""
     folder = project.settings.features_dir / "toy"
-    engine.write_feature_tables(groups, project.features.tables, folder)
+    engine.write_feature_tables(groups, project.features.tables, folder, keys=project.key_names)
     feast_store.activate(project.settings, folder)
     feast_store.apply(project.settings)
     feast_store.materialise(project.settings, clock)

@@ -124,8 +124,8 @@ def baking_plan(groups: Tables) -> ibis.Table:
         "shop",
         slot=_.opens.strftime(SLOT_FORMAT),
         event_timestamp=_.opens - ibis.interval(days=3),
-        planned=_.planned.cast("float64"),
-        seats=_.seats.cast("float64"),
+        planned=_.planned,  # whole numbers, which the machine makes features of
+        seats=_.seats,
     )
 
 

@@ -15,7 +15,7 @@ locals {
   # Names of hosts and zones stand in one place: the environment's own file.
   hosts = { for name in var.environments : name => provider::terraform::decode_tfvars(file("${path.module}/../environments/${name}.tfvars")) }
 
-  # From where each role of an environment may be taken. A plan reads the environment's secrets, so pull requests, which run
+  # From where each role of an environment may be taken. A plan reads the environment's state, so pull requests, which run
   # what nobody has reviewed yet, plan staging only.
   plans_from = { staging = ["pull_request", "ref:refs/heads/main"], production = ["ref:refs/heads/main"] }
 

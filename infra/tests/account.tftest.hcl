@@ -106,7 +106,7 @@ run "sessions" {
 
   assert {
     condition     = !contains(module.github.subjects["plan-production"], "repo:owner/name:pull_request")
-    error_message = "A plan reads secrets, so no pull request plans production."
+    error_message = "A plan reads the state, so no pull request plans production."
   }
 }
 

@@ -3,6 +3,19 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+variables {
+  place = {
+    project        = "flightline"
+    name           = "flightline-production"
+    cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/flightline-production"
+    subnet_ids     = ["subnet-1", "subnet-2"]
+    architecture   = "X86_64"
+    key_arn        = "arn:aws:kms:us-east-1:123456789012:key/1"
+    boundary_arn   = "arn:aws:iam::123456789012:policy/flightline-boundary"
+    retention_days = 365
+  }
+}
+
 run "balancer" {
   module {
     source = "./modules/balancer"
@@ -52,9 +65,6 @@ run "service" {
   }
 
   variables {
-    project               = "flightline"
-    name                  = "flightline-production"
-    cluster_arn           = "arn:aws:ecs:us-east-1:123456789012:cluster/flightline-production"
     cluster_name          = "flightline-production"
     image                 = "registry/flightline/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
     canary_image          = "registry/flightline/service@sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
@@ -64,7 +74,6 @@ run "service" {
     service_settings      = { FLIGHTLINE_SERVING__WATCH = "false" }
     secrets               = { PGPASSWORD = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/y-abcdef:password::", FLIGHTLINE_SERVING__API_KEYS = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/z-abcdef" }
     bucket_access         = [{ arn = "arn:aws:s3:::feast", access = "read" }]
-    subnet_ids            = ["subnet-1", "subnet-2"]
     security_group_id     = "sg-1"
     target_group_arns     = { stable = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/stable/1", canary = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/canary/1" }
     target_group_suffixes = { stable = "targetgroup/stable/1", canary = "targetgroup/canary/1" }
@@ -74,9 +83,6 @@ run "service" {
     memory                = 4096
     least_tasks           = 3
     most_tasks            = 12
-    boundary_arn          = "arn:aws:iam::123456789012:policy/flightline-boundary"
-    key_arn               = "arn:aws:kms:us-east-1:123456789012:key/1"
-    retention_days        = 365
   }
 
   assert {
@@ -131,15 +137,9 @@ run "task" {
   }
 
   variables {
-    project          = "flightline"
-    environment_name = "flightline-production"
-    name             = "flightline-production-stable"
-    short_name       = "stable"
-    cpu              = 1024
-    memory           = 4096
-    boundary_arn     = "arn:aws:iam::123456789012:policy/flightline-boundary"
-    key_arn          = "arn:aws:kms:us-east-1:123456789012:key/1"
-    retention_days   = 365
+    name   = "stable"
+    cpu    = 1024
+    memory = 4096
     file_folders = {
       "/srv/flightline/.state" = { file_system_id = "fs-1", file_system_arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/fs-1", access_point_id = "fsap-1", access_point_arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-1", is_read_only = true }
     }
@@ -192,17 +192,11 @@ run "task_that_reads_a_bucket" {
   }
 
   variables {
-    project          = "flightline"
-    environment_name = "flightline-production"
-    name             = "flightline-production-stable"
-    short_name       = "stable"
-    cpu              = 1024
-    memory           = 4096
-    boundary_arn     = "arn:aws:iam::123456789012:policy/flightline-boundary"
-    key_arn          = "arn:aws:kms:us-east-1:123456789012:key/1"
-    retention_days   = 365
-    bucket_access    = [{ arn = "arn:aws:s3:::feast", access = "read" }]
-    containers       = [{ name = "service", image = "some/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }]
+    name          = "stable"
+    cpu           = 1024
+    memory        = 4096
+    bucket_access = [{ arn = "arn:aws:s3:::feast", access = "read" }]
+    containers    = [{ name = "service", image = "some/service@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }]
   }
 
   assert {
@@ -242,16 +236,10 @@ run "an_image_by_tag" {
   }
 
   variables {
-    project          = "flightline"
-    environment_name = "flightline-production"
-    name             = "flightline-production-stable"
-    short_name       = "stable"
-    cpu              = 1024
-    memory           = 4096
-    boundary_arn     = "arn:aws:iam::123456789012:policy/flightline-boundary"
-    key_arn          = "arn:aws:kms:us-east-1:123456789012:key/1"
-    retention_days   = 365
-    containers       = [{ name = "service", image = "some/service:latest" }]
+    name       = "stable"
+    cpu        = 1024
+    memory     = 4096
+    containers = [{ name = "service", image = "some/service:latest" }]
   }
 
   expect_failures = [var.containers]

@@ -52,16 +52,15 @@ run "database" {
   }
 
   variables {
-    subnet_ids          = ["subnet-1", "subnet-2"]
-    security_group_id   = "sg-1"
-    instance_class      = "db.m7g.large"
-    storage_gb          = 100
-    multi_zone          = true
-    backup_days         = 30
-    admin_user          = "admin_of_flightline"
-    admin_password      = "of-the-mock"
-    password_generation = 1
-    boundary_arn        = "arn:aws:iam::123456789012:policy/flightline-boundary"
+    subnet_ids        = ["subnet-1", "subnet-2"]
+    security_group_id = "sg-1"
+    instance_class    = "db.m7g.large"
+    storage_gb        = 100
+    multi_zone        = true
+    backup_days       = 30
+    admin_user        = "admin_of_flightline"
+    first_password    = "of-the-mock"
+    boundary_arn      = "arn:aws:iam::123456789012:policy/flightline-boundary"
   }
 
   assert {
@@ -93,7 +92,6 @@ run "cache" {
   variables {
     subnet_ids        = ["subnet-1", "subnet-2"]
     security_group_id = "sg-1"
-    token_secret_arn  = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/cache-abcdef"
     node_type         = "cache.m7g.large"
     node_count        = 2
     snapshot_days     = 7
@@ -105,8 +103,8 @@ run "cache" {
   }
 
   assert {
-    condition     = aws_elasticache_replication_group.this.at_rest_encryption_enabled && aws_elasticache_replication_group.this.auth_token != null
-    error_message = "Redis is encrypted and asks for its token."
+    condition     = aws_elasticache_replication_group.this.at_rest_encryption_enabled && aws_elasticache_replication_group.this.auth_token == null
+    error_message = "Redis is encrypted, and no state holds its token."
   }
 
   assert {
@@ -125,7 +123,6 @@ run "one_node_in_staging" {
     protected         = false
     subnet_ids        = ["subnet-1", "subnet-2"]
     security_group_id = "sg-1"
-    token_secret_arn  = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x/cache-abcdef"
     node_type         = "cache.t4g.micro"
     node_count        = 1
     snapshot_days     = 1

@@ -32,7 +32,8 @@ def build_tables(project: Project) -> None:
     clock = ensure_clock(project.settings, project.problem.first_clock)
     data = dvc_data.pull(project)
     with stage("features") as progress:
-        made_of = (project.settings, project.problem, project.raw_tables, project.features, data, clock, progress)
+        code = (project.raw_tables, project.features, project.key_names)
+        made_of = (project.settings, project.problem, *code, data, clock, progress)
         # The plain function: as a task it would want Prefect's server.
         tables = features.build_features.function(features.build_features.key(*made_of), *made_of)
         feast_store.activate(project.settings, tables.folder)

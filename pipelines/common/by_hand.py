@@ -1,4 +1,4 @@
-"""Runs a flow from the command line, on a Prefect server that lives as long as the run.
+"""Runs a flow from the command line, on the Prefect server of this clone or one that lives as long as the run.
 
 Prefect starts one by itself too, but as a part of the terminal's job: Ctrl-C ends it before the end of the run is
 noted, and what it has to say of a full disk fills the terminal. And it waits two minutes for one that has died.
@@ -14,9 +14,10 @@ from typing import ParamSpec, TypeVar
 from prefect import Flow
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
-from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.core.settings import Settings
+from pipelines.common.prefect_server import find_server
 from pipelines.common.processes import HOST, Program, ending_on_signals, running
 
 DRAIN_SECONDS = 5.0
@@ -44,9 +45,10 @@ def by_hand(flow: Flow[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def own_server(settings: Settings) -> Iterator[None]:
-    """Run a Prefect server for the block, with the database in PREFECT_HOME, unless PREFECT_API_URL names one."""
-    if get_current_settings().api.url:
-        yield
+    """Run a Prefect server for the block, with the database in PREFECT_HOME, unless one is named or is up."""
+    if (found := find_server(settings)) is not None:
+        with temporary_settings(found.client_settings):
+            yield
         return
     program = server_of_run(_free_port())
     with (

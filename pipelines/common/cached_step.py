@@ -21,13 +21,14 @@ from prefect.context import TaskRunContext
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Canary, Monitoring, Problem, Thresholds
 from flightline.core.project import FeatureCode, RawTables, RequestCode
+from flightline.core.purpose import Purpose
 from flightline.core.settings import Settings
 from pipelines.common.progress import Stage, note_reuse
 from pipelines.common.source_closure import source_digest
 
 P = ParamSpec("P")
 R = TypeVar("R")
-RULES = (Thresholds, Monitoring, Canary)
+RULES = (Thresholds, Monitoring, Canary, Purpose)
 
 
 class _NotInKey:
@@ -44,7 +45,7 @@ class _NotInKey:
 
 
 def _without_rules(problem: Problem) -> Problem:
-    """Hide the rules of gate, monitoring and canary: changing a threshold must not rebuild features."""
+    """Hide the rules of gate, monitoring and canary, and words: changing a threshold must not rebuild features."""
     rules = [each.name for each in dataclasses.fields(problem) if isinstance(getattr(problem, each.name), RULES)]
     return dataclasses.replace(problem, **{name: cast(Any, _NotInKey(name)) for name in rules})
 

@@ -38,6 +38,7 @@ def learn_anomaly_limits(
     record = {
         "supports": {name: asdict(support) for name, support in limits.supports.items()},
         "most": {kind: {str(where): most for where, most in found.items()} for kind, found in limits.most.items()},
+        "months": sorted(limits.months),
     }
     (folder / "anomaly_limits.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
     return limits

@@ -75,7 +75,12 @@ def as_record(
         "clock": clock,
         "window": str(judged.windows[-1].window),
         "rule": asdict(problem.monitoring),
-        "reference": {"span": str(reference.span), "rows": reference.rows.rows, "metrics": _plain(reference.metrics)},
+        "reference": {
+            "span": str(reference.span),
+            "rows": reference.rows.rows,
+            "metrics": _plain(reference.metrics),
+            "independence": reference.independence,
+        },
         "windows": [_window(each) for each in judged.windows],
         "slices": {name: _window(each) for name, each in judged.slices.items()},
         "inputs": asdict(inputs),

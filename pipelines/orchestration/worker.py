@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
+from pipelines.common.prefect_server import Server, find_server, noted, server_program
 from pipelines.common.processes import LOOK_SECONDS, Program, Running, ending_on_signals, running
-from pipelines.orchestration.prefect_server import Server, find_server, noted, server_program
 
 SERVE = "pipelines.orchestration.deployments"
 

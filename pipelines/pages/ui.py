@@ -11,8 +11,7 @@ from flightline.adapters.ports import check_port
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 from pipelines.common.own_origin import HOSTS
-from pipelines.common.processes import HOST, LOOK_SECONDS, Program, Running, ending_on_signals, running
-from pipelines.orchestration.prefect_server import (
+from pipelines.common.prefect_server import (
     HEALTH,
     SERVER,
     auth_file,
@@ -20,6 +19,7 @@ from pipelines.orchestration.prefect_server import (
     noted,
     server_program,
 )
+from pipelines.common.processes import HOST, LOOK_SECONDS, Program, Running, ending_on_signals, running
 from pipelines.pages.ui_page import Entry, serving_page
 
 # What a person finds on each tool's pages.

@@ -28,12 +28,11 @@ from flightline.training.row_checks import as_target, feature_columns
 from flightline.training.zoo import find_model
 
 ROWS_A_DAY = 60
-STRIDE = (math.sqrt(5) - 1) / 2  # by which the part of the day moves, so that soon every part was asked about
 CHALLENGER, CHALLENGER_MODEL, LEARNED_ROWS = "demo", "decision_tree", 20_000
 
 
-def blocks(examples: pd.DataFrame, plan: Plan, rows: int = ROWS_A_DAY) -> Iterator[pd.DataFrame]:
-    """Give for each day so many examples that follow one another in time, every day of another part of it.
+def days_of(examples: pd.DataFrame, plan: Plan, rows: int = ROWS_A_DAY) -> Iterator[pd.DataFrame]:
+    """Give for each day so many examples, spread evenly over all of its, as a day of training is.
 
     Parameters
     ----------
@@ -48,8 +47,7 @@ def blocks(examples: pd.DataFrame, plan: Plan, rows: int = ROWS_A_DAY) -> Iterat
         begins = plan.start + number * DAY
         of_day = ordered[(times >= begins) & (times < min(begins + DAY, plan.end))]
         if len(of_day):
-            first = int((number * STRIDE) % 1 * max(0, len(of_day) - rows + 1))
-            yield of_day.iloc[first : first + rows]
+            yield of_day.iloc[np.linspace(0, len(of_day), min(rows, len(of_day)), endpoint=False).astype(int)]
 
 
 def most_important_feature(project: Project, version: registry.ModelVersion) -> tuple[str, str]:

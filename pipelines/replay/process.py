@@ -5,10 +5,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
-from flightline.core.clock import parse_moment
 from flightline.core.errors import RequestError
 from flightline.core.settings import Settings
 from pipelines.replay.service import CODE, environment_of, stop
@@ -17,36 +15,39 @@ NEVER_SECONDS = 1e6
 
 
 class Process:
-    """Asks the process; as `service.Client` it asks about instances and waits for features."""
+    """Asks the process about instances, with their features."""
 
     def __init__(self, process: "subprocess.Popen[str]", log: str, most: int):
         self._process, self._log, self._most = process, log, most
 
-    def predict(self, instances: list[dict[str, Any]]) -> int:
+    def predict(self, instances: list[dict[str, Any]], rows: list[dict[str, Any]]) -> int:
         """Ask about instances; give how many were answered.
+
+        Parameters
+        ----------
+        rows
+            Features of each instance, as `joined.join_rows` gives them.
 
         Raises
         ------
         RequestError
             If it does not answer, or refuses.
         """
-        parts = (instances[first : first + self._most] for first in range(0, len(instances), self._most))
-        return sum(int(self._ask({"instances": part})["answered"]) for part in parts)
+        parts = (slice(first, first + self._most) for first in range(0, len(instances), self._most))
+        asked = ({"instances": instances[part], "rows": rows[part]} for part in parts)
+        return sum(int(self._ask(each)["answered"]) for each in asked)
 
-    def wait_until_materialised(self, moment: datetime) -> None:
-        """Let it read what was materialised up to a moment.
+    def look(self) -> None:
+        """Let it take a new model or challenger.
 
         Raises
         ------
         RequestError
-            If it reads something else, or cannot predict.
+            If it cannot predict.
         """
         status = self._ask({"status": True})
-        if not status["ready"] or {parse_moment(text) for text in status["watermarks"].values()} != {moment}:
-            raise RequestError(f"the service's code did not follow to {moment.isoformat()}: {status}")
-
-    def close(self) -> None:
-        """Do nothing: there is no connection to let go of."""
+        if not status["ready"]:
+            raise RequestError(f"the service's code cannot predict: {status['reason']}")
 
     def _ask(self, asked: dict[str, Any]) -> dict[str, Any]:
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -69,7 +70,7 @@ class Process:
 @contextmanager
 def running_process(settings: Settings) -> Iterator[Process]:
     """Run `python -m serving.replay` in the root of the settings until the block ends, however it ends."""
-    # It looks for what is new when it is told to, and not by itself while views are still being materialised.
+    # It looks for what is new when it is told to, and not by itself.
     serving = settings.serving.model_copy(update={"poll_seconds": NEVER_SECONDS})
     environment = environment_of(settings.model_copy(update={"serving": serving}))
     log = settings.root / "service.log"

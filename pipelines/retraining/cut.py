@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.evidently_reports import drift_scores
@@ -33,7 +34,7 @@ USUAL_ROWS = 60_000  # of those learned from, drawn evenly: what is usual of the
 
 @dataclass(frozen=True)
 class Rows:
-    """The training set: labelled examples in the order of their prediction times, and their features."""
+    """Labelled examples in the order of their prediction times, and their features."""
 
     examples: pd.DataFrame
     features: pd.DataFrame
@@ -43,6 +44,10 @@ class Rows:
         """Prediction times."""
         return self.examples["event_timestamp"]
 
+    def at(self, places: np.ndarray) -> "Rows":
+        """Take some of them, by position."""
+        return Rows(*(each.iloc[places].reset_index(drop=True) for each in (self.examples, self.features)))
+
 
 @lru_cache(maxsize=1)
 def read_examples(folder: Path) -> pd.DataFrame:
@@ -51,14 +56,14 @@ def read_examples(folder: Path) -> pd.DataFrame:
     return examples.sort_values("event_timestamp", kind="stable", ignore_index=True)
 
 
-@lru_cache(maxsize=1)
-def read_rows(folder: Path) -> Rows:
-    """Read a training set, once a process."""
-    examples, features = pd.read_parquet(folder / "examples.parquet"), pd.read_parquet(folder / "features.parquet")
-    order = np.argsort(examples["event_timestamp"].to_numpy(), kind="stable")
-    if not np.array_equal(order, np.arange(len(order))):
-        features = features.iloc[order].reset_index(drop=True)
-    return Rows(read_examples(folder), features)
+def read_rows(folder: Path, is_needed: pd.Series) -> Rows:
+    """Read some rows of a training set: two processes that held all of them while they fit would take over 3 GB."""
+    features = pd.read_parquet(folder / "features.parquet")
+    times = pd.read_parquet(folder / "examples.parquet", columns=["event_timestamp"])["event_timestamp"]
+    places = times.argsort(kind="stable")[is_needed]
+    features = features.iloc[places].reset_index(drop=True)
+    pa.default_memory_pool().release_unused()
+    return Rows(read_examples(folder)[is_needed].reset_index(drop=True), features)
 
 
 def measure_cut(problem: Problem, rule: Monitoring, plan: YearPlan, cut: datetime, folder: Path) -> Path:
@@ -73,16 +78,19 @@ def measure_cut(problem: Problem, rule: Monitoring, plan: YearPlan, cut: datetim
         with the latest prediction time learned, the baseline's answer, and by later cut the share of columns, 0..1,
         whose drift exceeds their own threshold.
     """
-    rows = read_rows(plan.folder)
-    learned = rows_in(rows.examples, plan.learned(cut), known_before=pd.Timestamp(cut))
-    model = fit_at(problem, plan, rows, cut, learned)
-    answers = answers_from(problem, model, rows, cut)
-    facts = {
-        "learned_rows": int(learned.sum()),
-        "learned_until": rows.times[learned].max().isoformat(),
-        "baseline": _baseline(problem, rows, learned),
-        "drift": drift_of(problem, rule, plan, rows, np.flatnonzero(learned), model, answers),
+    examples = read_examples(plan.folder)
+    learned = read_rows(plan.folder, rows_in(examples, plan.learned(cut), known_before=pd.Timestamp(cut)))
+    model = fit_at(problem, plan, cut, learned)
+    facts: dict[str, object] = {
+        "learned_rows": len(learned.times),
+        "learned_until": learned.times.max().isoformat(),
+        "baseline": _baseline(problem, learned),
     }
+    usual = learned.at(sample_places(len(learned.times), USUAL_ROWS))
+    del learned
+    later = read_rows(plan.folder, examples["event_timestamp"] >= cut)
+    answers = answers_of(problem, model, later.features)
+    facts["drift"] = drift_of(problem, rule, plan, usual, model, later, answers)
     with atomic_write(folder) as unfinished:
         unfinished.mkdir()
         np.save(unfinished / ANSWERS_FILE, answers)
@@ -90,75 +98,64 @@ def measure_cut(problem: Problem, rule: Monitoring, plan: YearPlan, cut: datetim
     return folder
 
 
-def fit_at(problem: Problem, plan: YearPlan, rows: Rows, cut: datetime, learned: pd.Series) -> Pipeline:
+def fit_at(problem: Problem, plan: YearPlan, cut: datetime, learned: Rows) -> Pipeline:
     """Fit with the plan's settings; with its calibration, learned and checked on the weeks before the cut."""
-    label, parameters = rows.examples[problem.label], plan.parameters
+    examples, features, parameters = learned.examples, learned.features, plan.parameters
+    label = examples[problem.label]
     if parameters.calibrations:
         whole, known = plan.learned(cut), pd.Timestamp(cut)
         validation = Interval(whole.end - plan.validation, whole.end)
         masks = {
-            "fit": rows_in(rows.examples, Interval(whole.start, validation.start), pd.Timestamp(validation.start)),
-            "validation": rows_in(rows.examples, validation, known),
-            "refit": learned,
+            "fit": rows_in(examples, Interval(whole.start, validation.start), pd.Timestamp(validation.start)),
+            "validation": rows_in(examples, validation, known),
+            "refit": rows_in(examples, whole, known),
         }
         task, metric, classes = problem.task, problem.primary_metric, problem.classes
-        return fit(parameters, rows.features, label, masks, task=task, metric=metric, classes=classes).pipeline
-    features = rows.features[learned]
+        return fit(parameters, features, label, masks, task=task, metric=metric, classes=classes).pipeline
     check_finite(features)
-    check_labels(problem.task, label[learned], f"learned until {cut:%Y-%m-%d}", problem.classes)
+    check_labels(problem.task, label, f"learned until {cut:%Y-%m-%d}", problem.classes)
     settings = {**dict(parameters.settings), **parameters.steps()}
     model, columns = find_model(problem.task, parameters.model), feature_columns(features)
-    return fit_pipeline(model, columns, parameters.seed, settings, features, as_target(problem.task, label[learned]))
+    return fit_pipeline(model, columns, parameters.seed, settings, features, as_target(problem.task, label))
 
 
-def answers_from(problem: Problem, model: Pipeline, rows: Rows, cut: datetime) -> np.ndarray:
-    """Predict every row from a cut on, in parts: an encoded copy of all would take as much memory as they do."""
-    first = int(np.searchsorted(rows.times.dt.tz_convert(None), np.datetime64(cut.replace(tzinfo=None))))
-    parts = range(first, len(rows.features), ROWS_AT_ONCE)
-    return np.concatenate(
-        [predict(problem.task, model, rows.features.iloc[part : part + ROWS_AT_ONCE]) for part in parts]
-    )
+def answers_of(problem: Problem, model: Pipeline, features: pd.DataFrame) -> np.ndarray:
+    """Predict in parts: an encoded copy of all would take as much memory as they do."""
+    parts = range(0, len(features), ROWS_AT_ONCE)
+    return np.concatenate([predict(problem.task, model, features[part : part + ROWS_AT_ONCE]) for part in parts])
 
 
-def _baseline(problem: Problem, rows: Rows, learned: pd.Series) -> list[float]:
-    features = rows.features[learned].iloc[:, :1]
-    target = as_target(problem.task, rows.examples.loc[learned, problem.label])
+def _baseline(problem: Problem, learned: Rows) -> list[float]:
+    features, target = learned.features.iloc[:, :1], as_target(problem.task, learned.examples[problem.label])
     model = fit_pipeline(baseline_of(problem.task), feature_columns(features), 0, {}, features, target)
     return predict(problem.task, model, features.iloc[:1]).ravel().tolist()
 
 
 def drift_of(
-    problem: Problem,
-    rule: Monitoring,
-    plan: YearPlan,
-    rows: Rows,
-    learned: np.ndarray,
-    model: Pipeline,
-    answers: np.ndarray,
+    problem: Problem, rule: Monitoring, plan: YearPlan, learned: Rows, model: Pipeline, later: Rows, answers: np.ndarray
 ) -> dict[str, float]:
     """Score at each later cut what the model was asked about, as monitoring does: it needs no label.
 
     Parameters
     ----------
     learned
-        Positions of the rows it learned from; at most `USUAL_ROWS` of them say what is usual.
+        What is usual: rows that it learned from, at most `USUAL_ROWS`.
+    later, answers
+        Rows from the cut on, and what it answers.
     """
-    chosen = learned[sample_places(len(learned), USUAL_ROWS)]
-    features, times = rows.features.iloc[chosen], rows.times.iloc[chosen].reset_index(drop=True)
-    usual = _shown(problem, features, predict(problem.task, model, features)).reset_index(drop=True)
+    times = learned.times
+    usual = _shown(problem, learned.features, predict(problem.task, model, learned.features))
     natures = infer_behaviours(usual, times, problem.prediction_horizon) | dict(rule.hints)
     found = month_thresholds(usual, times, rule, drift_scores)
     thresholds = {name: value for name, value in found.items() if natures.get(name) not in WITHOUT_DRIFT}
     usual = usual.iloc[sample_places(len(usual), rule.drift_rows)][list(thresholds)]
-    first = len(rows.features) - len(answers)
-    moments = rows.times.iloc[first:]
     shares: dict[str, float] = {}
     for until in plan.cuts:
-        inside = np.flatnonzero((moments >= until - windows_of_drift(rule)) & (moments < until))
+        inside = np.flatnonzero((later.times >= until - windows_of_drift(rule)) & (later.times < until))
         shares[until.isoformat()] = 0.0
         if len(inside) and thresholds:
             asked = inside[sample_places(len(inside), rule.drift_rows)]
-            current = _shown(problem, rows.features.iloc[first + asked], answers[asked])[list(thresholds)]
+            current = _shown(problem, later.features.iloc[asked], answers[asked])[list(thresholds)]
             scores = drift_scores(usual, current)
             shares[until.isoformat()] = float(np.mean([scores[name] > most for name, most in thresholds.items()]))
     return shares

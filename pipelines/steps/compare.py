@@ -4,19 +4,22 @@ The test window is shown for every model and decides nothing here: a choice by i
 its numbers too good.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
+import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from rich.console import Console
 from rich.table import Table
 
+from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.mlflow import registry
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
+from flightline.inference.contributions import group_columns
 from flightline.training.fit import TrainingParameters, check_steps
 from flightline.training.zoo import ZOO, find_model
 from pipelines.common.artifacts import EvaluationFile, FittedFile, TrainingSet
@@ -24,6 +27,7 @@ from pipelines.common.progress import stage
 from pipelines.steps import models
 
 ALL = "all"
+NO_GROUPS: Mapping[str, Sequence[str]] = {}
 TABLE_WIDTH = 118
 
 
@@ -62,9 +66,14 @@ def models_asked(problem: Problem, parameters: TrainingParameters) -> list[Train
     ]
 
 
-def train_each(project: Project, asked: Sequence[TrainingParameters], training_set: TrainingSet) -> list[Trained]:
+def train_each(
+    project: Project,
+    asked: Sequence[TrainingParameters],
+    training_set: TrainingSet,
+    groups: Mapping[str, Sequence[str]] = NO_GROUPS,
+) -> list[Trained]:
     """Fit and evaluate each model; those of many are printed in one table, best on validation first."""
-    trained = [fit_and_evaluate(project, parameters, training_set) for parameters in asked]
+    trained = [fit_and_evaluate(project, parameters, training_set, groups) for parameters in asked]
     ranked = sorted(trained, key=lambda one: one.model.validation_loss)
     if len(ranked) > 1:
         console = Console(highlight=False)
@@ -73,8 +82,19 @@ def train_each(project: Project, asked: Sequence[TrainingParameters], training_s
     return ranked
 
 
-def fit_and_evaluate(project: Project, parameters: TrainingParameters, training_set: TrainingSet) -> Trained:
-    """Fit on what lies before the test window, and judge on the test window."""
+def fit_and_evaluate(
+    project: Project,
+    parameters: TrainingParameters,
+    training_set: TrainingSet,
+    groups: Mapping[str, Sequence[str]] = NO_GROUPS,
+) -> Trained:
+    """Fit on what lies before the test window, and judge on the test window.
+
+    Parameters
+    ----------
+    groups
+        Of `feature_groups`, whose importance is measured beside that of each feature.
+    """
     settings, problem = project.settings, project.problem
     with stage("train") as progress:
         fitted = models.fit_model(settings, problem, parameters, training_set, problem.thresholds.unseen_ceiling)
@@ -83,10 +103,18 @@ def fit_and_evaluate(project: Project, parameters: TrainingParameters, training_
             f"{_chosen(fitted) or 'nothing to choose'}, calibration {fitted.calibration}"
         )
     with stage("evaluate") as progress:
-        evaluation = models.evaluate_model(settings, problem, fitted, training_set, problem.thresholds.min_slice_rows)
+        least = problem.thresholds.min_slice_rows
+        evaluation = models.evaluate_model(settings, problem, fitted, training_set, least, groups)
         metric = problem.primary_metric
         progress.say(f"{evaluation.rows:,} test rows, {metric} {evaluation.metrics[metric]:.4f}")
     return Trained(parameters, fitted, evaluation)
+
+
+def feature_groups(project: Project, training_set: TrainingSet) -> dict[str, tuple[str, ...]]:
+    """Sort the columns of a training set by where they come from: a feature view, the request, or both."""
+    views = feast_store.stored_views(project.settings, project.problem.feature_service)
+    columns = pq.read_schema(training_set.features_file).names
+    return group_columns(columns, {view.name: view.features for view in views}, project.request_features)
 
 
 def _chosen(model: FittedFile) -> str:

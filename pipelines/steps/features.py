@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -70,11 +70,18 @@ def build_features(
     problem: Problem,
     raw: RawTables,
     code: FeatureCode,
+    keys: Sequence[str],
     data: DataVersion,
     clock: datetime,
     progress: Stage,
 ) -> FeatureTables:
-    """Build the feature tables as of the clock, after they have passed the leak test."""
+    """Build the feature tables as of the clock, after they have passed the leak test.
+
+    Parameters
+    ----------
+    keys
+        What requests can be joined by (`Project.key_names`).
+    """
     folder = features_folder(settings, key)
     with engine.connect(settings.threads) as connection:
         groups = engine.build_groups(
@@ -87,7 +94,7 @@ def build_features(
         check_rows(known, problem)
         progress.note(f"leak test passed{check_leaks(groups, code, problem, known)}")
         rows = engine.write_feature_tables(
-            groups, code.tables, folder, lambda name, count: progress.note(f"{name} {count:,} rows")
+            groups, code.tables, folder, lambda name, count: progress.note(f"{name} {count:,} rows"), keys=keys
         )
     (folder / "examples").mkdir()
     known.to_parquet(folder / "examples" / "examples.parquet")
@@ -219,14 +226,14 @@ def build_examples(
 
 def find_examples(project: Project, data: DataVersion, clock: datetime) -> Path:
     """Give the examples as of the clock: those of the feature tables if they are of this clock, else new ones."""
-    made_of = (project.settings, project.problem, project.raw_tables, project.features, data, clock)
+    settings, problem, raw, code = project.settings, project.problem, project.raw_tables, project.features
     with stage("examples") as progress:
-        key = build_features.key(*made_of, progress)
-        of_features = features_folder(project.settings, key) / "examples" / "examples.parquet"
+        key = build_features.key(settings, problem, raw, code, project.key_names, data, clock, progress)
+        of_features = features_folder(settings, key) / "examples" / "examples.parquet"
         if of_features.is_file():
             progress.say(f"those of the feature tables, as of {clock:%Y-%m-%d %H:%M} UTC")
             return of_features
-        file = build_examples(*made_of)
+        file = build_examples(settings, problem, raw, code, data, clock)
         progress.say(f"as of {clock:%Y-%m-%d %H:%M} UTC")
     return file
 

@@ -2,10 +2,9 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,16 +16,14 @@ from sklearn.pipeline import Pipeline
 from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
-from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
 from flightline.core.errors import TrainingError
 from flightline.core.lineage import Lineage, canonical_json, digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.core.windows import Windows
-from flightline.evaluation.explanation import partial_dependence, permutation_importance, sample_positions
 from flightline.evaluation.losses import row_losses
-from flightline.evaluation.metrics import Evaluation, evaluate, primary_loss
+from flightline.evaluation.metrics import Evaluation, evaluate
 from flightline.evaluation.single_feature import judge_alone
 from flightline.inference.predict import METHODS, predict
 from flightline.promotion.evidence import EvaluationSummary, summarise_evaluation
@@ -36,11 +33,12 @@ from flightline.training.splits import split
 from flightline.training.zoo import baseline_of
 from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.common.cached_step import cached_step
+from pipelines.evaluation_steps.explanation import explain
+from pipelines.evaluation_steps.held_out import SLICES_FILE, with_bounds, write_metrics
 from pipelines.steps.profile import held_out_result, write_profile
 from pipelines.steps.reference_predictions import write_reference_predictions
 from pipelines.steps.signing import signer_of_registration
 
-EXPLAINED_FEATURES = 6
 ALONE_FILE = "each_feature_alone.csv"
 SUMMARY_FILE, BASELINE_FILE = "summary.json", "baseline_summary.json"
 
@@ -168,26 +166,36 @@ def evaluate_model(
     model: FittedFile,
     training_set: TrainingSet,
     min_slice_rows: int,
+    groups: Mapping[str, Sequence[str]],
 ) -> EvaluationFile:
-    """Judge the model and the baseline on the test window, and draw what a person should see."""
-    rows = read_held_out(problem, training_set)
-    judged = judge(problem, load_model(model.file, model.sha256), rows, min_slice_rows)
+    """Judge the model and the baseline on the test window, and draw what a person should see.
+
+    Parameters
+    ----------
+    groups
+        By name, the model's columns that come from one place.
+    """
+    rows, pipeline = read_held_out(problem, training_set), load_model(model.file, model.sha256)
+    judged = judge(problem, pipeline, rows, min_slice_rows)
     baseline = judge(problem, baseline_model(problem, training_set), rows, min_slice_rows)
-    evaluation = judged.evaluation
+    evaluation, label, base = judged.evaluation, judged.label.to_numpy(), baseline.evaluation.metrics
     folder = settings.state_dir / "evaluations" / key[:16]
     folder.mkdir(parents=True, exist_ok=True)
+    times, metrics = rows.examples["event_timestamp"], evaluation.metrics
+    write_metrics(problem, folder, times, label, judged.prediction, metrics, base)
+    slices = with_bounds(problem, evaluation.slices, judged.summary.slices)
     draw_evaluation(
         problem.task,
         folder,
-        judged.label.to_numpy(),
+        label,
         judged.prediction,
         evaluation.calibration,
-        evaluation.slices,
+        slices,
         problem.primary_metric,
         problem.classes,
     )
     evaluation.calibration.to_csv(folder / "calibration.csv", index=False)
-    evaluation.slices.to_csv(folder / "slices.csv", index=False)
+    slices.to_csv(folder / SLICES_FILE, index=False)
     for name, summary in ((SUMMARY_FILE, judged.summary), (BASELINE_FILE, baseline.summary)):
         (folder / name).write_text(json.dumps(asdict(summary), default=str), encoding="utf-8")
     write_reference_predictions(problem, folder, rows.examples, rows.features, judged.prediction)
@@ -195,29 +203,11 @@ def evaluate_model(
     learned = split(examples, training_set.windows)["refit"]
     test = held_out_result(problem, rows.examples, evaluation)
     write_profile(problem, folder, examples[learned], features[learned], test)
-    explain(problem, model, rows, folder)
+    explain(problem, pipeline, rows.features, label, groups, folder)
     judge_features(problem, training_set).to_csv(folder / ALONE_FILE, index=False)
     tried = {"settings": dict(model.validation_losses), "calibration": dict(model.calibration_losses)}
     (folder / "validation.json").write_text(json.dumps(tried, indent=2), encoding="utf-8")
-    base = baseline.evaluation.metrics
-    return EvaluationFile(key, folder, evaluation.metrics, base, evaluation.rows, evaluation.rows_digest)
-
-
-def explain(problem: Problem, model: FittedFile, rows: HeldOut, folder: Path) -> None:
-    """Write what the model goes by: permutation importance and partial dependence on a sample of test rows."""
-    pipeline = load_model(model.file, model.sha256)
-    names = list(pipeline.feature_names_in_)
-    chosen = sample_positions(len(rows.features), len(names))
-    sample = rows.features.iloc[chosen][names].reset_index(drop=True)
-    label = rows.examples[problem.label].iloc[chosen].to_numpy(dtype=float)
-    importance = permutation_importance(pipeline, sample, label, primary_loss(problem.task, problem.primary_metric))
-    explained = importance["feature"].head(EXPLAINED_FEATURES).tolist()
-    dependence = partial_dependence(pipeline, sample, explained, problem.classes)
-    importance.to_csv(folder / "importance.csv", index=False)
-    dependence.to_csv(folder / "partial_dependence.csv", index=False)
-    draw_importance(folder / "importance.png", importance, problem.primary_metric, len(sample))
-    if len(dependence):
-        draw_dependence(folder / "partial_dependence.png", dependence)
+    return EvaluationFile(key, folder, metrics, base, evaluation.rows, evaluation.rows_digest)
 
 
 def judge_features(problem: Problem, training_set: TrainingSet) -> pd.DataFrame:

@@ -40,7 +40,9 @@ def build_tables(project: Project, data: DataVersion, clock: datetime) -> Featur
         rows = features.validate(settings, raw, data)
         progress.say(f"{sum(rows.values()):,} rows keep the contract")
     with stage("features") as progress:
-        tables = features.build_features(settings, project.problem, raw, project.features, data, clock, progress)
+        tables = features.build_features(
+            settings, project.problem, raw, project.features, project.key_names, data, clock, progress
+        )
         total = sum(tables.rows.values())
         progress.say(f"{len(tables.rows)} tables, {total:,} rows as of {clock:%Y-%m-%d %H:%M} UTC")
     return tables

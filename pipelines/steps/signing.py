@@ -14,7 +14,7 @@ from flightline.adapters.model_store.approvals import Role, check_approval
 from flightline.adapters.model_store.manifest import MANIFEST_FILE, ModelManifest, check_problem
 from flightline.adapters.model_store.model_bom import BOM_FILE, model_bom
 from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, load_model
-from flightline.adapters.model_store.profile import PROFILE_FILE, parse_profile
+from flightline.adapters.model_store.profile import CARD_FILE, PROFILE_FILE, parse_profile
 from flightline.adapters.model_store.served_model import (
     ServedModel,
     load_delivered,
@@ -26,6 +26,7 @@ from flightline.adapters.model_store.signing_keys import open_signer, read_trust
 from flightline.core.errors import RegistryError, SignatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
+from pipelines.evaluation_steps.model_card import model_card
 from pipelines.steps.reference_predictions import REFERENCE_FILE, read_reference_predictions
 
 REQUIREMENTS_FILE = "requirements.txt"
@@ -39,6 +40,7 @@ class Looked:
     bom: dict[str, object]
     signed: SignedVersion
     profile: str | None = None
+    card: str | None = None
 
 
 def look_at(project: Project, found: registry.ModelVersion, by: str, why: str) -> Looked:
@@ -69,8 +71,10 @@ def collect(project: Project, found: registry.ModelVersion, by: str, why: str) -
         signed_by=by,
         reason=why,
     )
-    bom, profile = _bom(project, found, manifest, requirements), _profile(project.settings, found)
-    return Looked(manifest, bom, signed, profile)
+    profile = _profile(project.settings, found)
+    known = parse_profile(profile.encode(), manifest.version) if profile else None
+    card = model_card(project, found, manifest, known) if known else None
+    return Looked(manifest, _bom(project, found, manifest, requirements), signed, profile, card)
 
 
 def sign_version(project: Project, sha256: str, found: registry.ModelVersion) -> None:
@@ -104,6 +108,7 @@ def sign(settings: Settings, found: registry.ModelVersion, looked: Looked) -> No
             MANIFEST_FILE: looked.manifest.model_dump_json(indent=2),
             BOM_FILE: json.dumps(looked.bom, indent=2),
             **({} if looked.profile is None else {PROFILE_FILE: looked.profile}),
+            **({} if looked.card is None else {CARD_FILE: looked.card}),
         }
         for name, text in texts.items():
             (folder / name).write_text(text + "\n", encoding="utf-8")
@@ -140,7 +145,6 @@ def _profile(settings: Settings, found: registry.ModelVersion) -> str | None:
         text = registry.read_text(settings, found, f"evaluation/{PROFILE_FILE}")
     except RegistryError:
         return None
-    parse_profile(text.encode(), str(found.version))
     return text
 
 

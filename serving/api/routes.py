@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 
 from flightline.core.project import Project
 from flightline.core.response import (
@@ -42,6 +42,12 @@ from serving.prediction.side_thread import run_beside_if_many
 from serving.telemetry.metrics import CONTENT_TYPE, render
 
 HEALTH: dict[int | str, dict[str, Any]] = documented(431, 500) | {503: {"model": Health | Failure}}
+
+
+class Markdown(Response):
+    """Text for people."""
+
+    media_type = "text/markdown; charset=utf-8"
 
 
 def add_routes(app: FastAPI, project: Project) -> None:
@@ -131,6 +137,14 @@ def make_model_router(project: Project) -> APIRouter:
             refused=RefusedModel(version=refused.version, reason=refused.reason) if refused else None,
             reason=reason,
         )
+
+    @router.get("/v1/models/{name}/card", response_class=Markdown, responses=documented(404) | ALWAYS)
+    async def model_card(name: KnownModel, predictor: PredictorDep) -> Markdown:
+        """Give the card of the served version: what it is for, how good it is, what it was made of."""
+        model = predictor.model
+        if model.card is None:
+            raise HTTPException(404, f"version {model.manifest.version} was registered without a card; train it again")
+        return Markdown(model.card)
 
     return router
 

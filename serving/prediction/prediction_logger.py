@@ -4,19 +4,22 @@ import asyncio
 import logging
 import time
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
 
 from pydantic import BaseModel
 
-from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
+from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key, is_refused_row
+from flightline.adapters.prediction_log.rows import Row
 from flightline.core.errors import LogError, UnloggableError
 from flightline.core.prediction_record import Endpoint, logged_answer
 from flightline.core.settings import Settings
+from serving.prediction.group_commit import GroupCommit
 from serving.prediction.predictor import NOTHING_KNOWN, PredictionResult, Predictor
-from serving.prediction.side_thread import run_beside_if_many
+from serving.prediction.side_thread import FEW_ROWS, run_beside_if_many
 from serving.telemetry.logs import caller, request_id
 from serving.telemetry.metrics import (
     record_features,
@@ -49,6 +52,9 @@ class PredictionLogger:
         # A file's lock is short, a server's round trip is not: it must not hold up other requests.
         url = settings.prediction_log.url.get_secret_value()
         self._is_file = not url or url.startswith("sqlite")
+        self._group = GroupCommit(
+            self._write, is_beside=not self._is_file or settings.prediction_log.synchronous == "FULL"
+        )
         self._log: PredictionLog | None = None
         self._broken: tuple[float, str] = (0.0, "")
 
@@ -67,13 +73,11 @@ class PredictionLogger:
         LogError
             If they cannot be written, unless the settings allow answers without the log.
         """
-        await run_beside_if_many(len(results), partial(_count, endpoint, predictor, clock, results))
         if not self._is_enabled:
+            await run_beside_if_many(len(results), partial(_count, endpoint, predictor, clock, results))
             return [uuid4().hex for _ in results]
-        origin = (request_id.get(), caller.get())
-        rows = await run_beside_if_many(
-            len(results), partial(_rows, endpoint, predictor, clock, results, instances, *origin)
-        )
+        made = (endpoint, predictor, clock, results, instances, request_id.get(), caller.get())
+        rows = await run_beside_if_many(len(results), partial(_counted_rows, *made))
         await self._put(rows)
         return [row.prediction_id for row in rows]
 
@@ -106,10 +110,12 @@ class PredictionLogger:
         with span("log", rows=len(rows)):
             started = time.perf_counter()
             try:
-                if self._is_file:
-                    await run_beside_if_many(len(rows), partial(self._write, rows))
+                if len(rows) > FEW_ROWS:
+                    await asyncio.to_thread(lambda: self._write(self._encode(rows)))
+                elif self._log is None and not self._is_file:
+                    await self._group.put(await asyncio.to_thread(self._encode, rows))
                 else:
-                    await asyncio.to_thread(self._write, rows)
+                    await self._group.put(self._encode(rows))
             except UnloggableError:
                 raise  # no failure of the log
             except LogError as err:
@@ -120,20 +126,31 @@ class PredictionLogger:
             else:
                 record_log_write(time.perf_counter() - started, len(rows))
 
-    def _write(self, rows: Sequence[LoggedPrediction]) -> None:
+    def _encode(self, rows: Sequence[LoggedPrediction]) -> list[Row]:
+        with self._noted_failure():
+            return self._opened().encode(rows)
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        with self._noted_failure():
+            self._opened().write_rows(rows)
+
+    @contextmanager
+    def _noted_failure(self) -> Iterator[None]:
         until, reason = self._broken
         if time.monotonic() < until:
             raise LogError(reason)
         try:
-            if self._log is None:
-                self._log = PredictionLog.open(self._settings)
-            self._log.write(rows)
-        except UnloggableError:
-            raise
+            yield
         except LogError as err:
             # A locked log takes its whole timeout to say so: those that come meanwhile are told at once.
-            self._broken = (time.monotonic() + PAUSE_SECONDS, str(err))
+            if not isinstance(err, UnloggableError) and not is_refused_row(err):
+                self._broken = (time.monotonic() + PAUSE_SECONDS, str(err))
             raise
+
+    def _opened(self) -> PredictionLog:
+        if self._log is None:
+            self._log = PredictionLog.open(self._settings)
+        return self._log
 
     @property
     def reason_paused(self) -> str | None:
@@ -158,9 +175,7 @@ class PredictionLogger:
         await self._show_free_bytes()
 
     def _check(self) -> None:
-        if self._log is None:
-            self._log = PredictionLog.open(self._settings)
-        self._log.check()
+        self._opened().check()
         self._broken = (0.0, "")
 
     async def keep_free_bytes(self) -> None:
@@ -184,6 +199,19 @@ class PredictionLogger:
         """Let go of the log."""
         if self._log is not None:
             self._log.close()
+
+
+def _counted_rows(
+    endpoint: Endpoint,
+    predictor: Predictor,
+    clock: datetime,
+    results: Sequence[PredictionResult],
+    instances: Sequence[BaseModel | None],
+    request: str,
+    made_for: str,
+) -> list[LoggedPrediction]:
+    _count(endpoint, predictor, clock, results)
+    return _rows(endpoint, predictor, clock, results, instances, request, made_for)
 
 
 def _rows(

@@ -4,8 +4,9 @@
 
 Fits on the newest training set of a clone in which `make train` has run, and takes the daily
 losses of its test window. Where nothing differs is made of them: days with their signs flipped,
-days and whole weeks of which the mean was taken away, both ways round; and of normal numbers.
-The exit code is 1 if any of these is promoted more often than the problem's `canary.alpha`.
+days and whole weeks of which the mean was taken away, both ways round; of normal numbers; and of skewed ones.
+The exit code is 1 if any of these is promoted more often than the problem's `canary.alpha`. What no test
+can see, a loss that has not come yet, is printed beside them.
 """
 
 import argparse
@@ -27,6 +28,8 @@ from template.benchmarks.bench_gate import Data, fit, largest_groups, read
 RULE = PROBLEM.canary
 WEEK, FIRST_LOOK, SHARE = 7, 7, 0.1
 AUTOCORRELATIONS = (0.1, 0.2, 0.3)
+LOG_DEVIATIONS = (1.0, 1.5)
+RARE = (0.05, 0.02)
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,9 @@ def no_difference(rows: Rows, draws: int) -> Iterator[tuple[str, np.ndarray]]:
         for day in range(1, shape[1]):
             made[:, day] = share * made[:, day - 1] + np.sqrt(1 - share**2) * made[:, day]
         yield f"normal, each day {share:.1f} like the one before", made
+    yield "skewed: bad days exponential", 1 - rng.exponential(size=shape)
+    for size in LOG_DEVIATIONS:
+        yield f"skewed: bad days log-normal, deviation {size}", np.exp(size**2 / 2) - rng.lognormal(0, size, shape)
     for name, gains in real_gains(rows):
         centred = gains - gains.mean()
         yield f"{name}: signs flipped", rng.choice(gains, shape) * rng.choice([-1, 1], shape)
@@ -120,6 +126,16 @@ def no_difference(rows: Rows, draws: int) -> Iterator[tuple[str, np.ndarray]]:
         for way, sign in (("", 1), (", the other way round", -1)):
             yield f"{name}: days, mean taken away{way}", sign * rng.choice(centred, shape)
             yield f"{name}: whole weeks, mean taken away{way}", sign * centred[weeks]
+
+
+def show_unseen(draws: int) -> None:
+    """Print how often a loss is overlooked that comes so rarely that it has not come yet."""
+    rng = np.random.default_rng(17)
+    print("\n| gains 1 on most days, and on the others all of it is lost: share of these days | promoted |\n|---|---|")
+    for share in RARE:
+        is_lost = rng.random((draws, RULE.max_days)) < share
+        gains = np.where(is_lost, 1 - 1 / share, 1.0) + rng.normal(0, 0.5, is_lost.shape)
+        print(f"| {share:.0%} | {judge(gains)[0].mean():.0%} |", flush=True)
 
 
 def real_gains(rows: Rows) -> Iterator[tuple[str, np.ndarray]]:
@@ -139,7 +155,7 @@ def show_false(rows: Rows, draws: int) -> float:
     """Print how often what is no better is promoted; give the largest share."""
     kinds: dict[str, list[tuple[float, float, str]]] = {}
     for name, gains in no_difference(rows, draws):
-        kind = name.split(": ")[-1].removesuffix(", the other way round")
+        kind = name if name.startswith("skewed") else name.split(": ")[-1].removesuffix(", the other way round")
         kinds.setdefault(kind, []).append((judge(gains)[0].mean(), judge_naively(gains).mean(), name))
     print("\n| no difference | sequences | promoted | worst of them | a t-test every day |\n|---|---|---|---|---|")
     for kind, found in kinds.items():
@@ -193,6 +209,7 @@ def main() -> int:
     print(f"{len(rows.losses)} fits, {len(rows.day):,} test rows on {days} days: {time.perf_counter() - start:.0f} s")
     print(f"blocks of {RULE.block_days} days, at most {RULE.max_days} days, alpha {RULE.alpha}, spread {RULE.spread}")
     false = show_false(rows, options.draws)
+    show_unseen(options.draws)
     show_power(rows, options.draws)
     show_unpaired(rows, options.draws)
     print(

@@ -41,6 +41,7 @@ from flightline.monitoring.limits import learn_limits
 from flightline.monitoring.window_metrics import DailyRows, bin_edges, sum_by_day
 from flightline.problem.config import PROBLEM
 from template.benchmarks.parts import planted_faults
+from template.benchmarks.parts.hanging_days import show_hanging
 from template.benchmarks.parts.monitored_rows import Rows, read
 
 RULE = PROBLEM.monitoring
@@ -279,6 +280,7 @@ def main() -> int:
     print(f"{daily.rows:,} labelled rows of {len(daily.days)} days; {RULE}")
     show_in_order(daily, reference)
     false, healthy = show_false(daily, reference, options.healthy)
+    false = max(false, show_hanging(daily, reference, judge, options.healthy))
     show_delays(shifted_days(rows, edges), healthy, reference, options.sequences, options.weeks)
     places = np.arange(len(daily.days))
     earlier, later = daily.take(places[:-SEASON_DAYS]), daily.take(places[-SEASON_DAYS:])

@@ -26,8 +26,9 @@ LEAST_ROWS, LEAST_DAYS = 500, 30
 MOST_MEASURES = 6
 # What a rolling window may be; rolling() names whole hours and days.
 _SPANS = [timedelta(hours=1), timedelta(hours=6), *(timedelta(days=days) for days in (1, 7, 28, 91, 364))]
-# A row is known a moment after its time, so that none is among the features of its own prediction.
-_AFTERWARDS = timedelta(seconds=1)
+# A row is known so long after its time that none is among the features of its own prediction: not while a request about
+# its moment is still answered, which is a minute (`Problem.request_delay`).
+_AFTERWARDS = timedelta(minutes=2)
 LABELS_A_WINDOW = 300
 # What gate and monitor ask for at least (`Thresholds.min_days`, `Monitoring.min_days`), with predictions.
 LEAST_TEST_DAYS, LEAST_WINDOW_DAYS = 10, 4

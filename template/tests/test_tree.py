@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests import test_hygiene as hygiene
-from tests.problem.test_words import words_of_the_problem
+from tests.problem.test_words import WORDS
+from tests.support.own_words import lines_with
 from tests.test_hygiene import CLONER_FILES, ROOT, relative
 
 EXAMPLES = sorted(folder for folder in (ROOT / "template" / "examples").iterdir() if folder.is_dir())
@@ -29,7 +30,7 @@ def test_an_example_holds_the_cloner_files_its_tests_and_no_other(example):
 @pytest.mark.parametrize("example", EXAMPLES, ids=relative)
 def test_an_example_names_nothing_of_the_problem_it_replaces(example):
     files = [file for file in files_of(example) if file.suffix == ".py"]
-    assert {relative(file): found for file in files if (found := words_of_the_problem(file.read_text()))} == {}
+    assert {relative(file): found for file in files if (found := lines_with(WORDS, file.read_text()))} == {}
 
 
 @pytest.mark.parametrize("file", DOCS, ids=relative)

@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 from flightline.evaluation.bootstrap import (
+    LEAST_DAYS,
     DailyLosses,
     Improvement,
     daily_losses,
+    effective_days,
     paired_improvement,
     paired_improvements,
     resample_days,
@@ -143,3 +145,22 @@ def test_bounds_of_many_slices_hold_at_once():
     second = {str(i): of_days(*rng.random(40)) for i in range(5)}
     got = paired_improvements(first, second, 0.95, min_rows=1, min_days=1)
     assert got["3"] == paired_improvement(first["3"], second["3"], 0.99)
+
+
+def hanging(alike: float, count: int, seed: int = 0) -> np.ndarray:
+    """Values of mean 0 and deviation 1, each so much like the one before."""
+    values = np.random.default_rng(seed).normal(size=count)
+    for day in range(1, count):
+        values[day] = alike * values[day - 1] + np.sqrt(1 - alike**2) * values[day]
+    return values
+
+
+@pytest.mark.parametrize(("alike", "worth"), [(0.0, 7.0), (0.3, 4.2), (0.6, 2.4)])
+def test_days_that_hang_together_are_worth_fewer(alike, worth):
+    """The mean of 7 such days spreads as that of so many independent ones, here by the formula for a chain."""
+    found = np.median([effective_days(hanging(alike, 240, seed), 7) for seed in range(60)])
+    assert found == pytest.approx(worth, abs=0.6)
+
+
+def test_of_few_days_or_equal_ones_nothing_is_taken_away():
+    assert effective_days(hanging(0.9, LEAST_DAYS - 1), 7) == effective_days(np.ones(50), 7) == 7

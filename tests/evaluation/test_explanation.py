@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
 from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
-from flightline.evaluation.explanation import partial_dependence, permutation_importance, sample_positions
+from flightline.evaluation.explanation import partial_dependence, permutation_importance, spread_positions
 from flightline.evaluation.metrics import evaluate, primary_loss
 
 ROWS = 400
@@ -59,24 +59,41 @@ class KnownClassifier(ClassifierMixin, BaseEstimator):
 
 FEATURES = make_features()
 LABEL = known_model(FEATURES)
+EACH = {name: (name,) for name in FEATURES}
 REGRESSOR: Pipeline = make_pipeline(KnownRegressor()).fit(FEATURES, LABEL)
 CLASSIFIER: Pipeline = make_pipeline(KnownClassifier()).fit(FEATURES, LABEL > 0)
 
 
+def probability(features: pd.DataFrame) -> np.ndarray:
+    return CLASSIFIER.predict_proba(features)[:, 1]
+
+
 def test_features_are_ranked_by_what_the_model_makes_of_them():
-    table = permutation_importance(REGRESSOR, FEATURES, LABEL, LOSS)
-    assert table["feature"].tolist()[:3] == ["strong", "weak", "side"]
-    by_name = table.set_index("feature")["importance"]
+    table = permutation_importance(REGRESSOR.predict, FEATURES, LABEL, LOSS, EACH)
+    assert table["group"].tolist()[:3] == ["strong", "weak", "side"]
+    by_name = table.set_index("group")["importance"]
     assert by_name["unused"] == by_name["empty"] == 0
     # Two independent draws of 3 * N(0, 1) differ by 3 * sqrt(2) in root mean square.
     assert by_name["strong"] == pytest.approx(3 * 2**0.5, rel=0.15)
 
 
+def test_twins_share_their_importance_alone_and_have_it_together():
+    twins = FEATURES[["strong"]].assign(twin=FEATURES["strong"])
+    groups = {"one": ("strong",), "other": ("twin",), "both": ("strong", "twin")}
+    table = permutation_importance(lambda rows: rows.mean(axis=1), twins, twins["twin"].to_numpy(), LOSS, groups)
+    by_group = table.set_index("group")
+    assert by_group["features"].to_dict() == {"one": 1, "other": 1, "both": 2}
+    # Both shuffled by one order move together; by orders of their own they would differ by less.
+    assert by_group.loc["both", "importance"] == pytest.approx(2**0.5, rel=0.15)
+    assert by_group.loc["one", "importance"] == pytest.approx(2**0.5 / 2, rel=0.15)
+    assert (by_group["spread"] > 0).all()
+
+
 def test_a_classifier_is_judged_by_its_probabilities():
     label, loss = (LABEL > 0).astype(float), primary_loss("classification", "log_loss")
-    table = permutation_importance(CLASSIFIER, FEATURES, label, loss)
-    assert table["feature"][0] == "strong"
-    predicted = CLASSIFIER.predict_proba(FEATURES)[:, 1]
+    table = permutation_importance(probability, FEATURES, label, loss, EACH)
+    assert table["group"][0] == "strong"
+    predicted = probability(FEATURES)
     assert 0 < table["importance"][0] < loss(label, np.random.default_rng(0).permutation(predicted))
     dependence = partial_dependence(CLASSIFIER, FEATURES, ["strong"])["predicted"]
     assert dependence.between(0, 1).all()
@@ -84,14 +101,16 @@ def test_a_classifier_is_judged_by_its_probabilities():
 
 
 def test_the_same_seed_gives_the_same_table():
-    first, again, other = (permutation_importance(REGRESSOR, FEATURES, LABEL, LOSS, seed) for seed in (0, 0, 1))
+    first, again, other = (
+        permutation_importance(REGRESSOR.predict, FEATURES, LABEL, LOSS, EACH, seed) for seed in (0, 0, 1)
+    )
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(other)
 
 
 def test_the_features_are_left_as_they_were():
     before = FEATURES.copy()
-    permutation_importance(REGRESSOR, FEATURES, LABEL, LOSS)
+    permutation_importance(REGRESSOR.predict, FEATURES, LABEL, LOSS, EACH)
     partial_dependence(REGRESSOR, FEATURES, list(FEATURES))
     pd.testing.assert_frame_equal(FEATURES, before)
 
@@ -105,21 +124,23 @@ def test_dependence_follows_the_model():
     assert "empty" not in set(table["feature"])
 
 
-@pytest.mark.parametrize(("rows", "features"), [(100_000, 15), (100_000, 80), (100_000, 500), (50, 3), (1, 1)])
-def test_a_sample_is_spread_over_all_rows_and_bounded(rows, features):
-    positions = sample_positions(rows, features)
-    assert len(set(positions)) == len(positions) <= 2_000
+@pytest.mark.parametrize(("rows", "most"), [(100_000, 5_000), (100_001, 5_000), (50, 5_000), (1, 1)])
+def test_a_sample_is_spread_over_all_rows_and_bounded(rows, most):
+    positions = spread_positions(rows, most)
+    assert len(set(positions)) == len(positions) == min(rows, most)
     assert positions[0] == 0
     assert positions[-1] < rows
     assert positions[-1] >= rows - rows / len(positions) - 1
 
 
 def test_pictures_are_drawn(tmp_path):
-    importance = permutation_importance(REGRESSOR, FEATURES, LABEL, LOSS)
+    importance = permutation_importance(REGRESSOR.predict, FEATURES, LABEL, LOSS, EACH)
+    single = importance.rename(columns={"group": "feature"}).drop(columns="features")
     for names in (["strong"], list(FEATURES)[:4]):
         draw_dependence(tmp_path / f"{len(names)}.png", partial_dependence(REGRESSOR, FEATURES, names))
-    draw_importance(tmp_path / "importance.png", importance, "rmse", ROWS)
-    assert {file.name for file in tmp_path.iterdir()} == {"1.png", "4.png", "importance.png"}
+    draw_importance(tmp_path / "importance.png", importance, single, "rmse", ROWS)
+    draw_importance(tmp_path / "alone.png", importance.head(0), single, "rmse", ROWS)
+    assert {file.name for file in tmp_path.iterdir()} == {"1.png", "4.png", "importance.png", "alone.png"}
 
 
 @pytest.mark.parametrize(
@@ -146,8 +167,9 @@ def test_of_several_classes_each_has_its_dependence(tmp_path):
     label, classes = np.digitize(LABEL, [-1, 1]), ("fog", "ice", "sun")
     numbers = FEATURES[["weak", "strong"]]
     model = make_pipeline(LogisticRegression()).fit(numbers, label)
-    importance = permutation_importance(model, numbers, label.astype(float), primary_loss("multiclass", "log_loss"))
-    assert importance["feature"].tolist() == ["strong", "weak"]
+    loss, groups = primary_loss("multiclass", "log_loss"), {name: (name,) for name in numbers}
+    importance = permutation_importance(model.predict_proba, numbers, label.astype(float), loss, groups)
+    assert importance["group"].tolist() == ["strong", "weak"]
     table = partial_dependence(model, numbers, ["strong"], classes)
     assert table.groupby("value")["predicted"].sum().to_numpy() == pytest.approx(1)
     assert table[table["class"] == "sun"]["predicted"].is_monotonic_increasing

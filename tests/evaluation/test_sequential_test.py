@@ -30,6 +30,18 @@ def crossed_naively(gains: np.ndarray) -> float:
     return float(np.any(told, axis=0).mean())
 
 
+def skewed(longer_tail: float) -> np.ndarray:
+    """Blocks of three days without a difference, of which few are far below the others (above, if it is negative)."""
+    days = np.random.default_rng(5).lognormal(0, 1.5, (SEQUENCES, LOOKS, 3)) - np.exp(1.5**2 / 2)
+    return longer_tail * days.mean(axis=2)
+
+
+def test_few_very_bad_days_are_not_taken_for_a_gain() -> None:
+    """By the same sequence without Hall's transformation 12 of 100 are."""
+    assert crossed(skewed(-1.0)) <= ALPHA
+    assert (confidence_sequence(skewed(1.0), ALPHA, SPREAD)[1] < 0).any(axis=1).mean() <= ALPHA
+
+
 @pytest.mark.parametrize("kind", ["normal", "other deviation each time", "heavy tails"])
 def test_looking_every_day_errs_no_more_often_than_nominal(kind: str) -> None:
     assert crossed(nothing(kind)) <= ALPHA
@@ -47,12 +59,13 @@ def test_both_bounds_hold_at_once_for_a_mean_that_is_not_0() -> None:
 def test_a_difference_is_found_and_a_greater_one_sooner() -> None:
     rates = [crossed(nothing("normal") + size) for size in (0.25, 0.5, 1.0, 2.0)]
     assert rates == sorted(rates)
-    assert rates[-2] > 0.95
+    assert rates[-2] > 0.9
 
 
 def test_the_martingale_is_crossed_where_the_bound_says() -> None:
     """By the formula of Wang and Ramdas (2025), written out without rearranging it."""
-    gains = np.random.default_rng(1).normal(0.8, 1, 20)
+    half = np.random.default_rng(1).normal(0.8, 1, 10)
+    gains = np.concatenate([half, 1.6 - half])  # without any skew, of which the formula knows nothing
     lower, upper = confidence_sequence(gains, ALPHA, SPREAD)
     for mean in (lower[-1] - 1e-9, lower[-1] + 1e-9, upper[-1] - 1e-9, upper[-1] + 1e-9):
         centred, n = gains - mean, len(gains)

@@ -14,7 +14,7 @@ from flightline.monitoring.daily_stats import (
     support_of,
 )
 from flightline.monitoring.data_quality import find_anomalies, find_late, last_run, name_unseen
-from flightline.monitoring.limits import Limits, learn_limits
+from flightline.monitoring.limits import EVERY_MONTH, Limits, learn_limits
 
 RULE = Monitoring(anomaly_rows=100)
 FIRST, DAYS, START = "2026-01-01", 28, 21
@@ -104,6 +104,19 @@ def test_a_healthy_year_names_nothing():
     assert find_anomalies(measured, LIMITS, RULE, FIRST) == []
 
 
+def test_a_season_that_training_has_not_seen_is_no_fault():
+    """Of a winter no range is known for a summer; a year, or more than half of one, knows both."""
+    limits = learn_limits(*made("2025-01-01", 110, seed=0), RULE)
+    assert limits.months == {12, 1, 2, 3, 4, 5}
+    frame, times = made("2026-05-20", 80, seed=1)
+    measured = measure_days(frame, times, limits.supports, RULE)
+    assert find_anomalies(measured, limits, RULE, "2026-06-01") == []
+    as_if_seen = Limits(limits.supports, limits.most)
+    found = {(each.column, each.kind) for each in find_anomalies(measured, as_if_seen, RULE, "2026-06-01")}
+    assert ("temp", Kind.OUTSIDE) in found
+    assert LIMITS.months == EVERY_MONTH
+
+
 def same_rows(first: str, days: int, order: int | None = None) -> tuple[pd.DataFrame, pd.Series]:
     """Make the same 1,000 rows each week: an amount that stays as it is, and an age."""
     rng = np.random.default_rng(0)
@@ -191,7 +204,7 @@ def test_changes_need_a_week_before_them_and_leave_out_anomalous_days():
     days = tuple(f"2026-01-{day:02d}" for day in range(1, 11))
     found = Days(days, (ColumnSlice("temp"),), {Kind.JUMPED: np.array([[1.0]] * 7 + [[9.0]] * 3)})
     assert np.isnan(changes(found, Kind.JUMPED, LIMITS.supports)[:7]).all()
-    assert changes(found, Kind.JUMPED, LIMITS.supports, np.array([2.0]))[7:].ravel().tolist() == [8, 8, 8]
+    assert changes(found, Kind.JUMPED, LIMITS.supports, np.full((10, 1), 2.0))[7:].ravel().tolist() == [8, 8, 8]
 
 
 @pytest.mark.parametrize(

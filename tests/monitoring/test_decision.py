@@ -216,6 +216,32 @@ def test_a_regression_is_decided_by_its_loss():
     assert evidence.is_breached
 
 
+def test_a_window_is_judged_by_how_the_days_of_the_reference_hang_together():
+    times = pd.Series(pd.date_range("2026-01-01", periods=120, freq="D", tz="UTC").repeat(50))
+    apart = np.random.default_rng(1).normal(0, 0.5, 120)
+    together = np.convolve(apart, np.ones(5) / np.sqrt(5), "same")
+    week = rows_of_errors(times[: 50 * 7], np.repeat([-0.2, 0.9, 0.2, 0.8, 0.7, 0.3, 0.6], 50))
+    judged = {
+        name: judge_window(
+            SPAN,
+            week.rows,
+            {"labelled": week.rows},
+            week,
+            make_reference(rows_of_errors(times, np.repeat(of - of.mean(), 50)), RULE),
+            RULE,
+        )
+        for name, of in (("apart", apart), ("together", together))
+    }
+    assert judged["together"].metrics["gap"].lower < judged["apart"].metrics["gap"].lower
+    assert "calibration" in breached(judged["apart"])
+    assert "calibration" not in breached(judged["together"])
+
+
+def rows_of_errors(times, error):
+    """Rows of a regression, each wrong by so much."""
+    return sum_by_day("regression", "rmse", times, error, np.zeros(len(error)), np.array([0.0]))
+
+
 def test_windows_end_when_their_labels_are_known():
     clock = datetime(2026, 3, 10, 15, tzinfo=UTC)
     windows = windows_until(clock, RULE)

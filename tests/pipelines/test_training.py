@@ -1,6 +1,7 @@
 """The loop from end to end on the toy problem: real DVC, Feast, Prefect, MLflow, and the service in-process."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from prefect import flow
 from flightline.adapters import event_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import last_move, move_champion
+from flightline.adapters.model_store.profile import CARD_FILE
 from flightline.adapters.state_files import STATE_FILES, damaged_files
 from flightline.core.errors import DataVersionError, FeatureError, RegistryError, ServableError
 from flightline.core.project import Project
@@ -113,6 +115,15 @@ def test_the_run_holds_parameters_metrics_pictures_and_lineage(trained, settings
         f"evaluation/{name}"
         for name in ("calibration.png", "roc.png", "precision_recall.png", "slices.png", "slices.csv")
     } <= artifacts
+
+
+def test_the_card_of_the_version_is_in_mlflow_with_every_part(trained, settings):
+    version, loss = trained.registered.version, trained.evaluation.metrics["log_loss"]
+    found = registry.get_version(settings, PROBLEM.model_name, version)
+    card = registry.read_text(settings, found, f"signed/version_{version}/{CARD_FILE}")
+    assert re.search(rf"\| log_loss \| {loss:.4f} \| 0\.\d{{4}} to 0\.\d{{4}} \| 0\.\d{{4}} \| lower \|", card)
+    assert re.search(r"\| city = Bergen \| [\d,]+ \| 0\.\d{4} \| 0\.\d{4} to 0\.\d{4} \|", card)
+    assert all(part in card for part in ("\n| shop_recent | ", trained.data.md5, "Nobody has written down what this"))
 
 
 def test_who_moved_champion_is_recorded(trained, settings):

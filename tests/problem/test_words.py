@@ -1,46 +1,28 @@
 """Only your own files name your problem. Put the words here that no other file may hold."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-OF_THE_PROBLEM = re.compile(
+from tests.support.own_words import lines_with, other_files_with
+
+WORDS = re.compile(
     r"flight|airport|airline|carrier|aircraft|tailnum|departure|landing|landed|\bdest\b(?!=)|weather|nycflights"
     r"|\b(EWR|JFK|LGA)\b|(?-i:[\"']origin[\"'](\]|:))",
     re.IGNORECASE,
 )
-# The project's own name may hold one of them.
-OWN_NAME = re.compile(next(ROOT.glob("src/*/problem")).parent.name.replace("_", "[-_ ]?"), re.IGNORECASE)
-OTHERS = [
-    file
-    for folder in ("src", "pipelines", "serving", "tools", "tests")
-    for file in sorted((ROOT / folder).rglob("*.py"))
-    if "problem" not in file.relative_to(ROOT).parts
-]
-
-
-def words_of_the_problem(text: str) -> list[str]:
-    return [
-        f"{number}: {line.strip()}"
-        for number, line in enumerate(text.splitlines(), start=1)
-        if OF_THE_PROBLEM.search(OWN_NAME.sub("", line))
-    ]
 
 
 def test_no_other_file_names_the_problem() -> None:
-    found = {file: words_of_the_problem(file.read_text(encoding="utf-8")) for file in OTHERS}
-    assert len(OTHERS) > 200
-    assert {file.relative_to(ROOT).as_posix(): lines for file, lines in found.items() if lines} == {}
+    assert other_files_with(WORDS) == {}
 
 
 @pytest.mark.parametrize(
     "line", ["key = 'tailnum'", 'row["origin"]', "JFK = 1", "# late flights", "def carrier(): ..."]
 )
 def test_such_words_are_found(line: str) -> None:
-    assert words_of_the_problem(line)
+    assert lines_with(WORDS, line)
 
 
 def test_the_projects_own_name_is_none_of_them() -> None:
-    assert words_of_the_problem("from flightline.core.errors import FlightlineError") == []
+    assert lines_with(WORDS, "from flightline.core.errors import FlightlineError") == []

@@ -15,8 +15,8 @@ from tests.proof.catalogue.data import corrupt_object, deliver_twice
 from tests.proof.execution.commands import TIMED_OUT, Result
 from tests.proof.execution.copies import PATCHES, PROJECT, ProofError, apply_patch, patched_files
 from tests.proof.fault import ASK, GATE_TESTS, SIMULATE, STATUS, TRAIN, TRAIN_ANOTHER, Fault
+from tests.proof.inside.simulated_hours import is_seen_to_lag, is_seen_to_miss
 from tests.proof.inside.small_data import months_to_keep
-from tests.proof.inside.survey import is_seen_to_lag
 from tests.proof.judgement import Outcome, Run, expected_words, judge_control, judge_fault, set_aside
 from tests.proof.matrix import cell, explanation, matrix, progress_line
 from tests.proof.observation import State
@@ -100,6 +100,29 @@ def test_a_store_that_stops_is_planted_where_predictions_come_later():
     assert is_seen_to_lag(hourly, begin.to_pydatetime(), rule)
     assert not is_seen_to_lag(hourly[:1].repeat(100), begin.to_pydatetime(), rule)
     assert not is_seen_to_lag(hourly[:0], begin.to_pydatetime(), rule)
+
+
+@pytest.mark.parametrize(
+    ("key", "known", "asked", "is_missed"),
+    [
+        (
+            1,
+            "12:04",
+            "14:30",
+            True,
+        ),  # after the materialisation of 12:00, before the one of 12:10 that should have been
+        (1, "12:04", "12:30", False),  # the next materialisation is at 13:00
+        (1, "12:14", "14:30", False),
+        (1, "11:58", "14:30", False),  # loaded at the start
+        (2, "12:04", "14:30", False),
+    ],
+)
+def test_a_gap_is_seen_where_a_prediction_is_made_from_what_it_left_out(key, known, asked, is_missed):
+    days = {name: [pd.Timestamp(f"2024-05-01T{at}Z")] for name, at in (("known", known), ("asked", asked))}
+    asked_rows = pd.DataFrame({"shop": [1], "event_timestamp": days["asked"]})
+    values = pd.DataFrame({"shop": [key], "event_timestamp": days["known"]})
+    start = pd.Timestamp("2024-05-01T12:00Z").to_pydatetime()
+    assert is_seen_to_miss(asked_rows, values, ["shop"], start) is is_missed
 
 
 def test_the_expected_words_come_from_fault_planting_and_problem():

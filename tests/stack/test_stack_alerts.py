@@ -16,7 +16,7 @@ from flightline.adapters.prometheus_textfile import Measured, write_gauges
 from pipelines.common.processes import running
 from pipelines.monitoring_steps.report import GAUGES_FILE
 from tests.stack.composed import PORTS, Composed
-from tests.stack.servers import demand_programs
+from tests.stack.servers import demand, demand_programs
 from tests.stack.watching import alertmanager_program, gauges_program, prometheus_program
 from tests.support.servers.service_process import free_port
 from tests.support.waiting import wait_until
@@ -94,13 +94,20 @@ def test_a_page_and_what_the_monitor_says_reach_someone(tmp_path: Path, people: 
 
 @pytest.mark.parametrize("url", ["", "https://example.org/hook", "https://hooks.slack.com/services/T/B/x"])
 def test_alertmanager_takes_what_is_written(tmp_path: Path, url: str) -> None:
-    if shutil.which("amtool") is None:
-        pytest.skip("amtool is not on this machine (Debian: apt-get install prometheus-alertmanager)")
+    demand({"amtool (Debian: prometheus-alertmanager)": shutil.which("amtool")})
     (tmp_path / "alertmanager.yml").write_text(alertmanager_config(url))
     done = subprocess.run(
         ["amtool", "check-config", tmp_path / "alertmanager.yml"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_a_program_that_is_missing_is_no_silence_in_ci(monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type) -> None:
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match=r"not on this machine: amtool \(Debian"):
+        demand({"amtool (Debian: prometheus-alertmanager)": None, "another": "/usr/bin/another"})
+    demand({"another": "/usr/bin/another"})
 
 
 def test_an_address_that_is_none_is_refused_without_showing_it() -> None:

@@ -228,15 +228,39 @@ def test_a_refused_champion_is_the_models_fault(service, monkeypatch):
 def test_a_deployment_that_replaces_the_worker_asks_first_what_it_ends(monkeypatch, capsys, flows, is_said):
     record, wanted = Record((FIRST,), is_filled=True), replace(FIRST, service=SECOND.service, flows=flows)
     environment = SimpleNamespace(
-        name="staging", session=None, read_record=lambda: record, write_record=lambda _: None, deployment={"url": "u"}
-    )
+        name="staging", session=None, read_record=lambda: record, write_record=lambda _: None, deployment={"url": "u"},
+        variables=lambda _: [],
+    )  # fmt: skip
+    monkeypatch.setattr(release.passwords, "write", lambda *_, **__: "")
     monkeypatch.setattr(release.images, "demand", lambda *_: None)
     monkeypatch.setattr(release.tasks, "run_flow", lambda *_, **__: "ends after 1800 s of waiting: training")
     monkeypatch.setattr(release, "bring", lambda *_: print("the apply"))
-    monkeypatch.setattr(release, "settle", lambda *_: True)
+    monkeypatch.setattr(release, "settle", lambda *_, **__: True)
     release.deploy(environment, release.DeployRequest(wanted))
     said = capsys.readouterr().out
     assert ("ends after 1800 s of waiting: training" in said.split("the apply")[0]) is is_said
+
+
+def test_passwords_are_made_anew_with_the_live_images_and_wait_for_flows(monkeypatch, capsys):
+    """With a canary beside, half of the answers would know another key."""
+    record = Record((FIRST,), is_filled=True)
+    environment = SimpleNamespace(
+        name="production", session=None, read_record=lambda: record, write_record=lambda _: None,
+        deployment={"url": "u"}, variables=lambda _: [],
+    )  # fmt: skip
+    monkeypatch.setattr(release.images, "demand", lambda *_: None)
+    monkeypatch.setattr(release.passwords, "write", lambda *_, anew: print(f"written anew: {anew}") or "")
+    monkeypatch.setattr(release, "wait_for_flows", lambda _: print("waited") or "")
+    monkeypatch.setattr(release, "bring", lambda *_: False)
+    monkeypatch.setattr(release, "settle", lambda *_, with_restart: print(f"restarted: {with_restart}") or True)
+    with pytest.raises(steps.DeployError, match="goes with the images that are live"):
+        release.deploy(environment, release.DeployRequest(SECOND, 10, new_secrets=True))
+    assert "written" not in capsys.readouterr().out
+    release.deploy(environment, release.DeployRequest(FIRST, 10, new_secrets=True))
+    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert [line for line in said if line.startswith(("written", "waited", "restarted"))] == [
+        "written anew: True", "waited", "restarted: True",
+    ]  # fmt: skip
 
 
 def test_an_image_that_cannot_say_what_runs_holds_no_deployment_up(monkeypatch):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 DEBIAN = "libc6\t2.36-9+deb12u10\tamd64\nzlib1g\t1:1.2.13\tamd64\n"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")  # before `bom` wants it
 def cyclonedx() -> None:
     if (sbom.SBOM_ENVIRONMENT / "cyclonedx-py").exists():
         return

@@ -54,6 +54,13 @@ def test_what_the_scope_left_out_may_be_skipped(checks, result, failed):
     assert failed_jobs({"scope": scope, "a": {"result": "success"}, "b": {"result": "skipped"}}) == failed
 
 
+def test_what_the_caller_does_itself_may_be_skipped_and_may_not_fail():
+    needs = {"scope": {"result": "success", "outputs": {"checks": "all"}}, "a": {"result": "skipped"}}
+    assert failed_jobs(needs, ["a"]) == {}
+    assert failed_jobs(needs | {"a": {"result": "failure"}}, ["a"]) == {"a": "failure"}
+    assert failed_jobs(needs, [""]) == {"a": "skipped"}
+
+
 def test_what_a_cache_brought_is_newer_than_the_checkout(tmp_path, monkeypatch, capsys):
     marks = [tmp_path / ".venv" / ".installed", tmp_path / ".tools" / "sbom" / ".installed"]
     for mark in [*marks, tmp_path / "locks" / "all.txt"]:

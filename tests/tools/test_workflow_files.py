@@ -74,6 +74,77 @@ def test_a_job_that_holds_a_role_takes_nothing_from_a_cache(job):
         assert all(step["with"]["cache"] == "false" for step in used)
 
 
+PUSHED = {"IMAGE": "${{ needs.publish.outputs.service }}", "FLOWS_IMAGE": "${{ needs.publish.outputs.flows }}"}
+BY_HAND = {"IMAGE": "${{ inputs.image }}", "FLOWS_IMAGE": "${{ inputs.flows_image }}"}
+BUILDS = re.compile(r"make image(-push)?(?!-?\w)|docker (build|buildx|tag|push)|build-push-action")
+
+
+def broken_promotions(jobs: dict[str, dict[str, Any]]) -> list[str]:
+    """Say where `deploy` builds twice, or brings anything but the digests that were pushed and tested."""
+    builds = [name for name, job in jobs.items() if BUILDS.search("\n".join(steps(job)))]
+    found = [f"{name} builds" for name in builds if name != "publish"]
+    outputs = {output: jobs["publish"]["outputs"][output] for output in ("service", "flows")}
+    if outputs != {name: f"${{{{ steps.push.outputs.{name} }}}}" for name in outputs}:
+        found.append("publish does not put out what make image-push pushed")
+    for name, job in jobs.items():
+        for step in job.get("steps", []):
+            if re.match(r"make (deploy|image-smoke)\b", step.get("run", "")):
+                brought = {key: value for key, value in step.get("env", {}).items() if key in PUSHED}
+                found += [] if brought == PUSHED and "IMAGE=" not in step["run"] else [f"{name} takes {brought}"]
+                before = {"publish", "images"} if name != "images" else {"publish"}
+                found += [f"{name} does not wait for {one}" for one in before - ancestors(jobs, name)]
+    return found
+
+
+def ancestors(jobs: dict[str, dict[str, Any]], name: str) -> set[str]:
+    """Give the jobs that have to pass before one begins."""
+    needed = set(jobs[name].get("needs", []))
+    return needed.union(*(ancestors(jobs, each) for each in needed))
+
+
+def deploy_jobs() -> dict[str, dict[str, Any]]:
+    return read(ROOT / ".github/workflows/deploy.yml")["jobs"]
+
+
+def test_what_is_tested_is_what_staging_and_then_production_get():
+    jobs = deploy_jobs()
+    assert broken_promotions(jobs) == []
+    assert {"images", "staging"} <= ancestors(jobs, "production")
+    (known,) = [step["env"] for step in JOBS["redeploy.redeploy"]["steps"] if step.get("run") == "make deploy"]
+    assert known == BY_HAND  # make itself refuses what is no digest
+    assert not BUILDS.search("\n".join(steps(JOBS["redeploy.redeploy"])))
+
+
+@pytest.mark.parametrize(
+    ("job", "planted", "told"),
+    [
+        ("production", {"run": "make image-push"}, "production builds"),
+        ("staging", {"run": "docker build ."}, "staging builds"),
+        (
+            "production",
+            {"run": "make deploy", "env": {**PUSHED, "IMAGE": "r/service:${{ github.sha }}"}},
+            "production takes",
+        ),
+        ("staging", {"run": "make deploy IMAGE=r/service:main", "env": PUSHED}, "staging takes"),
+        ("images", {"run": "make image-smoke"}, "images takes {}"),
+        ("publish", {"run": "make deploy", "env": PUSHED}, "publish does not wait for images"),
+    ],
+)
+def test_an_image_that_is_not_the_tested_one_is_seen(job, planted, told):
+    jobs = deploy_jobs()
+    jobs[job]["steps"].append(planted)
+    assert any(one.startswith(told) for one in broken_promotions(jobs))
+
+
+def test_images_that_nobody_tested_are_seen():
+    jobs = deploy_jobs()
+    jobs["staging"]["needs"].remove("images")
+    assert broken_promotions(jobs) == ["staging does not wait for images", "production does not wait for images"]
+    jobs = deploy_jobs()
+    jobs["publish"]["outputs"]["service"] = "${{ env.REPOSITORY }}/service:${{ github.sha }}"
+    assert broken_promotions(jobs) == ["publish does not put out what make image-push pushed"]
+
+
 @pytest.mark.parametrize("job", ["deploy.staging", "deploy.production", "redeploy.redeploy"])
 def test_a_role_that_deploys_outlasts_its_job(job):
     """An apply that outlives its credentials stops in the middle, and leaves its lock."""

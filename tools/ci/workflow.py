@@ -47,15 +47,23 @@ def reasons_to_skip(needed: Sequence[str], variables: Mapping[str, str], event: 
     return reasons
 
 
-def failed_jobs(needs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def failed_jobs(needs: Mapping[str, Mapping[str, Any]], elsewhere: Sequence[str] = ()) -> dict[str, str]:
     """Give each job that did not pass, with its result; cancelled is not passed, nor skipped.
 
     Where the job `scope` has passed and said that not all is to be checked, what it left out may be skipped.
+
+    Parameters
+    ----------
+    elsewhere
+        Jobs that may be skipped, since the calling workflow does what they do.
     """
     scope = needs.get("scope", {})
     is_narrow = scope.get("result") == "success" and (scope.get("outputs") or {}).get("checks") in {"docs", "none"}
-    passed = {"success", "skipped"} if is_narrow else {"success"}
-    return {name: str(job.get("result")) for name, job in needs.items() if job.get("result") not in passed}
+    return {
+        name: str(job.get("result"))
+        for name, job in needs.items()
+        if job.get("result") not in ({"success", "skipped"} if is_narrow or name in elsewhere else {"success"})
+    }
 
 
 def ready(needed: Sequence[str]) -> int:
@@ -77,7 +85,7 @@ def verdict() -> int:
     if not needs:
         print("verdict: NEEDS is empty: expected the results of the jobs before, as toJSON(needs)", file=sys.stderr)
         return 1
-    failed = failed_jobs(needs)
+    failed = failed_jobs(needs, (os.environ.get("ELSEWHERE") or "").split(","))
     lines = ["| job | result |", "|---|---|"] + [f"| {name} | {job.get('result')} |" for name, job in needs.items()]
     append("GITHUB_STEP_SUMMARY", "\n".join(lines))
     for name, result in failed.items():

@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     made["deploy"].add_argument("--canary", type=int, help="percent of requests for a canary; 0: none")
     made["deploy"].add_argument("--watch", type=float, default=600, help="seconds that a canary is watched")
     made["deploy"].add_argument("--allow-destroy", action="store_true", help="take the protection off production")
+    made["deploy"].add_argument("--new-secrets", action="store_true", help="make every password anew")
     made["rollback"].add_argument("--why", default="")
     made["rollback"].add_argument("--what", choices=("images", "model"), default="images")
     made["destroy"].add_argument("--confirm", default="", help="the environment's name")
@@ -68,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
     environment.allow_destroy = getattr(options, "allow_destroy", False)
     if options.command == "deploy":
         percent = PERCENT[environment.name] if options.canary is None else options.canary
-        deploy(environment, DeployRequest(wanted(environment, options), percent, options.watch))
+        wished = wanted(environment, options)
+        deploy(environment, DeployRequest(wished, percent, options.watch, options.new_secrets))
     elif options.command == "rollback":
         back = roll_back.roll_images_back if options.what == "images" else roll_back.roll_model_back
         back(environment, options.why)

@@ -146,6 +146,10 @@ class Environment:
     def apply(self) -> None:
         """Apply the plan that was made last, and nothing else."""
         self.root.run_with_progress("apply", "-parallelism=30", LOCK_TIMEOUT, str(self.root.data / "plan"))
+        self.forget_outputs()
+
+    def forget_outputs(self) -> None:
+        """Read them anew when they are asked for next."""
         self.__dict__.pop("outputs", None)
 
     def _place(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from tools.deploy import images, rollout, tasks
+from tools.deploy import images, passwords, rollout, tasks
 from tools.deploy.checks import ModelError, Service
 from tools.deploy.environment import Environment, Record, Release
 from tools.deploy.plan import in_words, refuse_loss
@@ -29,11 +29,14 @@ class DeployRequest:
         Share of requests that a canary gets first; 0: none.
     watch_seconds
         How long the canary is watched.
+    new_secrets
+        Whether every password is made anew.
     """
 
     release: Release
     percent: int = 0
     watch_seconds: float = 600
+    new_secrets: bool = False
 
 
 def deploy(environment: Environment, request: DeployRequest) -> None:
@@ -45,22 +48,30 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
         Naming the step and what to do. By then what was live before is live again, if anything was.
     """
     steps, record = Steps(f"deploy {environment.name}"), environment.read_record()
+    if request.new_secrets and record.live is not None and not request.release.is_same(record.live):
+        raise DeployError(
+            "NEW_SECRETS=true goes with the images that are live: deploy the new ones first, then without IMAGE"
+        )
     is_canary = request.percent > 0 and record.live is not None and not request.release.is_same(record.live)
-    _announce(steps, record, request, is_canary)
+    ends_flows = record.live is not None and (request.new_secrets or request.release.flows != record.live.flows)
+    _announce(steps, record, request, is_canary, ends_flows)
     with steps.step("images", "push them (make image-push) and give the digests that it prints"):
         for text in (request.release.service, request.release.flows):
             images.demand(images.parse(text), environment.session)
+    with steps.step("secrets", "deploy again: what has a value keeps it") as say:
+        say(passwords.write(environment, environment.variables(request.release), anew=request.new_secrets))
     if is_canary:
         rollout.try_beside(environment, steps, record, request.release, request.percent, request.watch_seconds)
-    if record.live is not None and request.release.flows != record.live.flows:
+    if ends_flows:
         with steps.step("running flows", "a person has to look at the worker's log group") as say:
             say(wait_for_flows(environment))
     has_changed = bring(environment, steps, request.release)
-    if not has_changed and request.release.is_same(record.live) and _is_well(environment, record):
+    is_new = has_changed or request.new_secrets or not request.release.is_same(record.live)
+    if not is_new and _is_well(environment, record):
         steps.say("nothing to do: these images are live and the service is well")
         return
     try:
-        is_filled = settle(environment, steps, record.is_filled)
+        is_filled = settle(environment, steps, record.is_filled, with_restart=request.new_secrets)
     except DeployError as err:
         take_back(environment, steps, record, request.release, err)
         raise
@@ -68,14 +79,16 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
     steps.say(f"{request.release} is live on {environment.deployment['url']}")
 
 
-def _announce(steps: Steps, record: Record, request: DeployRequest, is_canary: bool) -> None:
+def _announce(steps: Steps, record: Record, request: DeployRequest, is_canary: bool, ends_flows: bool) -> None:
     lines = [f"look for {request.release} in their registries"]
+    lines += ["make every password anew"] if request.new_secrets else ["make up the passwords that are missing"]
     if is_canary:
         lines.append(f"give {request.percent} % of requests to a canary of it for {request.watch_seconds:.0f} s")
-    if record.live is not None and request.release.flows != record.live.flows:
+    if ends_flows:
         lines.append(f"wait up to {WAIT_SECONDS // 60} minutes for running flows, since the worker is replaced")
     lines += [
         f"plan and apply with Terraform; live now: {record.live or 'nothing'}",
+        "give PostgreSQL and Redis their passwords if they are new",
         "run the task setup, wait until all services have settled, register the features",
         "ask for predictions, and rebuild them from the feature tables",
         "note what is live" + ("" if record.live is None else f"; if a step fails, bring {record.live} back"),
@@ -122,10 +135,16 @@ def bring(environment: Environment, steps: Steps, release: Release) -> bool:
     return True
 
 
-def settle(environment: Environment, steps: Steps, is_filled: bool) -> bool:
+def settle(environment: Environment, steps: Steps, is_filled: bool, with_restart: bool = False) -> bool:
     """Bring what runs to the state that was applied, and check it; give whether predictions can be had."""
+    with steps.step("passwords", "deploy again: a store that has its own is left alone") as say:
+        passwords.write(environment, ())  # for a place that this apply made
+        say(passwords.hand_over(environment))
     with steps.step("setup", "read the log above; setup may run again at any time") as say:
         say(tasks.run_setup(environment))
+    if with_restart:
+        with steps.step("restart", "start the services anew: their tasks hold the former passwords") as say:
+            say(passwords.restart(environment))
     with steps.step("services", "read the events above, and the log groups of the environment") as say:
         say(tasks.wait_until_stable(environment))
     with steps.step("features", "correct feature_repo/ and deploy again") as say:

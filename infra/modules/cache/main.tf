@@ -4,11 +4,6 @@ resource "aws_elasticache_subnet_group" "this" {
   subnet_ids = var.subnet_ids
 }
 
-# The one secret that the state holds: this provider has no write-only argument for it.
-data "aws_secretsmanager_secret_version" "token" {
-  secret_id = var.token_secret_arn
-}
-
 resource "aws_elasticache_replication_group" "this" {
   # checkov:skip=CKV2_AWS_50:on from two nodes on, which production has
   replication_group_id = var.name
@@ -31,11 +26,14 @@ resource "aws_elasticache_replication_group" "this" {
   kms_key_id                 = var.key_arn
   transit_encryption_enabled = true
   transit_encryption_mode    = "required"
-  auth_token                 = jsondecode(data.aws_secretsmanager_secret_version.token.secret_string).password
-  auth_token_update_strategy = "ROTATE"
 
   snapshot_retention_limit   = var.snapshot_days
   final_snapshot_identifier  = var.protected ? "${var.name}-final" : null
   auto_minor_version_upgrade = true
   apply_immediately          = !var.protected
+
+  # `make deploy` gives it its token (tools/deploy/passwords.py), which this provider would keep in the state.
+  lifecycle {
+    ignore_changes = [auth_token, auth_token_update_strategy]
+  }
 }

@@ -12,3 +12,8 @@ output "node_ids" {
   description = "The nodes' names in CloudWatch; computed from the name, for alarms are planned before nodes are there."
   value       = [for number in range(1, var.node_count + 1) : format("%s-%03d", var.name, number)]
 }
+
+output "identifier" {
+  description = "The cache's own name."
+  value       = aws_elasticache_replication_group.this.id
+}

@@ -23,11 +23,6 @@ variable "key_arn" {
   type        = string
 }
 
-variable "token_secret_arn" {
-  description = "Secret with the token, as JSON with the key password."
-  type        = string
-}
-
 variable "node_type" {
   description = "Size of a node."
   type        = string

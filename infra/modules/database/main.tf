@@ -64,8 +64,8 @@ resource "aws_db_instance" "this" {
 
   db_name             = "postgres_${replace(var.name, "-", "_")}"
   username            = var.admin_user
-  password_wo         = var.admin_password
-  password_wo_version = var.password_generation
+  password_wo         = var.first_password
+  password_wo_version = 1
 
   db_subnet_group_name                = aws_db_subnet_group.this.name
   vpc_security_group_ids              = [var.security_group_id]

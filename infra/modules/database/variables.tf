@@ -48,19 +48,14 @@ variable "admin_user" {
   type        = string
 }
 
-variable "admin_password" {
-  description = "Password of the administrator; in no state and no plan."
-  type        = string
-  ephemeral   = true
-  sensitive   = true
-}
-
-variable "password_generation" {
-  description = "A higher number sets the password again."
-  type        = number
-}
-
 variable "boundary_arn" {
   description = "Policy that bounds every role of the project, whatever is attached to it."
   type        = string
+}
+
+variable "first_password" {
+  description = "Password it is made with, which nobody keeps: `make deploy` gives it that of its secret (tools/deploy/passwords.py)."
+  type        = string
+  ephemeral   = true
+  sensitive   = true
 }

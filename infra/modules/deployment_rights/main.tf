@@ -1,6 +1,6 @@
 # What a workflow may do to one environment, and to no other of the account. What bears a name is bounded by the environment's
 # name; what AWS names by an id (networks, keys, certificates) by the tag `environment`, which default_tags gives to everything.
-# Reading is of descriptions only: of states and secrets, those of the environment. A test compares these with every
+# Reading is of descriptions and of the environment's own state, which holds no secret. A test compares these with every
 # call that Terraform makes, and asks whether staging may harm production.
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -30,7 +30,7 @@ locals {
 }
 
 data "aws_iam_policy_document" "read" {
-  # checkov:skip=CKV_AWS_356:descriptions, most of which take no resource; states, secrets and objects are named below
+  # checkov:skip=CKV_AWS_356:descriptions, most of which take no resource; states and objects are named below
   statement {
     sid = "Descriptions"
     actions = [
@@ -92,34 +92,18 @@ data "aws_iam_policy_document" "read" {
     resources = [var.state_key_arn]
   }
 
-  # Terraform reads back each secret that it has written, whenever it looks whether anything has changed.
+  # That secrets are there, and never what is in them.
   statement {
-    sid       = "ReadBackSecrets"
-    actions   = ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy", "secretsmanager:GetSecretValue"]
+    sid       = "DescribeSecrets"
+    actions   = ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"]
     resources = ["${local.arn}:secretsmanager:${local.here}:secret:${local.name}/*"]
   }
 
-  # Takes no resource: it only makes up a password.
+  # Takes no resource: it only makes up a password, which nothing keeps.
   statement {
     sid       = "MakeUpAPassword"
     actions   = ["secretsmanager:GetRandomPassword"]
     resources = ["*"]
-  }
-
-  statement {
-    sid       = "DecryptThem"
-    actions   = ["kms:Decrypt"]
-    resources = ["${local.arn}:kms:${local.here}:key/*"]
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = ["secretsmanager.${var.region}.amazonaws.com"]
-    }
-    condition {
-      test     = "StringEquals"
-      variable = "aws:ResourceTag/environment"
-      values   = [var.environment]
-    }
   }
 }
 

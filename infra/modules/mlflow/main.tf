@@ -2,16 +2,11 @@
 module "task" {
   source = "../task"
 
-  project          = var.project
-  environment_name = var.name
-  boundary_arn     = var.boundary_arn
-  name             = "${var.name}-mlflow"
-  short_name       = "mlflow"
-  cpu              = var.cpu
-  memory           = var.memory
-  bucket_access    = [{ arn = var.bucket_arn, access = "write" }]
-  key_arn          = var.key_arn
-  retention_days   = var.retention_days
+  place         = var.place
+  name          = "mlflow"
+  cpu           = var.cpu
+  memory        = var.memory
+  bucket_access = [{ arn = var.bucket_arn, access = "write" }]
 
   containers = [{
     name  = "mlflow"
@@ -40,8 +35,8 @@ module "task" {
 }
 
 resource "aws_ecs_service" "this" {
-  name            = "${var.name}-mlflow"
-  cluster         = var.cluster_arn
+  name            = "${var.place.name}-mlflow"
+  cluster         = var.place.cluster_arn
   task_definition = module.task.arn
   desired_count   = var.tasks
   propagate_tags  = "SERVICE"
@@ -57,7 +52,7 @@ resource "aws_ecs_service" "this" {
   }
 
   network_configuration {
-    subnets          = var.subnet_ids
+    subnets          = var.place.subnet_ids
     security_groups  = [var.security_group_id]
     assign_public_ip = false
   }

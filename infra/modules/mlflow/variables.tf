@@ -1,20 +1,19 @@
-variable "project" {
-  description = "Name of the project."
-  type        = string
-}
-
-variable "name" {
-  description = "Project and environment, the prefix of every name."
-  type        = string
+variable "place" {
+  description = "Where tasks of the environment run: names, cluster, subnets, processors, key, boundary of roles, days that logs are kept."
+  type = object({
+    project        = string
+    name           = string
+    cluster_arn    = string
+    subnet_ids     = list(string)
+    architecture   = string
+    key_arn        = string
+    boundary_arn   = string
+    retention_days = number
+  })
 }
 
 variable "region" {
   description = "AWS region."
-  type        = string
-}
-
-variable "cluster_arn" {
-  description = "Cluster that runs it."
   type        = string
 }
 
@@ -68,11 +67,6 @@ variable "database_secret_arn" {
   type        = string
 }
 
-variable "subnet_ids" {
-  description = "Private subnets."
-  type        = list(string)
-}
-
 variable "security_group_id" {
   description = "Its security group."
   type        = string
@@ -93,19 +87,4 @@ variable "memory" {
 variable "tasks" {
   description = "How many run."
   type        = number
-}
-
-variable "key_arn" {
-  description = "KMS key of the environment."
-  type        = string
-}
-
-variable "retention_days" {
-  description = "Days that logs are kept."
-  type        = number
-}
-
-variable "boundary_arn" {
-  description = "Policy that bounds every role of the project, whatever is attached to it."
-  type        = string
 }

@@ -8,16 +8,11 @@ locals {
 module "task" {
   source = "../task"
 
-  project          = var.project
-  environment_name = var.name
-  boundary_arn     = var.boundary_arn
-  name             = "${var.name}-model-sync"
-  short_name       = "model-sync"
-  cpu              = 256
-  memory           = 1024
-  file_folders     = { "/srv/flightline/.state" = var.folder }
-  key_arn          = var.key_arn
-  retention_days   = var.retention_days
+  place        = var.place
+  name         = "model-sync"
+  cpu          = 256
+  memory       = 1024
+  file_folders = { "/srv/flightline/.state" = var.folder }
 
   containers = [{
     name           = "model-sync"
@@ -30,8 +25,8 @@ module "task" {
 }
 
 resource "aws_ecs_service" "this" {
-  name            = "${var.name}-model-sync"
-  cluster         = var.cluster_arn
+  name            = "${var.place.name}-model-sync"
+  cluster         = var.place.cluster_arn
   task_definition = module.task.arn
   desired_count   = 1
   propagate_tags  = "SERVICE"
@@ -46,7 +41,7 @@ resource "aws_ecs_service" "this" {
   }
 
   network_configuration {
-    subnets          = var.subnet_ids
+    subnets          = var.place.subnet_ids
     security_groups  = [var.security_group_id]
     assign_public_ip = false
   }

@@ -2,16 +2,11 @@
 module "server" {
   source = "../task"
 
-  project          = var.project
-  environment_name = var.name
-  boundary_arn     = var.boundary_arn
-  name             = "${var.name}-prefect"
-  short_name       = "prefect"
-  cpu              = var.server_cpu
-  memory           = var.server_memory
-  file_folders     = { "/srv/flightline/.state" = var.folder }
-  key_arn          = var.key_arn
-  retention_days   = var.retention_days
+  place        = var.place
+  name         = "prefect"
+  cpu          = var.server_cpu
+  memory       = var.server_memory
+  file_folders = { "/srv/flightline/.state" = var.folder }
 
   containers = [{
     name    = "prefect"
@@ -45,15 +40,15 @@ module "server" {
 }
 
 resource "aws_ecs_service" "server" {
-  name            = "${var.name}-prefect"
-  cluster         = var.cluster_arn
+  name            = "${var.place.name}-prefect"
+  cluster         = var.place.cluster_arn
   task_definition = module.server.arn
   launch_type     = "FARGATE"
   desired_count   = 1
   propagate_tags  = "SERVICE"
 
   network_configuration {
-    subnets          = var.subnet_ids
+    subnets          = var.place.subnet_ids
     security_groups  = [var.security_group_ids["prefect"]]
     assign_public_ip = false
   }
@@ -66,19 +61,14 @@ resource "aws_ecs_service" "server" {
 module "worker" {
   source = "../task"
 
-  project          = var.project
-  environment_name = var.name
-  boundary_arn     = var.boundary_arn
-  name             = "${var.name}-worker"
-  short_name       = "worker"
-  cpu              = var.worker_cpu
-  memory           = var.worker_memory
-  storage_gb       = var.worker_storage_gb
+  place      = var.place
+  name       = "worker"
+  cpu        = var.worker_cpu
+  memory     = var.worker_memory
+  storage_gb = var.worker_storage_gb
   # data/ is replaced by a rename, so it lies with .state/ and .dvc/ on one disk: a copy of the project in /work.
   writable_paths = ["/work", "/tmp"]
   bucket_access  = var.bucket_access
-  key_arn        = var.key_arn
-  retention_days = var.retention_days
 
   containers = [{
     name  = "worker"
@@ -99,8 +89,8 @@ resource "aws_iam_role_policy" "sign" {
 }
 
 resource "aws_ecs_service" "worker" {
-  name            = "${var.name}-worker"
-  cluster         = var.cluster_arn
+  name            = "${var.place.name}-worker"
+  cluster         = var.place.cluster_arn
   task_definition = module.worker.arn
   launch_type     = "FARGATE"
   desired_count   = 1
@@ -111,7 +101,7 @@ resource "aws_ecs_service" "worker" {
   deployment_maximum_percent         = 100
 
   network_configuration {
-    subnets          = var.subnet_ids
+    subnets          = var.place.subnet_ids
     security_groups  = [var.security_group_ids["flows"]]
     assign_public_ip = false
   }

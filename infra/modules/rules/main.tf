@@ -1,6 +1,7 @@
 # The rules of infra/stack/prometheus/rules.yml as alarms of CloudWatch, by the same names and bounds, on what the service logs
-# once a minute (serving/telemetry/cloudwatch.py), and a dashboard of it. Two rules have other alarms here: ServiceDown
-# (stable-tasks and service-hosts of modules/alarms) and LogFull (database-storage: RDS grows its disk by itself).
+# once a minute (serving/telemetry/cloudwatch.py), and a dashboard of it. Three rules have no alarm here:
+# ServiceDown (stable-tasks and service-hosts of modules/alarms), LogFull (database-storage: RDS grows its disk by itself) and
+# MonitorUnread (nothing is scraped: CloudWatch reads the log).
 data "aws_region" "current" {}
 
 locals {
@@ -24,6 +25,9 @@ locals {
     LogSlow                 = { metrics = { a = "slow_log_writes", b = "log_writes" }, statistic = "Sum", expression = "IF(b > 0, a / b, 0)", bound = 0.01, seconds = 300, periods = 2 }
     LogFails                = { metrics = { a = "log_failures" }, statistic = "Sum", expression = "a + 0", bound = 0, seconds = 300, periods = 1 }
     ChallengerFails         = { metrics = { a = "challenger_errors" }, statistic = "Sum", expression = "a + 0", bound = 20, seconds = 600, periods = 1 }
+    # Monitoring logs once a day; of a metric with a dimension, one value of it.
+    MonitorAsksForTraining = { metrics = { a = "monitor_decision" }, dimensions = { decision = "retrain" }, statistic = "Maximum", expression = "a + 0", bound = 0, seconds = 86400, periods = 1 }
+    MonitorSilent          = { metrics = { a = "monitor_decision" }, dimensions = { decision = "retrain" }, statistic = "SampleCount", expression = "IF(FILL(a, 0) > 0, 0, 1)", bound = 0, seconds = 86400, periods = 2 }
   }
 
   service = ["requests", "failed_requests", "slow_prediction_requests", "busy", "workers_not_ready", "model_refused", "features_behind_seconds", "model_age_seconds", "log_failures"]
@@ -74,6 +78,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
       metric {
         namespace   = var.name
         metric_name = metric_query.value
+        dimensions  = lookup(each.value, "dimensions", {})
         period      = each.value.seconds
         stat        = each.value.statistic
       }

@@ -17,8 +17,3 @@ variable "protected" {
   description = "Whether a deleted secret can be had back for 30 days."
   type        = bool
 }
-
-variable "generation" {
-  description = "A higher number makes every secret anew at the next apply."
-  type        = number
-}

@@ -8,17 +8,12 @@ module "task" {
   source   = "../task"
   for_each = local.tracks
 
-  project          = var.project
-  environment_name = var.name
-  boundary_arn     = var.boundary_arn
-  name             = "${var.name}-${each.key}"
-  short_name       = each.key
-  cpu              = var.cpu
-  memory           = var.memory
-  bucket_access    = var.bucket_access
-  file_folders     = { "/srv/flightline/.state" = merge(var.folder, { is_read_only = true }) }
-  key_arn          = var.key_arn
-  retention_days   = var.retention_days
+  place         = var.place
+  name          = each.key
+  cpu           = var.cpu
+  memory        = var.memory
+  bucket_access = var.bucket_access
+  file_folders  = { "/srv/flightline/.state" = merge(var.folder, { is_read_only = true }) }
 
   containers = [{
     name        = "service"
@@ -30,8 +25,8 @@ module "task" {
 }
 
 resource "aws_ecs_service" "stable" {
-  name            = "${var.name}-stable"
-  cluster         = var.cluster_arn
+  name            = "${var.place.name}-stable"
+  cluster         = var.place.cluster_arn
   task_definition = module.task["stable"].arn
   desired_count   = var.least_tasks
   propagate_tags  = "SERVICE"
@@ -57,7 +52,7 @@ resource "aws_ecs_service" "stable" {
   }
 
   network_configuration {
-    subnets          = var.subnet_ids
+    subnets          = var.place.subnet_ids
     security_groups  = [var.security_group_id]
     assign_public_ip = false
   }
@@ -76,8 +71,8 @@ resource "aws_ecs_service" "stable" {
 resource "aws_ecs_service" "canary" {
   count = var.canary_image == null ? 0 : 1
 
-  name            = "${var.name}-canary"
-  cluster         = var.cluster_arn
+  name            = "${var.place.name}-canary"
+  cluster         = var.place.cluster_arn
   task_definition = module.task["canary"].arn
   desired_count   = 1
   propagate_tags  = "SERVICE"
@@ -95,7 +90,7 @@ resource "aws_ecs_service" "canary" {
   }
 
   network_configuration {
-    subnets          = var.subnet_ids
+    subnets          = var.place.subnet_ids
     security_groups  = [var.security_group_id]
     assign_public_ip = false
   }
@@ -116,7 +111,7 @@ resource "aws_appautoscaling_target" "this" {
 }
 
 resource "aws_appautoscaling_policy" "cpu" {
-  name               = "${var.name}-cpu"
+  name               = "${var.place.name}-cpu"
   policy_type        = "TargetTrackingScaling"
   service_namespace  = aws_appautoscaling_target.this.service_namespace
   scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
@@ -134,7 +129,7 @@ resource "aws_appautoscaling_policy" "cpu" {
 }
 
 resource "aws_appautoscaling_policy" "requests" {
-  name               = "${var.name}-requests"
+  name               = "${var.place.name}-requests"
   policy_type        = "TargetTrackingScaling"
   service_namespace  = aws_appautoscaling_target.this.service_namespace
   scalable_dimension = aws_appautoscaling_target.this.scalable_dimension

@@ -5,6 +5,7 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
+  name      = "${var.place.name}-${var.name}"
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.name
   account   = data.aws_caller_identity.current.account_id
@@ -59,7 +60,7 @@ data "aws_iam_policy_document" "execution" {
     sid     = "PullTheProjectsImages"
     actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     resources = [
-      for place in local.registries : "arn:${local.partition}:ecr:${place[1]}:${place[0]}:repository/${var.project}/*"
+      for place in local.registries : "arn:${local.partition}:ecr:${place[1]}:${place[0]}:repository/${var.place.project}/*"
     ]
   }
 
@@ -82,14 +83,14 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "DecryptThem"
     actions   = ["kms:Decrypt"]
-    resources = [var.key_arn]
+    resources = [var.place.key_arn]
   }
 }
 
 resource "aws_iam_role" "execution" {
-  name                 = "${var.name}-start"
+  name                 = "${local.name}-start"
   assume_role_policy   = data.aws_iam_policy_document.trust.json
-  permissions_boundary = var.boundary_arn
+  permissions_boundary = var.place.boundary_arn
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -99,9 +100,9 @@ resource "aws_iam_role_policy" "execution" {
 }
 
 resource "aws_iam_role" "task" {
-  name                 = "${var.name}-task"
+  name                 = "${local.name}-task"
   assume_role_policy   = data.aws_iam_policy_document.trust.json
-  permissions_boundary = var.boundary_arn
+  permissions_boundary = var.place.boundary_arn
 }
 
 data "aws_iam_policy_document" "buckets" {
@@ -141,7 +142,7 @@ data "aws_iam_policy_document" "buckets" {
     content {
       sid       = "UseTheKey"
       actions   = contains(var.bucket_access[*].access, "write") ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
-      resources = [var.key_arn]
+      resources = [var.place.key_arn]
     }
   }
 }
@@ -202,13 +203,13 @@ resource "aws_iam_role_policy" "task" {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  name              = "/${var.environment_name}/${var.short_name}"
-  retention_in_days = var.retention_days
-  kms_key_id        = var.key_arn
+  name              = "/${var.place.name}/${var.name}"
+  retention_in_days = var.place.retention_days
+  kms_key_id        = var.place.key_arn
 }
 
 resource "aws_ecs_task_definition" "this" {
-  family                   = var.name
+  family                   = local.name
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
   cpu                      = var.cpu
@@ -221,7 +222,7 @@ resource "aws_ecs_task_definition" "this" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = var.architecture
+    cpu_architecture        = var.place.architecture
   }
 
   ephemeral_storage {

@@ -1,20 +1,17 @@
-variable "project" {
-  description = "Name of the project, the prefix of its image repositories."
-  type        = string
-}
-
-variable "environment_name" {
-  description = "Project and environment, the prefix of log groups."
-  type        = string
+variable "place" {
+  description = "Of its environment: names, processors, key, boundary of roles, days that logs are kept."
+  type = object({
+    project        = string
+    name           = string
+    architecture   = string
+    key_arn        = string
+    boundary_arn   = string
+    retention_days = number
+  })
 }
 
 variable "name" {
-  description = "Name of the task definition, and the prefix of its roles."
-  type        = string
-}
-
-variable "short_name" {
-  description = "Name of its log group within the environment."
+  description = "Its name within the environment, which task definition, log group and roles bear."
   type        = string
 }
 
@@ -26,17 +23,6 @@ variable "cpu" {
 variable "memory" {
   description = "Memory in MiB."
   type        = number
-}
-
-variable "architecture" {
-  description = "Processors the image is built for: X86_64 or ARM64."
-  type        = string
-  default     = "X86_64"
-
-  validation {
-    condition     = contains(["X86_64", "ARM64"], var.architecture)
-    error_message = "Expected X86_64 or ARM64."
-  }
 }
 
 variable "is_entered" {
@@ -103,19 +89,4 @@ variable "bucket_access" {
     condition     = alltrue([for bucket in var.bucket_access : contains(["read", "write"], bucket.access)])
     error_message = "Access is read or write."
   }
-}
-
-variable "key_arn" {
-  description = "KMS key of the environment."
-  type        = string
-}
-
-variable "retention_days" {
-  description = "Days that logs are kept."
-  type        = number
-}
-
-variable "boundary_arn" {
-  description = "Policy that bounds every role of the project, whatever is attached to it."
-  type        = string
 }

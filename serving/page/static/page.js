@@ -41,6 +41,7 @@ async function load() {
     document.title = byId("content").querySelector("h1").textContent;
     byId("form").addEventListener("submit", predict);
     byId("upcoming")?.addEventListener("change", fillIn);
+    unlinkCard();
     return;
   }
   if (response !== null && (response.status === 401 || response.status === 403)) {
@@ -52,6 +53,11 @@ async function load() {
   }
   const reason = response === null ? "the service does not answer" : await reasonOf(response);
   byId("content").replaceChildren(make("p", { class: "bad", role: "alert" }, reason));
+}
+
+// A link carries no key; the text below it is the same.
+function unlinkCard() {
+  if (key) byId("card")?.removeAttribute("href");
 }
 
 byId("key-form").addEventListener("submit", (event) => {
@@ -134,6 +140,7 @@ async function followModel(config) {
   const fresh = make("template");
   fresh.innerHTML = await response.text();
   byId("about").replaceWith(fresh.content.getElementById("about"));
+  unlinkCard();
   byId("form").dataset.config = fresh.content.getElementById("form").dataset.config;
   return JSON.parse(byId("form").dataset.config);
 }

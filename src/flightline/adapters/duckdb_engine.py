@@ -1,7 +1,7 @@
 """DuckDB, the engine that runs the Ibis expressions of the core."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -215,6 +215,14 @@ def _sample(rows: ibis.Table) -> str:
     return ", ".join(f"{name}={value}" for name, value in first.items())
 
 
+def numbers_as_features(table: ibis.Table, keys: Collection[str]) -> ibis.Table:
+    """Turn whole numbers and truths that are no key into float64, which is what a feature is."""
+    narrow = [
+        name for name, kind in table.schema().items() if name not in keys and (kind.is_integer() or kind.is_boolean())
+    ]
+    return table.mutate(**{name: table[name].cast("float64") for name in narrow}) if narrow else table
+
+
 def in_order(table: ibis.Table) -> ibis.Table:
     """Complete a feature table: creation timestamp, and rows ordered by key and time.
 
@@ -232,6 +240,8 @@ def write_feature_tables(
     feature_tables: Mapping[str, Callable[[Mapping[str, ibis.Table]], ibis.Table]],
     target: Path,
     report: Callable[[str, int], None] = lambda name, rows: None,
+    *,
+    keys: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Compute every feature table and write it as parquet, all or nothing.
 
@@ -241,6 +251,8 @@ def write_feature_tables(
         The folder to make; it appears only when every table in it is whole.
     report
         Called with each table's name and rows as it is done.
+    keys
+        What requests can be joined by: a whole number of another name is a feature. None: whole numbers are keys.
 
     Returns
     -------
@@ -251,7 +263,8 @@ def write_feature_tables(
     with atomic_write(target) as unfinished:
         unfinished.mkdir()
         for name, build in feature_tables.items():
-            table = in_order(build(groups))
+            built = build(groups)
+            table = in_order(built if keys is None else numbers_as_features(built, keys))
             table.to_parquet(unfinished / f"{name}.parquet", compression="zstd")
             numbers_as_float64(unfinished / f"{name}.parquet")
             rows[name] = check_unique(unfinished / f"{name}.parquet")

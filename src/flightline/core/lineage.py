@@ -44,9 +44,13 @@ class Lineage:
         return {f"lineage.{name}": str(value) for name, value in asdict(self).items()}
 
 
+# Made once: each logged prediction has a digest.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
+
+
 def canonical_json(value: object) -> str:
     """Write a value so that equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return _CANONICAL.encode(value)
 
 
 def digest_of(*parts: object) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
+from flightline.core.purpose import Purpose
 from flightline.core.windows import MovingWindows, Windows, demand_zone
 
 Task = Literal["classification", "multiclass", "regression"]
@@ -257,12 +258,11 @@ class Problem:
         before it is served; a trial inside the test window says what newer rows are worth.
     monitoring
         See `Monitoring`.
-    canary
-        See `Canary`.
+    canary, purpose
+        See `Canary`, and `Purpose`: words for the model's card.
     request_delay
         How long after its event a request is still answered where predictions are made at the event itself
-        (`prediction_horizon` is 0): it arrives later than its event, if only by milliseconds. Keep it below what passes
-        until the event's own row is known.
+        (`prediction_horizon` is 0). Keep it below what passes until the event's own row is known.
     without_features
         What becomes of a request for which the feature store has no value at all, as for keys that nobody knows: an
         answer from the request alone, which says so, or a refusal.
@@ -286,6 +286,7 @@ class Problem:
     refit: bool = False
     monitoring: Monitoring = Monitoring()
     canary: Canary = Canary()
+    purpose: Purpose = field(default_factory=Purpose)
     request_delay: timedelta = timedelta(minutes=1)
     without_features: Literal["answer", "refuse"] = "answer"
 

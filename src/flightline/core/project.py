@@ -232,11 +232,20 @@ class Project:
         """The columns that a request carries: entity keys, then the others."""
         return (*self.problem.entity_keys, *self.problem.request_columns)
 
+    @property
+    def _example_columns(self) -> dict[str, list[Any]]:
+        example = self.schemas.instance.model_validate(self.schemas.example)
+        return {name: [getattr(example, name)] for name in self.request_fields}
+
     @cached_property
     def request_features(self) -> Set[str]:
         """The names of the features that need nothing but the request, found by computing those of the example."""
-        example = self.schemas.instance.model_validate(self.schemas.example)
-        return self.requests.features({name: [getattr(example, name)] for name in self.request_fields}).keys()
+        return self.requests.features(self._example_columns).keys()
+
+    @cached_property
+    def key_names(self) -> tuple[str, ...]:
+        """The names that feature tables can be joined by: what a request carries, and the keys that follow from it."""
+        return (*self.request_fields, *self.requests.keys(self._example_columns))
 
     def at(self, settings: Settings) -> "Project":
         """Give the same project at another place."""

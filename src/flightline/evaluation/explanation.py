@@ -1,72 +1,76 @@
 """What a model goes by: permutation importance and partial dependence, on a sample of rows it was not fitted on.
 
-Both are scikit-learn's own (https://scikit-learn.org/stable/inspection.html). They explain the
-model, not the world; features that say the same share their importance.
+They explain the model, not the world; features that say the same share their importance, so groups of features are
+shuffled together too, which scikit-learn's own importance cannot do. Partial dependence is scikit-learn's
+(https://scikit-learn.org/stable/inspection.html).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn import inspection
-from sklearn.base import is_classifier
-from sklearn.metrics import make_scorer
 from sklearn.pipeline import Pipeline
 
-MAX_PREDICTED_ROWS = 100_000  # what an importance may cost, however many features there are
-MAX_SAMPLE = 2_000
-MIN_SAMPLE = 200
-REPEATS = 2
+SAMPLE = 5_000
+PARTS = 5
 GRID = 12
 DEPENDENCE_SAMPLE = 400
 
 
-def sample_positions(rows: int, features: int) -> np.ndarray:
-    """Choose rows by position, evenly over all, so few that an importance stays within `MAX_PREDICTED_ROWS`.
+def spread_positions(rows: int, most: int) -> np.ndarray:
+    """Choose rows by position, evenly over all.
 
     Examples
     --------
-    >>> len(sample_positions(100_000, 15)), len(sample_positions(100_000, 60)), len(sample_positions(50, 60))
-    (2000, 833, 50)
+    >>> spread_positions(100, 4).tolist(), len(spread_positions(3, 4))
+    ([0, 25, 50, 75], 3)
     """
-    return _spread(rows, int(np.clip(MAX_PREDICTED_ROWS // (REPEATS * max(features, 1)), MIN_SAMPLE, MAX_SAMPLE)))
-
-
-def _spread(rows: int, size: int) -> np.ndarray:
-    return np.linspace(0, rows, min(rows, size), endpoint=False).astype(int)
+    return np.linspace(0, rows, min(rows, most), endpoint=False).astype(int)
 
 
 def permutation_importance(
-    pipeline: Pipeline,
+    predict: Callable[[pd.DataFrame], np.ndarray],
     features: pd.DataFrame,
     label: np.ndarray,
     loss: Callable[[np.ndarray, np.ndarray], float],
+    groups: Mapping[str, Sequence[str]],
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Measure how much worse predictions become when one feature's values are shuffled (Breiman, 2001).
+    """Measure how much worse predictions become when the columns of a group are shuffled together (Breiman, 2001).
 
     Parameters
     ----------
+    predict
+        From rows to predictions, as `inference.predict.predict` gives them.
     features, label
         Of rows the model was not fitted on.
     loss
-        From labels and predictions (as `inference.predict.predict` gives them); lower is better.
+        From labels and predictions; lower is better.
+    groups
+        By name, columns of `features`; a single feature is a group of one.
     seed
         Of the shuffling.
 
     Returns
     -------
     DataFrame
-        Columns feature, importance (mean rise of the loss over the repeats) and spread (its
-        standard deviation over them), most important first.
+        Columns group, features (how many), importance (the rise of the loss) and spread (its standard error over
+        `PARTS` parts of the rows), most important first.
     """
-    method = "predict_proba" if is_classifier(pipeline) else "predict"
-    scorer = make_scorer(loss, greater_is_better=False, response_method=method)
-    found = inspection.permutation_importance(
-        pipeline, features, label, scoring=scorer, n_repeats=REPEATS, random_state=seed
-    )
-    table = {"feature": list(features), "importance": found.importances_mean, "spread": found.importances_std}
-    return pd.DataFrame(table).sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+    random, rows = np.random.default_rng(seed), len(features)
+    parts = [np.arange(rows)[part::PARTS] for part in range(min(PARTS, rows))]
+    before = predict(features)
+    found = []
+    for name, columns in groups.items():
+        order = random.permutation(rows)
+        shuffled = features.assign(**{column: features[column].to_numpy()[order] for column in columns})
+        after = predict(shuffled)
+        rises = [loss(label[part], after[part]) - loss(label[part], before[part]) for part in parts]
+        spread = float(np.std(rises, ddof=1) / np.sqrt(len(rises))) if len(rises) > 1 else float("nan")
+        found.append((name, len(columns), loss(label, after) - loss(label, before), spread))
+    table = pd.DataFrame(found, columns=["group", "features", "importance", "spread"])
+    return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 
 def partial_dependence(
@@ -89,7 +93,7 @@ def partial_dependence(
         Columns feature, value (of a number a quantile, of a category one of the most frequent)
         and predicted (mean); of a multiclass problem for each class, with a column class.
     """
-    sample = features.iloc[_spread(len(features), DEPENDENCE_SAMPLE)]
+    sample = features.iloc[spread_positions(len(features), DEPENDENCE_SAMPLE)]
     # Without a grid of its own scikit-learn refuses a feature with missing values; one without any value is left out.
     grids = {name: grid for name in names if (grid := _grid(features[name]))}
     tables = [pd.DataFrame(columns=["feature", "value", "predicted"])] if not grids else []

@@ -10,15 +10,17 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OrdinalEncoder
 
 from flightline.inference.merged_trees import FEW_ROWS, with_merged_trees
+
+if TYPE_CHECKING:  # other files want the types here alone, and what imports scikit-learn takes a second
+    from sklearn.base import BaseEstimator
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OrdinalEncoder
 
 Value = float | str | None
 Row = Mapping[str, Value]
@@ -44,10 +46,10 @@ class FastPipeline:
 
     codes: Mapping[str, Mapping[Value, float]]
     numbers: tuple[str, ...]
-    estimator: BaseEstimator
+    estimator: "BaseEstimator"
 
     @classmethod
-    def of(cls, method: str, pipeline: Pipeline) -> "FastPipeline | None":
+    def of(cls, method: str, pipeline: "Pipeline") -> "FastPipeline | None":
         """Read it off a fitted pipeline; None if its first step is another, or is not matched exactly.
 
         Parameters
@@ -55,6 +57,9 @@ class FastPipeline:
         method
             The pipeline's own: predict_proba or predict.
         """
+        from sklearn.compose import ColumnTransformer
+        from sklearn.preprocessing import OrdinalEncoder
+
         encode = pipeline[0] if len(pipeline) == 2 else None
         if not isinstance(encode, ColumnTransformer) or len(encode.transformers_) != 2:
             return None
@@ -85,7 +90,7 @@ class FastPipeline:
         )
 
 
-def _tables(encoder: OrdinalEncoder, names: list[str]) -> dict[str, dict[Value, float]]:
+def _tables(encoder: "OrdinalEncoder", names: list[str]) -> dict[str, dict[Value, float]]:
     if not names:  # then it was not even fitted
         return {}
     # None counts as a category if it was learned; NaN equals nothing, and is missing in any case.

@@ -11,11 +11,14 @@ import copy
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sklearn
-from sklearn.base import BaseEstimator
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 # Each row is copied for each tree, so from about 200 rows on (90 trees, 81 columns) scikit-learn's loop is quicker.
 FEW_ROWS = 64
@@ -53,7 +56,7 @@ class MergedTrees:
     trees: int
 
     @classmethod
-    def of(cls, estimator: BaseEstimator) -> "MergedTrees | None":
+    def of(cls, estimator: "BaseEstimator") -> "MergedTrees | None":
         """Merge a fitted model's trees; None if it has none, or they cannot be walked."""
         if not getattr(estimator, "n_trees_per_iteration_", 0):
             return None
@@ -72,7 +75,7 @@ class MergedTrees:
             LOG.warning(
                 "scikit-learn %s is not as MergedTrees expects it (%s: %s): trees are walked one by one, which is "
                 "slower; install the version of locks/serving.txt",
-                sklearn.__version__,
+                version("scikit-learn"),
                 type(err).__name__,
                 err,
             )
@@ -106,7 +109,7 @@ class MergedTrees:
         return np.asfortranarray(np.add.accumulate(summands, axis=1)[:, -1])
 
 
-def with_merged_trees(estimator: BaseEstimator) -> BaseEstimator | None:
+def with_merged_trees(estimator: "BaseEstimator") -> "BaseEstimator | None":
     """Copy a fitted HistGradientBoosting so that it takes few rows through its merged trees; None if it cannot."""
     trees = MergedTrees.of(estimator)
     loop = getattr(estimator, "_raw_predict", None)

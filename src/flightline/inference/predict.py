@@ -4,14 +4,16 @@ Training, evaluation, tuning, explanations and the service all ask here.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from flightline.core.problem_spec import Task
 from flightline.inference.fast_pipeline import FastPipeline, Row
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 Method = Literal["predict_proba", "predict"]
 METHODS: Mapping[Task, Method] = {
@@ -21,7 +23,7 @@ METHODS: Mapping[Task, Method] = {
 }
 
 
-def predict(task: Task, pipeline: Pipeline, features: pd.DataFrame) -> np.ndarray:
+def predict(task: Task, pipeline: "Pipeline", features: pd.DataFrame) -> np.ndarray:
     """Predict for each row.
 
     Returns
@@ -34,7 +36,7 @@ def predict(task: Task, pipeline: Pipeline, features: pd.DataFrame) -> np.ndarra
 
 
 def predict_rows(
-    task: Task, pipeline: Pipeline, fast_pipeline: FastPipeline | None, kinds: Mapping[str, str], rows: Sequence[Row]
+    task: Task, pipeline: "Pipeline", fast_pipeline: FastPipeline | None, kinds: Mapping[str, str], rows: Sequence[Row]
 ) -> np.ndarray:
     """Predict for rows in plain values, past frames where the pipeline allows it.
 

@@ -221,7 +221,7 @@ def changes(days: Days, kind: Kind, supports: Mapping[str, Support], limits: np.
     Parameters
     ----------
     limits
-        Shape (columns,): a day that differs by more is not used for the days after it, so that an anomaly
+        Shape (days, columns): a day that differs by more is not used for the days after it, so that an anomaly
         does not become what is usual. None to use every day.
 
     Returns
@@ -241,7 +241,7 @@ def changes(days: Days, kind: Kind, supports: Mapping[str, Support], limits: np.
         middle[enough] = np.median((before + ahead)[:, enough], axis=0)
         found[day] = levels[day] - middle
         if limits is not None:
-            used[day, np.abs(found[day]) > limits] = np.nan
+            used[day, np.abs(found[day]) > limits[day]] = np.nan
     return found
 
 

@@ -81,16 +81,16 @@ def find_anomalies(days: Days, limits: Limits, rule: Monitoring, since: str) -> 
     """
     found: dict[str, DataAnomaly] = {}
     for kind in MEASURED:
-        usual = np.array([limits.most[kind].get(where, np.nan) for where in days.columns])
+        usual = limits.of_days(kind, days, rule)
         levels = days.measures[kind]
         values = changes(days, kind, limits.supports, usual) if kind in CHANGES else levels
         for place in np.flatnonzero((np.abs(values) > usual).any(axis=0)):
             where = days.columns[place]
-            run = last_run(values[:, place], float(usual[place]), rule.anomaly_days)
+            run = last_run(values[:, place], usual[:, place], rule.anomaly_days)
             if where.column in found or run is None or days.days[run[1]] < since:
                 continue
             level, change = levels[:, place], values[run[1], place] if kind in CHANGES else np.nan
-            seen, limit, before = level, usual[place], level[run[1]] - change
+            seen, limit, before = level, usual[run[1], place], level[run[1]] - change
             if kind is Kind.RESCALED:  # its levels are logarithms
                 seen, limit, before = np.exp(level), np.exp(limit), np.exp(before)
             found[where.column] = DataAnomaly(
@@ -124,8 +124,13 @@ def _unseen(anomaly: DataAnomaly, frame: pd.DataFrame) -> tuple[str, ...]:
     return tuple(values[~values.isin(known)].value_counts().index)
 
 
-def last_run(values: np.ndarray, limit: float, least: int) -> tuple[int, int] | None:
+def last_run(values: np.ndarray, limit: float | np.ndarray, least: int) -> tuple[int, int] | None:
     """Give first and last place of the last run of values above the limit, all of one sign; None if none is so long.
+
+    Parameters
+    ----------
+    limit
+        Of all values, or shape (n,).
 
     Examples
     --------

@@ -13,7 +13,7 @@ from flightline.core.problem_spec import Monitoring
 from flightline.core.windows import Interval
 from flightline.monitoring.data_quality import DataAnomaly
 from flightline.monitoring.drift import InputWarning
-from flightline.monitoring.window_metrics import DailyRows, Estimate, measure, of_class
+from flightline.monitoring.window_metrics import DailyRows, Estimate, independence_of, measure, of_class
 
 DAY = timedelta(days=1)
 
@@ -93,6 +93,7 @@ class Reference:
     rows: DailyRows
     metrics: Mapping[str, Estimate]
     span: Interval
+    independence: Mapping[str, float] = field(default_factory=dict)  # of the days of a window, see `independence_of`
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,8 @@ def windows_until(clock: datetime, rule: Monitoring) -> list[Interval]:
 def make_reference(rows: DailyRows, rule: Monitoring) -> Reference:
     """Measure the champion's own held-out rows."""
     first, last = (datetime.fromisoformat(f"{day}T00:00:00+00:00") for day in (rows.days[0], rows.days[-1]))
-    return Reference(rows, measure(rows, rule.confidence), Interval(first, last + DAY))
+    measured, of_window = (independence_of(rows, days) for days in (len(rows.days), rule.window.days))
+    return Reference(rows, measure(rows, rule.confidence, measured), Interval(first, last + DAY), of_window)
 
 
 def judge_window(
@@ -237,7 +239,7 @@ def judge_window(
         None if nothing is known of the champion.
     """
     labelled = rows.rows if rows else 0
-    metrics = measure(rows, rule.confidence) if rows else {}
+    metrics = measure(rows, rule.confidence, reference.independence if reference else {}) if rows else {}
     seen = WindowEvidence(window, predictions, dict(outcomes), labelled, metrics)
     unjudged = _why_unjudged(seen, rows, reference, rule)
     criteria = () if unjudged or reference is None else judge_metrics(metrics, reference, rule)

@@ -26,16 +26,35 @@ from flightline.monitoring.drift import months_of
 
 # Of a day's predictions: less is an odd value, not an anomaly. What grows is now and then above all it was before.
 LEAST_SHARES = {Kind.MISSING: 0.05, Kind.UNSEEN: 0.02, Kind.OUTSIDE: 0.2, Kind.STUCK: 0.02}
+EVERY_MONTH = frozenset(range(1, 13))
+LEAST_MONTHS = 7  # more than half a year has a winter and a summer; fewer know their own months and those beside them
 SPARSE_STUCK = 0.9  # of a sparse column whose rare values filled no day of training
 GROWTH_DAYS = 1.5  # of growth that may be missing or too much, though training kept it to the day
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is usual: the support of each column, and by kind and column how far a day may go."""
+    """What is usual: the support of each column, and by kind and column how far a day may go.
+
+    Parameters
+    ----------
+    months
+        Of the year, 1..12, of which the training window knows the season.
+    """
 
     supports: Mapping[str, Support]
     most: Mapping[Kind, Mapping[ColumnSlice, float]]
+    months: frozenset[int] = EVERY_MONTH
+
+    def of_days(self, kind: Kind, days: Days, rule: Monitoring) -> np.ndarray:
+        """Say how far each day may go, shape (days, columns); NaN of columns of which nothing is known.
+
+        In a season that training has not seen a number may leave its range, and change by the slack once more.
+        """
+        usual = np.array([self.most[kind].get(where, np.nan) for where in days.columns])
+        is_seen = np.array([int(day[5:7]) in self.months for day in days.days])[:, None]
+        elsewhere = {Kind.OUTSIDE: np.full_like(usual, np.inf)} | dict.fromkeys(CHANGES, rule.change_slack * usual)
+        return np.where(is_seen, usual, elsewhere.get(kind, usual))
 
 
 def learn_limits(
@@ -66,7 +85,10 @@ def learn_limits(
     }
     _fit_behaviours(highest, supports, days, rule)
     most = {kind: {name: _limit(kind, value, rule) for name, value in found.items()} for kind, found in highest.items()}
-    return Limits(supports, most)
+    rows = prediction_time.dt.month.value_counts()
+    months = rows.index[rows >= rule.min_labels]
+    beside = frozenset((month + step - 1) % 12 + 1 for month in months for step in (-1, 0, 1))
+    return Limits(supports, most, beside if len(months) < LEAST_MONTHS else EVERY_MONTH)
 
 
 def _fit_behaviours(

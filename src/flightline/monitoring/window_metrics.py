@@ -6,12 +6,13 @@ twice however often days are drawn.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from flightline.core.problem_spec import Task
-from flightline.evaluation.bootstrap import SEED, resample_days, tail_of_few
+from flightline.evaluation.bootstrap import LEAST_DAYS, SEED, effective_days, resample_days, tail_of_few
 from flightline.evaluation.losses import ROW_LOSSES, promised_losses, row_losses
 from flightline.evaluation.metrics import as_event
 
@@ -240,13 +241,37 @@ def _roc_auc(times: np.ndarray, concordant: np.ndarray, positives: np.ndarray, c
         return np.einsum("ri,ij,rj->r", times, concordant, times, optimize=True) / pairs
 
 
-def measure(rows: DailyRows, confidence: float, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, Estimate]:
+def independence_of(rows: DailyRows, days: int) -> dict[str, float]:
+    """Say by metric what share of so many successive days is worth as much as independent ones, 0..1.
+
+    By how much each day moves the metric (the jackknife's pseudo-values), in the order of days; see
+    `bootstrap.effective_days`.
+    """
+    count = len(rows.days)
+    if count < LEAST_DAYS:
+        return {}
+    left_out = metrics_of_days(rows, np.ones((count, count)) - np.eye(count))
+    return {
+        name: effective_days(-values, days) / days for name, values in left_out.items() if np.isfinite(values).all()
+    }
+
+
+def measure(
+    rows: DailyRows,
+    confidence: float,
+    independence: Mapping[str, float] = MappingProxyType({}),
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> dict[str, Estimate]:
     """Estimate every metric, with bounds from a bootstrap of whole days.
 
     Parameters
     ----------
     confidence
         Of each bound, 0..1.
+    independence
+        By metric, of `independence_of`: a resample is made of only this share of the days (at least two), so that it
+        spreads as the mean of days that hang together does (m out of n bootstrap). 1 where it says nothing.
 
     Returns
     -------
@@ -258,10 +283,15 @@ def measure(rows: DailyRows, confidence: float, resamples: int = RESAMPLES, seed
     whole = metrics_of_days(rows, np.ones((1, days)))
     if days < 2:
         return {name: Estimate(float(value[0]), float("nan"), float("nan")) for name, value in whole.items()}
-    drawn = metrics_of_days(rows, resample_days(days, resamples, seed))
-    tail = tail_of_few(1 - confidence, days)
-    tails = {of_class("gap", name): tail_of_few((1 - confidence) / len(rows.classes), days) for name in rows.classes}
-    bounds = {name: _quantiles(values, tails.get(name, tail)) for name, values in drawn.items()}
+    drawn = {name: max(2, round(days * independence.get(name, 1.0))) for name in whole}
+    resampled = {
+        size: metrics_of_days(rows, resample_days(days, resamples, seed, size)) for size in set(drawn.values())
+    }
+    shared = {of_class("gap", name): len(rows.classes) for name in rows.classes}
+    bounds = {
+        name: _quantiles(resampled[size][name], tail_of_few((1 - confidence) / shared.get(name, 1), size))
+        for name, size in drawn.items()
+    }
     return {name: Estimate(float(value[0]), *bounds[name]) for name, value in whole.items()}
 
 

@@ -7,6 +7,7 @@ will arrive 15 or more minutes late.
 from datetime import UTC, datetime, timedelta
 
 from flightline.core.problem_spec import Problem, Thresholds
+from flightline.core.purpose import Purpose
 from flightline.core.windows import MovingWindows
 
 
@@ -29,6 +30,15 @@ PROBLEM = Problem(
         floors={"roc_auc": 0.70, "pr_auc": 0.40},
         ceilings={"brier": 0.150, "ece": 0.05},
         implausible={"roc_auc": 0.95},
+    ),
+    purpose=Purpose(
+        intended_use="Travellers and staff of an airport see two hours ahead how likely a flight is late, and may "
+        "rebook, wait or plan. A probability, not a promise: one in ten flights with 10 % is late.",
+        limits=(
+            "Flights out of JFK, LGA and EWR as of 2013; another airport or year needs its own data.",
+            "A cancelled or diverted flight has no label, so nothing is learned of either.",
+            "It does not know why a flight will be late, and is no ground to blame an airline.",
+        ),
     ),
     decision_threshold=0.5,
     first_clock=_day(12, 31, hour=12),

@@ -1,9 +1,9 @@
 """CHANGE ME for your own problem: the features that need nothing but the request itself.
 
-Training and the service both call these functions, so the two cannot differ. They take columns
-and give columns: training passes a frame, the service plain lists, because for one row a frame
-takes longer than the model. The file is apart from `features.py` because the service has no use
-for that file's engine and contracts, and imports neither.
+Training and the service both call these functions, so the two cannot differ. They are written for one
+request, in plain Python, and `by_row` makes functions of columns of them; where a second for 300,000 rows
+is too long, write them for columns (ndarrays from a frame in training, from lists in the service). The file
+is apart from `features.py` because the service has no use for that file's engine and contracts, and imports neither.
 
 Features that need the request and the feature store together are computed by a third function, which may be
 left out: `on_demand(requests, features)`.
@@ -19,60 +19,61 @@ left out: `on_demand(requests, features)`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from datetime import UTC
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+
+from flightline.core.by_row import by_row
 
 LOCAL_TIME_ZONE = "America/New_York"
 AREA = "NYC"
 SLOT_FORMAT = "%Y-%m-%dT%H:%M"
 WITHHELD = ("overdue_since",)  # a moment, which only grows: for `on_demand`, not for the model
+_LOCAL = ZoneInfo(LOCAL_TIME_ZONE)
 
 Requests: TypeAlias = pd.DataFrame | Mapping[str, Sequence[object]]
 
 
-def request_keys(requests: Requests) -> dict[str, np.ndarray]:
+@by_row
+def request_keys(request: Mapping[str, Any]) -> dict[str, str]:
     """Compute the entity keys that follow from a request, and are not part of it.
 
     Parameters
     ----------
-    requests
-        Column scheduled_departure (UTC), of length n.
+    request
+        With scheduled_departure (UTC).
 
     Returns
     -------
     dict
-        Of shape (n,): area (all the airports together) and slot (the scheduled minute in UTC,
-        as text).
+        area (all the airports together) and slot (the scheduled minute in UTC, as text).
     """
-    departure = pd.DatetimeIndex(requests["scheduled_departure"]).tz_convert("UTC")
-    return {
-        "area": np.full(len(departure), AREA, dtype=object),
-        "slot": np.asarray(departure.strftime(SLOT_FORMAT), dtype=object),
-    }
+    return {"area": AREA, "slot": request["scheduled_departure"].astimezone(UTC).strftime(SLOT_FORMAT)}
 
 
-def request_features(requests: Requests) -> dict[str, np.ndarray]:
+@by_row
+def request_features(request: Mapping[str, Any]) -> dict[str, Any]:
     """Compute the features that need nothing but the request itself.
 
     Parameters
     ----------
-    requests
-        Columns origin, dest, carrier (text, None if missing) and scheduled_departure (UTC), of
-        length n.
+    request
+        With origin, dest, carrier (text, None if missing) and scheduled_departure (UTC).
 
     Returns
     -------
     dict
-        Of shape (n,): origin, dest and carrier as text; scheduled_minute (local minute of the
-        day, 0..1439) and day_of_week (local, Monday is 0) as float64.
+        origin, dest and carrier as text; scheduled_minute (local minute of the day, 0..1439) and
+        day_of_week (local, Monday is 0) as float.
     """
-    local = pd.DatetimeIndex(requests["scheduled_departure"]).tz_convert(LOCAL_TIME_ZONE)
+    local = request["scheduled_departure"].astimezone(_LOCAL)
     return {
-        **{name: np.asarray(requests[name], dtype=object) for name in ("origin", "dest", "carrier")},
-        "scheduled_minute": np.asarray(local.hour * 60 + local.minute, dtype="float64"),
-        "day_of_week": np.asarray(local.dayofweek, dtype="float64"),
+        **{name: request[name] for name in ("origin", "dest", "carrier")},
+        "scheduled_minute": float(local.hour * 60 + local.minute),
+        "day_of_week": float(local.weekday()),
     }
 
 

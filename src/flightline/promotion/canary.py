@@ -157,7 +157,8 @@ def decide_canary(days: Sequence[JudgedDay], counts: ChallengerCounts, rule: Can
     Parameters
     ----------
     days
-        In their order; all whose labels are in, since the challenger began.
+        All whose labels are in, since the challenger began, in the order in which they came in: days are only ever
+        added at the end, so that the blocks before stay what they were.
     counts
         Since the challenger began.
 

@@ -42,8 +42,8 @@ def check_finite(features: pd.DataFrame) -> None:
     TrainingError
         Naming features and rows.
     """
-    infinite = np.isinf(features.select_dtypes("float64")).sum()
-    if found := [f"{name} ({rows:,})" for name, rows in infinite[infinite > 0].items()]:
+    infinite = {name: int(np.isinf(column).sum()) for name, column in features.items() if column.dtype == np.float64}
+    if found := [f"{name} ({rows:,})" for name, rows in infinite.items() if rows]:
         raise TrainingError(
             f"of {len(features):,} rows some have an infinite value of: {', '.join(found)}; give a missing one where a "
             "division has no result, in features.py or request_features.py of src/flightline/problem/"

@@ -18,18 +18,16 @@ from flightline.adapters import duckdb_engine as engine
 from flightline.adapters import raw_files
 from flightline.adapters.model_store.model_file import save_model
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
-from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
 from flightline.core.project import open_project
 from flightline.data.contract import check_dataset
-from flightline.evaluation.explanation import partial_dependence, permutation_importance, sample_positions
-from flightline.evaluation.metrics import evaluate, primary_loss
+from flightline.evaluation.metrics import evaluate
 from flightline.inference.predict import predict
 from flightline.problem.config import PROBLEM
 from flightline.training.fit import TrainingParameters, as_target, feature_columns, fit, fit_pipeline
 from flightline.training.splits import split
 from flightline.training.zoo import baseline_of
-
-EXPLAINED_FEATURES = 6
+from pipelines.evaluation_steps.explanation import explain
+from pipelines.evaluation_steps.held_out import write_metrics
 
 
 def join(folder: Path, rows: pd.DataFrame, views: dict[str, dict]) -> pd.DataFrame:
@@ -68,7 +66,7 @@ def train(data: Path, target: Path, views: dict[str, dict], model: str) -> dict[
         raw = engine.load_raw(connection, data, contracts)
         groups = engine.build_groups(connection, raw, code, PROBLEM.first_clock)
         engine.find_leaks(groups, code.tables, engine.moments_inside(groups, PROBLEM.leak_test_moments))
-        engine.write_feature_tables(groups, code.tables, target / "features")
+        engine.write_feature_tables(groups, code.tables, target / "features", keys=project.key_names)
         known = engine.to_frame(code.examples(groups, PROBLEM).order_by("event_timestamp", "example_id"))
     lap("features")
     rows = known[known[PROBLEM.label].notna()].reset_index(drop=True)
@@ -80,12 +78,15 @@ def train(data: Path, target: Path, views: dict[str, dict], model: str) -> dict[
     fitted = fit(parameters, features, label, masks, task=PROBLEM.task, metric=PROBLEM.primary_metric)
     save_model(fitted.pipeline, target / "model.skops")
     lap("train")
-    judge(rows, features, masks, fitted.pipeline, target)
+    groups = {name: tuple(view["features"]) for name, view in views.items()}
+    judge(rows, features, masks, fitted.pipeline, groups, target)
     lap("evaluate")
     return laps
 
 
-def judge(rows: pd.DataFrame, features: pd.DataFrame, masks: dict, pipeline: Pipeline, target: Path) -> None:
+def judge(
+    rows: pd.DataFrame, features: pd.DataFrame, masks: dict, pipeline: Pipeline, groups: dict, target: Path
+) -> None:
     """Evaluate the model and the base rate on the test window, explain the model and draw the pictures."""
     task, metric, test = PROBLEM.task, PROBLEM.primary_metric, masks["test"]
     before = masks["refit"]
@@ -98,12 +99,9 @@ def judge(rows: pd.DataFrame, features: pd.DataFrame, masks: dict, pipeline: Pip
             task, rows.loc[test, "example_id"], label, answer, slice_by, PROBLEM.thresholds.min_slice_rows
         )
     draw_evaluation(task, target, label.to_numpy(), answer, result.calibration, result.slices, metric)
-    chosen = sample_positions(len(label), features.shape[1])
-    sample = features[test].iloc[chosen].reset_index(drop=True)
-    importance = permutation_importance(pipeline, sample, label.iloc[chosen].to_numpy(), primary_loss(task, metric))
-    dependence = partial_dependence(pipeline, sample, importance["feature"].head(EXPLAINED_FEATURES).tolist())
-    draw_importance(target / "importance.png", importance, metric, len(sample))
-    draw_dependence(target / "partial_dependence.png", dependence)
+    metrics, times = result.metrics, rows.loc[test, "event_timestamp"]
+    write_metrics(PROBLEM, target, times, label.to_numpy(), answer, metrics, {})
+    explain(PROBLEM, pipeline, features[test], label.to_numpy(), groups, target)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 START_SECONDS = 120
 ROOT = Path(__file__).parents[3]
 
@@ -32,16 +34,31 @@ class Server:
         own = [int(line) for line in said.stdout.split()] or [0]
         return max(own) / 1024
 
+    def processor_seconds(self) -> float:
+        """Give the processor time that it and all that it started have used."""
+        own = psutil.Process(self.process.pid)
+        used = 0.0
+        for process in (own, *own.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used += times.user + times.system
+        return used
+
 
 def environment(folder: Path, *packages: str) -> Path:
-    """Make a virtual environment with packages in the versions that are installed here; give its Python."""
-    from importlib.metadata import version
+    """Make a virtual environment with packages, in the versions that this one has if it does; give its Python."""
+    from importlib.metadata import PackageNotFoundError, version
 
     python = folder / "bin" / "python"
     if not python.exists():
         uv = os.environ.get("UV", "uv")
         print(f"making an environment with {', '.join(packages)}", flush=True)
-        wanted = [f"{name}=={version(name)}" for name in packages]
+        wanted = []
+        for name in packages:
+            try:
+                wanted.append(f"{name}=={version(name)}")
+            except PackageNotFoundError:
+                wanted.append(name)
         subprocess.run(
             [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder.resolve())], check=True
         )

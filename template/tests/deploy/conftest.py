@@ -17,7 +17,7 @@ from template.tests.deploy.containers import Place
 from template.tests.deploy.project import Project, Ran, make_project
 from template.tests.deploy.stand_in import StandIn
 from template.tests.images.image_registry import running_registry
-from template.tests.infra.cloud import HOST_NAME, MOTO, REGION, STATE_BUCKET, demand, free_port, running
+from template.tests.infra.emulated.cloud import HOST_NAME, MOTO, REGION, STATE_BUCKET, demand, free_port, running
 from tests.images import conftest as of_images
 from tools.images.docker import Docker
 from tools.terraform.terraform import ROOT, Terraform, find_terraform
@@ -125,7 +125,13 @@ def _emulator(folder: Path, host: str) -> Iterator[dict[str, str]]:
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    command = [MOTO, ROOT / "template" / "tests" / "infra" / "emulator.py", str(port), host, folder / "runs.json"]
+    command = [
+        MOTO,
+        ROOT / "template" / "tests" / "infra" / "emulated" / "emulator.py",
+        str(port),
+        host,
+        folder / "runs.json",
+    ]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in named.items():
             patch.setenv(name, value)

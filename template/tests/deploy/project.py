@@ -12,7 +12,7 @@ from typing import Any
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from pipelines.commands.data import make_first_version
-from template.tests.infra.cloud import REGION, STATE_BUCKET
+from template.tests.infra.emulated.cloud import REGION, STATE_BUCKET
 from tools.terraform.terraform import ROOT
 from tools.tree import copy_tree
 
@@ -47,8 +47,15 @@ class Project:
 
     def make(self, target: str, **variables: str) -> Ran:
         """Run a make target, and show what it says as it says it."""
-        command = ["make", target, *(f"{name}={value}" for name, value in variables.items())]
-        print(f"$ {' '.join(command)}", flush=True)
+        asked = [target, *(f"{name}={value}" for name, value in variables.items())]
+        print(f"$ make {' '.join(asked)}", flush=True)
+        # Its environments are links to this project's: installed for another folder, and not to be made anew.
+        installed = [
+            ".venv/.installed",
+            ".tools/bin/uv",
+            *(str(mark.relative_to(self.root)) for mark in self.root.glob(".tools/*/.installed")),
+        ]
+        command = ["make", *(part for mark in installed for part in ("-o", mark)), *asked]
         lines = []
         with subprocess.Popen(
             command,

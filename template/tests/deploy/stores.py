@@ -15,7 +15,7 @@ import boto3
 import certifi
 import psycopg
 
-from template.tests.infra.cloud import demand
+from template.tests.infra.emulated.cloud import demand
 from tests.support.servers.postgres import PASSWORD, PostgresServer, find_postgres
 from tests.support.waiting import wait_until
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from template.tests.deploy.conftest import ENVIRONMENT, World
-from template.tests.infra.cloud import HOST_NAME
+from template.tests.infra.emulated.cloud import HOST_NAME
 from template.tests.workflows.act import REAL, Run, event, project_repository, run_workflow
 from template.tests.workflows.conftest import SHORT_CI
+from template.tests.workflows.test_deploy import BILLS
 from tools.deploy import tasks
 from tools.deploy.environment import Environment
 
@@ -110,6 +111,7 @@ def merge(world, tmp_path):
             event("push"),
             variables={"AWS_ACCOUNT": "123456789012", "AWS_REGION": "us-east-1"},
             real=(*REAL, "image-push", "deploy"),
+            files=BILLS,
             environment={**named, "REPOSITORY": f"{world.registry}/flightline"},
             aws={key: value for key, value in world.project.environment.items() if key.startswith("AWS_")},
             job="staging",
@@ -123,7 +125,7 @@ def test_a_merge_whose_plan_fails_deploys_nothing(world, merge):
     with world.changed_network("10.20.0.0/24"):
         run = merge("failing")
     assert run.code != 0
-    assert "step 2 (plan) failed" in run.log
+    assert "step 2 (secrets) failed" in run.log
     assert "Expected a /16" in run.log
     assert clusters(world) == []
 
@@ -132,7 +134,9 @@ def test_a_merge_brings_a_first_deployment_that_is_not_ready(world, merge):
     run = merge("first")
     assert run.code == 0, run.log
     made = [call.name for call in run.calls if call.name.startswith("make ")]
-    assert made[-2:] == ["make image-push", "make deploy ENV=staging"]
+    assert made[-1] == "make deploy ENV=staging"
+    (tested,) = run.of("make image-smoke")
+    assert tested.environment["IMAGE"] == live_image(world)
     assert "live but not ready: it has not been filled yet, which counts as deployed" in run.log
     assert live(world)["is_filled"] is False
     assert running_image(world) == live_image(world)

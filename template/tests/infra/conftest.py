@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from template.tests.infra.cloud import Cloud, emulated
+from template.tests.infra.emulated.cloud import Cloud, emulated
 
-collect_ignore = ["emulator.py", "recorder.py"]  # run in moto's environment, not in this one
+collect_ignore = ["emulated"]  # two of them run in moto's environment, not in this one
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from template.tests.infra.cloud import copy_infra, demand
+from template.tests.infra.emulated.cloud import copy_infra, demand
 from tools.terraform.terraform import Terraform, TerraformError, find_terraform
 
 pytestmark = pytest.mark.slow

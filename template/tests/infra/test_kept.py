@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from serving.telemetry.cloudwatch import measure
-from template.tests.infra.cloud import STATE_BUCKET
+from template.tests.infra.emulated.cloud import STATE_BUCKET
 from tests.serving.telemetry.test_cloudwatch import FIRST
 from tools.terraform import commands
 from tools.terraform.terraform import ROOT, TerraformError
@@ -16,7 +16,7 @@ from tools.terraform.terraform import ROOT, TerraformError
 pytestmark = pytest.mark.slow
 RULES = ROOT / "infra" / "stack" / "prometheus" / "rules.yml"
 # Rules that have alarms of AWS's own in their place; infra/modules/rules says which.
-OTHERWISE = {"ServiceDown", "LogFull"}
+OTHERWISE = {"ServiceDown", "LogFull", "MonitorUnread"}
 SETTINGS = {"log_free_bytes", "features_behind_seconds"}  # gauges that the sample of the test has not
 
 
@@ -54,14 +54,11 @@ def test_each_rule_of_prometheus_is_an_alarm_on_what_the_service_logs(cloud):
     rules = {rule["alert"] for group in groups for rule in group["rules"]}
     found = cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="flightline-staging-rule-")["MetricAlarms"]
     assert {alarm["AlarmName"].removeprefix("flightline-staging-rule-") for alarm in found} == rules - OTHERWISE
-    asked = {
-        (one["MetricStat"]["Metric"]["Namespace"], one["MetricStat"]["Metric"]["MetricName"])
-        for alarm in found
-        for one in alarm["Metrics"]
-        if "MetricStat" in one
-    }
-    logged = set(measure(FIRST, {})[0]) | SETTINGS
-    assert asked <= {("flightline-staging", name) for name in logged}
+    asked = [one["MetricStat"]["Metric"] for alarm in found for one in alarm["Metrics"] if "MetricStat" in one]
+    assert {one["Namespace"] for one in asked} == {"flightline-staging"}
+    logged = {(name, ()) for name in set(measure(FIRST, {})[0]) | SETTINGS} | {("monitor_decision", ("retrain",))}
+    asked_for = {(one["MetricName"], tuple(each["Value"] for each in one.get("Dimensions", ()))) for one in asked}
+    assert asked_for <= logged
     assert all(alarm["AlarmActions"] for alarm in found)
 
 

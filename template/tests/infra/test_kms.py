@@ -10,7 +10,7 @@ from flightline.adapters.model_store.signing_keys import open_signer, public_tex
 from flightline.core.errors import SignatureError
 from flightline.core.project import open_project
 from flightline.core.settings import Settings, SigningSettings
-from template.tests.infra.cloud import Cloud, emulated
+from template.tests.infra.emulated.cloud import Cloud, emulated
 from tests.support.small_service import put_model
 
 

@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.core.settings import Settings
 from pipelines.orchestration.trigger import trigger
-from template.tests.infra.cloud import Cloud, free_port, running
+from template.tests.infra.emulated.cloud import Cloud, free_port, running
 from tests.pipelines.orchestration.running_worker import Receiver, Working, start_worker, stop_worker
 from tests.pipelines.orchestration.test_worker_again import SECONDS, kill_all, let_leases_run_out, taken
 from tests.support.small_flows import root_of, small_project

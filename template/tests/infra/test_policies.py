@@ -2,8 +2,8 @@
 
 import pytest
 
-from template.tests.infra.calls import Call, request_tags, requests_of
-from template.tests.infra.policies import Request, is_allowed, matches
+from template.tests.infra.emulated.calls import Call, request_tags, requests_of
+from template.tests.infra.emulated.policies import Request, is_allowed, matches
 
 VPC = "arn:aws:ec2:us-east-1:123456789012:vpc/vpc-1"
 OF_STAGING = {"StringEquals": {"aws:ResourceTag/environment": "staging"}}
@@ -96,7 +96,7 @@ def test_making_a_subnet_asks_about_subnet_network_and_tag() -> None:
     ],
 )
 def test_calls_of_s3_are_named_as_iam_does(tmp_path, method: str, path: str, action: str, resource: str) -> None:
-    from template.tests.infra.calls import _call
+    from template.tests.infra.emulated.calls import _call
 
     line = {
         "caller": ["x"],

@@ -24,7 +24,7 @@ from flightline.core.project import open_project
 from flightline.core.settings import PredictionLogSettings, Settings
 from pipelines.commands.databases import set_up
 from serving.middleware.api_keys import digest_of
-from template.tests.infra.cloud import REGION, Cloud, demand, free_port, running
+from template.tests.infra.emulated.cloud import REGION, Cloud, demand, free_port, running
 from tests.support import small_registry, small_store
 from tests.support.small_service import NOON
 from tests.toy_problem import PROBLEM

@@ -2,7 +2,7 @@
 
 import pytest
 
-from template.tests.infra.cloud import QUIETLY, REGISTRY
+from template.tests.infra.emulated.cloud import QUIETLY, REGISTRY
 
 pytestmark = pytest.mark.slow
 

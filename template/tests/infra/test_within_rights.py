@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from template.tests.infra.calls import ACCOUNT, FREE, HERE, PREFIXES, requests_of
-from template.tests.infra.cloud import MOTO, STATE_BUCKET, Cloud
-from template.tests.infra.policies import Request, as_list, is_allowed, reference
+from template.tests.infra.emulated.calls import ACCOUNT, FREE, HERE, PREFIXES, requests_of
+from template.tests.infra.emulated.cloud import MOTO, STATE_BUCKET, Cloud
+from template.tests.infra.emulated.policies import Request, as_list, is_allowed, reference
 
 pytestmark = pytest.mark.slow
+READS = {"secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"}
 REQUIRED = {"plan-staging": 50, "staging": 120}  # actions at least, so that an empty record is no proof
 
 
@@ -29,7 +30,7 @@ def test_everything_that_terraform_does_is_allowed(cloud: Cloud, role: str) -> N
 
 
 def test_a_right_that_is_missing_is_seen(cloud: Cloud) -> None:
-    for role, missing in (("plan-staging", "secretsmanager:GetSecretValue"), ("staging", "ec2:CreateSubnet")):
+    for role, missing in (("plan-staging", "secretsmanager:DescribeSecret"), ("staging", "ec2:CreateSubnet")):
         without = [one for one in cloud.rights[role] if missing not in as_list(one["Action"])]
         assert any(line.startswith(missing) for line in refused(cloud, role, without))
 
@@ -147,7 +148,17 @@ def test_what_all_share_is_out_of_reach(cloud: Cloud) -> None:
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_a_plan_changes_nothing_but_its_lock(cloud: Cloud, environment: str) -> None:
     written = [one for one in harm(environment, cloud.zone) if is_allowed(cloud.rights[f"plan-{environment}"], one)]
-    assert {one.action for one in written} == {"s3:GetObject", "secretsmanager:GetSecretValue"}
+    assert {one.action for one in written} == {"s3:GetObject"}  # of its state, which holds no secret
+
+
+@pytest.mark.parametrize("role", ["plan-staging", "plan-production"])
+def test_a_plan_reads_no_secret(cloud: Cloud, role: str) -> None:
+    """Neither may it, nor does Terraform ask for one at refresh."""
+    assert {call.name for call in cloud.calls if call.caller == role} & READS == set()
+    asked = [
+        Request(action, f"arn:aws:secretsmanager:{HERE}:secret:flightline-{role[5:]}/cache-abcdef") for action in READS
+    ]
+    assert [str(one) for one in asked if is_allowed(cloud.rights[role], one)] == []
 
 
 def test_a_plan_reads_the_state_of_no_other_environment(cloud: Cloud) -> None:

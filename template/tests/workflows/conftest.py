@@ -10,12 +10,12 @@ from template.tests.workflows.github_api import GitHubApi, github_api
 # Stands in for the checks where a test looks at what comes after them.
 SHORT_CI = """
 name: ci
-on: {pull_request: , workflow_call: }
+on: {pull_request: , workflow_call: {inputs: {are_images_pushed: {type: boolean, default: false}}}}
 permissions: {contents: read}
 jobs:
   ci:
     runs-on: ubuntu-24.04
-    steps: [{run: make all-checks}]
+    steps: [{run: make all-checks, env: {IMAGES_ELSEWHERE: "${{ inputs.are_images_pushed }}"}}]
 """
 
 

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 OF_INTEREST = (
-    "AWS_", "IMAGE", "FLOWS_IMAGE", "REPOSITORY", "ENV", "DRIFT", "UNREACHED", "ADVISORIES", "WHAT", "WHY",
-    "FILE", "GITHUB_TOKEN", "NEEDS",
+    "AWS_", "IMAGE", "IMAGES_ELSEWHERE", "FLOWS_IMAGE", "REPOSITORY", "ENV", "DRIFT", "UNREACHED", "ADVISORIES",
+    "WHAT", "WHY", "FILE", "GITHUB_TOKEN", "NEEDS",
 )  # fmt: skip
 # Copied for the job, or made by installing: a checkout takes the project's own.
 LINKED = (".venv", ".tools")
@@ -81,7 +81,7 @@ def action(plan, name):
     if must_fail(plan, name):
         print(f"{name}: fails, as the test wants it")
         return 1
-    if name == "aws-actions/configure-aws-credentials":
+    if name == "aws-actions/configure-aws-credentials" and inputs.get("output-env-credentials") != "false":
         tell("GITHUB_ENV", {"AWS_REGION": inputs["aws-region"], "AWS_ROLE": inputs["role-to-assume"], **plan["aws"]})
     elif name == "actions/checkout":  # with `ref`; act itself does those without
         shutil.copytree(plan["repository"], os.environ["GITHUB_WORKSPACE"], dirs_exist_ok=True, symlinks=True)

@@ -16,14 +16,17 @@ PUSHED = {
 LOGIN, ROLE = "aws-actions/amazon-ecr-login", "aws-actions/configure-aws-credentials"
 HEAD = "make workflow-head"
 ATTEST = "actions/attest-build-provenance"
-# In this order; set-up steps aside.
-STORY = [
-    ("ci", "make all-checks"),
-    ("publish", HEAD), ("publish", ROLE), ("publish", LOGIN), ("publish", "make image-push"),
-    ("publish", ATTEST), ("publish", ATTEST),
-    ("staging", HEAD), ("staging", ROLE), ("staging", "make deploy ENV=staging"),
-    ("production", HEAD), ("production", ROLE), ("production", "make deploy ENV=production"),
-]  # fmt: skip
+# By job, in the order in which jobs may begin; set-up steps aside.
+STORY = {
+    "ci": ["make all-checks"],
+    "publish": [HEAD, ROLE, LOGIN, "make image-push", ATTEST, ATTEST],
+    "images": ["make system-packages", ROLE, LOGIN, "make image-smoke", "make sbom", "actions/upload-artifact"],
+    "staging": [HEAD, ROLE, "make deploy ENV=staging"],
+    "production": [HEAD, ROLE, "make deploy ENV=production"],
+}
+BILLS = {"sbom": {".state/sbom/service.cdx.json": "{}"}}
+# What runs side by side; act, unlike GitHub, starts nothing after a stage in which a job failed.
+STAGES = [{"ci", "publish"}, {"images"}, {"staging"}, {"production"}]
 
 
 @pytest.fixture
@@ -32,14 +35,19 @@ def merge(act, short_repository):
 
     def run(variables=ACCOUNT, **options):
         options.setdefault("in_repository", short_repository)
+        options.setdefault("files", BILLS)
         return act("deploy", "push", event("push"), variables=variables, outputs=PUSHED, **options)
 
     return run
 
 
-def story(run) -> list[tuple[str, str]]:
-    left_out = ("actions/setup-python", "hashicorp/setup-terraform", "make workflow-scope WORKFLOW=ci")
-    return [(call.job, call.name) for call in run.calls if call.job != "ready" and call.name not in left_out]
+def story(run) -> dict[str, list[str]]:
+    left_out = ("actions/setup-python", "hashicorp/setup-terraform", "make workflow-restored")
+    told = {}
+    for call in run.calls:
+        if call.job != "ready" and call.name not in left_out:
+            told.setdefault(call.job, []).append(call.name)
+    return told
 
 
 def test_from_merge_to_production(merge):
@@ -48,50 +56,76 @@ def test_from_merge_to_production(merge):
     assert story(run) == STORY
 
 
-def test_what_was_pushed_is_what_is_attested_and_deployed(merge):
+def test_what_was_pushed_is_what_is_attested_tested_and_deployed(merge):
     run = merge()
     (pushed,) = run.of("make image-push")
     assert pushed.environment["REPOSITORY"] == REPOSITORY
     assert [call.inputs for call in run.of(ATTEST)] == [
         {"subject-name": image.split("@")[0], "subject-digest": image.split("@")[1]} for image in (SERVICE, FLOWS)
     ]
-    for place in ("staging", "production"):
-        (deployed,) = run.of(f"make deploy ENV={place}")
-        assert (deployed.environment["IMAGE"], deployed.environment["FLOWS_IMAGE"]) == (SERVICE, FLOWS)
+    for made in ("make image-smoke", "make deploy ENV=staging", "make deploy ENV=production"):
+        (taken,) = run.of(made)
+        assert (taken.environment["IMAGE"], taken.environment["FLOWS_IMAGE"]) == (SERVICE, FLOWS)
+    (checks,) = run.of("make all-checks")
+    assert checks.environment["IMAGES_ELSEWHERE"] == "true"
 
 
 def test_each_job_takes_its_own_role(merge):
     roles = {call.job: call.inputs["role-to-assume"].split("role/")[1] for call in merge().of(ROLE)}
-    assert roles == {job: f"flightline-github-{role}" for job, role in
-                     {"publish": "image", "staging": "staging", "production": "production"}.items()}  # fmt: skip
+    expected = {"publish": "image", "images": "image", "staging": "staging", "production": "production"}
+    assert roles == {job: f"flightline-github-{role}" for job, role in expected.items()}
+
+
+def test_images_are_tested_without_the_role_that_pulled_them(merge):
+    seen = {call.job: "AWS_ROLE" in call.environment for call in merge().calls if call.name.startswith("make ")}
+    assert {job for job, has_role in seen.items() if has_role} == {"publish", "staging", "production"}
+
+
+def test_production_may_have_an_account_of_its_own(merge):
+    run = merge(variables={**ACCOUNT, "PRODUCTION_ACCOUNT": "210987654321"})
+    taken = {
+        call.job: (call.inputs["role-to-assume"].split(":")[4], call.inputs["allowed-account-ids"])
+        for call in run.of(ROLE)
+    }
+    assert taken.pop("production") == ("210987654321", "210987654321")
+    assert set(taken.values()) == {("123456789012", "123456789012")}
 
 
 @pytest.mark.parametrize(
-    ("broken", "last"),
-    [
-        ("ci:make all-checks", 0), (f"publish:{HEAD}", 1), (f"publish:{ROLE}", 2), (LOGIN, 3), ("make image-push", 4),
-        (ATTEST, 5), (f"staging:{HEAD}", 7), (f"staging:{ROLE}", 8), ("make deploy ENV=staging", 9),
-        (f"production:{HEAD}", 10), (f"production:{ROLE}", 11), ("make deploy ENV=production", 12),
-    ],
-)  # fmt: skip
-def test_what_fails_stops_all_that_follows(merge, broken, last):
-    run = merge(fails=[broken])
+    ("job", "number"), [(job, number) for job, steps in STORY.items() for number in range(len(set(steps)))]
+)
+def test_what_fails_stops_all_that_follows(merge, job, number):
+    broken = list(dict.fromkeys(STORY[job]))[number]
+    run = merge(fails=[f"{job}:{broken}"])
     assert run.code != 0
-    assert story(run) == STORY[: last + 1]
+    stage = next(number for number, jobs in enumerate(STAGES) if job in jobs)
+    begun = {name: STORY[name] for jobs in STAGES[: stage + 1] for name in jobs}
+    assert story(run) == begun | {job: STORY[job][: STORY[job].index(broken) + 1]}
 
 
 def test_the_checks_are_those_of_ci(merge, repository):
     run = merge(in_repository=repository, fails=["lint:make lint"])
     assert run.code != 0
     assert run.of("make prove")
-    assert not {"publish", "staging", "production"} & run.jobs()
+    assert not {"staging", "production"} & run.jobs()
+
+
+@pytest.mark.parametrize(("variables", "tested"), [(ACCOUNT, SERVICE), ({}, None)])
+def test_images_are_built_once_and_tested_once(merge, repository, variables, tested):
+    """By digest where they were pushed; without an account by the checks, which build them."""
+    run = merge(variables=variables, in_repository=repository)
+    assert run.code == 0, run.log
+    (smoke,) = run.of("make image-smoke")
+    assert smoke.environment.get("IMAGE") == tested
 
 
 @pytest.mark.parametrize("missing", [["AWS_ACCOUNT", "AWS_REGION"], ["AWS_REGION"]])
 def test_without_an_account_it_ends_green_after_the_checks(merge, missing):
     run = merge(variables={name: value for name, value in ACCOUNT.items() if name not in missing})
     assert run.code == 0, run.log
-    assert story(run) == STORY[:1]
+    assert story(run) == {"ci": STORY["ci"]}
+    (checks,) = run.of("make all-checks")
+    assert checks.environment["IMAGES_ELSEWHERE"] == "false"
     why = f"repository variables are not set: {', '.join(missing)}; docs/workflows.md"
     assert f"**Skipped**: {why}" in run.summary
     assert why in run.log
@@ -101,7 +135,7 @@ def test_a_team_without_attestations_says_so_by_a_variable(merge):
     run = merge(variables={**ACCOUNT, "ATTEST_IMAGES": "false"})
     assert run.code == 0
     assert not run.of(ATTEST)
-    assert story(run)[-1] == STORY[-1]
+    assert story(run) == STORY | {"publish": [name for name in STORY["publish"] if name != ATTEST]}
 
 
 def test_a_pull_request_deploys_nothing(act, short_repository):
@@ -125,9 +159,10 @@ def test_each_job_waits_for_the_one_before():
     # act starts nothing after a job that failed, whether it was waited for or not; GitHub does.
     needs = {name: job.get("needs", []) for name, job in workflow("deploy")["jobs"].items()}
     assert needs == {
-        "ci": [],
         "ready": [],
-        "publish": ["ci", "ready"],
-        "staging": ["publish"],
+        "ci": ["ready"],
+        "publish": ["ready"],
+        "images": ["publish"],
+        "staging": ["ci", "publish", "images"],
         "production": ["publish", "staging"],
     }

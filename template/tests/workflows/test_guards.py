@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from template.tests.workflows.act import event
+from template.tests.workflows.test_deploy import ACCOUNT, BILLS, PUSHED
 
-ACCOUNT = {"AWS_ACCOUNT": "123456789012", "AWS_REGION": "us-east-1"}
 STRANGER = {"pull_request__head__repo": {"full_name": "stranger/name"}}
 READY = "needs.ready.outputs.is_ready == 'true'"
 
@@ -33,8 +33,11 @@ def test_a_clone_without_an_account_would_publish(act, without):
 
 
 def test_production_would_not_wait_for_staging(act, without):
-    root = without("deploy", "needs: [publish, staging]", "needs: [publish]")
-    run = act("deploy", "push", event("push"), in_repository=root, variables=ACCOUNT, fails=["make deploy ENV=staging"])
+    root = without("deploy", "needs: [publish, staging]", "needs: [publish, images]")
+    fails = ["make deploy ENV=staging"]
+    run = act(
+        "deploy", "push", event("push"), in_repository=root, variables=ACCOUNT, files=BILLS, outputs=PUSHED, fails=fails
+    )
     assert run.of("make deploy ENV=production")
 
 

@@ -86,6 +86,15 @@ def test_drift_is_looked_for_in_both_environments(act, name):
     assert {call.environment["DRIFT"] for call in run.of("make workflow-plan")} == {"fail"}
 
 
+def test_production_may_have_an_account_of_its_own(act):
+    run = act("infra", "schedule", event("schedule"), variables={**ACCOUNT, "PRODUCTION_ACCOUNT": "210987654321"})
+    roles = [call.inputs["role-to-assume"].split(":", 4)[4] for call in run.of("aws-actions/configure-aws-credentials")]
+    assert sorted(roles) == [
+        "123456789012:role/flightline-github-plan-staging",
+        "210987654321:role/flightline-github-plan-production",
+    ]
+
+
 def test_drift_in_one_environment_does_not_hide_the_other(act):
     run = act("infra", "schedule", event("schedule"), variables=ACCOUNT, fails=["make workflow-plan"])
     assert run.code != 0

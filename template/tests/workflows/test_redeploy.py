@@ -3,7 +3,7 @@
 import pytest
 
 from template.tests.workflows.act import REAL, workflow
-from template.tests.workflows.test_deploy import ACCOUNT, FLOWS, HEAD, ROLE, SERVICE
+from template.tests.workflows.test_deploy import ACCOUNT, BILLS, FLOWS, HEAD, ROLE, SERVICE
 
 WHY = "too many late ones; `touch made` $(touch made)"
 
@@ -12,10 +12,10 @@ WHY = "too many late ones; `touch made` $(touch made)"
 def redeploy(act, short_repository):
     """Run it as a person would from main, with what the form holds."""
 
-    def run(**inputs):
+    def run(variables=ACCOUNT, **inputs):
         inputs = {"image": "", "flows_image": "", "why": WHY, **inputs}
         payload = {"ref": "refs/heads/main", "inputs": inputs}
-        return act("redeploy", "workflow_dispatch", payload, variables=ACCOUNT, in_repository=short_repository)
+        return act("redeploy", "workflow_dispatch", payload, variables=variables, in_repository=short_repository)
 
     return run
 
@@ -29,6 +29,13 @@ def test_known_digests_are_deployed_by_the_environments_own_role(redeploy, place
     found = [deployed.environment[name] for name in ("ENV", "IMAGE", "FLOWS_IMAGE")]
     assert found == [place, SERVICE, FLOWS]
     assert [call.inputs["role-to-assume"].split("role/")[1] for call in run.of(ROLE)] == [f"flightline-github-{place}"]
+
+
+@pytest.mark.parametrize(("place", "account"), [("staging", "123456789012"), ("production", "210987654321")])
+def test_production_may_have_an_account_of_its_own(redeploy, place, account):
+    run = redeploy({**ACCOUNT, "PRODUCTION_ACCOUNT": "210987654321"}, environment=place, action="rollback")
+    (role,) = run.of(ROLE)
+    assert (role.inputs["role-to-assume"].split(":")[4], role.inputs["allowed-account-ids"]) == (account, account)
 
 
 @pytest.mark.parametrize(("action", "what"), [("rollback", "images"), ("rollback-model", "model")])
@@ -61,7 +68,7 @@ def test_an_older_run_stops_with_a_sentence_and_takes_no_role(act, api, short_re
     payload = {"ref": "refs/heads/main", "after": "2" * 40}
     run = act(
         "deploy", "push", payload, variables=ACCOUNT, in_repository=short_repository, real=[*REAL, "workflow-head"],
-        environment={"GITHUB_API_URL": api.url, **({"GITHUB_SHA": api.head} if is_newest else {})},
+        files=BILLS, environment={"GITHUB_API_URL": api.url, **({"GITHUB_SHA": api.head} if is_newest else {})},
     )  # fmt: skip
     assert (run.code == 0) == is_newest, run.log
     assert bool(run.of(ROLE)) == is_newest

@@ -1,6 +1,7 @@
 """Declarations on a real Feast store over real tables: those of the toy problem."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,10 +16,11 @@ import pytest
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.adapters.feast.registry import open_store
-from flightline.core.errors import FeatureError
+from flightline.core.errors import FeatureError, TrainingError
 from flightline.core.lineage import digest_of
 from flightline.core.project import Project
 from flightline.core.settings import Settings
+from flightline.training.row_checks import check_values
 from tests.toy_problem import PROBLEM
 from tests.toy_tables import FEATURE_TABLES
 
@@ -174,15 +176,29 @@ def test_declarations_that_the_tables_keep_pass(store, tables):
         (lambda frame: frame.drop(columns="created_timestamp"), "declares created_timestamp, which its table lacks"),
         (lambda frame: frame.assign(snow=1.0), "table of view baking_plan has snow, which it does not declare"),
         (lambda frame: frame.astype({"seats": "float32"}), "declares Float64 but seats is float in its table: .cast"),
-        (lambda frame: frame.assign(seats="warm"), "declares Float64 but seats is .*string in its table"),
+        (
+            lambda frame: frame.assign(seats="warm"),
+            "declares Float64 but seats is .*string in its table: .* with the req",
+        ),
+        (lambda frame: frame.assign(seats=[[1.0]] * 5), "declares Float64 but seats is list.*of a list each number is"),
         (lambda frame: frame.rename(columns={"seats": "heat"}), "declares seats, which its table lacks; .* has heat"),
     ],
-    ids=["feature absent", "key absent", "created absent", "undeclared", "float32", "text", "renamed"],
+    ids=["feature absent", "key absent", "created absent", "undeclared", "float32", "text", "list", "renamed"],
 )
 def test_a_table_that_breaks_the_declarations_is_refused(store, tables, change, message):
     file = tables / "baking_plan.parquet"
     change(pd.read_parquet(file)).to_parquet(file)
     with pytest.raises(FeatureError, match=message):
+        feast_store.check_sources(store, tables)
+
+
+@pytest.mark.parametrize("kind", ["String", "Int64", "Array(Float64)"])
+def test_a_feature_that_is_declared_as_no_number_is_refused(store, tables, kind):
+    edit(store, "from feast.types import Float64", "from feast.types import Array, Float64, Int64, String")
+    edit(store, "dtype=Float64) for", f'dtype={kind} if feature == "seats" else Float64) for')
+    with pytest.raises(
+        FeatureError, match=rf"baking_plan declares seats as {re.escape(kind)}: declare Float64 \(a store"
+    ):
         feast_store.check_sources(store, tables)
 
 
@@ -222,6 +238,21 @@ def test_rows_given_back_in_order_pass():
 def test_rows_lost_doubled_or_moved_are_refused(joined, message):
     with pytest.raises(FeatureError, match=message):
         feast_store.check_rows(pd.Series(["a", "b", "c"]), pd.Series(joined, dtype=object))
+
+
+def test_a_ttl_of_three_hours_leaves_no_value_and_training_says_so(store, toy_examples):
+    edit(store, "timedelta(days=4)", "timedelta(hours=3)")
+    feast_store.apply(store)
+    joined = feast_store.join_features(store, SERVICE, toy_examples.tail(200))
+    with pytest.raises(TrainingError, match=r"has a value of: planned, seats; check .* its join keys and its ttl"):
+        check_values(joined)
+
+
+def test_a_key_spelled_otherwise_joins_nothing_and_training_says_so(toy_store, toy_examples):
+    spelled = toy_examples.tail(200).assign(slot=lambda rows: rows["slot"].str.replace("-", "/"))
+    joined = feast_store.join_features(toy_store.settings, SERVICE, spelled)
+    with pytest.raises(TrainingError, match=r"has a value of: planned, seats; check .* its join keys and its ttl"):
+        check_values(joined)
 
 
 def test_examples_alike_in_key_and_time_all_come_back(toy_store, toy_examples):

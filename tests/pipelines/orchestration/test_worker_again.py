@@ -11,7 +11,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import temporary_settings
 
 from flightline.core.settings import Settings
-from pipelines.orchestration.prefect_server import find_server
+from pipelines.common.prefect_server import find_server
 from pipelines.orchestration.trigger import trigger
 from pipelines.replay.service import free_port
 from tests.pipelines.orchestration.running_worker import (

@@ -16,8 +16,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.core.settings import PageSettings, Settings
+from pipelines.common.prefect_server import find_server
 from pipelines.common.processes import answers, open_client
-from pipelines.orchestration.prefect_server import find_server
 from pipelines.pages.ui import DESCRIPTIONS, pages_elsewhere
 from pipelines.pages.ui_page import Entry, serving_page, write_page
 from pipelines.replay.service import free_port

@@ -62,6 +62,7 @@ def test_the_page_shows_its_weeks_and_what_comes_next(demo: DemoResult) -> None:
     with TestClient(create_app(demo.project)) as client:
         html = client.get(CONTENT).text
     assert "Last weeks, by label" in html
+    assert "It gives a number, `units`" in html  # the model's card
     assert html.count('<th scope="row">') >= 1
     assert "What comes next" in html
 

@@ -11,11 +11,13 @@ import pytest
 
 from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.event_clock import set_clock
+from flightline.adapters.mlflow import registry
 from flightline.adapters.prediction_log.label_table import record_labels
 from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
 from flightline.core.errors import LogError
 from flightline.core.prediction_record import logged_answer
 from flightline.core.project import Project
+from flightline.core.purpose import Purpose
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import LABELLED, Label
 from flightline.monitoring.replay_plan import Plan
@@ -26,6 +28,7 @@ from pipelines.monitoring import MonitoringResult, run_monitoring
 from pipelines.monitoring_steps.sentences import reasons
 from pipelines.monitoring_steps.windows import find_champion
 from pipelines.promotion_steps.canary_rows import collect_days
+from pipelines.promotion_steps.champion import load_version
 from pipelines.replay.parity import ParityReport, check_parity
 from pipelines.replay.staleness_cost import StalenessCost, measure_staleness_cost
 from pipelines.simulation import SimulatedDay, run_simulation
@@ -41,6 +44,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),
 ]
 DAYS = 8
+PURPOSE = Purpose("A shop orders for tomorrow by it.", ("Not for shops that have just opened.",))
 BEGIN = PROBLEM.first_clock
 PLAN = Plan(BEGIN, BEGIN + timedelta(days=DAYS), timedelta(days=1))
 
@@ -64,7 +68,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, server: None) -> Lived:
         patch.setenv("FLIGHTLINE_PROBLEM_PACKAGE", package)
         settings = make_toy_clone(tmp_path_factory.mktemp("three clässes")).settings
         project = make_project(settings.model_copy(update={"problem_package": package}))
-        project = replace(project, problem=replace(PROBLEM, refit=True))
+        project = replace(project, problem=replace(PROBLEM, refit=True, purpose=PURPOSE))
         set_clock(settings, PLAN.end)
 
         def story() -> Lived:
@@ -92,6 +96,20 @@ def test_a_good_model_is_promoted(lived: Lived) -> None:
 def test_what_is_served_is_fitted_anew_up_to_the_newest_label(lived: Lived) -> None:
     found, _ = find_champion(lived.simulated)
     assert found.tags["refit_of"] == lived.trained.registered.version
+
+
+def test_the_cards_say_what_was_judged_and_what_it_is_for(lived: Lived) -> None:
+    newest, _ = find_champion(lived.simulated)
+    judged = registry.get_version(lived.simulated.settings, PROBLEM.model_name, newest.tags["refit_of"])
+    of_judged, of_newest = (load_version(lived.simulated, str(found.version)).card for found in (judged, newest))
+    for card in (of_judged, of_newest):
+        assert card is not None
+        assert PURPOSE.intended_use in card
+        assert f"- {PURPOSE.limits[0]}\n" in card
+    assert "| log_loss | " in of_judged
+    assert all(f"| {name} | " in of_judged for name in PROBLEM.classes)
+    assert f"Version {judged.version}, with the same settings, was judged by the gate" in of_newest
+    assert "| log_loss | " not in of_newest
 
 
 def test_every_answer_is_logged_with_its_probabilities(lived: Lived) -> None:

@@ -22,11 +22,16 @@ def pairs(known: int, without_label: int = 0) -> pd.DataFrame:
     outcome = np.where(place < known, np.where(place < without_label, "closed", LABELLED), None)
     return pd.DataFrame(
         {
+            "request_id": "r",
+            "instance_key": [f"{place}" for place in range(ROWS)],
             "prediction_time": DAY + pd.to_timedelta(place, unit="min"),
+            "clock": DAY,
             "champion": 0.5,
             "challenger": np.where(place % 2, 0.75, 0.25),
             "outcome": outcome,
             "label": np.where(outcome == LABELLED, place % 2, np.nan).astype(float),
+            "revision": np.where(place < known, 1, np.nan),
+            "recorded": pd.Series(np.where(place < known, DAY, pd.NaT)).astype("datetime64[us, UTC]"),
         }
     )
 
@@ -51,3 +56,35 @@ def test_the_gain_is_the_champions_loss_less_the_challengers():
     (day,) = judge_days(pairs(ROWS), PROBLEM, OVER)
     assert (day.pairs, day.champion_loss) == (ROWS, pytest.approx(np.log(2)))
     assert day.gain == pytest.approx(np.log(2) - np.log(4 / 3))
+
+
+def later(rows: pd.DataFrame, days: int) -> pd.DataFrame:
+    """The same pairs, some days later."""
+    moved = {name: rows[name] + timedelta(days=days) for name in ("prediction_time", "clock", "recorded")}
+    return rows.assign(instance_key=f"{days}/" + rows["instance_key"], **moved)
+
+
+def test_a_day_whose_labels_come_late_is_judged_after_the_days_before_it_were():
+    late = pairs(ROWS)
+    late["recorded"] = np.where(np.arange(ROWS) < ROWS // 2, late["recorded"], late["recorded"] + timedelta(days=9))
+    rows = pd.concat([late, later(pairs(ROWS), 1), later(pairs(ROWS), 2)], ignore_index=True)
+    first = judge_days(rows, PROBLEM, OVER + timedelta(days=4))
+    assert [one.day.day for one in first] == [3, 4]
+    second = judge_days(rows, PROBLEM, OVER + timedelta(days=20))
+    assert second[:2] == first
+    assert [one.day.day for one in second] == [3, 4, 2]
+
+
+def test_what_is_recorded_after_a_day_was_judged_does_not_change_it():
+    rows = pairs(ROWS)
+    corrected = rows.assign(label=1 - rows["label"], revision=2, recorded=rows["recorded"] + timedelta(days=9))
+    asked_again = rows.assign(request_id="s", clock=DAY + timedelta(days=9), challenger=0.01)
+    both = pd.concat([rows, corrected, asked_again], ignore_index=True)
+    assert judge_days(both, PROBLEM, OVER + timedelta(days=20)) == judge_days(rows, PROBLEM, OVER)
+
+
+def test_a_correction_that_came_in_time_counts():
+    rows = pairs(ROWS)
+    corrected = rows.assign(label=1 - rows["label"], revision=2, recorded=OVER)
+    (day,) = judge_days(pd.concat([rows, corrected], ignore_index=True), PROBLEM, OVER)
+    assert day.gain == pytest.approx(np.log(2) - np.log(4))

@@ -17,12 +17,12 @@ from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.monitoring.replay_plan import Plan
 from pipelines.demo import live_weeks
-from pipelines.replay.demo_parts import CHALLENGER, blocks, break_feature, last_weeks, put_challenger
+from pipelines.replay.demo_parts import CHALLENGER, break_feature, days_of, last_weeks, put_challenger
 from pipelines.replay.parity import check_parity
 from pipelines.replay.process import running_process
 from pipelines.replay.root import make_root
 from tests.pipelines.replay.test_simulation import put_small_model
-from tests.toy_problem import SHOPS
+from tests.toy_problem import EXAMPLE, SHOPS
 
 pytestmark = pytest.mark.system
 
@@ -32,14 +32,13 @@ SINCE = START + timedelta(days=2)
 VIEW, FEATURE = "shop_recent", "shop_recent_2d_mean_units"
 
 
-def test_a_day_is_asked_about_at_another_part_each_time():
+def test_each_day_is_asked_about_from_its_begin_to_its_end():
     times = pd.date_range(START, PLAN.end, freq="1h", inclusive="left")
     examples = pd.DataFrame({"event_timestamp": times, "example_id": range(len(times))})
-    found = list(blocks(examples, PLAN, 5))
-    assert [len(block) for block in found] == [5, 5, 5]
-    assert len({block["event_timestamp"].iloc[0].hour for block in found}) == 3
-    assert all(block["event_timestamp"].diff().dropna().eq(pd.Timedelta(hours=1)).all() for block in found)
-    assert [len(block) for block in blocks(examples.head(3), PLAN, 5)] == [3]
+    found = list(days_of(examples, PLAN, 6))
+    assert [len(day) for day in found] == [6, 6, 6]
+    assert all(day["event_timestamp"].diff().dropna().eq(pd.Timedelta(hours=4)).all() for day in found)
+    assert [len(day) for day in days_of(examples.head(3), PLAN, 5)] == [3]
 
 
 def test_no_week_lies_before_the_test_window():
@@ -135,6 +134,6 @@ def test_the_projects_own_tables_are_as_before(lived: Lived) -> None:
 def test_what_cannot_be_answered_ends_it_with_its_reason(lived: Lived) -> None:
     with running_process(lived.project.settings) as client:
         with pytest.raises(RequestError, match="the service's code refused: ValidationError"):
-            client.predict([{"shop": "nowhere"}])
-        with pytest.raises(RequestError, match="did not follow to 2020-06-10"):
-            client.wait_until_materialised(START)
+            client.predict([{"shop": "nowhere"}], [{}])
+        with pytest.raises(RequestError, match="got 0 rows of features, expected 1"):
+            client.predict([EXAMPLE], [])

@@ -8,6 +8,7 @@ import ibis
 import pandas as pd
 import pytest
 
+from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.core.errors import FeatureError, LeakError
 from flightline.core.problem_spec import Canary, Monitoring, Problem
@@ -38,10 +39,12 @@ def test_examples_that_share_an_id_are_refused_before_anything_is_written(toy_pl
 
     settings, code = toy_place.settings, replace(toy_place.features, examples=doubled)
     data = DataVersion("3" * 32, files=1, size_bytes=1)
-    arguments = [settings, PROBLEM, toy_place.raw_tables, code, data, PROBLEM.first_clock]
-    more = [Stage("features")] if step is build_features else []
+    made_of = [settings, PROBLEM, toy_place.raw_tables, code]
+    arguments = [data, PROBLEM.first_clock]
+    if step is build_features:
+        arguments = [toy_place.key_names, *arguments, Stage("features")]
     with pytest.raises(FeatureError, match="share their example_id, such as the same"):
-        step.function("d" * 64, *arguments, *more)
+        step.function("d" * 64, *made_of, *arguments)
     assert list(settings.state_dir.rglob("d" * 16)) == []
 
 
@@ -90,10 +93,37 @@ def test_a_label_by_absence_that_is_a_feature_is_seen_on_each_day(toy_place: Pro
         check_leaks(groups, code, problem, examples)
 
 
+def stock(*rows: tuple[str, float]) -> ibis.Table:
+    frame = pd.DataFrame(rows, columns=["shop", "units"]).assign(event_timestamp=pd.Timestamp("2020-01-01", tz="UTC"))
+    return ibis.memtable(frame)
+
+
+def test_whole_numbers_are_features_unless_requests_are_joined_by_them(tmp_path):
+    def counted(groups):
+        table = stock(("S01", 1.0), ("S02", 2.0))
+        return table.mutate(weekday=ibis.literal(3), count=ibis._.units.cast("int32"), is_many=ibis._.units > 1)
+
+    engine.write_feature_tables({}, {"counted": counted}, tmp_path / "v1", keys=("shop", "weekday"))
+    table = pd.read_parquet(tmp_path / "v1" / "counted.parquet")
+    assert list(table) == ["shop", "weekday", "event_timestamp", "created_timestamp", "units", "count", "is_many"]
+    assert table["weekday"].dtype.kind == "i"
+    assert table["count"].tolist() == table["units"].tolist()
+    assert set(table[["units", "count", "is_many"]].dtypes.astype(str)) == {"float64"}
+
+
+def test_two_rows_that_differ_in_a_whole_number_are_doubled(tmp_path):
+    def twice(groups):
+        return stock(("S01", 1.0), ("S01", 2.0)).mutate(count=ibis._.units.cast("int64")).drop("units")
+
+    with pytest.raises(FeatureError, match=r"twice holds 1 row\(s\)"):
+        engine.write_feature_tables({}, {"twice": twice}, tmp_path / "v1", keys=("shop",))
+
+
 def key_of(project: Project, problem: Problem, md5: str = "1" * 32, clock: datetime = NOON) -> str:
     data = DataVersion(md5, files=1, size_bytes=1)
+    keys = project.key_names
     return build_features.key(
-        project.settings, problem, project.raw_tables, project.features, data, clock, Stage("features")
+        project.settings, problem, project.raw_tables, project.features, keys, data, clock, Stage("features")
     )
 
 

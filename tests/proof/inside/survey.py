@@ -6,28 +6,26 @@ problem, and the reason is kept.
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from flightline.adapters.event_clock import read_clock
-from flightline.core.problem_spec import Monitoring, Problem, Thresholds
+from flightline.core.problem_spec import Problem, Thresholds
 from flightline.core.project import Project, open_project
 from flightline.evaluation.metrics import metrics_of
 from flightline.monitoring.behaviours import infer_behaviours
 from flightline.training.splits import split
 from tests.proof.inside.fill_log import can_breach
 from tests.proof.inside.renamed_categories import find_renaming
+from tests.proof.inside.simulated_hours import asked_of_tables, is_seen_to_lag, is_seen_to_miss, span_to_simulate
 from tests.proof.inside.surveyed import NotApplicableError, Surveyed, lags
 from tests.proof.planted import write_choices
 from tests.proof.planted.small import MIN_LABELS, OWN_PACKAGE, judged_rows, with_leeway
 
 BROKEN_DAYS = 5  # with predictions: on a calendar of weeks they are five weeks
 CHANCE = 0.02  # of a bound
-HOUR = timedelta(hours=1)
 
 
 def stamped_too_early(surveyed: Surveyed) -> dict[str, Any]:
@@ -236,36 +234,6 @@ def words(project: Project) -> dict[str, str]:
     }
 
 
-def span_to_simulate(surveyed: Surveyed) -> tuple[datetime, datetime]:
-    """Choose the last hours of a day, with predictions whose labels are known by the clock.
-
-    They end with the day, because monitoring judges whole days. They begin shortly before the last features become
-    known that come before a busy hour, early enough for what is no longer materialised to be too old by the end.
-    """
-    clock = pd.Timestamp(read_clock(surveyed.project.settings))
-    known = surveyed.examples.dropna(subset=["label_known_at"])
-    moments = known.loc[known["event_timestamp"] < clock - timedelta(days=3), "event_timestamp"]
-    if moments.empty:
-        raise NotApplicableError("no example older than three days has a label that is known by the clock")
-    days = moments.dt.floor("D")
-    day = days[days < days.max()].max() if days.nunique() > 1 else days.max()
-    end = day + timedelta(days=1)
-    counts = moments[days == day].dt.floor("h").value_counts()
-    counts = counts[counts.index <= end - 3 * HOUR] if counts.index.min() <= end - 3 * HOUR else counts
-    hour = counts[counts >= counts.max() / 2].index.max()
-    stamps = [
-        pd.read_parquet(file, columns=["event_timestamp"])["event_timestamp"] for file in surveyed.tables.values()
-    ]
-    before = max(stamp[stamp <= hour].max() for stamp in stamps)
-    start = before.floor("min") - timedelta(minutes=5)
-    return start.to_pydatetime(), end.to_pydatetime()
-
-
-def is_seen_to_lag(moments: pd.Series, materialised: datetime, rule: Monitoring) -> bool:
-    """Tell whether enough predictions come so late that the monitor must call what was materialised last too old."""
-    return float((moments > materialised + rule.max_lag).mean()) > rule.lag_share
-
-
 def _simulations(surveyed: Surveyed) -> Iterator[tuple[str, Any]]:
     try:
         start, end = span_to_simulate(surveyed)
@@ -278,6 +246,9 @@ def _simulations(surveyed: Surveyed) -> Iterator[tuple[str, Any]]:
     if not is_seen_to_lag(moments[(moments >= start) & (moments < end)], start, rule):
         reason = f"hardly a prediction of the simulated hours comes later than {rule.max_lag} after they begin"
         yield "materialisation_stopped", {"not_applicable": reason}
+    if not any(is_seen_to_miss(*each, start) for each in asked_of_tables(surveyed, start, end)):
+        reason = "no prediction of the simulated hours is made from a value that a gap leaves out"
+        yield "materialisation_with_gaps", {"not_applicable": reason}
 
 
 def survey(project: Project) -> dict[str, Any]:

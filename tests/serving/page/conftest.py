@@ -42,7 +42,8 @@ def state_of(project: Project, version: str = "3") -> ServingState:
     problem = project.problem
     manifest = manifest_of(KINDS, problem=problem, version=version)
     name = "ridge_regression" if problem.task == "regression" else "logistic_regression"
-    model = ServedModel(manifest, fitted(KINDS, name, task=problem.task), problem.task, profile_of(problem))
+    pipeline, card = fitted(KINDS, name, task=problem.task), "# Model card\n\n<b>late</b>\n"
+    model = ServedModel(manifest, pipeline, problem.task, profile_of(problem), card=card)
     return ServingState(Predictor(project, model, HandMadeFeatures()), opened_at=NOON)
 
 
@@ -95,4 +96,5 @@ def without_profile(project: Project) -> ServingState:
     """Give the state of a service whose model was registered before there were profiles."""
     found = state_of(project)
     assert found.predictor is not None
-    return replace(found, predictor=replace(found.predictor, model=replace(found.predictor.model, profile=None)))
+    model = replace(found.predictor.model, profile=None, card=None)
+    return replace(found, predictor=replace(found.predictor, model=model))

@@ -70,6 +70,27 @@ def test_a_model_of_before_profiles_has_a_page_too(project: Project) -> None:
     assert "registered before pictures were kept" in html
 
 
+def test_the_card_of_the_served_version_is_shown_and_given(project: Project) -> None:
+    client = TestClient(app_of(project))
+    answer = client.get(f"/v1/models/{project.problem.model_name}/card")
+    assert answer.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert answer.text.startswith("# Model card")
+    html = client.get(CONTENT).text
+    assert f'href="v1/models/{project.problem.model_name}/card"' in html
+    assert "&lt;b&gt;late&lt;/b&gt;" in html
+
+
+def test_a_version_without_a_card_says_so(project: Project) -> None:
+    client = TestClient(app_of(project, without_profile(project)))
+    answer = client.get(f"/v1/models/{project.problem.model_name}/card")
+    assert (answer.status_code, answer.json()["error"]) == (
+        404,
+        "version 3 was registered without a card; train it again",
+    )
+    assert 'id="card"' not in client.get(CONTENT).text
+    assert client.get("/v1/models/another/card").status_code == 404
+
+
 def test_what_is_not_ready_says_why(project: Project) -> None:
     html = TestClient(create_app(project)).get(CONTENT).text
     assert "Not ready: the service is starting" in html

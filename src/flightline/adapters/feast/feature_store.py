@@ -20,7 +20,7 @@ import yaml
 
 from flightline.adapters.databases.sqlite_wal import enter_wal
 from flightline.adapters.feast.meaning import describe, meanings_registered
-from flightline.adapters.feast.registry import open_on_snapshot, open_store, store_file
+from flightline.adapters.feast.registry import open_on_snapshot, open_store, read_registry, store_file
 from flightline.adapters.feast.registry_guard import refuse_code
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.errors import FeatureError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _TIMESTAMPS = ("event_timestamp", "created_timestamp")
 _LOCK_SECONDS = 30.0
+_NUMBERS_ONLY = "a store gives numbers; text comes with the request, and of a list each number is a feature of its own"
 
 
 def offline_store_module(settings: Settings) -> ModuleType:
@@ -82,6 +83,8 @@ def check_sources(settings: Settings, folder: Path) -> None:
     FeatureError
         Naming view and columns.
     """
+    from feast.types import Float64
+
     declarations = load_declarations(settings)
     join_keys = {item.name: item.join_key for item in declarations if hasattr(item, "join_key")}
     problems = []
@@ -96,8 +99,12 @@ def check_sources(settings: Settings, folder: Path) -> None:
         absent = sorted((declared | keys | set(_TIMESTAMPS)) - set(types))
         undeclared = sorted(set(types) - declared - keys - set(_TIMESTAMPS))
         wrong = [
-            f'{name} is {types[name]} in its table: .cast("float64") it there (a store gives numbers; text comes with '
-            "the request)"
+            f"{field.name} as {field.dtype}: declare Float64 ({_NUMBERS_ONLY})"
+            for field in view.schema
+            if field.name in declared and field.dtype != Float64
+        ]
+        wrong += [
+            f'Float64 but {name} is {types[name]} in its table: .cast("float64") it there ({_NUMBERS_ONLY})'
             for name in sorted(declared & set(types))
             if types[name] != "double"
         ]
@@ -105,7 +112,7 @@ def check_sources(settings: Settings, folder: Path) -> None:
             problems.append(f"view {view.name} declares {', '.join(absent)}, which its table lacks")
         if undeclared:
             problems.append(f"the table of view {view.name} has {', '.join(undeclared)}, which it does not declare")
-        problems += [f"view {view.name} declares Float64 but {item}" for item in wrong]
+        problems += [f"view {view.name} declares {item}" for item in wrong]
     if problems:
         raise FeatureError("feature_repo/ and src/flightline/problem/features.py disagree: " + "; ".join(problems))
 
@@ -239,11 +246,11 @@ def loaded_until(settings: Settings) -> datetime | None:
     FeatureError
         If the registry cannot be read, or is not there.
     """
-    with TemporaryDirectory(prefix="feast-registry-") as snapshot:
-        views = open_on_snapshot(settings, Path(snapshot)).list_feature_views()
-    if not views or not all(view.materialization_intervals for view in views):
-        return None
-    return min(max(_in_utc(end) for _, end in view.materialization_intervals) for view in views)
+    ends = [
+        [interval.end_time.ToDatetime(UTC) for interval in view.meta.materialization_intervals]
+        for view in read_registry(settings).feature_views
+    ]
+    return min(map(max, ends)) if ends and all(ends) else None
 
 
 def _join_keys(store: "FeatureStore", service: "FeatureService") -> list[str]:

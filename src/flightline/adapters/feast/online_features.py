@@ -6,27 +6,26 @@ joins and materialisation are in `feature_store.py`.
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flightline.adapters.feast.meaning import meanings_registered
 from flightline.adapters.feast.registry import STORE_FILES, open_on_snapshot
+from flightline.adapters.feast.store_readers import NOTHING, Found, Key, View, open_reader
 from flightline.core.clock import is_stale
 from flightline.core.errors import FeatureError
 from flightline.core.prediction_record import AFTER_THE_CLOCK, NO_VALUE, STALE
 from flightline.core.settings import Settings
 
 if TYPE_CHECKING:
-    from feast import FeatureService, FeatureStore, FeatureView
-    from feast.protos.feast.types.EntityKey_pb2 import EntityKey as EntityKeyProto
-    from feast.protos.feast.types.Value_pb2 import Value as ValueProto
+    from feast import FeatureService, FeatureStore
 
-# When Feast's Redis store says that a key it does not have became known.
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+# Of each view: what is kept takes some MB, and is read again soon.
+MAX_KEPT_KEYS = 1_000
 
 
 @dataclass(frozen=True)
@@ -49,24 +48,13 @@ class FeatureRow:
     missing: dict[str, str]
 
 
-@dataclass(frozen=True)
-class _View:
-    declared: "FeatureView"
-    name: str
-    ttl: timedelta
-    keys: tuple[str, ...]
-    features: tuple[str, ...]
-
-
-_Known = tuple[datetime | None, "Mapping[str, ValueProto] | None"]
-
-
 class OnlineFeatures:
     """A feature service, opened once for many reads.
 
     It works on a snapshot of the registry: Feast refuses reads of a view that is being
     materialised (feast issue 6780), and rewrites a registry file in place. What is applied or
-    materialised later is seen by the next one that is opened.
+    materialised later is seen by the next one that is opened. Until then values that were read are kept; those of
+    SQLite only while nothing is written to it.
 
     Attributes
     ----------
@@ -77,15 +65,13 @@ class OnlineFeatures:
     """
 
     def __init__(self, store: "FeatureStore", service: "FeatureService", snapshot: tempfile.TemporaryDirectory[str]):
-        self._store = store
-        self._service = service
         self._snapshot = snapshot
-        self._provider = store._get_provider()  # the one way to it; `online_read` is every store's own interface
         self._views = _views(store, service)
+        self._reader = open_reader(store, self._views)
         self.definitions_sha256, self.brief_definitions_sha256 = meanings_registered(store, service.name)
         self.watermarks = _watermarks(store, self._views)
-        keys = {key for view in self._views for key in view.keys}
-        self._absent, self._as_proto = _absent_keys(store, keys), _makers(store, keys)
+        self._absent = _absent_keys(store, {key for view in self._views for key in view.keys})
+        self._kept: tuple[object, list[dict[Key, Found]]] = (None, [{} for _ in self._views])
 
     @classmethod
     def open(cls, settings: Settings, service: str) -> "OnlineFeatures":
@@ -141,52 +127,76 @@ class OnlineFeatures:
         if not entity_rows:
             return []
         try:
-            known = [self._read_view(view, entity_rows) for view in self._views]
+            known = self._read(entity_rows)
         except Exception as err:
             # Feast passes on whatever the store's own client raises: sqlite3, redis, botocore.
             raise FeatureError(
                 f"the online store cannot be read ({type(err).__name__}); check that it is up and materialised"
             ) from err
-        return [self._row(row, [view[index] for view in known], as_of) for index, row in enumerate(entity_rows)]
+        return [self._row(found, as_of) for found in zip(*known, strict=True)]
 
-    def _read_view(self, view: _View, entity_rows: Sequence[Mapping[str, object]]) -> list[_Known]:
-        """Ask the store's own interface, each key once: Feast's way round costs three times the reading."""
-        keys = [tuple(_or(row.get(key), self._absent[key]) for key in view.keys) for row in entity_rows]
-        unique = dict.fromkeys(keys)
-        asked = [self._entity_key(view, key) for key in unique]
-        found = self._provider.online_read(self._store.config, view.declared, asked, list(view.features))
-        answers = dict(zip(unique, found, strict=True))
-        return [answers[key] for key in keys]
+    def _read(self, entity_rows: Sequence[Mapping[str, object]]) -> list[list[Found]]:
+        """Give what is stored, by view and then by row; each key is asked for once, and what is kept not at all."""
+        keys = [[tuple([row.get(name) for name in view.keys]) for row in entity_rows] for view in self._views]
+        kept = self._kept_now()
+        known: list[dict[Key, Any]] = [
+            {key: have.get(key) for key in of_view} for of_view, have in zip(keys, kept, strict=True)
+        ]
+        unread = [[key for key, found in of_view.items() if found is None] for of_view in known]
+        if any(unread):
+            asked = [
+                (view, [self._complete(view, key) for key in unknown])
+                for view, unknown in zip(self._views, unread, strict=True)
+            ]
+            for of_view, have, unknown, answers in zip(known, kept, unread, self._reader.read(asked), strict=True):
+                # A store that holds rows of a missing key must not answer for every row without one.
+                of_view.update(
+                    (key, NOTHING if None in key else found) for key, found in zip(unknown, answers, strict=True)
+                )
+                _keep(have, {key: of_view[key] for key in unknown if None not in key})
+        return [[of_view[key] for key in rows] for of_view, rows in zip(known, keys, strict=True)]
 
-    def _entity_key(self, view: _View, key: tuple[object, ...]) -> "EntityKeyProto":
-        from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    def _kept_now(self) -> list[dict[Key, Found]]:
+        """Give what was read, by view, and still holds; another thread may go on with what held before."""
+        version = self._reader.version()
+        if version != self._kept[0]:
+            self._kept = (version, [{} for _ in self._views])
+        return self._kept[1]
 
-        values = [self._as_proto[name](value) for name, value in zip(view.keys, key, strict=True)]
-        return EntityKey(join_keys=view.keys, entity_values=values)
+    def _complete(self, view: View, key: Key) -> Key:
+        if None not in key:
+            return key
+        # Read all the same: so whoever reads without a key learns whether the store is there.
+        return tuple(self._absent[name] if value is None else value for name, value in zip(view.keys, key, strict=True))
 
-    def _row(self, row: Mapping[str, object], known: Sequence[_Known], as_of: datetime) -> FeatureRow:
+    def _row(self, found: Sequence[Found], as_of: datetime) -> FeatureRow:
         values: dict[str, float | None] = {}
         timestamps: dict[str, datetime] = {}
         missing: dict[str, str] = {}
-        for view, (stamp, found) in zip(self._views, known, strict=True):
-            # A store that holds rows of a missing key must not answer for every row without one.
-            if stamp == _NEVER or any(row.get(key) is None for key in view.keys):
-                stamp = None
+        for view, (stamp, numbers) in zip(self._views, found, strict=True):
             if stamp is not None:
                 timestamps[view.name] = stamp
             if reason := _why_unusable(stamp, view.ttl, as_of):
                 missing[view.name] = reason
-                values |= dict.fromkeys(view.features)
+                values |= view.missing
                 continue
-            for feature in view.features:
-                values[feature] = _as_float(found, feature)
-                if values[feature] is None:
-                    missing[feature] = NO_VALUE
+            values.update(zip(view.features, numbers, strict=True))
+            if None in numbers:
+                missing |= {
+                    name: NO_VALUE for name, number in zip(view.features, numbers, strict=True) if number is None
+                }
         return FeatureRow(values, timestamps, missing)
 
     def close(self) -> None:
-        """Remove the snapshot; the store is not to be read any more."""
+        """Let go of the store and remove the snapshot; it is not to be read any more."""
+        self._reader.close()
         self._snapshot.cleanup()
+
+
+def _keep(kept: dict[Key, Found], read: Mapping[Key, Found]) -> None:
+    if len(kept) + len(read) > MAX_KEPT_KEYS:
+        kept.clear()
+    kept.update(islice(read.items(), MAX_KEPT_KEYS))
 
 
 def _why_unusable(stamp: datetime | None, ttl: timedelta, as_of: datetime) -> str | None:
@@ -195,17 +205,6 @@ def _why_unusable(stamp: datetime | None, ttl: timedelta, as_of: datetime) -> st
     if stamp > as_of:
         return AFTER_THE_CLOCK
     return STALE if is_stale(stamp, ttl, as_of) else None
-
-
-def _as_float(found: "Mapping[str, ValueProto] | None", feature: str) -> float | None:
-    value = found.get(feature) if found else None
-    kind = value.WhichOneof("val") if value is not None else None
-    number = getattr(value, kind) if kind and kind != "null_val" else None
-    return None if number is None or number != number else float(number)
-
-
-def _or(key: object, absent: object) -> object:
-    return absent if key is None else key
 
 
 def registry_stamp(settings: Settings) -> tuple[object, ...]:
@@ -223,7 +222,7 @@ def registry_stamp(settings: Settings) -> tuple[object, ...]:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-def _views(store: "FeatureStore", service: "FeatureService") -> list[_View]:
+def _views(store: "FeatureStore", service: "FeatureService") -> list[View]:
     views = []
     for projection in service.feature_view_projections:
         view = store.get_feature_view(projection.name)
@@ -232,11 +231,11 @@ def _views(store: "FeatureStore", service: "FeatureService") -> list[_View]:
             raise FeatureError(f"the feature view {view.name} was never materialised; run `make train`")
         keys = tuple(column.name for column in view.entity_columns)
         features = tuple(field.name for field in projection.features)
-        views.append(_View(view, view.name, view.ttl or timedelta(0), keys, features))
+        views.append(View(view, view.name, view.ttl or timedelta(0), keys, features))
     return views
 
 
-def _watermarks(store: "FeatureStore", views: Sequence[_View]) -> dict[str, datetime]:
+def _watermarks(store: "FeatureStore", views: Sequence[View]) -> dict[str, datetime]:
     ends = {
         view.name: max(end for _, end in store.get_feature_view(view.name).materialization_intervals) for view in views
     }
@@ -250,23 +249,3 @@ def _absent_keys(store: "FeatureStore", keys: set[str]) -> dict[str, object]:
     least = {ValueType.INT32: -(2**31), ValueType.INT64: -(2**63)}
     types = {entity.join_key: entity.value_type for entity in store.list_entities()}
     return {key: least.get(types[key], "") for key in sorted(keys)}
-
-
-def _makers(store: "FeatureStore", keys: set[str]) -> "dict[str, Callable[[Any], ValueProto]]":
-    """Give, by join key, what turns a value into Feast's own."""
-    from feast import ValueType
-    from feast.protos.feast.types.Value_pb2 import Value
-    from feast.type_map import python_values_to_proto_values
-
-    quick: dict[ValueType, Callable[[Any], Value]] = {
-        ValueType.STRING: lambda value: Value(string_val=value),
-        ValueType.INT64: lambda value: Value(int64_val=value),
-        ValueType.INT32: lambda value: Value(int32_val=value),
-    }
-    types = {entity.join_key: entity.value_type for entity in store.list_entities()}
-    slow = {kind: partial(_as_feast_does, python_values_to_proto_values, kind) for kind in set(types.values())}
-    return {key: quick.get(types[key], slow[types[key]]) for key in keys}
-
-
-def _as_feast_does(convert: "Callable[..., list[ValueProto]]", kind: object, value: object) -> "ValueProto":
-    return convert([value], kind)[0]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from feast import FeatureStore
     from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 
+_NO_REGISTRY = "there is no Feast registry yet; run `make train`, which applies and materialises features"
 STORE_FILES = {"local": "feature_store.yaml", "stack": "feature_store.stack.yaml", "aws": "feature_store.aws.yaml"}
 
 
@@ -51,6 +52,29 @@ def is_registry(file: Path) -> bool:
     return True
 
 
+def read_registry(settings: Settings) -> "RegistryProto":
+    """Give all that the registry holds; a file is read without Feast's store, which imports the offline store.
+
+    Raises
+    ------
+    FeatureError
+        As `open_on_snapshot`.
+    """
+    from feast.protos.feast.core.Registry_pb2 import Registry
+
+    file = store_file(settings)
+    _refuse_unset_variables(file)
+    named = yaml.safe_load(file.read_text(encoding="utf-8"))["registry"]
+    if not isinstance(named, str) or "://" in os.path.expandvars(named):
+        return _opened(settings)[1]
+    path = settings.feature_repo / os.path.expandvars(named)
+    if not path.exists():
+        raise FeatureError(_NO_REGISTRY)
+    proto = Registry.FromString(path.read_bytes())
+    refuse_code(proto, f"the registry that {file.name} names")
+    return proto
+
+
 def open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
     """Open the store of the settings on a copy of its registry that nothing changes, made in a folder.
 
@@ -64,11 +88,7 @@ def open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
     from feast.protos.feast.core.FeatureView_pb2 import FeatureViewState
     from feast.repo_config import RegistryConfig
 
-    source = _store(settings)
-    if _is_absent(source):
-        # Feast would make an empty one.
-        raise FeatureError("there is no Feast registry yet; run `make train`, which applies and materialises features")
-    proto = _checked(source, settings)
+    source, proto = _opened(settings)
     if (engine := getattr(source.registry, "write_engine", None)) is not None:
         engine.dispose()  # a registry in a database; it is asked once a minute
     for view in proto.feature_views:
@@ -80,6 +100,13 @@ def open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
     # A config keeps the registry it was first asked for, so this takes a new one.
     config = _store(settings).config.model_copy(update={"registry_config": copied})
     return FeatureStore(repo_path=str(settings.feature_repo), config=config)
+
+
+def _opened(settings: Settings) -> "tuple[FeatureStore, RegistryProto]":
+    source = _store(settings)
+    if _is_absent(source):
+        raise FeatureError(_NO_REGISTRY)  # Feast would make an empty one
+    return source, _checked(source, settings)
 
 
 def _store(settings: Settings) -> "FeatureStore":

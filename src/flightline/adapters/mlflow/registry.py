@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, Param
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
 from mlflow.tracking.context.git_context import GitRunContext
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-from sklearn.pipeline import Pipeline
 
 from flightline.adapters.model_store.manifest import ColumnKind
 from flightline.adapters.model_store.model_file import MODEL_FILE, TRUSTED_TYPES
 from flightline.core.errors import RegistryError
 from flightline.core.settings import Settings
 from flightline.inference.predict import Method
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas")
@@ -53,7 +53,7 @@ class RunContents:
     parameters: Mapping[str, object]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    pipeline: Pipeline
+    pipeline: "Pipeline"
     method: Method
     features: pd.DataFrame
     model_file: Path
@@ -88,6 +88,10 @@ def log_run(settings: Settings, experiment: str, run_name: str, contents: RunCon
     tuple
         Run id and logged model id.
     """
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.models import infer_signature
+
     client = connect(settings)
     experiment_id = _experiment(settings, client, experiment)
     answers = getattr(contents.pipeline, contents.method)(contents.features)

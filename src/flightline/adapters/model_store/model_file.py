@@ -8,12 +8,13 @@ refused (docs/decisions/0004-model-files.md).
 import hashlib
 import sys
 from pathlib import Path
-
-from sklearn.pipeline import Pipeline
+from typing import TYPE_CHECKING
 
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.errors import ModelFileError, SignatureError
-from flightline.training import calibration
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 MODEL_FILE = "model.skops"
 # What the zoo needs beyond what skops trusts by itself, and nothing else; a test holds that.
@@ -27,13 +28,9 @@ TRUSTED_TYPES = (
     "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
 )
-# template from here
-# Files name the module of a class. Those registered while it lay at this path stay loadable.
-sys.modules.setdefault("flightline.calibration", calibration)
-# template to here
 
 
-def save_model(pipeline: Pipeline, file: Path) -> str:
+def save_model(pipeline: "Pipeline", file: Path) -> str:
     """Write a fitted pipeline and give the file's digest (sha256, hex)."""
     import skops.io  # here: it takes seconds to import, and most commands need no model
 
@@ -68,7 +65,7 @@ def read_model_file(file: Path, expected_sha256: str | None) -> bytes:
     return content
 
 
-def load_model(file: Path, expected_sha256: str | None = None) -> Pipeline:
+def load_model(file: Path, expected_sha256: str | None = None) -> "Pipeline":
     """Load a pipeline after checking its bytes and the types in it.
 
     Parameters
@@ -85,8 +82,15 @@ def load_model(file: Path, expected_sha256: str | None = None) -> Pipeline:
         If the file is missing or holds a type that is not trusted; a `SignatureError` if it differs from the digest.
     """
     import skops.io  # as above
+    from sklearn.pipeline import Pipeline
     from skops.io.exceptions import UntrustedTypesFoundException
 
+    # template from here
+    from flightline.training import calibration
+
+    # Files name the module of a class. Those registered while it lay at this path stay loadable.
+    sys.modules.setdefault("flightline.calibration", calibration)
+    # template to here
     content = read_model_file(file, expected_sha256)
     try:
         model = skops.io.loads(content, trusted=list(TRUSTED_TYPES))

@@ -10,6 +10,7 @@ from flightline.core.errors import ModelFileError
 from flightline.inference.fast_pipeline import Value
 
 PROFILE_FILE = "profile.json"
+CARD_FILE = "card.md"  # the same for people
 
 
 class CalibrationBin(BaseModel):

@@ -5,6 +5,7 @@
     <folder>/<version>/model.skops
     <folder>/<version>/model.json         a `ModelManifest`
     <folder>/<version>/profile.json       a `ModelProfile`; a version of before has none
+    <folder>/<version>/card.md            the same for people; likewise
     <folder>/<version>/model.intoto.json  the signature of all files of the version, see `signatures`
     <folder>/<version>/approval.intoto.json  who let it answer, see `approvals`; a shadow may have none
 
@@ -21,11 +22,10 @@ from dataclasses import dataclass, field
 from filecmp import cmp
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from securesystemslib.signer import Key
-from sklearn.pipeline import Pipeline
 
 from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
 from flightline.adapters.model_store.approvals import Role, check_approval
@@ -37,7 +37,7 @@ from flightline.adapters.model_store.manifest import (
     parse_manifest,
 )
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, read_model_file
-from flightline.adapters.model_store.profile import PROFILE_FILE, ModelProfile, parse_profile
+from flightline.adapters.model_store.profile import CARD_FILE, PROFILE_FILE, ModelProfile, parse_profile
 from flightline.adapters.model_store.signatures import SIGNATURE_FILE, Statement, read_signed
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import ChampionMoveError, FlightlineError, ModelFileError, SignatureError
@@ -45,6 +45,9 @@ from flightline.core.problem_spec import Problem, Task
 from flightline.core.project import Project
 from flightline.inference.fast_pipeline import FastPipeline
 from flightline.inference.predict import METHODS
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 CURRENT_FILE, REFUSED_FILE = "current.json", "refused.json"
 KEPT_VERSIONS = 3
@@ -91,13 +94,16 @@ class ServedModel:
         What it learned from and how it was judged; None for a version of before there were profiles.
     training
         What made it, by name, as it was signed.
+    card
+        Of the version, as Markdown; None for one of before there were cards.
     """
 
     manifest: ModelManifest
-    pipeline: Pipeline
+    pipeline: "Pipeline"
     task: Task
     profile: ModelProfile | None = None
     training: Mapping[str, str] = field(default_factory=dict)
+    card: str | None = None
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -285,7 +291,8 @@ def load_delivered(
     check_approval(folder, manifest, role, keys)
     profile = parse_profile(contents[PROFILE_FILE], version) if PROFILE_FILE in contents else None
     model = load_model(folder / MODEL_FILE, statement.files[MODEL_FILE])
-    return ServedModel(manifest, model, problem.task, profile, statement.predicate.training)
+    card = contents[CARD_FILE].decode() if CARD_FILE in contents else None
+    return ServedModel(manifest, model, problem.task, profile, statement.predicate.training, card)
 
 
 def read_signed_manifest(

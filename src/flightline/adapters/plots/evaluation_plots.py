@@ -14,10 +14,28 @@ from flightline.promotion.gate import Comparison, Verdict
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import PercentFormatter
 
 SIZE_INCHES = (5.5, 4.5)
 GREY, BLUE, ORANGE = "#8a8f98", "#2563a8", "#d9730d"
 GREEN, RED = "#2b8a3e", "#c92a2a"
+MEANS: dict[Task, str] = {
+    "classification": "mean probability, and share of yes",
+    "multiclass": "mean probability of the likeliest class, and how often it is right",
+    "regression": "mean, in units of the label",
+}
+UNITS = {"log_loss": "nats", "rmse": "units of the label", "mae": "units of the label"}
+
+
+def with_unit(metric: str) -> str:
+    """Name a metric with its unit, if it has one.
+
+    Examples
+    --------
+    >>> with_unit("log_loss"), with_unit("brier")
+    ('log_loss (nats)', 'brier')
+    """
+    return f"{metric} ({UNITS[metric]})" if metric in UNITS else metric
 
 
 def draw_evaluation(
@@ -41,7 +59,7 @@ def draw_evaluation(
     label, predicted
         As in `evaluation.evaluate`.
     calibration, slices
-        As in `evaluation.Evaluation`.
+        As in `evaluation.Evaluation`; slices may have columns lower and upper, the interval of the metric.
     metric
         Drawn by slice.
     classes
@@ -63,7 +81,7 @@ def draw_evaluation(
             _means(folder / "calibration.png", calibration),
             _residuals(folder / "residuals.png", label, predicted),
         ]
-    return [*files, _slices(folder / "slices.png", slices, metric)] if len(slices) else files
+    return [*files, _slices(folder / "slices.png", slices, metric, task)] if len(slices) else files
 
 
 def save(figure: plt.Figure, file: Path) -> Path:
@@ -162,15 +180,27 @@ def _precision_recall(file: Path, label: np.ndarray, probability: np.ndarray) ->
     return save(figure, file)
 
 
-def _slices(file: Path, slices: pd.DataFrame, metric: str) -> Path:
+def _slices(file: Path, slices: pd.DataFrame, metric: str, task: Task) -> Path:
+    """Draw the loss by slice with its interval; beside it, on an axis of its own, predicted and observed means."""
     ordered = slices.iloc[::-1]
-    names = ordered["slice"] + " = " + ordered["value"].astype(str) + "  (" + ordered["rows"].astype(str) + ")"
-    figure, axes = plt.subplots(figsize=(7, 0.28 * len(ordered) + 1.4))
-    axes.barh(names, ordered[metric], color=BLUE, height=0.6, label=metric)
-    axes.plot(ordered["predicted"], names, "o", color=GREY, label="mean predicted")
-    axes.plot(ordered["observed"], names, "o", color=ORANGE, label="mean observed")
-    axes.set(title="By slice (rows)")
-    axes.legend(frameon=False, loc="lower right")
+    names = ordered["slice"] + " = " + ordered["value"].astype(str) + "  (" + ordered["rows"].map("{:,}".format) + ")"
+    height = 0.28 * len(ordered) + 1.8
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, height), sharey=True, layout="constrained")
+    reach = (
+        np.abs(ordered[["lower", "upper"]].to_numpy().T - ordered[metric].to_numpy()) if "lower" in ordered else None
+    )
+    left.errorbar(ordered[metric], names, xerr=reach, fmt="o", color=BLUE, ecolor=GREY, markersize=5, capsize=2)
+    left.set(xlabel=f"{with_unit(metric)}, lower is better, with its 95 % interval", title="Loss by slice (rows)")
+    right.hlines(names, ordered["predicted"], ordered["observed"], color=GREY, linewidth=1)
+    right.plot(ordered["predicted"], names, "o", color=BLUE, label="predicted")
+    right.plot(ordered["observed"], names, "o", color=ORANGE, label="observed")
+    right.set(xlabel=MEANS[task], title="Predicted and observed")
+    if task != "regression":
+        right.xaxis.set_major_formatter(PercentFormatter(1))
+    for axes in (left, right):
+        axes.grid(axis="y", color=GREY, alpha=0.2)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*right.get_legend_handles_labels(), frameon=False, ncols=2, loc="outside lower right")
     return save(figure, file)
 
 

@@ -4,31 +4,39 @@ from pathlib import Path
 
 import pandas as pd
 
-from flightline.adapters.plots.evaluation_plots import BLUE, GREY, plt, save
+from flightline.adapters.plots.evaluation_plots import BLUE, GREY, plt, save, with_unit
 
 SHOWN_FEATURES = 20
 PANEL_INCHES = (3.4, 2.6)
 
 
-def draw_importance(file: Path, importance: pd.DataFrame, metric: str, rows: int) -> Path:
-    """Draw the most important features.
+def draw_importance(file: Path, groups: pd.DataFrame, features: pd.DataFrame, metric: str, rows: int) -> Path:
+    """Draw the importance of each group of features beside that of the most important single ones.
 
     Parameters
     ----------
     file
         To be written.
-    importance
-        As `explanation.permutation_importance` gives it.
+    groups, features
+        As `explanation.permutation_importance` gives them, with a column group or feature; groups may be empty.
     metric
         The loss whose rise is shown.
     rows
         Over how many rows.
     """
-    shown = importance.head(SHOWN_FEATURES).iloc[::-1]
-    figure, axes = plt.subplots(figsize=(7, 0.28 * len(shown) + 1.4))
-    axes.barh(shown["feature"], shown["importance"], xerr=shown["spread"], color=BLUE, ecolor=GREY, height=0.6)
-    axes.axvline(0, color=GREY, linewidth=0.8)
-    axes.set(xlabel=f"rise of {metric} when shuffled", title=f"Permutation importance, {rows:,} test rows")
+    tables = [
+        (name, table.rename(columns={table.columns[0]: "name"}).head(SHOWN_FEATURES).iloc[::-1])
+        for name, table in (("Groups of features, shuffled together", groups), ("Single features", features))
+        if len(table)
+    ]
+    height = 0.28 * max(len(table) for _, table in tables) + 1.6
+    figure, places = plt.subplots(1, len(tables), figsize=(6.5 * len(tables), height), squeeze=False)
+    for axes, (title, table) in zip(places.flat, tables, strict=True):
+        names = table["name"] + (table["features"].map("  ({})".format) if "features" in table else "")
+        axes.barh(names, table["importance"], xerr=table["spread"], color=BLUE, ecolor=GREY, height=0.6)
+        axes.axvline(0, color=GREY, linewidth=0.8)
+        axes.set(xlabel=f"rise of {with_unit(metric)} when shuffled", title=f"{title}, {rows:,} test rows")
+        axes.spines[["top", "right"]].set_visible(False)
     return save(figure, file)
 
 

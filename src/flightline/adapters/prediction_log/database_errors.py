@@ -68,6 +68,18 @@ def is_dead(err: sa.exc.DBAPIError) -> bool:
     return err.connection_invalidated or getattr(err.orig, "sqlstate", None) in _DEAD
 
 
+def is_refused_row(err: BaseException) -> bool:
+    """Tell whether the database refused what a row holds, which says nothing against the log or other rows.
+
+    Parameters
+    ----------
+    err
+        A LogError of a write.
+    """
+    refused = (sqlite3.IntegrityError, sa.exc.IntegrityError, sa.exc.DataError, ValueError)
+    return isinstance(err.__cause__, refused)
+
+
 def sqlite_name(err: BaseException) -> str:
     """Give SQLite's name of an error, such as SQLITE_BUSY; empty if it is none of SQLite's."""
     return getattr(err, "sqlite_errorname", None) or ""

@@ -90,6 +90,12 @@ def read_labels(settings: Settings, as_of: datetime | None = None, keys: Iterabl
         return _frame(_newest(_select(connection, keys, as_of)).values())
 
 
+def read_revisions(settings: Settings, keys: Iterable[str]) -> pd.DataFrame:
+    """Read every record of these instances: the fields of `Label`, the oldest of each instance first."""
+    with _connected(settings) as connection:
+        return _frame(_select(connection, keys))
+
+
 def read_history(settings: Settings, key: str) -> list[Label]:
     """Read every record of an instance, the oldest first."""
     with _connected(settings) as connection:

@@ -16,7 +16,7 @@ from typing import Literal
 import pandas as pd
 import sqlalchemy as sa
 
-from flightline.adapters.prediction_log.database_errors import fault_of
+from flightline.adapters.prediction_log.database_errors import fault_of, is_refused_row
 from flightline.adapters.prediction_log.rows import Row, decode, encode, moment_value
 from flightline.adapters.prediction_log.schema import (
     COLUMNS,
@@ -32,7 +32,7 @@ from flightline.core.errors import LogError
 from flightline.core.prediction_record import LoggedPrediction, instance_key
 from flightline.core.settings import Settings
 
-__all__ = ["LoggedPrediction", "PredictionLog", "instance_key"]
+__all__ = ["LoggedPrediction", "PredictionLog", "instance_key", "is_refused_row"]
 
 Axis = Literal["logged_at", "clock"]
 _IDS_AT_ONCE = 5_000  # both databases bound how many values one statement takes
@@ -80,7 +80,15 @@ class PredictionLog:
             If that cannot be done; then none of them is there.
         """
         if predictions:
-            self._writer.write(encode(predictions, self._dialect))
+            self.write_rows(self.encode(predictions))
+
+    def encode(self, predictions: Sequence[LoggedPrediction]) -> list[Row]:
+        """Turn predictions into what `write_rows` takes; raises as `rows.encode`."""
+        return encode(predictions, self._dialect)
+
+    def write_rows(self, rows: Sequence[Row]) -> None:
+        """Put what `encode` gave on disk, as `write` does: rows of several calls too, in one transaction."""
+        self._writer.write(rows)
 
     def check(self) -> None:
         """Demand that the log can be written now, by writing something of no value to it.

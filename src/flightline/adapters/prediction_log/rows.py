@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -27,9 +28,10 @@ def encode(predictions: Sequence[LoggedPrediction], dialect: str) -> list[Row]:
         If a value cannot be kept: text that no encoding can write, a prediction or probability that is no finite
         number.
     """
-    moment = text_of if dialect == "sqlite" else in_utc
+    # The rows of a request share the times of day and clock, and the watermarks.
+    moment, shared = cache(text_of if dialect == "sqlite" else in_utc), _Shared()
     try:
-        return [_encode(prediction, moment) for prediction in predictions]
+        return [_encode(prediction, moment, shared) for prediction in predictions]
     except (TypeError, ValueError, OverflowError) as err:
         raise UnloggableError(
             f"a prediction cannot be put into the log ({type(err).__name__}: {err}); features are numbers, text or "
@@ -62,7 +64,19 @@ def in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _encode(row: LoggedPrediction, moment: Callable[[datetime], object]) -> Row:
+class _Shared:
+    """Writes a mapping as JSON, and the next equal one as it did that."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Mapping[str, object] | None, str] = (None, "")
+
+    def json(self, value: Mapping[str, object]) -> str:
+        if value != self._last[0]:
+            self._last = (value, _json(value))
+        return self._last[1]
+
+
+def _encode(row: LoggedPrediction, moment: Callable[[datetime], object], shared: _Shared) -> Row:
     number = float(row.prediction)
     if not (math.isfinite(number) and all(map(math.isfinite, (row.probabilities or {}).values()))):
         raise UnloggableError(
@@ -79,7 +93,7 @@ def _encode(row: LoggedPrediction, moment: Callable[[datetime], object]) -> Row:
         _json(_keys(row.keys)),
         _json(_features(row.features)),
         _json(row.event_timestamps),
-        _json(row.watermarks),
+        shared.json(row.watermarks),
         _json(row.missing),
         number,
         row.model_name,

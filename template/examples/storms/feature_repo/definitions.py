@@ -6,35 +6,20 @@ how old a value may be and still count.
 """
 
 from datetime import timedelta
+from functools import partial
 
-from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
-from feast.types import Float64
+from feast import Entity, FeatureService, ValueType
+
+from flightline.adapters.feast.declaring import declare_view
+from flightline.data.rolling import rolled
 
 OWNER = "mlops@flightline.example"
+view = partial(declare_view, owner=OWNER)
 
 STORM = Entity(name="storm", value_type=ValueType.STRING, description="Serial number of the storm.")
 BASIN = Entity(name="basin", value_type=ValueType.STRING, description="The part of the oceans it is in.")
 
-
-def _view(name: str, entities: list[Entity], ttl: timedelta, features: dict[str, str], description: str) -> FeatureView:
-    return FeatureView(
-        name=name,
-        entities=entities,
-        ttl=ttl,
-        schema=[Field(name=feature, dtype=Float64, description=meaning) for feature, meaning in features.items()],
-        source=FileSource(
-            name=f"{name}_table",
-            path=f"../.state/features/current/{name}.parquet",
-            timestamp_field="event_timestamp",
-            created_timestamp_column="created_timestamp",
-        ),
-        online=True,
-        description=description,
-        owner=OWNER,
-    )
-
-
-STORM_TRACK = _view(
+STORM_TRACK = view(
     "storm_track",
     [STORM],
     timedelta(days=2),
@@ -50,14 +35,11 @@ STORM_TRACK = _view(
     "The storm when it was last heard of.",
 )
 
-BASIN_RECENT = _view(
+BASIN_RECENT = view(
     "basin_recent",
     [BASIN],
     timedelta(days=14),
-    {
-        "basin_recent_14d_count": "Fixes of the last 14 days.",
-        "basin_recent_14d_mean_wind": "Their mean wind, knots.",
-    },
+    rolled("basin_recent", (timedelta(days=14),), {"mean_wind": "Mean wind of fixes, knots,"}),
     "How busy the basin is.",
 )
 

@@ -9,9 +9,9 @@ from flightline.data.contract import check_dataset
 GOOD = [("Lent", "2020-01-01", 100), ("Lent", "2020-01-02", 120), ("Easter", "2020-01-01", 90)]
 
 
-def test_good_counts_pass(project, write_views):
+def test_good_counts_pass(project, write_rows):
     contracts = project.raw_tables.contracts
-    assert check_dataset(RawFiles(write_views(GOOD)), contracts) == {"views": 3}
+    assert check_dataset(RawFiles(write_rows(GOOD)), contracts) == {"views": 3}
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,14 @@ def test_good_counts_pass(project, write_views):
         ([*GOOD, ("Lent", "2020-01-02", 121)], r"breaks: (page, day) is unique in views"),
     ],
 )
-def test_a_broken_rule_is_named_with_its_place(project, write_views, rows, broken):
+def test_a_broken_rule_is_named_with_its_place(project, write_rows, rows, broken):
     with pytest.raises(ContractError) as refused:
-        check_dataset(RawFiles(write_views(rows)), project.raw_tables.contracts)
+        check_dataset(RawFiles(write_rows(rows)), project.raw_tables.contracts)
     assert broken in str(refused.value)
 
 
-def test_columns_in_another_order_are_refused(project, write_views):
-    folder = write_views([("100", "2020-01-01", "Lent")], header="views,day,page")
+def test_columns_in_another_order_are_refused(project, write_rows):
+    folder = write_rows([("100", "2020-01-01", "Lent")], header="views,day,page")
     with pytest.raises(ContractError, match="columns must be page, day, views"):
         check_dataset(RawFiles(folder), project.raw_tables.contracts)
 

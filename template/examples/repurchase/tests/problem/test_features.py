@@ -1,6 +1,5 @@
 """Each feature and the label, by hand, and from when on it may be used; 1997-01-06 is a Monday."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -9,7 +8,7 @@ from ibis import _
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.core.errors import LeakError
-from pipelines.steps.features import check_leaks
+from tests.support.own_problem import look_for_leaks
 
 PURCHASES = [
     (4, "1997-01-03", 1, 2, 20.5),
@@ -105,11 +104,5 @@ def test_the_label_among_the_features_is_found(project, tmp_path):
         joined = weeks.left_join(outcomes, ["customer", "week"])
         return joined.select("customer", "week", "event_timestamp", bought=_.purchases.cast("float64"))
 
-    project.raw_tables.write_seed(tmp_path)
-    with engine.connect(2) as connection:
-        raw = engine.load_raw(connection, tmp_path, project.raw_tables.contracts)
-        groups = engine.build_groups(connection, raw, project.features)
-        examples = engine.to_frame(project.features.examples(groups, project.problem))
-        code = replace(project.features, tables={"week_with_its_label": week_with_its_label})
-        with pytest.raises(LeakError, match=r"(?s)3 leak.*week_with_its_label: "):
-            check_leaks(groups, code, project.problem, examples)
+    with pytest.raises(LeakError, match=r"(?s)3 leak.*week_with_its_label: "):
+        look_for_leaks(project, tmp_path, week_with_its_label=week_with_its_label)

@@ -9,8 +9,8 @@ from flightline.data.contract import check_dataset
 GOOD = [(4, "1997-01-01", 1, 2, 29.33), (4, "1997-01-01", 2, 2, 29.33), (21, "1997-01-02", 1, 1, 0.0)]
 
 
-def test_good_purchases_pass(project, write_purchases):
-    assert check_dataset(RawFiles(write_purchases(GOOD)), project.raw_tables.contracts) == {"purchases": 3}
+def test_good_purchases_pass(project, write_rows):
+    assert check_dataset(RawFiles(write_rows(GOOD)), project.raw_tables.contracts) == {"purchases": 3}
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,9 @@ def test_good_purchases_pass(project, write_purchases):
         ((4, "1997-01-01", 2, 1, 9.0), "breaks: (customer, day, number) is unique in purchases"),
     ],
 )
-def test_a_broken_rule_is_named_with_its_place(project, write_purchases, row, broken):
+def test_a_broken_rule_is_named_with_its_place(project, write_rows, row, broken):
     with pytest.raises(ContractError) as refused:
-        check_dataset(RawFiles(write_purchases([*GOOD, row])), project.raw_tables.contracts)
+        check_dataset(RawFiles(write_rows([*GOOD, row])), project.raw_tables.contracts)
     assert broken in str(refused.value)
 
 

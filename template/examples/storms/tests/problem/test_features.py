@@ -1,6 +1,5 @@
 """Each feature and the label, by hand, and from when on it may be used."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -9,8 +8,8 @@ from ibis import _
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.core.errors import LeakError
-from pipelines.steps.features import check_leaks
 from tests.problem.conftest import fix
+from tests.support.own_problem import look_for_leaks
 
 OTHER = "2010257N16282"
 ROWS = [
@@ -81,11 +80,5 @@ def test_a_fix_among_its_own_features_is_found(project, tmp_path):
     def track_at_once(groups):
         return groups["fixes"].select("storm", event_timestamp=_.at, last_wind=_.wind.cast("float64"))
 
-    project.raw_tables.write_seed(tmp_path)
-    with engine.connect(2) as connection:
-        raw = engine.load_raw(connection, tmp_path, project.raw_tables.contracts)
-        groups = engine.build_groups(connection, raw, project.features)
-        examples = engine.to_frame(project.features.examples(groups, project.problem))
-        code = replace(project.features, tables={"track_at_once": track_at_once})
-        with pytest.raises(LeakError, match=r"(?s)3 leak.*track_at_once: "):
-            check_leaks(groups, code, project.problem, examples)
+    with pytest.raises(LeakError, match=r"(?s)3 leak.*track_at_once: "):
+        look_for_leaks(project, tmp_path, track_at_once=track_at_once)

@@ -10,8 +10,8 @@ from tests.problem.conftest import fix
 GOOD = [fix("2010-09-14T00"), fix("2010-09-14T06", wind="NA")]
 
 
-def test_good_fixes_pass(project, write_fixes):
-    assert check_dataset(RawFiles(write_fixes(GOOD)), project.raw_tables.contracts) == {"fixes": 2}
+def test_good_fixes_pass(project, write_rows):
+    assert check_dataset(RawFiles(write_rows(GOOD)), project.raw_tables.contracts) == {"fixes": 2}
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,11 @@ def test_good_fixes_pass(project, write_fixes):
         (7, 40, "pressure='40' breaks: lies between 850 and 1050"),
     ],
 )
-def test_a_broken_rule_is_named(project, write_fixes, place, value, broken):
+def test_a_broken_rule_is_named(project, write_rows, place, value, broken):
     row = list(fix("2010-09-14T12"))
     row[place] = value
     with pytest.raises(ContractError) as refused:
-        check_dataset(RawFiles(write_fixes([*GOOD, tuple(row)])), project.raw_tables.contracts)
+        check_dataset(RawFiles(write_rows([*GOOD, tuple(row)])), project.raw_tables.contracts)
     assert broken in str(refused.value)
 
 

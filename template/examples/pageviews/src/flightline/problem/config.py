@@ -7,6 +7,7 @@ natural logarithm of its views, so that an error of 0.1 is about a tenth on a pa
 from datetime import UTC, datetime, timedelta
 
 from flightline.core.problem_spec import Monitoring, Problem, Thresholds
+from flightline.core.purpose import Purpose
 from flightline.core.windows import Interval, Windows
 
 
@@ -35,6 +36,13 @@ PROBLEM = Problem(
         ceilings={"mae": 0.15},
         implausible={"r2": 0.995},
         promotion_margin=0.05,  # another seed of the same model was seen to win by 0.027
+    ),
+    purpose=Purpose(
+        intended_use="Who runs a site sees a day ahead how often its pages will be asked for, and keeps machines.",
+        limits=(
+            "Only the 20 pages of the list: of another one nothing is known.",
+            "A page that is in the news tomorrow for the first time is not foreseen.",
+        ),
     ),
     first_clock=_day(2024, 11, 1, hour=12),
     leak_test_moments=(_day(2019, 6, 12, hour=18), _day(2022, 9, 9, hour=12), _day(2023, 3, 14)),

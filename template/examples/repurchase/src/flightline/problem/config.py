@@ -7,6 +7,7 @@ within the 28 days that begin on Monday. Most do not; what is asked for is the f
 from datetime import UTC, datetime, timedelta
 
 from flightline.core.problem_spec import Canary, Monitoring, Problem, Thresholds
+from flightline.core.purpose import Purpose
 from flightline.core.windows import MovingWindows
 
 
@@ -39,6 +40,13 @@ PROBLEM = Problem(
         implausible={"roc_auc": 0.95},
         # Outcomes of neighbouring weeks overlap: bounds of a difference, which take each week as new, are too narrow.
         promotion_margin=0.005,
+    ),
+    purpose=Purpose(
+        intended_use="A shop writes on Monday to customers who are likely to buy within four weeks, or are not.",
+        limits=(
+            "It says who will buy, not whom a letter makes buy: for that, leave some out by chance.",
+            "Customers of one shop who came by March 1997; newcomers are not among them.",
+        ),
     ),
     # Twelve weeks of data are left after it: four of predictions, and the 28 days until their labels are known.
     first_clock=_day(1998, 4, 5, hour=12),

@@ -7,6 +7,7 @@ At each fix of a tropical storm, anywhere on earth and the moment it is made: wh
 from datetime import UTC, datetime, timedelta
 
 from flightline.core.problem_spec import Canary, Monitoring, Problem, Thresholds
+from flightline.core.purpose import Purpose
 from flightline.core.windows import MovingWindows
 
 
@@ -37,6 +38,13 @@ PROBLEM = Problem(
         # Fixes of a storm hang together for days: bounds that take each day as new are too narrow.
         promotion_margin=0.005,
         slice_margin=0.05,
+    ),
+    purpose=Purpose(
+        intended_use="An example of several classes: what a storm will be a day later, by its own past alone.",
+        limits=(
+            "No ground for a warning: a weather service has models of the atmosphere, and this has none.",
+            "It says nothing of where a storm will be.",
+        ),
     ),
     first_clock=_day(2024, 9, 1, hour=12),  # in the season: 987 fixes are left after it
     # Fixes of 06:00 and 18:00 are published at 09:00 and 21:00.

@@ -7,6 +7,7 @@ one minute in knots, pressure the lowest at sea level in hectopascals.
 import pandas as pd
 import pandera.pandas as pa
 
+from flightline.data.columns import integer, number, text
 from flightline.data.contract import TableContract
 
 # The Atlantic is AL, as in storm warnings, and not the archive's NA, which reads as missing here.
@@ -15,25 +16,21 @@ BASINS = ("AL", "EP", "NI", "SA", "SI", "SP", "WP")
 WINDS, PRESSURES = (5, 220), (850, 1050)
 
 
-def _between(low: float, high: float) -> pa.Check:
-    return pa.Check.in_range(low, high, error=f"lies between {low} and {high}")
-
-
-def _is_fix(text: pd.Series) -> pd.Series:
-    moments = pd.to_datetime(text, format="%Y-%m-%dT%H:00Z", errors="coerce")
-    return moments.notna() & (moments.dt.hour % 6 == 0) & (text.str.len() == 17)
+def _is_fix(cells: pd.Series) -> pd.Series:
+    moments = pd.to_datetime(cells, format="%Y-%m-%dT%H:00Z", errors="coerce")
+    return moments.notna() & (moments.dt.hour % 6 == 0) & (cells.str.len() == 17)
 
 
 FIXES = pa.DataFrameSchema(
     {
-        "storm": pa.Column("object", pa.Check.str_matches(r"^20\d{5}[NS]\d{5}$", error="is a storm's serial number")),
+        "storm": text(r"^20\d{5}[NS]\d{5}$", error="is a storm's serial number"),
         "fixed_at": pa.Column("object", pa.Check(_is_fix, error="is YYYY-MM-DDTHH:00Z, every six hours")),
         "basin": pa.Column("object", pa.Check.isin(BASINS, error=f"is one of {', '.join(BASINS)}")),
-        "latitude": pa.Column("Float64", _between(-75, 75), coerce=True),
-        "longitude": pa.Column("Float64", _between(-180, 180), coerce=True),
-        "status": pa.Column("object", pa.Check.str_matches(r"^[A-Z]{2}$", error="is two capital letters")),
-        "wind": pa.Column("Int64", _between(*WINDS), nullable=True, coerce=True),
-        "pressure": pa.Column("Int64", _between(*PRESSURES), nullable=True, coerce=True),
+        "latitude": number(-75, 75),
+        "longitude": number(-180, 180),
+        "status": text(r"^[A-Z]{2}$", error="is two capital letters"),
+        "wind": integer(*WINDS, nullable=True),
+        "pressure": integer(*PRESSURES, nullable=True),
     },
     strict=True,
     ordered=True,

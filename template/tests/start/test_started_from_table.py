@@ -5,13 +5,14 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from template.tests.copies import commit_all, linked_to_environment, run_make, run_python
-from template.tests.test_from_table import make_orders
+from template.tests.start.made_up_tables import make_hours, make_months, make_orders, make_weeks
 from tools.tree import copy_tree, git, project_files
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 OF_THE_FLIGHTS = re.compile(
     r"\bflights?\b|flight-delay|airport|carrier|nycflights|\bJFK\b|tailnum|flightline", re.IGNORECASE
 )
@@ -31,20 +32,30 @@ print(json.dumps([answer.status_code, answer.json()]))
 """
 
 
-@pytest.fixture(
-    scope="module", params=["returned", "left: no row within 28d", "size"], ids=["a column", "an absence", "classes"]
-)
+ORDERS = ("TIME=ordered_at", "KEY=customer_id")
+# By name: the table, and what is asked of it on make's line.
+STARTS = {
+    "a column": (make_orders, *ORDERS, "LABEL=returned", "TASK=classification", "HORIZON=0h", "KNOWN_AFTER=14d"),
+    "an absence": (make_orders, *ORDERS, "LABEL=left: no row within 28d"),
+    "classes": (make_orders, *ORDERS, "LABEL=size", "KNOWN_AFTER=14d"),
+    "weeks": (make_weeks, "TIME=monday", "KEY=shop", "LABEL=sold", "HORIZON=7d"),
+    "months": (make_months, "TIME=billed_at", "KEY=account", "LABEL=late: days_late>=30", "KNOWN_AFTER=60d"),
+    "hours": (make_hours, "TIME=began", "LABEL=rides", "HORIZON=2h", "ZONE=Europe/Oslo"),
+}
+
+
+@pytest.fixture(scope="module", params=STARTS.values(), ids=STARTS)
 def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that was started from orders."""
+    """A project that was started from a table."""
+    make, *question = request.param
     folder = tmp_path_factory.mktemp("own")
-    make_orders(days=500, customers=200).to_parquet(folder / "orders.parquet", index=False)
+    frame = make(days=500, customers=200) if make is make_orders else make()
+    frame.to_parquet(folder / "table.parquet", index=False)
     root = folder / "project"
     copy_tree(PROJECT, root)
     linked_to_environment(root)
-    label = ("--label", request.param, "--known-after", "0h" if "within" in request.param else "14d")
-    table = ("--from", "../orders.parquet", "--time", "ordered_at", "--key", "customer_id")
-    printed = run_python(root, "-m", "template.start", "--name", "churn", *table, *label)
-    assert "to beat: a constant" in printed
+    printed = run_make(root, "start", "NAME=churn", "FROM=../table.parquet", *question)
+    assert "to beat: " in printed
     return root
 
 
@@ -62,7 +73,7 @@ def test_nothing_of_the_flights_is_left(own: Path) -> None:
 
 def test_its_source_is_where_it_was_and_no_path_of_this_machine(own: Path) -> None:
     text = (own / "src/churn/problem/source.py").read_text(encoding="utf-8")
-    assert 'SOURCE = "../orders.parquet"' in text
+    assert 'SOURCE = "../table.parquet"' in text
     assert str(own) not in text
 
 
@@ -78,15 +89,17 @@ def test_it_is_trained_promoted_and_answers(own: Path) -> None:
     status, answer = json.loads(run_python(own, "-c", ASK.format(package="churn")).splitlines()[-1])
     assert status == 200
     (prediction,) = answer["predictions"]
-    chances = prediction["probabilities"].values() if "probabilities" in prediction else [prediction["probability"]]
-    assert all(0 < chance < 1 for chance in chances)
+    chances = prediction["probabilities"].values() if "probabilities" in prediction else [prediction.get("probability")]
+    assert all(chance is None or 0 < chance < 1 for chance in chances)
+    assert set(prediction["missing_features"].values()) <= {"no value"}
     assert "0 mismatches in 1 predictions" in run_python(own, "-m", "pipelines.parity")
 
 
 @pytest.mark.slow
 def test_more_rows_of_the_table_are_a_new_version(own: Path) -> None:
-    orders = make_orders(days=500, customers=200)
-    newer = orders.tail(50).assign(ordered_at=lambda frame: frame["ordered_at"] + timedelta(days=40))
+    table = pd.read_parquet(own.parent / "table.parquet")
+    (time,) = table.columns.intersection(["ordered_at", "monday", "billed_at", "began"])
+    newer = table.tail(50).assign(**{time: pd.to_datetime(table[time], utc=True) + timedelta(days=42)})
     newer.to_csv(own.parent / "newer.csv", index=False)
     printed = run_python(own, "-m", "pipelines.ingest", "--from", "../newer.csv")
     assert "New version" in printed

@@ -3,45 +3,20 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from flightline.adapters.source_tables import read_source
+from flightline.core.problem_spec import Problem
 from template.from_table.columns import describe_column, kind_of
 from template.from_table.plan import make_plan
 from template.from_table.question import Question, parse_label, parse_span
 from template.from_table.wording import spoken
 from template.from_table.writing import problem_files
 from template.renaming import Spelling, StartError
+from template.tests.start.made_up_tables import make_hours, make_months, make_orders, make_weeks
 
 NAME = Spelling.of("churn")
-
-
-def make_orders(days: int = 400, customers: int = 40, seed: int = 1) -> pd.DataFrame:
-    """Orders of a shop whose customers differ: some come often, some send back much."""
-    random = np.random.default_rng(seed)
-    rows = []
-    for customer in range(1, customers + 1):
-        rate, sent_back, size = random.gamma(2, 1 / 20), random.beta(1, 3), random.lognormal(3, 0.5)
-        for day in np.flatnonzero(random.random(days) < rate):
-            moment = datetime(2023, 1, 1, 9, tzinfo=UTC) + timedelta(
-                days=int(day), minutes=int(random.integers(0, 600))
-            )
-            amount = round(size * random.lognormal(0, 0.3), 2)
-            rows.append(
-                (
-                    customer,
-                    moment,
-                    amount,
-                    "web" if random.random() < 0.7 else "shop",
-                    bool(random.random() < sent_back),
-                )
-            )
-    frame = pd.DataFrame(rows, columns=["customer_id", "ordered_at", "amount", "channel", "returned"])
-    frame["size"] = pd.cut(frame["amount"], [0, 15, 25, np.inf], labels=["small", "usual", "very big"]).astype(str)
-    frame["stars"] = random.integers(1, 6, len(frame))
-    return frame.sort_values("ordered_at", ignore_index=True)
 
 
 ORDERS = make_orders()
@@ -203,6 +178,45 @@ def periodic(freq: str, periods: int) -> pd.DataFrame:
 def test_a_window_holds_enough_days_also_of_weekly_and_monthly_rows(freq, periods, test, window_days):
     plan = make_plan(question(label="amount"), periodic(freq, periods))
     assert (plan.unit, plan.test, plan.window_days) == ("months", test, window_days)
+
+
+def test_no_row_is_known_while_a_request_about_its_moment_is_answered():
+    plan = make_plan(question(), ORDERS)
+    assert min(plan.row_known_after, plan.outcome_known_after) > Problem.request_delay
+    text = problem_files(plan, NAME, len(ORDERS))[Path("src/churn/problem/availability.py")]
+    assert "ROW_KNOWN_AFTER = ibis.interval(minutes=2)" in text
+
+
+@pytest.mark.parametrize(
+    ("frame", "asked", "windows", "features"),
+    [
+        (
+            make_weeks(),
+            {"time": "monday", "keys": ("shop",), "label": "sold"},
+            ("months", 7, 56, (7, 28, 91)),
+            ("day_of_year",),
+        ),
+        (
+            make_months(),
+            {"time": "billed_at", "keys": ("account",), "label": "late: days_late>=30"},
+            ("months", 12, 126, (91, 364)),
+            ("day_of_week", "day_of_year"),
+        ),
+        (
+            make_hours(),
+            {"time": "began", "keys": (), "label": "rides", "horizon": timedelta(hours=2)},
+            ("days", 40, 14, (1 / 24, 0.25, 1)),
+            ("hour_of_day", "day_of_week"),
+        ),
+    ],
+    ids=["weeks", "months", "hours"],
+)
+def test_windows_and_features_fit_how_often_rows_come(frame, asked, windows, features):
+    plan = make_plan(question(**asked), frame)
+    spans = tuple(span / timedelta(days=1) for span in plan.spans)
+    assert (plan.unit, plan.test, plan.window_days, spans) == windows
+    assert plan.time_features == features
+    assert plan.ttl >= max(plan.spans)
 
 
 def test_too_few_months_are_refused():

@@ -1,7 +1,7 @@
 """An AWS on loopback: moto's server, with what moto lacks mended. Tests only, and in moto's own environment.
 
-`.tools/moto/bin/python template/tests/infra/emulator.py PORT [HOST [FILE]]` starts it. Each patch below names the gap
-it fills; with a moto that has filled it, the patch can go. FILE is where stand_in.py says what it runs.
+`.tools/moto/bin/python .../emulator.py PORT [HOST [FILE]]` starts it. Each patch below names the gap it fills; with a
+moto that has filled it, the patch can go. FILE is where stand_in.py says what it runs.
 """
 
 import base64
@@ -116,6 +116,19 @@ def give_replication_groups_their_members() -> None:
 
     ElastiCacheBackend.create_replication_group = remember
     ElastiCacheBackend.describe_cache_clusters = describe
+
+
+def let_replication_groups_take_a_token() -> None:
+    """ModifyReplicationGroup passes a token over."""
+    modify = ElastiCacheResponse.modify_replication_group
+
+    def take(self: ElastiCacheResponse) -> ActionResult:
+        if token := self._get_param("AuthToken"):
+            group = self.elasticache_backend.replication_groups[self._get_param("ReplicationGroupId")]
+            group.auth_token, group.auth_token_enabled = token, True
+        return modify(self)
+
+    ElastiCacheResponse.modify_replication_group = take
 
 
 def let_replication_groups_go() -> None:
@@ -284,6 +297,7 @@ if __name__ == "__main__":
     give_autoscaling_its_tags()
     let_subnet_groups_of_the_cache_go()
     give_replication_groups_their_members()
+    let_replication_groups_take_a_token()
     let_replication_groups_go()
     keep_what_a_database_was_told()
     keep_capacity_providers_of_services()

@@ -25,12 +25,12 @@ from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from pipelines.replay.service import Client, free_port
 from template.tests.copies import PROJECT, commit_changes, linked_to_environment, make_command
-from template.tests.year_problem import OWN_PACKAGE, first_end
+from template.tests.year.year_problem import OWN_PACKAGE, first_end
 from tests.proof.execution.commands import clean_environment
 from tests.support.waiting import wait_until
 from tools.tree import copy_tree
 
-PACKAGE = "template.tests.year_problem"
+PACKAGE = "template.tests.year.year_problem"
 MONTHS = 6
 DAYS, CANARY_DAYS = (4, 14, 24), tuple(range(2, 28))
 FIRST_LOOK = 13  # an earlier one takes its minute and seldom decides

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from template.renaming import StartError
-from template.tests import small_template as small
 from template.tests.copies import commit_changes, linked_to_environment, run_make, run_python
-from template.tests.small_template import NAME, change, second_commit, started_project, third_commit
+from template.tests.update import small_template as small
+from template.tests.update.small_template import NAME, change, second_commit, started_project, third_commit
 from template.update import Updated, main, report, update
 from tools.tree import git
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 GATE = f"src/{NAME}/gate.py"
 # A commit of this repository that has `make start`, and no `make update`.
 LONG_BEFORE = "a7f6b79"

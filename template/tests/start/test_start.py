@@ -10,7 +10,7 @@ from template.start import LEFT_BEHIND, is_left_behind, start, tidy, without_mar
 from template.tests.copies import commit_all, linked_to_environment, run_make, run_python
 from tools.tree import copy_tree, git, project_files
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 OWN = next(PROJECT.glob("src/*/problem")).parent.name
 # Names the authors of what a project began as.
 MAY_KEEP_THE_OLD_NAME = {Path("LICENSE")}

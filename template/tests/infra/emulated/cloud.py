@@ -19,8 +19,10 @@ from typing import Any
 import boto3
 import pytest
 
-from template.tests.infra.calls import Call, read_calls
+from template.tests.infra.emulated.calls import Call, read_calls
 from tests.support.waiting import wait_until
+from tools.deploy import passwords
+from tools.deploy.environment import Environment
 from tools.terraform.terraform import ROOT, Terraform, find_terraform
 
 MOTO = ROOT / ".tools" / "moto" / "bin" / "python"
@@ -117,6 +119,12 @@ class Cloud:
             root.run("init", "-input=false", "-no-color", *given)
         return root
 
+    def deployed(self, name: str) -> Environment:
+        """Give an environment as `make deploy` has it, with clients of its role."""
+        return Environment(
+            name, self.environment(name), boto3.Session(aws_access_key_id=name, aws_secret_access_key="test")
+        )
+
     def variables(self, name: str) -> list[str]:
         return [f"-var-file=environments/{name}.tfvars", f"-var=hosted_zone_id={self.zone}", *IMAGES]
 
@@ -151,7 +159,11 @@ class Cloud:
             self.account.run("init", "-input=false", "-no-color")
             shared = beside.submit(self.account.run, "apply", *QUIETLY, f"-var-file={self.folder}/account.tfvars")
             self._wait_for_state(shared)
-            self.environment("staging").run("apply", *QUIETLY, *self.variables("staging"))
+            deployed = self.deployed("staging")
+            passwords.write(deployed, self.variables("staging"))
+            deployed.root.run("apply", *QUIETLY, *self.variables("staging"))
+            deployed.forget_outputs()
+            passwords.hand_over(deployed)
             shared.result()
         assert self.account.outputs()["backend"]["bucket"] == STATE_BUCKET
         self.rights = {name: self._statements(name) for name in SUBJECTS}
@@ -206,7 +218,7 @@ def emulated(folder: Path) -> Iterator[Cloud]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "EMULATOR_CALLS": str(folder / "calls.jsonl"),
     }
-    command = [MOTO, ROOT / "template" / "tests" / "infra" / "emulator.py", str(port)]
+    command = [MOTO, ROOT / "template" / "tests" / "infra" / "emulated" / "emulator.py", str(port)]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in named.items():
             patch.setenv(name, value)

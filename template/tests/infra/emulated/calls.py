@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from template.tests.infra.policies import Request
+from template.tests.infra.emulated.policies import Request
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 HERE = f"{REGION}:{ACCOUNT}"

@@ -1,0 +1,63 @@
+"""Metrics with their intervals, of each kind of problem."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flightline.core.problem_spec import Problem
+from flightline.evaluation.bootstrap import daily_losses
+from flightline.evaluation.losses import row_losses
+from flightline.evaluation.metrics import metrics_of
+from pipelines.evaluation_steps.held_out import METRICS_FILE, with_bounds, write_metrics
+from tests import toy_multiclass, toy_problem, toy_regression
+
+PROBLEMS = {each.PROBLEM.task: each.PROBLEM for each in (toy_problem, toy_multiclass, toy_regression)}
+ROWS = 1200
+
+
+def rows_of(problem: Problem) -> tuple[pd.Series, np.ndarray, np.ndarray]:
+    """Make up labels of thirty days, and predictions that know half of them."""
+    random = np.random.default_rng(0)
+    times = pd.Series(pd.date_range("2020-06-01", periods=ROWS, freq="36min", tz="UTC"))
+    hidden = random.normal(0, 1, ROWS)
+    truth = hidden + random.normal(0, 1, ROWS)
+    if problem.task == "regression":
+        return times, truth, hidden
+    chance = 1 / (1 + np.exp(-hidden))
+    if problem.task == "classification":
+        return times, (random.random(ROWS) < chance).astype(float), chance
+    shares = np.stack([chance, (1 - chance) / 2, (1 - chance) / 2], axis=1)
+    label = (random.random(ROWS)[:, None] > shares.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    return times, label.astype(float), shares
+
+
+@pytest.mark.parametrize("task", list(PROBLEMS))
+def test_every_metric_lies_in_its_interval(task: str, tmp_path: Path) -> None:
+    problem = PROBLEMS[task]
+    times, label, predicted = rows_of(problem)
+    metrics = metrics_of(problem.task, label, predicted)
+    write_metrics(problem, tmp_path, times, label, predicted, metrics, {problem.primary_metric: 9.0})
+    table = pd.read_csv(tmp_path / METRICS_FILE).set_index("metric")
+    assert set(table.index) == {*metrics, "gap", "slope"}
+    assert table.loc[problem.primary_metric, "baseline"] == 9.0
+    bounded = table.drop(index=[name for name in ("ece", "calibration_error") if name in table.index])
+    assert bounded[["lower", "upper"]].notna().all(axis=None)
+    assert bounded["value"].between(bounded["lower"], bounded["upper"]).all()
+
+
+def test_the_loss_of_a_smaller_slice_is_less_certain() -> None:
+    problem = replace(PROBLEMS["regression"], primary_metric="rmse")
+    times, label, predicted = rows_of(problem)
+    losses = row_losses("regression", "rmse", label, predicted)
+    is_few = np.arange(ROWS) % 10 == 0
+    days = {
+        f"size={name}": daily_losses(times[here], losses[here]) for name, here in (("few", is_few), ("all", ~is_few))
+    }
+    found = with_bounds(problem, pd.DataFrame({"slice": "size", "value": ["few", "all"], "rmse": [1.0, 1.0]}), days)
+    few, many = (found["upper"] - found["lower"]).tolist()
+    assert few > 2 * many
+    assert found.loc[1, "lower"] < np.sqrt(losses[~is_few].mean()) < found.loc[1, "upper"]
+    assert with_bounds(problem, found.head(0), {}).empty

@@ -50,7 +50,7 @@ def test_every_value_equals_the_reference(winter_store, asked, joined, views):
 @pytest.mark.slow
 def test_every_view_of_the_service_has_values_and_some_have_gaps(joined, views):
     filled = {name: joined[list(view["features"])].notna().any(axis=1).mean() for name, view in views.items()}
-    assert min(filled.values()) > 0.5
+    assert min(filled.values()) > 0.2
     assert min(filled.values()) < 1
 
 
@@ -72,7 +72,7 @@ def test_an_example_without_a_tail_number_has_no_aircraft_features(asked, joined
     ("view", "key", "feature", "hours"),
     [
         ("origin_weather", "origin", "temp", 6),
-        ("origin_overdue", "origin", "overdue_since", 24),
+        ("origin_arrivals", "origin", "origin_arrivals_3h_count", 24),
     ],
 )
 def test_what_is_older_than_its_ttl_is_not_used(winter_store, winter_examples, view, key, feature, hours):

@@ -26,7 +26,6 @@ from flightline.adapters.model_store.signing_keys import open_signer, read_trust
 from flightline.core.errors import RegistryError, SignatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
-from pipelines.evaluation_steps.model_card import model_card
 from pipelines.steps.reference_predictions import REFERENCE_FILE, read_reference_predictions
 
 REQUIREMENTS_FILE = "requirements.txt"
@@ -60,6 +59,8 @@ def look_at(project: Project, found: registry.ModelVersion, by: str, why: str) -
 
 def collect(project: Project, found: registry.ModelVersion, by: str, why: str) -> Looked:
     """Collect what a signature of a version would say."""
+    from pipelines.evaluation_steps.model_card import model_card  # seconds that no other reader of versions needs
+
     manifest = _manifest(project, found)
     requirements = registry.download_model(project.settings, found).with_name(REQUIREMENTS_FILE)
     lineage = {name: value for name, value in found.tags.items() if name.startswith("lineage.")}

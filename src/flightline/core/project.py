@@ -4,7 +4,7 @@
 argument. So no other code and no test of the machine needs to know which problem it is.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -142,28 +142,17 @@ class RequestCode:
                 "name; take another in src/flightline/problem/config.py and api_schema.py"
             )
         moments = pd.DatetimeIndex(as_of).as_unit("us")
-        known = _Stored(stored)
+        known = {name: _read_only(stored[name]) for name in stored}
         added = self.on_demand({**asked, AS_OF: moments}, known)
         _check_on_demand(added, len(moments), known.keys() | computed.keys())
         return computed | dict(added)
 
 
-class _Stored(Mapping[str, np.ndarray]):
-    """Stored features as numbers that cannot be changed in place; what is not asked for costs a request nothing."""
-
-    def __init__(self, columns: Any) -> None:
-        self._columns = columns
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        numbers = np.asarray(self._columns[name], dtype=np.float64).view()
-        numbers.flags.writeable = False
-        return numbers
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+def _read_only(column: Any) -> np.ndarray:
+    """Give a column as numbers that cannot be changed in place: in training they are the training set's own."""
+    numbers = np.asarray(column, dtype=np.float64).view()
+    numbers.flags.writeable = False
+    return numbers
 
 
 def _check_on_demand(added: Mapping[str, Any], rows: int, taken: Set[str]) -> None:

@@ -50,20 +50,20 @@ class Rows:
 
 
 @lru_cache(maxsize=1)
-def read_examples(folder: Path) -> pd.DataFrame:
-    """Read the examples of a training set in the order of their prediction times, once a process."""
-    examples = pd.read_parquet(folder / "examples.parquet")
+def read_examples(folder: Path, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
+    """Read the examples of a training set, or some columns, in the order of their prediction times, once a process."""
+    examples = pd.read_parquet(folder / "examples.parquet", columns=columns and list(columns))
     return examples.sort_values("event_timestamp", kind="stable", ignore_index=True)
 
 
-def read_rows(folder: Path, is_needed: pd.Series) -> Rows:
-    """Read some rows of a training set: two processes that held all of them while they fit would take over 3 GB."""
+def read_rows(folder: Path, examples: pd.DataFrame, is_needed: pd.Series) -> Rows:
+    """Read the features of some examples: two processes that held all of them while they fit would take over 3 GB."""
     features = pd.read_parquet(folder / "features.parquet")
     times = pd.read_parquet(folder / "examples.parquet", columns=["event_timestamp"])["event_timestamp"]
     places = times.argsort(kind="stable")[is_needed]
     features = features.iloc[places].reset_index(drop=True)
     pa.default_memory_pool().release_unused()
-    return Rows(read_examples(folder)[is_needed].reset_index(drop=True), features)
+    return Rows(examples[is_needed].reset_index(drop=True), features)
 
 
 def measure_cut(problem: Problem, rule: Monitoring, plan: YearPlan, cut: datetime, folder: Path) -> Path:
@@ -78,8 +78,8 @@ def measure_cut(problem: Problem, rule: Monitoring, plan: YearPlan, cut: datetim
         with the latest prediction time learned, the baseline's answer, and by later cut the share of columns, 0..1,
         whose drift exceeds their own threshold.
     """
-    examples = read_examples(plan.folder)
-    learned = read_rows(plan.folder, rows_in(examples, plan.learned(cut), known_before=pd.Timestamp(cut)))
+    examples = read_examples(plan.folder, ("event_timestamp", "label_known_at", problem.label))
+    learned = read_rows(plan.folder, examples, rows_in(examples, plan.learned(cut), known_before=pd.Timestamp(cut)))
     model = fit_at(problem, plan, cut, learned)
     facts: dict[str, object] = {
         "learned_rows": len(learned.times),
@@ -88,7 +88,7 @@ def measure_cut(problem: Problem, rule: Monitoring, plan: YearPlan, cut: datetim
     }
     usual = learned.at(sample_places(len(learned.times), USUAL_ROWS))
     del learned
-    later = read_rows(plan.folder, examples["event_timestamp"] >= cut)
+    later = read_rows(plan.folder, examples, examples["event_timestamp"] >= cut)
     answers = answers_of(problem, model, later.features)
     facts["drift"] = drift_of(problem, rule, plan, usual, model, later, answers)
     with atomic_write(folder) as unfinished:

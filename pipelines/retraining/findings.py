@@ -62,9 +62,10 @@ def _of_rule(matrix: Matrix, compared: Comparison) -> str:
     own, drift = compared.find("on performance"), compared.find("on drift")
     seen = float(np.nanmax(matrix.drift)) if np.isfinite(matrix.drift).any() else 0.0
     return (
-        f"The monitoring rule asked for {own.whole.trainings} trainings in {matrix.size} weeks "
-        f"({_words(own.whole.gain)} against never); drift above {drift.threshold:.0%} of the columns, the threshold of "
-        f"the first half, for {drift.whole.trainings} ({_words(drift.whole.gain)}; the most seen was {seen:.0%})."
+        f"Trainings that the monitoring rule asked for in {matrix.size} weeks: {own.whole.trainings} "
+        f"({_words(own.whole.gain)} against never); that drift asked for, above {drift.threshold:.0%} of the columns, "
+        f"the threshold of the first half: {drift.whole.trainings} ({_words(drift.whole.gain)}; the most seen was "
+        f"{seen:.0%})."
     )
 
 

@@ -9,7 +9,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from prefect.settings import get_current_settings
 
+from flightline.core.settings import Settings
+from pipelines.common.by_hand import own_server, server_of_run
+from pipelines.common.prefect_server import noted
+from pipelines.common.processes import running
+from tests.support.servers.service_process import free_port
 from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[3]
@@ -58,3 +64,18 @@ def test_ctrl_c_is_noted_by_the_server_and_ends_in_one_line(tmp_path: Path) -> N
     assert (tmp_path / "tells").read_text() == "False"
     with closing(sqlite3.connect(home / "prefect.db")) as database:
         assert database.execute("SELECT state_type FROM flow_run").fetchall() == [("CRASHED",)]
+
+
+@pytest.mark.system
+def test_a_flow_runs_on_the_server_of_its_clone_while_that_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    settings = Settings(root=tmp_path)
+    program = server_of_run(free_port())
+    with running([program], settings.state_dir / "logs", settings.pages.start_seconds) as (server,):
+        with noted(settings, server), own_server(settings):
+            assert get_current_settings().api.url == f"{program.url}/api"
+        with own_server(settings):
+            assert get_current_settings().api.url != f"{program.url}/api"

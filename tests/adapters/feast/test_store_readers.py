@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
@@ -14,8 +16,10 @@ from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import MAX_KEPT_KEYS, OnlineFeatures
 from flightline.adapters.feast.registry import open_store
 from flightline.adapters.feast.store_readers import RedisReader, SqliteReader, StoreReader, View, open_reader
+from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
 from tests.support import small_store
+from tests.support.forks import exit_code_of
 from tests.support.small_service import NOON
 from tests.toy_problem import PROBLEM
 
@@ -163,3 +167,23 @@ def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
         assert len(features.read(asked, NOON)) == MAX_KEPT_KEYS
         assert all(len(of_view) <= MAX_KEPT_KEYS for of_view in features._kept[1])
     features.close()
+
+
+def test_sqlite_is_closed_after_whoever_reads_from_it(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path)
+    small_store.make_store(settings)
+
+    def read_until_closed(features: OnlineFeatures) -> None:
+        with suppress(FeatureError):
+            while True:
+                features.read([{}], NOON)  # as readiness does: without a key nothing is kept
+
+    def read_and_close() -> None:
+        for _ in range(30):
+            features = OnlineFeatures.open(settings, PROBLEM.feature_service)
+            thread = Thread(target=read_until_closed, args=(features,))
+            thread.start()
+            features.close()
+            thread.join()
+
+    assert exit_code_of(read_and_close) == 0

@@ -14,6 +14,7 @@ import pytest
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import prediction, settings_of
+from tests.support.forks import exit_code_of
 
 PROJECT = Path(__file__).parents[3]
 pytestmark = pytest.mark.system
@@ -141,3 +142,23 @@ def test_threads_may_share_a_log(log):
     for thread in threads:
         thread.join()
     assert log.count() == 200
+
+
+def test_a_file_is_closed_after_whoever_writes_to_it(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+
+    def write(log: PredictionLog, done: threading.Event) -> None:
+        while not done.is_set():
+            log.check()
+
+    def write_and_close() -> None:
+        log = PredictionLog.open(settings)
+        for _ in range(200):
+            done = threading.Event()
+            thread = threading.Thread(target=write, args=(log, done))
+            thread.start()
+            log.close()
+            done.set()
+            thread.join()
+
+    assert exit_code_of(write_and_close) == 0

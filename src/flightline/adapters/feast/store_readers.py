@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -96,7 +97,10 @@ class StoreReader:
 
 
 class SqliteReader(StoreReader):
-    """Reads Feast's SQLite file, by one prepared statement for each view."""
+    """Reads Feast's SQLite file, by one prepared statement for each view.
+
+    Threads take turns: a connection that is closed while another thread reads from it ends the process.
+    """
 
     def __init__(self, store: "FeatureStore", views: Sequence[View]):
         from feast.infra.online_stores import sqlite
@@ -110,12 +114,13 @@ class SqliteReader(StoreReader):
         }
         self._moment = sqlite.convert_timestamp
         path = sqlite.SqliteOnlineStore._get_db_path(self._config)
-        self._connection = sqlite3.connect(path, check_same_thread=False)
+        self._connection, self._turn = sqlite3.connect(path, check_same_thread=False), Lock()
 
     def read(self, asked: Asked) -> list[list[Found]]:
         """Give what is stored of the keys of each view."""
         stored = self._serialised(asked)
-        return [[self._read_key(view, stored[view.keys, key]) for key in keys] for view, keys in asked]
+        with self._turn:
+            return [[self._read_key(view, stored[view.keys, key]) for key in keys] for view, keys in asked]
 
     def _read_key(self, view: View, key: bytes) -> Found:
         rows = self._connection.execute(self._statements[view.name], (key,)).fetchall()
@@ -130,11 +135,13 @@ class SqliteReader(StoreReader):
 
     def version(self) -> object:
         """Give SQLite's own count of what others have committed to the file."""
-        return self._connection.execute("PRAGMA data_version").fetchone()
+        with self._turn:
+            return self._connection.execute("PRAGMA data_version").fetchone()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection, after whoever reads from it; who reads later is told that it is closed."""
+        with self._turn:
+            self._connection.close()
 
 
 class RedisReader(StoreReader):

@@ -65,7 +65,7 @@ class SqliteWriter:
 
     def _start_anew(self) -> None:
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._connection is not None:
             # A forked process must neither use nor close what it inherited.
             self._inherited.append(self._connection)
@@ -130,10 +130,13 @@ class SqliteWriter:
             self.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        """Close the connection, after whoever writes over it: closed under a statement, it ends the process."""
+        if self._pid != os.getpid():
+            self._start_anew()
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
 
 
 INSERT_SQLITE = _insert("?")

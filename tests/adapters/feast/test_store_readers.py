@@ -19,7 +19,7 @@ from flightline.adapters.feast.store_readers import RedisReader, SqliteReader, S
 from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
 from tests.support import small_store
-from tests.support.forks import exit_code_of
+from tests.support.own_process import exit_code_of
 from tests.support.small_service import NOON
 from tests.toy_problem import PROBLEM
 
@@ -169,21 +169,22 @@ def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
     features.close()
 
 
+def read_until_closed(features: OnlineFeatures) -> None:
+    with suppress(FeatureError):
+        while True:
+            features.read([{}], NOON)  # as readiness does: without a key nothing is kept
+
+
+def read_and_close(settings: Settings) -> None:
+    for _ in range(30):
+        features = OnlineFeatures.open(settings, PROBLEM.feature_service)
+        thread = Thread(target=read_until_closed, args=(features,))
+        thread.start()
+        features.close()
+        thread.join()
+
+
 def test_sqlite_is_closed_after_whoever_reads_from_it(tmp_path: Path) -> None:
     settings = Settings(root=tmp_path)
     small_store.make_store(settings)
-
-    def read_until_closed(features: OnlineFeatures) -> None:
-        with suppress(FeatureError):
-            while True:
-                features.read([{}], NOON)  # as readiness does: without a key nothing is kept
-
-    def read_and_close() -> None:
-        for _ in range(30):
-            features = OnlineFeatures.open(settings, PROBLEM.feature_service)
-            thread = Thread(target=read_until_closed, args=(features,))
-            thread.start()
-            features.close()
-            thread.join()
-
-    assert exit_code_of(read_and_close) == 0
+    assert exit_code_of(read_and_close, settings) == 0

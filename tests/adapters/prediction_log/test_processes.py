@@ -14,7 +14,7 @@ import pytest
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import prediction, settings_of
-from tests.support.forks import exit_code_of
+from tests.support.own_process import exit_code_of
 
 PROJECT = Path(__file__).parents[3]
 pytestmark = pytest.mark.system
@@ -126,10 +126,7 @@ def fork_and_write(settings: Settings) -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_worker_writes_over_a_connection_of_its_own(settings):
     # In a process of its own: what other tests have imported must not be forked along.
-    fresh = multiprocessing.get_context("spawn").Process(target=fork_and_write, args=(settings,))
-    fresh.start()
-    fresh.join()
-    assert fresh.exitcode == 0
+    assert exit_code_of(fork_and_write, settings) == 0
     log = PredictionLog.open(settings)
     assert log.count() == 171
     log.close()
@@ -144,21 +141,21 @@ def test_threads_may_share_a_log(log):
     assert log.count() == 200
 
 
+def check_until(done: threading.Event, log: PredictionLog) -> None:
+    while not done.is_set():
+        log.check()
+
+
+def check_and_close(settings: Settings) -> None:
+    log = PredictionLog.open(settings)
+    for _ in range(200):
+        done = threading.Event()
+        thread = threading.Thread(target=check_until, args=(done, log))
+        thread.start()
+        log.close()
+        done.set()
+        thread.join()
+
+
 def test_a_file_is_closed_after_whoever_writes_to_it(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path)
-
-    def write(log: PredictionLog, done: threading.Event) -> None:
-        while not done.is_set():
-            log.check()
-
-    def write_and_close() -> None:
-        log = PredictionLog.open(settings)
-        for _ in range(200):
-            done = threading.Event()
-            thread = threading.Thread(target=write, args=(log, done))
-            thread.start()
-            log.close()
-            done.set()
-            thread.join()
-
-    assert exit_code_of(write_and_close) == 0
+    assert exit_code_of(check_and_close, settings_of(tmp_path)) == 0

@@ -278,7 +278,7 @@ monitor: $(READY)  ## Judge the logged predictions by their labels: decision, re
 
 .PHONY: replay
 replay: $(READY)  ## Live the data's year again, one decision a week: when to retrain, and what it costs not to: make replay COST=30 (of summed loss)
-	@OMP_NUM_THREADS=1 $(RUN) -m pipelines.retraining $(if $(COST),--cost $(COST)) $(if $(FROM),--from "$(FROM)") --seed $(SEED)
+	@OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=1000000 $(RUN) -m pipelines.retraining $(if $(COST),--cost $(COST)) $(if $(FROM),--from "$(FROM)") --seed $(SEED)
 
 .PHONY: canary
 canary: $(READY)  ## Judge what runs beside the champion: promote, keep watching, drop, or roll back

@@ -1,6 +1,7 @@
 """The numbers of an evaluation with their intervals, as tables beside it: for the model's card and for people."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ from sklearn.metrics import average_precision_score, r2_score
 from flightline.core.problem_spec import Problem
 from flightline.evaluation.bootstrap import DailyLosses, daily_losses, mean_bounds, weighted_bounds
 from flightline.evaluation.metrics import as_event
-from flightline.monitoring.window_metrics import bin_edges, measure, sum_by_day
+from flightline.monitoring.window_metrics import DailyRows, bin_edges, measure, sum_by_day
 
-METRICS_FILE, SLICES_FILE = "metrics.csv", "slices.csv"
+METRICS_FILE, SLICES_FILE, SLOPES_FILE = "metrics.csv", "slices.csv", "slope_by_month.csv"
 CONFIDENCE = 0.95  # of an interval with two ends
 BIASED = ("ece", "calibration_error")  # resamples have more of it by chance alone; gap and slope have bounds
 WEIGHTED = {"pr_auc": average_precision_score, "r2": r2_score}
@@ -27,7 +28,7 @@ def write_metrics(
     metrics: Mapping[str, float],
     baseline: Mapping[str, float],
 ) -> None:
-    """Write every metric of the test window with its interval, and the baseline's.
+    """Write every metric of the test window with its interval, and the baseline's; and the slope of each month.
 
     Parameters
     ----------
@@ -58,6 +59,20 @@ def write_metrics(
         for name, value in values.items()
     ]
     pd.DataFrame(rows).to_csv(folder / METRICS_FILE, index=False)
+    slope_by_month(days).to_csv(folder / SLOPES_FILE, index=False)
+
+
+def slope_by_month(days: DailyRows) -> pd.DataFrame:
+    """Give the calibration slope of each month (UTC), columns month, rows, value, lower and upper.
+
+    A slope that moves from month to month is one that no map learned before the window can mend.
+    """
+    months = np.array([day[:7] for day in days.days])
+    parts = {month: days.take(np.flatnonzero(months == month)) for month in np.unique(months)}
+    return pd.DataFrame(
+        {"month": month, "rows": part.rows, **asdict(measure(part, (1 + CONFIDENCE) / 2)["slope"])}
+        for month, part in parts.items()
+    )
 
 
 def with_bounds(problem: Problem, slices: pd.DataFrame, losses: Mapping[str, DailyLosses]) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from flightline.core.project import Project
 from flightline.evaluation.metrics import LOWER_IS_BETTER
 from pipelines.common.rendering import render
 from pipelines.evaluation_steps.explanation import GROUPS_FILE
-from pipelines.evaluation_steps.held_out import CONFIDENCE, METRICS_FILE, SLICES_FILE
+from pipelines.evaluation_steps.held_out import CONFIDENCE, METRICS_FILE, SLICES_FILE, SLOPES_FILE
 
 MOST_SLICES = 40
 MEANINGS = {
@@ -58,6 +58,7 @@ def model_card(project: Project, found: registry.ModelVersion, manifest: ModelMa
         metrics=_table(project, found, METRICS_FILE),
         slices=sorted(slices, key=lambda each: -each[problem.primary_metric])[:MOST_SLICES],
         slice_count=len(slices),
+        slopes=_table(project, found, SLOPES_FILE),
         groups=_table(project, found, GROUPS_FILE),
         parameters=registry.parameters_of_version(settings, found),
         tags=dict(found.tags),

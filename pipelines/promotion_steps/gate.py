@@ -17,6 +17,7 @@ from flightline.promotion.evidence import Evidence
 from flightline.promotion.gate import Decision, Verdict, decide_promotion
 from pipelines.common.artifacts import EvaluationFile, Registered, TrainingSet
 from pipelines.common.progress import stage
+from pipelines.evaluation_steps.held_out import SLOPES_FILE
 from pipelines.promotion_steps.champion import fetch_champion, promote_version
 from pipelines.promotion_steps.evidence import Gathered, gather_evidence
 from pipelines.steps.models import ALONE_FILE
@@ -44,7 +45,7 @@ def gate(
             primary_metric=project.problem.primary_metric,
             champion_unjudged=given.champion_unjudged,
         )
-        verdict = replace(verdict, warnings=warnings)
+        verdict = replace(verdict, warnings=warnings, notes=(slope_note(evaluation),))
         keep_verdict(project, registered, given, verdict)
         if verdict.decision is Decision.PROMOTE:
             promote_version(
@@ -69,6 +70,16 @@ def warnings_of(project: Project, evaluation: EvaluationFile) -> tuple[str, ...]
     on_demand = set(table["feature"]) - view_of.keys() - project.request_features if project.requests.on_demand else ()
     suspect = find_suspect(table, view_of, on_demand)
     return (suspect,) if suspect else ()
+
+
+def slope_note(evaluation: EvaluationFile) -> str:
+    """Say how calibration moved within the test window."""
+    slopes = [
+        f"{each.month} {each.value:.2f}"
+        + (f" ({each.lower:.2f} to {each.upper:.2f})" if each.lower == each.lower else "")
+        for each in pd.read_csv(evaluation.folder / SLOPES_FILE).itertuples()
+    ]
+    return f"calibration slope by month: {', '.join(slopes)}; 1 is right, below it predictions are too bold"
 
 
 def keep_verdict(project: Project, registered: Registered, given: Gathered, verdict: Verdict) -> None:

@@ -37,6 +37,8 @@ def print_result(result: TrainingResult, problem: Problem) -> None:
     console.print(f"[bold]{result.verdict.decision}[/bold]: {'; '.join(result.verdict.reasons)}", soft_wrap=True)
     for warning in result.verdict.warnings:
         console.print(f"[bold]warning[/bold]: {warning}", soft_wrap=True)
+    for note in result.verdict.notes:
+        console.print(f"note: {note}", soft_wrap=True)
     console.print("Next: make serve (answer requests), make status (what is live), make ui (the tools' pages)")
 
 

@@ -209,6 +209,7 @@ def test_another_seed_is_held_and_every_number_is_kept(trained, project, setting
     assert kept["expected"]["champion"]["version"] == trained.registered.version
     tags = registry.get_version(settings, PROBLEM.model_name, result.registered.version).tags
     assert (tags["verdict"], tags["verdict_reasons"]) == ("HOLD", "; ".join(result.verdict.reasons))
+    assert kept["verdict"]["notes"][0].startswith("calibration slope by month: ")
 
 
 def test_a_failed_registration_leaves_no_version(trained, project, settings, monkeypatch):

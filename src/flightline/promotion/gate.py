@@ -61,6 +61,8 @@ class Verdict:
         The differences from the champion; empty where there was none to compare with.
     warnings
         What a person should look at, whatever was decided.
+    notes
+        What a person may want to know; nothing was decided by it.
     """
 
     decision: Decision
@@ -68,6 +70,7 @@ class Verdict:
     checks: tuple[Check, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def passed_slices(self) -> int:

@@ -11,7 +11,7 @@ from flightline.core.problem_spec import Problem
 from flightline.evaluation.bootstrap import daily_losses
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import metrics_of
-from pipelines.evaluation_steps.held_out import METRICS_FILE, with_bounds, write_metrics
+from pipelines.evaluation_steps.held_out import METRICS_FILE, SLOPES_FILE, with_bounds, write_metrics
 from tests import toy_multiclass, toy_problem, toy_regression
 
 PROBLEMS = {each.PROBLEM.task: each.PROBLEM for each in (toy_problem, toy_multiclass, toy_regression)}
@@ -46,6 +46,24 @@ def test_every_metric_lies_in_its_interval(task: str, tmp_path: Path) -> None:
     bounded = table.drop(index=[name for name in ("ece", "calibration_error") if name in table.index])
     assert bounded[["lower", "upper"]].notna().all(axis=None)
     assert bounded["value"].between(bounded["lower"], bounded["upper"]).all()
+
+
+@pytest.mark.parametrize("task", list(PROBLEMS))
+def test_the_slope_of_a_month_that_is_predicted_too_boldly_is_below_the_others(task: str, tmp_path: Path) -> None:
+    problem = PROBLEMS[task]
+    times, label, predicted = rows_of(problem)
+    is_late = times >= times[0] + pd.Timedelta(days=15)
+    bold = 3 * predicted if task == "regression" else predicted**3
+    bold = bold / bold.sum(axis=1, keepdims=True) if task == "multiclass" else bold
+    if task == "classification":
+        bold = bold / (bold + (1 - predicted) ** 3)
+    predicted[is_late] = bold[is_late]
+    write_metrics(problem, tmp_path, times + pd.Timedelta(days=15), label, predicted, {}, {})
+    slopes = pd.read_csv(tmp_path / SLOPES_FILE).set_index("month")
+    assert list(slopes.index) == ["2020-06", "2020-07"]
+    assert slopes["rows"].sum() == ROWS
+    assert slopes.loc["2020-07", "upper"] < slopes.loc["2020-06", "lower"]
+    assert slopes.loc["2020-06", "lower"] < slopes.loc["2020-06", "value"] < slopes.loc["2020-06", "upper"]
 
 
 def test_the_loss_of_a_smaller_slice_is_less_certain() -> None:

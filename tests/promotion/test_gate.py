@@ -169,13 +169,13 @@ def test_the_margin_of_a_slice_is_a_share_of_the_champions_loss_there():
 
 def test_the_verdict_says_which_harm_to_a_slice_would_have_been_seen():
     # Days that agree are sure: only the margin of a tenth stays unseen. Days that do not leave more unseen.
-    slices = {"a=sure": daily(0.43), "a=unsure": daily(*[0.33, 0.53] * 5)}
+    slices = {"a=sure": daily(0.43), "a=unsure": daily(*[0.32, 0.53] * 5)}
     verdict = decide(new(**BETTER, slices=slices), make_champion(slices=dict.fromkeys(slices, daily(0.43))))
     (said,) = (reason for reason in verdict.reasons if "no slice" in reason)
     assert "no slice of 2 is credibly worse; a loss higher by 10.0% in a=sure would have been seen" in said
     harm = float(said.rsplit(" ", 1)[1].rstrip("%")) / 100
     for excess, decision in ((0.99 * harm, P), (1.01 * harm, H)):
-        worse = {"a=unsure": daily(*[0.33 + 0.43 * excess, 0.53 + 0.43 * excess] * 5), "a=sure": daily(0.43)}
+        worse = {"a=unsure": daily(*[0.325 + 0.43 * excess, 0.535 + 0.43 * excess] * 5), "a=sure": daily(0.43)}
         given = new(**BETTER, slices=worse), make_champion(slices=dict.fromkeys(slices, daily(0.43)))
         assert decide(*given).decision is decision
 
@@ -261,6 +261,13 @@ def test_a_challenger_that_is_held_says_what_it_has_learned_from():
     assert decide(new(), earlier).reasons[-1] == "it learned from rows up to 2013-08-31, the champion up to 2013-07-31"
 
 
+@pytest.mark.parametrize("unknown", ["challenger", "champion"])
+def test_where_it_is_not_known_who_learned_later_nothing_is_said_of_it(unknown):
+    sides = {"challenger": new(), "champion": CHAMPION}
+    sides[unknown] = replace(sides[unknown], learned_until=None)
+    assert not any("it learned from" in reason for reason in decide(*sides.values()).reasons)
+
+
 def test_every_fault_is_told():
     verdict = decide(new(roc_auc=0.6, brier=0.2, ece=0.1, log_loss=0.6))
     assert len(verdict.reasons) == 4
@@ -303,6 +310,17 @@ def test_the_verdict_carries_every_number():
     assert [check.slice for check in verdict.checks if check.slice] == ["a=b"]
     assert verdict.passed_slices == 1
     assert verdict.notable_checks == verdict.checks[:-1]
+    words = {check.name: check.words for check in verdict.checks}
+    assert words["test days"].startswith("10 test days that neither has learned from are enough to compare on")
+    assert words["slice a=b"].startswith("a=b is not credibly worse: mean loss higher by -0.01000, at least -0.01000")
+    assert words["non-inferiority"].startswith("not inferior to the champion: mean loss higher by at most -0.01000")
+
+
+@pytest.mark.parametrize("case", ["good, and no champion yet", "the champion itself", "below its floor"])
+def test_a_verdict_without_a_comparison_carries_the_numbers_of_the_bounds(case):
+    names = {check.name for check in decide(*VERDICTS[case][:2]).checks}
+    assert names == {check.name for check in decide(new(), champion_unjudged="it takes other features").checks}
+    assert {"roc_auc, floor", "megabytes, ceiling", "improvement on the baseline"} < names
 
 
 def test_a_verdict_can_be_written_as_plain_values():

@@ -72,6 +72,8 @@ READY := $(INSTALLED) $(STATE)
 MODEL ?= hist_gradient_boosting
 SEED ?= 0
 TRIALS ?= 20
+# Packages of models of the zoo that every image takes; `make image` adds what the champion needs (docs/how-to/add-a-model.md).
+EXTRAS ?=
 # Processes that run tests: one for each core.
 WORKERS ?= $(shell nproc 2> /dev/null || sysctl -n hw.ncpu)
 
@@ -150,6 +152,7 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --extra pipelines pyproject.toml -o locks/all.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt --excludes locks/serving-left-out.in -o locks/serving.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra pipelines pyproject.toml -c locks/all.txt --excludes locks/pipelines-left-out.in -o locks/pipelines.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group lightgbm -c locks/all.txt -o locks/extra-lightgbm.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/moto.in -o locks/moto.txt

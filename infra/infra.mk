@@ -3,7 +3,8 @@
 ##@ Images
 .PHONY: image
 image: $(READY)  ## Build the images of service and flows and print what is in them: make image BASE=python@sha256:... MODEL_INSIDE=.state/serving
-	@$(RUN) -m tools.images.build $(if $(BASE),--base "$(BASE)") $(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
+	@$(RUN) -m tools.images.build $(if $(BASE),--base "$(BASE)") $(if $(EXTRAS),--extras "$(EXTRAS)") \
+		$(if $(MODEL_INSIDE),--model-inside "$(MODEL_INSIDE)")
 
 .PHONY: base-pin
 base-pin: $(READY)  ## Note the digest that the base's tag has in its registry now, in serving/base.Dockerfile; needs Docker
@@ -11,7 +12,7 @@ base-pin: $(READY)  ## Note the digest that the base's tag has in its registry n
 
 .PHONY: image-push
 image-push: $(READY)  ## Build both images, push them and print their digests: make image-push REPOSITORY=host/name
-	@$(RUN) -m tools.images.push --repository "$(REPOSITORY)" $(if $(BASE),--base "$(BASE)")
+	@$(RUN) -m tools.images.push --repository "$(REPOSITORY)" $(if $(BASE),--base "$(BASE)") $(if $(EXTRAS),--extras "$(EXTRAS)")
 
 .PHONY: image-smoke
 image-smoke: $(READY) .tools/sbom/.installed  ## Build the images, run them hardened and test them, or those that were pushed: make image-smoke IMAGE=host/name@sha256:... FLOWS_IMAGE=...

@@ -21,8 +21,9 @@ from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project, open_project
 from flightline.training.fit import TrainingParameters
-from flightline.training.search import SPACES, Tried, make_folds, space_of, try_settings
-from flightline.training.zoo import Setting, find_model
+from flightline.training.search import Tried, make_folds, space_of, try_settings, with_space
+from flightline.training.zoo import find_model
+from flightline.training.zoo.entry import Setting
 from pipelines.common.artifacts import TrainingSet
 from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
@@ -54,7 +55,7 @@ def study_name(problem: Problem, model: str, training_set: TrainingSet) -> str:
 @task(cache_policy=NO_CACHE)
 def search(project: Project, parameters: TrainingParameters, training_set: TrainingSet, trials: int) -> TuningResult:
     """Run the trials, print each, and write the best settings for `make train`."""
-    space = space_of(parameters.model)
+    space = space_of(project.problem.task, parameters.model)
     examples, features = pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
     folds = make_folds(examples, training_set.windows)
     with stage("tune") as progress:
@@ -100,7 +101,7 @@ def search(project: Project, parameters: TrainingParameters, training_set: Train
 def settings_in_use(problem: Problem, model: str) -> dict[str, float | int]:
     """Give the zoo's own values of the settings that are searched."""
     build = inspect.signature(find_model(problem.task, model).build).parameters
-    return {name: build[name].default for name in space_of(model)}
+    return {name: build[name].default for name in space_of(problem.task, model)}
 
 
 def write_best(project: Project, parameters: TrainingParameters, study: StudyResult) -> Path:
@@ -114,7 +115,7 @@ def write_best(project: Project, parameters: TrainingParameters, study: StudyRes
 
 def run_tuning(project: Project, parameters: TrainingParameters, trials: int) -> TuningResult:
     """Tell the story of a tuning; call it inside a flow."""
-    space_of(parameters.model)
+    space_of(project.problem.task, parameters.model)
     if trials < 1:
         raise TrainingError(f"TRIALS must be 1 or more, got {trials}")
     clock = ensure_clock(project.settings, project.problem.first_clock)
@@ -142,8 +143,9 @@ def print_best(result: TuningResult) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
+    models = ", ".join(with_space(open_project().problem.task))
     parser = argparse.ArgumentParser(description=tuning.__doc__)
-    parser.add_argument("--model", default=TrainingParameters.model, help=f"one of: {', '.join(SPACES)}")
+    parser.add_argument("--model", default=TrainingParameters.model, help=f"one of: {models}")
     parser.add_argument("--trials", type=int, default=TRIALS, help="how many more")
     parser.add_argument("--seed", type=int, default=TrainingParameters.seed, help="seed of everything random")
     options = parser.parse_args(arguments)

@@ -1,7 +1,8 @@
 """What a function's result may follow from: the source of every module of the project that it reaches by import.
 
 Read from the syntax trees, so comments, docstrings and layout change nothing. Other packages are not looked into: the
-lock file speaks for them. A module imported by a name made at run time (`import_module`) is not seen.
+lock file speaks for them. A package that looks for its own modules (`iter_modules`) reaches them all; any other module
+that is imported by a name made at run time (`import_module`) is not seen.
 """
 
 import ast
@@ -45,8 +46,17 @@ def closure(modules: Iterable[str]) -> dict[str, str]:
     """
     starts = {*modules}
     graph = _graph(tuple(sorted({*OURS, *(start.split(".")[0] for start in starts)})))
-    reached = starts.union(*(graph.find_upstream_modules(start) for start in starts)) - DECIDES_NOTHING
-    return {module: _source(module) for module in sorted(reached)}
+    reached, new = set[str](), starts
+    while new:
+        reached |= new
+        found = set[str]().union(*(graph.find_upstream_modules(module) for module in new))
+        looked_for = (graph.find_descendants(module) for module in new | found if _looks_for_modules(module))
+        new = found.union(*looked_for) - reached
+    return {module: _source(module) for module in sorted(reached - DECIDES_NOTHING)}
+
+
+def _looks_for_modules(package: str) -> bool:
+    return "attr='iter_modules'" in _source(package)
 
 
 def _module_of(part: Callable[..., Any] | ModuleType) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flightline.core.errors import TrainingError
 from flightline.training.fit import TrainingParameters
-from flightline.training.zoo import Setting
+from flightline.training.zoo.entry import Setting
 
 
 def add_options(parser: argparse.ArgumentParser, models: str) -> None:

@@ -12,7 +12,7 @@ from flightline.core.problem_spec import Monitoring, Problem
 from flightline.core.windows import Interval, MovingWindows
 from flightline.training.fit import TrainingParameters
 from flightline.training.splits import windows_of
-from flightline.training.zoo import Setting
+from flightline.training.zoo.entry import Setting
 
 WEEK = timedelta(days=7)
 JUDGED_WEEKS = 4  # at least: a model is judged on so many weeks before its successor learns from them too

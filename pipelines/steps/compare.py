@@ -43,7 +43,8 @@ class Trained:
 def models_asked(problem: Problem, parameters: TrainingParameters) -> list[TrainingParameters]:
     """Give the parameters of each model that is to be trained: one, or all of the task.
 
-    Steps that only some models can take are left out for the others.
+    Steps that only some models can take are left out for the others; of all models those are left out whose packages
+    are not installed.
 
     Raises
     ------
@@ -63,6 +64,7 @@ def models_asked(problem: Problem, parameters: TrainingParameters) -> list[Train
             kmeans_segments=parameters.kmeans_segments if "kmeans_segments" in model.steps else None,
         )
         for name, model in ZOO[problem.task].items()
+        if not model.missing_packages
     ]
 
 

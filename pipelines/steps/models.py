@@ -30,7 +30,7 @@ from flightline.promotion.evidence import EvaluationSummary, summarise_evaluatio
 from flightline.training.fit import TrainingParameters, fit, fit_pipeline
 from flightline.training.row_checks import as_target, check_categories, feature_columns
 from flightline.training.splits import split
-from flightline.training.zoo import baseline_of
+from flightline.training.zoo import baseline_of, find_model
 from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.common.cached_step import cached_step
 from pipelines.evaluation_steps.explanation import explain
@@ -304,6 +304,7 @@ def _contents(
         data_source=f"data.dvc@{tags['lineage.data_md5']}",
         data_digest=training_set.key,
         artifacts=evaluation.folder,
+        packages=find_model(problem.task, parameters.model).packages,
     )
 
 

@@ -10,8 +10,8 @@ from flightline.core.errors import TrainingError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.training.fit import TrainingParameters
-from flightline.training.search import SPACES
-from flightline.training.zoo import hist_gradient_boosting
+from flightline.training.search import space_of
+from flightline.training.zoo.scikit_learn import hist_gradient_boosting
 from pipelines.common.training_options import read_settings
 from pipelines.tuning import TuningResult, run_tuning, search, settings_in_use, study_name
 from tests.support.small_training_set import small_problem, small_project, write_training_set
@@ -40,7 +40,7 @@ def test_a_study_begins_with_the_settings_in_use_and_never_ends_worse(first, pro
     assert unchanged.study.loss <= first.study.loss
     in_use = inspect.signature(hist_gradient_boosting).parameters
     assert settings_in_use(PROBLEM, "hist_gradient_boosting")["learning_rate"] == in_use["learning_rate"].default
-    assert set(first.study.settings) == {*SPACES["hist_gradient_boosting"], "max_iter"}
+    assert set(first.study.settings) == {*space_of(PROBLEM.task, "hist_gradient_boosting"), "max_iter"}
 
 
 def test_a_second_call_goes_on_and_prints_each_trial(first, project, training_set, capsys):
@@ -70,7 +70,7 @@ def test_the_best_settings_are_written_for_a_training(first):
     model, settings = read_settings(first.file)
     assert model == "hist_gradient_boosting"
     assert settings == json.loads(first.file.read_text())["settings"]
-    for name, one in SPACES[model].items():
+    for name, one in space_of(PROBLEM.task, model).items():
         assert one.low <= settings[name] <= one.high
 
 

@@ -61,7 +61,7 @@ def test_the_iterations_are_those_of_the_least_mean_loss(curves, loss, iteration
 
 def test_a_model_without_a_space_is_refused():
     with pytest.raises(TrainingError, match="no search space for 'decision_tree', only for: hist_gradient_boosting"):
-        space_of("decision_tree")
+        space_of("classification", "decision_tree")
 
 
 @pytest.mark.parametrize("task", ZOO)

@@ -14,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from flightline.adapters.files.pipes import outlive_reader
-from flightline.adapters.model_store.served_model import load_served_model
+from flightline.adapters.model_store.model_bom import BOM_FILE
+from flightline.adapters.model_store.served_model import current_manifest, load_served_model
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import ModelFileError
 from flightline.core.project import open_project
@@ -161,8 +162,38 @@ def index_secrets() -> Iterator[list[str]]:
         yield secrets
 
 
-def build(docker: Docker, image: Image, base: str = "") -> None:
+def extra_locks(packages: Iterable[str], root: Path = ROOT) -> list[str]:
+    """Give the locks of what models of the zoo need besides, relative to the project.
+
+    Raises
+    ------
+    DockerError
+        If a package has none.
+    """
+    locks = {package: f"locks/extra-{package}.txt" for package in sorted({*packages})}
+    if unknown := [package for package, lock in locks.items() if not (root / lock).is_file()]:
+        known = ", ".join(file.stem.removeprefix("extra-") for file in (root / "locks").glob("extra-*.txt"))
+        raise DockerError(f"got EXTRAS={' '.join(unknown)}, expected some of: {known}; `make lock` writes their locks")
+    return [*locks.values()]
+
+
+def extras_of_model(folder: Path, root: Path = ROOT) -> list[str]:
+    """Name what the current model of a folder needs besides the lock of an image, by its bill of materials."""
+    manifest = current_manifest(folder)
+    bom = folder / manifest.version / BOM_FILE if manifest else None
+    if bom is None or not bom.is_file():
+        return []
+    names = {part["name"] for part in json.loads(bom.read_text(encoding="utf-8"))["components"]}
+    return sorted(name for name in names if (root / "locks" / f"extra-{name}.txt").is_file())
+
+
+def build(docker: Docker, image: Image, base: str = "", extras: Iterable[str] = ()) -> None:
     """Build an image under the tags `latest` and the project's version.
+
+    Parameters
+    ----------
+    extras
+        Packages that a model of the zoo needs besides.
 
     Raises
     ------
@@ -174,7 +205,8 @@ def build(docker: Docker, image: Image, base: str = "") -> None:
             docker,
             image,
             ROOT,
-            {"BASE": base or read_base(), "COMMIT": commit(), "VERSION": project_version()},
+            {"BASE": base or read_base(), "COMMIT": commit(), "VERSION": project_version()}
+            | {"EXTRA_LOCKS": " ".join(extra_locks(extras))},
             secrets,
         )
 
@@ -252,6 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default=read_base(), help="another base image, best by digest: python@sha256:...")
     parser.add_argument("--pin-base", action="store_true", help="only note the digest that the base's tag has now")
+    parser.add_argument("--extras", default="", help="packages of models of the zoo, besides what the champion needs")
     parser.add_argument("--model-inside", type=Path, help="a folder of models to bake, such as .state/serving")
     options = parser.parse_args(arguments)
     try:
@@ -260,8 +293,10 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"image: {BASE_FILE.relative_to(ROOT)} names {pin_base(docker)}; commit it")
                 return 0
             print(f"image: base {options.base}: {ensure_base(docker, options.base)}")
+            served = options.model_inside or Settings(root=ROOT).serving_models_dir
+            extras = {*options.extras.split(), *extras_of_model(served)}
             for image in (SERVICE, FLOWS):
-                build(docker, image, options.base)
+                build(docker, image, options.base, extras)
                 show(docker, image)
             if options.model_inside:
                 build_with_model(docker, options.model_inside.resolve(), Settings(root=ROOT))

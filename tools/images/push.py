@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import boto3
@@ -52,13 +52,15 @@ def pushed_before(repository: str, tag: str) -> dict[str, str]:
     return {name: digest for name, digest in found.items() if digest}
 
 
-def build_and_push(docker: Docker, repository: str, tag: str, base: str, held: Mapping[str, str]) -> dict[str, str]:
+def build_and_push(
+    docker: Docker, repository: str, tag: str, base: str, held: Mapping[str, str], extras: Sequence[str] = ()
+) -> dict[str, str]:
     """Build and push what the registry does not hold yet; give the digest of each image."""
     digests = dict(held)
     for name, image in PUSHED.items():
         if name not in held:
             ensure_base(docker, base)
-            build(docker, image, base)
+            build(docker, image, base, extras)
             digests[name] = push(docker, image, f"{repository}/{name}", tag)
     return digests
 
@@ -68,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repository", required=True, help="such as <account>.dkr.ecr.<region>.amazonaws.com/name")
     parser.add_argument("--base", default=read_base())
+    parser.add_argument("--extras", default="", help="packages of models of the zoo that are to be served")
     options = parser.parse_args(arguments)
     if "/" not in options.repository:
         print(f"image-push: got REPOSITORY={options.repository!r}, expected host/name", file=sys.stderr)
@@ -81,7 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
             if "@sha256:" not in options.base:
                 print(f"image-push: the base {options.base} is named by a tag, which may change; make base-pin")
             with docker_ready(Settings(root=ROOT).state_dir) as docker:
-                digests = build_and_push(docker, options.repository, tag, options.base, digests)
+                extras = options.extras.split()
+                digests = build_and_push(docker, options.repository, tag, options.base, digests, extras)
     except (DockerError, subprocess.TimeoutExpired, BotoCoreError, ClientError, OSError) as err:
         print(f"image-push: {err}; log in to the registry first (aws ecr get-login-password)", file=sys.stderr)
         return 1

@@ -187,7 +187,8 @@ def write_image_boms(docker: Docker, folder: Path) -> list[Path]:
     files = []
     for image in (SERVICE, FLOWS):
         bom = image_bom(image, look_into(docker, image))
-        check_lock(bom, (ROOT / "locks" / LOCKS[image.name]).read_text(encoding="utf-8"), image.name)
+        locks = [ROOT / "locks" / LOCKS[image.name], *(ROOT / "locks").glob("extra-*.txt")]
+        check_lock(bom, "\n".join(file.read_text(encoding="utf-8") for file in locks), image.name)
         file = folder / f"{image.name}.cdx.json"
         file.write_text(json.dumps(bom, indent=2) + "\n", encoding="utf-8")
         count = len(python_packages(bom))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import optuna
 
-from flightline.training.search import Range, Tried
+from flightline.training.search import Tried
+from flightline.training.zoo.entry import Range
 
 Report = Callable[[int, float], None]
 Objective = Callable[[Mapping[str, float | int], Report], Tried]

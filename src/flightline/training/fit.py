@@ -11,12 +11,13 @@ from sklearn.pipeline import Pipeline
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Task
 from flightline.evaluation.metrics import primary_loss
-from flightline.inference.predict import METHODS, answer_of, predict
+from flightline.inference.predict import answer_of, predict
 from flightline.training.calibration import NONE, check_calibration, fit_map, with_map
 from flightline.training.early_stopping import check_stopping
 from flightline.training.preprocessing import Columns
 from flightline.training.row_checks import as_target, check_finite, check_labels, check_values, feature_columns
-from flightline.training.zoo import FEW_ROWS, Setting, ZooModel, find_model
+from flightline.training.zoo import FEW_ROWS, find_model
+from flightline.training.zoo.entry import Setting, Stages, ZooModel
 
 STAGES_APART = 10
 Loss = Callable[[np.ndarray, np.ndarray], float]
@@ -296,8 +297,8 @@ def _in_words(settings: Mapping[str, Setting]) -> str:
 def _try_settings(plan: _Plan, before: _Window, later: _Window) -> Iterator[_Trial]:
     truth = later.target.to_numpy()
     for settings in plan.candidates(len(before.target)):
-        if plan.model.is_staged and "max_iter" not in settings:
-            for iterations, predicted in _stages(plan, settings, before, later):
+        if plan.model.stages and "max_iter" not in settings:
+            for iterations, predicted in _stages(plan, plan.model.stages, settings, before, later):
                 yield _Trial({**settings, "max_iter": iterations}, plan.loss(truth, predicted), predicted)
         else:
             predicted = predict(plan.task, plan.fit(settings, before), later.features)
@@ -305,15 +306,12 @@ def _try_settings(plan: _Plan, before: _Window, later: _Window) -> Iterator[_Tri
 
 
 def _stages(
-    plan: _Plan, settings: Mapping[str, Setting], before: _Window, later: _Window
+    plan: _Plan, stages: Stages, settings: Mapping[str, Setting], before: _Window, later: _Window
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Fit once and give the predictions of the later rows after every tenth iteration."""
+    """Fit once and give the predictions of the later rows after every tenth iteration, and after the last."""
     pipeline = plan.build({**settings, "max_iter": plan.parameters.max_iterations})
     encode, estimator = pipeline[:-1], pipeline[-1]
     encoded, later_encoded = encode.fit_transform(before.features, before.target), encode.transform(later.features)
-    estimator.set_params(early_stopping=True, n_iter_no_change=plan.parameters.patience, scoring="loss", tol=0.0)
-    estimator.fit(encoded, before.target, X_val=later_encoded, y_val=later.target.to_numpy())
-    staged = getattr(estimator, f"staged_{METHODS[plan.task]}")(later_encoded)
-    for iteration, stage in enumerate(staged, start=1):
-        if iteration % STAGES_APART == 0 or iteration == estimator.n_iter_:
-            yield iteration, answer_of(plan.task, stage)
+    rows, held = (encoded, before.target), (later_encoded, later.target.to_numpy())
+    for iteration, output in stages(estimator, rows, held, plan.parameters.patience, STAGES_APART):
+        yield iteration, answer_of(plan.task, output)

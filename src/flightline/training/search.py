@@ -15,39 +15,10 @@ from flightline.core.problem_spec import Task
 from flightline.core.windows import Interval, Windows
 from flightline.training.fit import TrainingParameters, validation_losses
 from flightline.training.splits import rows_in
-from flightline.training.zoo import Setting
+from flightline.training.zoo import ZOO, find_model
+from flightline.training.zoo.entry import Range, Setting
 
 FOLDS = 3
-
-
-@dataclass(frozen=True)
-class Range:
-    """What a setting may be, both ends included.
-
-    Parameters
-    ----------
-    low, high
-        The ends.
-    is_integer
-        Whether only whole numbers are meant.
-    """
-
-    low: float
-    high: float
-    is_integer: bool = False
-
-
-# All of them are searched on a logarithmic scale: it is ratios that matter. The iterations are not
-# searched for but read off the fold's losses, which each fit gives for all iterations at once.
-SPACES: Mapping[str, Mapping[str, Range]] = {
-    "hist_gradient_boosting": {
-        "learning_rate": Range(0.02, 0.15),
-        "max_leaf_nodes": Range(15, 127, is_integer=True),
-        "min_samples_leaf": Range(20, 500, is_integer=True),
-        "l2_regularization": Range(1.0, 100.0),
-        "max_features": Range(0.15, 0.8),
-    }
-}
 
 
 @dataclass(frozen=True)
@@ -74,7 +45,7 @@ class Tried:
     iterations: int
 
 
-def space_of(model: str) -> Mapping[str, Range]:
+def space_of(task: Task, model: str) -> Mapping[str, Range]:
     """Give the settings to search for a model.
 
     Raises
@@ -82,9 +53,14 @@ def space_of(model: str) -> Mapping[str, Range]:
     TrainingError
         If none are known.
     """
-    if model not in SPACES:
-        raise TrainingError(f"there is no search space for {model!r}, only for: {', '.join(SPACES)}")
-    return SPACES[model]
+    if not (space := find_model(task, model).space):
+        raise TrainingError(f"there is no search space for {model!r}, only for: {', '.join(with_space(task))}")
+    return space
+
+
+def with_space(task: Task) -> list[str]:
+    """Name the models of a task that have settings to search."""
+    return [name for name, model in ZOO[task].items() if model.space]
 
 
 def forward_chain(windows: Windows, count: int = FOLDS) -> list[tuple[Interval, Interval]]:

@@ -13,7 +13,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from flightline.adapters.model_store.model_file import MODEL_FILE, TRUSTED_TYPES, digest_of_file, load_model, save_model
+from flightline.adapters.model_store.model_file import MODEL_FILE, digest_of_file, load_model, save_model, trusted_types
 from flightline.core.errors import ModelFileError
 from flightline.core.problem_spec import Task
 from flightline.inference.predict import predict
@@ -36,6 +36,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 EVERY_MODEL = [(task, name) for task, models in ZOO.items() for name in models]
+ENCODED = "numpy.dtype"  # of the encoders, which most models have
 STEPS = {"pca_components": 1, "kmeans_segments": 3}
 
 
@@ -69,17 +70,26 @@ def test_a_calibrated_model_predicts_the_same_after_loading(method: str, tmp_pat
     _assert_the_same_after_loading("multiclass", with_map(boosted, maps), tmp_path / "of several classes.skops")
 
 
+def _untrusted_types(pipeline: Pipeline, file: Path) -> set[str]:
+    save_model(pipeline, file)
+    return set(skops.io.get_untrusted_types(file=file))
+
+
+@pytest.mark.parametrize(("task", "name"), EVERY_MODEL)
+def test_an_entry_names_the_types_of_its_file_and_no_others(task: Task, name: str, tmp_path: Path) -> None:
+    assert _untrusted_types(_fitted(task, name), tmp_path / name) - {ENCODED} == set(
+        find_model(task, name).trusted_types
+    )
+
+
 def test_no_type_is_trusted_without_need(tmp_path: Path) -> None:
-    needed = set()
-    fitted = {f"{task} {name}": _fitted(task, name) for task, name in EVERY_MODEL}
     probability_map = fit_map("sigmoid", np.linspace(0.1, 0.9, 600), np.arange(600) % 2)
-    for name, pipeline in (fitted | {"map": with_map(fitted["classification base_rate"], probability_map)}).items():
-        save_model(pipeline, tmp_path / name)
-        needed |= set(skops.io.get_untrusted_types(file=tmp_path / name))
+    needed = _untrusted_types(with_map(_fitted("classification", "base_rate"), probability_map), tmp_path / "map")
+    needed |= {ENCODED} | {name for task, model in EVERY_MODEL for name in find_model(task, model).trusted_types}
     # template from here
     needed.add("flightline.calibration.CalibratedModel")  # in files that were registered before a move
     # template to here
-    assert set(TRUSTED_TYPES) == needed
+    assert set(trusted_types()) == needed
 
 
 def test_saving_leaves_nothing_but_the_file(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ ADDED = [
         "features",
     ),
     ("src/flightline/problem/request_features.py", "\nADDED = 1\n", "features join"),
-    ("src/flightline/training/zoo.py", "\nADDED = 1\n", "fit"),
+    ("src/flightline/training/zoo/lightgbm.py", "\nADDED = 1\n", "fit"),  # found by being in its folder
     ("src/flightline/problem/features.py", "\n# a comment\n", ""),
     ("src/flightline/problem/api_schema.py", "\nADDED = 1\n", ""),
     ("pipelines/common/cached_step.py", "\nADDED = 1\n", ""),

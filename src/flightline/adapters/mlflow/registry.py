@@ -20,7 +20,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from flightline.adapters.model_store.manifest import ColumnKind
-from flightline.adapters.model_store.model_file import MODEL_FILE, TRUSTED_TYPES
+from flightline.adapters.model_store.model_file import MODEL_FILE, trusted_types
 from flightline.core.errors import RegistryError
 from flightline.core.settings import Settings
 from flightline.inference.predict import Method
@@ -48,6 +48,8 @@ class RunContents:
         What the run was trained on.
     artifacts
         A folder of pictures and tables.
+    packages
+        What the file needs besides `REQUIREMENTS`.
     """
 
     parameters: Mapping[str, object]
@@ -61,6 +63,7 @@ class RunContents:
     data_source: str
     data_digest: str
     artifacts: Path
+    packages: tuple[str, ...] = ()
 
 
 def connect(settings: Settings) -> MlflowClient:
@@ -109,8 +112,8 @@ def log_run(settings: Settings, experiment: str, run_name: str, contents: RunCon
             contents.pipeline,
             name="model",
             serialization_format="skops",
-            skops_trusted_types=list(TRUSTED_TYPES),
-            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            skops_trusted_types=trusted_types(),
+            pip_requirements=[f"{name}=={version(name)}" for name in (*REQUIREMENTS, *contents.packages)],
             pyfunc_predict_fn=contents.method,
             signature=infer_signature(contents.features, answers),
         )

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 MODEL_FILE = "model.skops"
-# What the zoo needs beyond what skops trusts by itself, and nothing else; a test holds that.
-TRUSTED_TYPES = (
+# Of maps and encoders, which any model may have; entries of the zoo name what they need besides.
+OF_ANY_MODEL = (
     "flightline.calibration.CalibratedModel",  # template only
     "flightline.training.calibration.CalibratedModel",
-    "functools.partial",
     "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils.validation.check_array",
 )
+
+
+def trusted_types() -> list[str]:
+    """Give what a file may hold beyond what skops trusts by itself: what the zoo needs, and nothing else."""
+    from flightline.training import zoo  # here: it imports scikit-learn, and most commands need no model
+
+    return sorted({*OF_ANY_MODEL, *zoo.trusted_types()})
 
 
 def save_model(pipeline: "Pipeline", file: Path) -> str:
@@ -93,9 +95,13 @@ def load_model(file: Path, expected_sha256: str | None = None) -> "Pipeline":
     # template to here
     content = read_model_file(file, expected_sha256)
     try:
-        model = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
+        model = skops.io.loads(content, trusted=trusted_types())
     except UntrustedTypesFoundException as err:
         raise ModelFileError(f"{file.name} holds types outside the allow-list of model_file.py: {err}") from err
+    except ImportError as err:
+        raise ModelFileError(
+            f"{file.name} needs what this environment lacks ({err}); install the lock, or build the image with EXTRAS="
+        ) from err
     except Exception as err:
         # What zip, json, numpy and skops raise for a broken part has no common base.
         raise ModelFileError(

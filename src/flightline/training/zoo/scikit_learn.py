@@ -1,17 +1,10 @@
-"""The zoo: scikit-learn pipelines by task and name, each with its own preprocessing inside.
+"""Models of scikit-learn, and the baselines."""
 
-A pipeline takes the feature frame as it is: float64 columns that may hold missing values,
-and text columns with categories that may be missing or unseen. What it needs on top, it does
-itself, so that no model can be judged with another's preprocessing.
-
-No model reweights classes: its probabilities would no longer be shares
-(docs/decisions/0008-probabilities.md).
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
+import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -26,49 +19,27 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Task
+from flightline.inference.predict import METHODS
 from flightline.training.preprocessing import Columns, as_codes, as_numbers
+from flightline.training.zoo.entry import COMPONENTS_AND_SEGMENTS, SEGMENTS, Range, Rows, ZooModel
 
-Setting = float | int | str | None
-Settings = Mapping[str, Setting]
+# Types that skops does not trust by itself.
+TREES = ("sklearn.tree._tree.Tree",)
+BOOSTED_TREES = (
+    "functools.partial",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+)
+NETWORK = ("sklearn.neural_network._stochastic_optimizers.AdamOptimizer",)
 
-SEGMENTS = frozenset({"kmeans_segments"})
-COMPONENTS_AND_SEGMENTS = frozenset({"pca_components", "kmeans_segments"})
-FEW_ROWS = 50_000
-
-
-@dataclass(frozen=True)
-class ZooModel:
-    """A model by name: how it is built, and what is tried when it is trained.
-
-    Parameters
-    ----------
-    build
-        From (columns, seed, **settings) to an unfitted pipeline.
-    tried
-        The settings compared on the validation window; one is no choice.
-    tried_on_few_rows
-        Compared as well where there are fewer than `FEW_ROWS` rows to fit on: fits are then
-        cheap, and what suits many rows may not suit few.
-    steps
-        Which of the steps ``pca_components`` and ``kmeans_segments`` it can take.
-    newest_rows
-        It learns from the newest so many rows only, since its cost or its file would grow too
-        large; None for all.
-    is_staged
-        One fit gives the predictions after each iteration.
-    is_baseline
-        What any model must beat.
-    """
-
-    build: Callable[..., Pipeline]
-    tried: tuple[Settings, ...] = ({},)
-    tried_on_few_rows: tuple[Settings, ...] = ()
-    steps: frozenset[str] = frozenset()
-    newest_rows: int | None = None
-    is_staged: bool = False
-    is_baseline: bool = False
+SPACE_OF_BOOSTING = {
+    "learning_rate": Range(0.02, 0.15),
+    "max_leaf_nodes": Range(15, 127, is_integer=True),
+    "min_samples_leaf": Range(20, 500, is_integer=True),
+    "l2_regularization": Range(1.0, 100.0),
+    "max_features": Range(0.15, 0.8),
+}
 
 
 def base_rate(columns: Columns, seed: int) -> Pipeline:
@@ -156,6 +127,17 @@ def hist_gradient_boosting(
     return Pipeline([("encode", as_codes(columns, seed, **steps)), ("model", model)])
 
 
+def stages_of_boosting(
+    task: Task, estimator: Any, before: Rows, later: Rows, patience: int, every: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Fit until the loss on the later rows gets no better, and give the output for them after some iterations."""
+    estimator.set_params(early_stopping=True, n_iter_no_change=patience, scoring="loss", tol=0.0)
+    estimator.fit(*before, X_val=later[0], y_val=later[1])
+    for iteration, output in enumerate(getattr(estimator, f"staged_{METHODS[task]}")(later[0]), start=1):
+        if iteration % every == 0 or iteration == estimator.n_iter_:
+            yield iteration, output
+
+
 def gaussian_naive_bayes(columns: Columns, seed: int, *, var_smoothing: float = 1e-3, **steps: int | None) -> Pipeline:
     """Take each feature as a normal of its own by class: quick, and too sure where features say the same."""
     encode = as_numbers(columns, seed, max_categories=20, **steps)
@@ -195,18 +177,33 @@ def _shared(task: Task) -> dict[str, ZooModel]:
             steps=COMPONENTS_AND_SEGMENTS,
             newest_rows=5_000,
         ),
-        "decision_tree": ZooModel(partial(decision_tree, task), leaves, ({"min_samples_leaf": 20},), steps=SEGMENTS),
+        "decision_tree": ZooModel(
+            partial(decision_tree, task),
+            tried=leaves,
+            tried_on_few_rows=({"min_samples_leaf": 20},),
+            steps=SEGMENTS,
+            trusted_types=TREES,
+        ),
         "random_forest": ZooModel(
-            partial(random_forest, task), tried_on_few_rows=({"min_samples_leaf": 3},), steps=SEGMENTS
+            partial(random_forest, task),
+            tried_on_few_rows=({"min_samples_leaf": 3},),
+            steps=SEGMENTS,
+            trusted_types=TREES,
         ),
         "hist_gradient_boosting": ZooModel(
-            partial(hist_gradient_boosting, task), tried_on_few_rows=few, steps=SEGMENTS, is_staged=True
+            partial(hist_gradient_boosting, task),
+            tried_on_few_rows=few,
+            space=SPACE_OF_BOOSTING,
+            steps=SEGMENTS,
+            stages=partial(stages_of_boosting, task),
+            trusted_types=BOOSTED_TREES,
         ),
         "feed_forward_network": ZooModel(
             partial(feed_forward_network, task),
             tried=tuple({"epochs": count} for count in (3, 8)),
             tried_on_few_rows=({"epochs": 40},),
             steps=COMPONENTS_AND_SEGMENTS,
+            trusted_types=NETWORK,
         ),
     }
 
@@ -228,7 +225,7 @@ def _classifiers(task: Task) -> dict[str, ZooModel]:
     }
 
 
-ZOO: Mapping[Task, Mapping[str, ZooModel]] = {
+MODELS: Mapping[Task, Mapping[str, ZooModel]] = {
     "classification": _classifiers("classification"),
     "multiclass": _classifiers("multiclass"),
     "regression": {
@@ -242,22 +239,3 @@ ZOO: Mapping[Task, Mapping[str, ZooModel]] = {
         **_shared("regression"),
     },
 }
-
-
-def find_model(task: Task, name: str) -> ZooModel:
-    """Look a model up by task and name.
-
-    Raises
-    ------
-    TrainingError
-        If the zoo has no such model for the task.
-    """
-    models = ZOO[task]
-    if name not in models:
-        raise TrainingError(f"no {task} model is named {name!r}; MODEL is one of: {', '.join(models)}")
-    return models[name]
-
-
-def baseline_of(task: Task) -> ZooModel:
-    """Give the model of a task that any other must beat."""
-    return next(model for model in ZOO[task].values() if model.is_baseline)

@@ -1,5 +1,6 @@
 """What the image tools do without Docker: what they hand to a build, what they say, what the Dockerfiles name."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from flightline.adapters.model_store.model_bom import BOM_FILE, model_bom
 from flightline.adapters.provenance import git_state
 from flightline.core.settings import Settings
-from tests.support.small_service import put_model
+from tests.support.small_service import KINDS, manifest_of, put_model
 from tools.images import build as image
 from tools.images import docker
 from tools.images.docker import Docker, DockerError, docker_ready
@@ -110,6 +112,48 @@ def test_a_model_that_is_not_signed_as_it_is_is_not_baked(no_daemon, tmp_path):
         image.build_with_model(no_daemon, settings.serving_models_dir, settings)
 
 
+@pytest.fixture
+def asked(tmp_path) -> tuple[Docker, Path]:
+    """A client that notes what it was asked for."""
+    client, notes = tmp_path / "docker", tmp_path / "asked"
+    client.write_text(f'#!/bin/sh\necho "$@" >> {notes}\n')
+    client.chmod(0o755)
+    return Docker(str(client)), notes
+
+
+@pytest.mark.parametrize("extras", [[], ["lightgbm"]], ids=["none", "lightgbm"])
+def test_a_build_takes_the_lock_of_an_extra_only_where_it_is_needed(asked, extras):
+    docker, notes = asked
+    image.build(docker, image.SERVICE, "base", extras)
+    locks = " ".join(f"locks/extra-{name}.txt" for name in extras)
+    assert f"--build-arg EXTRA_LOCKS={locks} {ROOT}" in notes.read_text()
+    for name in ("serving", "pipelines"):
+        assert "lightgbm==" not in (ROOT / f"locks/{name}.txt").read_text()
+
+
+def test_an_extra_without_a_lock_is_refused(no_daemon):
+    with pytest.raises(DockerError, match="got EXTRAS=xgboost, expected some of: lightgbm"):
+        image.build(no_daemon, image.SERVICE, "base", ["lightgbm", "xgboost"])
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.parent.name)
+def test_an_image_takes_no_extra_unless_it_is_told(file):
+    assert "\nARG EXTRA_LOCKS=\n" in file.read_text()
+    assert ".txt ${EXTRA_LOCKS}\n" in file.read_text()
+
+
+def test_what_the_champion_needs_is_read_from_its_bill_of_materials(tmp_path):
+    settings = Settings(root=tmp_path)
+    folder = settings.serving_models_dir
+    assert image.extras_of_model(folder) == []
+    put_model(settings, "3")
+    assert image.extras_of_model(folder) == []
+    for libraries, extras in (({}, []), ({"lightgbm": "4.7.0"}, ["lightgbm"])):
+        bom = model_bom(manifest_of(KINDS), "classification", "a model", {}, {}, {"scikit-learn": "1.9.1"} | libraries)
+        (folder / "3" / BOM_FILE).write_text(json.dumps(bom))
+        assert image.extras_of_model(folder) == extras
+
+
 @pytest.mark.parametrize("ci", ["true", ""])
 def test_without_docker_tests_are_skipped_and_demanded_in_ci(ci, tmp_path):
     code = (
@@ -128,7 +172,7 @@ def test_without_docker_tests_are_skipped_and_demanded_in_ci(ci, tmp_path):
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.parent.name)
 def test_a_build_takes_no_address_by_argument(file):
     arguments = re.findall(r"^ARG (\w+)", file.read_text(), re.MULTILINE)
-    assert set(arguments) == {"BASE", "COMMIT", "VERSION"}
+    assert set(arguments) == {"BASE", "COMMIT", "EXTRA_LOCKS", "VERSION"}
 
 
 def test_the_flows_image_has_the_settings_of_the_tools():

@@ -15,7 +15,6 @@ USE = """
 import numpy as np
 import pandas as pd
 from flightline.adapters.model_store.model_file import load_model, save_model
-from flightline.core.errors import ModelFileError
 from flightline.inference.fast_pipeline import FastPipeline
 from flightline.inference.predict import METHODS, predict
 from flightline.training.fit import TrainingParameters, fit
@@ -40,18 +39,14 @@ for task, label in labels.items():
         found = fit(TrainingParameters(model), rows, label, masks, task=task, metric=metric, classes=classes)
         losses[model] = found.validation_loss
         if model == "xgboost":
-            pipeline, chosen = found.pipeline, found.chosen
+            pipeline = found.pipeline
     assert losses.pop("xgboost") < min(losses.values()) / 2, (task, losses)
-    assert "iterations" in chosen
     file = Path(task).absolute()
     loaded = load_model(file, save_model(pipeline, file))
     assert np.array_equal(predict(task, loaded, rows), predict(task, pipeline, rows))
     assert FastPipeline.of(METHODS[task], loaded) is not None
 sys.modules["xgboost"] = None
-try:
-    load_model(file)
-except ModelFileError as err:
-    print(err)
+load_model(file)
 """
 
 
@@ -69,5 +64,5 @@ def test_the_file_of_the_page_fits_saves_loads_and_has_the_fast_form(with_the_fi
     command = [sys.executable, "-c", USE]
     environment = {"PYTHONPATH": str(with_the_file), "PATH": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=with_the_file, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "regression needs what this environment lacks" in done.stdout
+    # Its last line takes the package away.
+    assert "ModelFileError: regression needs what this environment lacks" in done.stderr, done.stderr[-3000:]

@@ -21,7 +21,7 @@ from tests.support.small_service import manifest_of
 COLUMNS = Columns(("units", "seats"), ("shop", "product"))
 KINDS = {"product": "str", "units": "float64", "shop": "str", "seats": "float64"}
 EPSILON = {"classification": 0.0, "multiclass": 1e-12, "regression": 0.0}
-TREES = ("decision_tree", "random_forest", "hist_gradient_boosting")
+TREES = ("decision_tree", "random_forest", "hist_gradient_boosting", "lightgbm")
 
 
 def frame_of(rows: int, seed: int, products: int = 40) -> pd.DataFrame:

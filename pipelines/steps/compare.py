@@ -56,6 +56,9 @@ def models_asked(problem: Problem, parameters: TrainingParameters) -> list[Train
         return [parameters]
     if parameters.settings:
         raise TrainingError("the settings that were given are of one model: name it by MODEL, instead of all")
+    models = ZOO[problem.task]
+    if absent := [name for name, model in models.items() if model.missing_packages]:
+        print(f"{'train':14}  without {', '.join(absent)}, whose packages are not installed")
     return [
         replace(
             parameters,
@@ -63,8 +66,8 @@ def models_asked(problem: Problem, parameters: TrainingParameters) -> list[Train
             pca_components=parameters.pca_components if "pca_components" in model.steps else None,
             kmeans_segments=parameters.kmeans_segments if "kmeans_segments" in model.steps else None,
         )
-        for name, model in ZOO[problem.task].items()
-        if not model.missing_packages
+        for name, model in models.items()
+        if name not in absent
     ]
 
 

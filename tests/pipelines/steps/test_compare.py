@@ -128,3 +128,12 @@ def test_the_table_names_every_model_and_metric(compared):
     assert f"validation {problem.primary_metric}" in rows
     assert {f"test {name}" for name in ranked[0].evaluation.metrics} <= set(rows)
     assert comparison._as_table(rows, problem).row_count == len(ranked)
+
+
+def test_of_all_models_one_without_its_package_is_left_out_and_named(monkeypatch, capsys):
+    monkeypatch.setattr("flightline.training.zoo.entry.find_spec", lambda name: None)
+    asked = comparison.models_asked(small_problem("classification"), TrainingParameters(model="all"))
+    assert {one.model for one in asked} == set(ZOO["classification"]) - {"lightgbm"}
+    assert "without lightgbm, whose packages are not installed" in capsys.readouterr().out
+    with pytest.raises(TrainingError, match="lightgbm needs the package lightgbm, which this environment lacks"):
+        comparison.models_asked(small_problem("classification"), TrainingParameters(model="lightgbm"))

@@ -1,5 +1,7 @@
 """Every model of the zoo takes the feature frame as it is, and gives the same answers for the same seed."""
 
+import subprocess
+import sys
 from itertools import product
 
 import numpy as np
@@ -10,7 +12,7 @@ from flightline.core.errors import TrainingError
 from flightline.inference.predict import predict
 from flightline.training.fit import fit_pipeline
 from flightline.training.preprocessing import Columns
-from flightline.training.zoo import ZOO, baseline_of, find_model
+from flightline.training.zoo import ZOO, baseline_of, find_model, find_models, lightgbm, scikit_learn
 
 pytestmark = pytest.mark.slow
 
@@ -166,3 +168,14 @@ def test_an_unknown_name_is_refused_with_those_of_the_task(task, name, known):
 def test_each_task_has_one_baseline_and_as_many_models():
     assert [sum(model.is_baseline for model in models.values()) for models in ZOO.values()] == [1, 1, 1]
     assert len({len(models) for models in ZOO.values()}) == 1
+
+
+def test_a_name_in_two_files_of_the_zoo_is_refused():
+    assert find_models([scikit_learn, lightgbm]) == ZOO
+    with pytest.raises(TrainingError, match=r"zoo\.lightgbm has lightgbm, which another file of the zoo has too"):
+        find_models([lightgbm, scikit_learn, lightgbm])
+
+
+def test_the_zoo_is_there_without_the_packages_of_its_models():
+    code = "import sys; import flightline.training.zoo; print('lightgbm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

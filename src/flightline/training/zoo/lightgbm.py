@@ -1,4 +1,4 @@
-"""LightGBM: boosted trees that grow leaf by leaf. Its package is an extra of pyproject.toml."""
+"""LightGBM: boosted trees that grow leaf by leaf. Its package is a group of pyproject.toml."""
 
 import re
 from collections.abc import Iterator, Mapping

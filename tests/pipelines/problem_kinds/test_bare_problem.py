@@ -1,4 +1,4 @@
-"""A problem without text, without anything from the request and without a horizon is trained, promoted and served."""
+"""A problem without text, without anything from the request and without a horizon, by a model of another library."""
 
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pipelines.training import TrainingResult, run_training
 from tests.bare_problem import make_project
 from tests.serving.conftest import TestClient
 from tests.support.clones import make_toy_clone
+from tools.images.build import extras_of_model
 
 pytestmark = [
     pytest.mark.system,
@@ -25,7 +26,7 @@ pytestmark = [
 
 @flow(validate_parameters=False)
 def bare_training(project: Project) -> TrainingResult:
-    return run_training(project, TrainingParameters(model="hist_gradient_boosting", max_iterations=30))
+    return run_training(project, TrainingParameters(model="lightgbm", max_iterations=30))
 
 
 def test_the_least_of_problems_is_served(tmp_path: Path, server: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +38,7 @@ def test_the_least_of_problems_is_served(tmp_path: Path, server: None, monkeypat
     project = make_project(settings.model_copy(update={"problem_package": package}))
     result = bare_training(project)
     assert result.verdict.decision is Decision.PROMOTE, result.verdict.reasons
+    assert extras_of_model(settings.serving_models_dir) == ["lightgbm"]  # what an image of this champion takes besides
     examples = pd.read_parquet(settings.features_dir / "current" / "examples" / "examples.parquet")
     set_clock(settings, examples["event_timestamp"].max().to_pydatetime())  # the moment of the last event itself
     with TestClient(create_app(project)) as client:

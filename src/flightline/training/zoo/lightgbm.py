@@ -131,7 +131,7 @@ def build(
     num_leaves: int = 63,
     min_data_in_leaf: int = 200,
     lambda_l2: float = 50.0,
-    feature_fraction: float = 0.3,
+    feature_fraction_bynode: float = 0.3,
     **steps: int | None,
 ) -> Pipeline:
     """Boosted trees on binned features; missing values and categories are handled natively."""
@@ -140,7 +140,7 @@ def build(
         "num_leaves": num_leaves,
         "min_data_in_leaf": min_data_in_leaf,
         "lambda_l2": lambda_l2,
-        "feature_fraction": feature_fraction,
+        "feature_fraction_bynode": feature_fraction_bynode,  # at each split
         "seed": seed,
         "deterministic": True,  # whatever the number of threads
         "force_row_wise": True,
@@ -159,7 +159,7 @@ def _entry(task: Task) -> ZooModel:
             "num_leaves": Range(15, 127, is_integer=True),
             "min_data_in_leaf": Range(20, 500, is_integer=True),
             "lambda_l2": Range(1.0, 100.0),
-            "feature_fraction": Range(0.15, 0.8),
+            "feature_fraction_bynode": Range(0.15, 0.8),
         },
         steps=SEGMENTS,
         stages=LightGBM.stages,

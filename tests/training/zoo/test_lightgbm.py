@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import parallel_config
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from flightline.adapters.model_store.model_file import load_model, save_model
 from flightline.core.errors import ModelFileError, TrainingError
@@ -18,6 +20,7 @@ from flightline.inference.predict import METHODS, predict
 from flightline.training.fit import fit_pipeline
 from flightline.training.preprocessing import Columns
 from flightline.training.zoo import ZOO, find_model
+from flightline.training.zoo.lightgbm import read_text
 
 COLUMNS = Columns(("units",), ("shop",))
 ROWS = pd.DataFrame({"units": np.linspace(-1, 1, 1_200), "shop": np.array(["S01", "S02", None] * 400, dtype=object)})
@@ -89,4 +92,19 @@ def test_without_its_package_its_file_is_refused_by_name(tmp_path, monkeypatch):
     save_model(fitted("classification"), tmp_path / "model.skops")
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     with pytest.raises(ModelFileError, match=r"needs what this environment lacks \(.*lightgbm.*\)"):
+        load_model(tmp_path / "model.skops")
+
+
+@pytest.mark.parametrize("text", ["", "no tree", "tree\nversion=v4\nnum_class=1\n"])
+def test_a_text_that_is_no_model_is_refused(text, tmp_path):
+    pipeline = fitted("classification")
+    pipeline[-1].text_ = text
+    save_model(pipeline, tmp_path / "model.skops")
+    with pytest.raises(ModelFileError, match=r"is not a readable skops file \(LightGBMError\)"):
+        load_model(tmp_path / "model.skops")
+
+
+def test_what_its_file_has_besides_the_estimator_is_not_trusted(tmp_path):
+    save_model(Pipeline([("call", FunctionTransformer(read_text))]), tmp_path / "model.skops")
+    with pytest.raises(ModelFileError, match=r"outside the allow-list.*zoo\.lightgbm\.read_text"):
         load_model(tmp_path / "model.skops")

@@ -7,6 +7,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import is_regressor
+from sklearn.inspection import partial_dependence
 
 from flightline.core.errors import TrainingError
 from flightline.inference.predict import predict
@@ -72,6 +74,13 @@ def test_it_answers_every_row(fitted, asked):
     if task != "regression":
         assert np.all((answers >= 0) & (answers <= 1))
         assert np.allclose(pipeline.predict_proba(asked).sum(axis=1), 1)
+
+
+def test_scikit_learn_draws_its_partial_dependence(fitted):
+    task, _, pipeline = fitted
+    assert is_regressor(pipeline) == (task == "regression")
+    found = partial_dependence(pipeline, LATER.dropna().head(20), ["units"], grid_resolution=3, kind="average")
+    assert np.isfinite(found["average"]).all()
 
 
 def test_the_same_seed_gives_the_same_answers(fitted):

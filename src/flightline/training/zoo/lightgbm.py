@@ -10,6 +10,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils import Tags
 
 from flightline.core.problem_spec import Task
 from flightline.training.preprocessing import Columns, as_codes
@@ -42,6 +43,12 @@ class LightGBM(BaseEstimator):
         self.categorical = categorical
         self.max_iter = max_iter
         self.parameters = parameters
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say what it is; scikit-learn's partial dependence asks."""
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "regressor" if self.task == "regression" else "classifier"
+        return tags
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "LightGBM":  # noqa: N803  # scikit-learn's name
         """Fit on codes and numbers, shape (n, columns), and numbers of classes or values, shape (n,)."""

@@ -26,6 +26,6 @@ def check_stopping(pipeline: Pipeline) -> None:
             if settings[switch]:
                 raise TrainingError(
                     f"step {step!r} ({type(estimator).__name__}) has {switch}={settings[switch]!r} and would stop by a "
-                    "random split of the rows; switch it off in training/zoo.py and choose how long to fit "
+                    "random split of the rows; switch it off in training/zoo/ and choose how long to fit "
                     "on the validation window"
                 )

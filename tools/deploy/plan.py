@@ -13,6 +13,8 @@ STATEFUL = frozenset(
         "aws_secretsmanager_secret", "aws_vpc", "aws_subnet", "aws_lb", "aws_service_discovery_private_dns_namespace",
     }
 )  # fmt: skip
+# Its tasks run the flows: one that is replaced ends them.
+WORKER = "module.prefect.aws_ecs_service.worker"
 _VERBS = {"create": "make", "update": "change", "delete": "remove", "replace": "replace"}
 _SHOWN = 60
 
@@ -58,6 +60,11 @@ def refuse_loss(changes: Sequence[Change]) -> None:
     if lost:
         named = "".join(f"\n    {_VERBS[change.action]} {change.address}" for change in lost)
         raise DeployError(f"the plan would lose what holds data:{named}")
+
+
+def ends_flows(changes: Sequence[Change]) -> bool:
+    """Say whether a plan starts the worker anew, be it for an image, a setting or a size."""
+    return any(change.address == WORKER and change.action != "create" for change in changes)
 
 
 def in_words(changes: Sequence[Change]) -> str:

@@ -230,7 +230,7 @@ def environment_of(record: Record, changes=()) -> SimpleNamespace:
     """An environment whose plans make the changes that are given, and which says when it applies one."""
     return SimpleNamespace(
         name="staging", session=None, read_record=lambda: record, write_record=lambda _: None, deployment={"url": "u"},
-        variables=lambda _: [], plan=lambda _: plan.changes_of(planned(*changes)), apply=lambda: print("the apply"),
+        variables=lambda _: [], plan=lambda _: changes, apply=lambda: print("the apply"),
     )  # fmt: skip
 
 
@@ -244,12 +244,19 @@ def flows_run(monkeypatch):
         monkeypatch.setattr(module, "settle", lambda *_, **__: True)
 
 
-REPLACED, OTHER = (
-    (name, "aws_ecs_service", ["update"]) for name in (plan.WORKER, "module.mlflow.aws_ecs_service.this")
+REPLACED = plan.Change(plan.WORKER, "aws_ecs_service", "update", ("task_definition",))
+
+
+@pytest.mark.parametrize(
+    ("change", "is_said"),
+    [
+        (REPLACED, True),
+        (replace(REPLACED, action="replace", fields=()), True),
+        (replace(REPLACED, fields=("tags",)), False),
+        (replace(REPLACED, action="create", fields=()), False),
+        (replace(REPLACED, address="module.mlflow.aws_ecs_service.this"), False),
+    ],
 )
-
-
-@pytest.mark.parametrize(("change", "is_said"), [(REPLACED, True), (OTHER, False)])
 def test_a_plan_that_replaces_the_worker_waits_for_its_flows(flows_run, capsys, change, is_said):
     """Also where the images stay and a setting changes."""
     release.deploy(environment_of(Record((FIRST,), is_filled=True), [change]), release.DeployRequest(FIRST))

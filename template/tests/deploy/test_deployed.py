@@ -115,7 +115,7 @@ def merge(world, tmp_path):
             environment={**named, "REPOSITORY": f"{world.registry}/flightline"},
             aws={key: value for key, value in world.project.environment.items() if key.startswith("AWS_")},
             job="staging",
-            limit_seconds=900,
+            limit_seconds=2400,
         )
         print(ran.log, flush=True)  # what every step said, should the test fail
         return ran

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -12,9 +13,10 @@ import pytest
 
 from tests.support.waiting import HandClock
 from tests.toy_problem import PROBLEM
-from tools.deploy import checks, images, plan, release, rollout, steps
+from tools.deploy import checks, images, plan, release, roll_back, rollout, steps
 from tools.deploy.environment import Record, Release
 
+ROOT = Path(__file__).parents[2]
 DIGEST = f"sha256:{'a' * 64}"
 FIRST, SECOND, THIRD = (Release(f"r/service@sha256:{one * 64}", f"r/flows@{DIGEST}") for one in "123")
 
@@ -224,21 +226,54 @@ def test_a_refused_champion_is_the_models_fault(service, monkeypatch):
         asked.wait_until_ready()
 
 
-@pytest.mark.parametrize(("flows", "is_said"), [(f"r/flows@sha256:{'9' * 64}", True), (FIRST.flows, False)])
-def test_a_deployment_that_replaces_the_worker_asks_first_what_it_ends(monkeypatch, capsys, flows, is_said):
-    record, wanted = Record((FIRST,), is_filled=True), replace(FIRST, service=SECOND.service, flows=flows)
-    environment = SimpleNamespace(
+def environment_of(record: Record, changes=()) -> SimpleNamespace:
+    """An environment whose plans make the changes that are given, and which says when it applies one."""
+    return SimpleNamespace(
         name="staging", session=None, read_record=lambda: record, write_record=lambda _: None, deployment={"url": "u"},
-        variables=lambda _: [],
+        variables=lambda _: [], plan=lambda _: changes, apply=lambda: print("the apply"),
     )  # fmt: skip
+
+
+@pytest.fixture
+def flows_run(monkeypatch):
+    """Nothing but flows that run; every check passes."""
     monkeypatch.setattr(release.passwords, "write", lambda *_, **__: "")
     monkeypatch.setattr(release.images, "demand", lambda *_: None)
-    monkeypatch.setattr(release.tasks, "run_flow", lambda *_, **__: "ends after 1800 s of waiting: training")
-    monkeypatch.setattr(release, "bring", lambda *_: print("the apply"))
-    monkeypatch.setattr(release, "settle", lambda *_, **__: True)
-    release.deploy(environment, release.DeployRequest(wanted))
+    monkeypatch.setattr(release.tasks, "run_flow", lambda _, command, **__: f"after {command[-1]} s: training")
+    for module in (release, roll_back):
+        monkeypatch.setattr(module, "settle", lambda *_, **__: True)
+
+
+REPLACED = plan.Change(plan.WORKER, "aws_ecs_service", "update", ("task_definition",))
+
+
+@pytest.mark.parametrize(
+    ("change", "is_said"),
+    [
+        (REPLACED, True),
+        (replace(REPLACED, action="replace", fields=()), True),
+        (replace(REPLACED, fields=("tags",)), False),
+        (replace(REPLACED, action="create", fields=()), False),
+        (replace(REPLACED, address="module.mlflow.aws_ecs_service.this"), False),
+    ],
+)
+def test_a_plan_that_replaces_the_worker_waits_for_its_flows(flows_run, capsys, change, is_said):
+    """Also where the images stay and a setting changes."""
+    release.deploy(environment_of(Record((FIRST,), is_filled=True), [change]), release.DeployRequest(FIRST))
     said = capsys.readouterr().out
-    assert ("ends after 1800 s of waiting: training" in said.split("the apply")[0]) is is_said
+    assert "the apply" in said
+    assert ("after 1800 s: training" in said.split("the apply")[0]) is is_said
+
+
+def test_a_rollback_says_which_flows_it_ends(flows_run, capsys):
+    roll_back.roll_images_back(environment_of(Record((FIRST, SECOND), is_filled=True), [REPLACED]), "a test")
+    assert "after 0 s: training" in capsys.readouterr().out.split("the apply")[0]
+
+
+def test_the_worker_is_where_the_plan_is_asked_for_it():
+    module, kind, name = plan.WORKER.removeprefix("module.").split(".")
+    assert f'module "{module}"' in (ROOT / "infra" / "main.tf").read_text()
+    assert f'resource "{kind}" "{name}"' in (ROOT / "infra" / "modules" / module / "main.tf").read_text()
 
 
 def test_passwords_are_made_anew_with_the_live_images_and_wait_for_flows(monkeypatch, capsys):
@@ -250,7 +285,7 @@ def test_passwords_are_made_anew_with_the_live_images_and_wait_for_flows(monkeyp
     )  # fmt: skip
     monkeypatch.setattr(release.images, "demand", lambda *_: None)
     monkeypatch.setattr(release.passwords, "write", lambda *_, anew: print(f"written anew: {anew}") or "")
-    monkeypatch.setattr(release, "wait_for_flows", lambda _: print("waited") or "")
+    monkeypatch.setattr(release, "wait_for_flows", lambda *_: print("waited") or "")
     monkeypatch.setattr(release, "bring", lambda *_: False)
     monkeypatch.setattr(release, "settle", lambda *_, with_restart: print(f"restarted: {with_restart}") or True)
     with pytest.raises(steps.DeployError, match="goes with the images that are live"):
@@ -268,4 +303,4 @@ def test_an_image_that_cannot_say_what_runs_holds_no_deployment_up(monkeypatch):
         raise steps.DeployError("task worker ended with 1: no module\n    a log")
 
     monkeypatch.setattr(release.tasks, "run_flow", fail)
-    assert "what runs is ended" in release.wait_for_flows(SimpleNamespace())
+    assert "what runs is ended" in release.wait_for_flows(SimpleNamespace(), 0)

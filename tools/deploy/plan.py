@@ -13,6 +13,9 @@ STATEFUL = frozenset(
         "aws_secretsmanager_secret", "aws_vpc", "aws_subnet", "aws_lb", "aws_service_discovery_private_dns_namespace",
     }
 )  # fmt: skip
+# Its task runs the flows, and ECS starts another one when one of these fields changes.
+WORKER = "module.prefect.aws_ecs_service.worker"
+_STARTS_ANEW = {"task_definition", "network_configuration", "launch_type", "capacity_provider_strategy"}
 _VERBS = {"create": "make", "update": "change", "delete": "remove", "replace": "replace"}
 _SHOWN = 60
 
@@ -58,6 +61,12 @@ def refuse_loss(changes: Sequence[Change]) -> None:
     if lost:
         named = "".join(f"\n    {_VERBS[change.action]} {change.address}" for change in lost)
         raise DeployError(f"the plan would lose what holds data:{named}")
+
+
+def ends_flows(changes: Sequence[Change]) -> bool:
+    """Say whether a plan starts the worker anew, be it for an image, a setting or a size."""
+    found = [change for change in changes if change.address == WORKER and change.action != "create"]
+    return any(change.action != "update" or _STARTS_ANEW & set(change.fields) for change in found)
 
 
 def in_words(changes: Sequence[Change]) -> str:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from tools.deploy import images, passwords, rollout, tasks
 from tools.deploy.checks import ModelError, Service
 from tools.deploy.environment import Environment, Record, Release
-from tools.deploy.plan import in_words, refuse_loss
+from tools.deploy.plan import ends_flows, in_words, refuse_loss
 from tools.deploy.steps import DeployError, StepError, Steps
 
 APPLY = ("python", "-m", "pipelines.commands.deployed", "apply")
 WAIT_SECONDS = 1800
-WAIT = ("python", "-m", "pipelines.orchestration.running", "--seconds", str(WAIT_SECONDS))
+WAIT = ("python", "-m", "pipelines.orchestration.running", "--seconds")
 PARITY = ("python", "-m", "pipelines.commands.deployed", "parity", "--since")
 MODEL_BACK = ("python", "-m", "pipelines.commands.champion", "rollback", "--why")
 NOT_FILLED = "live but not ready: it has not been filled yet, which counts as deployed"
@@ -53,8 +53,7 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
             "NEW_SECRETS=true goes with the images that are live: deploy the new ones first, then without IMAGE"
         )
     is_canary = request.percent > 0 and record.live is not None and not request.release.is_same(record.live)
-    ends_flows = record.live is not None and (request.new_secrets or request.release.flows != record.live.flows)
-    _announce(steps, record, request, is_canary, ends_flows)
+    _announce(steps, record, request, is_canary)
     with steps.step("images", "push them (make image-push) and give the digests that it prints"):
         for text in (request.release.service, request.release.flows):
             images.demand(images.parse(text), environment.session)
@@ -62,10 +61,10 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
         say(passwords.write(environment, environment.variables(request.release), anew=request.new_secrets))
     if is_canary:
         rollout.try_beside(environment, steps, record, request.release, request.percent, request.watch_seconds)
-    if ends_flows:
-        with steps.step("running flows", "a person has to look at the worker's log group") as say:
-            say(wait_for_flows(environment))
-    has_changed = bring(environment, steps, request.release)
+    if request.new_secrets and record.live is not None:
+        _ask_for_flows(environment, steps, WAIT_SECONDS)
+    patience = WAIT_SECONDS if record.live is not None else None
+    has_changed = bring(environment, steps, request.release, patience)
     is_new = has_changed or request.new_secrets or not request.release.is_same(record.live)
     if not is_new and _is_well(environment, record):
         steps.say("nothing to do: these images are live and the service is well")
@@ -79,15 +78,16 @@ def deploy(environment: Environment, request: DeployRequest) -> None:
     steps.say(f"{request.release} is live on {environment.deployment['url']}")
 
 
-def _announce(steps: Steps, record: Record, request: DeployRequest, is_canary: bool, ends_flows: bool) -> None:
+def _announce(steps: Steps, record: Record, request: DeployRequest, is_canary: bool) -> None:
     lines = [f"look for {request.release} in their registries"]
     lines += ["make every password anew"] if request.new_secrets else ["make up the passwords that are missing"]
     if is_canary:
         lines.append(f"give {request.percent} % of requests to a canary of it for {request.watch_seconds:.0f} s")
-    if ends_flows:
-        lines.append(f"wait up to {WAIT_SECONDS // 60} minutes for running flows, since the worker is replaced")
+    lines.append(f"plan with Terraform; live now: {record.live or 'nothing'}")
+    if record.live is not None:
+        lines.append(f"if the worker is replaced, wait up to {WAIT_SECONDS // 60} minutes for running flows")
     lines += [
-        f"plan and apply with Terraform; live now: {record.live or 'nothing'}",
+        "apply that plan",
         "give PostgreSQL and Redis their passwords if they are new",
         "run the task setup, wait until all services have settled, register the features",
         "ask for predictions, and rebuild them from the feature tables",
@@ -109,25 +109,38 @@ def _is_well(environment: Environment, record: Record) -> bool:
     return True
 
 
-def wait_for_flows(environment: Environment) -> str:
-    """Wait for what runs on the worker, which the new image replaces; give what is ended after all.
+def _ask_for_flows(environment: Environment, steps: Steps, seconds: int) -> None:
+    with steps.step("running flows", "a person has to look at the worker's log group") as say:
+        say(wait_for_flows(environment, seconds))
+
+
+def wait_for_flows(environment: Environment, seconds: int) -> str:
+    """Wait for what runs on the worker, which is replaced; give what is ended after all.
 
     What cannot say it, as an image of before there was this question, holds no deployment up.
     """
     try:
-        return tasks.run_flow(environment, WAIT, seconds=WAIT_SECONDS + tasks.TASK_SECONDS)
+        return tasks.run_flow(environment, [*WAIT, str(seconds)], seconds=seconds + tasks.TASK_SECONDS)
     except DeployError as err:
         return f"what runs is ended, for the live image does not say what it is: {str(err).splitlines()[0]}"
 
 
-def bring(environment: Environment, steps: Steps, release: Release) -> bool:
-    """Plan and apply; give whether anything changed."""
+def bring(environment: Environment, steps: Steps, release: Release, patience: int | None) -> bool:
+    """Plan and apply; give whether anything changed.
+
+    Parameters
+    ----------
+    patience
+        Seconds to wait for running flows where the plan replaces the worker; 0: say what is ended; None: do not ask.
+    """
     with steps.step("plan", "nothing was changed; correct infra/ or its tfvars, then deploy again") as say:
         changes = environment.plan(environment.variables(release))
         refuse_loss(changes)
         say(in_words(changes))
     if not changes:
         return False
+    if patience is not None and ends_flows(changes):
+        _ask_for_flows(environment, steps, patience)
     remedy = "deploy again: an apply that was broken off goes on where it ended; if it fails again, read its words"
     with steps.step("apply", remedy) as say:
         environment.apply()
@@ -191,7 +204,7 @@ def take_back(environment: Environment, steps: Steps, record: Record, tried: Rel
         with steps.step("model back", "make rollback ENV=... WHAT=model WHY=..., or train a good one") as say:
             say(tasks.run_flow(environment, back))
     if record.live is not None and not tried.is_same(record.live):
-        bring(environment, steps, record.live)
+        bring(environment, steps, record.live, patience=None)  # the service is not well: no time to ask
     elif not isinstance(err.__cause__, ModelError):
         raise StepError(f"{err}\n  there is nothing to go back to: correct it and deploy again") from err
     with steps.step("services", "a person has to look: what was live before does not run either") as say:

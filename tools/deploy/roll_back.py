@@ -29,9 +29,12 @@ def roll_images_back(environment: Environment, why: str) -> None:
             f"{environment.name} has no release to go back to (live: {record.live or 'nothing'}); deploy another image"
         )
     steps.announce(
-        [f"bring {before} of {before.at} back in place of {record.live}", "settle and check it as a deployment does"]
+        [
+            f"bring {before} of {before.at} back in place of {record.live}, and say which flows that ends",
+            "settle and check it as a deployment does",
+        ]
     )
-    bring(environment, steps, before)
+    bring(environment, steps, before, patience=0)
     is_filled = settle(environment, steps, record.is_filled)
     gone = replace(record.without_live(), is_filled=is_filled)
     environment.write_record(gone)

@@ -26,7 +26,8 @@ from tools.images.docker import DockerError
 
 RUN = ("stable", "canary", "model-sync", "mlflow", "prefect")
 TRIES = 3  # as many as ECS's circuit breaker waits for at least
-HEALTHY_SECONDS = 240
+# MLflow and Prefect take a quarter of a minute to start, and many of them on a machine that does other work.
+HEALTHY_SECONDS = 900
 # How long a task that is replaced gets no new requests before it is told to end; the target groups say 45.
 DRAIN_SECONDS = 2
 

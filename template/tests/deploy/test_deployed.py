@@ -103,7 +103,7 @@ def merge(world, tmp_path):
         own = project_repository(tmp_path / name / "name", world.project.root)
         (own / ".github" / "workflows" / "ci.yml").write_text(SHORT_CI)
         named = {key: value for key, value in world.project.environment.items() if not key.startswith("AWS_")}
-        return run_workflow(
+        ran = run_workflow(
             own,
             tmp_path / name / "run",
             "deploy",
@@ -115,8 +115,10 @@ def merge(world, tmp_path):
             environment={**named, "REPOSITORY": f"{world.registry}/flightline"},
             aws={key: value for key, value in world.project.environment.items() if key.startswith("AWS_")},
             job="staging",
-            limit_seconds=900,
+            limit_seconds=2400,
         )
+        print(ran.log, flush=True)  # what every step said, should the test fail
+        return ran
 
     return run
 

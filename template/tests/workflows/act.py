@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from tools.tree import project_files
@@ -212,11 +213,32 @@ def run_workflow(
     command += [part for each in _stub_actions(scratch / "actions", stand_in) for part in ("--local-repository", each)]
     command += [part for key, value in (variables or {}).items() for part in ("--var", f"{key}={value}")]
     command += ["--job", job] if job else []
-    done = subprocess.run(
-        command, cwd=repository, env=_environment({"PATH": f"{scratch / 'bin'}:{os.environ['PATH']}"}, scratch),
-        capture_output=True, text=True, check=False, timeout=limit_seconds,
-    )  # fmt: skip
-    return Run(done.returncode, done.stdout + done.stderr, _calls(scratch / CALLS), _text(scratch / SUMMARY))
+    environment = _environment({"PATH": f"{scratch / 'bin'}:{os.environ['PATH']}"}, scratch)
+    code, log = run_to_its_end(command, repository, environment, limit_seconds)
+    return Run(code, log, _calls(scratch / CALLS), _text(scratch / SUMMARY))
+
+
+def run_to_its_end(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], limit_seconds: float
+) -> tuple[int, str]:
+    """Run act; after the limit its steps end too, which would otherwise work on beside the next test.
+
+    Raises
+    ------
+    TimeoutError
+        With all that was said until then.
+    """
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            said = process.communicate(timeout=limit_seconds)[0]
+        except subprocess.TimeoutExpired as err:
+            # Each step has a session of its own, so a signal to the group would not reach it.
+            for begun in (*psutil.Process(process.pid).children(recursive=True), process):
+                begun.kill()
+            raise TimeoutError(f"no end after {limit_seconds:.0f} s:\n{process.communicate()[0]}") from err
+    return process.returncode, said
 
 
 def _lay_out(scratch: Path, payload: Mapping[str, Any], told: Mapping[str, Any]) -> str:

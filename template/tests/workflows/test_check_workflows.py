@@ -13,6 +13,7 @@ NAMES = sorted(file.stem for file in (PROJECT / ".github" / "workflows").glob("*
 # By workflow and job, what it may do besides reading the repository, and why it must.
 RIGHTS = {
     ("deploy", "publish"): {"id-token", "attestations"},
+    ("deploy", "images"): {"id-token"},
     ("deploy", "staging"): {"id-token"},
     ("deploy", "production"): {"id-token"},
     ("redeploy", "redeploy"): {"id-token"},

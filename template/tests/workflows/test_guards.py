@@ -1,10 +1,13 @@
 """Each guard taken away: what it holds back then happens, so tests in which nothing happens can be believed."""
 
+import os
+import re
 import shutil
 
+import psutil
 import pytest
 
-from template.tests.workflows.act import event
+from template.tests.workflows.act import event, run_to_its_end
 from template.tests.workflows.test_deploy import ACCOUNT, BILLS, PUSHED
 
 STRANGER = {"pull_request__head__repo": {"full_name": "stranger/name"}}
@@ -54,3 +57,12 @@ def test_without_always_a_failed_check_skips_the_last_job(act, without, reposito
     (root / ".github" / "workflows" / "ci.yml").write_text(text.replace("    if: always()\n", ""))
     run = act("ci", "pull_request", event("pull_request"), in_repository=root, fails=["lint:make lint"])
     assert not run.made("ci")
+
+
+def test_what_takes_too_long_ends_with_its_steps(tmp_path):
+    """A deployment that worked on would be in the way of the next test's."""
+    command = ["sh", "-c", "setsid sleep 600 & echo began $!; wait"]
+    with pytest.raises(TimeoutError, match=r"no end after 2 s:\nbegan \d+") as told:
+        run_to_its_end(command, tmp_path, os.environ, 2)
+    step = int(re.search(r"began (\d+)", str(told.value))[1])
+    assert not psutil.pid_exists(step) or psutil.Process(step).status() == psutil.STATUS_ZOMBIE

@@ -162,7 +162,7 @@ ADDED = [
         "\nfrom flightline.problem import new_module\nN = new_module.N\n",
         "features",
     ),
-    ("src/flightline/problem/request_features.py", "\nADDED = 1\n", "features join"),
+    ("src/flightline/problem/request_features.py", "\nADDED = 1\n", "join"),
     ("src/flightline/training/zoo/lightgbm.py", "\nADDED = 1\n", "fit"),  # found by being in its folder
     ("src/flightline/problem/features.py", "\n# a comment\n", ""),
     ("src/flightline/problem/api_schema.py", "\nADDED = 1\n", ""),
@@ -181,7 +181,9 @@ def test_keys_of_real_steps_follow_the_real_source(
     (tree / file).write_text(whole + text, encoding="utf-8")
     try:
         after = digests_in(tree)
-        assert {step for step in before if after[step] != before[step]} == set(follows.split())
+        followed = {step for step in before if after[step] != before[step]}
+        # Whether a problem's tables are made with what its requests need, too, is for its features.py to say.
+        assert followed - ({"features"} if file.endswith("/request_features.py") else set()) == set(follows.split())
         if "new_module" in text:
             new.write_text("N = 2\n", encoding="utf-8")
             assert digests_in(tree)[follows] != after[follows]

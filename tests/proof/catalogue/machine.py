@@ -62,7 +62,7 @@ MACHINE_FAULTS = (
     ),
     Fault(
         "foreign_preprocessing",
-        "Missing numbers are filled before the champion sees them, as the challenger needs it.",
+        "Numbers are centred before the champion sees them, as the challenger needs it.",
         safeguard="pipeline",
         says="the champion's evidence was not made by its own registered pipeline",
         commands=(TRAIN_ANOTHER,),

@@ -21,7 +21,9 @@ from tests.proof.fault import (
 LONG = timedelta(days=3650)
 DOUBLED = """
 
-for _view in [each for each in list(globals().values()) if isinstance(each, FeatureView)][:1]:
+from feast import FeatureView as _FeatureView
+
+for _view in [each for each in list(globals().values()) if isinstance(each, _FeatureView)][:1]:
     _view.ttl = 2 * _view.ttl or timedelta(days=1)
 """
 

@@ -42,7 +42,7 @@ PROBLEM = Problem(
     purpose=Purpose(
         intended_use="An example of several classes: what a storm will be a day later, by its own past alone.",
         limits=(
-            "No ground for a warning: a weather service has models of the atmosphere, and this has none.",
+            "No ground for a warning: forecasters have models of the atmosphere, and this has none.",
             "It says nothing of where a storm will be.",
         ),
     ),

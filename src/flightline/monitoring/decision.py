@@ -110,6 +110,8 @@ class WindowEvidence:
         How many of them have each outcome, the labelled ones included.
     metrics
         By name, see `window_metrics.metrics_of_days`; empty without labels.
+    predicted
+        The mean prediction of the labelled, of several classes that of the likeliest; NaN without labels.
     criteria
         Empty if the window is not judged.
     unjudged
@@ -121,6 +123,7 @@ class WindowEvidence:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     labelled: int = 0
     metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    predicted: float = math.nan
     criteria: tuple[Criterion, ...] = ()
     unjudged: Unjudged | None = None
 
@@ -133,6 +136,12 @@ class WindowEvidence:
     def is_breached(self) -> bool:
         """Whether it counts for a retraining."""
         return any(each.is_breached and each.is_deciding for each in self.criteria)
+
+    @property
+    def observed(self) -> Estimate:
+        """What was to be predicted on average, with the bounds of its difference from `predicted`."""
+        gap = self.metrics["gap"]
+        return Estimate(self.predicted + gap.value, self.predicted + gap.lower, self.predicted + gap.upper)
 
 
 class Basis(StrEnum):
@@ -240,7 +249,8 @@ def judge_window(
     """
     labelled = rows.rows if rows else 0
     metrics = measure(rows, rule.confidence, reference.independence if reference else {}) if rows else {}
-    seen = WindowEvidence(window, predictions, dict(outcomes), labelled, metrics)
+    predicted = float(rows.sums["predicted"].sum()) / labelled if rows else math.nan
+    seen = WindowEvidence(window, predictions, dict(outcomes), labelled, metrics, predicted)
     unjudged = _why_unjudged(seen, rows, reference, rule)
     criteria = () if unjudged or reference is None else judge_metrics(metrics, reference, rule)
     return replace(seen, criteria=criteria, unjudged=unjudged)

@@ -22,8 +22,8 @@ start: $(INSTALLED)  ## Make this clean git tree a project of your own: make sta
 		--horizon "$(HORIZON)" --known-after "$(KNOWN_AFTER)" --request "$(REQUEST)" --every "$(EVERY)" --zone "$(ZONE)"
 
 .PHONY: screenshots
-screenshots: $(READY)  ## Take the README's picture of the page anew, while `make serve DEMO=yes` runs after `make demo`
-	@$(RUN) -m template.screenshots
+screenshots: $(READY)  ## Take the README's pictures anew, after `make demo`: the service's page, monitoring, the run in MLflow
+	@$(if $(DEMO),$(RUN) -m template.screenshots,$(MAKE) --no-print-directory screenshots DEMO=yes)
 
 ##@ Proof of the template
 .PHONY: test-template

@@ -1,4 +1,4 @@
-"""Takes the README's pictures from the pages that `make demo` fills: `make screenshots`.
+"""Takes the README's pictures from the pages that `make demo` fills: `make screenshots DEMO=yes`.
 
 It starts what shows them, in the demo's own place: the service, and MLflow.
 """

@@ -89,7 +89,8 @@ def results(problem: Problem, windows: Sequence[WindowEvidence], reference: Refe
     if latest is None:
         return []
     name, metric = problem.label, problem.primary_metric
-    predicted, observed = _amount(problem, latest.predicted), _with_bounds(problem, latest.observed)
+    predicted = _amount(problem, latest.predicted)
+    observed = _with_bounds(problem, latest.metrics["gap"].plus(latest.predicted))
     counted = f"{latest.labelled:,} predictions of {latest.window} with a known outcome"
     what = {
         "classification": f'Of {counted}, {observed} were "{name}"; the model expected {predicted}.',

@@ -110,8 +110,6 @@ class WindowEvidence:
         How many of them have each outcome, the labelled ones included.
     metrics
         By name, see `window_metrics.metrics_of_days`; empty without labels.
-    predicted
-        The mean prediction of the labelled, of several classes that of the likeliest; NaN without labels.
     criteria
         Empty if the window is not judged.
     unjudged
@@ -123,7 +121,7 @@ class WindowEvidence:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     labelled: int = 0
     metrics: Mapping[str, Estimate] = field(default_factory=dict)
-    predicted: float = math.nan
+    predicted: float = math.nan  # the mean prediction of the labelled, as `DailyRows.mean_predicted`
     criteria: tuple[Criterion, ...] = ()
     unjudged: Unjudged | None = None
 
@@ -136,12 +134,6 @@ class WindowEvidence:
     def is_breached(self) -> bool:
         """Whether it counts for a retraining."""
         return any(each.is_breached and each.is_deciding for each in self.criteria)
-
-    @property
-    def observed(self) -> Estimate:
-        """What was to be predicted on average, with the bounds of its difference from `predicted`."""
-        gap = self.metrics["gap"]
-        return Estimate(self.predicted + gap.value, self.predicted + gap.lower, self.predicted + gap.upper)
 
 
 class Basis(StrEnum):
@@ -247,9 +239,8 @@ def judge_window(
     reference
         None if nothing is known of the champion.
     """
-    labelled = rows.rows if rows else 0
     metrics = measure(rows, rule.confidence, reference.independence if reference else {}) if rows else {}
-    predicted = float(rows.sums["predicted"].sum()) / labelled if rows else math.nan
+    labelled, predicted = (rows.rows, rows.mean_predicted) if rows else (0, math.nan)
     seen = WindowEvidence(window, predictions, dict(outcomes), labelled, metrics, predicted)
     unjudged = _why_unjudged(seen, rows, reference, rule)
     criteria = () if unjudged or reference is None else judge_metrics(metrics, reference, rule)
@@ -259,12 +250,11 @@ def judge_window(
 def _why_unjudged(
     seen: WindowEvidence, rows: DailyRows | None, reference: Reference | None, rule: Monitoring
 ) -> Unjudged | None:
-    days = len(rows.days) if rows else 0
     needed = (
         Unjudged(TooLittle.PREDICTIONS, seen.predictions),
         Unjudged(TooLittle.COVERAGE, seen.coverage, rule.min_coverage),
         Unjudged(TooLittle.LABELS, seen.labelled, rule.min_labels),
-        Unjudged(TooLittle.DAYS, days, rule.min_days),
+        Unjudged(TooLittle.DAYS, len(rows.days) if rows else 0, rule.min_days),
         Unjudged(TooLittle.CLASSES, rows.observed_classes if rows else 2, 2),
         Unjudged(TooLittle.REFERENCE, int(reference is not None)),
     )

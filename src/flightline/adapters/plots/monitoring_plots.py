@@ -88,7 +88,7 @@ def _predicted_and_observed(axes: Axes, windows: Sequence[WindowEvidence], judge
         if allowed:
             least, most = one.predicted + allowed[-1].lowest, one.predicted + allowed[-1].highest
             axes.fill_between([place - 0.3, place + 0.3], least, most, color=GREEN, alpha=0.12, linewidth=0, zorder=0)
-        _dot(axes, place, one.observed, _colour(one, "gap"))
+        _dot(axes, place, one.metrics["gap"].plus(one.predicted), _colour(one, "gap"))
     _mark_windows(axes, windows, judged)
 
 

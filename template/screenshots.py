@@ -34,9 +34,7 @@ def take(project: Project) -> None:
         ask_the_service(open_page(browser, f"{service.url}/"))
         save(open_page(browser, (settings.state_dir / "monitoring" / "latest_page.html").as_uri()), "monitoring")
         run = registry.connect(settings).get_run(str(find_champion(project)[0].run_id)).info
-        page = open_page(browser, f"{mlflow.url}/#/experiments/{run.experiment_id}/runs/{run.run_id}")
-        page.get_by_text("Metrics").first.wait_for()
-        save(page, "mlflow")
+        show_the_run(open_page(browser, f"{mlflow.url}/#/experiments/{run.experiment_id}/runs/{run.run_id}"))
         browser.close()
 
 
@@ -54,6 +52,14 @@ def ask_the_service(page: Page) -> None:
     page.get_by_role("heading", name="What drove it").wait_for()
     page.evaluate("window.scrollTo(0, 0)")
     save(page, "service")
+
+
+def show_the_run(page: Page) -> None:
+    """Put MLflow's assistant away, and take a picture of the run down to its metrics."""
+    page.set_viewport_size({"width": SIZE[0], "height": 1300})
+    page.get_by_role("button", name="Close").click()
+    page.get_by_text("log_loss", exact=True).wait_for()
+    save(page, "mlflow")
 
 
 def save(page: Page, name: str) -> None:

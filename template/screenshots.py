@@ -19,6 +19,7 @@ from pipelines.pages.ui import programs
 FOLDER = Path(__file__).parent / "docs" / "pictures"
 CHROMIUM = "/usr/bin/chromium"
 SIZE = (1100, 960)  # pixels
+WAIT_MILLISECONDS = 120_000
 
 
 def take(project: Project) -> None:
@@ -41,6 +42,7 @@ def take(project: Project) -> None:
 def open_page(browser: Browser, url: str) -> Page:
     """Open a page in a window of its own."""
     page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+    page.set_default_timeout(WAIT_MILLISECONDS)
     page.goto(url)
     return page
 
@@ -58,7 +60,7 @@ def show_the_run(page: Page) -> None:
     """Put MLflow's assistant away, and take a picture of the run down to its metrics."""
     page.set_viewport_size({"width": SIZE[0], "height": 1300})
     page.get_by_role("button", name="Close").click()
-    page.get_by_text("log_loss", exact=True).wait_for()
+    page.get_by_text("baseline_", exact=False).first.wait_for()
     save(page, "mlflow")
 
 

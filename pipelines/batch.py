@@ -127,7 +127,7 @@ def score(project: Project, model: ServedModel, examples: pd.DataFrame, progress
         features = features_as_of(project.settings, project.problem, project.requests, part, signed)[list(model.kinds)]
         rows = features.astype(object).where(features.notna(), None).to_dict("records")
         answers += predict_rows(problem.task, model.pipeline, model.fast_pipeline, model.kinds, rows).tolist()
-        progress.note(f"{len(answers):,} of {len(examples):,} rows")
+        progress.note(f"{len(answers):,} of {len(examples):,} rows", len(answers), len(examples))
     manifest, logged = model.manifest, [logged_answer(problem.classes, answer) for answer in answers]
     asked = examples[["example_id", *project.problem.entity_keys, *project.problem.request_columns]]
     return asked.assign(

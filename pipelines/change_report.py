@@ -1,7 +1,7 @@
 """Trains this tree and the one it came from, and reports the difference: `python -m pipelines.change_report`.
 
 For pull requests: it needs git and the data, no secret and no server, registers nothing and
-promotes nothing. The report is .state/train_report/report.md, with report.png beside it.
+promotes nothing. The report is .state/train_report/report.md, with page.html and report.png beside it.
 """
 
 import argparse
@@ -29,11 +29,11 @@ from flightline.promotion.change_report import Compared, Side, compare
 from flightline.training.zoo import ZOO
 from pipelines.change_report_side import FACTS_FILE, ROWS_FILE
 from pipelines.common.command_line import run_command
-from pipelines.steps.report_page import as_markdown
+from pipelines.steps.report_page import as_html, as_markdown
 
 SIDE = Path(__file__).parent / "change_report_side.py"
 FOLDER, BASE_TREE = "train_report", "train_report_base"
-REPORT_FILE, PICTURE_FILE = "report.md", "report.png"
+REPORT_FILE, PAGE_FILE, PICTURE_FILE = "report.md", "page.html", "report.png"
 WHERE_IT_RUNS = "import flightline, pipelines; print(flightline.__file__, pipelines.__file__)"
 
 
@@ -126,13 +126,15 @@ def read_side(folder: Path) -> Side:
 
 
 def write_report(problem: Problem, base: Side, new: Side, folder: Path) -> Compared:
-    """Compare, and write the report and its picture into a folder."""
+    """Compare, and write the report, its page and its picture into a folder."""
     compared = compare(problem, base, new)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / REPORT_FILE).write_text(as_markdown(problem, base.facts, new.facts, compared), encoding="utf-8")
+    picture = folder / PICTURE_FILE if compared.verdict.comparisons else None
     (folder / PICTURE_FILE).unlink(missing_ok=True)
-    if compared.verdict.comparisons:
-        draw_comparisons(folder / PICTURE_FILE, compared.verdict, problem.thresholds)
+    if picture:
+        draw_comparisons(picture, compared.verdict, problem.thresholds)
+    (folder / PAGE_FILE).write_text(as_html(problem, base.facts, new.facts, compared, picture), encoding="utf-8")
     return compared
 
 
@@ -150,7 +152,7 @@ def report(project: Project, base: str, model: str, seed: int) -> None:
     compared = write_report(project.problem, old, new, folder)
     why = "nothing changed" if compared.is_same else "; ".join(compared.verdict.reasons)
     print(f"train-report: {compared.verdict.decision}: {why}")
-    print(f"train-report: {folder / REPORT_FILE} ({time.monotonic() - started:.0f} s)")
+    print(f"train-report: {folder / REPORT_FILE}, and {PAGE_FILE} beside it ({time.monotonic() - started:.0f} s)")
 
 
 def _clock(project: Project) -> str:

@@ -79,6 +79,7 @@ def live_weeks(project: Project, plan: Plan, challenger: CanarySetting) -> int:
                 progress.note(f"week of {week:%Y-%m-%d}: {of_week:,} predictions")
                 week, of_week = week + LAST, 0
             asked, of_week = asked + rows, of_week + rows
+            progress.advance((moment - plan.start).days, (plan.end - plan.start).days)
         progress.say(f"{asked:,} predictions, {plan.start:%Y-%m-%d} to {plan.end:%Y-%m-%d}")
     set_clock(project.settings, plan.end)
     feast_store.materialise_since(project.settings, plan.start, plan.end)  # for who serves it afterwards

@@ -28,7 +28,7 @@ from flightline.monitoring.replay_plan import Plan, arrivals_between
 from pipelines import labels
 from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
-from pipelines.common.progress import stage
+from pipelines.common.progress import bar, stage
 from pipelines.monitoring import MonitoringResult, run_monitoring
 from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import find_champion
@@ -125,10 +125,11 @@ def run_simulation(
         root = simulated.settings.root.relative_to(project.settings.root)
         progress.say(f"{root}, materialised as of {plan.start:%Y-%m-%d %H:%M} UTC")
     days = []
-    with running_service(simulated.settings, project.problem.model_name) as client:
+    with bar("days") as advance, running_service(simulated.settings, project.problem.model_name) as client:
         for day in run_days(simulated, plan, client, data):
             print(day, flush=True)
             days.append(day)
+            advance(len(days), (plan.end - plan.start).days)
     return simulated, days
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import itertools
 import json
 import os
 import sys
@@ -76,12 +77,16 @@ def search(project: Project, parameters: TrainingParameters, training_set: Train
                 report=report,
             )
 
+        finished = itertools.count(1)
+
         def tell(trial: TrialSummary) -> None:
             best = "none yet" if trial.best_loss is None else f"{trial.best_loss:.5f}"
             note = " (given up)" if trial.is_pruned else ""
             progress.note(
                 f"trial {trial.number}: {project.problem.primary_metric} {trial.loss:.5f}{note}, best {best}, "
-                f"{trial.seconds:.1f} s; in all"
+                f"{trial.seconds:.1f} s; in all",
+                next(finished),
+                trials,
             )
 
         study = run_study(

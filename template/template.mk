@@ -3,6 +3,7 @@ TIMES ?= 20
 HELP += Own: start
 NEEDS_example := NAME
 NEEDS_start := NAME
+NEEDS_screenshots := DEMO
 # The packages that hold the examples' data.
 LOCKS += template/locks/examples.txt
 $(INSTALLED): template/locks/examples.txt
@@ -22,7 +23,7 @@ start: $(INSTALLED)  ## Make this clean git tree a project of your own: make sta
 		--horizon "$(HORIZON)" --known-after "$(KNOWN_AFTER)" --request "$(REQUEST)" --every "$(EVERY)" --zone "$(ZONE)"
 
 .PHONY: screenshots
-screenshots: $(READY)  ## Take the README's picture of the page anew, while `make serve DEMO=yes` runs after `make demo`
+screenshots: $(READY)  ## Take the README's pictures anew, of what `make demo` left: make screenshots DEMO=yes
 	@$(RUN) -m template.screenshots
 
 ##@ Proof of the template

@@ -39,6 +39,8 @@ def as_html(
         inputs=inputs,
         decision=decision,
         pictures={name: base64.b64encode(file.read_bytes()).decode() for name, file in pictures.items()},
+        plain=sentences.PLAIN[decision.basis],
+        results=sentences.results(problem, judged.windows, judged.reference),
         headline=sentences.headline(decision),
         warnings=[sentences.warning(each) for each in decision.warnings],
         causes=sentences.CAUSES,

@@ -121,19 +121,17 @@ def draw(problem: Problem, judged: Judged, inputs: Inputs, folder: Path) -> dict
     shown = windows[min(first, len(windows) - rule.windows) :]
     file = {
         name: folder / f"{name}.png"
-        for name in ("anomalies", "performance", "calibration", "coverage", "drift", "missing")
+        for name in ("weeks", "anomalies", "performance", "calibration", "coverage", "drift", "missing")
     }
     drawn = {"coverage": figures.draw_coverage(file["coverage"], shown)}
     if inputs.anomalies:
         drawn["anomalies"] = figures.draw_anomalies(file["anomalies"], inputs.anomalies)
     if any(each.metrics for each in shown):
-        drawn["performance"] = figures.draw_performance(
-            file["performance"], shown, judged.reference, rule.windows, problem.primary_metric
-        )
+        drawn["weeks"] = figures.draw_weeks(file["weeks"], shown, judged.reference, rule.windows, problem.label)
+        drawn["performance"] = figures.draw_performance(file["performance"], shown, judged.reference, rule.windows)
     if judged.latest is not None:
-        drawn["calibration"] = figures.draw_calibration(
-            file["calibration"], calibration_of(judged.latest), calibration_of(judged.reference.rows)
-        )
+        bins, usual = calibration_of(judged.latest), calibration_of(judged.reference.rows)
+        drawn["calibration"] = figures.draw_calibration(file["calibration"], bins, usual, problem.task, problem.label)
     if inputs.columns:
         drawn["drift"] = figures.draw_drift(file["drift"], inputs.columns)
         drawn["missing"] = figures.draw_missing(file["missing"], inputs.columns)

@@ -6,6 +6,7 @@ Every sentence is made of a decision's fields; nothing reads a sentence to learn
 import math
 from collections.abc import Sequence
 
+from flightline.core.problem_spec import Problem
 from flightline.monitoring.behaviours import ByNature
 from flightline.monitoring.daily_stats import Kind, Support
 from flightline.monitoring.data_quality import DataAnomaly
@@ -14,11 +15,13 @@ from flightline.monitoring.decision import (
     ColumnMismatch,
     Criterion,
     MonitoringDecision,
+    Reference,
     TooLittle,
     Unjudged,
     WindowEvidence,
 )
 from flightline.monitoring.drift import InputProblem, InputWarning
+from flightline.monitoring.window_metrics import Estimate
 
 MOST_NAMED = 4
 MEANINGS = {
@@ -31,6 +34,17 @@ MEANINGS = {
 }
 OF_A_CLASS = "the share of the class minus its mean probability"
 DIFFERENCES = ("excess", "gap")  # metrics that are written with their sign, those of one class too
+PLAIN = {
+    Basis.NO_PREDICTION: "Nobody has asked the model yet",
+    Basis.OTHER_COLUMNS: "What was asked does not fit this model",
+    Basis.UNJUDGED: "Too little is known yet to say how good the model is",
+    Basis.BREACHES: "The model is no longer good enough",
+    Basis.LATEST_BREACH: "The newest results are worse than allowed, but not often enough to train again",
+    Basis.EARLIER_BREACHES: "The newest results are good again, after some that were worse than allowed",
+    Basis.HARD_DAYS: "The days were hard, and the model says so: it is as good as it promises",
+    Basis.INPUTS: "The model is good enough, but what it is given has changed",
+    Basis.NO_BREACH: "The model is as good as it was when it went into service",
+}
 _SOURCE = "its unit, its scale or its source has changed"
 CAUSES = {
     Kind.MISSING: "its source or its join is broken",
@@ -67,6 +81,37 @@ def headline(decision: MonitoringDecision) -> str:
         Basis.INPUTS: f"the labels show no breach, but the inputs show {problems} problem{'s' * (problems > 1)}",
         Basis.NO_BREACH: f"the latest window keeps all bounds, and {counted}",
     }[decision.basis]
+
+
+def results(problem: Problem, windows: Sequence[WindowEvidence], reference: Reference) -> list[str]:
+    """Say of the newest window with labels what was predicted, what happened, and how large the errors were."""
+    latest = next((each for each in reversed(windows) if each.metrics), None)
+    if latest is None:
+        return []
+    name, metric = problem.label, problem.primary_metric
+    predicted = _amount(problem, latest.predicted)
+    observed = _with_bounds(problem, latest.metrics["gap"].plus(latest.predicted))
+    counted = f"{latest.labelled:,} predictions of {latest.window} with a known outcome"
+    what = {
+        "classification": f'Of {counted}, {observed} were "{name}"; the model expected {predicted}.',
+        "multiclass": f"Of {counted}, {observed} were right; the model expected {predicted} to be.",
+        "regression": f'In {counted}, "{name}" was {observed} on average; the model expected {predicted}.',
+    }[problem.task]
+    loss, usual = latest.metrics[metric].value, reference.metrics[metric].value
+    limit = [f", and up to {each.highest:.4g} is usual" for each in latest.criteria if each.metric == metric]
+    how = f"Their loss ({metric}, lower is better) was {loss:.4g}; on rows held out from training it was {usual:.4g}"
+    return [what, f"{how}{''.join(limit)}."]
+
+
+def _with_bounds(problem: Problem, found: Estimate) -> str:
+    bounds = f" ({_amount(problem, found.lower)} to {_amount(problem, found.upper)})"
+    return _amount(problem, found.value) + (bounds if math.isfinite(found.lower + found.upper) else "")
+
+
+def _amount(problem: Problem, value: float) -> str:
+    if problem.task == "regression":
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{min(max(value, 0), 1):.1%}"
 
 
 def reasons(decision: MonitoringDecision) -> list[str]:

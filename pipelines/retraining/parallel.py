@@ -45,14 +45,16 @@ def run_all(jobs: Jobs, function: Callable[..., object], processes: int, progres
     if processes == 1:
         for name, arguments in missing.items():
             seconds, done = _timed(function, arguments), done + 1
-            progress.note(_told(name, seconds, done, len(missing), time.perf_counter() - begin))
+            progress.note(_told(name, seconds, done, len(missing), time.perf_counter() - begin), done, len(missing))
         return
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
     try:
         running = {pool.submit(_timed, function, arguments): name for name, arguments in missing.items()}
         for future in as_completed(running):
             seconds, done = _result(future), done + 1
-            progress.note(_told(running[future], seconds, done, len(missing), time.perf_counter() - begin))
+            progress.note(
+                _told(running[future], seconds, done, len(missing), time.perf_counter() - begin), done, len(missing)
+            )
     finally:
         pool.shutdown(cancel_futures=True)
 

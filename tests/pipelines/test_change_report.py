@@ -17,7 +17,7 @@ from flightline.core.settings import Settings
 from flightline.promotion.change_report import Side, compare
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
-from pipelines.change_report import PICTURE_FILE, REPORT_FILE, base_tree, merge_base, read_side, write_report
+from pipelines.change_report import PAGE_FILE, PICTURE_FILE, REPORT_FILE, base_tree, merge_base, read_side, write_report
 from pipelines.change_report_side import write_side
 from pipelines.steps import compare as comparison
 from pipelines.steps.report_page import MOST_BYTES, as_markdown
@@ -70,6 +70,9 @@ def test_nothing_changed_is_said_in_so_many_words(problem: Problem, side: Side, 
     assert "+0.0000 to +0.0000" in text
     assert "Most changed" not in text
     assert not (tmp_path / PICTURE_FILE).exists()
+    page = (tmp_path / PAGE_FILE).read_text()
+    assert "</span>This change leaves every prediction as it was.</h1>" in page
+    assert "<figure>" not in page
 
 
 def test_a_slice_that_got_worse_is_named_and_holds(problem: Problem, side: Side, tmp_path: Path) -> None:
@@ -85,6 +88,10 @@ def test_a_slice_that_got_worse_is_named_and_holds(problem: Problem, side: Side,
     (loss,) = (line for line in text.splitlines() if line.startswith("| log_loss"))
     assert loss.endswith("| worse |")
     assert (tmp_path / PICTURE_FILE).stat().st_size > 1000
+    page = (tmp_path / PAGE_FILE).read_text()
+    assert '<span class="action">HOLD</span>This change makes the model worse.</h1>' in page
+    assert page.index("data:image/png;base64,") < page.index("<h2>Metrics") < page.index("<h2>What changed")
+    assert "`" not in page
     assert examples.count("side=left") == 10
     assert "side=right" not in examples
 

@@ -118,9 +118,10 @@ def test_a_healthy_model_is_ok_and_all_is_written(served):
     result = served.log().label().monitor()
     assert result.decision.action is Action.OK, result.decision
     page = result.page.read_text()
-    assert page.count("data:image/png;base64,") == 5
-    assert '<h1><span class="action">ok</span>The latest window keeps all bounds' in page
-    assert page.index("<h2>Performance") < page.index("<h2>Why") < page.index("<h2>Windows")
+    assert page.count("data:image/png;base64,") == 6
+    assert '<h1><span class="action">ok</span>The model is as good as it was' in page
+    assert "The rule: the latest window keeps all bounds" in page
+    assert page.index("<h2>Is it as good") < page.index("<h2>Why") < page.index("<h2>Windows")
     assert "http://" not in page.replace("http://www.w3.org", "")
     record = served.record()
     assert record["decision"]["action"] == "ok"

@@ -121,6 +121,7 @@ class WindowEvidence:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     labelled: int = 0
     metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    predicted: float = math.nan  # the mean prediction of the labelled, as `DailyRows.mean_predicted`
     criteria: tuple[Criterion, ...] = ()
     unjudged: Unjudged | None = None
 
@@ -238,9 +239,9 @@ def judge_window(
     reference
         None if nothing is known of the champion.
     """
-    labelled = rows.rows if rows else 0
     metrics = measure(rows, rule.confidence, reference.independence if reference else {}) if rows else {}
-    seen = WindowEvidence(window, predictions, dict(outcomes), labelled, metrics)
+    labelled, predicted = (rows.rows, rows.mean_predicted) if rows else (0, math.nan)
+    seen = WindowEvidence(window, predictions, dict(outcomes), labelled, metrics, predicted)
     unjudged = _why_unjudged(seen, rows, reference, rule)
     criteria = () if unjudged or reference is None else judge_metrics(metrics, reference, rule)
     return replace(seen, criteria=criteria, unjudged=unjudged)
@@ -249,12 +250,11 @@ def judge_window(
 def _why_unjudged(
     seen: WindowEvidence, rows: DailyRows | None, reference: Reference | None, rule: Monitoring
 ) -> Unjudged | None:
-    days = len(rows.days) if rows else 0
     needed = (
         Unjudged(TooLittle.PREDICTIONS, seen.predictions),
         Unjudged(TooLittle.COVERAGE, seen.coverage, rule.min_coverage),
         Unjudged(TooLittle.LABELS, seen.labelled, rule.min_labels),
-        Unjudged(TooLittle.DAYS, days, rule.min_days),
+        Unjudged(TooLittle.DAYS, len(rows.days) if rows else 0, rule.min_days),
         Unjudged(TooLittle.CLASSES, rows.observed_classes if rows else 2, 2),
         Unjudged(TooLittle.REFERENCE, int(reference is not None)),
     )

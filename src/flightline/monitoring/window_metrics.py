@@ -28,6 +28,10 @@ class Estimate:
     lower: float
     upper: float
 
+    def plus(self, amount: float) -> "Estimate":
+        """Give it moved by an amount that is known without error."""
+        return Estimate(self.value + amount, self.lower + amount, self.upper + amount)
+
 
 @dataclass(frozen=True)
 class DailyRows:
@@ -68,6 +72,11 @@ class DailyRows:
     def rows(self) -> int:
         """How many rows."""
         return int(self.sums["rows"].sum())
+
+    @property
+    def mean_predicted(self) -> float:
+        """The mean prediction; of a multiclass problem that of the likeliest class."""
+        return float(self.sums["predicted"].sum() / self.rows)
 
     @property
     def label_deviation(self) -> float:

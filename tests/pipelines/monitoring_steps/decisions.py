@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flightline.core.problem_spec import Monitoring
+from flightline.core.problem_spec import Monitoring, Task
 from flightline.core.windows import Interval
 from flightline.monitoring.daily_stats import ColumnSlice, Kind, Support
 from flightline.monitoring.data_quality import DataAnomaly
@@ -64,6 +64,32 @@ def judged(too_low: float = 0.0, slice_name: str = "shop=A") -> Judged:
     windows = (*map(window, range(2)), *(window(number, too_low) for number in (2, 3)))
     latest = daily_rows(windows[-1].window.start, 7, seed=9, too_low=too_low)
     return Judged(REFERENCE, windows, latest, {slice_name: windows[-1], "shop=B": windows[0]})
+
+
+def rows_of_task(task: Task, start: datetime, days: int, seed: int) -> DailyRows:
+    """Give rows that are predicted as well as they can be."""
+    rng = np.random.default_rng(seed)
+    times = pd.Series(pd.date_range(start, periods=days, freq="D").repeat(200))
+    score = rng.normal(10, 2, len(times))
+    if task == "regression":
+        return sum_by_day(task, "rmse", times, score + rng.normal(0, 1, len(times)), score, bin_edges(score))
+    if task == "multiclass":
+        predicted = rng.dirichlet([2, 1, 1], len(times))
+        label = (rng.random((len(times), 1)) > predicted.cumsum(axis=1)[:, :2]).sum(axis=1).astype(float)
+        return sum_by_day(task, "log_loss", times, label, predicted, bin_edges(predicted), ("ebb", "flow", "still"))
+    return daily_rows(start, days, seed)
+
+
+def judged_of_task(task: Task) -> Judged:
+    """Give four windows of a problem of a task."""
+    reference = make_reference(rows_of_task(task, CLOCK - timedelta(days=200), 60, seed=0), RULE)
+    windows = []
+    for number in range(4):
+        start = datetime(2026, 1, 30, tzinfo=UTC) + number * RULE.window
+        rows = rows_of_task(task, start, 7, seed=number + 1)
+        span = Interval(start, start + RULE.window)
+        windows.append(judge_window(span, 1500, {"labelled": rows.rows}, rows, reference, RULE))
+    return Judged(reference, tuple(windows), rows, {})
 
 
 def inputs(*anomalies: DataAnomaly, column: str = "price") -> Inputs:

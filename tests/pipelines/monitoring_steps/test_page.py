@@ -1,5 +1,6 @@
 """The pages of monitoring by their structure: sections, rows, pictures, and nothing unescaped."""
 
+import html
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flightline.adapters.plots import monitoring_plots
 from flightline.monitoring.behaviours import ByNature
 from flightline.monitoring.daily_stats import ColumnSlice, Kind
 from flightline.monitoring.decision import MonitoringDecision
@@ -14,7 +16,17 @@ from pipelines.monitoring_steps.inputs import Inputs
 from pipelines.monitoring_steps.page import as_html, as_markdown
 from pipelines.monitoring_steps.report import draw
 from pipelines.monitoring_steps.windows import Judged
-from tests.pipelines.monitoring_steps.decisions import CLOCK, HOSTILE, NAMES, RULE, anomaly, decision, inputs, judged
+from tests.pipelines.monitoring_steps.decisions import (
+    CLOCK,
+    HOSTILE,
+    NAMES,
+    RULE,
+    anomaly,
+    decision,
+    inputs,
+    judged,
+    judged_of_task,
+)
 from tests.support.small_training_set import small_problem
 
 pytestmark = pytest.mark.slow
@@ -68,13 +80,54 @@ def page_of(found: Judged, seen: Inputs, folder: Path) -> tuple[str, Page, Monit
 
 def test_a_healthy_page_has_its_sections_and_pictures_in_order(tmp_path: Path):
     text, page, _ = page_of(judged(), inputs(), tmp_path)
-    assert page.headings[:5] == ["Performance", "Calibration", "Labels", "Drift", "Missing values"]
-    assert [heading.split(",")[0] for heading in page.headings[5:]] == [
+    assert page.headings[:6] == [
+        "Is it as good as it should be?", "Calibration", "Labels", "Drift", "Missing values",
+        "The other measures that decide",
+    ]  # fmt: skip
+    assert [heading.split(",")[0] for heading in page.headings[6:]] == [
         "Why", "Windows", "Slices", "Columns above their own drift threshold", "Feature views in the latest window",
         "How it was judged",
     ]  # fmt: skip
-    assert text.count("data:image/png;base64,") == 5
+    assert text.count("data:image/png;base64,") == 6
     assert "breached" not in page.bad
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "loss", "happened"),
+    [
+        (
+            "classification",
+            "of 2026-02-20 to 2026-02-27 with a known outcome, 29.6% (27.8% to 31.7%) were",
+            "log_loss (nats)",
+            "label: share of",
+        ),
+        (
+            "multiclass",
+            "with a known outcome, 61.9% (59.1% to 65.0%) were right",
+            "log_loss (nats)",
+            "right answers: share of",
+        ),
+        ("regression", 'with a known outcome, "label" was 9.998 (', "rmse (units of the label)", "label: mean"),
+    ],
+)
+def test_each_kind_of_problem_has_its_weeks(task, words, loss, happened, tmp_path: Path, monkeypatch):
+    drawn = {}
+    save = monitoring_plots.save
+    monkeypatch.setattr(
+        monitoring_plots, "save", lambda figure, file: (drawn.update({file.stem: figure}), save(figure, file))[1]
+    )
+    told, found = replace(small_problem(task), monitoring=RULE), judged_of_task(task)
+    pictures = draw(told, found, inputs(), tmp_path)
+    text = html.unescape(as_html(told, CLOCK, "7", found, inputs(), decision(found, inputs()), pictures))
+    assert words in text
+    left, right = drawn["weeks"].axes
+    assert left.get_ylabel().startswith(loss)
+    assert right.get_ylabel().startswith(happened)
+    assert left.get_xlabel() == right.get_xlabel() == "first day of the week"
+    for figure in drawn.values():  # no axis is without a name, and no two share a picture's frame
+        named = [axes for axes in figure.axes if axes.axison]
+        assert all(axes.get_ylabel() or axes.get_yticklabels()[0].get_text() for axes in named)
+        assert len({axes.get_position().bounds for axes in named}) == len(named)
 
 
 def test_the_page_needs_no_other_file(tmp_path: Path):
@@ -99,7 +152,7 @@ def test_every_anomaly_has_its_row(tmp_path: Path):
     _, page, _ = page_of(judged(), inputs(*found), tmp_path)
     named = {tuple(row[:4]) for row in page.rows}
     assert {(str(each.where), str(each.kind), each.since, each.until) for each in found} <= named
-    assert page.headings[0] == "Anomalies of the data"
+    assert page.headings[1] == "Anomalies of the data"
 
 
 def test_columns_judged_by_their_nature_have_their_rows(tmp_path: Path):

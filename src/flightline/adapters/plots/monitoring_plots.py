@@ -7,17 +7,21 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from flightline.adapters.plots.evaluation_plots import BLUE, GREEN, GREY, ORANGE, RED, save
+from flightline.adapters.plots.evaluation_plots import BLUE, GREEN, GREY, ORANGE, RED, save, with_unit
+from flightline.core.problem_spec import Task
 from flightline.monitoring.daily_stats import Kind
 from flightline.monitoring.data_quality import DataAnomaly
 from flightline.monitoring.decision import Reference, WindowEvidence
 from flightline.monitoring.drift import ColumnDrift
+from flightline.monitoring.window_metrics import Estimate
 
 matplotlib.use("Agg")
 
 import matplotlib.dates
 import matplotlib.pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
 MOST_COLUMNS = 18
 MOST_ANOMALIES = 6
@@ -31,19 +35,18 @@ MEASURES = {
     Kind.LATE: "age of the freshest values, h",
 }
 TITLES = {
-    "gap": "label minus prediction, on average",
-    "slope": "calibration slope",
-    "roc_auc": "ROC AUC",
-    "excess": "loss above what the probabilities promise",
+    "excess": "Loss above what the probabilities promise",
+    "slope": "Calibration slope, below 1 too bold",
+    "roc_auc": "How well it tells them apart",
 }
-OF_SEVERAL_CLASSES = {"gap": "share of right answers minus the answer's probability"}
+UNITS = {"slope": "slope", "roc_auc": "ROC AUC, higher is better"}
 OUTCOME_COLOURS = (BLUE, "#8fb3d9", "#b9cfe4", "#d5e0ec")
 
 
-def draw_performance(
-    file: Path, windows: Sequence[WindowEvidence], reference: Reference, judged: int, metric: str
-) -> Path:
-    """Draw every metric that decides over the windows, with its interval, the reference and what is allowed.
+def draw_weeks(file: Path, windows: Sequence[WindowEvidence], reference: Reference, judged: int, label: str) -> Path:
+    """Draw window by window the loss beside what is allowed, and what was predicted beside what happened.
+
+    The two have a picture each: a loss and a probability share no axis.
 
     Parameters
     ----------
@@ -51,41 +54,78 @@ def draw_performance(
         The oldest first; those without labels leave a gap.
     judged
         How many of the last windows decide; they are shaded.
-    metric
-        The primary metric, drawn first.
+    label
+        What is predicted, for the axis.
     """
-    titles = TITLES | (OF_SEVERAL_CLASSES if reference.rows.classes else {})
-    shown = [metric, *(name for name in titles if name in reference.metrics)]
-    figure, places = plt.subplots((len(shown) + 1) // 2, 2, figsize=(12, 3 * ((len(shown) + 1) // 2)), squeeze=False)
-    for axes, name in zip(places.flat, shown, strict=False):
-        _over_windows(axes, name, windows, reference, judged)
-        axes.set_title(titles.get(name, f"{name} (lower is better)"), fontsize=11, loc="left")
-    for axes in places.flat[len(shown) :]:
-        axes.axis("off")
-    _legend(places.flat[len(shown)] if len(shown) % 2 else None, figure)
+    rows = reference.rows
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    _over_windows(left, rows.metric, windows, reference, judged)
+    left.set_title("How large its errors were", fontsize=12, loc="left")
+    left.set_ylabel(f"{with_unit(rows.metric)}, lower is better")
+    _predicted_and_observed(right, windows, judged)
+    right.set_title("What it predicted, and what happened", fontsize=12, loc="left")
+    right.set_ylabel(_observed_name(rows.task, label))
+    if rows.task != "regression":
+        right.yaxis.set_major_formatter(PercentFormatter(1))
+    figure.legend(handles=_marks(windows, (rows.metric, "gap")), frameon=False, ncols=3, loc="outside lower center")
     return save(figure, file)
 
 
-def _legend(axes: Axes | None, figure: plt.Figure) -> None:
-    marks = [
-        plt.Line2D([], [], color=BLUE, marker="o", label="window, with its bounds"),
-        plt.Line2D([], [], color=RED, marker="o", label="in breach"),
-        plt.Line2D([], [], color=ORANGE, marker="o", label="above what is usual, which does not decide"),
-        plt.Line2D([], [], color=GREY, marker="o", label="window not judged"),
-        plt.Line2D([], [], color=GREEN, linestyle="--", label="reference: held-out rows of the champion"),
+def _observed_name(task: Task, label: str) -> str:
+    return {
+        "classification": f"{label}: share of the predictions",
+        "multiclass": "right answers: share of the predictions",
+        "regression": f"{label}: mean",
+    }[task]
+
+
+def _predicted_and_observed(axes: Axes, windows: Sequence[WindowEvidence], judged: int) -> None:
+    allowed = [each for one in windows for each in one.criteria if each.metric == "gap"]
+    for place, one in enumerate(windows):
+        if "gap" not in one.metrics:
+            continue
+        axes.hlines(one.predicted, place - 0.3, place + 0.3, color=GREEN, linestyle="--", linewidth=1.5)
+        if allowed:
+            least, most = one.predicted + allowed[-1].lowest, one.predicted + allowed[-1].highest
+            axes.fill_between([place - 0.3, place + 0.3], least, most, color=GREEN, alpha=0.12, linewidth=0, zorder=0)
+        _dot(axes, place, one.metrics["gap"].plus(one.predicted), _colour(one, "gap"))
+    _mark_windows(axes, windows, judged)
+
+
+def draw_performance(file: Path, windows: Sequence[WindowEvidence], reference: Reference, judged: int) -> Path:
+    """Draw the other metrics that decide over the windows; parameters as in `draw_weeks`."""
+    shown = [name for name in TITLES if name in reference.metrics]
+    figure, places = plt.subplots(1, len(shown), figsize=(max(4 * len(shown), 6), 3.4), squeeze=False)
+    loss = with_unit(reference.rows.metric)
+    for axes, name in zip(places.flat, shown, strict=True):
+        _over_windows(axes, name, windows, reference, judged)
+        axes.set_title(TITLES[name], fontsize=10, loc="left")
+        axes.set_ylabel(UNITS.get(name, loss), fontsize=9)
+    return save(figure, file)
+
+
+def _marks(windows: Sequence[WindowEvidence], drawn: Sequence[str]) -> list[Artist]:
+    """Give the legend; of the colours of dots, those that occur."""
+    meanings = {
+        BLUE: "what happened, with its bounds",
+        RED: "outside what is allowed",
+        ORANGE: "above what is usual, which does not decide",
+        GREY: "too little is known to judge",
+    }
+    seen = {_colour(one, name) for one in windows for name in drawn if name in one.metrics}
+    return [
+        *(plt.Line2D([], [], color=each, marker="o", label=text) for each, text in meanings.items() if each in seen),
+        plt.Line2D([], [], color=GREEN, linestyle="--", label="expected: left on held-out rows, right as predicted"),
         plt.Rectangle((0, 0), 1, 1, color=GREEN, alpha=0.12, label="allowed"),
         plt.Rectangle((0, 0), 1, 1, color=GREY, alpha=0.15, label="windows that decide"),
     ]
-    (axes or figure).legend(handles=marks, frameon=False, loc="center" if axes else "lower right")
 
 
 def _over_windows(axes: Axes, name: str, windows: Sequence[WindowEvidence], reference: Reference, judged: int) -> None:
-    places = np.arange(len(windows))
-    axes.axvspan(len(windows) - judged - 0.5, len(windows) - 0.5, color=GREY, alpha=0.15, zorder=0)
     axes.axhline(reference.metrics[name].value, color=GREEN, linestyle="--", linewidth=1)
     for place, one in enumerate(windows):
         if name in one.metrics:
-            _window(axes, place, name, one)
+            _dot(axes, place, one.metrics[name], _colour(one, name))
     allowed = [each for one in windows for each in one.criteria if each.metric == name]
     low, high = axes.get_ylim()
     if allowed:
@@ -93,29 +133,50 @@ def _over_windows(axes: Axes, name: str, windows: Sequence[WindowEvidence], refe
         low, high = (min(low, least) if np.isfinite(least) else low), (max(high, most) if np.isfinite(most) else high)
         axes.axhspan(max(least, low - 1), min(most, high + 1), color=GREEN, alpha=0.12, zorder=0)
     pad = 0.05 * (high - low)
-    axes.set(xlim=(-0.5, len(windows) - 0.5), ylim=(low - pad, high + pad))
-    axes.set_xticks(places, [f"{one.window.start:%d %b}" for one in windows], fontsize=8, rotation=45, ha="right")
+    axes.set_ylim(low - pad, high + pad)
+    _mark_windows(axes, windows, judged)
+
+
+def _mark_windows(axes: Axes, windows: Sequence[WindowEvidence], judged: int) -> None:
+    """Name the windows below, and shade those that decide."""
+    axes.axvspan(len(windows) - judged - 0.5, len(windows) - 0.5, color=GREY, alpha=0.15, zorder=0)
+    axes.set_xlim(-0.5, len(windows) - 0.5)
+    _name_windows(axes, windows)
+
+
+def _name_windows(axes: Axes, windows: Sequence[WindowEvidence]) -> None:
+    days = [f"{one.window.start:%d %b}" for one in windows]
+    axes.set_xticks(range(len(windows)), days, fontsize=8, rotation=45, ha="right")
+    axes.set_xlabel(f"first day of the {_span(windows)}", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _window(axes: Axes, place: float, name: str, one: WindowEvidence) -> None:
-    found = one.metrics[name]
+def _span(windows: Sequence[WindowEvidence]) -> str:
+    days = (windows[-1].window.end - windows[-1].window.start).days
+    return {1: "day", 7: "week"}.get(days, f"window of {days} days")
+
+
+def _colour(one: WindowEvidence, name: str) -> str:
     breaches = [each for each in one.criteria if each.is_breached and each.metric == name]
     if breaches:
-        colour = RED if any(each.is_deciding for each in breaches) else ORANGE
-    else:
-        colour = GREY if one.unjudged else BLUE
+        return RED if any(each.is_deciding for each in breaches) else ORANGE
+    return GREY if one.unjudged else BLUE
+
+
+def _dot(axes: Axes, place: float, found: Estimate, colour: str) -> None:
     reach = [[max(found.value - found.lower, 0)], [max(found.upper - found.value, 0)]]
     if np.isfinite(reach).all():
         axes.errorbar(place, found.value, yerr=reach, color=colour, capsize=3)
     axes.plot(place, found.value, "o", color=colour, markersize=5)
 
 
-def draw_calibration(file: Path, windows: pd.DataFrame, reference: pd.DataFrame) -> Path:
+def draw_calibration(file: Path, windows: pd.DataFrame, reference: pd.DataFrame, task: Task, label: str) -> Path:
     """Draw predicted against observed means by bin, of the windows that decide and of the reference.
 
     Parameters
     ----------
+    task, label
+        Of the problem, for the axes.
     windows, reference
         Columns rows, predicted and observed.
     """
@@ -125,7 +186,12 @@ def draw_calibration(file: Path, windows: pd.DataFrame, reference: pd.DataFrame)
     axes.plot(ends, ends, color=GREY, linestyle=":", label="perfect")
     axes.plot(reference["predicted"], reference["observed"], color=GREEN, linestyle="--", marker=".", label="reference")
     axes.plot(windows["predicted"], windows["observed"], color=BLUE, marker="o", label="windows that decide")
-    axes.set(xlabel="mean predicted", ylabel="mean observed")
+    is_number = task == "regression"
+    axes.set(xlabel=f"mean predicted {label}" if is_number else "mean predicted probability")
+    axes.set(ylabel=_observed_name(task, label))
+    if not is_number:
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return save(figure, file)
@@ -199,8 +265,7 @@ def draw_coverage(file: Path, windows: Sequence[WindowEvidence]) -> Path:
         bottom += height
     waiting = np.array([one.predictions for one in windows]) - bottom
     axes.bar(places, waiting, bottom=bottom, color=ORANGE, label="no outcome known yet")
-    axes.set_xticks(places, [f"{one.window.start:%d %b}" for one in windows], fontsize=8, rotation=45, ha="right")
     axes.set(ylabel="predicted instances")
     axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
-    axes.spines[["top", "right"]].set_visible(False)
+    _name_windows(axes, windows)
     return save(figure, file)

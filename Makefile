@@ -345,6 +345,11 @@ format: $(READY)  ## Format the code
 test: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Run the tests (doctests too), but not those of whole programs, images and stack
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack"
 
+.PHONY: mutate
+mutate: $(READY)  ## Change the code that decides, one place at a time, and see which changes no test notices: make mutate ONLY="flightline.promotion.gate*"
+	@OMP_NUM_THREADS=1 $(VENV)/bin/mutmut run $(if $(ONLY),"$(ONLY)") --max-children $(WORKERS)
+	@$(VENV)/bin/mutmut results
+
 .PHONY: test-docs
 test-docs: $(READY)  ## Run the tests of documents alone: commands, paths, tables and messages that they name exist
 	@$(RUN) -m pytest tests/test_hygiene.py tests/test_makefile.py

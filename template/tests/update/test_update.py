@@ -208,14 +208,14 @@ def test_a_project_of_long_ago_is_brought_up_by_make_and_the_migration(tmp_path)
     linked_to_environment(root)
     config = f"src/{NAME}/problem/config.py"
     change(root, config, '"roc_auc": 0.70', '"roc_auc": 0.71')
-    change(root, "Makefile", "TRIALS ?= 20", "TRIALS ?= 21")
+    change(root, "Makefile", "SEED ?= 0", "SEED ?= 7")
     commit_changes(root, "Ours")
     # It has no target of that name yet.
     with pytest.raises(AssertionError, match=r"No rule to make target 'update'"):
         run_make(root, "update")
     printed = run_make(root, "-f", str(PROJECT / "Makefile"), "update", f"FROM={PROJECT}", f"BASE={LONG_BEFORE}")
     assert f"  M {config}\n" in printed
-    assert "TRIALS ?= 21" in (root / "Makefile").read_text()
+    assert "SEED ?= 7" in (root / "Makefile").read_text()
     assert '"roc_auc": 0.71' in (root / config).read_text()
     # What MIGRATION.md says of the version.
     assert "`Interval` and `Windows` come from `core/windows.py`" in printed

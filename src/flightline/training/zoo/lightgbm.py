@@ -98,10 +98,9 @@ class LightGBM(BaseEstimator):
 
     def _predict(self, rows: np.ndarray, iterations: int | None = None) -> np.ndarray:
         threads = 1 if len(rows) < FEW_ROWS else effective_n_jobs()
-        output = self.booster_.predict(
-            np.asarray(rows, dtype=np.float64), num_iteration=iterations or -1, num_threads=threads
-        )
-        return np.column_stack([1 - output, output]) if self.task == "classification" else np.asarray(output)
+        numbers, trees = np.asarray(rows, dtype=np.float64), iterations or -1
+        output = np.asarray(self.booster_.predict(numbers, num_iteration=trees, num_threads=threads))
+        return np.column_stack([1 - output, output]) if self.task == "classification" else output
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the booster out: its text is the model."""

@@ -104,9 +104,12 @@ def test_the_table_bites_windows_that_do_not_tell_breaches(always, monkeypatch):
 )
 def test_what_is_wrong_with_inputs_asks_to_watch_and_never_to_retrain(letters, action):
     warning = InputWarning("temperature", InputProblem.MISSING, 1.0, 0.1)
-    decision = decide_monitoring([window(letter) for letter in letters], RULE, (warning,))
+    windows = [window(letter, place) for place, letter in enumerate(letters)]
+    decision = decide_monitoring(windows, RULE, (warning,))
     assert decision.action is action
     assert decision.warnings == (warning,)
+    assert (decision.latest, decision.breached, decision.windows) == (windows[-1], letters.count("B"), 4)
+    assert decision.breaches == RULE.breaches
 
 
 @pytest.mark.parametrize(
@@ -243,7 +246,7 @@ def rows_of_errors(times, error):
 
 
 def test_windows_end_when_their_labels_are_known():
-    clock = datetime(2026, 3, 10, 15, tzinfo=UTC)
+    clock = datetime(2026, 3, 10, 15, 4, 9, 26, tzinfo=UTC)
     windows = windows_until(clock, RULE)
     assert windows[-1].end == datetime(2026, 3, 8, tzinfo=UTC)
     assert all(one.end == other.start for one, other in pairwise(windows))

@@ -47,6 +47,10 @@ def test_what_becomes_of_it(days: list[JudgedDay], counts: ChallengerCounts, act
     decision = decide_canary(days, counts, RULE)
     assert decision.action is action, decision
     assert said in decision.summary
+    assert decision.judged_days == len(days)
+    assert (decision.lower is None) == (len(days) < 3)
+    if decision.gain is not None:
+        assert decision.lower < decision.gain < decision.upper
 
 
 def test_what_comes_after_the_decision_does_not_change_it() -> None:

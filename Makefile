@@ -159,6 +159,7 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/juicefs.in -o locks/juicefs.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/checkov.in -o locks/checkov.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/sbom.in -o locks/sbom.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/mutate.in -c locks/all.txt -o locks/mutate.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/workflows.in -o locks/workflows.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/scans.in -o locks/scans.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/docs.in -o locks/docs.txt
@@ -346,9 +347,9 @@ test: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Run the te
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack"
 
 .PHONY: mutate
-mutate: $(READY)  ## Change the code that decides, one place at a time, and see which changes no test notices: make mutate ONLY="flightline.promotion.gate*"
-	@OMP_NUM_THREADS=1 $(VENV)/bin/mutmut run $(if $(ONLY),"$(ONLY)") --max-children $(WORKERS)
-	@$(VENV)/bin/mutmut results
+mutate: $(READY) .tools/mutate/.installed  ## Change the code that decides, one place at a time, and see which changes no test notices: make mutate ONLY="flightline.promotion.gate*"
+	@OMP_NUM_THREADS=1 PYTHONPATH=$$(echo .tools/mutate/lib/python*/site-packages) $(RUN) -m mutmut run $(if $(ONLY),"$(ONLY)") --max-children $(WORKERS)
+	@PYTHONPATH=$$(echo .tools/mutate/lib/python*/site-packages) $(RUN) -m mutmut results
 
 .PHONY: test-docs
 test-docs: $(READY)  ## Run the tests of documents alone: commands, paths, tables and messages that they name exist

@@ -348,8 +348,8 @@ test: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Run the te
 
 .PHONY: mutate
 mutate: $(READY) .tools/mutate/.installed  ## Change the code that decides, one place at a time, and see which changes no test notices: make mutate ONLY="flightline.promotion.gate*"
-	@OMP_NUM_THREADS=1 PYTHONPATH=$$(echo .tools/mutate/lib/python*/site-packages) $(RUN) -m mutmut run $(if $(ONLY),"$(ONLY)") --max-children $(WORKERS)
-	@PYTHONPATH=$$(echo .tools/mutate/lib/python*/site-packages) $(RUN) -m mutmut results | sed '/: not checked$$/d'
+	@OMP_NUM_THREADS=1 PYTHONPATH=$$(echo .tools/mutate/lib/python*/site-packages) $(VENV)/bin/python -m mutmut run $(if $(ONLY),"$(ONLY)") --max-children $(WORKERS)
+	@PYTHONPATH=$$(echo .tools/mutate/lib/python*/site-packages) $(VENV)/bin/python -m mutmut results | sed '/: not checked$$/d'
 
 .PHONY: test-docs
 test-docs: $(READY)  ## Run the tests of documents alone: commands, paths, tables and messages that they name exist

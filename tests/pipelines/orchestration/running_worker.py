@@ -13,7 +13,7 @@ from pathlib import Path
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 
-from flightline.core.settings import Settings
+from flightline.core.settings import ScheduleSettings, Settings
 from pipelines.common.prefect_server import find_server
 from tests.pipelines.orchestration.small_worker import MODULE
 from tests.support.small_flows import FLOWS, PROBLEM, root_of
@@ -22,6 +22,7 @@ from tests.support.waiting import wait_until
 REPOSITORY = Path(__file__).parents[3]
 START_SECONDS = 600
 RARELY = "0 0 29 2 *"  # what a schedule starts in the middle of a test would be counted by it
+SCHEDULES = ScheduleSettings(**dict.fromkeys(FLOWS, RARELY))
 
 
 class Receiver:

@@ -26,6 +26,7 @@ from pipelines.orchestration.trigger import trigger
 from pipelines.replay.service import free_port
 from tests.pipelines.orchestration.running_worker import (
     RARELY,
+    SCHEDULES,
     START_SECONDS,
     Receiver,
     Working,
@@ -45,7 +46,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Working]:
     root, receiver = tmp_path_factory.mktemp("the wörker"), Receiver()
     process, output = start_worker(root, free_port(), receiver.url)
     try:
-        yield Working(Settings(root=root), process, output, receiver)
+        yield Working(Settings(root=root, schedules=SCHEDULES), process, output, receiver)
     finally:
         stop_worker(process)
         receiver.close()
@@ -58,6 +59,11 @@ def working(started: Working) -> Iterator[Working]:
         yield started
 
 
+def crons() -> list[str]:
+    with get_client(sync_client=True) as client:
+        return [item.schedule.cron for each in client.read_deployments() for item in each.schedules]
+
+
 @system
 def test_the_worker_says_what_starts_when_and_where_alerts_go(working: Working) -> None:
     said = working.output.read_text()
@@ -67,10 +73,9 @@ def test_the_worker_says_what_starts_when_and_where_alerts_go(working: Working) 
 
 @system
 def test_what_is_deployed_is_what_the_settings_say(working: Working) -> None:
+    assert crons() == [RARELY] * len(FLOWS)
     with get_client(sync_client=True) as client:
         training = client.read_deployment_by_name(f"training/{PROBLEM.model_name}")
-        deployed = client.read_deployments()
-    assert [item.schedule.cron for each in deployed for item in each.schedules] == [RARELY] * len(FLOWS)
     assert training.global_concurrency_limit.limit == 1
     assert training.concurrency_options.collision_strategy is ConcurrencyLimitStrategy.CANCEL_NEW
     assert not training.paused
@@ -171,6 +176,7 @@ def test_registering_again_makes_nothing_twice(working: Working) -> None:
         one.apply()
     assert names() == before
     assert len(before) == 5
+    assert crons() == [RARELY] * len(FLOWS)
 
 
 @system

@@ -221,7 +221,7 @@ train: $(READY)  ## Train, evaluate, register and judge a model, or the best of 
 
 .PHONY: train-report
 train-report: $(READY)  ## Train this tree and the one it came from and report the difference: make train-report BASE=origin/main
-	@$(RUN) -m pipelines.change_report --model $(MODEL) --seed $(SEED) --base "$(or $(BASE),origin/main)"
+	@$(RUN) -m pipelines.change_report.report --model $(MODEL) --seed $(SEED) --base "$(or $(BASE),origin/main)"
 
 .PHONY: tune
 tune: $(READY)  ## Search settings before the test window, and go on where the last search ended: make tune TRIALS=20

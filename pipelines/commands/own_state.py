@@ -2,7 +2,7 @@
 
 import sys
 
-from flightline.adapters.moved_state import own_state
+from flightline.adapters.state.moved_state import own_state
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flightline.adapters.files.pipes import outlive_reader
-from flightline.adapters.state_files import cause_in_state
+from flightline.adapters.state.state_files import cause_in_state
 from flightline.core.errors import FlightlineError, StartError
 from flightline.core.settings import Settings
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from flightline.adapters.embedded_metrics import embedded
-from flightline.adapters.prometheus_textfile import Measured
+from flightline.adapters.gauges.embedded_metrics import embedded
+from flightline.adapters.gauges.prometheus_textfile import Measured
 from flightline.adapters.published_folder import publish
 from flightline.core.settings import Settings
 

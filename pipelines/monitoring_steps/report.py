@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from flightline.adapters.files.atomic_write import atomic_write
+from flightline.adapters.gauges.prometheus_textfile import Measured, write_gauges
 from flightline.adapters.plots import monitoring_plots as figures
-from flightline.adapters.prometheus_textfile import Measured, write_gauges
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.monitoring.decision import Action, MonitoringDecision, WindowEvidence

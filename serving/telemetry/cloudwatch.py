@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from flightline.adapters.embedded_metrics import embedded
+from flightline.adapters.gauges.embedded_metrics import embedded
 from flightline.core.settings import Settings
 from serving.telemetry.metrics import render
 

@@ -6,7 +6,7 @@ import pytest
 from flightline.adapters.provenance import git, git_state
 from flightline.core.errors import TrainingError
 from flightline.core.settings import Settings
-from pipelines.change_report import merge_base
+from pipelines.change_report.report import merge_base
 
 
 @pytest.fixture

@@ -17,10 +17,18 @@ from flightline.core.settings import Settings
 from flightline.promotion.change_report import Side, compare
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
-from pipelines.change_report import PAGE_FILE, PICTURE_FILE, REPORT_FILE, base_tree, merge_base, read_side, write_report
-from pipelines.change_report_side import write_side
+from pipelines.change_report.page import MOST_BYTES, as_markdown
+from pipelines.change_report.report import (
+    PAGE_FILE,
+    PICTURE_FILE,
+    REPORT_FILE,
+    base_tree,
+    merge_base,
+    read_side,
+    write_report,
+)
+from pipelines.change_report.side import write_side
 from pipelines.steps import compare as comparison
-from pipelines.steps.report_page import MOST_BYTES, as_markdown
 from tests.support.small_training_set import run_in_flow, small_problem, write_training_set
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from flightline.adapters import event_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import last_move, move_champion
 from flightline.adapters.model_store.profile import CARD_FILE
-from flightline.adapters.state_files import STATE_FILES, damaged_files
+from flightline.adapters.state.state_files import STATE_FILES, damaged_files
 from flightline.core.errors import DataVersionError, FeatureError, RegistryError, ServableError
 from flightline.core.project import Project
 from flightline.core.settings import Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flightline.adapters.prometheus_textfile import Measured, write_gauges
+from flightline.adapters.gauges.prometheus_textfile import Measured, write_gauges
 from pipelines.common.processes import running
 from pipelines.monitoring_steps.report import GAUGES_FILE
 from tests.stack.composed import PORTS, Composed

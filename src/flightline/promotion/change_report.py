@@ -1,6 +1,6 @@
 """What a change does to the model: two trees' predictions of the same rows, compared; a pure function.
 
-`pipelines/change_report.py` trains both; this decides nothing new, but asks the gate what it would say.
+`pipelines/change_report/report.py` trains both; this decides nothing new, but asks the gate what it would say.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Side:
     Parameters
     ----------
     facts
-        What it was trained on and with, in plain values; see `pipelines/change_report_side.py`.
+        What it was trained on and with, in plain values; see `pipelines/change_report/side.py`.
     rows
         Columns example_id, event_timestamp, label, prediction, baseline, and the keys and slices of the problem.
     """

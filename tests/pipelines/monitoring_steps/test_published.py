@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flightline.adapters.prometheus_textfile import Measured
+from flightline.adapters.gauges.prometheus_textfile import Measured
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from pipelines.monitoring_steps.published import publish_report

@@ -7,7 +7,7 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
-from flightline.adapters.moved_state import replace_root
+from flightline.adapters.state.moved_state import replace_root
 from tests.proof.execution.commands import Processes, environment_of
 from tools.tree import copy_tree, git
 

@@ -1,4 +1,4 @@
-"""Trains the tree whose code runs and writes down what its report needs; `pipelines/change_report.py` starts it twice.
+"""Trains the tree whose code runs and writes down what its report needs; `report.py` starts it twice.
 
 It is run with the code of the base too, so it asks of the other modules only what has been there long.
 """

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from flightline.adapters.mlflow import registry
-from flightline.adapters.moved_state import own_state
+from flightline.adapters.state.moved_state import own_state
 from flightline.core.settings import Settings
 from tests.support.small_registry import register
 from tests.support.small_service import KINDS, fitted

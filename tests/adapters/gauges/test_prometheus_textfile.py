@@ -7,7 +7,7 @@ import sys
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flightline.adapters.prometheus_textfile import Measured, write_gauges
+from flightline.adapters.gauges.prometheus_textfile import Measured, write_gauges
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def test_other_label_names_are_refused_and_the_old_file_stays(tmp_path):
 AFTER_FEAST = (
     "import os, pathlib, sys\n"
     "import feast.metrics\n"
-    "from flightline.adapters.prometheus_textfile import Measured, write_gauges\n"
+    "from flightline.adapters.gauges.prometheus_textfile import Measured, write_gauges\n"
     "os.environ.pop('PROMETHEUS_MULTIPROC_DIR')\n"
     "os.environ.pop('PROMETHEUS_MULTIPROCESS_DIR')\n"
     "write_gauges(pathlib.Path(sys.argv[1]), [Measured('monitor_rows', 'Rows.', 7)])\n"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flightline.adapters.state_files import STATE_FILES, StateFile, cause_in_state, damaged_files
+from flightline.adapters.state.state_files import STATE_FILES, StateFile, cause_in_state, damaged_files
 from flightline.core.settings import Settings
 
 GARBAGE = bytes(range(255, -1, -1)) * 16

@@ -1,4 +1,4 @@
-"""Trains this tree and the one it came from, and reports the difference: `python -m pipelines.change_report`.
+"""Trains this tree and the one it came from, and reports the difference: `python -m pipelines.change_report.report`.
 
 For pull requests: it needs git and the data, no secret and no server, registers nothing and
 promotes nothing. The report is .state/train_report/report.md, with page.html and report.png beside it.
@@ -27,11 +27,11 @@ from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.promotion.change_report import Compared, Side, compare
 from flightline.training.zoo import ZOO
-from pipelines.change_report_side import FACTS_FILE, ROWS_FILE
+from pipelines.change_report.page import as_html, as_markdown
+from pipelines.change_report.side import FACTS_FILE, ROWS_FILE
 from pipelines.common.command_line import run_command
-from pipelines.steps.report_page import as_html, as_markdown
 
-SIDE = Path(__file__).parent / "change_report_side.py"
+SIDE = Path(__file__).parent / "side.py"
 FOLDER, BASE_TREE = "train_report", "train_report_base"
 REPORT_FILE, PAGE_FILE, PICTURE_FILE = "report.md", "page.html", "report.png"
 WHERE_IT_RUNS = "import flightline, pipelines; print(flightline.__file__, pipelines.__file__)"

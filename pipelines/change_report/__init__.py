@@ -1,0 +1,1 @@
+"""Two trainings compared: of this tree and of the one that it came from."""

@@ -1,0 +1,1 @@
+"""Which files of a project hold its state, and what happens when it is moved or damaged."""

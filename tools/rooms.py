@@ -1,7 +1,7 @@
 """Draws the rooms of the code and their imports into docs/architecture.md: `make rooms`.
 
 An arrow from one room to another means that a module of the first imports one of the second. Read from the
-code, so the picture cannot drift: `tests/test_hygiene.py` fails while the page holds another.
+code, so the picture cannot drift: `tests/tools/test_rooms.py` fails while the page holds another.
 """
 
 import sys

@@ -61,6 +61,11 @@ class CalibratedModel(ClassifierMixin, BaseEstimator):
         """The classes, as the model knows them."""
         return self.model.classes_
 
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """The columns, as the model knows them; a model that is a pipeline's only step is asked for them."""
+        return self.model.feature_names_in_
+
     def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803  # scikit-learn's name
         """Give the probabilities of the classes, shape (n, classes)."""
         probability = self.model.predict_proba(X)

@@ -14,7 +14,7 @@ from flightline.core.errors import TrainingError
 from flightline.inference.predict import predict
 from flightline.training.fit import fit_pipeline
 from flightline.training.preprocessing import Columns
-from flightline.training.zoo import ZOO, baseline_of, find_model, find_models, lightgbm, scikit_learn
+from flightline.training.zoo import ZOO, baseline_of, ensemble, find_model, find_models, lightgbm, scikit_learn
 
 pytestmark = pytest.mark.slow
 
@@ -180,7 +180,7 @@ def test_each_task_has_one_baseline_and_as_many_models():
 
 
 def test_a_name_in_two_files_of_the_zoo_is_refused():
-    assert find_models([scikit_learn, lightgbm]) == ZOO
+    assert find_models([scikit_learn, ensemble, lightgbm]) == ZOO
     with pytest.raises(TrainingError, match=r"zoo\.lightgbm has lightgbm, which another file of the zoo has too"):
         find_models([lightgbm, scikit_learn, lightgbm])
 

@@ -1,0 +1,96 @@
+"""An ensemble: models of the zoo, each fitted by itself, that answer together."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Tags
+
+from flightline.core.errors import TrainingError
+from flightline.core.problem_spec import Task
+from flightline.training.preprocessing import Columns
+from flightline.training.zoo.entry import ZooModel
+from flightline.training.zoo.scikit_learn import BOOSTED_TREES, NETWORK, TREES
+from flightline.training.zoo.scikit_learn import MODELS as MEMBERS
+
+TWO, THREE = (
+    "hist_gradient_boosting+feed_forward_network",
+    "hist_gradient_boosting+random_forest+feed_forward_network",
+)
+LEAST = 1e-6  # a member that is certain must not outvote all others
+
+
+class MeanOfLogOdds(BaseEstimator):
+    """Answers the mean of its members: of their log-odds where they give probabilities, else of their values.
+
+    Parameters
+    ----------
+    task
+        Of the problem.
+    members
+        Unfitted pipelines that take the feature frame as it is.
+    """
+
+    def __init__(self, task: Task, members: list[Pipeline]):
+        self.task = task
+        self.members = members
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say what it is; scikit-learn's partial dependence asks."""
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "regressor" if self.task == "regression" else "classifier"
+        return tags
+
+    def fit(self, X: pd.DataFrame, y: pd.Series) -> "MeanOfLogOdds":  # noqa: N803  # scikit-learn's name
+        """Fit each member on the whole of the feature frame."""
+        self.members_ = [clone(member).fit(X, y) for member in self.members]
+        self.feature_names_in_ = np.array(X.columns, dtype=object)
+        if self.task != "regression":
+            self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803  # scikit-learn's name
+        """Give the probabilities of the classes, shape (n, classes).
+
+        The mean of the logarithms, scaled to a sum of one: of two classes, that is the mean of the log-odds.
+        """
+        logs = [np.log(np.clip(member.predict_proba(X), LEAST, 1.0)) for member in self.members_]
+        shares = np.exp(np.mean(logs, axis=0))
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:  # noqa: N803  # scikit-learn's name
+        """Give the mean value, in a classification the likeliest class, shape (n,)."""
+        if self.task == "regression":
+            return np.mean([member.predict(X) for member in self.members_], axis=0)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def build(task: Task, columns: Columns, seed: int, *, members: str = THREE) -> Pipeline:
+    """Build an ensemble of the models of scikit-learn that are named, with a plus between them.
+
+    Raises
+    ------
+    TrainingError
+        If there is none of a name.
+    """
+    if unknown := sorted(set(members.split("+")) - MEMBERS[task].keys()):
+        known = ", ".join(MEMBERS[task])
+        raise TrainingError(
+            f"got {'+'.join(unknown)} in members={members!r}, expected some of: {known}; + between them"
+        )
+    models = [MEMBERS[task][name].build(columns, seed) for name in members.split("+")]
+    return Pipeline([("model", MeanOfLogOdds(task, models))])
+
+
+MODELS = {
+    task: {
+        "ensemble": ZooModel(
+            partial(build, task),
+            tried=({"members": TWO}, {"members": THREE}),
+            trusted_types=(*TREES, *BOOSTED_TREES, *NETWORK, "flightline.training.zoo.ensemble.MeanOfLogOdds"),
+        )
+    }
+    for task in MEMBERS
+}

@@ -148,7 +148,8 @@ def missing_values(rows: Rows) -> Iterator[Picture]:
     if len(shares):
         yield Picture(
             f"Missing values: {len(shares)} of {rows.features.shape[1]} columns have some",
-            "A dark row is missing throughout; a dark patch began or ended on a day, which a model takes for a season.",
+            "A row in full colour is missing throughout; a patch began or ended on a day, which a model may take for "
+            "a season.",
             plots.draw_missing(shares),
         )
 

@@ -15,11 +15,46 @@ from pipelines.common.processes import HOST, answers
 from pipelines.common.rendering import render
 
 REFRESH_SECONDS, STATE_SECONDS = 5, 1.0
-# By their address, where commands write their newest page below .state.
+
+
+@dataclass(frozen=True)
+class Written:
+    """A page that a command writes.
+
+    Parameters
+    ----------
+    name, description
+        On the line that links it.
+    command
+        What writes it.
+    file
+        Below `.state`.
+    """
+
+    name: str
+    description: str
+    command: str
+    file: Path
+
+
+# By their address.
 WRITTEN = {
-    "/monitoring": Path("monitoring/latest_page.html"),
-    "/retraining": Path("retraining/latest_page.html"),
-}
+    "/monitoring": Written(
+        "Monitoring", "the newest page of monitoring: decision, reasons, pictures", "make monitor",
+        Path("monitoring/latest_page.html"),
+    ),
+    "/exploration": Written(
+        "Exploration", "data and training set in pictures", "make explore", Path("exploration/page.html")
+    ),
+    "/train-report": Written(
+        "Train report", "what the changes of this tree do to the model", "make train-report",
+        Path("train_report/page.html"),
+    ),
+    "/retraining": Written(
+        "Retraining", "a year lived again: when to retrain, and what it costs not to", "make replay",
+        Path("retraining/latest_page.html"),
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,14 +95,15 @@ def write_page(title: str, entries: Sequence[Entry], state_dir: Path) -> str:
     entries
         In their order on it.
     state_dir
-        Where the newest pages of `make monitor` and `make replay` lie, which need not be there.
+        Where commands write their newest pages, which need not be there.
     """
     return render(
         "ui.html.j2",
         title=title,
         refresh=REFRESH_SECONDS,
         entries=entries,
-        written={address: (state_dir / file).is_file() for address, file in WRITTEN.items()},
+        written=WRITTEN,
+        there={address for address, page in WRITTEN.items() if (state_dir / page.file).is_file()},
     )
 
 
@@ -102,8 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/":
             title = f"{self._settings.root.name}: pages"
             self._answer(write_page(title, self._entries, state_dir).encode())
-        elif written and (state_dir / written).is_file():
-            self._answer((state_dir / written).read_bytes())
+        elif written and (state_dir / written.file).is_file():
+            self._answer((state_dir / written.file).read_bytes())
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 

@@ -1,7 +1,5 @@
-"""A running service of each kind of problem, and Chromium to look at its page."""
+"""A running service of each kind of problem."""
 
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -29,7 +27,6 @@ MAKERS = {
     "multiclass": toy_multiclass.make_project,
     "regression": toy_regression.make_project,
 }
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def project_of(task: str, root: Path, **serving: Any) -> Project:
@@ -77,19 +74,6 @@ def serving(app: Any) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Chromium here: make system-packages")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def without_profile(project: Project) -> ServingState:

@@ -1,7 +1,5 @@
 """The page as a person meets it: in Chromium, with a narrow window, a keyboard, a key, and axe's rules."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -9,10 +7,10 @@ import pytest
 from serving.api.dependencies import get_serving_state
 from serving.middleware.api_keys import digest_of
 from tests.serving.page.conftest import app_of, served, serving, state_of
+from tests.support.chromium import NARROW, WIDE, faults_of, opened, serious_faults
 
 pytestmark = pytest.mark.system
 KEY = "fl_of_the_page"
-NARROW, WIDE = {"width": 420, "height": 900}, {"width": 1200, "height": 900}
 SENTENCES = {
     "classification": "The probability is ",
     "multiclass": "The likeliest class is ",
@@ -20,48 +18,18 @@ SENTENCES = {
 }
 
 
-@contextmanager
-def opened(browser: Any, url: str, viewport: dict[str, int] = NARROW, scheme: str = "light") -> Iterator[Any]:
-    """Open the page, and demand that nothing was refused by its policy, failed or came from elsewhere."""
-    context = browser.new_context(viewport=viewport, color_scheme=scheme)
-    page, faults = context.new_page(), []
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "request", lambda request: faults.append(request.url) if not request.url.startswith((url, "data:")) else None
-    )
-    page.goto(url)
-    yield page
-    context.close()
-    assert [fault for fault in faults if "401" not in fault and "422" not in fault] == []
-
-
 def answered(page: Any, sentence: str) -> None:
     page.get_by_role("button", name="Predict").click()
     page.get_by_role("status").filter(has_text=sentence).wait_for()
 
 
-def serious_faults(page: Any) -> list[str]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {node['html'][:80]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
-
-
 @pytest.mark.parametrize("task", ["classification", "multiclass", "regression"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault_and_nothing_is_cut_off(browser, make_project, task, scheme):
-    with served(make_project(task)) as url, opened(browser, url, NARROW, scheme) as page:
+def test_axe_finds_no_serious_fault_and_nothing_is_cut_off(browser, make_project, task):
+    with served(make_project(task)) as url, opened(browser, url, NARROW) as page:
         answered(page, SENTENCES[task])
         for details in page.locator("details").all():
             details.locator("summary").first.click()
-        assert serious_faults(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+        assert faults_of(page) == []
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])

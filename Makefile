@@ -102,6 +102,7 @@ NUMBERS := CANARY DAYS PCA SEED SEGMENTS SHARE STEP TIMES TRIALS VERSION WATCH
 WORDS_ANYWAY := yes
 WORDS_ENV := staging production
 WORDS_MODE := shadow split
+WORDS_OPEN := yes
 WORDS_UNREACHED := warn fail
 WORDS_VOLUMES := remove
 WORDS_WHAT := images model
@@ -252,8 +253,8 @@ rollback: $(READY)  ## Move champion back to the version before: make rollback W
 	@$(if $(value ENV),$(DEPLOY) rollback --environment "$$ENV" --why "$${WHY:-}" $(if $(value WHAT),--what "$$WHAT"),$(RUN) -m pipelines.commands.champion rollback --why "$${WHY:-}")
 
 .PHONY: ui
-ui: $(READY)  ## Show the pages of MLflow, Prefect, Evidently and Feast, linked on http://127.0.0.1:8900
-	@exec $(RUN) -m pipelines.pages.ui
+ui: $(READY)  ## Show the pages of MLflow, Prefect, Evidently and Feast, linked on http://127.0.0.1:8900; with OPEN=yes the service's too, in a browser
+	@exec $(RUN) -m pipelines.pages.ui $(if $(OPEN),--open)
 
 ##@ Service
 .PHONY: serve
@@ -312,9 +313,11 @@ simulate: $(READY)  ## Live through real days: make simulate FROM=2013-12-27 TO=
 		$(if $(STEP),--step "$(STEP)")
 
 .PHONY: demo
-demo: $(READY)  ## Live through the last eight weeks in some minutes, with a fault and a challenger, in a place of its own: .state/demo
+demo: $(READY)  ## Live through the last eight weeks in some minutes, with a fault and a challenger, in .state/demo, and open the pages
 	@rm -rf .state/demo && mkdir -p .state/demo/.state/prefect
 	@PREFECT_HOME="$(CURDIR)/.state/demo/.state/prefect" $(RUN) -m pipelines.demo
+# On a terminal of a machine with a browser; elsewhere what was printed says where they are. Either way the demo is done.
+	@if [ -t 1 ] && $(RUN) -c 'import webbrowser; webbrowser.get()' 2> /dev/null; then $(MAKE) ui DEMO=yes OPEN=yes || true; fi
 
 .PHONY: parity
 parity: $(READY)  ## Rebuild logged predictions from the feature tables and compare: make parity, or SIMULATION=.state/simulations/...

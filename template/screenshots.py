@@ -12,9 +12,9 @@ from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.mlflow import registry
 from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
-from pipelines.common.processes import Program, running
+from pipelines.common.processes import running
 from pipelines.monitoring_steps.windows import find_champion
-from pipelines.pages.ui import programs
+from pipelines.pages.ui import SERVICE, programs
 
 FOLDER = Path(__file__).parent / "docs" / "pictures"
 CHROMIUM = "/usr/bin/chromium"
@@ -25,8 +25,7 @@ WAIT_MILLISECONDS = 120_000
 def take(project: Project) -> None:
     """Start the servers, and take a picture of each page."""
     settings = project.settings
-    service = Program("service", (sys.executable, "-m", "serving"), settings.serving.port, path="/health/ready")
-    mlflow = next(each for each in programs(settings) if each.name == "MLflow")
+    service, mlflow = (each for each in programs(settings) if each.name in (SERVICE, "MLflow"))
     with (
         running([service, mlflow], settings.state_dir / "logs", settings.pages.start_seconds),
         sync_playwright() as playwright,

@@ -1,7 +1,9 @@
 """Shows the tools' own pages, and one page that links them: `python -m pipelines.pages.ui`. No flow."""
 
+import argparse
 import sys
 import time
+import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -22,8 +24,10 @@ from pipelines.common.prefect_server import (
 from pipelines.common.processes import HOST, LOOK_SECONDS, Program, Running, ending_on_signals, running
 from pipelines.pages.ui_page import Entry, serving_page
 
+SERVICE = "Service"
 # What a person finds on each tool's pages.
 DESCRIPTIONS = {
+    SERVICE: "the form: ask, and see what drove the answer",
     "MLflow": "runs with parameters, metrics and pictures; model versions with lineage, verdict and aliases",
     SERVER: "flow runs with logs, schedules, events, automations and artifacts",
     "Evidently": "reports on data drift, prediction drift and data quality, one set for each window",
@@ -43,8 +47,10 @@ def programs(settings: Settings) -> list[Program]:
         # By default it answers pages of any name that begins like a private address.
         "--allowed-hosts", ",".join(f"{host}:*" for host in HOSTS),
     )  # fmt: skip
+    service = (sys.executable, "-m", "serving")
     evidently, feast = ((sys.executable, "-m", "pipelines.pages.tool_pages", name) for name in ("evidently", "feast"))
     return [
+        Program(SERVICE, service, settings.serving.port, "FLIGHTLINE_SERVING__PORT", "/health/live"),
         Program("MLflow", mlflow, pages.mlflow_port, "FLIGHTLINE_PAGES__MLFLOW_PORT", "/health", settings.state_dir),
         server_program(settings),
         Program("Evidently", evidently, pages.evidently_port, "FLIGHTLINE_PAGES__EVIDENTLY_PORT", "/api/version"),
@@ -52,10 +58,15 @@ def programs(settings: Settings) -> list[Program]:
     ]
 
 
-def show(settings: Settings) -> int:
+def show(settings: Settings, is_opened: bool = False) -> int:
     """Start the servers, wait until each answers, serve the page that links them, and stop all of it on Ctrl-C.
 
     A server that ends meanwhile is told of, with the last lines of its log; the others stay.
+
+    Parameters
+    ----------
+    is_opened
+        Start the service too, and open the page that links all of it in the browser of this machine.
 
     Returns
     -------
@@ -68,7 +79,8 @@ def show(settings: Settings) -> int:
         If a port is taken or a server does not come up; then none is left.
     """
     others = pages_elsewhere(settings)
-    wanted = [one for one in programs(settings) if one.name not in {entry.name for entry in others}]
+    left_out = {entry.name for entry in others} | (set() if is_opened else {SERVICE})
+    wanted = [one for one in programs(settings) if one.name not in left_out]
     check_port("the page", HOST, settings.pages.port, PAGE_PORT)
     print(f"ui: starting {', '.join(one.name for one in wanted)}", flush=True)
     ended: list[str] = []
@@ -82,6 +94,8 @@ def show(settings: Settings) -> int:
                         print(f"  {entry.name:10} {entry.url}")
                     print(f"Prefect's page asks for what stands in {auth_file(settings)}")
                     print(f"ui: all of them are linked on {url}; Ctrl-C stops them", flush=True)
+                    if is_opened:
+                        webbrowser.open(url)
                     _tell_of_ends(started, ended)
         except KeyboardInterrupt:
             print("ui: stopped", flush=True)
@@ -124,10 +138,13 @@ def _started(settings: Settings, wanted: Sequence[Program]) -> Iterator[list[Run
             yield started
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Show the pages until stopped."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--open", action="store_true", help="the service's page too, and all of it in a browser")
+    is_opened = parser.parse_args(arguments).open
     ended: list[int] = []
-    return run_command(lambda: ended.append(show(Settings()))) or sum(ended)
+    return run_command(lambda: ended.append(show(Settings(), is_opened))) or sum(ended)
 
 
 if __name__ == "__main__":

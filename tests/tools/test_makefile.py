@@ -1,8 +1,10 @@
 """What make does in a clone that was copied or moved."""
 
 import os
+import pty
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,26 @@ def test_what_a_person_types_into_a_form_is_no_command(clone, target, options):
     assert done.returncode == 0, done.stderr
     assert said.read_text().splitlines().count(FORM) == len(options)
     assert not (clone / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "browser", "is_opened"),
+    [(True, "/bin/true", True), (True, None, False), (False, "/bin/true", False)],
+)
+def test_a_demo_opens_its_pages_on_a_terminal_with_a_browser(clone, is_terminal, browser, is_opened):
+    python = clone / ".venv" / "bin" / "python"
+    python.parent.mkdir()
+    real = f'PATH= exec "{sys.executable}" "$@"'  # where no browser is found but a named one
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" != -c ] || {real}\necho "$FLIGHTLINE_ROOT" "$@" >> "{clone}/called"\nexit 0\n'
+    )
+    python.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"]} | ({"BROWSER": browser} if browser else {})
+    ours, terminal = pty.openpty()
+    out = terminal if is_terminal else subprocess.DEVNULL
+    subprocess.run(["make", "demo"], cwd=clone, env=environment, stdout=out, check=True)
+    os.close(terminal)
+    os.close(ours)
+    called = (clone / "called").read_text().splitlines()
+    opened = [f"{clone}/.state/demo -m pipelines.pages.ui --open"] if is_opened else []
+    assert called == [f"{clone} -m pipelines.demo", *opened]

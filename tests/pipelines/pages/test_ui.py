@@ -15,10 +15,10 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flightline.core.settings import PageSettings, Settings
+from flightline.core.settings import PageSettings, ServingSettings, Settings
 from pipelines.common.prefect_server import find_server
 from pipelines.common.processes import answers, open_client
-from pipelines.pages.ui import DESCRIPTIONS, pages_elsewhere
+from pipelines.pages.ui import DESCRIPTIONS, SERVICE, pages_elsewhere
 from pipelines.pages.ui_page import Entry, serving_page, write_page
 from pipelines.replay.service import free_port
 from tests.pipelines.orchestration.running_worker import environment_of, processes_of
@@ -38,11 +38,15 @@ def read(url: str) -> str:
 
 @dataclass
 class Shown:
-    """A running `make ui`."""
+    """A running `make ui OPEN=yes`; its browser is a program that writes down what it is to open."""
 
     settings: Settings
     process: subprocess.Popen
     output: Path
+
+    @property
+    def opened(self) -> Path:
+        return self.settings.root / "opened"
 
     @property
     def page(self) -> str:
@@ -53,11 +57,15 @@ def start_ui(settings: Settings, name: str = "ui") -> Shown:
     (settings.state_dir / "prefect").mkdir(parents=True, exist_ok=True)
     pages = {f"FLIGHTLINE_PAGES__{name.upper()}": str(value) for name, value in settings.pages.model_dump().items()}
     output = settings.root / f"{name}.txt"
+    browser = settings.root / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> "{settings.root}/opened"\n', encoding="utf-8")
+    browser.chmod(0o755)
+    own = {"BROWSER": str(browser), "FLIGHTLINE_SERVING__PORT": str(settings.serving.port)}
     with output.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.pages.ui"],
+            [sys.executable, "-m", "pipelines.pages.ui", "--open"],
             cwd=REPOSITORY,
-            env=environment_of(settings.root, settings.pages.prefect_port, "") | pages,
+            env=environment_of(settings.root, settings.pages.prefect_port, "") | pages | own,
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -73,7 +81,8 @@ def free_pages() -> PageSettings:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    settings = Settings(root=tmp_path_factory.mktemp("the pägés"), pages=free_pages())
+    root, serving = tmp_path_factory.mktemp("the pägés"), ServingSettings(port=free_port())
+    settings = Settings(root=root, pages=free_pages(), serving=serving)
     make_store(settings)
     found = start_ui(settings)
     try:
@@ -88,13 +97,20 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
 def test_every_page_answers_and_is_linked(shown: Shown) -> None:
     assert shown.process.poll() is None, shown.output.read_text()
     page, pages = read(shown.page), shown.settings.pages
-    for port in (pages.mlflow_port, pages.prefect_port, pages.evidently_port, pages.feast_port):
+    for port in (
+        shown.settings.serving.port,
+        pages.mlflow_port,
+        pages.prefect_port,
+        pages.evidently_port,
+        pages.feast_port,
+    ):
         assert f'<a href="http://127.0.0.1:{port}' in page
         assert "<html" in read(f"http://127.0.0.1:{port}/").lower()
     assert page.count(">answers<") == len(DESCRIPTIONS)
     prefect = f"http://127.0.0.1:{pages.prefect_port}"
     assert json.loads(read(f"{prefect}/ui-settings"))["api_url"] == f"{prefect}/api"  # not that of another port
     assert "not written yet: make monitor" in page
+    wait_until(lambda: shown.opened.exists() and shown.opened.read_text() == f"{shown.page}\n")
 
 
 def addresses(shown: Shown) -> dict[str, str]:
@@ -118,7 +134,7 @@ def ask(shown: Shown, url: str, method: str = "GET", **headers: str) -> httpx.Re
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("name", ["page", *DESCRIPTIONS])
+@pytest.mark.parametrize("name", ["page", *(name for name in DESCRIPTIONS if name != SERVICE)])
 def test_a_page_of_another_site_reads_and_changes_nothing(shown: Shown, name: str) -> None:
     url = addresses(shown)[name]
     assert ask(shown, url).status_code == 200

@@ -77,8 +77,8 @@ EXTRAS ?=
 # Processes that run tests: one for each core.
 WORKERS ?= $(shell nproc 2> /dev/null || sysctl -n hw.ncpu)
 
-# What `make` alone prints: a task, and the targets for it.
-HELP := Learn: train Serve: serve predict Look: demo status explore ui Live: simulate monitor worker Data: ingest Change: test-fast lint
+# What `make` alone prints: a task, and the targets for it; at most ten, with those of template.mk.
+HELP := Learn: train Ask: serve Look: demo status ui Operate: ingest worker Change: test-fast lint
 
 # What a target cannot do without; a bar stands between two of which one is enough.
 NEEDS_batch := FILE|START
@@ -253,7 +253,7 @@ rollback: $(READY)  ## Move champion back to the version before: make rollback W
 	@$(if $(value ENV),$(DEPLOY) rollback --environment "$$ENV" --why "$${WHY:-}" $(if $(value WHAT),--what "$$WHAT"),$(RUN) -m pipelines.commands.champion rollback --why "$${WHY:-}")
 
 .PHONY: ui
-ui: $(READY)  ## Show the pages of MLflow, Prefect, Evidently and Feast, linked on http://127.0.0.1:8900; with OPEN=yes the service's too, in a browser
+ui: $(READY)  ## Show the pages of MLflow, Prefect, Evidently and Feast, linked on http://127.0.0.1:8900; in a browser, with the service: make ui OPEN=yes
 	@exec $(RUN) -m pipelines.pages.ui $(if $(OPEN),--open)
 
 ##@ Service
@@ -313,7 +313,7 @@ simulate: $(READY)  ## Live through real days: make simulate FROM=2013-12-27 TO=
 		$(if $(STEP),--step "$(STEP)")
 
 .PHONY: demo
-demo: $(READY)  ## Live through the last eight weeks in some minutes, with a fault and a challenger, in .state/demo, and open the pages
+demo: $(READY)  ## Live through the last eight weeks in some minutes, with a fault and a challenger, in .state/demo, and show the pages
 	@rm -rf .state/demo && mkdir -p .state/demo/.state/prefect
 	@PREFECT_HOME="$(CURDIR)/.state/demo/.state/prefect" $(RUN) -m pipelines.demo
 # On a terminal of a machine with a browser; elsewhere what was printed says where they are. Either way the demo is done.
@@ -355,8 +355,8 @@ mutate: $(READY) .tools/mutate/.installed  ## Change the code that decides, one 
 	@PYTHONPATH=$$(echo .tools/mutate/lib/python*/site-packages) $(VENV)/bin/python -m mutmut results | sed '/: not checked$$/d'
 
 .PHONY: test-docs
-test-docs: $(READY)  ## Run the tests of documents alone: commands, paths, tables and messages that they name exist
-	@$(RUN) -m pytest tests/test_hygiene.py tests/test_makefile.py
+test-docs: $(READY)  ## Run the tests of documents alone: what they name exists, and the snippets of the concepts do what stands below them
+	@$(RUN) -m pytest tests/test_hygiene.py tests/test_makefile.py docs/concepts
 
 .PHONY: test-system
 test-system: $(READY) .tools/juicefs/.installed  ## Run the tests of whole flows and programs: worker, service, pages; some are killed or flooded

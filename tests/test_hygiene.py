@@ -80,6 +80,13 @@ def test_every_test_that_the_docs_name_exists(file):
     assert [test for place, test in named if f"def {test}(" not in (ROOT / place).read_text(encoding="utf-8")] == []
 
 
+@pytest.mark.parametrize("file", sorted(ROOT.glob("docs/concepts/*.md")), ids=relative)
+def test_every_concept_has_a_snippet_that_is_run(file):
+    assert "```pycon\n>>> " in file.read_text(encoding="utf-8")
+    testpaths = re.search(r"^testpaths = \[(.+)\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert f'"{relative(file.parent)}"' in testpaths
+
+
 def test_the_changelog_begins_with_the_version_of_the_project():
     version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1] == version

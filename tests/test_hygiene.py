@@ -68,6 +68,38 @@ def test_every_make_target_in_the_docs_exists(file):
     assert named - set(make_targets()) == set()
 
 
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+# What GNU's tools have and BSD's, which macOS brings, have not or mean otherwise.
+OF_GNU = (
+    r"sed (-\w+ )*-i|\b(date|head|tail) (-d|--)|readlink -f|stat -c|xargs (-\w+ )*-r|grep (-\w+ )*-\w*P|sort -V"
+    r"|find .* -printf|\btac\b|cp (-a|--)|\bnproc\b(?!.* \|\|)"
+)
+
+
+def test_recipes_use_no_option_that_the_tools_of_bsd_lack():
+    lines = [
+        line
+        for file in tracked()
+        if file.suffix == ".mk" or file.name == "Makefile"
+        for line in file.read_text(encoding="utf-8").splitlines()
+    ]
+    assert [line for line in lines if re.search(OF_GNU, line)] == []
+    assert [word for word in ("sed -i s/a/b/ file", "date -d now", "grep -qP a") if not re.search(OF_GNU, word)] == []
+
+
+def test_dev_container_and_editor_run_what_there_is():
+    container = (ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8")
+    assert set(re.findall(r'"make (\S+)"', container)) <= set(make_targets())
+    marks = re.search(r'"-m", "(.+?)"', (ROOT / ".vscode" / "settings.json").read_text(encoding="utf-8"))[1]
+    of_make = re.search(r'^test-fast:.*\n.*-m "(.+)"$', (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[
+        1
+    ]
+    assert marks == of_make
+
+
 @pytest.mark.parametrize("file", DOCS, ids=relative)
 def test_every_link_in_the_docs_leads_somewhere(file):
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", file.read_text(encoding="utf-8"))

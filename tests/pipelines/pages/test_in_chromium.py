@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from flightline.core.prediction_record import as_column
 from flightline.core.settings import PageSettings, Settings
 from flightline.promotion import change_report
 from flightline.promotion.change_report import Side
+from flightline.retraining.comparison import compare_policies, default_price
+from flightline.training.fit import TrainingParameters
 from flightline.training.splits import rows_in
 from pipelines.change_report import PAGE_FILE, write_report
 from pipelines.commands.explore import explore
@@ -20,7 +23,10 @@ from pipelines.monitoring_steps.page import as_html
 from pipelines.monitoring_steps.report import draw
 from pipelines.pages import ui_page
 from pipelines.replay.service import free_port
+from pipelines.retraining.plan import YearPlan
+from pipelines.retraining.report import write_report as write_report_of_year
 from tests.pipelines.monitoring_steps.decisions import CLOCK, NAMES, RULE, anomaly, decision, inputs, judged_of_task
+from tests.retraining.matrices import ageing
 from tests.support.chromium import WIDE, faults_of, opened, serious_faults
 from tests.support.small_training_set import small_problem, small_project, write_training_set
 
@@ -73,9 +79,25 @@ def exploration(task: str, folder: Path) -> str:
     return explore(project).read_text(encoding="utf-8")
 
 
+def retraining(_: str, folder: Path) -> str:
+    """Write the page of `make replay`."""
+    matrix = ageing(noise=0.01)
+    cuts = (*matrix.weeks, matrix.weeks[-1] + timedelta(days=7))
+    parameters = TrainingParameters(model="logistic_regression")
+    plan = YearPlan("set", folder, parameters, cuts[0], None, timedelta(days=20), timedelta(days=1), 0, cuts)
+    compared = compare_policies(matrix, default_price(matrix), seed=0)
+    problem = small_problem("classification")
+    page = write_report_of_year(problem, plan, "1", matrix, {"PROMOTE": 3}, compared, folder / "year")
+    return page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("write", "task"),
-    [*((write, task) for write in (monitoring, train_report) for task in TASKS), (exploration, "regression")],
+    [
+        *((write, task) for write in (monitoring, train_report) for task in TASKS),
+        (exploration, "regression"),
+        (retraining, ""),
+    ],
 )
 def test_axe_finds_no_serious_fault_and_nothing_is_cut_off(
     browser: Any,

@@ -68,10 +68,6 @@ def test_every_make_target_in_the_docs_exists(file):
     assert named - set(make_targets()) == set()
 
 
-def test_the_readme_is_short():
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
-
-
 # What GNU's tools have and BSD's, which macOS brings, have not or mean otherwise.
 OF_GNU = (
     r"sed (-\w+ )*-i|\b(date|head|tail) (-d|--)|readlink -f|stat -c|xargs (-\w+ )*-r|grep (-\w+ )*-\w*P|sort -V"

@@ -43,3 +43,7 @@ def test_no_file_that_stays_imports_the_template():
     staying = [file for file in hygiene.tracked() if file.suffix == ".py" and "template" not in file.parts]
     importing = re.compile(r"^\s*(?:from|import) template\b", re.MULTILINE)
     assert [relative(file) for file in staying if importing.search(file.read_text())] == []
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150

@@ -182,6 +182,12 @@ def test_what_make_or_a_deployment_is_given_is_taken(exported: Exported) -> None
     assert OF_ANOTHER.items() <= exported(FLIGHTLINE_PROFILE="aws", **OF_ANOTHER).items()
 
 
+def test_tests_take_every_core_whatever_one_process_may_take(clone: Path) -> None:
+    """As in a copy's `make test`, which is run with one thread for each process, and took one core."""
+    printed = {make(clone, "-n", "test", **more).stdout for more in ({}, {"OMP_NUM_THREADS": "97"})}
+    assert len({re.search(r"pytest -n (\d+) ", text)[1] for text in printed}) == 1
+
+
 def test_the_server_of_a_run_wants_a_new_string_each_time(exported: Exported) -> None:
     first, second = exported(), exported()
     assert first["PREFECT_SERVER_API_AUTH_STRING"] == first["PREFECT_API_AUTH_STRING"]

@@ -18,6 +18,7 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.errors import FeatureError
 from flightline.core.project import Project, open_project
+from flightline.evaluation.single_feature import ALL_ROWS
 from flightline.monitoring.parity import rebuild_view
 from pipelines.common.command_line import run_command
 from pipelines.steps.models import ALONE_FILE
@@ -94,6 +95,7 @@ def read_alone(project: Project, column: str = "") -> pd.DataFrame:
     if newest is None:
         raise FeatureError("nothing was trained yet; run `make train` first")
     table = pd.read_csv(newest)
+    table = table[table["among"] == ALL_ROWS] if "among" in table else table  # of runs before it was written
     if column and column not in set(table["feature"]):
         near = get_close_matches(column, table["feature"].tolist()) or table["feature"].head(3).tolist()
         raise FeatureError(f"got COLUMN={column}, expected a feature such as {', '.join(near)}; `make rule` shows all")

@@ -12,6 +12,7 @@ from flightline.adapters.model_store.model_file import load_model
 from flightline.core.errors import ChampionMoveError, FlightlineError, SignatureError
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
+from flightline.evaluation.bootstrap import DailyLosses, daily_losses
 from flightline.promotion.evidence import (
     Cost,
     EvaluationSummary,
@@ -20,12 +21,11 @@ from flightline.promotion.evidence import (
     RegisteredModel,
     Role,
     read_summary,
-    reference_positions,
 )
 from pipelines.common.artifacts import EvaluationFile, TrainingSet
 from pipelines.promotion_steps.champion import find_champion
 from pipelines.promotion_steps.latency import measure_seconds
-from pipelines.steps.models import BASELINE_FILE, SUMMARY_FILE, HeldOut, judge, predict_with, read_held_out
+from pipelines.steps.models import BASELINE_FILE, SUMMARY_FILE, HeldOut, judge, losses_of, predict_with, read_held_out
 from pipelines.steps.signing import read_signed
 
 
@@ -76,20 +76,23 @@ def gather_evidence(project: Project, training_set: TrainingSet, evaluation: Eva
 
 
 def load_registered(project: Project, version: str, rows: HeldOut) -> LoadedModel:
-    """Load a version from the registry as it was signed, and ask its pipeline about the reference rows."""
+    """Load a version from the registry as it was signed, and judge its pipeline by itself on the same rows."""
     found = registry.get_version(project.settings, project.problem.model_name, version)
     sha256 = read_signed(project, found, "shadow").sha256
     file = registry.download_model(project.settings, found)
     pipeline = load_model(file, sha256)
-    reference_predictions = predict_with(
-        pipeline, project.problem, rows.features.iloc[reference_positions(len(rows.features))]
-    )
     return LoadedModel(
-        RegisteredModel(version, sha256, tuple(reference_predictions.ravel().tolist())),
+        RegisteredModel(version, sha256, own_losses(project.problem, pipeline, rows)),
         pipeline,
         file.stat().st_size,
         _learned_until(found),
     )
+
+
+def own_losses(problem: Problem, pipeline: Pipeline, rows: HeldOut) -> DailyLosses:
+    """Let a pipeline predict all rows, and sum its losses by day: what evidence of it has to come to."""
+    prediction = predict_with(pipeline, problem, rows.features)
+    return daily_losses(rows.examples["event_timestamp"], losses_of(problem, rows, prediction))
 
 
 def load_champion(project: Project, rows: HeldOut) -> tuple[LoadedModel | None, HeldOut, str]:

@@ -142,7 +142,7 @@ def ask_gate(year: Year, decision: int, champions: Sequence[int]) -> dict[int, s
 
 
 def _registered(evidence: Evidence) -> RegisteredModel:
-    return RegisteredModel(evidence.version, evidence.model, evidence.summary.reference_predictions)
+    return RegisteredModel(evidence.version, evidence.model, evidence.summary.losses)
 
 
 def _evidence(year: Year, role: Role, cut: int, rows: np.ndarray, answers: np.ndarray) -> Evidence:
@@ -165,7 +165,7 @@ def _summary(year: Year, role: Role, rows: np.ndarray, answers: np.ndarray) -> E
         least = problem.thresholds.min_slice_rows
         judged = evaluate(problem.task, examples["example_id"], label, answers, by_slice, least, problem.classes)
         metrics, digest = judged.metrics, judged.rows_digest
-    return summarise_evaluation(metrics, digest, losses, answers, examples["event_timestamp"], slice_by)
+    return summarise_evaluation(metrics, digest, losses, examples["event_timestamp"], slice_by)
 
 
 def ask_monitor(year: Year, champion: int, decision: int) -> dict[str, object]:

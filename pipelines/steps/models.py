@@ -139,6 +139,12 @@ def predict_with(model: Pipeline, problem: Problem, features: pd.DataFrame) -> n
     return predict(problem.task, model, features[names])
 
 
+def losses_of(problem: Problem, rows: HeldOut, prediction: np.ndarray) -> np.ndarray:
+    """Give the loss of each row in the primary metric, shape (n,)."""
+    label = rows.examples[problem.label].to_numpy(float)
+    return row_losses(problem.task, problem.primary_metric, label, prediction)
+
+
 def judge(problem: Problem, model: Pipeline, rows: HeldOut, min_slice_rows: int) -> Judged:
     """Evaluate a model on rows it has not seen."""
     examples, slice_by = rows.examples, rows.examples[list(problem.slices)]
@@ -150,8 +156,7 @@ def judge(problem: Problem, model: Pipeline, rows: HeldOut, min_slice_rows: int)
     summary = summarise_evaluation(
         evaluation.metrics,
         evaluation.rows_digest,
-        row_losses(problem.task, problem.primary_metric, label.to_numpy(), prediction),
-        prediction,
+        losses_of(problem, rows, prediction),
         examples["event_timestamp"],
         slice_by,
     )

@@ -11,10 +11,21 @@ from flightline.adapters.model_store.manifest import ReferencePrediction
 from flightline.core.errors import RegistryError
 from flightline.core.prediction_record import plain_rows
 from flightline.core.problem_spec import Problem
-from flightline.promotion.evidence import reference_positions
 
 REFERENCE_FILE = "probe.json"  # its name in runs of before too
+REFERENCE_ROWS = 200
 _ROWS = TypeAdapter(tuple[ReferencePrediction, ...])
+
+
+def reference_positions(rows: int) -> np.ndarray:
+    """Choose rows by position, evenly over all, whose predictions are kept one by one.
+
+    Examples
+    --------
+    >>> reference_positions(1000)[:3].tolist(), len(reference_positions(1000)), len(reference_positions(3))
+    ([0, 5, 10], 200, 3)
+    """
+    return np.linspace(0, rows, min(rows, REFERENCE_ROWS), endpoint=False).astype(int)
 
 
 def write_reference_predictions(

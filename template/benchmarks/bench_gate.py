@@ -115,7 +115,7 @@ def judge(data: Data, name: str, predicted: np.ndarray, cost: Cost) -> Contender
     label, slice_by = rows[PROBLEM.label].astype(float), rows[list(PROBLEM.slices)]
     told = evaluate(PROBLEM.task, rows["example_id"], label, predicted, slice_by, PROBLEM.thresholds.min_slice_rows)
     losses = row_losses(PROBLEM.task, PROBLEM.primary_metric, label.to_numpy(), predicted)
-    summary = summarise_evaluation(told.metrics, told.rows_digest, losses, predicted, rows["event_timestamp"], slice_by)
+    summary = summarise_evaluation(told.metrics, told.rows_digest, losses, rows["event_timestamp"], slice_by)
     return Contender(name, summary, predicted, cost)
 
 
@@ -140,7 +140,7 @@ def ask(challenger: Contender, champion: Contender, baseline: Contender) -> Deci
     """Ask the gate."""
     sides = {Role.CHALLENGER: challenger, Role.CHAMPION: champion, Role.BASELINE: baseline}
     given = {role: Evidence(role, role, role, side.summary, side.cost, LONG_AGO) for role, side in sides.items()}
-    known = {role: RegisteredModel(role, role, side.summary.reference_predictions) for role, side in sides.items()}
+    known = {role: RegisteredModel(role, role, side.summary.losses) for role, side in sides.items()}
     return decide_promotion(
         given[Role.CHALLENGER],
         given[Role.BASELINE],

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flightline.evaluation.single_feature import find_suspect, judge_alone
+from flightline.evaluation.single_feature import ALL_ROWS, find_suspect, judge_alone
 
 ROWS = 2000
 RANDOM = np.random.default_rng(0)
@@ -31,6 +31,11 @@ def judged(task: str, **more: object) -> pd.DataFrame:
         }
     )
     return judge_alone(task, METRICS[task], features, label, BEFORE, ~BEFORE)
+
+
+def by_hand(features: list[str], gains: list[float], order: float = 0.5) -> pd.DataFrame:
+    table = pd.DataFrame({"feature": features, "loss": 0.0, "gain": gains, "order": order})
+    return table.assign(among=ALL_ROWS, share=1.0)
 
 
 @pytest.mark.parametrize("task", LABELS)
@@ -63,35 +68,65 @@ def test_the_label_is_named_beside_features_that_are_nearly_as_good():
 
 
 def test_features_of_one_view_are_not_each_others_alibi():
-    table = pd.DataFrame({"feature": ["mean", "count", "other"], "loss": 0.0, "gain": [0.9, 0.85, 0.1], "order": 0.5})
+    table = by_hand(["mean", "count", "other"], [0.9, 0.85, 0.1])
     assert find_suspect(table, {"mean": "leaky", "count": "leaky"}).startswith("mean alone takes away 90%")
     assert find_suspect(table, {}) is None
 
 
 def test_what_is_made_of_a_stored_feature_is_no_alibi_for_it():
-    table = pd.DataFrame(
-        {"feature": ["made", "leaky", "also", "other"], "loss": 0.0, "gain": [0.9, 0.8, 0.7, 0.1], "order": 0.5}
-    )
+    table = by_hand(["made", "leaky", "also", "other"], [0.9, 0.8, 0.7, 0.1])
     view_of, made = {"leaky": "a", "other": "b"}, {"made", "also"}
     assert find_suspect(table, view_of, made).startswith("leaky alone takes away 80%")
     assert find_suspect(table, view_of) is None
 
 
 def test_what_is_made_of_harmless_features_may_give_a_label_away():
-    table = pd.DataFrame(
-        {"feature": ["made", "also", "stamp", "other"], "loss": 0.0, "gain": [0.9, 0.8, 0.05, 0.1], "order": 0.5}
-    )
+    table = by_hand(["made", "also", "stamp", "other"], [0.9, 0.8, 0.05, 0.1])
     assert find_suspect(table, {"stamp": "a", "other": "b"}, {"made", "also"}).startswith("made alone takes away 90%")
 
 
 @pytest.mark.parametrize("gains", [[0.3, 0.2], [0.09, 0.0], [0.29, 0.1]])
 def test_what_honest_features_reach_is_no_cause_for_a_warning(gains):
-    table = pd.DataFrame({"feature": ["a", "b"], "loss": 0.0, "gain": gains, "order": 0.5})
+    table = by_hand(["a", "b"], gains)
     assert find_suspect(table, {}) is None
 
 
+@pytest.mark.parametrize("task", LABELS)
+def test_a_leak_that_one_row_in_four_has_is_named(task):
+    """On all rows it predicts no better than an honest feature that all of them have."""
+    has = np.arange(ROWS) % 4 == 0
+    table = judged(task, delay=np.where(has, LABELS[task] + NOISE / 4, np.nan), only=np.where(has, NOISE, np.nan))
+    whole = table[table["among"] == ALL_ROWS]
+    assert find_suspect(whole, {}) is None
+    named = find_suspect(table[table["feature"] != "useful"], {"delay": "turns", "only": "turns"})
+    assert named.startswith("delay alone takes away")
+    assert "on the 25% of rows that have it, " in named
+
+
+def test_the_label_itself_in_one_row_of_five_is_named_by_its_order():
+    has = np.arange(ROWS) % 5 == 0
+    assert "in the order of their labels on the 20% of rows that have it" in find_suspect(
+        judged("regression", hidden=np.where(has, LABELS["regression"], np.nan)), {}
+    )
+
+
+@pytest.mark.parametrize("task", LABELS)
+def test_what_honest_features_tell_where_few_rows_have_them_is_no_cause_for_a_warning(task):
+    has = np.arange(ROWS) % 4 == 0
+    table = judged(
+        task, rare=np.where(has, NUMBER, np.nan), useless_too=np.where(has, RANDOM.normal(size=ROWS), np.nan)
+    )
+    assert set(table["among"]) == {ALL_ROWS, "rare"}
+    assert find_suspect(table, {}) is None
+
+
+def test_rows_too_few_to_judge_among_are_left_out():
+    few = np.arange(ROWS) % 10 == 0
+    assert set(judged("regression", hidden=np.where(few, LABELS["regression"], np.nan))["among"]) == {ALL_ROWS}
+
+
 def test_one_feature_and_none():
-    table = pd.DataFrame({"feature": ["a"], "loss": 0.0, "gain": [0.5], "order": np.nan})
+    table = by_hand(["a"], [0.5], np.nan)
     assert "there is no other view" in find_suspect(table, {})
     assert find_suspect(table.iloc[:0], {}) is None
 

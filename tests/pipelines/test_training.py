@@ -77,13 +77,11 @@ def test_no_feature_is_too_good_alone(trained):
 
 
 def test_a_label_under_another_name_is_warned_of(trained, project, settings, capsys):
-    shutil.copytree(trained.evaluation.folder, settings.root / "evaluation")
-    alone = pd.read_csv(trained.evaluation.folder / models.ALONE_FILE)
-    hidden = pd.DataFrame({"feature": ["day_of_week"], "loss": [0.0], "gain": [1.0], "order": [0.5]})
-    others = alone[alone["feature"] != "day_of_week"].assign(gain=lambda table: table["gain"] / 10)
-    pd.concat([hidden, others]).to_csv(settings.root / "evaluation" / models.ALONE_FILE, index=False)
-    evaluation = replace(trained.evaluation, folder=settings.root / "evaluation")
-    (warning,) = warnings_of(project, evaluation)
+    folder = shutil.copytree(trained.evaluation.folder, settings.root / "evaluation")
+    alone = pd.read_csv(folder / models.ALONE_FILE)
+    alone["gain"] = (alone["gain"] / 10).mask(alone["feature"] == "day_of_week", 1.0)
+    alone.sort_values("gain", ascending=False).to_csv(folder / models.ALONE_FILE, index=False)
+    (warning,) = warnings_of(project, replace(trained.evaluation, folder=folder))
     assert warning.startswith("day_of_week alone takes away 100% of a constant's loss")
     print_result(replace(trained, verdict=replace(trained.verdict, warnings=(warning,))), PROBLEM)
     assert f"warning: {warning}" in capsys.readouterr().out

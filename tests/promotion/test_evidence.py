@@ -6,14 +6,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from flightline.evaluation.bootstrap import DailyLosses
 from flightline.promotion.evidence import (
-    REFERENCE_ROWS,
     EvaluationSummary,
     read_summary,
-    reference_positions,
     summarise_evaluation,
 )
 
@@ -22,8 +19,7 @@ SLICE_BY = pd.DataFrame({"color": ["red", "blue", "red"], "size": [1, 1, None]},
 
 
 def collect(**metrics: float) -> EvaluationSummary:
-    losses, prediction = np.array([1.0, 2.0, 4.0]), np.array([0.1, 0.2, 0.4])
-    return summarise_evaluation(metrics, "digest", losses, prediction, TIMES, SLICE_BY)
+    return summarise_evaluation(metrics, "digest", np.array([1.0, 2.0, 4.0]), TIMES, SLICE_BY)
 
 
 def test_what_is_kept():
@@ -32,7 +28,6 @@ def test_what_is_kept():
     assert got.first_prediction == datetime(2013, 9, 1, 10, tzinfo=UTC)
     assert got.last_prediction == datetime(2013, 9, 2, 23, tzinfo=UTC)
     assert got.losses == DailyLosses(("2013-09-01", "2013-09-02"), (1.0, 6.0), (1, 2))
-    assert got.reference_predictions == (0.1, 0.2, 0.4)
 
 
 def test_slices_are_named_and_a_missing_value_is_none():
@@ -41,14 +36,6 @@ def test_slices_are_named_and_a_missing_value_is_none():
         "color=red": DailyLosses(("2013-09-01", "2013-09-02"), (1.0, 4.0), (1, 1)),
         "size=1.0": DailyLosses(("2013-09-01", "2013-09-02"), (1.0, 2.0), (1, 1)),
     }
-
-
-@pytest.mark.parametrize("rows", [1, 3, REFERENCE_ROWS, REFERENCE_ROWS + 1, 110_000])
-def test_probe_rows_lie_inside_and_differ(rows):
-    positions = reference_positions(rows)
-    assert len(set(positions.tolist())) == min(rows, REFERENCE_ROWS)
-    assert positions.min() == 0
-    assert positions.max() < rows
 
 
 def test_it_survives_being_written_down():

@@ -11,6 +11,7 @@ from tests.support.evidence_rows import (
     BASELINE,
     FIRST,
     LEARNED_UNTIL,
+    daily,
     expected_of,
     judged,
     make_champion,
@@ -21,9 +22,10 @@ CHALLENGER, CHAMPION = make_evidence(), make_champion()
 EXPECTED = expected_of(CHALLENGER, CHAMPION)
 
 
-def predicted(evidence: Evidence, *values: float) -> Evidence:
-    """Alter the predictions of the reference rows."""
-    return judged(evidence, reference_predictions=values)
+def on_one_day(evidence: Evidence, more: float) -> Evidence:
+    """Alter the loss of one day, of a hundred rows."""
+    losses = evidence.summary.losses
+    return judged(evidence, losses=replace(losses, sums=(losses.sums[0] + more, *losses.sums[1:])))
 
 
 IN_AUGUST = datetime(2013, 8, 31, 23, 59, tzinfo=UTC)
@@ -51,10 +53,10 @@ def test_evidence_that_is_what_it_should_be_is_not_refused():
         ({"challenger": replace(CHALLENGER, version="3")}, "the challenger's evidence is of version 3 (new)"),
         ({"champion": replace(CHAMPION, version="2", model="new")}, "the champion's evidence is of version 2 (new)"),
         ({"champion": replace(CHAMPION, model="other")}, "1 (other), the registry's champion is version 1 (old)"),
-        ({"champion": predicted(CHAMPION, 0.1, 0.2, 0.3 + 1e-5)}, "champion's evidence was not made by its own"),
-        ({"challenger": predicted(CHALLENGER, 0.1, 0.21, 0.3)}, "1 of 3 reference predictions differ"),
-        ({"challenger": predicted(CHALLENGER, 0.1, 0.2)}, "holds 2 reference predictions, its pipeline gives 3"),
-        ({"challenger": predicted(CHALLENGER, 0.1, 0.2, float("nan"))}, "1 of 3 reference predictions differ"),
+        ({"champion": on_one_day(CHAMPION, 1e-3)}, "champion's evidence was not made by its own"),
+        ({"challenger": on_one_day(CHALLENGER, 1e-3)}, "the losses differ on 1 of 10 days"),
+        ({"challenger": on_one_day(CHALLENGER, float("nan"))}, "the losses differ on 1 of 10 days"),
+        ({"challenger": judged(CHALLENGER, losses=daily(0.43, rows=99))}, "holds 990 rows of 10 days, its pipeline"),
         ({"challenger": judged(CHALLENGER, first_prediction=IN_AUGUST)}, "before the test window began"),
         ({"baseline": judged(BASELINE, first_prediction=IN_AUGUST)}, "the baseline was judged on rows from 2013-08-31"),
         ({"champion": judged(CHAMPION, last_prediction=NEXT_YEAR)}, "after the test window ended"),
@@ -72,15 +74,7 @@ def test_evidence_of_an_unregistered_champion_is_refused():
 
 
 def test_last_digits_may_differ():
-    assert (
-        said(
-            judged(
-                CHALLENGER,
-                reference_predictions=tuple(value * (1 + 1e-9) for value in CHALLENGER.summary.reference_predictions),
-            )
-        )
-        == ""
-    )
+    assert said(on_one_day(CHALLENGER, 1e-9)) == ""
 
 
 @pytest.mark.parametrize("role", ["challenger", "champion"])

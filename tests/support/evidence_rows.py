@@ -42,7 +42,6 @@ def make_evidence(
         last_prediction=LAST,
         losses=losses or daily(told["log_loss"]),
         slices=slices or {},
-        reference_predictions=(0.1, 0.2, len(model) / 10),
     )
     return Evidence(role, VERSIONS[role], model, summary, cost, LEARNED_UNTIL)
 
@@ -59,7 +58,7 @@ def judged(evidence: Evidence, **other: object) -> Evidence:
 
 def registered(evidence: Evidence) -> RegisteredModel:
     """Make the registry's side of what evidence says."""
-    return RegisteredModel(evidence.version, evidence.model, evidence.summary.reference_predictions)
+    return RegisteredModel(evidence.version, evidence.model, evidence.summary.losses)
 
 
 def expected_of(challenger: Evidence, champion: Evidence | None) -> ExpectedModels:

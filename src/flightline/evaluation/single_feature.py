@@ -1,7 +1,8 @@
 """What each feature reaches alone: a small tree on it, fitted on earlier rows and judged on later ones.
 
 A leak that no declaration shows, such as a label under another name or a moment stamped too early, often gives itself
-away here: one feature predicts far better than those of every other view.
+away here: one feature predicts far better than those of every other view. Where many rows lack a feature, what it
+gives away is diluted among them, so it is judged once more on the rows that have it.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,6 +16,11 @@ from flightline.evaluation.losses import row_losses
 MAX_ROWS = 20_000  # of each side, spread evenly
 LEAVES, ROWS_A_LEAF = 32, 20
 TIMES, LEAST_GAIN = 3.0, 0.1
+MOSTLY_KNOWN, LEAST_ROWS = (
+    0.9,
+    200,
+)  # a feature that fewer have is judged among them, if they are that many on each side
+ALL_ROWS = "all rows"
 SAME_ORDER = 0.999999  # of the rank correlation; the best honest feature of the page views reaches 0.977
 _ASK = "known at the prediction time (known_at in problem/availability.py), and is not the label under another name"
 
@@ -37,9 +43,25 @@ def judge_alone(
     -------
     DataFrame
         Columns feature, loss (mean over the later rows), gain (the share of a constant's loss that it takes away;
-        below 0 if it is worse) and order (how alike it and the label order the later rows: the absolute rank
-        correlation, 0..1; NaN of a text), the best first.
+        below 0 if it is worse), order (how alike it and the label order the later rows: the absolute rank
+        correlation, 0..1; NaN of a text), among and share. The best first of all rows (`ALL_ROWS`, share 1), then again
+        among those rows, which are the share of all, that have a feature which many lack and which tells much there.
     """
+    tables = [_judge(task, metric, features, label, before, later).assign(among=ALL_ROWS, share=1.0)]
+    for name in features:
+        has = features[name].notna().to_numpy()
+        rows, share = (before & has, later & has), has[later.to_numpy()].mean()
+        if share >= MOSTLY_KNOWN or min(side.sum() for side in rows) < LEAST_ROWS:
+            continue
+        own = _judge(task, metric, features[[name]], label, *rows).iloc[0]
+        if own["gain"] >= LEAST_GAIN or own["order"] >= SAME_ORDER:
+            tables.append(_judge(task, metric, features, label, *rows).assign(among=str(name), share=share))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _judge(
+    task: str, metric: str, features: pd.DataFrame, label: pd.Series, before: pd.Series, later: pd.Series
+) -> pd.DataFrame:
     fit, judge = _spread(before), _spread(later)
     truth, target = label.iloc[judge].to_numpy(float), label.iloc[fit].to_numpy(float)
     constant = row_losses(task, metric, truth, _constant(task, target, len(truth))).mean()
@@ -68,26 +90,36 @@ def find_suspect(table: pd.DataFrame, view_of: Mapping[str, str], on_demand: Col
         hide behind what is made of it.
     """
     sources = dict.fromkeys(on_demand, "on demand") | dict(view_of)
-    return _suspect(table[~table["feature"].isin(on_demand)], view_of) or _suspect(table, sources)
+    stored = table[~table["feature"].isin(on_demand)]
+    found = (
+        _suspect(rows, among, given)
+        for part, given in ((stored, view_of), (table, sources))
+        for among, rows in part.groupby("among", sort=False)
+    )
+    return next(filter(None, found), None)
 
 
-def _suspect(table: pd.DataFrame, view_of: Mapping[str, str]) -> str | None:
-    if table.empty:
+def _suspect(table: pd.DataFrame, among: str, view_of: Mapping[str, str]) -> str | None:
+    # Of the rows that have a feature, only this one is new; the others were judged on all rows.
+    judged = table if among == ALL_ROWS else table[table["feature"] == among]
+    if judged.empty:
         return None
-    closest = table.loc[table["order"].fillna(0).idxmax()]
+    where = "" if among == ALL_ROWS else f" on the {judged['share'].iloc[0]:.0%} of rows that have it"
+    closest = judged.loc[judged["order"].fillna(0).idxmax()]
     if closest["order"] >= SAME_ORDER:
         return (
-            f"{closest['feature']} puts examples in the order of their labels (rank correlation "
+            f"{closest['feature']} puts examples in the order of their labels{where} (rank correlation "
             f"{closest['order']:.6f}): make sure that it is {_ASK}"
         )
+    best = judged.iloc[0]
     source = table["feature"].map(lambda name: view_of.get(name, name))
-    others = table[source != source.iloc[0]]
-    best, second = table.iloc[0], others.iloc[0] if len(others) else None
+    others = table[source != view_of.get(best["feature"], best["feature"])]
+    second = others.iloc[0] if len(others) else None
     rest = max(second["gain"], 0.0) if second is not None else 0.0
     if best["gain"] < LEAST_GAIN or best["gain"] < TIMES * rest:
         return None
     beside = f"{second['feature']} of the next best view {rest:.0%}" if second is not None else "there is no other view"
-    alone = f"{best['feature']} alone takes away {best['gain']:.0%} of a constant's loss, {beside}"
+    alone = f"{best['feature']} alone takes away {best['gain']:.0%} of a constant's loss{where}, {beside}"
     return f"{alone}: make sure that it is {_ASK}"
 
 

@@ -174,7 +174,7 @@ def _evidence(problem: Problem, role: Role, both: pd.DataFrame, column: str, sid
 
 
 def _registered(evidence: Evidence) -> RegisteredModel:
-    return RegisteredModel(evidence.version, evidence.model, evidence.summary.reference_predictions)
+    return RegisteredModel(evidence.version, evidence.model, evidence.summary.losses)
 
 
 def _summary(problem: Problem, both: pd.DataFrame, column: str) -> EvaluationSummary:
@@ -189,9 +189,7 @@ def _summary(problem: Problem, both: pd.DataFrame, column: str) -> EvaluationSum
         problem.classes,
     )
     losses = row_losses(problem.task, problem.primary_metric, both["label"].to_numpy(dtype=float), prediction)
-    return summarise_evaluation(
-        evaluation.metrics, evaluation.rows_digest, losses, prediction, both["event_timestamp"], slice_by
-    )
+    return summarise_evaluation(evaluation.metrics, evaluation.rows_digest, losses, both["event_timestamp"], slice_by)
 
 
 def _most_changed(problem: Problem, both: pd.DataFrame, ours: np.ndarray, theirs: np.ndarray) -> pd.DataFrame:

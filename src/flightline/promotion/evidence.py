@@ -17,8 +17,6 @@ from pydantic import TypeAdapter
 from flightline.core.windows import Interval
 from flightline.evaluation.bootstrap import DailyLosses, daily_losses
 
-REFERENCE_ROWS = 200
-
 
 class Role(StrEnum):
     """What a model stands for in a comparison."""
@@ -44,9 +42,6 @@ class EvaluationSummary:
         By day, in the primary metric.
     slices
         The same by slice, as ``column=value``.
-    reference_predictions
-        The predictions themselves of a few rows, see `reference_positions`; of a multiclass problem all probabilities
-        of the first row, then those of the next.
     """
 
     metrics: Mapping[str, float]
@@ -55,7 +50,6 @@ class EvaluationSummary:
     last_prediction: datetime
     losses: DailyLosses
     slices: Mapping[str, DailyLosses]
-    reference_predictions: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -109,13 +103,13 @@ class RegisteredModel:
     ----------
     version, model
         Version, and digest of the file.
-    reference_predictions
-        What the registered pipeline itself answers for the reference rows.
+    losses
+        By day, of what the registered pipeline itself predicts for all rows that it is judged on.
     """
 
     version: str
     model: str
-    reference_predictions: tuple[float, ...]
+    losses: DailyLosses
 
 
 @dataclass(frozen=True)
@@ -127,33 +121,21 @@ class ExpectedModels:
     window: Interval
 
 
-def reference_positions(rows: int) -> np.ndarray:
-    """Choose rows by position, evenly over all, whose predictions are kept one by one.
-
-    Examples
-    --------
-    >>> reference_positions(1000)[:3].tolist(), len(reference_positions(1000)), len(reference_positions(3))
-    ([0, 5, 10], 200, 3)
-    """
-    return np.linspace(0, rows, min(rows, REFERENCE_ROWS), endpoint=False).astype(int)
-
-
 def summarise_evaluation(
     metrics: Mapping[str, float],
     rows_digest: str,
     losses: np.ndarray,
-    prediction: np.ndarray,
     prediction_time: pd.Series,
     slice_by: pd.DataFrame,
 ) -> EvaluationSummary:
-    """Bring predictions into the small form in which the gate takes them.
+    """Bring losses into the small form in which the gate takes them.
 
     Parameters
     ----------
     metrics, rows_digest
         Of the same rows.
-    losses, prediction
-        Losses of shape (n,), and the predictions they are of; see `losses.row_losses`.
+    losses
+        Shape (n,); see `losses.row_losses`.
     prediction_time
         UTC.
     slice_by
@@ -173,7 +155,6 @@ def summarise_evaluation(
         last_prediction=prediction_time.max().to_pydatetime(),
         losses=daily_losses(prediction_time, losses),
         slices=slices,
-        reference_predictions=tuple(prediction[reference_positions(len(prediction))].ravel().tolist()),
     )
 
 

@@ -49,15 +49,18 @@ def _of_other_models(role: Role, evidence: Evidence, registered: RegisteredModel
             f"{role} is version {registered.version} ({registered.model[:SHOWN]})"
         )
         return
-    theirs, own = np.asarray(evidence.summary.reference_predictions), np.asarray(registered.reference_predictions)
-    if theirs.shape != own.shape:
-        yield f"the {role}'s evidence holds {len(theirs)} reference predictions, its pipeline gives {len(own)}"
-        return
-    other = int((~np.isclose(theirs, own, rtol=SAME_RELATIVE, atol=SAME_ABSOLUTE, equal_nan=True)).sum())
-    if other:
+    theirs, own = evidence.summary.losses, registered.losses
+    if (theirs.days, theirs.counts) != (own.days, own.counts):
         yield (
-            f"the {role}'s evidence was not made by its own registered pipeline on these features: {other} of "
-            f"{len(own)} reference predictions differ"
+            f"the {role}'s evidence holds {theirs.rows} rows of {len(theirs.days)} days, its pipeline predicted "
+            f"{own.rows} of {len(own.days)}"
+        )
+        return
+    same = np.isclose(theirs.sums, own.sums, rtol=SAME_RELATIVE, atol=SAME_ABSOLUTE, equal_nan=True)
+    if not same.all():
+        yield (
+            f"the {role}'s evidence was not made by its own registered pipeline on these features: the losses differ "
+            f"on {int((~same).sum())} of {len(own.days)} days"
         )
 
 

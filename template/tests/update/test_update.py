@@ -15,6 +15,9 @@ PROJECT = Path(__file__).parents[3]
 GATE = f"src/{NAME}/gate.py"
 # A commit of this repository that has `make start`, and no `make update`.
 LONG_BEFORE = "a7f6b79"
+# The first that has it, and one of some two hundred commits later.
+WITH_UPDATE = ("06744ce", "7c53dc6")
+CONFIG = f"src/{NAME}/problem/config.py"
 
 
 @pytest.fixture
@@ -197,35 +200,53 @@ def test_the_command_ends_with_one_line(project, capsys):
     assert capsys.readouterr().err.startswith("update: the tree has uncommitted changes (README.md)")
 
 
-@pytest.mark.slow
-def test_a_project_of_long_ago_is_brought_up_by_make_and_the_migration(tmp_path):
-    if git(PROJECT, "cat-file", "-e", LONG_BEFORE).returncode:
+def started_at(commit: str, root: Path) -> Path:
+    """Start a project of a commit of this repository, and change its problem and its Makefile."""
+    if git(PROJECT, "cat-file", "-e", commit).returncode:
         pytest.skip("needs the repository's history: a full clone")
-    root = tmp_path / "project"
     assert git(PROJECT, "clone", "--quiet", str(PROJECT), str(root)).returncode == 0
-    assert git(root, "checkout", "--quiet", LONG_BEFORE).returncode == 0
+    assert git(root, "checkout", "--quiet", commit).returncode == 0
     run_python(root, "-m", "template.start", "--name", NAME)
     linked_to_environment(root)
-    config = f"src/{NAME}/problem/config.py"
-    change(root, config, '"roc_auc": 0.70', '"roc_auc": 0.71')
+    change(root, CONFIG, '"roc_auc": 0.70', '"roc_auc": 0.71')
     change(root, "Makefile", "SEED ?= 0", "SEED ?= 7")
     commit_changes(root, "Ours")
+    return root
+
+
+def check_updated(root: Path, printed: str) -> None:
+    """Demand that both changes are there, that the problem fits the new machine, and that nothing is left to take."""
+    assert f"  M {CONFIG}\n" in printed
+    assert "SEED ?= 7" in (root / "Makefile").read_text()
+    assert '"roc_auc": 0.71' in (root / CONFIG).read_text()
+    run_python(root, "-m", "ruff", "check", "--quiet", ".")
+    tests = ("tests/test_hygiene.py", "tests/problem/test_config.py")
+    assert " passed" in run_python(root, "-m", "pytest", "-p", "no:cacheprovider", *tests, "-o", "addopts=")
+    assert run_make(root, "update", f"FROM={PROJECT}") == "the project has this tree of the template already\n"
+
+
+@pytest.mark.slow
+def test_a_project_of_long_ago_is_brought_up_by_make_and_the_migration(tmp_path):
+    root = started_at(LONG_BEFORE, tmp_path / "project")
     # It has no target of that name yet.
     with pytest.raises(AssertionError, match=r"No rule to make target 'update'"):
         run_make(root, "update")
     printed = run_make(root, "-f", str(PROJECT / "Makefile"), "update", f"FROM={PROJECT}", f"BASE={LONG_BEFORE}")
-    assert f"  M {config}\n" in printed
-    assert "SEED ?= 7" in (root / "Makefile").read_text()
-    assert '"roc_auc": 0.71' in (root / config).read_text()
     # What MIGRATION.md says of the version.
     assert "`Interval` and `Windows` come from `core/windows.py`" in printed
     old = f"from {NAME}.core.problem_spec import Interval, Problem, Thresholds, Windows\n"
     new = (
         f"from {NAME}.core.problem_spec import Problem, Thresholds\nfrom {NAME}.core.windows import Interval, Windows\n"
     )
-    change(root, config, old, new)
+    change(root, CONFIG, old, new)
     commit_changes(root, "Update")
-    run_python(root, "-m", "ruff", "check", "--quiet", ".")
-    tests = ("tests/test_hygiene.py", "tests/problem/test_config.py")
-    assert " passed" in run_python(root, "-m", "pytest", "-p", "no:cacheprovider", *tests, "-o", "addopts=")
-    assert run_make(root, "update", f"FROM={PROJECT}") == "the project has this tree of the template already\n"
+    check_updated(root, printed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("commit", WITH_UPDATE)
+def test_a_project_of_a_past_commit_is_brought_up_by_its_own_make(tmp_path, commit):
+    root = started_at(commit, tmp_path / "project")
+    printed = run_make(root, "update", f"FROM={PROJECT}")
+    commit_changes(root, "Update")
+    check_updated(root, printed)

@@ -10,6 +10,7 @@ import pytest
 from flightline.adapters.event_clock import set_clock
 from flightline.core.errors import FeatureError
 from flightline.core.project import Project
+from flightline.evaluation.single_feature import ALL_ROWS
 from pipelines.commands.feature_checks import find_ages, print_ages, print_alone, read_alone
 from pipelines.steps.models import ALONE_FILE
 from tests.toy_problem import PROBLEM
@@ -57,8 +58,8 @@ def test_one_feature_alone_or_all(built: Project, capsys: pytest.CaptureFixture[
         read_alone(built)
     folder = built.settings.state_dir / "evaluations" / "one"
     folder.mkdir(parents=True)
-    table = pd.DataFrame({"feature": ["seats", "planned"], "loss": [0.5, 0.6], "gain": [0.25, 0.1]})
-    table.to_csv(folder / ALONE_FILE, index=False)
+    table = pd.DataFrame({"feature": ["seats", "planned"], "loss": [0.5, 0.6], "gain": [0.25, 0.1], "among": ALL_ROWS})
+    pd.concat([table, table.assign(loss=0.1, among="planned")]).to_csv(folder / ALONE_FILE, index=False)
     print_alone(built, "")
     assert "25.0%" in capsys.readouterr().out
     assert read_alone(built, "planned")["loss"].tolist() == [0.6]

@@ -16,10 +16,8 @@ from flightline.evaluation.losses import row_losses
 MAX_ROWS = 20_000  # of each side, spread evenly
 LEAVES, ROWS_A_LEAF = 32, 20
 TIMES, LEAST_GAIN = 3.0, 0.1
-MOSTLY_KNOWN, LEAST_ROWS = (
-    0.9,
-    200,
-)  # a feature that fewer have is judged among them, if they are that many on each side
+# A feature that fewer have is judged among them, if they are that many on each side.
+MOSTLY_KNOWN, LEAST_ROWS = 0.9, 200
 ALL_ROWS = "all rows"
 SAME_ORDER = 0.999999  # of the rank correlation; the best honest feature of the page views reaches 0.977
 _ASK = "known at the prediction time (known_at in problem/availability.py), and is not the label under another name"

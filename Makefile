@@ -74,7 +74,7 @@ SEED ?= 0
 TRIALS ?= 20
 # Packages of models of the zoo that every image takes; `make image` adds what the champion needs (docs/how-to/add-a-model.md).
 EXTRAS ?=
-# Processes that run tests: one for each core, however many threads OMP_NUM_THREADS gives to one (nproc would say those).
+# Processes that run tests: one for each core, however many threads OMP_NUM_THREADS gives to one.
 WORKERS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2> /dev/null || sysctl -n hw.ncpu)
 
 # What `make` alone prints: a task, and the targets for it; at most ten, with those of template.mk.

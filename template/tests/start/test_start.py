@@ -201,6 +201,12 @@ def test_workflows_are_green(started):
 @pytest.mark.slow
 def test_the_quick_tests_pass(started):
     printed = run_python(
-        started, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not slow and not system and not docker and not stack"
+        started,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not slow and not system and not docker and not stack and not spark",
     )
     assert " passed" in printed

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from template.tests.deploy.project import Project
+from template.tests.deploy.project import PATIENCE, Project
 from tools.images.build import SERVICE
 from tools.images.docker import Docker
 from tools.images.push import Image, push
@@ -24,7 +24,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 http.server.ThreadingHTTPServer(("0.0.0.0", 8000), Handler).serve_forever()
 """
-SLOWLY = r"s/^        check_still_to_come(/        __import__('time').sleep(1.5)\n&/"
+ROUTES = "serving/api/routes.py"
+CALL = "        check_still_to_come("
+SECONDS = PATIENCE * 1.5  # above what a patient copy of the project takes for slow
+SLOWLY = rf"s/^{CALL}/        await __import__('asyncio').sleep({SECONDS})\n&/"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ def push_all(docker: Docker, registry: str, project: Project) -> Images:
     _derive(docker, folder, "deploy-crashing", SERVICE.name, ['CMD ["python", "-c", "raise SystemExit(3)"]'])
     failing = ["COPY bad.py /srv/", 'CMD ["python", "/srv/bad.py"]']
     _derive(docker, folder, "deploy-failing", SERVICE.name, failing, {"bad.py": LIVE_ONLY})
-    slow = ["USER 0", f'RUN sed -i "{SLOWLY}" /srv/flightline/serving/prediction/predictor.py', "USER 10001:10001"]
+    assert f"\n{CALL}" in (project.root / ROUTES).read_text(), f"{ROUTES} checks instances in another way: change CALL"
+    slow = ["USER 0", f'RUN sed -i "{SLOWLY}" /srv/flightline/{ROUTES}', "USER 10001:10001"]
     _derive(docker, folder, "deploy-slow", SERVICE.name, slow)
     return Images(told[1], told[2], *(pushed(name) for name in ("next", "crashing", "failing", "slow")))
 

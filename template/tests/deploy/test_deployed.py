@@ -259,13 +259,13 @@ def test_each_rollback_goes_one_release_further_back(world):
         ran = world.make("rollback", ENV="staging", WHY="a test")
         assert ran.code == 0, ran.said
         assert running_image(world) == live_image(world) == expected
-    again = world.make("rollback", ENV="staging")
+    again = world.make("rollback", ENV="staging", WHY="a test")
     assert again.code != 0
     assert "no release to go back to" in again.said
 
 
 def test_destroy_asks_and_leaves_nothing(world):
-    asked = world.make("destroy", ENV="staging")
+    asked = world.make("destroy", ENV="staging", CONFIRM="production")
     assert asked.code != 0
     assert "expected CONFIRM=staging; nothing was removed" in asked.said
     assert live(world)["releases"]

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from flightline.adapters import duckdb_engine as engine
+from flightline.adapters.engines import open_engine
 from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.adapters.plots import exploration_plots as plots
 from flightline.core.errors import FeatureError
@@ -273,7 +274,7 @@ SECTIONS: dict[str, Callable[[Rows], Iterator[Picture]]] = {
 def describe_raw(project: Project) -> list[dict[str, object]]:
     """Count rows, columns and missing values of each raw table that is there."""
     found = []
-    with engine.connect(project.settings.threads) as connection:
+    with open_engine(project.settings) as connection:
         for name, table in engine.load_raw(connection, project.settings.data_dir, project.raw_tables.contracts).items():
             counts = engine.to_frame(
                 table.aggregate(table.count().name("*"), **{c: table[c].count() for c in table.columns})

@@ -22,6 +22,7 @@ from flightline.core.lineage import digest_of
 # Where the project runs, what a person sees meanwhile, and how results are kept decide no result.
 DECIDES_NOTHING = frozenset(
     {
+        "flightline.core.engine_settings",
         "flightline.core.settings",
         "pipelines.common.cached_step",
         "pipelines.common.progress",

@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters import raw_files
 from flightline.adapters.dvc.data_version import DataVersion
+from flightline.adapters.engines import open_engine
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
@@ -83,7 +84,7 @@ def build_features(
         What requests can be joined by (`Project.key_names`).
     """
     folder = features_folder(settings, key)
-    with engine.connect(settings.threads) as connection:
+    with open_engine(settings) as connection:
         groups = engine.build_groups(
             connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock
         )
@@ -94,7 +95,12 @@ def build_features(
         check_rows(known, problem)
         progress.note(f"leak test passed{check_leaks(groups, code, problem, known)}")
         rows = engine.write_feature_tables(
-            groups, code.tables, folder, lambda name, count: progress.note(f"{name} {count:,} rows"), keys=keys
+            groups,
+            code.tables,
+            folder,
+            lambda name, count: progress.note(f"{name} {count:,} rows"),
+            keys=keys,
+            limits=settings.duckdb_limits,
         )
     (folder / "examples").mkdir()
     known.to_parquet(folder / "examples" / "examples.parquet")
@@ -210,7 +216,7 @@ def build_examples(
     clock: datetime,
 ) -> Path:
     """Build the examples alone, with outcomes as they were known by the clock."""
-    with engine.connect(settings.threads) as connection:
+    with open_engine(settings) as connection:
         groups = engine.build_groups(
             connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock
         )

@@ -1,8 +1,7 @@
-"""DuckDB, the engine that runs the Ibis expressions of the core."""
+"""Runs the Ibis expressions of the core, on the engine that `engines/` opened: DuckDB unless the settings say Spark."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flightline.adapters.engines.duckdb import NO_LIMITS, Limits, connect
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.errors import FeatureError
 from flightline.core.project import FeatureCode
@@ -19,18 +19,6 @@ from flightline.data.leakage import Leak, around, as_of, changed_rows
 
 _CHOOSE = "choose leak_test_moments in src/flightline/problem/config.py well inside the data"
 TIMESTAMPS = ("event_timestamp", "created_timestamp")
-
-
-@contextmanager
-def connect(threads: int) -> Iterator[ibis.BaseBackend]:
-    """Open an in-memory DuckDB whose session time zone is UTC, whatever the machine's is."""
-    connection = ibis.duckdb.connect(threads=threads)
-    connection.raw_sql("SET TimeZone='UTC'")
-    connection.raw_sql("SET enable_progress_bar=false")  # a slow machine would get one among the lines of the flows
-    try:
-        yield connection
-    finally:
-        connection.disconnect()
 
 
 def load_raw(
@@ -242,6 +230,7 @@ def write_feature_tables(
     report: Callable[[str, int], None] = lambda name, rows: None,
     *,
     keys: Collection[str] | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> dict[str, int]:
     """Compute every feature table and write it as parquet, all or nothing.
 
@@ -253,6 +242,8 @@ def write_feature_tables(
         Called with each table's name and rows as it is done.
     keys
         What requests can be joined by: a whole number of another name is a feature. None: whole numbers are keys.
+    limits
+        Of the DuckDB that checks what was written.
 
     Returns
     -------
@@ -267,7 +258,7 @@ def write_feature_tables(
             table = in_order(built if keys is None else numbers_as_features(built, keys))
             table.to_parquet(unfinished / f"{name}.parquet", compression="zstd")
             numbers_as_float64(unfinished / f"{name}.parquet")
-            rows[name] = check_unique(unfinished / f"{name}.parquet")
+            rows[name] = check_unique(unfinished / f"{name}.parquet", limits)
             report(name, rows[name])
     return rows
 
@@ -288,7 +279,7 @@ def numbers_as_float64(file: Path) -> None:
         pq.write_table(pq.read_table(file).cast(wide), file, compression="zstd")
 
 
-def check_unique(file: Path) -> int:
+def check_unique(file: Path, limits: Limits = NO_LIMITS) -> int:
     """Count a feature table's rows, and refuse two of the same key, event and creation time.
 
     Raises
@@ -296,9 +287,10 @@ def check_unique(file: Path) -> int:
     FeatureError
         With the number of such rows.
     """
-    table = ibis.duckdb.connect().read_parquet(file)
-    keys = [name for name, kind in table.schema().items() if not kind.is_float64()]
-    rows, distinct = table.count().execute(), table.select(keys).distinct().count().execute()
+    with connect(1, limits) as connection:
+        table = connection.read_parquet(file)
+        keys = [name for name, kind in table.schema().items() if not kind.is_float64()]
+        rows, distinct = table.count().execute(), table.select(keys).distinct().count().execute()
     if rows != distinct:
         raise FeatureError(
             f"{file.stem} holds {rows - distinct} row(s) whose ({', '.join(keys)}) stands there already; "

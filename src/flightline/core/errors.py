@@ -8,6 +8,8 @@
     |-- FeatureError         features cannot be built or joined as declared
     |   |-- LeakError        a feature uses what was not yet known
     |   `-- StoredCodeError  a feature registry holds what Feast would run
+    |-- EngineError          DuckDB or Spark cannot start, or has no room
+    |-- SettingsError        an environment variable of the project says what makes no sense
     |-- TrainingError        a model cannot be fitted or evaluated honestly
     |   `-- ServableError    the service cannot answer with it as training would
     |-- RegistryError        the model registry refuses or lacks something
@@ -63,6 +65,14 @@ class LeakError(FeatureError):
 
 class StoredCodeError(FeatureError):
     """A feature registry holds something that Feast would run or import; nothing of it is read."""
+
+
+class EngineError(FlightlineError):
+    """What computes the features cannot start, or runs out of memory or disk."""
+
+
+class SettingsError(FlightlineError):
+    """A setting has a value that makes no sense."""
 
 
 class TrainingError(FlightlineError):

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flightline.core.engine_settings import DuckDBSettings, SparkSettings
+
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 Scope = Literal["predict", "score", "metrics"]
@@ -253,6 +255,11 @@ class Settings(BaseSettings):
         "logged as CloudWatch reads them; empty: they are not.",
     )
     threads: int = Field(default=2, ge=1, description="Threads that DuckDB and the fits may use.")
+    engine: Literal["duckdb", "spark"] = Field(
+        default="duckdb", description="What computes features and joins; 'spark' needs its package and Java."
+    )
+    duckdb: DuckDBSettings = Field(default=DuckDBSettings(), description="Bounds of DuckDB.")
+    spark: SparkSettings = Field(default=SparkSettings(), description="Spark, if it is the engine.")
     serving: ServingSettings = Field(default=ServingSettings(), description="The prediction service.")
     prediction_log: PredictionLogSettings = Field(default=PredictionLogSettings(), description="The prediction log.")
     schedules: ScheduleSettings = Field(default=ScheduleSettings(), description="When Prefect starts what.")
@@ -286,6 +293,11 @@ class Settings(BaseSettings):
     def features_dir(self) -> Path:
         """Feature tables, one folder for each version, and the link `current`."""
         return self.state_dir / "features"
+
+    @property
+    def duckdb_limits(self) -> dict[str, str]:
+        """What each connection of DuckDB may take, in DuckDB's own names."""
+        return self.duckdb.limits(self.state_dir / "spill")
 
     @property
     def clock_file(self) -> Path:

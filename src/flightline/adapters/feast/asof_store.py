@@ -1,9 +1,8 @@
 """A Feast offline store whose point-in-time join is one DuckDB ASOF JOIN for each feature view.
 
-Why it exists. Feast's default store drops entity rows (feast issue 6787). Its duckdb store is
-right, but joins by inequality, numbers every candidate row by a string id, forgets the entity
-rows' order, and reads relative paths from the working directory although `feast apply` checks
-them against the repository. Feast takes a store of one's own by its import path:
+Why it exists. Feast's default store drops entity rows (feast issue 6787). Its duckdb store is right, but joins by
+inequality, forgets the entity rows' order, and reads relative paths from the working directory although `feast apply`
+checks them against the repository. Feast takes a store of one's own by its import path:
 
     offline_store:
       type: flightline.adapters.feast.asof_store.AsofOfflineStore
@@ -15,7 +14,7 @@ Only what Feast asks of an offline store may go in here; features are declared i
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeGuard, cast
+from typing import Any, ClassVar, TypeGuard, cast
 
 import duckdb
 import ibis
@@ -30,8 +29,9 @@ from feast.infra.offline_stores import ibis as feast_ibis
 from feast.infra.offline_stores import offline_utils
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
-from pydantic import StrictStr
+from pydantic import Field, StrictStr
 
+from flightline.adapters.engines.duckdb import NO_LIMITS, Limits, explained, open_plain
 from flightline.core.errors import FeatureError
 
 # An event timestamp times this leaves room for a created timestamp below it (both are 64-bit
@@ -41,32 +41,77 @@ _LEAST_CREATED, _GREATEST_CREATED = -(2**63), 2**63 - 1
 
 
 class AsofOfflineStoreConfig(feast_duckdb.DuckDBOfflineStoreConfig):
-    """The options of Feast's duckdb store, under this store's import path."""
+    """The options of Feast's duckdb store, and DuckDB's limits, which `registry.py` adds."""
 
     type: StrictStr = "flightline.adapters.feast.asof_store.AsofOfflineStore"
+    limits: dict[StrictStr, StrictStr] = Field(default={})
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The entity frame, and its event timestamps as int64 microseconds since 1970 UTC."""
+
+    table: pa.Table
+    timestamps: pa.Array
+    timestamp_column: str
+
+
+@dataclass(frozen=True)
+class Join:
+    """What one feature view adds: source names of keys and features to the names in the result."""
+
+    view: str
+    source: FileSource
+    keys: dict[str, str]
+    features: dict[str, str]
+    ttl: timedelta | None
+
+
+class AsofRetrievalJob(feast_ibis.IbisRetrievalJob):
+    """The joins of one call, run each time the result is asked for."""
+
+    def __init__(self, entities: Entities, joins: list[Join], is_known_only: bool, store: Any, **options: Any) -> None:
+        self._entities, self._joins, self._is_known_only, self._store = entities, joins, is_known_only, store
+        super().__init__(table=None, **options)
+
+    @property
+    def table(self) -> ibis.Table:
+        """The result for the base class's `persist` and `to_remote_storage`, on-demand features included."""
+        return ibis.memtable(self.to_arrow())
+
+    @table.setter
+    def table(self, _: None) -> None:
+        """Take the base class's assignment, which has nothing to hold before the joins have run."""
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        result = self._entities.table
+        with explained(), open_plain(_limits(self._store)) as connection:
+            for join in self._joins:
+                features = _run_join(connection, self._entities, join, self._is_known_only, self.repo_path)
+                for name in features.column_names:
+                    result = result.append_column(name, features[name])
+        return result
 
 
 class AsofOfflineStore(feast_duckdb.DuckDBOfflineStore):
     """Point-in-time joins over parquet in the time of an ASOF JOIN; the rest is Feast's duckdb store.
 
-    Rows out are the entity rows, in their order, with duplicates and extra columns kept. For
-    each feature view an entity row gets the values of the newest row of its key that is not
-    later than its timestamp, nulls included; they become null where that row is older than
-    ttl (an age of exactly ttl counts, a ttl of 0 is no limit), where a key is null or unknown.
-    Of rows with the same key and event timestamp the greatest created timestamp wins. With
+    Rows out are the entity rows, in their order, with duplicates and extra columns kept. For each feature view an
+    entity row gets the values of the newest row of its key that is not later than its timestamp, nulls included; they
+    become null where that row is older than ttl (an age of exactly ttl counts, a ttl of 0 is no limit), where a key is
+    null or unknown. Of rows with the same key and event timestamp the greatest created timestamp wins. With
     ``filter_by_created_timestamp`` a row counts only from its created timestamp on.
 
-    Timestamps are compared in UTC to the microsecond; naive ones count as UTC. Relative paths
-    are relative to the feature repository. Connections live for one call.
-
-    Notes
-    -----
-    Feature views over anything but parquet files, and on-demand views in substrait mode, send
-    the whole call to Feast's duckdb store, with its paths and its order of rows.
+    Timestamps are compared in UTC to the microsecond; naive ones count as UTC. Relative paths are relative to the
+    feature repository. Connections live for one call.
+    Anything but parquet files, and on-demand views in substrait mode, send the call to Feast's duckdb store.
     """
 
-    @staticmethod
+    job_type: ClassVar[type[AsofRetrievalJob]] = AsofRetrievalJob
+
+    @classmethod
     def get_historical_features(
+        cls,
         config: RepoConfig,
         feature_views: list[FeatureView],
         feature_refs: list[str],
@@ -97,10 +142,11 @@ class AsofOfflineStore(feast_duckdb.DuckDBOfflineStore):
         joins = [_plan_join(view, feature_refs, full_feature_names) for view in feature_views]
         entities = _read_entities(entity_df)
         _check_columns(entities.table.column_names, joins)
-        return AsofRetrievalJob(
+        return cls.job_type(
             entities,
             [join for join in joins if join.features],
             filter_by_created_timestamp,
+            config.offline_store,
             on_demand_feature_views=on_demand,
             full_feature_names=full_feature_names,
             metadata=_describe_retrieval(entities, feature_refs),
@@ -125,53 +171,7 @@ class AsofOfflineStore(feast_duckdb.DuckDBOfflineStore):
         return feast_ibis.pull_all_from_table_or_query_ibis(config, data_source, *columns, **query)
 
 
-@dataclass(frozen=True)
-class _Entities:
-    """The entity frame, and its event timestamps as int64 microseconds since 1970 UTC."""
-
-    table: pa.Table
-    timestamps: pa.Array
-    timestamp_column: str
-
-
-@dataclass(frozen=True)
-class _Join:
-    """What one feature view adds: source names of keys and features to the names in the result."""
-
-    view: str
-    source: FileSource
-    keys: dict[str, str]
-    features: dict[str, str]
-    ttl: timedelta | None
-
-
-class AsofRetrievalJob(feast_ibis.IbisRetrievalJob):
-    """The joins of one call, run each time the result is asked for."""
-
-    def __init__(self, entities: _Entities, joins: list[_Join], is_known_only: bool, **options: Any) -> None:
-        self._entities, self._joins, self._is_known_only = entities, joins, is_known_only
-        super().__init__(table=None, **options)
-
-    @property
-    def table(self) -> ibis.Table:
-        """The result for the base class's `persist` and `to_remote_storage`, on-demand features included."""
-        return ibis.memtable(self.to_arrow())
-
-    @table.setter
-    def table(self, _: None) -> None:
-        """Take the base class's assignment, which has nothing to hold before the joins have run."""
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        result = self._entities.table
-        with _connect() as connection:
-            for join in self._joins:
-                features = _run_join(connection, self._entities, join, self._is_known_only, self.repo_path)
-                for name in features.column_names:
-                    result = result.append_column(name, features[name])
-        return result
-
-
-def _read_entities(entity_df: pd.DataFrame) -> _Entities:
+def _read_entities(entity_df: pd.DataFrame) -> Entities:
     column = offline_utils.infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
     values = entity_df[column].infer_objects()
     if pd.api.types.is_numeric_dtype(values):
@@ -179,14 +179,14 @@ def _read_entities(entity_df: pd.DataFrame) -> _Entities:
     values = pd.to_datetime(values, utc=True)
     table = pa.Table.from_pandas(entity_df.assign(**{column: values}), preserve_index=False)
     moments = pa.Array.from_pandas(values).cast(pa.timestamp("us", "UTC"), safe=False)  # DuckDB has microseconds
-    return _Entities(table, moments.cast(pa.int64()), column)
+    return Entities(table, moments.cast(pa.int64()), column)
 
 
-def _plan_join(view: FeatureView, feature_refs: list[str], full_feature_names: bool) -> _Join:
+def _plan_join(view: FeatureView, feature_refs: list[str], full_feature_names: bool) -> Join:
     prefix = f"{view.projection.name_to_use()}:"
     shown = f"{view.projection.name_alias or view.name}__" if full_feature_names else ""
     features = [ref.removeprefix(prefix) for ref in feature_refs if ref.startswith(prefix)]
-    return _Join(
+    return Join(
         view=view.name,
         source=cast(FileSource, view.batch_source),
         # A map may name some of the keys only; the others keep their names and still count.
@@ -196,7 +196,7 @@ def _plan_join(view: FeatureView, feature_refs: list[str], full_feature_names: b
     )
 
 
-def _check_columns(entity_columns: list[str], joins: list[_Join]) -> None:
+def _check_columns(entity_columns: list[str], joins: list[Join]) -> None:
     seen = set(entity_columns)
     for join in joins:
         if missing := set(join.keys.values()) - set(entity_columns):
@@ -209,7 +209,7 @@ def _check_columns(entity_columns: list[str], joins: list[_Join]) -> None:
         seen |= set(join.features.values())
 
 
-def _describe_retrieval(entities: _Entities, feature_refs: list[str]) -> RetrievalMetadata:
+def _describe_retrieval(entities: Entities, feature_refs: list[str]) -> RetrievalMetadata:
     moments = entities.timestamps.drop_null().cast(pa.timestamp("us", "UTC")).to_pandas()
     first, last = (moments.min(), moments.max()) if len(moments) else (None, None)
     keys = [name for name in entities.table.column_names if name != entities.timestamp_column]
@@ -217,7 +217,7 @@ def _describe_retrieval(entities: _Entities, feature_refs: list[str]) -> Retriev
 
 
 def _run_join(
-    connection: duckdb.DuckDBPyConnection, entities: _Entities, join: _Join, is_known_only: bool, repo_path: str
+    connection: duckdb.DuckDBPyConnection, entities: Entities, join: Join, is_known_only: bool, repo_path: str
 ) -> pa.Table:
     keys = {f"key_{i}": entities.table[name] for i, name in enumerate(join.keys.values())}
     rows = pa.array(np.arange(len(entities.timestamps)))
@@ -233,7 +233,7 @@ def _run_join(
     return connection.sql(query).to_arrow_table()
 
 
-def _values_sql(join: _Join) -> str:
+def _values_sql(join: Join) -> str:
     value = "value_{}"
     if join.ttl:
         value = f"CASE WHEN entity.moment - source.event <= {join.ttl // timedelta(microseconds=1)} THEN value_{{}} END"
@@ -241,7 +241,7 @@ def _values_sql(join: _Join) -> str:
 
 
 def _source_sql(
-    connection: duckdb.DuckDBPyConnection, join: _Join, is_known_only: bool, repo_path: str
+    connection: duckdb.DuckDBPyConnection, join: Join, is_known_only: bool, repo_path: str
 ) -> tuple[str, str]:
     """Return SQL for a view's rows with the key the ASOF JOIN orders them by, and for the entities' side of it."""
     rows = _rows_sql(connection, join, repo_path)
@@ -259,21 +259,22 @@ def _source_sql(
     return f"SELECT * FROM ({known}) QUALIFY rank = max(rank) OVER ({window})", "entity.moment"
 
 
-def _rows_sql(connection: duckdb.DuckDBPyConnection, join: _Join, repo_path: str) -> str:
+def _rows_sql(connection: duckdb.DuckDBPyConnection, join: Join, repo_path: str) -> str:
     """Return SQL for the needed columns under names that no user column can collide with."""
     scan = _scan_sql(connection, join.source, repo_path)
     columns = connection.sql(f"SELECT * FROM {scan} LIMIT 0").columns
     wanted = {f"key_{i}": key for i, key in enumerate(join.keys)}
     wanted |= {f"value_{i}": feature for i, feature in enumerate(join.features)}
-    selected = [f"{_quote(_source_column(join, name, columns))} AS {alias}" for alias, name in wanted.items()]
+    selected = [f"{_quote(source_column(join, name, columns))} AS {alias}" for alias, name in wanted.items()]
     moments = {"event": join.source.timestamp_field, "created": join.source.created_timestamp_column}
     for alias, name in moments.items():
         if name:
-            selected.append(f"epoch_us({_quote(_source_column(join, name, columns))}::TIMESTAMPTZ) AS {alias}")
+            selected.append(f"epoch_us({_quote(source_column(join, name, columns))}::TIMESTAMPTZ) AS {alias}")
     return f"SELECT {', '.join(selected)} FROM {scan}"
 
 
-def _source_column(join: _Join, name: str, columns: Iterable[str]) -> str:
+def source_column(join: Join, name: str, columns: Iterable[str]) -> str:
+    """Give a column's name in the source, before Feast's field mapping."""
     for old, new in join.source.field_mapping.items():
         if new == name and old in columns:
             return old
@@ -299,11 +300,11 @@ def _scan_sql(connection: duckdb.DuckDBPyConnection, source: FileSource, repo_pa
     return "remote"
 
 
-def _read_source(source: DataSource, repo_path: str) -> ibis.Table:
+def _read_source(source: DataSource, repo_path: str, limits: Limits) -> ibis.Table:
     """Read a source as Feast's ibis functions want it, on a connection that lives as long as the table."""
     if not _is_parquet(source):
         return feast_duckdb._read_data_source(source, repo_path)
-    connection = _connect()
+    connection = open_plain(limits)
     scan = _scan_sql(connection, source, repo_path)
     # Feast casts to TIMESTAMP, which DuckDB 2.0 cannot do from the nanoseconds that pandas writes.
     schema = connection.sql(f"SELECT * FROM {scan} LIMIT 0")
@@ -322,17 +323,16 @@ def _writing(config: RepoConfig) -> dict[str, Any]:
 
 
 def _reading(config: RepoConfig) -> dict[str, Any]:
-    return {"data_source_reader": lambda source, _: _read_source(source, _repo_path(config)), **_writing(config)}
+    path, limits = _repo_path(config), _limits(config.offline_store)
+    return {"data_source_reader": lambda source, _: _read_source(source, path, limits), **_writing(config)}
+
+
+def _limits(store: Any) -> Limits:
+    return getattr(store, "limits", NO_LIMITS)  # the configuration of another store has none
 
 
 def _repo_path(config: RepoConfig) -> str:
     return str(config.repo_path or "")  # without a repository Feast's validation, too, starts at the cwd
-
-
-def _connect() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone='UTC'")  # or naive timestamps would be read in the machine's zone
-    return connection
 
 
 def _quote(name: str) -> str:

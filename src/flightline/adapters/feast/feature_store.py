@@ -16,11 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-import yaml
 
 from flightline.adapters.databases.sqlite_wal import enter_wal
 from flightline.adapters.feast.meaning import describe, meanings_registered
-from flightline.adapters.feast.registry import open_on_snapshot, open_store, read_registry, store_file
+from flightline.adapters.feast.registry import (  # noqa: F401 store_file is for the flows
+    offline_store,
+    open_on_snapshot,
+    open_store,
+    read_registry,
+    store_file,
+)
 from flightline.adapters.feast.registry_guard import refuse_code
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.errors import FeatureError
@@ -36,9 +41,8 @@ _NUMBERS_ONLY = "a store gives numbers; text comes with the request, and of a li
 
 
 def offline_store_module(settings: Settings) -> ModuleType:
-    """Give the module of the offline store that the YAML file names: its code makes the point-in-time join."""
-    named = yaml.safe_load(store_file(settings).read_text(encoding="utf-8"))["offline_store"]["type"]
-    return import_module(named.rpartition(".")[0])
+    """Give the module of the offline store: its code makes the point-in-time join."""
+    return import_module(offline_store(settings)["type"].rpartition(".")[0])
 
 
 def load_declarations(settings: Settings) -> list[Any]:

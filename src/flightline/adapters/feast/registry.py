@@ -4,7 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 
 _NO_REGISTRY = "there is no Feast registry yet; run `make train`, which applies and materialises features"
+ASOF_STORE = "flightline.adapters.feast.asof_store.AsofOfflineStore"
+SPARK_STORE = "flightline.adapters.feast.spark_store.SparkOfflineStore"
 STORE_FILES = {"local": "feature_store.yaml", "stack": "feature_store.stack.yaml", "aws": "feature_store.aws.yaml"}
 
 
@@ -115,7 +117,24 @@ def _store(settings: Settings) -> "FeatureStore":
     file = store_file(settings)
     _refuse_unset_variables(file)
     guard_feast()
-    return FeatureStore(repo_path=str(settings.feature_repo), fs_yaml_file=file)
+    store = FeatureStore(repo_path=str(settings.feature_repo), fs_yaml_file=file)
+    store.config.offline_config = offline_store(settings)
+    return store
+
+
+def offline_store(settings: Settings) -> dict[str, Any]:
+    """Give what the YAML file says of the offline store, and where it names ours, what the settings add to that.
+
+    The engine decides which of our two it is; a store of another's stays what it is.
+    """
+    written = yaml.safe_load(store_file(settings).read_text(encoding="utf-8"))["offline_store"]
+    if written["type"] != ASOF_STORE:
+        return written
+    written = written | {"limits": settings.duckdb_limits}
+    if settings.engine == "duckdb":
+        return written
+    session = {"spark": settings.spark.model_dump(), "threads": settings.threads}
+    return written | session | {"type": SPARK_STORE, "folder": str(settings.state_dir / "spark")}
 
 
 def _checked(store: "FeatureStore", settings: Settings) -> "RegistryProto":

@@ -14,7 +14,7 @@ from typing import Any
 
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.state.state_files import cause_in_state
-from flightline.core.errors import FlightlineError, StartError
+from flightline.core.errors import FlightlineError, SettingsError, StartError
 from flightline.core.settings import Settings
 
 SERVER_SECONDS = 30.0
@@ -53,6 +53,9 @@ def run_command(run: Callable[[], Any]) -> int:
     except KeyboardInterrupt as err:
         _release(err)
         return _end("stopped: nothing is half-written, and the next run goes on from what was finished", INTERRUPTED)
+    except SettingsError as err:  # settings cannot be asked for what follows
+        _release(err)
+        return _end(f"SettingsError: {err}", 1)
     except Exception as err:
         _release(err)
         is_own = isinstance(err, FlightlineError)

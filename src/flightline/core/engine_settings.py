@@ -30,7 +30,7 @@ class DuckDBSettings(BaseModel, frozen=True):
         Parameters
         ----------
         spill_dir
-            Where it spills to, if nothing else is set; DuckDB makes the folder when it does.
+            Where it spills to, if nothing else is set.
 
         Examples
         --------

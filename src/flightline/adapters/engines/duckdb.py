@@ -5,6 +5,7 @@ https://duckdb.org/docs/stable/configuration/overview
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 
 import duckdb
@@ -34,8 +35,9 @@ def connect(threads: int, limits: Limits = NO_LIMITS) -> Iterator[ibis.BaseBacke
         Inside, if it needs more memory and disk than it has.
     """
     with explained():
-        connection = ibis.duckdb.connect(threads=threads, **limits)
-        connection.raw_sql("SET TimeZone='UTC'")
+        connection = ibis.duckdb.connect(threads=threads)
+        for statement in _settings(limits):
+            connection.raw_sql(statement)
         connection.raw_sql("SET enable_progress_bar=false")  # a slow machine would get one among the flows' lines
         try:
             yield connection
@@ -45,9 +47,19 @@ def connect(threads: int, limits: Limits = NO_LIMITS) -> Iterator[ibis.BaseBacke
 
 def open_plain(limits: Limits = NO_LIMITS) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB without Ibis, likewise in UTC and within limits."""
-    connection = duckdb.connect(config=dict(limits))
-    connection.execute("SET TimeZone='UTC'")  # or naive timestamps would be read in the machine's zone
+    connection = duckdb.connect()
+    for statement in _settings(limits):
+        connection.execute(statement)
     return connection
+
+
+def _settings(limits: Limits) -> Iterator[str]:
+    """Give what is set after opening: of limits that it is opened with, DuckDB 2.0 forgets that of the disk."""
+    yield "SET TimeZone='UTC'"  # or naive timestamps would be read in the machine's zone
+    if folder := limits.get("temp_directory"):
+        Path(folder).mkdir(parents=True, exist_ok=True)  # DuckDB makes no folder above it
+    for name, value in limits.items():
+        yield "SET {}='{}'".format(name, value.replace("'", "''"))
 
 
 @contextmanager

@@ -153,6 +153,7 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt --excludes locks/serving-left-out.in -o locks/serving.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra pipelines pyproject.toml -c locks/all.txt --excludes locks/pipelines-left-out.in -o locks/pipelines.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group lightgbm -c locks/all.txt -o locks/extra-lightgbm.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group spark -c locks/all.txt -o locks/extra-spark.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/moto.in -o locks/moto.txt
@@ -163,6 +164,14 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/workflows.in -o locks/workflows.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/scans.in -o locks/scans.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/docs.in -o locks/docs.txt
+
+# It goes with the environment; Java comes of the system (Debian: apt-get install default-jre-headless).
+SPARK := $(VENV)/.spark
+.PHONY: spark
+spark: $(SPARK)  ## Install the package that FLIGHTLINE_ENGINE=spark needs besides Java (docs/scale.md)
+$(SPARK): locks/extra-spark.txt | $(READY)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes --build-constraints locks/build.txt -r $<
+	@touch $@
 
 # The template's own code does it, as it is there: in a clone for the time.
 .PHONY: update
@@ -344,7 +353,7 @@ format: $(READY)  ## Format the code
 
 .PHONY: test
 test: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Run the tests (doctests too), but not those of whole programs, images and stack
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack and not spark"
 
 .PHONY: mutate
 mutate: $(READY) .tools/mutate/.installed  ## Change the code that decides, one place at a time, and see which changes no test notices: make mutate ONLY="flightline.promotion.gate*"
@@ -361,7 +370,11 @@ test-system: $(READY) .tools/juicefs/.installed  ## Run the tests of whole flows
 
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the quickest of them, in about three minutes
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not system and not docker and not stack"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not system and not docker and not stack and not spark"
+
+.PHONY: test-spark
+test-spark: $(SPARK)  ## Compute features, joins and a training on Spark and on DuckDB, and demand that they are equal; needs Java
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/spark -rs --durations 5
 
 .PHONY: system-packages
 system-packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing

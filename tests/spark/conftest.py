@@ -10,7 +10,13 @@ from flightline.adapters.engines import open_engine
 from flightline.core.settings import Settings
 
 HERE = Path(__file__).parent
-OPTIONS = {"spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "2"}
+OPTIONS = {
+    "spark.driver.memory": "1g",
+    # Small tables: what a large one gains by compiled stages and many parts, these lose.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.shuffle.partitions": "1",
+}
 
 
 def on_spark(root: Path) -> Settings:

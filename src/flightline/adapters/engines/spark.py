@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flightline.adapters.engines.spark_backend import SparkBackend
 
 SPARK, LEAST_JAVA = 4, 17
-_INSTALL = "uv pip install --require-hashes -r locks/extra-spark.txt"
+_INSTALL = "run `make spark`, which installs locks/extra-spark.txt"
 _CONNECT_SECONDS = 5.0
 _OPTIONS = {
     "spark.app.name": "flightline",
@@ -172,7 +172,7 @@ def check_java() -> None:
     EngineError
         With what to install.
     """
-    remedy = f"install Java {LEAST_JAVA} or later (Debian: apt-get install openjdk-17-jre-headless), or set JAVA_HOME"
+    remedy = f"install Java {LEAST_JAVA} or later (Debian: apt-get install default-jre-headless), or set JAVA_HOME"
     home = environ.get("JAVA_HOME")  # as Spark's own script looks for it
     java = shutil.which(f"{home}/bin/java" if home else "java")
     if java is None:

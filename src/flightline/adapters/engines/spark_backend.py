@@ -95,13 +95,12 @@ class SparkBackend(Backend):
         return ops.DatabaseTable(name=name, schema=sch.Schema(kinds), source=self).to_expr()
 
     def execute(self, expr: ibis.Expr, /, **options: Any) -> Any:
-        """Run an expression; times come in the units that Ibis makes of DuckDB's."""
+        """Run an expression; times come in microseconds, which both engines count in."""
         result = super().execute(expr, **options)
         if not isinstance(result, pd.DataFrame):
             return result
-        kinds = expr.as_table().schema()
-        units = {name: "us" if kind.scale == 6 else "ns" for name, kind in kinds.items() if kind.is_timestamp()}
-        return result.assign(**{name: result[name].dt.as_unit(unit) for name, unit in units.items()})
+        times = [name for name, kind in expr.as_table().schema().items() if kind.is_timestamp()]
+        return result.assign(**{name: result[name].dt.as_unit("us") for name in times})
 
     def read_csv(
         self, paths: Sequence[str], /, *, nullstr: str, columns: Mapping[str, str], header: bool

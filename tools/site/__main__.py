@@ -24,7 +24,8 @@ SECTIONS = {
         "how-to/set-up.md", "your-own-data.md",
         "how-to/add-a-feature.md", "how-to/add-a-table.md", "how-to/add-a-model.md", "how-to/debug-a-gate.md",
         "how-to/explain-a-prediction.md", "how-to/*", "retraining.md", "scheduling.md",
-        "operations.md", "how-to/one-machine.md", "scale.md", "deploy.md", "costs.md", "workflows.md", "troubleshooting.md",
+        "operations.md", "how-to/one-machine.md", "scale.md", "deploy.md", "costs.md", "workflows.md",
+        "troubleshooting.md",
     ],
     "Concepts": [
         "architecture.md", "concepts/point-in-time.md", "concepts/leak-test.md", "concepts/gate.md",

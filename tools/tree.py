@@ -7,7 +7,7 @@ from pathlib import Path
 
 # Where there is no git to say what belongs to the project.
 NOT_OURS = {
-    ".git", ".venv", ".tools", ".state", ".dvcstore", "data", "cache", "tmp", "__pycache__",
+    ".git", ".venv", ".tools", ".state", ".dvcstore", "data", ".dvc/cache", ".dvc/tmp",
     ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis",
 }  # fmt: skip
 
@@ -35,7 +35,11 @@ def project_files(root: Path) -> list[Path]:
         names = {Path(name) for name in listed.stdout.split("\0") if name}
         return sorted(name for name in names if (root / name).is_file())
     walked = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    return sorted(path for path in walked if not NOT_OURS & set(path.parts))
+    return sorted(path for path in walked if _is_ours(path.parts))
+
+
+def _is_ours(parts: tuple[str, ...]) -> bool:
+    return "__pycache__" not in parts and not NOT_OURS & {parts[0], "/".join(parts[:2])}
 
 
 def copy_tree(root: Path, target: Path) -> None:

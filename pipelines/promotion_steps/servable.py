@@ -126,7 +126,8 @@ def compare(
                 raise ServableError(
                     f"example {name}: {feature} is {_shown(trained)} in training and {_shown(served)} in the service; "
                     "both must come from one definition: look at its view in feature_repo/definitions.py, or at "
-                    "request_features.py, and nothing is promoted until they agree"
+                    "request_features.py; or, where its table lost this key's rows, wait until what the online store "
+                    "holds of it is older than the ttl. Nothing is promoted until they agree"
                 )
         if not np.allclose(
             answer["prediction"], prediction, rtol=0, atol=TOLERANCE * max(1.0, np.abs(prediction).max())

@@ -18,6 +18,8 @@ def test_a_copy_holds_the_project_and_nothing_ignored(tmp_path):
 def test_a_tree_without_git_is_walked(tmp_path):
     for name in (
         "src/a.py",
+        "src/data/b.py",
+        "infra/modules/cache/main.tf",
         "tools.env",
         ".state/x",
         "data/y.csv",
@@ -27,4 +29,5 @@ def test_a_tree_without_git_is_walked(tmp_path):
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    assert [name.as_posix() for name in project_files(tmp_path)] == [".dvc/config", "src/a.py", "tools.env"]
+    kept = [".dvc/config", "infra/modules/cache/main.tf", "src/a.py", "src/data/b.py", "tools.env"]
+    assert [name.as_posix() for name in project_files(tmp_path)] == kept

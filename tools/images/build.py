@@ -172,7 +172,7 @@ def extra_locks(packages: Iterable[str], root: Path = ROOT) -> list[str]:
     """
     locks = {package: f"locks/extra-{package}.txt" for package in sorted({*packages})}
     if unknown := [package for package, lock in locks.items() if not (root / lock).is_file()]:
-        known = ", ".join(file.stem.removeprefix("extra-") for file in (root / "locks").glob("extra-*.txt"))
+        known = ", ".join(sorted(file.stem.removeprefix("extra-") for file in (root / "locks").glob("extra-*.txt")))
         raise DockerError(f"got EXTRAS={' '.join(unknown)}, expected some of: {known}; `make lock` writes their locks")
     return [*locks.values()]
 

@@ -1,7 +1,16 @@
 """Faults in the problem's own code: where each is planted is chosen from the declarations (`inside/survey.py`)."""
 
+from pathlib import Path
+
 from tests.proof.fault import Fault, do_nothing
 from tests.proof.planted import PACKAGE
+
+
+def empty_online_store(copy: Path) -> None:
+    """Forget what is served: a key that loses its rows would be stopped for what the store still holds of it."""
+    for file in (copy / ".state" / "feast").glob("online.db*"):
+        file.unlink()
+
 
 PROBLEM_FAULTS = (
     Fault(
@@ -30,7 +39,7 @@ PROBLEM_FAULTS = (
         "The example's own label is offered as a feature, of a group that says it was known by then.",
         safeguard="too good",
         package=f"{PACKAGE}.label_known_early",
-        plant=do_nothing,
+        plant=empty_online_store,
     ),
     Fault(
         "key_spelled_otherwise",

@@ -26,9 +26,8 @@ def make_project(settings: Settings) -> Project:
         number = label.cast("float64")
         if problem.classes:
             number = label.cases(*((name, float(place)) for place, name in enumerate(problem.classes)))
-        # Also without a label: a key that lost its row would be stopped for what the online store still holds of it.
-        known = rows.mutate(planted=number)
-        labels = known.group_by(*chosen["keys"], "event_timestamp").aggregate(planted=known.planted.max())
+        labelled = rows.mutate(planted=number).filter(label.notnull())
+        labels = labelled.group_by(*chosen["keys"], "event_timestamp").aggregate(planted=labelled.planted.max())
         return labels.mutate(known_at=labels.event_timestamp)
 
     def build(_: Any, groups: Any) -> Any:

@@ -132,10 +132,13 @@ def _tell_of_ends(started: Sequence[Running], ended: list[str]) -> None:
 def _started(settings: Settings, wanted: Sequence[Program]) -> Iterator[list[Running]]:
     workspace_dir(settings).mkdir(parents=True, exist_ok=True)
     (settings.state_dir / "mlflow").mkdir(parents=True, exist_ok=True)
-    with running(wanted, settings.state_dir / "logs", settings.pages.start_seconds) as started:
-        own = next((one for one in started if one.program.name == SERVER), None)
+    logs, seconds = settings.state_dir / "logs", settings.pages.start_seconds
+    # The service last: in a new clone it and MLflow's server would both make MLflow's database, and one would fail.
+    tools, service = ([one for one in wanted if (one.name == SERVICE) is last] for last in (False, True))
+    with running(tools, logs, seconds) as first, running(service, logs, seconds) as then:
+        own = next((one for one in first if one.program.name == SERVER), None)
         with noted(settings, own) if own else nullcontext():
-            yield started
+            yield [*first, *then]
 
 
 def main(arguments: list[str] | None = None) -> int:

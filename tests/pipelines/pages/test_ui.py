@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.core.settings import PageSettings, ServingSettings, Settings
 from pipelines.common.prefect_server import find_server
-from pipelines.common.processes import answers, open_client
+from pipelines.common.processes import Program, answers, open_client
+from pipelines.pages import ui
 from pipelines.pages.ui import DESCRIPTIONS, SERVICE, pages_elsewhere
 from pipelines.pages.ui_page import Entry, serving_page, write_page
 from pipelines.replay.service import free_port
@@ -241,3 +243,18 @@ def test_servers_that_settings_name_are_linked_and_not_started(tmp_path: Path) -
         ("Prefect", "http://127.0.0.1:9", False),
     ]
     assert pages_elsewhere(Settings(root=tmp_path)) == []
+
+
+def test_the_service_starts_when_mlflow_has_made_its_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[list[str]] = []
+
+    @contextmanager
+    def note(programs: list[Program], *_: object) -> Iterator[list]:
+        begun.append([one.name for one in programs])
+        yield []
+
+    monkeypatch.setattr(ui, "running", note)
+    with ui._started(Settings(root=tmp_path), ui.programs(Settings(root=tmp_path))):
+        assert len(begun) == 2
+    assert "MLflow" in begun[0]
+    assert begun[1] == [SERVICE]

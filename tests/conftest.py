@@ -12,7 +12,7 @@ from flightline.adapters import duckdb_engine as engine
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from tests import toy_problem
-from tests.support.chromium import browser  # noqa: F401 a fixture: Playwright starts once in a process
+from tests.support.chromium import browser  # noqa: F401 a fixture, for pages of every folder
 from tests.support.servers.postgres import postgres_server  # noqa: F401 a fixture, for tests of every folder
 from tests.support.servers.redis_server import redis_server  # noqa: F401 likewise
 

@@ -12,7 +12,7 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 NARROW, WIDE = {"width": 420, "height": 900}, {"width": 1200, "height": 900}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright runs, its process has an event loop, and no test may start one
 def browser() -> Iterator[Any]:
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:

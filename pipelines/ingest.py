@@ -22,6 +22,7 @@ from flightline.adapters.dvc.remote import KINDS, Remote
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.raw_files import FileChanges
 from flightline.adapters.source_tables import keep_other_rows
+from flightline.core.environment import read_settings
 from flightline.core.errors import ClockError, DataError
 from flightline.core.project import RawTables, open_project
 from flightline.core.settings import Settings
@@ -170,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     which.add_argument("--folder", type=Path, help="files in data/'s layout, e.g. <table>/2014-01.csv")
     which.add_argument("--from", dest="source", default="", help="a table that problem/source.py reads")
     chosen = parser.parse_args(arguments)
-    return run_command(lambda: tell(Settings(), by_hand(ingest)(folder=chosen.folder, source=chosen.source)))
+    return run_command(lambda: tell(read_settings(), by_hand(ingest)(folder=chosen.folder, source=chosen.source)))
 
 
 if __name__ == "__main__":

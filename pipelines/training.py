@@ -99,11 +99,13 @@ def training(
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
-    project = open_project()
+    return run_command(lambda: by_hand(training)(parameters=_read(arguments)))
+
+
+def _read(arguments: list[str] | None) -> TrainingParameters:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_options(parser, f"{comparison.ALL}, or one of: {', '.join(ZOO[project.problem.task])}")
-    options = parser.parse_args(arguments)
-    return run_command(lambda: by_hand(training)(parameters=parameters_of(options)))
+    add_options(parser, f"{comparison.ALL}, or one of: {', '.join(ZOO[open_project().problem.task])}")
+    return parameters_of(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

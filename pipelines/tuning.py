@@ -148,13 +148,17 @@ def print_best(result: TuningResult) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
+    return run_command(lambda: _tune(arguments))
+
+
+def _tune(arguments: list[str] | None) -> None:
     models = ", ".join(with_space(open_project().problem.task))
     parser = argparse.ArgumentParser(description=tuning.__doc__)
     parser.add_argument("--model", default=TrainingParameters.model, help=f"one of: {models}")
     parser.add_argument("--trials", type=int, default=TRIALS, help="how many more")
     parser.add_argument("--seed", type=int, default=TrainingParameters.seed, help="seed of everything random")
     options = parser.parse_args(arguments)
-    return run_command(lambda: print_best(by_hand(tuning)(options.model, options.trials, options.seed)))
+    print_best(by_hand(tuning)(options.model, options.trials, options.seed))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import sys
 import uvicorn
 
 from flightline.adapters.ports import check_port
-from flightline.core.errors import StartError
+from flightline.core.environment import read_settings
+from flightline.core.errors import SettingsError, StartError
 from flightline.core.settings import Settings
 from serving.model_sync import model_sync_running
 from serving.telemetry.metrics_folder import shared_metrics
@@ -13,12 +14,12 @@ from serving.telemetry.metrics_folder import shared_metrics
 
 def main() -> int:
     """Serve where the settings say, until stopped; 1 if the service may not start like that."""
-    settings = Settings()
     try:
+        settings = read_settings()
         # Before all that it needs is imported, which takes seconds.
         check_port("the service", settings.serving.host, settings.serving.port, "FLIGHTLINE_SERVING__PORT")
         _serve(settings)
-    except StartError as err:
+    except (SettingsError, StartError) as err:
         sys.stderr.write(f"{type(err).__name__}: {err}\n")
         return 1
     return 0

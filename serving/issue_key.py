@@ -5,7 +5,8 @@ import sys
 from datetime import UTC, date, datetime
 
 from flightline.adapters.files.pipes import outlive_reader
-from flightline.core.errors import StartError
+from flightline.core.environment import read_settings
+from flightline.core.errors import SettingsError, StartError
 from flightline.core.settings import SCOPES, Settings
 from serving.middleware.api_keys import StoredKey, issue_key, last_used, read_keys, revoke_key
 
@@ -18,8 +19,8 @@ def main() -> int:
     parser.add_argument("--scope", default="", help=f"what it is for, with commas: {','.join(SCOPES)}; empty: all")
     parser.add_argument("--revoke", default="", help="revoke the key of this name")
     try:
-        lines = _run(Settings(), parser.parse_args())
-    except StartError as err:
+        lines = _run(read_settings(), parser.parse_args())
+    except (SettingsError, StartError) as err:
         sys.stderr.write(f"{type(err).__name__}: {err}\n")
         return 1
     sys.stdout.write("".join(f"{line}\n" for line in lines))

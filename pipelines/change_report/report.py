@@ -165,13 +165,17 @@ def _clock(project: Project) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and report."""
+    return run_command(lambda: _report(arguments))
+
+
+def _report(arguments: list[str] | None) -> None:
     project = open_project()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", required=True, help="the branch that the change goes to")
     parser.add_argument("--model", default="hist_gradient_boosting", choices=list(ZOO[project.problem.task]))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    return run_command(lambda: report(project, options.base, options.model, options.seed))
+    report(project, options.base, options.model, options.seed)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.dvc.shared_remote import set_remote
 from flightline.adapters.raw_files import RawFiles
+from flightline.core.environment import read_settings
 from flightline.core.errors import DataVersionError
 from flightline.core.project import Project, open_project
-from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
 from pipelines.common.command_line import run_command
 
@@ -67,9 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--endpoint", default="", help="with --remote s3://...: a server that is not AWS's")
     chosen = parser.parse_args(arguments)
     if chosen.push:
-        return run_command(lambda: dvc_data.push(Settings()))
+        return run_command(lambda: dvc_data.push(read_settings()))
     if chosen.remote is not None:
-        return run_command(lambda: set_remote(Settings(), chosen.remote, chosen.endpoint))
+        return run_command(lambda: set_remote(read_settings(), chosen.remote, chosen.endpoint))
     if chosen.first_version:
         return run_command(lambda: make_first_version(open_project()))
     return run_command(lambda: bring_data(open_project()))

@@ -8,6 +8,7 @@ waits for this.
 import sys
 
 from flightline.adapters.databases.postgres_databases import ensure_databases
+from flightline.core.environment import read_settings
 from flightline.core.settings import Settings
 from pipelines.commands.prediction_log import migrate
 from pipelines.common.command_line import run_command
@@ -22,7 +23,7 @@ def set_up(settings: Settings) -> None:
 
 def main() -> int:
     """Set up the databases that the settings name."""
-    return run_command(lambda: set_up(Settings()))
+    return run_command(lambda: set_up(read_settings()))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pandas as pd
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.feast import feature_store as feast_store
+from flightline.core.environment import read_settings
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
@@ -66,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     parity.add_argument("--since", type=pd.Timestamp, required=True, help="logged from then on, with a time zone")
     options = parser.parse_args(arguments)
     if options.command == "apply":
-        return run_command(lambda: register_features(Settings()))
+        return run_command(lambda: register_features(read_settings()))
     return run_command(lambda: compare_live(open_project(), options.since.to_pydatetime()))
 
 

@@ -3,6 +3,7 @@
 import sys
 
 from flightline.adapters.state.moved_state import own_state
+from flightline.core.environment import read_settings
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 
@@ -14,7 +15,7 @@ def _own(settings: Settings) -> None:
 
 def main() -> int:
     """Do it where the settings say."""
-    return run_command(lambda: _own(Settings()))
+    return run_command(lambda: _own(read_settings()))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, date, datetime
 
 from flightline.adapters.prediction_log import schema
+from flightline.core.environment import read_settings
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 from pipelines.steps.retention import before_of, export
@@ -43,12 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
     which.add_argument("--before", type=_midnight, metavar="DATE", help="days before this one (UTC), as 2026-01-31")
     which.add_argument("--days", type=_days, help="days to keep besides today; the setting retention_days if absent")
     options = parser.parse_args(arguments)
-    settings = Settings()
     if options.command == "migrate":
-        return run_command(lambda: migrate(settings))
+        return run_command(lambda: migrate(read_settings()))
+    return run_command(lambda: _export(read_settings(), options.before, options.days))
+
+
+def _export(settings: Settings, before: datetime | None, days: int | None) -> None:
     now = datetime.now(UTC)  # retention is about the time of day: a set event clock does not age rows
-    before = options.before or before_of(options.days or settings.prediction_log.retention_days, now)
-    return run_command(lambda: export(settings, before, now))
+    export(settings, before or before_of(days or settings.prediction_log.retention_days, now), now)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from flightline.adapters.mlflow.champion_moves import champions
 from flightline.adapters.model_store.manifest import check_problem
 from flightline.adapters.model_store.signatures import REGISTRATION
 from flightline.adapters.model_store.signing_keys import open_signer, public_text
+from flightline.core.environment import read_settings
 from flightline.core.errors import SignatureError
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("--why", default="", help="the reason, in words")
     options = parser.parse_args(arguments)
     if options.command == "key":
-        return run_command(lambda: show_key(Settings()))
+        return run_command(lambda: show_key(read_settings()))
     return run_command(lambda: sign_afterwards(open_project(), options.version, options.by, options.why))
 
 

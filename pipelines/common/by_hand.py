@@ -16,6 +16,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flightline.core.environment import read_settings
 from flightline.core.settings import Settings
 from pipelines.common.prefect_server import find_server
 from pipelines.common.processes import HOST, Program, ending_on_signals, running
@@ -37,7 +38,7 @@ def by_hand(flow: Flow[P, R]) -> Callable[P, R]:
     plain = flow.with_options(retries=0, log_prints=False)
 
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        with ending_on_signals(), own_server(Settings()):
+        with ending_on_signals(), own_server(read_settings()):
             return plain(*args, **kwargs)
 
     return run

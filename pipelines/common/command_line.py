@@ -14,6 +14,7 @@ from typing import Any
 
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.state.state_files import cause_in_state
+from flightline.core.environment import read_settings
 from flightline.core.errors import FlightlineError, SettingsError, StartError
 from flightline.core.settings import Settings
 
@@ -59,10 +60,10 @@ def run_command(run: Callable[[], Any]) -> int:
     except Exception as err:
         _release(err)
         is_own = isinstance(err, FlightlineError)
-        shown = cause_in_state(Settings(), err, is_thorough=not is_own) or err
+        shown = cause_in_state(read_settings(), err, is_thorough=not is_own) or err
         if isinstance(shown, FlightlineError):
             return _end(f"{type(shown).__name__}: {shown}", 1)
-        if of_problem := explain_problem(err, Settings()):
+        if of_problem := explain_problem(err, read_settings()):
             return _end(of_problem, 1)
         raise
     finally:

@@ -23,6 +23,7 @@ from flightline.core.lineage import digest_of
 DECIDES_NOTHING = frozenset(
     {
         "flightline.core.engine_settings",
+        "flightline.core.environment",
         "flightline.core.settings",
         "pipelines.common.cached_step",
         "pipelines.common.progress",

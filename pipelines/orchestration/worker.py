@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from flightline.core.environment import read_settings
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
@@ -81,7 +82,7 @@ def _wait_for_end(server: Server, watched: list[Running]) -> None:
 
 def main() -> int:
     """Read the settings and work until stopped."""
-    return run_command(lambda: work(Settings()))
+    return run_command(lambda: work(read_settings()))
 
 
 if __name__ == "__main__":

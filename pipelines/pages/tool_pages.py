@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from flightline.adapters.evidently_reports import evidently_pages
 from flightline.adapters.feast.pages import feast_pages
+from flightline.core.environment import read_settings
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 from pipelines.common.own_origin import OwnOrigin
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tool", choices=PAGES)
     tool = parser.parse_args(arguments).tool
-    return run_command(lambda: serve(Settings(), tool))
+    return run_command(lambda: serve(read_settings(), tool))
 
 
 if __name__ == "__main__":

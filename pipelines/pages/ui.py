@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flightline.adapters.evidently_reports import workspace_dir
 from flightline.adapters.ports import check_port
+from flightline.core.environment import read_settings
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 from pipelines.common.own_origin import HOSTS
@@ -147,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--open", action="store_true", help="the service's page too, and all of it in a browser")
     is_opened = parser.parse_args(arguments).open
     ended: list[int] = []
-    return run_command(lambda: ended.append(show(Settings(), is_opened))) or sum(ended)
+    return run_command(lambda: ended.append(show(read_settings(), is_opened))) or sum(ended)
 
 
 if __name__ == "__main__":

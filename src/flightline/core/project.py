@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue
 
-from flightline.core.errors import FeatureError, SettingsError
+from flightline.core.environment import read_settings
+from flightline.core.errors import FeatureError
 from flightline.core.prediction_record import Plain, plain_rows
 from flightline.core.problem_spec import Problem
 from flightline.core.settings import Settings
@@ -260,15 +261,6 @@ class Project:
         return self.schemas.event_time_of(instance) - self.problem.prediction_horizon
 
 
-def _describe_settings(error: ValidationError) -> str:
-    """Name each setting and what it should be; what was got only where it is a word of a few."""
-    found = []
-    for each in error.errors(include_url=False, include_context=False):
-        got = f", got {each['input']!r}" if each["type"] == "literal_error" else ""
-        found.append(f"FLIGHTLINE_{'__'.join(map(str, each['loc'])).upper()}: {each['msg']}{got}")
-    return "; ".join(found)
-
-
 def open_project(settings: Settings | None = None) -> Project:
     """Build the project where the settings say (None: where the environment says), with the problem they name.
 
@@ -277,9 +269,6 @@ def open_project(settings: Settings | None = None) -> Project:
     SettingsError
         Naming each variable of the environment whose value makes no sense.
     """
-    try:
-        settings = settings or Settings()
-    except ValidationError as err:
-        raise SettingsError(_describe_settings(err)) from None  # what was got may be a password
+    settings = settings or read_settings()
     project: Project = import_module(settings.problem_package).make_project(settings)
     return project

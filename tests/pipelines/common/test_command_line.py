@@ -42,6 +42,27 @@ def test_an_error_of_this_project_is_one_message_and_one(capsys: pytest.CaptureF
     assert said.err == "ContractError: x.csv:2 is broken\n"
 
 
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("pipelines.training", [[]]),
+        ("pipelines.tuning", [[]]),
+        ("pipelines.change_report.report", [["--base", "main"]]),
+        ("pipelines.commands.prediction_log", [["export"]]),
+        ("pipelines.monitoring", []),
+        ("serving.__main__", []),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_one_line(
+    module: str, arguments: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLIGHTLINE_ENGINE", "flink")
+    assert import_module(module).main(*arguments) == 1
+    assert capsys.readouterr().err == (
+        "SettingsError: FLIGHTLINE_ENGINE: Input should be 'duckdb' or 'spark', got 'flink'\n"
+    )
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run_command(lambda: 1 / 0)

@@ -17,7 +17,7 @@ from tools.images import build as image
 from tools.images import docker
 from tools.images.docker import Docker, DockerError, docker_ready
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCKERFILES = [ROOT / "serving" / "Dockerfile", ROOT / "pipelines" / "Dockerfile"]
 ADDRESS = "https://reader:s3cret@index.example/simple"
 

@@ -18,7 +18,7 @@ from tools.images.sbom import BomError, Installed, check_lock, check_schema, ima
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEBIAN = "libc6\t2.36-9+deb12u10\tamd64\nzlib1g\t1:1.2.13\tamd64\n"
 
 

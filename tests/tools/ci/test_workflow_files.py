@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 SET_UP = "./.github/actions/set-up"
 MAKEFILES = [file for pattern in ("Makefile", "*/*.mk") for file in ROOT.glob(pattern)]

@@ -60,7 +60,7 @@ def refuses_until(service: Service, mend: Callable[[], object], words: str) -> N
     assert int(refused.headers["retry-after"]) > 0
     assert service.ask("/health/live").status == 200
     mend()
-    wait_until(lambda: service.ask("/health/ready").status == 200, said="it is ready again")
+    wait_until(service.is_ready, said="it is ready again")
     assert ask(service).status == 200
 
 

@@ -77,8 +77,10 @@ def print_ages(project: Project) -> None:
     for heading in ("view", "median", "95 % below", "none", "ttl", "dropped"):
         table.add_column(heading, justify="left" if heading == "view" else "right", overflow="fold")
     for row in find_ages(project).itertuples():
-        ttl = _shown(row.ttl) if row.ttl else "none"
-        table.add_row(row.view, _shown(row.median), _shown(row.p95), f"{row.absent:.1%}", ttl, f"{row.dropped:.1%}")
+        ttl = spoken_age(row.ttl) if row.ttl else "none"
+        table.add_row(
+            row.view, spoken_age(row.median), spoken_age(row.p95), f"{row.absent:.1%}", ttl, f"{row.dropped:.1%}"
+        )
     Console(highlight=False).print(table)
 
 
@@ -116,7 +118,8 @@ def print_alone(project: Project, column: str) -> None:
     Console(highlight=False).print(table)
 
 
-def _shown(age: timedelta) -> str:
+def spoken_age(age: timedelta) -> str:
+    """Give an age in hours, or in days from two on."""
     if pd.isna(age):
         return "none"
     hours = age.total_seconds() / 3600

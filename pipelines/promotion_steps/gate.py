@@ -64,12 +64,16 @@ def gate(
 
 def warnings_of(project: Project, evaluation: EvaluationFile) -> tuple[str, ...]:
     """Warn of a feature that alone predicts far better than those of all other views: it may be a leak."""
+    suspect = suspect_of(project, pd.read_csv(evaluation.folder / ALONE_FILE))
+    return (suspect,) if suspect else ()
+
+
+def suspect_of(project: Project, table: pd.DataFrame) -> str | None:
+    """Say which feature may be a leak, by what each reaches alone (`judge_features`); None if none may."""
     views = feast_store.stored_views(project.settings, project.problem.feature_service)
-    table = pd.read_csv(evaluation.folder / ALONE_FILE)
     view_of = {name: view.name for view in views for name in view.features}
     on_demand = set(table["feature"]) - view_of.keys() - project.request_features if project.requests.on_demand else ()
-    suspect = find_suspect(table, view_of, on_demand)
-    return (suspect,) if suspect else ()
+    return find_suspect(table, view_of, on_demand)
 
 
 def slope_note(evaluation: EvaluationFile) -> str:

@@ -282,6 +282,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder in which the peers' environments are kept")
     parser.add_argument("--without", nargs="*", default=[], help="peers that are not asked, such as mlserver")
     options = parser.parse_args()
+    if not shutil.which("wrk"):
+        parser.error("wrk, which makes the load, is not on this machine: install it (Debian: apt-get install wrk)")
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if options.keep:

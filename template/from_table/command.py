@@ -60,6 +60,13 @@ class FromTable:
         )
         print(f"to beat: {found['words']}, {float(str(found['reached'])):.4f} on the validation window")
         print(f"features: of {', '.join(view.name for view in plan.views)} the newest row, counts and means")
+        for view, age, absent, dropped in found["ages"]:  # type: ignore[attr-defined] # JSON
+            ttl = f"; its ttl drops {dropped:.0%}, widen it in feature_repo/definitions.py" if dropped else ""
+            print(f"  {view}: {age} old when it is used (median), none in {absent:.0%} of the examples{ttl}")
+        best = ", ".join(f"{name} {gain:.1%}" for name, gain in found["alone"])  # type: ignore[attr-defined] # JSON
+        print(f"alone, the best take away of a constant's loss: {best}")
+        if found["suspect"]:
+            print(f"WARNING: {found['suspect']}")
         label = "" if plan.label.follows else f", its label {spoken(plan.outcome_known_after)} after"
         print(
             f"decided for you: a row is known {spoken(plan.row_known_after)} after its {plan.question.time}{label}; if "
@@ -67,7 +74,7 @@ class FromTable:
         )
         print(f"took {time.monotonic() - self.started:.0f} s. Next:")
         print("  make train, then make serve, and in another terminal make predict")
-        print("  make ages and make rule say what to improve, docs/your-own-data.md how")
+        print("  make ages and make rule say it of all features, docs/your-own-data.md what to improve")
         print("  make lint test, git add -A, git commit -m Start; or back: git reset --hard && git clean -fd")
 
 

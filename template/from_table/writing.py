@@ -7,6 +7,7 @@ import pprint
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -90,7 +91,7 @@ def problem_files(
 
 
 def first_look(root: Path, plan: Plan, name: Spelling) -> dict[str, object]:
-    """Let the new project make its first data version and measure what a constant reaches.
+    """Let the new project make its first data version and training set, and look at them; print what it prints.
 
     Raises
     ------
@@ -100,18 +101,20 @@ def first_look(root: Path, plan: Plan, name: Spelling) -> dict[str, object]:
     code = _render("first_look.py.j2", _values(plan, name, 0, None))
     path = os.pathsep.join((str(root / "src"), str(root)))
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PYTHONPATH": path}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=root,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise StartError(f"the first look at the data ended with: {done.stderr.strip().splitlines()[-1]}")
-    *said, result = done.stdout.strip().splitlines()
-    print(*said, sep="\n")
-    return dict(json.loads(result))
+    held = ""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+        command = [sys.executable, "-c", code]
+        with subprocess.Popen(
+            command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process:
+            for line in process.stdout or ():
+                print(held, end="", flush=True)
+                held = line
+        errors.seek(0)
+        complaints = errors.read().strip().splitlines()
+    if process.returncode:
+        raise StartError(f"{held}the first look at the data ended with: {complaints[-1] if complaints else 'no word'}")
+    return dict(json.loads(held))
 
 
 def _render(template: str, values: Mapping[str, object]) -> str:

@@ -35,13 +35,13 @@ class Server:
         return max(own) / 1024
 
     def processor_seconds(self) -> float:
-        """Give the processor time that it and all that it started have used."""
+        """Give the processor time that it and all that it started have used, those that have ended since among them."""
         own = psutil.Process(self.process.pid)
         used = 0.0
         for process in (own, *own.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
-                used += times.user + times.system
+                used += times.user + times.system + times.children_user + times.children_system
         return used
 
 

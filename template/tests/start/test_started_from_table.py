@@ -56,6 +56,9 @@ def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     linked_to_environment(root)
     printed = run_make(root, "start", "NAME=churn", "FROM=../table.parquet", *question)
     assert "to beat: " in printed
+    assert " old when it is used (median), none in " in printed
+    assert "alone, the best take away of a constant's loss: " in printed
+    assert "WARNING" not in printed
     return root
 
 
@@ -104,6 +107,17 @@ def test_more_rows_of_the_table_are_a_new_version(own: Path) -> None:
     printed = run_python(own, "-m", "pipelines.ingest", "--from", "../newer.csv")
     assert "New version" in printed
     assert git(own, "diff", "--name-only").stdout.split() == ["data.dvc"] or "data.dvc" in printed
+
+
+def test_a_column_that_is_the_label_under_another_name_is_warned_of(tmp_path: Path) -> None:
+    frame = make_orders(days=500, customers=100)
+    frame.assign(refund=frame["returned"] * frame["amount"]).to_parquet(tmp_path / "table.parquet", index=False)
+    root = tmp_path / "project"
+    copy_tree(PROJECT, root)
+    linked_to_environment(root)
+    asked = (*STARTS["a column"][1:], "REQUEST=refund")
+    printed = run_make(root, "start", "NAME=churn", "FROM=../table.parquet", *asked)
+    assert "WARNING: refund " in printed
 
 
 def test_old_data_stands_in_the_way(tmp_path: Path) -> None:

@@ -61,12 +61,13 @@ class FromTable:
         print(f"to beat: {found['words']}, {float(str(found['reached'])):.4f} on the validation window")
         print(f"features: of {', '.join(view.name for view in plan.views)} the newest row, counts and means")
         for view, age, absent, dropped in found["ages"]:  # type: ignore[attr-defined] # JSON
-            ttl = f"; its ttl drops {dropped:.0%}, widen it in feature_repo/definitions.py" if dropped else ""
+            ttl = f"; its ttl drops {dropped:.0%} (feature_repo/definitions.py)" if dropped >= LEAST_DROPPED else ""
             print(f"  {view}: {age} old when it is used (median), none in {absent:.0%} of the examples{ttl}")
         best = ", ".join(f"{name} {gain:.1%}" for name, gain in found["alone"])  # type: ignore[attr-defined] # JSON
         print(f"alone, the best take away of a constant's loss: {best}")
-        if found["suspect"]:
-            print(f"WARNING: {found['suspect']}")
+        # The rest is written to know nothing later; of the columns that a request brings only their owner knows.
+        if (suspect := str(found["suspect"])).split()[0] in plan.question.request:
+            print(f"WARNING: {suspect}")
         label = "" if plan.label.follows else f", its label {spoken(plan.outcome_known_after)} after"
         print(
             f"decided for you: a row is known {spoken(plan.row_known_after)} after its {plan.question.time}{label}; if "
@@ -79,6 +80,7 @@ class FromTable:
 
 
 PLACE = "<!-- own problem -->"
+LEAST_DROPPED = 0.005  # a share of the examples that is shown as 1 %
 
 
 def add_question(parser: argparse.ArgumentParser) -> None:

@@ -77,7 +77,7 @@ EXTRAS ?=
 # Processes that run tests: one for each core, however many threads OMP_NUM_THREADS gives to one.
 WORKERS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2> /dev/null || sysctl -n hw.ncpu)
 
-# What `make` alone prints: a task, and the targets for it; at most ten, with those of template.mk.
+# What `make` alone prints: a task, and the targets for it; at most ten in all.
 HELP := Learn: train Ask: serve Look: demo status ui Operate: ingest worker Change: test-fast lint
 
 # What a target cannot do without; a bar stands between two of which one is enough.

@@ -4,15 +4,17 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from flightline.core.project import Project
-from serving.api.dependencies import ClockIfSetDep, ReasonDep, ServingStateDep
+from serving.api.dependencies import ClockIfSetDep, PredictorDep, ReasonDep, ServingStateDep
 from serving.page.facts import last_decision, pictures_of, upcoming_of
 from serving.page.form import form_fields
+from serving.page.logged import read_logged
 from serving.page.pictures import SIDE
 from serving.prediction.predictor import Predictor
+from serving.telemetry.logs import caller
 
 FOLDER = Path(__file__).parent
 # Of /, which holds nothing of the problem or the model: a browser has no key before there is a field for it.
@@ -22,6 +24,7 @@ FILES = {
     "/page/page.js": ("page.js", "text/javascript; charset=utf-8"),
 }
 CONTENT = "/page/content"
+LOGGED = "/page/predictions/{prediction_id}"
 PATHS = frozenset({*FILES, CONTENT})
 POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
@@ -65,6 +68,14 @@ def make_page_router(project: Project) -> APIRouter:
             **_of_model(project, state.predictor),
         )
         return Response(html, media_type="text/html; charset=utf-8")
+
+    @router.get(LOGGED)
+    async def logged(prediction_id: str, predictor: PredictorDep) -> dict[str, Any]:
+        """Give a prediction out of the log, to whom it was given."""
+        found = await asyncio.to_thread(read_logged, project, predictor, prediction_id, caller.get())
+        if found is None:
+            raise HTTPException(404, f"the log holds no prediction {prediction_id[:80]!r} that this caller was given")
+        return found
 
     return router
 

@@ -42,6 +42,7 @@ async function load() {
     byId("form").addEventListener("submit", predict);
     byId("upcoming")?.addEventListener("change", fillIn);
     unlinkCard();
+    await showLogged();
     return;
   }
   if (response !== null && (response.status === 401 || response.status === 403)) {
@@ -170,8 +171,27 @@ function age(seconds) {
   return seconds < 172800 ? plural(Math.round(seconds / 3600), "hour") : plural(Math.round(seconds / 86400), "day");
 }
 
+// An address that ends with #prediction=ID leads to an answer that was given before.
+async function showLogged() {
+  const [, id] = location.hash.match(/^#prediction=(\w+)$/) || [];
+  if (id === undefined || byId("form") === null || id === shownId) return;
+  const response = await ask(`page/predictions/${id}`).catch(() => null);
+  if (response === null || !response.ok) {
+    await showRefusal(response);
+    return;
+  }
+  const { version, model_is_served: isServed, ...explanation } = await response.json();
+  const config = JSON.parse(byId("form").dataset.config);
+  show(isServed ? config : { ...config, base_rates: {}, usual_range: null }, { explanations: [explanation], model: { version } });
+}
+
+addEventListener("hashchange", showLogged);
+
+let shownId = "";
+
 function show(config, answer) {
   const [{ prediction, changes }] = answer.explanations;
+  shownId = prediction.prediction_id;
   const parts = { classification: ofProbability, multiclass: ofClasses, regression: ofNumber }[config.task](config, prediction);
   byId("status").textContent = parts.sentence;
   byId("answer").replaceChildren(
@@ -179,7 +199,7 @@ function show(config, answer) {
     ...notesOf(prediction),
     ...changesOf(config, prediction, changes),
     ...agesOf(prediction),
-    make("p", { class: "soft" }, `Version ${answer.model.version}, logged as `, make("code", {}, prediction.prediction_id), ". To see it again, with what was known then: ", make("code", {}, `make why PREDICTION=${prediction.prediction_id}`)),
+    make("p", { class: "soft" }, `Version ${answer.model.version}, logged as `, make("a", { href: `#prediction=${shownId}` }, make("code", {}, shownId)), ". All that was known then: ", make("code", {}, `make why PREDICTION=${shownId}`)),
   );
   byId("answer-title").scrollIntoView({ block: "nearest" });
 }
@@ -234,7 +254,7 @@ function notesOf(prediction) {
 const ofClass = (value, prediction, config) => (typeof value === "number" ? value : value[prediction[config.label]]);
 
 function changesOf(config, prediction, changes) {
-  if (!changes.length) return [make("p", { class: "soft" }, "What drove it is not known: this version was registered before typical values were kept with it.")];
+  if (!changes.length) return [make("p", { class: "soft" }, "What drove it is not known: another version is served by now, or this one was registered before typical values were kept with it.")];
   const isNumber = config.task === "regression";
   const text = isNumber ? number : percent;
   const rows = changes.map((each) => ({ ...each, moved: ofClass(each.change, prediction, config), then: ofClass(each.if_typical, prediction, config) }));

@@ -103,6 +103,19 @@ def test_what_is_told_of_the_model_follows_the_one_that_answers(browser, make_pr
         assert "Version 4, logged as" in page.locator("#answer").text_content()
 
 
+@pytest.mark.parametrize("task", ["classification", "multiclass", "regression"])
+def test_a_link_leads_to_the_answer_that_was_given(browser, make_project, task):
+    with served(make_project(task)) as url, opened(browser, url) as page:
+        answered(page, SENTENCES[task])
+        said = page.locator("#answer .value").text_content()
+        page.locator("#answer a").click()
+        page.reload()
+        page.get_by_role("status").filter(has_text=SENTENCES[task]).wait_for()
+        assert page.locator("#answer .value").text_content() == said
+        assert "about shop " in page.locator("#answer").text_content()
+        assert faults_of(page) == []
+
+
 def test_axe_bites(browser, make_project):
     with served(make_project()) as url, opened(browser, url) as page:
         page.get_by_role("button", name="Predict").wait_for()

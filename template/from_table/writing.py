@@ -170,6 +170,7 @@ def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] |
         "numbers": numbers_of(plan),
         "small": is_small,
         "small_label": is_label_number and is_small(by_name[label.column]),
+        "waited": math.ceil(plan.outcome_known_after / timedelta(days=1)),
         "outcome_ttl": max(plan.spans[-1], plan.ttl) + question.known_after,
         "asked_for": max(4 * label.within, plan.spans[-1]),
         "first_asked": f"{_monday_after(plan.first):%Y-%m-%d}",

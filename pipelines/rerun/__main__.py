@@ -5,7 +5,7 @@ the gate decides on the evidence of the last time, and all is printed as a train
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from flightline.adapters.dvc import data_version as dvc_data
@@ -149,18 +149,18 @@ def _is_delivered(project: Project, version: str) -> bool:
         return False
 
 
-def train(project: Project, arguments: Sequence[str]) -> None:
-    """Run the flow, and note what it came to."""
-    from pipelines import training
+def train(project: Project, arguments: Sequence[str], run: Callable[[], TrainingResult]) -> None:
+    """Run a training of these options, and note what it came to."""
+    from flightline.evaluation.metrics import LOWER_IS_BETTER  # imports scikit-learn
 
     before = inputs_digest(project.settings, arguments)
     with collected() as lines:
-        result = training.train_by_hand(arguments)
+        result = run()
     if [name for name, _ in lines].count("train") != 1:  # of several models the table is not kept
         return
     found = registry.get_version(project.settings, project.problem.model_name, result.registered.version)
     tags = {name: value for name, value in found.tags.items() if not name.startswith("verdict")}
-    keep(project.settings, arguments, before, lines, tags, training.LOWER_IS_BETTER, result)
+    keep(project.settings, arguments, before, lines, tags, LOWER_IS_BETTER, result)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -170,9 +170,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = run_command(lambda: is_done.append(_say_again(open_project(), given)))
     if code or any(is_done):
         return code
-    import pipelines.training  # noqa: F401  # before `run_command`, which looks whether the server that Prefect is to use is there
+    from pipelines.training import train_by_hand  # before `run_command`, which then looks for Prefect's server
 
-    return run_command(lambda: train(open_project(), given))
+    return run_command(lambda: train(open_project(), given, lambda: train_by_hand(given)))
 
 
 def _say_again(project: Project, arguments: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Feast's messages without Feast: its package imports every store it knows, half a second for whoever reads one file."""
+"""Feast's messages without Feast, whose package imports every store it knows: half a second for one file."""
 
 import sys
 from importlib.util import find_spec

@@ -226,7 +226,7 @@ rule: $(READY)  ## Print what each feature tells alone, or one: make rule COLUMN
 ##@ Model
 .PHONY: train
 train: $(READY)  ## Train, evaluate, register and judge a model, or the best of all: make train MODEL=all SEED=1
-	@$(RUN) -m pipelines.training --model $(MODEL) --seed $(SEED) $(if $(PARAMETERS),--parameters "$(PARAMETERS)") \
+	@$(RUN) -m pipelines.rerun --model $(MODEL) --seed $(SEED) $(if $(PARAMETERS),--parameters "$(PARAMETERS)") \
 		$(if $(PCA),--pca-components $(PCA)) $(if $(SEGMENTS),--kmeans-segments $(SEGMENTS))
 
 .PHONY: train-report

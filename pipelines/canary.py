@@ -133,9 +133,8 @@ def act(project: Project, evidence: CanaryEvidence, decision: CanaryDecision) ->
 
 def judge_canary(project: Project) -> CanaryDecision | None:
     """Tell the story of a judgement; call it inside a flow. None if no canary runs."""
-    setting = read_canary(project.settings, project.problem.model_name) if _has_model(project) else None
+    setting = _find_running(project)
     if setting is None:
-        print("no canary runs; begin one with `make canary-start VERSION=...`")
         return None
     champion = registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
     if champion is None or str(champion.version) != setting.champion:
@@ -223,8 +222,14 @@ def _purpose(settings: Settings, name: str, version: str) -> Purpose:
         return "promotion"
 
 
-def _has_model(project: Project) -> bool:
-    return registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION) is not None
+def _find_running(project: Project) -> CanarySetting | None:
+    """Find what runs beside the champion, or say that nothing does."""
+    name = project.problem.model_name
+    has_model = registry.version_of(project.settings, name, registry.CHAMPION) is not None
+    setting = read_canary(project.settings, name) if has_model else None
+    if setting is None:
+        print("no canary runs; begin one with `make canary-start VERSION=...`")
+    return setting
 
 
 def _as_markdown(evidence: CanaryEvidence, decision: CanaryDecision) -> str:
@@ -247,6 +252,11 @@ def _as_markdown(evidence: CanaryEvidence, decision: CanaryDecision) -> str:
 def canary() -> CanaryDecision | None:
     """Judge what runs beside the champion by labels, errors and latency, up to the event clock."""
     return judge_canary(open_project())
+
+
+def _judge() -> None:
+    if _find_running(open_project()):  # else there is no need of Prefect's server
+        by_hand(canary)()
 
 
 def _start(version: str, mode: Mode, share: float, even_if_rejected: bool) -> None:
@@ -277,7 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "start":
         return run_command(lambda: _start(options.version, options.mode, options.share, options.anyway))
-    return run_command(by_hand(canary)) if options.command == "judge" else run_command(_stop)
+    return run_command(_judge) if options.command == "judge" else run_command(_stop)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ import pandas as pd
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flightline.adapters.dvc.data_version import DataVersion, read_data_version
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.adapters.prediction_log.label_table import read_labels, record_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
+from flightline.core.environment import read_settings
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import LabelCounts, count_labels, known_labels
@@ -24,6 +26,7 @@ from pipelines.steps.behind import LATEST_LABELS
 from pipelines.steps.features import find_examples, remove_old
 from pipelines.steps.preparation import pull
 
+NOTHING = LabelCounts(0, {}, 0, 0, 0)
 WITHOUT_KEYS = instance_key({})  # of ready features that were sent in: they do not say what they are about
 
 
@@ -33,7 +36,7 @@ def join_labels(project: Project, file: Path, clock: datetime, data_md5: str) ->
     logged = _logged(project.settings)
     asked = set(logged["instance_key"])
     if not asked:
-        return LabelCounts(0, {}, 0, 0, 0)
+        return NOTHING
     known = pd.read_parquet(file)
     span = known["event_timestamp"].between(logged["prediction_time"].min(), logged["prediction_time"].max())
     found = known_labels(known[span], project.problem, clock, datetime.now(UTC), data_md5)
@@ -59,10 +62,15 @@ def run_labels(project: Project) -> LabelCounts:
     with stage("labels") as progress:
         counts = join_labels(project, file, clock, data.md5)
         progress.say(in_figures(counts))
-    note = project.settings.state_dir / "labels" / LATEST_LABELS
-    atomic_write_text(note, json.dumps({"clock": clock.isoformat(), "data_md5": data.md5}) + "\n")
-    remove_old(note.parent)
+    remove_old(_note(project.settings, clock, data).parent)
     return counts
+
+
+def _note(settings: Settings, clock: datetime, data: DataVersion) -> Path:
+    """Keep as of when, and of which data version, what is logged has its labels."""
+    note = settings.state_dir / "labels" / LATEST_LABELS
+    atomic_write_text(note, json.dumps({"clock": clock.isoformat(), "data_md5": data.md5}) + "\n")
+    return note
 
 
 def in_figures(counts: LabelCounts) -> str:
@@ -84,7 +92,18 @@ def labels() -> LabelCounts:
 
 def main() -> int:
     """Run the flow."""
-    return run_command(by_hand(labels))
+    return run_command(_label)
+
+
+def _label() -> None:
+    """Run the flow, if anything is logged; else there is no need of Prefect's server."""
+    settings = read_settings()
+    if len(_logged(settings)):
+        by_hand(labels)()
+        return
+    with stage("labels") as progress:
+        progress.say(in_figures(NOTHING))
+    _note(settings, read_clock(settings), read_data_version(settings))
 
 
 if __name__ == "__main__":

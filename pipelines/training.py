@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from prefect import flow
 
@@ -10,6 +11,7 @@ from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import ensure_clock
 from flightline.core.lineage import Lineage
 from flightline.core.project import Project, open_project
+from flightline.evaluation.metrics import LOWER_IS_BETTER
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from flightline.training.zoo import ZOO
@@ -91,7 +93,7 @@ def training(
     """
     project = open_project()
     result = run_training(project, parameters or TrainingParameters(model=model, seed=seed))
-    print_result(result, project.problem)
+    print_result(result, project.problem, LOWER_IS_BETTER)
     champion = result.champion.version if result.champion else None
     announce_verdict(project.problem, result.verdict, result.registered.version, champion)
     return result
@@ -99,10 +101,15 @@ def training(
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and run the flow."""
-    return run_command(lambda: by_hand(training)(parameters=_read(arguments)))
+    return run_command(lambda: train_by_hand(arguments))
 
 
-def _read(arguments: list[str] | None) -> TrainingParameters:
+def train_by_hand(arguments: Sequence[str] | None) -> TrainingResult:
+    """Read the options and run the flow as a person does."""
+    return by_hand(training)(parameters=_read(arguments))
+
+
+def _read(arguments: Sequence[str] | None) -> TrainingParameters:
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser, f"{comparison.ALL}, or one of: {', '.join(ZOO[open_project().problem.task])}")
     return parameters_of(parser.parse_args(arguments))

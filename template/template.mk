@@ -29,7 +29,7 @@ screenshots: $(READY)  ## Take the README's pictures anew, of what `make demo` l
 ##@ Proof of the template
 .PHONY: test-template
 test-template: $(READY) .tools/workflows/.installed  ## Start a project, lay an example over a copy, and see that both work
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py)) template/tests/start template/tests/update template/tests/how_to
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile $(filter-out %_suite.py,$(wildcard template/tests/test_*.py)) template/tests/start template/tests/update template/tests/how_to template/tests/rerun
 
 .PHONY: test-example
 test-example: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Live the whole loop of each example in a copy, with lint, proof and tests, or of one: make test-example NAME=storms

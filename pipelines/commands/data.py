@@ -9,27 +9,35 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.dvc.shared_remote import set_remote
-from flightline.adapters.raw_files import RawFiles
 from flightline.core.environment import read_settings
 from flightline.core.errors import DataVersionError
-from flightline.core.project import Project, open_project
-from flightline.data.contract import check_dataset
+from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 
+if TYPE_CHECKING:
+    from flightline.core.project import Project
 
-def bring_data(project: Project) -> DataVersion:
+
+def bring_data(settings: Settings) -> DataVersion:
     """Bring data/ to the version that data.dvc names, and say how long it took."""
     start = time.perf_counter()
-    version = dvc_data.pull(project)
+    version = dvc_data.find_current(settings) or dvc_data.pull(_open_project(settings))
     print(f"data: {time.perf_counter() - start:.1f} s")
     return version
 
 
-def make_first_version(project: Project) -> DataVersion:
+def _open_project(settings: Settings) -> "Project":
+    from flightline.core.project import open_project  # imports pandas, which data that is there does not need
+
+    return open_project(settings)
+
+
+def make_first_version(project: "Project") -> DataVersion:
     """Write the seed, check it against the contract, and let a new data.dvc name it.
 
     Raises
@@ -39,6 +47,9 @@ def make_first_version(project: Project) -> DataVersion:
     ContractError
         If the seed breaks the contract.
     """
+    from flightline.adapters.raw_files import RawFiles
+    from flightline.data.contract import check_dataset
+
     settings = project.settings
     for path in (settings.root / dvc_data.POINTER, settings.data_dir):
         if path.exists():
@@ -71,8 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.remote is not None:
         return run_command(lambda: set_remote(read_settings(), chosen.remote, chosen.endpoint))
     if chosen.first_version:
-        return run_command(lambda: make_first_version(open_project()))
-    return run_command(lambda: bring_data(open_project()))
+        return run_command(lambda: make_first_version(_open_project(read_settings())))
+    return run_command(lambda: bring_data(read_settings()))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
+Line = tuple[str, str]
 Advance = Callable[[int, int], None]
 
 
@@ -35,12 +36,26 @@ class Stage:
 
     def close(self) -> None:
         """Print the stage's line."""
+        if (closed := _closed.get()) is not None:
+            closed.append((self.name, ", ".join(self._words)))
         if self.is_reused:
             self.say("reused: nothing it depends on has changed")
         print(f"{self.name:14}  {', '.join(self._words)} ({time.perf_counter() - self._start:.1f} s)", flush=True)
 
 
+_closed: ContextVar[list[Line] | None] = ContextVar("lines of closed stages", default=None)
 _running: ContextVar[Stage | None] = ContextVar("running stage", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[list[Line]]:
+    """Collect the lines of the stages that are closed in the block, as name and words, without what was reused."""
+    lines: list[Line] = []
+    token = _closed.set(lines)
+    try:
+        yield lines
+    finally:
+        _closed.reset(token)
 
 
 def note_reuse() -> None:

@@ -1,7 +1,7 @@
 """Gathers what the gate decides on: the registered models, what they cost, and how they did on the test rows."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -18,6 +18,7 @@ from flightline.promotion.evidence import (
     EvaluationSummary,
     Evidence,
     ExpectedModels,
+    Gathered,
     RegisteredModel,
     Role,
     read_summary,
@@ -37,21 +38,6 @@ class LoadedModel:
     pipeline: Pipeline
     size_bytes: int
     learned_until: datetime | None
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """All that a decision rests on."""
-
-    challenger: Evidence
-    baseline: Evidence
-    champion: Evidence | None
-    expected: ExpectedModels
-    champion_unjudged: str
-
-    def as_record(self) -> dict[str, object]:
-        """Give it in plain values, to be kept."""
-        return asdict(self)
 
 
 def gather_evidence(project: Project, training_set: TrainingSet, evaluation: EvaluationFile, version: str) -> Gathered:

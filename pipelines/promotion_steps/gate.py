@@ -1,16 +1,12 @@
 """The gate's task: decide on the challenger, keep the verdict with every number, and move `champion`."""
 
-import json
 from dataclasses import asdict, replace
-from textwrap import shorten
 
 import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.feast import feature_store as feast_store
-from flightline.adapters.mlflow import registry
-from flightline.adapters.plots.evaluation_plots import draw_comparisons
 from flightline.core.project import Project
 from flightline.evaluation.single_feature import find_suspect
 from flightline.promotion.evidence import Evidence
@@ -19,10 +15,9 @@ from pipelines.common.artifacts import EvaluationFile, Registered, TrainingSet
 from pipelines.common.progress import stage
 from pipelines.evaluation_steps.held_out import SLOPES_FILE
 from pipelines.promotion_steps.champion import fetch_champion, promote_version
-from pipelines.promotion_steps.evidence import Gathered, gather_evidence
+from pipelines.promotion_steps.evidence import gather_evidence
+from pipelines.promotion_steps.verdicts import keep_verdict, reasons_of
 from pipelines.steps.models import ALONE_FILE
-
-TAG_LENGTH = 4000  # MLflow refuses longer values, each store at another length
 
 
 @task(cache_policy=NO_CACHE)
@@ -84,22 +79,3 @@ def slope_note(evaluation: EvaluationFile) -> str:
         for each in pd.read_csv(evaluation.folder / SLOPES_FILE).itertuples()
     ]
     return f"calibration slope by month: {', '.join(slopes)}; 1 is right, below it predictions are too bold"
-
-
-def keep_verdict(project: Project, registered: Registered, given: Gathered, verdict: Verdict) -> None:
-    """Store a verdict: decision and reasons as tags of the version; every number, and a picture, with its run."""
-    tags = {"verdict": str(verdict.decision), "verdict_reasons": reasons_of(verdict)}
-    registry.tag_version(project.settings, project.problem.model_name, registered.version, tags)
-    against = f"against_version_{given.champion.version}" if given.champion else "without_champion"
-    folder = project.settings.state_dir / "gates" / f"version_{registered.version}" / against
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {"verdict": asdict(verdict), **given.as_record()}
-    (folder / "verdict.json").write_text(json.dumps(record, indent=2, default=str), encoding="utf-8")
-    if verdict.comparisons:
-        draw_comparisons(folder / "gate.png", verdict, project.problem.thresholds)
-    registry.log_folder(project.settings, registered.run_id, folder, f"gate/{against}")
-
-
-def reasons_of(verdict: Verdict) -> str:
-    """Give the reasons in one line, short enough for a tag."""
-    return shorten("; ".join(verdict.reasons), TAG_LENGTH, placeholder=" ...")

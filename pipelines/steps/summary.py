@@ -1,5 +1,6 @@
 """The table a training run ends with."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +9,6 @@ from rich.table import Table
 
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.core.problem_spec import Problem
-from flightline.evaluation.metrics import LOWER_IS_BETTER
 from flightline.promotion.evidence import Evidence
 from flightline.promotion.gate import Verdict
 from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
@@ -28,11 +28,11 @@ class TrainingResult:
     verdict: Verdict
 
 
-def print_result(result: TrainingResult, problem: Problem) -> None:
+def print_result(result: TrainingResult, problem: Problem, lower_is_better: Set[str]) -> None:
     """Print data, windows, metrics beside baseline and champion, the verdict, and where to look."""
     console = Console(highlight=False)
     console.print(_summary(result, problem))
-    console.print(_metrics(result))
+    console.print(_metrics(result, lower_is_better))
     console.print(_checks(result))
     console.print(f"[bold]{result.verdict.decision}[/bold]: {'; '.join(result.verdict.reasons)}", soft_wrap=True)
     for warning in result.verdict.warnings:
@@ -56,13 +56,13 @@ def _summary(result: TrainingResult, problem: Problem) -> Table:
     return table
 
 
-def _metrics(result: TrainingResult) -> Table:
+def _metrics(result: TrainingResult, lower_is_better: Set[str]) -> Table:
     table = Table(title="test window")
     for heading in ("metric", "this model", "baseline", "champion before"):
         table.add_column(heading, justify="left" if heading == "metric" else "right")
     champion = result.champion.summary.metrics if result.champion else {}
     for name, value in result.evaluation.metrics.items():
-        better = "lower" if name in LOWER_IS_BETTER else "higher"
+        better = "lower" if name in lower_is_better else "higher"
         theirs = f"{champion[name]:.4f}" if name in champion else "none"
         table.add_row(
             f"{name} ({better} is better)", f"{value:.4f}", f"{result.evaluation.baseline_metrics[name]:.4f}", theirs

@@ -5,6 +5,7 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -260,8 +261,13 @@ def test_a_tag_that_is_no_setting_says_what_to_do(settings: Settings) -> None:
 
 def test_the_command_line_starts_and_stops(settings: Settings, monkeypatch, capsys) -> None:
     monkeypatch.setenv("FLIGHTLINE_ROOT", str(settings.root))
+    monkeypatch.setattr(canary, "by_hand", begun := Mock())
+    assert canary.main(["judge"]) == 0
+    assert ("no canary runs" in capsys.readouterr().out, begun.called) == (True, False)  # and so no server is started
     assert canary.main(["start", "--version", "2", "--mode", "split", "--share", "0.1"]) == 0
     assert "split, 10% of the instances" in capsys.readouterr().out
     assert read_canary(settings, PROBLEM.model_name).share == 0.1
+    assert canary.main(["judge"]) == 0
+    begun.assert_called_once_with(canary.canary)
     assert canary.main(["stop"]) == 0
     assert read_canary(settings, PROBLEM.model_name) is None

@@ -1,8 +1,10 @@
 """The label flow's join: a request and its example meet, on what is known by the clock, once."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import ibis
 import numpy as np
@@ -10,12 +12,17 @@ import pandas as pd
 import pytest
 
 from flightline.adapters import duckdb_engine as engine
+from flightline.adapters.dvc.data_version import read_data_version
+from flightline.adapters.event_clock import set_clock
 from flightline.adapters.prediction_log.label_table import read_history, read_labels
 from flightline.core.prediction_record import instance_key
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.data.leakage import as_of
+from pipelines import labels
 from pipelines.labels import LabelCounts, in_figures, join_labels
+from pipelines.steps.behind import LATEST_LABELS
+from tests.support.clones import make_toy_clone
 from tests.support.filled_log import fill, logged_rows
 from tests.support.small_training_set import run_in_flow
 from tests.toy_problem import PROBLEM, Instance, make_project
@@ -118,3 +125,17 @@ def keys_in(given: pd.DataFrame) -> list[dict]:
 
 def test_an_empty_log_is_told_with_what_to_do():
     assert "make serve" in in_figures(LabelCounts(0, {}, 0, 0, 0))
+
+
+def test_the_command_runs_a_flow_only_if_something_is_logged(tmp_path, monkeypatch, capsys):
+    project = make_toy_clone(tmp_path)
+    set_clock(project.settings, CLOCK)
+    monkeypatch.setenv("FLIGHTLINE_ROOT", str(project.settings.root))
+    monkeypatch.setattr(labels, "by_hand", begun := Mock())
+    assert labels.main() == 0
+    assert ("no prediction is logged yet" in capsys.readouterr().out, begun.called) == (True, False)
+    note = json.loads((project.settings.state_dir / "labels" / LATEST_LABELS).read_text())
+    assert note == {"clock": CLOCK.isoformat(), "data_md5": read_data_version(project.settings).md5}
+    monkeypatch.setattr(labels, "_logged", lambda _: ["a prediction"])
+    assert labels.main() == 0
+    begun.assert_called_once_with(labels.labels)

@@ -20,6 +20,7 @@ from flightline.adapters.state.state_files import STATE_FILES, damaged_files
 from flightline.core.errors import DataVersionError, FeatureError, RegistryError, ServableError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
+from flightline.evaluation.metrics import LOWER_IS_BETTER
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from pipelines.commands import champion, request
@@ -83,7 +84,7 @@ def test_a_label_under_another_name_is_warned_of(trained, project, settings, cap
     alone.sort_values("gain", ascending=False).to_csv(folder / models.ALONE_FILE, index=False)
     (warning,) = warnings_of(project, replace(trained.evaluation, folder=folder))
     assert warning.startswith("day_of_week alone takes away 100% of a constant's loss")
-    print_result(replace(trained, verdict=replace(trained.verdict, warnings=(warning,))), PROBLEM)
+    print_result(replace(trained, verdict=replace(trained.verdict, warnings=(warning,))), PROBLEM, LOWER_IS_BETTER)
     assert f"warning: {warning}" in capsys.readouterr().out
 
 

@@ -6,7 +6,7 @@ which is made from the registry and the problem, never from evidence.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -119,6 +119,21 @@ class ExpectedModels:
     challenger: RegisteredModel
     champion: RegisteredModel | None
     window: Interval
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All that a decision rests on."""
+
+    challenger: Evidence
+    baseline: Evidence
+    champion: Evidence | None
+    expected: ExpectedModels
+    champion_unjudged: str
+
+    def as_record(self) -> dict[str, object]:
+        """Give it in plain values, to be kept."""
+        return asdict(self)
 
 
 def summarise_evaluation(

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 MODELS, STORE, ENGINE = ("sklearn", "skops", "matplotlib"), ("feast",), ("ibis", "duckdb")
-REPORTS, RUNS, RECORDS = ("evidently",), ("prefect",), ("mlflow",)
+REPORTS, RUNS, RECORDS, FRAMES = ("evidently",), ("prefect",), ("mlflow",), ("pandas", "numpy")
 IMPORT = """
 import importlib, sys
 importlib.import_module(sys.argv[1])
@@ -17,9 +17,10 @@ print(*(name for name in sys.argv[2:] if name in sys.modules))
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("pipelines.commands.data", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS, *RECORDS)),
+        ("pipelines.commands.data", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS, *RECORDS, *FRAMES)),
         ("pipelines.commands.request", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS, *RECORDS)),
         ("pipelines.commands.champion", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS)),
+        ("pipelines.rerun.__main__", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS)),
         ("pipelines.labels", (*MODELS, *STORE, *REPORTS, *RECORDS)),
         ("pipelines.canary", (*MODELS, *STORE, *ENGINE, *REPORTS)),
     ],

@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flightline.adapters.dvc import repository as dvc_store
 from flightline.adapters.dvc.remote import Remote
 from flightline.adapters.dvc.repository import SHOWN_FILES, Content, Stores
 from flightline.core.errors import DataError, DataVersionError, RemoteError
-from flightline.core.project import Project
 from flightline.core.settings import Settings
+
+if TYPE_CHECKING:
+    from flightline.core.project import Project
 
 POINTER = "data.dvc"
 Report = Callable[[str], None]
@@ -86,7 +89,16 @@ def check_data(settings: Settings) -> DataVersion:
     return wanted
 
 
-def pull(project: Project, report: Report = print) -> DataVersion:
+def find_current(settings: Settings, report: Report = print) -> DataVersion | None:
+    """Give the version that data.dvc names, if data/ holds exactly that: every byte is read."""
+    wanted = read_data_version(settings)
+    if not _is_at(settings.data_dir, wanted):
+        return None
+    report(f"data/ is at version {wanted}, as {POINTER} says: nothing to do")
+    return wanted
+
+
+def pull(project: "Project", report: Report = print) -> DataVersion:
     """Bring data/ to the version that data.dvc names.
 
     If the remote does not hold it, it is made from the seed, where that is the one; an empty remote gets it.
@@ -105,10 +117,9 @@ def pull(project: Project, report: Report = print) -> DataVersion:
         If data/, data.dvc and the remote do not agree.
     """
     settings = project.settings
+    if (current := find_current(settings, report)) is not None:
+        return current
     wanted = read_data_version(settings)
-    if _is_at(settings.data_dir, wanted):
-        report(f"data/ is at version {wanted}, as {POINTER} says: nothing to do")
-        return wanted
     with dvc_store.open_stores(settings) as stores, scratch_folder(settings) as scratch:
         if _is_at(settings.data_dir, wanted):
             report(f"data/ is at version {wanted}: another process has just brought it")
@@ -228,7 +239,7 @@ def _differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[st
     return lines[:SHOWN_FILES] + more
 
 
-def _stage(stores: Stores, wanted: DataVersion, staged: Path, project: Project) -> str:
+def _stage(stores: Stores, wanted: DataVersion, staged: Path, project: "Project") -> str:
     """Write the wanted version into a new folder; say where it came from."""
     if not _is_held(stores, wanted.md5):
         return _stage_seed(stores, wanted, staged, project)
@@ -244,7 +255,7 @@ def _stage(stores: Stores, wanted: DataVersion, staged: Path, project: Project) 
     return f"{fetched} file(s) from the remote {stores.place}, {len(content.hashes) - fetched} from the cache"
 
 
-def _stage_seed(stores: Stores, wanted: DataVersion, staged: Path, project: Project) -> str:
+def _stage_seed(stores: Stores, wanted: DataVersion, staged: Path, project: "Project") -> str:
     """Make the first version, if it is the wanted one; a remote without any version gets it."""
     staged.mkdir()
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from flightline.adapters.feast.messages import registry_message
 from flightline.adapters.feast.registry_guard import guard_feast, refuse_code
 from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
@@ -62,8 +63,6 @@ def read_registry(settings: Settings) -> "RegistryProto":
     FeatureError
         As `open_on_snapshot`.
     """
-    from feast.protos.feast.core.Registry_pb2 import Registry
-
     file = store_file(settings)
     _refuse_unset_variables(file)
     named = yaml.safe_load(file.read_text(encoding="utf-8"))["registry"]
@@ -72,9 +71,19 @@ def read_registry(settings: Settings) -> "RegistryProto":
     path = settings.feature_repo / os.path.expandvars(named)
     if not path.exists():
         raise FeatureError(_NO_REGISTRY)
-    proto = Registry.FromString(path.read_bytes())
+    proto = registry_message().FromString(path.read_bytes())
     refuse_code(proto, f"the registry that {file.name} names")
     return proto
+
+
+def store_files(settings: Settings) -> tuple[Path, ...] | None:
+    """Give the files of registry and online store, there or not; None unless both are files of this machine."""
+    written = yaml.safe_load(store_file(settings).read_text(encoding="utf-8"))
+    registry, online = written["registry"], written["online_store"]
+    if not isinstance(registry, str) or "://" in registry or "$" in registry or online.get("type") != "sqlite":
+        return None
+    database = settings.feature_repo / online["path"]
+    return settings.feature_repo / registry, database, database.with_name(f"{database.name}-wal")
 
 
 def open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from flightline.adapters.feast.messages import registry_message
 from flightline.adapters.feast.registry_guard import guard_feast, refuse_code
 from flightline.core.errors import FeatureError
 from flightline.core.settings import Settings
@@ -63,6 +62,8 @@ def read_registry(settings: Settings) -> "RegistryProto":
     FeatureError
         As `open_on_snapshot`.
     """
+    from feast.protos.feast.core.Registry_pb2 import Registry
+
     file = store_file(settings)
     _refuse_unset_variables(file)
     named = yaml.safe_load(file.read_text(encoding="utf-8"))["registry"]
@@ -71,7 +72,7 @@ def read_registry(settings: Settings) -> "RegistryProto":
     path = settings.feature_repo / os.path.expandvars(named)
     if not path.exists():
         raise FeatureError(_NO_REGISTRY)
-    proto = registry_message().FromString(path.read_bytes())
+    proto = Registry.FromString(path.read_bytes())
     refuse_code(proto, f"the registry that {file.name} names")
     return proto
 

@@ -83,14 +83,17 @@ def set_aside(fault: Fault, reason: object) -> Outcome:
     return Outcome(fault.name, fault.safeguard, frozenset(), problems, 0.0, is_run=False, not_applicable=reason)
 
 
-def expected_words(fault: Fault, planted: Sequence[str], choices: Mapping[str, Any]) -> tuple[str, ...]:
+Words = str | Sequence[str]  # these, or one of several
+
+
+def expected_words(fault: Fault, planted: Sequence[str], choices: Mapping[str, Any]) -> tuple[Words, ...]:
     """Give the words that the safeguard must use: the fault's own, of its planting, and of what was chosen for it."""
     own = (fault.says,) if isinstance(fault.says, str) else fault.says
     chosen = choices.get(fault.name, {}).get("says", ())
     return (*(words.format_map(choices.get("words", {})) for words in own), *planted, *chosen)
 
 
-def judge_fault(fault: Fault, run: Run, expected: Sequence[str]) -> Outcome:
+def judge_fault(fault: Fault, run: Run, expected: Sequence[Words]) -> Outcome:
     """Demand that the named safeguard fired, pointed at the culprit, and kept what it must keep."""
     safeguard = SAFEGUARDS[fault.safeguard]
     fired = fired_in(run.results)
@@ -100,14 +103,18 @@ def judge_fault(fault: Fault, run: Run, expected: Sequence[str]) -> Outcome:
     return Outcome(fault.name, fault.safeguard, fired, tuple(problems), run.seconds, _transcript(run))
 
 
-def _missed(fault: Fault, safeguard: Safeguard, run: Run, fired: frozenset[str], expected: Sequence[str]) -> list[str]:
+def _missed(
+    fault: Fault, safeguard: Safeguard, run: Run, fired: frozenset[str], expected: Sequence[Words]
+) -> list[str]:
     if fault.safeguard not in fired:
         codes = ", ".join(str(result.exit_code) for result in run.results)
         return [f"not stopped by {fault.safeguard} ({safeguard.meaning}); exit code {codes}"]
     spoken = "\n".join(result.output for result in run.results)
     if not expected:
         return ["nothing is known of what the safeguard must point at"]
-    return [f"{fault.safeguard} did not say {words!r}" for words in expected if words not in spoken]
+    wanted = [(words,) if isinstance(words, str) else tuple(words) for words in expected]
+    missed = [words for words in wanted if not any(each in spoken for each in words)]
+    return [f"{fault.safeguard} did not say {' or '.join(map(repr, words))}" for words in missed]
 
 
 def _changed(safeguard: Safeguard, before: State, after: State) -> list[str]:

@@ -224,6 +224,12 @@ def test_a_fault_that_is_stopped_passes():
     assert judge_fault(LEAK, run_of(CAUGHT), ("shop_table: ",)).problems == ()
 
 
+def test_of_several_words_one_is_enough():
+    assert judge_fault(LEAK, run_of(CAUGHT), (["city_table: ", "shop_table: "],)).problems == ()
+    (problem,) = judge_fault(LEAK, run_of(CAUGHT), (["city_table: ", "town_table: "],)).problems
+    assert "did not say 'city_table: ' or 'town_table: '" in problem
+
+
 @pytest.mark.parametrize(
     ("run", "problem"),
     [

@@ -184,7 +184,10 @@ def columns_broken(surveyed: Surveyed) -> dict[str, Any]:
         raise NotApplicableError(f"{len(days)} days of the test window have {least} predictions: too few say nothing")
     since = days[-BROKEN_DAYS]
     told = [way for way in ("stuck", "missing", "unseen") if way in broken]
-    says = [f"data anomaly, {broken[way]} {way} from {since}" for way in told]
+    # Several columns that broke alike since the same day are told together, in brackets.
+    says: list[str | list[str]] = [
+        [f"data anomaly, {broken[way]} {way} from {since}", f"{broken[way]} {way} since {since}"] for way in told
+    ]
     says += [f"data anomaly, {broken['rescaled']} "] if "rescaled" in broken else []
     return {"columns": broken, "since": since, "says": says}
 

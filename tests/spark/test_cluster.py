@@ -82,8 +82,9 @@ def computing(root: Path, cluster: Cluster) -> Iterator[Computing]:
         run.process.join()
         assert run.process.exitcode == 0
     finally:
-        for process in [*psutil.Process(run.process.pid).children(recursive=True)] if run.process.is_alive() else []:
-            process.kill()
+        if run.process.is_alive():
+            for process in psutil.Process(run.process.pid).children(recursive=True):
+                process.kill()
         run.process.kill()
         run.process.join()
 

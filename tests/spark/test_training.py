@@ -27,7 +27,10 @@ from tests.spark.conftest import on_spark
 from tests.support.clones import make_toy_clone
 from tests.toy_problem import PROBLEM
 
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("spark_engine"),
+    pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),
+]
 PARAMETERS = TrainingParameters(model="hist_gradient_boosting", max_iterations=30)
 
 
@@ -60,7 +63,7 @@ def on_duckdb(server: None, tmp_path_factory: pytest.TempPathFactory) -> Trained
 
 
 @pytest.fixture(scope="module")
-def trained(spark_engine: object, server: None, tmp_path_factory: pytest.TempPathFactory) -> Trained:  # noqa: F811
+def trained(server: None, tmp_path_factory: pytest.TempPathFactory) -> Trained:  # noqa: F811
     project = make_toy_clone(tmp_path_factory.mktemp("by spärk"))
     project = project.at(on_spark(project.settings.root))
     return Trained(project, train_on(project))

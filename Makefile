@@ -174,6 +174,14 @@ $(SPARK): locks/extra-spark.txt | $(READY)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes --build-constraints locks/build.txt -r $<
 	@touch $@
 
+.PHONY: spark-up
+spark-up: $(SPARK)  ## Start a Spark master and two workers on this machine, and print how to use them
+	@$(RUN) -m tools.spark_cluster up
+
+.PHONY: spark-down
+spark-down: $(SPARK)  ## End them
+	@$(RUN) -m tools.spark_cluster down
+
 # The template's own code does it, as it is there: in a clone for the time.
 .PHONY: update
 update: $(INSTALLED)  ## Take what the template has become since: make update FROM=../newer, or its address, and AT=commit

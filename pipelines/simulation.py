@@ -21,6 +21,7 @@ from prefect import flow
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.feast import feature_store as feast_store
+from flightline.adapters.ports import free_port
 from flightline.core.clock import parse_moment
 from flightline.core.project import Project, open_project
 from flightline.monitoring.labels import LABELLED, LabelCounts
@@ -34,7 +35,7 @@ from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import find_champion
 from pipelines.parity import print_parity
 from pipelines.replay.root import BringModel, fetch_champion, make_root
-from pipelines.replay.service import Answering, free_port, running_service
+from pipelines.replay.service import Answering, running_service
 from pipelines.replay.staleness_cost import print_staleness_cost
 from pipelines.steps.features import find_examples
 from pipelines.steps.preparation import pull

@@ -5,7 +5,6 @@ noted, and what it has to say of a full disk fills the terminal. And it waits tw
 """
 
 import logging
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flightline.adapters.ports import free_port
 from flightline.core.environment import read_settings
 from flightline.core.settings import Settings
 from pipelines.common.prefect_server import find_server
@@ -51,7 +51,7 @@ def own_server(settings: Settings) -> Iterator[None]:
         with temporary_settings(found.client_settings):
             yield
         return
-    program = server_of_run(_free_port())
+    program = server_of_run(free_port())
     with (
         running([program], settings.state_dir / "logs", settings.pages.start_seconds),
         temporary_settings({PREFECT_API_URL: f"{program.url}/api"}),
@@ -73,9 +73,3 @@ def server_of_run(port: int) -> Program:
     )  # fmt: skip
     alone = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     return Program("Prefect-of-run", command, port, path="/api/health", environment=alone)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

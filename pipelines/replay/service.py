@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -106,13 +105,6 @@ class Client:
         if response.status_code != httpx.codes.OK:
             raise RequestError(f"the service refused with {response.status_code}: {response.text[:1000]}")
         return dict(response.json())
-
-
-def free_port() -> int:
-    """Find a TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @contextmanager

@@ -36,3 +36,10 @@ def check_port(name: str, host: str, port: int, setting: str) -> None:
         raise StartError(
             f"{name} cannot listen on {host}:{port} ({err.strerror}): {remedy}choose another port with {setting}=..."
         ) from err
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Give a port that nobody listens on now; until it is taken, another program may."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

@@ -20,10 +20,11 @@ import pandas as pd
 import pytest
 
 from flightline.adapters.mlflow import registry
+from flightline.adapters.ports import free_port
 from flightline.core.errors import RequestError
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
-from pipelines.replay.service import Client, free_port
+from pipelines.replay.service import Client
 from template.tests.copies import PROJECT, commit_changes, linked_to_environment, make_command
 from template.tests.year.year_problem import OWN_PACKAGE, first_end
 from tests.proof.execution.commands import clean_environment

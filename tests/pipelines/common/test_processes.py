@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flightline.adapters.ports import check_port
+from flightline.adapters.ports import check_port, free_port
 from flightline.core.errors import StartError
 from pipelines.common.processes import Program, Running, answers, ending_on_signals, running
-from pipelines.replay.service import free_port
 from tests.support.waiting import wait_until
 
 LONG = 600

@@ -15,6 +15,7 @@ from prefect.settings import (
 )
 
 from flightline.adapters.mlflow import registry
+from flightline.adapters.ports import free_port
 from flightline.core.errors import StartError
 from flightline.core.settings import AlertSettings, PageSettings, ScheduleSettings, Settings
 from pipelines.common.prefect_server import find_server, noted, server_program
@@ -23,7 +24,6 @@ from pipelines.orchestration.alerts import NO_TARGET, keep_alerts
 from pipelines.orchestration.deployments import describe, make_deployments
 from pipelines.orchestration.running import running_flows, wait_for_flows
 from pipelines.orchestration.trigger import trigger
-from pipelines.replay.service import free_port
 from tests.pipelines.orchestration.running_worker import (
     RARELY,
     SCHEDULES,

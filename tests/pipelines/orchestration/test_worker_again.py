@@ -10,10 +10,10 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import temporary_settings
 
+from flightline.adapters.ports import free_port
 from flightline.core.settings import Settings
 from pipelines.common.prefect_server import find_server
 from pipelines.orchestration.trigger import trigger
-from pipelines.replay.service import free_port
 from tests.pipelines.orchestration.running_worker import (
     Receiver,
     Working,

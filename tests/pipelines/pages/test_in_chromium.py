@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flightline.adapters.ports import free_port
 from flightline.core.prediction_record import as_column
 from flightline.core.settings import PageSettings, Settings
 from flightline.promotion import change_report
@@ -22,7 +23,6 @@ from pipelines.commands.explore import explore
 from pipelines.monitoring_steps.page import as_html
 from pipelines.monitoring_steps.report import draw
 from pipelines.pages import ui_page
-from pipelines.replay.service import free_port
 from pipelines.retraining.plan import YearPlan
 from pipelines.retraining.report import write_report as write_report_of_year
 from tests.pipelines.monitoring_steps.decisions import CLOCK, NAMES, RULE, anomaly, decision, inputs, judged_of_task

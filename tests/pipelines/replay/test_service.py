@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from flightline.adapters.event_clock import set_clock
+from flightline.adapters.ports import free_port
 from flightline.core.errors import RequestError, StartError
 from flightline.core.settings import Settings
 from pipelines.replay import service as simulated_service
 from pipelines.replay.root import simulated_settings
-from pipelines.replay.service import Client, environment_of, free_port, running_service
+from pipelines.replay.service import Client, environment_of, running_service
 from tests.support.small_service import NOON
 from tests.support.waiting import wait_until
 from tests.toy_problem import PROBLEM

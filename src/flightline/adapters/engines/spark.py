@@ -86,7 +86,7 @@ def _start(settings: SparkSettings, threads: int, folder: str) -> "SparkSession"
     from pyspark.sql import SparkSession
 
     options = dict(_OPTIONS)
-    if settings.master.startswith("local"):
+    if settings.master.startswith(("local", "spark://127.0.0.1:")):  # or the driver would listen by the machine's name
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
         options |= {"spark.sql.shuffle.partitions": str(2 * threads), "spark.local.dir": folder}
     builder = SparkSession.builder

@@ -113,7 +113,8 @@ def first_look(root: Path, plan: Plan, name: Spelling) -> dict[str, object]:
         errors.seek(0)
         complaints = errors.read().strip().splitlines()
     if process.returncode:
-        raise StartError(f"{held}the first look at the data ended with: {complaints[-1] if complaints else 'no word'}")
+        print(held, end="", flush=True)
+        raise StartError(f"the first look at the data ended with: {complaints[-1] if complaints else 'no word'}")
     return dict(json.loads(held))
 
 

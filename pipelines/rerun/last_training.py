@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from flightline.adapters import provenance
+from flightline.adapters.databases.sqlite_wal import fold_wal
 from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.feast.registry import store_files
 from flightline.adapters.files.atomic_write import atomic_write_text
@@ -68,7 +69,7 @@ def inputs_digest(settings: Settings, arguments: Sequence[str]) -> str:
         [*arguments],
         named,
         settings.model_dump_json(),
-        {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in _source_files(settings)},
+        {str(file): _sha256(file) for file in _source_files(settings)},
         [*provenance.git_state(settings), provenance.lock_digest(settings), sys.version],
         read_data_version(settings).md5,
     )
@@ -79,7 +80,10 @@ def made_digest(settings: Settings, result: TrainingResult) -> str | None:
     stores = store_files(settings)
     if stores is None:
         return None
-    contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in stores if _is_filled(file)]
+    feast_registry, online_store = stores
+    fold_wal(online_store)
+    journal = online_store.with_name(f"{online_store.name}-wal")
+    contents = [_sha256(file) for file in (feast_registry, online_store, journal) if _is_filled(file)]
     tables = (settings.features_dir / "current").resolve()
     folders = (tables, result.training_set.folder, result.model.file.parent, result.evaluation.folder)
     return digest_of(contents, [_stamps(folder) for folder in folders])
@@ -136,6 +140,11 @@ def _source_files(settings: Settings) -> Iterator[Path]:
 
 def _files_below(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _is_filled(file: Path) -> bool:

@@ -1,7 +1,8 @@
 """A second training with nothing changed runs no flow, and one with anything changed does; on the toy problem."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from prefect import flow
 
 from flightline.adapters.event_clock import set_clock
+from flightline.adapters.feast.registry import store_files
 from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import MODEL_FILE
 from flightline.adapters.model_store.signatures import SIGNATURE_FILE
@@ -18,7 +20,7 @@ from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from pipelines.common.progress import stage
 from pipelines.rerun import __main__ as rerun
-from pipelines.rerun.last_training import find_last
+from pipelines.rerun.last_training import find_last, made_digest
 from pipelines.training import TrainingResult, run_training
 from tests.support.clones import make_toy_clone
 from tests.toy_problem import PROBLEM
@@ -117,6 +119,19 @@ def test_a_damaged_copy_of_the_champion_is_delivered_again(trained, project, set
     served.write_bytes(whole[:-1])
     assert again(project) is not None
     assert served.read_bytes() == whole
+
+
+def test_the_online_store_is_the_same_with_its_rows_in_the_journal_and_without(trained, settings):
+    store = store_files(settings)[1]
+    whole = store.read_bytes()
+    with closing(sqlite3.connect(store)) as connection:
+        with connection:
+            connection.execute("CREATE TABLE further (value)")
+        in_the_journal = made_digest(settings, trained)
+    assert made_digest(settings, trained) == in_the_journal
+    assert find_last(settings, ASKED) is None
+    store.write_bytes(whole)
+    assert find_last(settings, ASKED) is not None
 
 
 def test_other_options_and_settings_are_another_training(trained, project, settings):

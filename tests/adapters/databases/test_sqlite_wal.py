@@ -1,4 +1,4 @@
-"""Several may bring one SQLite file to WAL mode: who comes second waits."""
+"""Several may bring one SQLite file to WAL mode: who comes second waits. The journal can be moved into the file."""
 
 import sqlite3
 from contextlib import closing
@@ -36,3 +36,19 @@ def test_what_is_no_lock_is_raised_at_once(file, monkeypatch):
     file.write_text("no database, but some text that is long enough to be taken for a header of one")
     with closing(sqlite3.connect(file)) as connection, pytest.raises(sqlite3.DatabaseError, match="not a database"):
         sqlite_wal.enter_wal(connection, patience=60)
+
+
+def test_a_folded_file_is_the_one_that_closing_leaves(file):
+    with closing(sqlite3.connect(file)) as connection:
+        sqlite_wal.enter_wal(connection, patience=60)
+        with connection:
+            connection.execute("CREATE TABLE rows (value)")
+        before = file.read_bytes()
+        sqlite_wal.fold_wal(file)
+        folded = file.read_bytes()
+    assert before != folded == file.read_bytes()
+
+
+def test_no_file_is_folded_and_none_made(file):
+    sqlite_wal.fold_wal(file)
+    assert not file.exists()

@@ -1,7 +1,9 @@
-"""Bring a SQLite file to WAL mode, in which readers and a writer do not hold each other up."""
+"""SQLite's WAL mode, in which readers and a writer do not hold each other up."""
 
 import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
 
 _PAUSE = 0.01
 
@@ -31,3 +33,13 @@ def enter_wal(connection: sqlite3.Connection, patience: float) -> None:
             if err.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > until:
                 raise
             time.sleep(_PAUSE)
+
+
+def fold_wal(file: Path) -> None:
+    """Move what a file's journal still holds into the file, so that equal rows are equal bytes from then on.
+
+    While others read or write, some or all of it stays in the journal.
+    """
+    if file.is_file():
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -77,14 +77,13 @@ def read_registry(settings: Settings) -> "RegistryProto":
     return proto
 
 
-def store_files(settings: Settings) -> tuple[Path, ...] | None:
+def store_files(settings: Settings) -> tuple[Path, Path] | None:
     """Give the files of registry and online store, there or not; None unless both are files of this machine."""
     written = yaml.safe_load(store_file(settings).read_text(encoding="utf-8"))
     registry, online = written["registry"], written["online_store"]
     if not isinstance(registry, str) or "://" in registry or "$" in registry or online.get("type") != "sqlite":
         return None
-    database = settings.feature_repo / online["path"]
-    return settings.feature_repo / registry, database, database.with_name(f"{database.name}-wal")
+    return settings.feature_repo / registry, settings.feature_repo / online["path"]
 
 
 def open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":

@@ -1,5 +1,7 @@
 """`make start FROM=...`: what is read, decided and written, what is refused, and that the outcome works."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -139,6 +141,18 @@ def test_too_many_classes_or_rare_ones_are_refused():
     rare = ORDERS.assign(size=ORDERS["size"].mask(ORDERS.index < 3, "huge"))
     with pytest.raises(StartError, match=r"fewer than 50 rows: huge \(3\); give them one name together"):
         make_plan(question(label="size"), rare)
+
+
+def test_a_table_of_many_columns_makes_no_long_lines(tmp_path):
+    numbers = {f"measured_number_{which}": ORDERS["stars"] for which in range(12)}
+    plan = make_plan(question(request=("channel", "amount", *numbers)), ORDERS.assign(**numbers))
+    for file, text in problem_files(plan, NAME, len(ORDERS)).items():
+        (tmp_path / file.parent).mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+    ruff = [sys.executable, "-m", "ruff"]
+    options = ["--config", str(Path(__file__).parents[3] / "pyproject.toml"), "--no-cache"]
+    subprocess.run([*ruff, "format", *options, "."], cwd=tmp_path, check=True)
+    subprocess.run([*ruff, "check", "--select", "E501", "--ignore-noqa", *options, "."], cwd=tmp_path, check=True)
 
 
 def test_a_measure_may_have_the_name_of_a_method():

@@ -46,6 +46,14 @@ def _delays(prefix: str, windows: dict[str, str], what: str) -> dict[str, str]:
     return features
 
 
+CHANGING_WEATHER = {
+    "temp": "temperature",
+    "wind_speed": "wind speed",
+    "precip": "precipitation",
+    "pressure": "pressure",
+    "visib": "visibility",
+}
+
 ORIGIN_WEATHER = view(
     "origin_weather",
     [ORIGIN],
@@ -54,13 +62,19 @@ ORIGIN_WEATHER = view(
         "temp": "Temperature, degrees Fahrenheit.",
         "dewp": "Dew point, degrees Fahrenheit.",
         "humid": "Relative humidity, percent.",
+        "wind_dir": "Where the wind comes from, degrees, 0..360; none in a calm.",
         "wind_speed": "Wind speed, mph.",
         "wind_gust": "Gust speed, mph.",
         "precip": "Precipitation in the hour, inches.",
         "pressure": "Sea level pressure, millibars.",
         "visib": "Visibility, miles.",
+        **{
+            f"{name}_change_{hours}h": f"Change of {what} over {hours} h, in its unit."
+            for hours in (1, 3, 6)
+            for name, what in CHANGING_WEATHER.items()
+        },
     },
-    "Weather at the origin in the last full hour, known at the hour's end.",
+    "Weather at the origin in the last full hour and how it changed, known at the hour's end.",
     tags=WEATHER,
 )
 

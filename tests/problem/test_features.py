@@ -128,6 +128,14 @@ def test_an_hours_weather_is_stamped_at_its_end(groups_of, connection):
     assert np.isnan(table["wind_gust"].item())
 
 
+def test_weather_changes_against_the_hour_that_long_before(groups_of):
+    hours = [observation("2013-06-03", hour, pressure=pressure) for hour, pressure in ((9, 1000), (10, 1002), (12, 999))]
+    table = origin_weather(groups_of(flights=[flight()], weather=hours)).to_pandas().sort_values("event_timestamp")
+    nothing = np.nan
+    for span, changes in ((1, [nothing, 2, nothing]), (3, [nothing, nothing, -1]), (6, [nothing] * 3)):
+        np.testing.assert_array_equal(table[f"pressure_change_{span}h"], changes)
+
+
 def test_an_hour_without_weather_has_no_row(groups_of):
     groups = groups_of(
         flights=[flight("2013-06-03", hour) for hour in (1200, 1300)], weather=[observation("2013-06-03", 9)]

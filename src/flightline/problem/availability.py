@@ -176,6 +176,7 @@ def weather(prepared: Tables) -> ibis.Table:
         "temp",
         "dewp",
         "humid",
+        "wind_dir",
         "wind_gust",
         "precip",
         "pressure",

@@ -23,6 +23,7 @@ from flightline.problem.request_features import AREA, SLOT_FORMAT
 LATE_MINUTES = 15
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _AROUND = timedelta(minutes=30)
+CHANGING, CHANGES_OVER_HOURS = ("temp", "wind_speed", "precip", "pressure", "visib"), (1, 3, 6)
 # Two turns at least, there and back here; where less is left by plan, flights are late far more often.
 LEAST_TURN_MINUTES, LONGEST_TURN_MINUTES = 45, 12 * 60
 
@@ -41,13 +42,22 @@ def slot_of(moment: ibis.Value) -> ibis.Value:
 
 
 def origin_weather(groups: Tables) -> ibis.Table:
-    """Give the weather at the origin: the last full hour, stamped at that hour's end."""
-    names = ("temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib")
-    return groups["weather"].select(
-        "origin",
-        event_timestamp=_.observed_from + ibis.interval(hours=1),
-        **{name: _[name].cast("float64") for name in names},
-    )
+    """Give the weather at the origin in the last full hour, and how it changed, stamped at that hour's end."""
+    names = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
+    hours = groups["weather"].select("origin", "observed_from", **{name: _[name].cast("float64") for name in names})
+    changes = {}
+    joined = hours
+    for span in CHANGES_OVER_HOURS:
+        before = {name: f"{name}_{span}h_before" for name in CHANGING}
+        earlier = hours.select(
+            earlier_origin="origin",
+            earlier_hour=_.observed_from + ibis.interval(hours=span),
+            **{column: _[name] for name, column in before.items()},
+        )
+        same_hour = [joined.origin == earlier.earlier_origin, joined.observed_from == earlier.earlier_hour]
+        joined = joined.left_join(earlier, same_hour).drop("earlier_origin", "earlier_hour")
+        changes |= {f"{name}_change_{span}h": _[name] - _[column] for name, column in before.items()}
+    return joined.select("origin", *names, event_timestamp=_.observed_from + ibis.interval(hours=1), **changes)
 
 
 def _departures_and_cancellations(groups: Tables, *keys: str) -> ibis.Table:

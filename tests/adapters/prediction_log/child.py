@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from flightline.adapters.prediction_log import writers
 from flightline.adapters.prediction_log.log import PredictionLog
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 
@@ -18,8 +19,10 @@ def main() -> None:
     parser.add_argument("root", type=Path)
     parser.add_argument("--rows", type=int, default=10**9)
     parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--checkpoint-every", type=int, default=writers._CHECKPOINT_ROWS)
     parser.add_argument("--break", dest="is_broken", action="store_true")
     options = parser.parse_args()
+    writers._CHECKPOINT_ROWS = options.checkpoint_every
     log = PredictionLog.open(settings_of(options.root, url=os.environ["LOG_URL"]))
     held: list = []
     for _ in range(0, options.rows, options.at_once):

@@ -1,8 +1,9 @@
 """SQLite's WAL mode, in which readers and a writer do not hold each other up."""
 
 import sqlite3
+import threading
 import time
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 
 _PAUSE = 0.01
@@ -41,5 +42,50 @@ def fold_wal(file: Path) -> None:
     While others read or write, some or all of it stays in the journal.
     """
     if file.is_file():
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        with closing(_connect(file)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+class SideCheckpoints:
+    """Moves a file's journal into the file in a thread, so that no commit waits for it.
+
+    SQLite itself does that at the end of a commit, which then takes as long as the disk. Where a thread fails, it still
+    does: `wal_autocheckpoint` of the connection that writes is the bound.
+
+    Parameters
+    ----------
+    file
+        The database.
+    lock
+        Held by whoever of this process writes to it.
+    every_rows
+        After how many of them.
+    """
+
+    def __init__(self, file: Path, lock: AbstractContextManager[object], every_rows: int):
+        self._file, self._lock, self._every_rows = file, lock, every_rows
+        self._rows = 0
+        self._thread: threading.Thread | None = None
+
+    def note(self, rows: int) -> None:
+        """Count rows that were committed, and start a thread when it is time and none runs."""
+        self._rows += rows
+        if self._rows < self._every_rows or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._rows = 0
+        self._thread = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
+        with suppress(RuntimeError):  # no room for a thread: what is committed stays so
+            self._thread.start()
+
+    def _checkpoint(self) -> None:
+        with suppress(sqlite3.Error), closing(_connect(self._file, timeout=0)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            # The journal begins anew only if nobody writes while the rest of it is moved, which is little now. With no
+            # timeout a reader, or a writer of another process, is not waited for: the next turn may find none.
+            with self._lock:
+                connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+
+
+def _connect(file: Path, timeout: float = 5) -> sqlite3.Connection:
+    """Connect to a file that is there: none is made."""
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", timeout=timeout, isolation_level=None, uri=True)

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from flightline.adapters.databases.sqlite_wal import SideCheckpoints
 from flightline.adapters.prediction_log.database_errors import fault_of, is_dead, sqlite_name
 from flightline.adapters.prediction_log.rows import Row, text_of
 from flightline.adapters.prediction_log.schema import COLUMNS, connect_sqlite, ensure_schema, make_engine, place_of
@@ -24,6 +25,7 @@ from flightline.core.settings import Settings
 # The check writes as much as a few predictions, demands room for some more, and names all columns that a write fills.
 _FILLER = "x" * 16_384
 _LEAST_FREE_BYTES = 262_144
+_CHECKPOINT_ROWS = 1_000  # about 6 MB of the file, and up to 32 MB of journal
 _WRITE_CHECK = (
     "INSERT INTO write_checks (check_id, written_at, filler) SELECT 1, {0}, {0} "  # noqa: S608 constants
     f"WHERE NOT EXISTS (SELECT {', '.join(COLUMNS)} FROM predictions LIMIT 0) "
@@ -66,6 +68,7 @@ class SqliteWriter:
     def _start_anew(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.RLock()
+        self._checkpoints = SideCheckpoints(self._file, self._lock, _CHECKPOINT_ROWS)
         if self._connection is not None:
             # A forked process must neither use nor close what it inherited.
             self._inherited.append(self._connection)
@@ -99,6 +102,7 @@ class SqliteWriter:
                 if isinstance(err, sqlite3.Error | ValueError):
                     raise LogError(fault_of(err, self._place)) from err
                 raise
+            self._checkpoints.note(len(rows))
 
     def _connected(self) -> sqlite3.Connection:
         """Give a connection to the file that is there now; one to a file that was removed would write to nowhere."""

@@ -10,13 +10,13 @@ from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.project import Project
 from flightline.evaluation.single_feature import find_suspect
 from flightline.promotion.evidence import Evidence
-from flightline.promotion.gate import Decision, Verdict, decide_promotion
+from flightline.promotion.gate import Decision, Verdict
 from pipelines.common.artifacts import EvaluationFile, Registered, TrainingSet
 from pipelines.common.progress import stage
 from pipelines.evaluation_steps.held_out import SLOPES_FILE
 from pipelines.promotion_steps.champion import fetch_champion, promote_version
 from pipelines.promotion_steps.evidence import gather_evidence
-from pipelines.promotion_steps.verdicts import keep_verdict, reasons_of
+from pipelines.promotion_steps.verdicts import decide, keep_verdict, reasons_of
 from pipelines.steps.models import ALONE_FILE
 
 
@@ -31,16 +31,7 @@ def gate(
     """Decide on the challenger, store the verdict and warnings with its version, and move `champion` if it passed."""
     with stage("gate") as progress:
         given = gather_evidence(project, training_set, evaluation, registered.version)
-        verdict = decide_promotion(
-            challenger=given.challenger,
-            baseline=given.baseline,
-            champion=given.champion,
-            expected=given.expected,
-            thresholds=project.problem.thresholds,
-            primary_metric=project.problem.primary_metric,
-            champion_unjudged=given.champion_unjudged,
-        )
-        verdict = replace(verdict, warnings=warnings, notes=(slope_note(evaluation),))
+        verdict = replace(decide(project, given), warnings=warnings, notes=(slope_note(evaluation),))
         keep_verdict(project, registered, given, verdict)
         if verdict.decision is Decision.PROMOTE:
             promote_version(

@@ -1,4 +1,4 @@
-"""Keeping verdicts: with the version, with its run, and on disk. No Prefect, and no model."""
+"""Verdicts: made of the evidence, and kept with the version, with its run, and on disk. No Prefect, and no model."""
 
 import json
 from dataclasses import asdict
@@ -9,11 +9,24 @@ from flightline.adapters.mlflow import registry
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.promotion.evidence import Evidence, Gathered
-from flightline.promotion.gate import Verdict
+from flightline.promotion.gate import Verdict, decide_promotion
 from pipelines.common.artifacts import Registered
 
 TAG_LENGTH = 4000  # MLflow refuses longer values, each store at another length
 VERDICT_FILE = "verdict.json"
+
+
+def decide(project: Project, given: Gathered) -> Verdict:
+    """Decide on a challenger by what was gathered of it, with the problem's thresholds of today."""
+    return decide_promotion(
+        challenger=given.challenger,
+        baseline=given.baseline,
+        champion=given.champion,
+        expected=given.expected,
+        thresholds=project.problem.thresholds,
+        primary_metric=project.problem.primary_metric,
+        champion_unjudged=given.champion_unjudged,
+    )
 
 
 def keep_verdict(project: Project, registered: Registered, given: Gathered, verdict: Verdict) -> None:

@@ -19,11 +19,11 @@ from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import FlightlineError
 from flightline.core.project import Project, open_project
 from flightline.promotion.evidence import Gathered, Role
-from flightline.promotion.gate import Decision, Verdict, decide_promotion
+from flightline.promotion.gate import Decision
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import collected, note_reuse, stage
 from pipelines.promotion_steps.champion import fetch_champion, find_champion
-from pipelines.promotion_steps.verdicts import keep_verdict
+from pipelines.promotion_steps.verdicts import decide, keep_verdict
 from pipelines.rerun.last_training import LastTraining, find_last, inputs_digest, keep
 from pipelines.steps.behind import months_beyond
 from pipelines.steps.signing import read_signed
@@ -48,7 +48,7 @@ def train_again(project: Project, last: LastTraining) -> TrainingResult | None:
         return None  # the training says what is wrong
     if data != last.result.data or gathered is None:
         return None
-    verdict = _decide(project, last, gathered)
+    verdict = replace(decide(project, gathered), warnings=last.result.verdict.warnings, notes=last.result.verdict.notes)
     if verdict.decision is Decision.PROMOTE:
         return None
     for line in said:
@@ -104,19 +104,6 @@ def _is_whole(project: Project, found: registry.ModelVersion, sha256: str, role:
     if read_signed(project, found, role).sha256 != sha256:
         return False
     return digest_of_file(registry.download_model(project.settings, found)) == sha256
-
-
-def _decide(project: Project, last: LastTraining, gathered: Gathered) -> Verdict:
-    verdict = decide_promotion(
-        challenger=gathered.challenger,
-        baseline=gathered.baseline,
-        champion=gathered.champion,
-        expected=gathered.expected,
-        thresholds=project.problem.thresholds,
-        primary_metric=project.problem.primary_metric,
-        champion_unjudged=gathered.champion_unjudged,
-    )
-    return replace(verdict, warnings=last.result.verdict.warnings, notes=last.result.verdict.notes)
 
 
 def _print_stages(project: Project, last: LastTraining, pulled: str) -> None:

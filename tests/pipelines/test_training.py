@@ -10,7 +10,6 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from prefect import flow
 
 from flightline.adapters import event_clock
 from flightline.adapters.mlflow import registry
@@ -22,18 +21,17 @@ from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.evaluation.metrics import LOWER_IS_BETTER
 from flightline.promotion.gate import Decision
-from flightline.training.fit import TrainingParameters
 from pipelines.commands import champion, request
 from pipelines.promotion_steps import servable
 from pipelines.promotion_steps.gate import warnings_of
 from pipelines.replay.parity import check_parity
 from pipelines.steps import models
 from pipelines.steps.features import LOADED_FILE
-from pipelines.steps.summary import print_result
-from pipelines.training import TrainingResult, run_training
+from pipelines.steps.summary import TrainingResult, print_result
 from tests.pipelines.test_materialise import CORRECTED, JUNE, ingest, materialise, rewrite, sold_otherwise
 from tests.serving.conftest import TestClient
 from tests.support.clones import make_toy_clone
+from tests.support.toy_flow import BOOSTED, toy_training
 from tests.toy_problem import PROBLEM
 
 pytestmark = [
@@ -41,12 +39,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),
 ]
 CLOCK = PROBLEM.first_clock
-PARAMETERS = TrainingParameters(model="hist_gradient_boosting", max_iterations=30)
-
-
-@flow(validate_parameters=False)
-def toy_training(project: Project, parameters: TrainingParameters) -> TrainingResult:
-    return run_training(project, parameters)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +54,7 @@ def settings(project: Project) -> Settings:
 
 @pytest.fixture(scope="module")
 def trained(project: Project, server: None) -> TrainingResult:
-    return toy_training(project, PARAMETERS)
+    return toy_training(project)
 
 
 def test_the_first_good_model_is_promoted(trained, settings):
@@ -156,7 +148,7 @@ def test_each_database_of_the_state_is_looked_at_when_a_command_fails(trained, s
 
 
 def test_a_rerun_reuses_what_it_can_and_keeps_the_champion(trained, project, capsys):
-    again = toy_training(project, PARAMETERS)
+    again = toy_training(project)
     printed = capsys.readouterr().out
     assert printed.count("reused: nothing it depends on has changed") == 5
     assert again.registered == trained.registered
@@ -170,7 +162,7 @@ def test_a_version_from_before_a_tag_was_introduced_is_given_it(trained, project
     for tag in ("training_set", "feature_views_sha256"):
         registry.connect(settings).delete_model_version_tag(PROBLEM.model_name, version, tag)
     registry.tag_version(settings, PROBLEM.model_name, version, {"lineage.lock_sha256": "kept"})
-    again = toy_training(project, PARAMETERS)
+    again = toy_training(project)
     after = registry.get_version(settings, PROBLEM.model_name, version).tags
     registry.tag_version(settings, PROBLEM.model_name, version, {"lineage.lock_sha256": before["lineage.lock_sha256"]})
     assert again.registered == trained.registered
@@ -181,13 +173,13 @@ def test_a_version_from_before_a_tag_was_introduced_is_given_it(trained, project
 
 def test_a_lost_result_is_made_again(trained, project, capsys):
     shutil.rmtree(trained.training_set.folder)
-    again = toy_training(project, PARAMETERS)
+    again = toy_training(project)
     assert again.training_set == trained.training_set
     assert capsys.readouterr().out.count("reused: nothing it depends on has changed") == 4
 
 
 def test_a_model_no_better_than_the_baseline_is_rejected(trained, project, settings):
-    result = toy_training(project, replace(PARAMETERS, model="base_rate"))
+    result = toy_training(project, replace(BOOSTED, model="base_rate"))
     assert result.verdict.decision is Decision.REJECT
     assert (
         str(registry.version_of(settings, PROBLEM.model_name, registry.CHAMPION).version) == trained.registered.version
@@ -195,7 +187,7 @@ def test_a_model_no_better_than_the_baseline_is_rejected(trained, project, setti
 
 
 def test_another_seed_is_held_and_every_number_is_kept(trained, project, settings):
-    result = toy_training(project, replace(PARAMETERS, seed=2))
+    result = toy_training(project, replace(BOOSTED, seed=2))
     assert result.verdict.decision is Decision.HOLD
     run_id, folder = result.registered.run_id, f"gate/against_version_{trained.registered.version}"
     assert {file.path for file in registry.connect(settings).list_artifacts(run_id, folder)} == {
@@ -219,7 +211,7 @@ def test_a_failed_registration_leaves_no_version(trained, project, settings, mon
     before = {found.version for found in client.search_model_versions("")}
     monkeypatch.setattr(MlflowClient, "set_registered_model_alias", refuse)
     with pytest.raises(mlflow.exceptions.MlflowException, match="went away"):
-        toy_training(project, replace(PARAMETERS, seed=1))
+        toy_training(project, replace(BOOSTED, seed=1))
     assert {found.version for found in client.search_model_versions("")} == before
 
 
@@ -229,7 +221,7 @@ def test_altered_data_stops_the_flow_before_anything_changes(trained, project, s
     file.write_text(whole + "S99,Bergen,4,NA\n")
     try:
         with pytest.raises(DataVersionError, match="shops"):
-            toy_training(project, PARAMETERS)
+            toy_training(project)
     finally:
         file.write_text(whole)
 
@@ -239,7 +231,7 @@ def test_what_the_service_would_predict_at_another_moment_is_not_learned(trained
     before = {found.version for found in client.search_model_versions("")}
     later = replace(project.schemas, event_time_of=lambda instance: instance.opens + timedelta(hours=1))
     with pytest.raises(FeatureError, match="but its request is predicted at"):
-        toy_training(replace(project, schemas=later), PARAMETERS)
+        toy_training(replace(project, schemas=later), BOOSTED)
     assert {found.version for found in client.search_model_versions("")} == before
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from prefect import flow
 
 from flightline.adapters.event_clock import set_clock
 from flightline.adapters.feast.registry import store_files
@@ -17,22 +16,17 @@ from flightline.adapters.model_store.signatures import SIGNATURE_FILE
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.promotion.gate import Decision
-from flightline.training.fit import TrainingParameters
 from pipelines.common.progress import stage
 from pipelines.rerun import __main__ as rerun
 from pipelines.rerun.last_training import find_last, made_digest
-from pipelines.training import TrainingResult, run_training
+from pipelines.steps.summary import TrainingResult
 from tests.support.clones import make_toy_clone
+from tests.support.toy_flow import LOGISTIC, toy_training
 from tests.toy_problem import PROBLEM
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")]
 ASKED = ("--model", "logistic_regression")
 REUSED = ", reused: nothing it depends on has changed"
-
-
-@flow(validate_parameters=False)
-def toy_training(project: Project) -> TrainingResult:
-    return run_training(project, TrainingParameters(model="logistic_regression", max_iterations=30))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +42,7 @@ def settings(project: Project) -> Settings:
 @pytest.fixture(scope="module")
 def trained(project: Project, server: None) -> TrainingResult:
     found: list[TrainingResult] = []
-    rerun.train(project, ASKED, lambda: found.append(toy_training(project)) or found[0])
+    rerun.train(project, ASKED, lambda: found.append(toy_training(project, LOGISTIC)) or found[0])
     return found[0]
 
 
@@ -157,7 +151,7 @@ def test_a_second_one_comes_to_what_a_flow_comes_to(trained, project, settings, 
     result = again(project)
     lines = capsys.readouterr().out.splitlines()
     held = registry.get_version(settings, PROBLEM.model_name, trained.registered.version).tags
-    flown = toy_training(project)
+    flown = toy_training(project, LOGISTIC)
     printed = capsys.readouterr().out.splitlines()
     assert result is not None
     assert (result.verdict.decision, result.verdict.reasons) == (Decision.HOLD, flown.verdict.reasons)

@@ -13,13 +13,13 @@ from flightline.core.project import Project
 from flightline.core.windows import MovingWindows
 from flightline.evaluation.bootstrap import Improvement
 from flightline.promotion.gate import Decision
-from flightline.training.fit import TrainingParameters
 from pipelines.monitoring_steps.windows import find_judged
 from pipelines.promotion_steps import refit as refit_step
 from pipelines.promotion_steps.champion import find_champion, load_version
 from pipelines.promotion_steps.refit import Trial
-from pipelines.training import TrainingResult, run_training
+from pipelines.steps.summary import TrainingResult
 from tests.support.clones import make_toy_clone
+from tests.support.toy_flow import BOOSTED, toy_training
 from tests.toy_problem import PROBLEM
 
 pytestmark = [
@@ -27,13 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),
 ]
 WINDOWS = MovingWindows(fit=PROBLEM.windows.fit.start, validation=30, test=45, unit="days")
-PARAMETERS = TrainingParameters(max_iterations=30)
 LATER = PROBLEM.first_clock + timedelta(days=14)
-
-
-@flow(validate_parameters=False)
-def toy_training(project: Project, parameters: TrainingParameters) -> TrainingResult:
-    return run_training(project, parameters)
 
 
 def learned_until(project: Project, version: str) -> datetime:
@@ -50,14 +44,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def first(project: Project, server: None) -> TrainingResult:
-    return toy_training(project, PARAMETERS)
+    return toy_training(project)
 
 
 @pytest.fixture(scope="module")
 def second(project: Project, first: TrainingResult) -> TrainingResult:
     """Train again two weeks later, when the champion has learned from all that was labelled before."""
     set_clock(project.settings, LATER)
-    return toy_training(project, replace(PARAMETERS, seed=1))
+    return toy_training(project, replace(BOOSTED, seed=1))
 
 
 def test_the_windows_end_with_the_newest_label(first):
@@ -84,7 +78,7 @@ def test_the_reference_of_a_refit_is_the_model_that_was_judged(project, first):
 
 
 def test_without_a_later_label_there_is_nothing_to_compare(project, first):
-    again = toy_training(project, replace(PARAMETERS, seed=2))
+    again = toy_training(project, replace(BOOSTED, seed=2))
     assert again.verdict.decision is Decision.HOLD
     assert "version 2, learned from rows up to" in again.verdict.reasons[1]
     assert "no labelled row is later: there is nothing to compare on" in again.verdict.reasons[1]
@@ -110,7 +104,7 @@ def test_a_refit_that_newer_rows_make_worse_is_not_served(project, second, monke
 
     @flow(validate_parameters=False)
     def refit_alone() -> object:
-        return refit_step.refit(project, PARAMETERS, None, second.training_set, second.model, second.registered)
+        return refit_step.refit(project, BOOSTED, None, second.training_set, second.model, second.registered)
 
     assert refit_alone() is None
     assert find_champion(project).version == before

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from prefect import flow
 
 from flightline.core.errors import ServableError
 from flightline.core.project import Project
 from flightline.promotion.gate import Decision
-from flightline.training.fit import TrainingParameters
 from pipelines import batch
 from pipelines.commands import request
 from pipelines.common.progress import Stage
@@ -25,10 +23,11 @@ from pipelines.promotion_steps.champion import load_version
 from pipelines.promotion_steps.gate import warnings_of
 from pipelines.replay.parity import check_parity, read_log
 from pipelines.steps import models
-from pipelines.training import TrainingResult, run_training
+from pipelines.steps.summary import TrainingResult
 from tests import toy_on_demand
 from tests.serving.conftest import TestClient
 from tests.support.clones import make_toy_clone
+from tests.support.toy_flow import toy_training
 
 pytestmark = [
     pytest.mark.system,
@@ -74,11 +73,6 @@ def write_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         patch.syspath_prepend(str(folder))
         patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
         yield write
-
-
-@flow(validate_parameters=False)
-def toy_training(project: Project) -> TrainingResult:
-    return run_training(project, TrainingParameters(model="hist_gradient_boosting", max_iterations=30))
 
 
 @pytest.fixture(scope="module", params=["classification", "regression"])

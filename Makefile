@@ -98,7 +98,7 @@ NEEDS_simulate := FROM TO
 NEEDS_trigger := FLOW
 NEEDS_update := FROM
 # What a value may be, for those that are numbers or a word of a few.
-NUMBERS := CANARY DAYS PCA SEED SEGMENTS SHARE STEP TIMES TRIALS VERSION WATCH
+NUMBERS := AT_ONCE CANARY DAYS PCA SEED SEGMENTS SHARE STEP TIMES TRIALS VERSION WATCH
 WORDS_ANYWAY := yes
 WORDS_ENV := staging production
 WORDS_MODE := shadow split
@@ -155,6 +155,7 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra pipelines pyproject.toml -c locks/all.txt --excludes locks/pipelines-left-out.in -o locks/pipelines.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group lightgbm -c locks/all.txt -o locks/extra-lightgbm.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group spark -c locks/all.txt -o locks/extra-spark.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dask -c locks/all.txt -o locks/extra-dask.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/moto.in -o locks/moto.txt
@@ -181,6 +182,13 @@ spark-up: $(SPARK)  ## Start a Spark master and two workers on this machine, and
 .PHONY: spark-down
 spark-down: $(SPARK)  ## End them
 	@$(RUN) -m tools.spark_cluster down
+
+DASK := $(VENV)/.dask
+.PHONY: dask
+dask: $(DASK)  ## Install the package that FLIGHTLINE_DASK__ADDRESS needs (docs/scale.md)
+$(DASK): locks/extra-dask.txt | $(READY)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes --build-constraints locks/build.txt -r $<
+	@touch $@
 
 # The template's own code does it, as it is there: in a clone for the time.
 .PHONY: update
@@ -242,8 +250,8 @@ train-report: $(READY)  ## Train this tree and the one it came from and report t
 	@$(RUN) -m pipelines.change_report.report --model $(MODEL) --seed $(SEED) --base "$(or $(BASE),origin/main)"
 
 .PHONY: tune
-tune: $(READY)  ## Search settings before the test window, and go on where the last search ended: make tune TRIALS=20
-	@$(RUN) -m pipelines.tuning --model $(MODEL) --seed $(SEED) --trials $(TRIALS)
+tune: $(READY)  ## Search settings before the test window, and go on where the last search ended: make tune TRIALS=20 AT_ONCE=4
+	@$(RUN) -m pipelines.tuning --model $(MODEL) --seed $(SEED) --trials $(TRIALS) $(if $(AT_ONCE),--at-once $(AT_ONCE))
 
 .PHONY: status
 status: $(READY)  ## Print what is live, as one JSON object
@@ -364,7 +372,7 @@ format: $(READY)  ## Format the code
 
 .PHONY: test
 test: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Run the tests (doctests too), but not those of whole programs, images and stack
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack and not spark"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack and not spark and not dask"
 
 .PHONY: mutate
 mutate: $(READY) .tools/mutate/.installed  ## Change the code that decides, one place at a time, and see which changes no test notices: make mutate ONLY="flightline.promotion.gate*"
@@ -381,11 +389,15 @@ test-system: $(READY) .tools/juicefs/.installed  ## Run the tests of whole flows
 
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the quickest of them, in about three minutes
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not system and not docker and not stack and not spark"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not system and not docker and not stack and not spark and not dask"
 
 .PHONY: test-spark
 test-spark: $(SPARK)  ## Compute features and joins on Spark and on DuckDB, and demand that they are equal; needs Java
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/spark -rs --durations 5
+
+.PHONY: test-dask
+test-dask: $(DASK)  ## Search settings on a Dask cluster of two worker processes, and demand what one process finds
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/dask -rs --durations 5
 
 .PHONY: system-packages
 system-packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing

@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,23 +14,23 @@ import pandas as pd
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flightline.adapters.engines.workers import open_workers
 from flightline.adapters.event_clock import ensure_clock
 from flightline.adapters.files.atomic_write import atomic_write_text
-from flightline.adapters.optuna_study import Report, StudyResult, TrialSummary, run_study
+from flightline.adapters.optuna_study import AT_ONCE, Chosen, StudyResult, TrialSummary, run_study
 from flightline.core.errors import TrainingError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project, open_project
 from flightline.training.fit import TrainingParameters
-from flightline.training.search import Tried, make_folds, space_of, try_settings, with_space
+from flightline.training.search import Curve, make_folds, space_of, with_space
 from flightline.training.zoo import find_model
-from flightline.training.zoo.entry import Setting
 from pipelines.common.artifacts import TrainingSet
 from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.source_closure import source_digest
-from pipelines.steps import models
+from pipelines.steps.folds import fit_fold
 from pipelines.steps.preparation import prepare_features, prepare_training_set, pull
 
 TRIALS = 20
@@ -49,33 +49,23 @@ class TuningResult:
 def study_name(problem: Problem, model: str, training_set: TrainingSet) -> str:
     """Name a study after all that its losses depend on: with other data, another study begins."""
     made_of = (problem.task, problem.primary_metric, training_set.windows, MAX_ITERATIONS)
-    digest = digest_of(training_set.key, made_of, source_digest(try_settings, models.fit_model.function))
+    digest = digest_of(training_set.key, made_of, source_digest(fit_fold))
     return f"{problem.model_name} {model} {digest[:12]}"
 
 
 @task(cache_policy=NO_CACHE)
-def search(project: Project, parameters: TrainingParameters, training_set: TrainingSet, trials: int) -> TuningResult:
+def search(
+    project: Project, parameters: TrainingParameters, training_set: TrainingSet, trials: int, at_once: int = AT_ONCE
+) -> TuningResult:
     """Run the trials, print each, and write the best settings for `make train`."""
-    space = space_of(project.problem.task, parameters.model)
-    examples, features = pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
-    folds = make_folds(examples, training_set.windows)
-    with stage("tune") as progress:
+    problem, settings = project.problem, project.settings
+    with stage("tune") as progress, open_workers(settings.dask, settings.threads) as run_jobs:
+        folds = make_folds(pd.read_parquet(training_set.examples_file), training_set.windows)
         for fold in folds:
             progress.note(f"fold: fit on {fold.before.sum():,} rows, judge on the {fold.later.sum():,} that follow")
 
-        def objective(chosen: Mapping[str, Setting], report: Report) -> Tried:
-            label, metric = examples[project.problem.label], project.problem.primary_metric
-            return try_settings(
-                parameters,
-                chosen,
-                features,
-                label,
-                folds,
-                task=project.problem.task,
-                metric=metric,
-                classes=project.problem.classes,
-                report=report,
-            )
+        def fit_all(wanted: Sequence[tuple[Chosen, int]]) -> Sequence[tuple[Curve, float]]:
+            return run_jobs(fit_fold, [(problem, parameters, training_set, chosen, fold) for chosen, fold in wanted])
 
         finished = itertools.count(1)
 
@@ -83,23 +73,25 @@ def search(project: Project, parameters: TrainingParameters, training_set: Train
             best = "none yet" if trial.best_loss is None else f"{trial.best_loss:.5f}"
             note = " (given up)" if trial.is_pruned else ""
             progress.note(
-                f"trial {trial.number}: {project.problem.primary_metric} {trial.loss:.5f}{note}, best {best}, "
+                f"trial {trial.number}: {problem.primary_metric} {trial.loss:.5f}{note}, best {best}, "
                 f"{trial.seconds:.1f} s; in all",
                 next(finished),
                 trials,
             )
 
         study = run_study(
-            project.settings.state_dir / "optuna" / "studies.db",
-            study_name(project.problem, parameters.model, training_set),
-            space,
-            objective,
+            settings.state_dir / "optuna" / "studies.db",
+            study_name(problem, parameters.model, training_set),
+            space_of(problem.task, parameters.model),
+            fit_all,
+            len(folds),
             trials,
             tell,
             seed=parameters.seed,
-            first=settings_in_use(project.problem, parameters.model),
+            first=settings_in_use(problem, parameters.model),
+            at_once=at_once,
         )
-        progress.say(f"{study.trials} trials so far, best {project.problem.primary_metric} {study.loss:.5f}")
+        progress.say(f"{study.trials} trials so far, best {problem.primary_metric} {study.loss:.5f}")
     return TuningResult(study, write_best(project, parameters, study))
 
 
@@ -118,24 +110,29 @@ def write_best(project: Project, parameters: TrainingParameters, study: StudyRes
     return file
 
 
-def run_tuning(project: Project, parameters: TrainingParameters, trials: int) -> TuningResult:
+def run_tuning(project: Project, parameters: TrainingParameters, trials: int, at_once: int = AT_ONCE) -> TuningResult:
     """Tell the story of a tuning; call it inside a flow."""
     space_of(project.problem.task, parameters.model)
     if trials < 1:
         raise TrainingError(f"TRIALS must be 1 or more, got {trials}")
+    if at_once < 1:
+        raise TrainingError(f"AT_ONCE must be 1 or more, got {at_once}")
     clock = ensure_clock(project.settings, project.problem.first_clock)
     tables = prepare_features(project, pull(project), clock)
     training_set = prepare_training_set(project, tables)
-    return search(project, parameters, training_set, trials)
+    return search(project, parameters, training_set, trials, at_once)
 
 
 @flow(name="tuning", validate_parameters=False)
 def tuning(
-    model: str = TrainingParameters.model, trials: int = TRIALS, seed: int = TrainingParameters.seed
+    model: str = TrainingParameters.model,
+    trials: int = TRIALS,
+    seed: int = TrainingParameters.seed,
+    at_once: int = AT_ONCE,
 ) -> TuningResult:
     """Search settings on time-ordered folds before the test window; a second call goes on with the study."""
     parameters = TrainingParameters(model=model, seed=seed, max_iterations=MAX_ITERATIONS)
-    return run_tuning(open_project(), parameters, trials)
+    return run_tuning(open_project(), parameters, trials, at_once)
 
 
 def print_best(result: TuningResult) -> None:
@@ -157,8 +154,9 @@ def _tune(arguments: list[str] | None) -> None:
     parser.add_argument("--model", default=TrainingParameters.model, help=f"one of: {models}")
     parser.add_argument("--trials", type=int, default=TRIALS, help="how many more")
     parser.add_argument("--seed", type=int, default=TrainingParameters.seed, help="seed of everything random")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="how many are drawn before a loss is known")
     options = parser.parse_args(arguments)
-    print_best(by_hand(tuning)(options.model, options.trials, options.seed))
+    print_best(by_hand(tuning)(options.model, options.trials, options.seed, options.at_once))
 
 
 if __name__ == "__main__":

@@ -88,3 +88,8 @@ def test_other_data_is_another_study(training_set):
 def test_what_cannot_be_searched_is_refused_before_anything_is_done(project, parameters, trials, message):
     with pytest.raises(TrainingError, match=message):
         run_tuning(project, parameters, trials)
+
+
+def test_how_many_are_drawn_at_once_is_one_or_more(project):
+    with pytest.raises(TrainingError, match="AT_ONCE must be 1 or more, got 0"):
+        run_tuning(project, PARAMETERS, 1, 0)

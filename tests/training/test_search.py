@@ -9,7 +9,7 @@ import pytest
 from flightline.core.errors import TrainingError
 from flightline.core.windows import Interval, Windows
 from flightline.training.fit import TrainingParameters
-from flightline.training.search import Fold, best_iterations, forward_chain, make_folds, space_of, try_settings
+from flightline.training.search import best_iterations, forward_chain, make_folds, space_of, try_on_fold
 from flightline.training.zoo import ZOO
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
@@ -80,15 +80,13 @@ def test_the_rows_of_the_test_window_are_not_looked_at(task):
     settings = {"learning_rate": 0.1, "min_samples_leaf": 20}
     parameters = TrainingParameters(max_iterations=20)
 
-    def tried(features: pd.DataFrame, label: pd.Series, folds: list[Fold]) -> tuple[object, list[tuple[int, float]]]:
-        said: list[tuple[int, float]] = []
-        result = try_settings(
-            parameters, settings, features, label, folds, task=task, metric=metric, classes=classes,
-            report=lambda number, loss: said.append((number, loss)),
-        )  # fmt: skip
-        return result, said
+    def tried(features: pd.DataFrame, label: pd.Series) -> list[object]:
+        return [
+            try_on_fold(parameters, settings, features, label, fold, task=task, metric=metric, classes=classes)
+            for fold in folds
+        ]
 
-    plain = tried(features, label, folds)
-    assert tried(features.mask(test, 1e9), label.mask(test), folds) == plain
-    assert [number for number, _ in plain[1]] == [0, 1]
-    assert plain[1][-1][1] == plain[0].loss
+    plain = tried(features, label)
+    assert tried(features.mask(test, 1e9), label.mask(test)) == plain
+    assert len(plain) == 2
+    assert list(plain[0]) == [10, 20]

@@ -57,3 +57,13 @@ class SparkSettings(BaseModel, frozen=True):
     options: dict[str, str] = Field(
         default={}, description='Options of the session, as JSON: {"spark.driver.memory": "4g"}.'
     )
+
+
+class DaskSettings(BaseModel, frozen=True):
+    """The cluster that the fits of `make tune` go to (docs/scale.md)."""
+
+    address: str = Field(
+        default="",
+        pattern=r"^(|(tcp|tls|ws|wss)://.+)$",
+        description="Its scheduler, such as tcp://host:8786; empty: processes of this machine, as many as `threads`.",
+    )

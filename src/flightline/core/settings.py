@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from flightline.core.engine_settings import DuckDBSettings, SparkSettings
+from flightline.core.engine_settings import DaskSettings, DuckDBSettings, SparkSettings
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -238,9 +238,7 @@ class Settings(BaseSettings):
         default="",
         description="The git commit of this code where there is no git, as in images; -dirty at its end: files differ.",
     )
-    dvc_remote_url: str = Field(
-        default="", description="The DVC remote, such as s3://bucket/data; empty: the one that .dvc/config names."
-    )
+    dvc_remote_url: str = Field(default="", description="The DVC remote: s3://bucket/data; empty: .dvc/config's.")
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow server; empty means the SQLite file .state/mlflow/mlflow.db."
     )
@@ -260,6 +258,7 @@ class Settings(BaseSettings):
     )
     duckdb: DuckDBSettings = Field(default=DuckDBSettings(), description="Bounds of DuckDB.")
     spark: SparkSettings = Field(default=SparkSettings(), description="Spark, if it is the engine.")
+    dask: DaskSettings = Field(default=DaskSettings(), description="Dask, where `make tune` fits on a cluster.")
     serving: ServingSettings = Field(default=ServingSettings(), description="The prediction service.")
     prediction_log: PredictionLogSettings = Field(default=PredictionLogSettings(), description="The prediction log.")
     schedules: ScheduleSettings = Field(default=ScheduleSettings(), description="When Prefect starts what.")

@@ -3,7 +3,7 @@
 The folds lie before the test window; it is never read here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -19,6 +19,7 @@ from flightline.training.zoo import ZOO, find_model
 from flightline.training.zoo.entry import Range, Setting
 
 FOLDS = 3
+Curve = Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -105,19 +106,18 @@ def make_folds(examples: pd.DataFrame, windows: Windows, count: int = FOLDS) -> 
     return folds
 
 
-def try_settings(
+def try_on_fold(
     parameters: TrainingParameters,
     settings: Mapping[str, Setting],
     features: pd.DataFrame,
     label: pd.Series,
-    folds: list[Fold],
+    fold: Fold,
     *,
     task: Task,
     metric: str,
     classes: Sequence[str] = (),
-    report: Callable[[int, float], None],
-) -> Tried:
-    """Judge settings on every fold.
+) -> Curve:
+    """Judge settings on a fold.
 
     Parameters
     ----------
@@ -126,27 +126,25 @@ def try_settings(
     settings
         To be judged.
     features, label
-        Row by row with the folds.
-    folds
-        As `make_folds` gives them.
+        Row by row with the fold.
+    fold
+        As `make_folds` gives it.
     task, metric, classes
         Of the problem.
-    report
-        Called after each fold with its number and the mean loss so far; may raise to give up.
+
+    Returns
+    -------
+    dict
+        The loss by iterations.
     """
-    asked = replace(parameters, settings=tuple(settings.items()))
-    curves: list[dict[int, float]] = []
-    for number, fold in enumerate(folds):
-        tried = validation_losses(
-            asked, features, label, fold.before, fold.later, task=task, metric=metric, classes=classes
-        )
-        curves.append({int(str(chosen["max_iter"])): loss for chosen, loss in tried})
-        best = best_iterations(curves)
-        report(number, best.loss)
-    return best
+    chosen = replace(parameters, settings=tuple(settings.items()))
+    tried = validation_losses(
+        chosen, features, label, fold.before, fold.later, task=task, metric=metric, classes=classes
+    )
+    return {int(str(settings["max_iter"])): loss for settings, loss in tried}
 
 
-def best_iterations(curves: list[dict[int, float]]) -> Tried:
+def best_iterations(curves: Sequence[Curve]) -> Tried:
     """Choose the iterations at which the mean loss over the folds is least.
 
     A fold that was given up early says nothing of what lies beyond.

@@ -1,20 +1,16 @@
 """Who may ask, and how often."""
 
 import ipaddress
-import math
 import re
-import time
 from datetime import UTC, datetime
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from serving.api.errors import refusal
 from serving.middleware.api_keys import KeyRing, StoredKey, digest_of, read_keys
+from serving.middleware.rate_limits import RateLimit, SharedCounts, check_shared_counts
 from serving.page.routes import FILES
 from serving.telemetry.logs import caller
 from serving.telemetry.metrics import UNAUTHORISED, record_rate_limited
@@ -50,13 +46,14 @@ def needs_key(settings: Settings) -> bool:
 
 
 def check_start(settings: Settings) -> None:
-    """Refuse to serve where keys are needed and there is none.
+    """Refuse to serve where keys are needed and there is none, or where the limits cannot be counted as set.
 
     Raises
     ------
     StartError
         With the remedy.
     """
+    check_shared_counts(settings.serving.limits_url.get_secret_value())
     if not needs_key(settings) or settings.serving.api_keys:
         return
     now = datetime.now(UTC)
@@ -85,27 +82,6 @@ def needed_scope(path: str) -> str | None:
     return "predict" if found[1] == "explain" else found[1] or found[2]
 
 
-class RateLimit:
-    """So many a minute for each name, in this process, in a window that slides.
-
-    Parameters
-    ----------
-    per_minute
-        0 for no limit.
-    """
-
-    def __init__(self, per_minute: int):
-        self._item = RateLimitItemPerMinute(per_minute) if per_minute else None
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-
-    def wait_seconds(self, name: str) -> int:
-        """Count one; 0 if it is within the limit, else in how many seconds to come again."""
-        if self._item is None or self._limiter.hit(self._item, name):
-            return 0
-        reset = self._limiter.get_window_stats(self._item, name).reset_time
-        return max(1, math.ceil(reset - time.time()))
-
-
 class Auth:
     """Let requests with a valid key through, each key so often a minute.
 
@@ -120,11 +96,16 @@ class Auth:
         self._open_paths = OPEN_PATHS | (frozenset(FILES) if self._keys and settings.serving.page else frozenset())
         default = DEFAULT_PER_MINUTE if self._keys else 0
         limit = settings.serving.requests_per_minute
-        self._limit = RateLimit(default if limit is None else limit)
-        self._failures = RateLimit(settings.serving.failed_keys_per_minute)
+        url = settings.serving.limits_url.get_secret_value()
+        self._shared = SharedCounts(url) if url else None
+        self._limit = RateLimit("requests", default if limit is None else limit, self._shared)
+        self._failures = RateLimit("wrong_keys", settings.serving.failed_keys_per_minute, self._shared)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401 or 429."""
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["path"] in self._open_paths:
             await self.app(scope, receive, send)
             return
@@ -136,7 +117,7 @@ class Auth:
         if self._keys is not None:
             caller.set(name)
             self._keys.note_use(name)
-        if wait := self._limit.wait_seconds(name):
+        if wait := await self._limit.wait_seconds(name):
             record_rate_limited("requests")
             answer = refusal(429, "too many requests; come again later", {"Retry-After": str(wait)})
             await answer(scope, receive, send)
@@ -146,6 +127,14 @@ class Auth:
             await refusal(403, error)(scope, receive, send)
             return
         await self.app(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application live from its start to its end, and close what this layer has opened meanwhile."""
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            if self._shared is not None:
+                await self._shared.close()
 
     def _key(self, scope: Scope) -> StoredKey | None:
         if self._keys is None:
@@ -157,7 +146,7 @@ class Auth:
         UNAUTHORISED.inc()
         if self._keys is None:
             answer = refusal(403, "this service has no keys, so it answers on 127.0.0.1 only")
-        elif wait := self._failures.wait_seconds(_client(scope)):
+        elif wait := await self._failures.wait_seconds(_client(scope)):
             record_rate_limited("wrong_keys")
             answer = refusal(429, "too many requests without a valid key", {"Retry-After": str(wait)})
         else:

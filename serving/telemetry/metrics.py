@@ -38,6 +38,7 @@ REQUEST_SECONDS = Histogram(
 ACTIVE = Gauge("flightline_requests_active", "Requests being answered.", registry=_OWN, multiprocess_mode="livesum")
 BUSY = Counter("flightline_busy", "Requests refused with 503 for want of room or time.", ["bound"], registry=_OWN)
 RATE_LIMITED = Counter("flightline_rate_limited", "Requests refused with 429.", ["why"], registry=_OWN)
+COUNTED_ALONE = Counter("flightline_limits_alone", "Requests counted while limits_url was away.", registry=_OWN)
 UNAUTHORISED = Counter("flightline_unauthorised", "Requests without a valid key.", registry=_OWN)
 ROWS = Counter("flightline_rows", "Rows answered, by endpoint.", ["endpoint"], registry=_OWN)
 PREDICTIONS = Counter("flightline_predictions", "Predictions made.", ["version", "role"], registry=_OWN)

@@ -27,7 +27,7 @@ class ApiKey(BaseModel, frozen=True, extra="forbid"):
     scopes: tuple[Scope, ...] = SCOPES  # as keys had before there were scopes
 
 
-class ServingSettings(BaseModel, frozen=True):
+class ServingSettings(BaseModel, frozen=True, hide_input_in_errors=True):
     """How the prediction service listens, what it bounds and what it shows of itself."""
 
     host: str = Field(default="127.0.0.1", description="Address to bind.")
@@ -56,9 +56,7 @@ class ServingSettings(BaseModel, frozen=True):
     )
     max_columns: int = Field(default=1000, ge=1, description="Columns allowed in one instance; more get 422.")
     max_connections: int = Field(default=1000, ge=1, description="Connections one worker holds; more get 503.")
-    max_header_bytes: int = Field(
-        default=16_384, ge=256, description="Size of a request's head; a larger one gets 431."
-    )
+    max_header_bytes: int = Field(default=16_384, ge=256, description="Size of a request's head; beyond it 431.")
     head_seconds: float = Field(default=10, gt=0, description="Time to send a request's head, then it is cut off.")
     body_seconds: float = Field(default=10, gt=0, description="Time to send a request's body, then it gets 408.")
     request_seconds: float = Field(default=20, gt=0, description="Time to answer a request, then it gets 503.")
@@ -69,11 +67,13 @@ class ServingSettings(BaseModel, frozen=True):
         "sha256, expires and scopes.",
     )
     requests_per_minute: int | None = Field(
-        default=None,
-        ge=0,
-        description="Per key and worker; 0: no limit. Unset: 6000 where keys are needed, else none.",
+        default=None, ge=0, description="Per key; 0: no limit. Unset: 6000 where keys are needed, else none."
     )
-    failed_keys_per_minute: int = Field(default=30, ge=1, description="Wrong keys per client address and worker.")
+    failed_keys_per_minute: int = Field(default=30, ge=1, description="Wrong keys per client address.")
+    limits_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Redis where all workers count both, such as redis://:password@host:6379/1; empty: each by itself.",
+    )
     trusted_proxies: str = Field(
         default="", description="Addresses, with commas, whose X-Forwarded-For is believed; empty: nobody's."
     )

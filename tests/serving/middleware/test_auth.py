@@ -17,9 +17,9 @@ from flightline.core.errors import RequestError, StartError
 from flightline.core.settings import ServingSettings, Settings
 from pipelines.commands.request import predict
 from serving.app import create_app
-from serving.middleware import auth
+from serving.middleware import rate_limits
 from serving.middleware.api_keys import digest_of, issue_key, last_used, revoke_key
-from serving.middleware.auth import RateLimit, check_start, needs_key
+from serving.middleware.auth import check_start, needs_key
 from serving.telemetry.metrics import render
 from tests.support.servers.service_process import REPOSITORY, Service, environment_of, free_port, running
 from tests.support.small_service import INSTANCE, PREDICT, STATUS
@@ -116,7 +116,7 @@ def test_a_key_is_for_its_scopes_and_the_log_names_it(service: Service, root: Pa
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
     clock = HandClock()
-    for module in (auth, limits.storage.memory, limits.strategies):
+    for module in (rate_limits, limits.storage.memory, limits.strategies):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -227,8 +227,3 @@ def test_a_service_without_keys_that_is_bound_elsewhere_stays_shut(tmp_path: Pat
 def test_a_service_without_keys_answers_no_other_name(tmp_path: Path, host: str, status: int) -> None:
     client = TestClient(create_app(make_project(Settings(root=tmp_path))))
     assert client.get("/docs", headers={"host": host}).status_code == status
-
-
-def test_no_limit_where_none_is_set() -> None:
-    limit = RateLimit(0)
-    assert {limit.wait_seconds("anyone") for _ in range(10_000)} == {0}

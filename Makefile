@@ -154,6 +154,7 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt --excludes locks/serving-left-out.in -o locks/serving.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra pipelines pyproject.toml -c locks/all.txt --excludes locks/pipelines-left-out.in -o locks/pipelines.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group lightgbm -c locks/all.txt -o locks/extra-lightgbm.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group keras -c locks/all.txt -o locks/extra-keras.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group spark -c locks/all.txt -o locks/extra-spark.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/uv.in -o locks/uv.txt
@@ -171,6 +172,14 @@ SPARK := $(VENV)/.spark
 .PHONY: spark
 spark: $(SPARK)  ## Install the package that FLIGHTLINE_ENGINE=spark needs besides Java (docs/scale.md)
 $(SPARK): locks/extra-spark.txt | $(READY)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes --build-constraints locks/build.txt -r $<
+	@touch $@
+
+# The networks of the zoo, 0.4 GB: with the environment too.
+KERAS := $(VENV)/.keras
+.PHONY: keras
+keras: $(KERAS)  ## Install Keras and JAX, for the models of the zoo whose names begin with keras_ (docs/how-to/add-a-model.md)
+$(KERAS): locks/extra-keras.txt | $(READY)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes --build-constraints locks/build.txt -r $<
 	@touch $@
 
@@ -364,7 +373,7 @@ format: $(READY)  ## Format the code
 
 .PHONY: test
 test: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Run the tests (doctests too), but not those of whole programs, images and stack
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack and not spark"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack and not spark and not keras"
 
 .PHONY: mutate
 mutate: $(READY) .tools/mutate/.installed  ## Change the code that decides, one place at a time, and see which changes no test notices: make mutate ONLY="flightline.promotion.gate*"
@@ -377,15 +386,19 @@ test-docs: $(READY)  ## Run the tests of documents alone: what they name exists,
 
 .PHONY: test-system
 test-system: $(READY) .tools/juicefs/.installed  ## Run the tests of whole flows and programs: worker, service, pages; some are killed or flooded
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m system
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "system and not keras"
 
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the quickest of them, in about three minutes
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not system and not docker and not stack and not spark"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not system and not docker and not stack and not spark and not keras"
 
 .PHONY: test-spark
 test-spark: $(SPARK)  ## Compute features and joins on Spark and on DuckDB, and demand that they are equal; needs Java
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/spark -rs --durations 5
+
+.PHONY: test-keras
+test-keras: $(KERAS)  ## Fit, save, load and serve the networks of the zoo, and refuse files of them that hold code
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m keras
 
 .PHONY: system-packages
 system-packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing

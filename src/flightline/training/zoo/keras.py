@@ -30,6 +30,7 @@ LOSSES: Mapping[Task, str] = {
     "multiclass": "sparse_categorical_crossentropy",
     "regression": "mean_squared_error",
 }
+MAX_DEVIATIONS = 5.0  # scaled numbers are cut there: what is rare and huge would rule a network
 STEPS = 50  # of the optimiser, in an iteration: on a quarter of a million rows, ten iterations are about a pass
 BATCH, LEAST_BATCH, BATCHES_IN_A_PASS = 512, 32, 100
 # Rows are answered in blocks of these sizes, since JAX compiles for each size that it is asked; the smaller is compiled
@@ -97,7 +98,8 @@ class KerasNetwork(BaseEstimator):
 
     def stages(self, before: Rows, later: Rows, patience: int, every: int) -> Iterator[tuple[int, np.ndarray]]:
         """Fit until the loss on the later rows gets no better, and give the output for them after some iterations."""
-        least, best, network = np.inf, 0, self._network(*before)
+        least, best = np.inf, 0
+        network = self._network(*before)
         self.answer_ = answers_of(network)
         for iteration in self._fit(network, before, every):
             output = self._output(later[0])
@@ -118,7 +120,7 @@ class KerasNetwork(BaseEstimator):
         return output if self.task == "regression" else self.classes_[output.argmax(axis=1)]
 
     def _network(self, rows: np.ndarray, target: np.ndarray) -> "Model":
-        keras = library()
+        keras, target = library(), np.asarray(target)
         self.n_features_in_ = rows.shape[1]
         if self.task != "regression":
             self.classes_ = np.unique(target)
@@ -128,7 +130,7 @@ class KerasNetwork(BaseEstimator):
 
     def _fit(self, network: "Model", before: Rows, every: int) -> Iterator[int]:
         """Fit, and give the iteration after every so many and the last."""
-        rows, target = np.asarray(before[0], dtype=np.float64), np.asarray(before[1])
+        rows, target = _bounded(before[0]), np.asarray(before[1])
         numbers = target if self.task == "regression" else np.searchsorted(self.classes_, target)
         drawn = self._batches(rows, numbers.astype(np.float64))
         for done in range(0, self.max_iter, every):
@@ -170,7 +172,7 @@ class KerasNetwork(BaseEstimator):
         return float(log_loss(target, output, labels=self.classes_))
 
     def _output(self, rows: np.ndarray) -> np.ndarray:
-        numbers = np.asarray(rows, dtype=np.float64)
+        numbers = _bounded(rows)
         size = FEW_ROWS if len(numbers) <= FEW_ROWS else MANY_ROWS
         blocks = np.zeros((-(-len(numbers) // size), size, self.n_features_in_))
         blocks.reshape(-1, self.n_features_in_)[: len(numbers)] = numbers
@@ -193,6 +195,10 @@ class KerasNetwork(BaseEstimator):
         self.__dict__.update(state)
         if "file_" in state:
             self._read(self.file_)
+
+
+def _bounded(rows: np.ndarray) -> np.ndarray:
+    return np.clip(np.asarray(rows, dtype=np.float64), -MAX_DEVIATIONS, MAX_DEVIATIONS)
 
 
 def write_file(network: "Model") -> bytes:
@@ -281,9 +287,9 @@ def build(
     *,
     max_iter: int = 100,
     units: int = 128,
-    dropout: float = 0.2,
+    dropout: float = 0.4,
     learning_rate: float = 1e-3,
-    weight_decay: float = 1e-3,
+    weight_decay: float = 3e-2,
     **steps: int | None,
 ) -> Pipeline:
     """Two hidden layers on scaled numbers and one-hot categories; missing numbers get the median and a flag."""
@@ -294,7 +300,7 @@ def build(
 def _entry(task: Task) -> ZooModel:
     return ZooModel(
         partial(build, task),
-        tried_on_few_rows=({"units": 32},),
+        tried_on_few_rows=({"units": 32, "dropout": 0.1},),
         space={
             "learning_rate": Range(2e-4, 5e-3),
             "units": Range(32, 256, is_integer=True),

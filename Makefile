@@ -74,6 +74,8 @@ SEED ?= 0
 TRIALS ?= 20
 # Packages of models of the zoo that every image takes; `make image` adds what the champion needs (docs/how-to/add-a-model.md).
 EXTRAS ?=
+# Tests that need nothing but the lock and this machine.
+HERE := not docker and not stack and not spark and not dask and not keras
 # Processes that run tests: one for each core, however many threads OMP_NUM_THREADS gives to one.
 WORKERS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2> /dev/null || sysctl -n hw.ncpu)
 
@@ -154,6 +156,7 @@ lock: | $(OWN_UV)  ## Renew the locks: everything, what each image holds, and th
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -c locks/all.txt --excludes locks/serving-left-out.in -o locks/serving.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra pipelines pyproject.toml -c locks/all.txt --excludes locks/pipelines-left-out.in -o locks/pipelines.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group lightgbm -c locks/all.txt -o locks/extra-lightgbm.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group keras -c locks/all.txt -o locks/extra-keras.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group spark -c locks/all.txt -o locks/extra-spark.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dask -c locks/all.txt -o locks/extra-dask.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 locks/build.in -o locks/build.txt
@@ -172,6 +175,14 @@ SPARK := $(VENV)/.spark
 .PHONY: spark
 spark: $(SPARK)  ## Install the package that FLIGHTLINE_ENGINE=spark needs besides Java (docs/scale.md)
 $(SPARK): locks/extra-spark.txt | $(READY)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes --build-constraints locks/build.txt -r $<
+	@touch $@
+
+# The networks of the zoo, 0.4 GB: with the environment too.
+KERAS := $(VENV)/.keras
+.PHONY: keras
+keras: $(KERAS)  ## Install Keras and JAX, for the models of the zoo whose names begin with keras_ (docs/how-to/add-a-model.md)
+$(KERAS): locks/extra-keras.txt | $(READY)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes --build-constraints locks/build.txt -r $<
 	@touch $@
 
@@ -372,7 +383,7 @@ format: $(READY)  ## Format the code
 
 .PHONY: test
 test: $(READY) .tools/sbom/.installed .tools/workflows/.installed  ## Run the tests (doctests too), but not those of whole programs, images and stack
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and not docker and not stack and not spark and not dask"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not system and $(HERE)"
 
 .PHONY: mutate
 mutate: $(READY) .tools/mutate/.installed  ## Change the code that decides, one place at a time, and see which changes no test notices: make mutate ONLY="flightline.promotion.gate*"
@@ -385,11 +396,11 @@ test-docs: $(READY)  ## Run the tests of documents alone: what they name exists,
 
 .PHONY: test-system
 test-system: $(READY) .tools/juicefs/.installed  ## Run the tests of whole flows and programs: worker, service, pages; some are killed or flooded
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m system
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "system and not keras"
 
 .PHONY: test-fast
 test-fast: $(READY)  ## Run the quickest of them, in about three minutes
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not system and not docker and not stack and not spark and not dask"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not system and $(HERE)"
 
 .PHONY: test-spark
 test-spark: $(SPARK)  ## Compute features and joins on Spark and on DuckDB, and demand that they are equal; needs Java
@@ -398,6 +409,10 @@ test-spark: $(SPARK)  ## Compute features and joins on Spark and on DuckDB, and 
 .PHONY: test-dask
 test-dask: $(DASK)  ## Search settings on a Dask cluster of two worker processes, and demand what one process finds
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/dask -rs --durations 5
+
+.PHONY: test-keras
+test-keras: $(KERAS)  ## Fit, save, load and serve the networks of the zoo, and refuse files of them that hold code
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m keras
 
 .PHONY: system-packages
 system-packages:  ## Install the servers and tools that tests want on Debian or Ubuntu, if they are missing

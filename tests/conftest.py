@@ -31,13 +31,15 @@ TOY_PACKAGE = "tests.toy_problem"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that stand on such fixtures, before `-m` chooses; where workers share, long files come first.
+    """Mark tests by fixtures and models, before `-m` chooses; where workers share, long files come first.
 
     So none is left with a long file at the end, while the other has nothing more to do.
     """
     for item in items:
         if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+        if isinstance(item, pytest.Function) and "keras_" in getattr(getattr(item, "callspec", None), "id", ""):
+            item.add_marker(pytest.mark.keras)  # so the models of the zoo that need it are named
     if "PYTEST_XDIST_WORKER" in os.environ:
         long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("system")}
         items.sort(key=lambda item: item.path not in long)

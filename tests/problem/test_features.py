@@ -129,7 +129,8 @@ def test_an_hours_weather_is_stamped_at_its_end(groups_of, connection):
 
 
 def test_weather_changes_against_the_hour_that_long_before(groups_of):
-    hours = [observation("2013-06-03", hour, pressure=pressure) for hour, pressure in ((9, 1000), (10, 1002), (12, 999))]
+    pressures = {9: 1000.0, 10: 1002.0, 12: 999.0}
+    hours = [observation("2013-06-03", hour, pressure=pressure) for hour, pressure in pressures.items()]
     table = origin_weather(groups_of(flights=[flight()], weather=hours)).to_pandas().sort_values("event_timestamp")
     nothing = np.nan
     for span, changes in ((1, [nothing, 2, nothing]), (3, [nothing, nothing, -1]), (6, [nothing] * 3)):

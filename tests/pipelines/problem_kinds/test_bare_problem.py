@@ -25,20 +25,23 @@ pytestmark = [
 
 
 @flow(validate_parameters=False)
-def bare_training(project: Project) -> TrainingResult:
-    return run_training(project, TrainingParameters(model="lightgbm", max_iterations=30))
+def bare_training(project: Project, model: str) -> TrainingResult:
+    return run_training(project, TrainingParameters(model=model, max_iterations=30))
 
 
-def test_the_least_of_problems_is_served(tmp_path: Path, server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("model", "extra"), [("lightgbm", "lightgbm"), ("keras_dense", "keras")])
+def test_the_least_of_problems_is_served(
+    model: str, extra: str, tmp_path: Path, server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from serving.app import create_app
 
     package = make_project.__module__
     monkeypatch.setenv("FLIGHTLINE_PROBLEM_PACKAGE", package)
     settings = make_toy_clone(tmp_path).settings
     project = make_project(settings.model_copy(update={"problem_package": package}))
-    result = bare_training(project)
+    result = bare_training(project, model)
     assert result.verdict.decision is Decision.PROMOTE, result.verdict.reasons
-    assert extras_of_model(settings.serving_models_dir) == ["lightgbm"]  # what an image of this champion takes besides
+    assert extras_of_model(settings.serving_models_dir) == [extra]  # what an image of this champion takes besides
     examples = pd.read_parquet(settings.features_dir / "current" / "examples" / "examples.parquet")
     set_clock(settings, examples["event_timestamp"].max().to_pydatetime())  # the moment of the last event itself
     with TestClient(create_app(project)) as client:

@@ -102,6 +102,8 @@ def load_model(file: Path, expected_sha256: str | None = None) -> "Pipeline":
         raise ModelFileError(
             f"{file.name} needs what this environment lacks ({err}); install the lock, or build the image with EXTRAS="
         ) from err
+    except ModelFileError:
+        raise  # of an entry of the zoo, which looked into its library's own format
     except Exception as err:
         # What zip, json, numpy and skops raise for a broken part has no common base.
         raise ModelFileError(

@@ -65,8 +65,8 @@ def find_model(task: Task, name: str) -> ZooModel:
         raise TrainingError(f"no {task} model is named {name!r}; MODEL is one of: {', '.join(models)}")
     if missing := models[name].missing_packages:
         raise TrainingError(
-            f"{name} needs the package {', '.join(missing)}, which this environment lacks; `make install` brings it, "
-            "`make image EXTRAS=...` into images"
+            f"{name} needs the package {', '.join(missing)}, which this environment lacks; "
+            f"`{models[name].installed_by}` brings it, `make image EXTRAS=...` into images"
         )
     return models[name]
 

@@ -62,6 +62,8 @@ class ZooModel:
         What any model must beat.
     packages
         What it is fitted and served with besides scikit-learn, by the names of import and registry, which are one.
+    installed_by
+        The command that brings them.
     trusted_types
         What its file holds besides what skops trusts by itself. An estimator of another library is a class of its
         own file here, which keeps the library's own format as text or bytes: loading it runs no code from the file.
@@ -76,6 +78,7 @@ class ZooModel:
     stages: Stages | None = None
     is_baseline: bool = False
     packages: tuple[str, ...] = ()
+    installed_by: str = "make install"
     trusted_types: tuple[str, ...] = ()
 
     @property

@@ -46,14 +46,6 @@ def _delays(prefix: str, windows: dict[str, str], what: str) -> dict[str, str]:
     return features
 
 
-CHANGING_WEATHER = {
-    "temp": "temperature",
-    "wind_speed": "wind speed",
-    "precip": "precipitation",
-    "pressure": "pressure",
-    "visib": "visibility",
-}
-
 ORIGIN_WEATHER = view(
     "origin_weather",
     [ORIGIN],
@@ -68,11 +60,10 @@ ORIGIN_WEATHER = view(
         "precip": "Precipitation in the hour, inches.",
         "pressure": "Sea level pressure, millibars.",
         "visib": "Visibility, miles.",
-        **{
-            f"{name}_change_{hours}h": f"Change of {what} over {hours} h, in its unit."
-            for hours in (1, 3, 6)
-            for name, what in CHANGING_WEATHER.items()
-        },
+        "temp_change_3h": "Change of temperature over 3 hours, degrees Fahrenheit.",
+        "wind_speed_change_3h": "Change of wind speed over 3 hours, mph.",
+        "pressure_change_3h": "Change of pressure over 3 hours, millibars.",
+        "visib_change_3h": "Change of visibility over 3 hours, miles.",
     },
     "Weather at the origin in the last full hour and how it changed, known at the hour's end.",
     tags=WEATHER,

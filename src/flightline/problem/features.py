@@ -23,7 +23,7 @@ from flightline.problem.request_features import AREA, SLOT_FORMAT
 LATE_MINUTES = 15
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _AROUND = timedelta(minutes=30)
-CHANGING, CHANGES_OVER_HOURS = ("temp", "wind_speed", "precip", "pressure", "visib"), (1, 3, 6)
+CHANGING = ("temp", "wind_speed", "pressure", "visib")
 # Two turns at least, there and back here; where less is left by plan, flights are late far more often.
 LEAST_TURN_MINUTES, LONGEST_TURN_MINUTES = 45, 12 * 60
 
@@ -42,22 +42,21 @@ def slot_of(moment: ibis.Value) -> ibis.Value:
 
 
 def origin_weather(groups: Tables) -> ibis.Table:
-    """Give the weather at the origin in the last full hour, and how it changed, stamped at that hour's end."""
+    """Give the weather at the origin in the last full hour, stamped at that hour's end, and its change over 3 hours."""
     names = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
     hours = groups["weather"].select("origin", "observed_from", **{name: _[name].cast("float64") for name in names})
-    changes = {}
-    joined = hours
-    for span in CHANGES_OVER_HOURS:
-        before = {name: f"{name}_{span}h_before" for name in CHANGING}
-        earlier = hours.select(
-            earlier_origin="origin",
-            earlier_hour=_.observed_from + ibis.interval(hours=span),
-            **{column: _[name] for name, column in before.items()},
-        )
-        same_hour = [joined.origin == earlier.earlier_origin, joined.observed_from == earlier.earlier_hour]
-        joined = joined.left_join(earlier, same_hour).drop("earlier_origin", "earlier_hour")
-        changes |= {f"{name}_change_{span}h": _[name] - _[column] for name, column in before.items()}
-    return joined.select("origin", *names, event_timestamp=_.observed_from + ibis.interval(hours=1), **changes)
+    earlier = hours.select(
+        earlier_origin="origin",
+        earlier_hour=_.observed_from + ibis.interval(hours=3),
+        **{f"{name}_before": name for name in CHANGING},
+    )
+    hour_before = [hours.origin == earlier.earlier_origin, hours.observed_from == earlier.earlier_hour]
+    return hours.left_join(earlier, hour_before).select(
+        "origin",
+        *names,
+        event_timestamp=_.observed_from + ibis.interval(hours=1),
+        **{f"{name}_change_3h": _[name] - _[f"{name}_before"] for name in CHANGING},
+    )
 
 
 def _departures_and_cancellations(groups: Tables, *keys: str) -> ibis.Table:

@@ -2,20 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Path
 
 from flightline.core.project import Project
 from flightline.core.response import Explanation, Explanations, Instances
-from serving.api.dependencies import (
-    BoundedJson,
-    CallerDep,
-    ClockDep,
-    LargeRequestsDep,
-    LoggerDep,
-    PredictorDep,
-    known_model,
-)
+from serving.api.dependencies import ResourcesDep
 from serving.api.openapi import REFUSALS
+from serving.api.request_body import ModelRoute
 from serving.prediction.explanation import explain
 from serving.prediction.predictor import (
     check_features,
@@ -29,33 +22,29 @@ from serving.prediction.side_thread import run_beside_if_many
 
 def make_explain_router(project: Project) -> APIRouter:
     """Make the route, typed by the project's schemas."""
-    router = APIRouter(tags=["model"])
+    router = APIRouter(tags=["model"], route_class=ModelRoute)
     Instance, Prediction = project.schemas.instance, project.schemas.prediction  # noqa: N806  # types
-    KnownModel = Annotated[str, Depends(known_model(project.problem.model_name))]  # noqa: N806  # a type
+    ModelName = Annotated[str, Path(json_schema_extra={"enum": [project.problem.model_name]})]  # noqa: N806  # a type
     most = project.settings.serving.max_explained
 
-    @router.post("/v1/models/{name}:explain", dependencies=[BoundedJson], responses=REFUSALS)
+    @router.post("/v1/models/{name}:explain", responses=REFUSALS)
     async def explain_predictions(
-        name: KnownModel,
-        predictor: PredictorDep,
-        clock: ClockDep,
-        logger: LoggerDep,
-        large: LargeRequestsDep,
-        caller: CallerDep,
+        name: ModelName,
+        own: ResourcesDep,
         body: Instances[Instance],  # type: ignore[valid-type]  # FastAPI reads it when the route is made
     ) -> Explanations[Prediction]:  # type: ignore[valid-type]  # likewise
         """Predict with the champion for a few instances, log it as any prediction, and say what drove each answer."""
-        instances = body.instances
+        instances, predictor, clock = body.instances, own.predictor, own.clock
         if len(instances) > most:
             refuse_faults(
                 [("instances", f"got {len(instances)}, expected {most} at most: each is predicted many times")]
             )
         check_still_to_come(project, instances, clock)
-        results = await large.predict(caller, lambda part: predictor.predict(part, clock), instances)
+        results = await own.large.predict(own.caller, lambda part: predictor.predict(part, clock), instances)
         check_features(project.problem, results)
         rows = len(instances) * (len(predictor.features.views) + 2)  # each once more for every group
         changes = await run_beside_if_many(rows, lambda: explain(predictor, results))
-        ids = await logger.record("predict", predictor, clock, results, instances)
+        ids = await own.logger.record("predict", predictor, clock, results, instances)
         return Explanations[Prediction](  # type: ignore[valid-type]  # likewise
             explanations=[
                 Explanation[Prediction](  # type: ignore[valid-type]  # likewise

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Path, Response
 
 from flightline.core.project import Project
 from flightline.core.response import (
@@ -16,20 +16,10 @@ from flightline.core.response import (
     Score,
     Scores,
 )
-from serving.api.dependencies import (
-    BoundedJson,
-    CallerDep,
-    ClockDep,
-    ClockIfSetDep,
-    LargeRequestsDep,
-    LoggerDep,
-    PredictorDep,
-    ReasonDep,
-    ServingStateDep,
-    known_model,
-)
+from serving.api.dependencies import ClockIfSetDep, PredictorDep, ReasonDep, ResourcesDep, ServingStateDep
 from serving.api.explain import make_explain_router
 from serving.api.openapi import ALWAYS, REFUSALS, documented
+from serving.api.request_body import ModelRoute
 from serving.prediction.predictor import (
     check_features,
     check_rows,
@@ -59,32 +49,25 @@ def add_routes(app: FastAPI, project: Project) -> None:
 
 def make_model_router(project: Project) -> APIRouter:
     """Make the routes of the model; what they take and give is typed by the project's schemas."""
-    router = APIRouter(tags=["model"])
+    router = APIRouter(tags=["model"], route_class=ModelRoute)
     Instance, Prediction = project.schemas.instance, project.schemas.prediction  # noqa: N806  # types
-    KnownModel = Annotated[str, Depends(known_model(project.problem.model_name))]  # noqa: N806  # a type
+    ModelName = Annotated[str, Path(json_schema_extra={"enum": [project.problem.model_name]})]  # noqa: N806  # a type
 
-    @router.post("/v1/models/{name}:predict", dependencies=[BoundedJson], responses=REFUSALS)
+    @router.post("/v1/models/{name}:predict", responses=REFUSALS)
     async def predict(
-        request: Request,
-        name: KnownModel,
-        predictor: PredictorDep,
-        clock: ClockDep,
-        logger: LoggerDep,
-        large: LargeRequestsDep,
-        caller: CallerDep,
+        name: ModelName,
+        own: ResourcesDep,
         body: Instances[Instance],  # type: ignore[valid-type]  # FastAPI reads it when the route is made
     ) -> Predictions[Prediction]:  # type: ignore[valid-type]  # likewise
         """Predict for one or more instances with what is known at the event clock."""
-        instances = body.instances
+        instances, predictor, clock = body.instances, own.predictor, own.clock
         # Here and not in parts: each fault is named by its place in the request.
         check_still_to_come(project, instances, clock)
-        results = await large.predict(caller, lambda part: predictor.predict(part, clock), instances)
+        results = await own.large.predict(own.caller, lambda part: predictor.predict(part, clock), instances)
         check_features(project.problem, results)
-        # Not a dependency: solving one takes 9 us, and mostly no challenger runs.
-        canary = request.app.state.canary
-        if canary.challenger is not None:
-            results = await canary.apply(predictor, results, instances, clock)
-        ids = await logger.record("predict", predictor, clock, results, instances)
+        if own.canary.challenger is not None:
+            results = await own.canary.apply(predictor, results, instances, clock)
+        ids = await own.logger.record("predict", predictor, clock, results, instances)
 
         def answer() -> Predictions[Prediction]:  # type: ignore[valid-type]  # likewise
             return Predictions[Prediction](  # type: ignore[valid-type]  # likewise
@@ -97,20 +80,17 @@ def make_model_router(project: Project) -> APIRouter:
 
         return await run_beside_if_many(len(instances), answer)
 
-    @router.post("/v1/models/{name}:score", dependencies=[BoundedJson], responses=REFUSALS)
+    @router.post("/v1/models/{name}:score", responses=REFUSALS)
     async def score(
-        name: KnownModel,
-        predictor: PredictorDep,
-        clock: ClockDep,
-        logger: LoggerDep,
-        large: LargeRequestsDep,
-        caller: CallerDep,
+        name: ModelName,
+        own: ResourcesDep,
         body: FeatureRows,
     ) -> Scores:
         """Predict for ready rows of features, as batch jobs and what-if questions have them."""
+        predictor = own.predictor
         check_rows(predictor.model.kinds, body.instances)
-        results = await large.predict(caller, predictor.score, body.instances)
-        ids = await logger.record("score", predictor, clock, results, [None] * len(results))
+        results = await own.large.predict(own.caller, predictor.score, body.instances)
+        ids = await own.logger.record("score", predictor, own.clock, results, [None] * len(results))
         return Scores(
             predictions=[
                 Score(prediction_id=prediction_id, value=score_of(project.problem, result.value))
@@ -121,7 +101,7 @@ def make_model_router(project: Project) -> APIRouter:
 
     @router.get("/v1/models/{name}", responses=documented(404) | ALWAYS)
     async def model_status(
-        name: KnownModel, state: ServingStateDep, clock: ClockIfSetDep, reason: ReasonDep
+        name: ModelName, state: ServingStateDep, clock: ClockIfSetDep, reason: ReasonDep
     ) -> ModelStatus:
         """Say what is being served, or why nothing is."""
         predictor, refused = state.predictor, state.refused
@@ -139,7 +119,7 @@ def make_model_router(project: Project) -> APIRouter:
         )
 
     @router.get("/v1/models/{name}/card", response_class=Markdown, responses=documented(404) | ALWAYS)
-    async def model_card(name: KnownModel, predictor: PredictorDep) -> Markdown:
+    async def model_card(name: ModelName, predictor: PredictorDep) -> Markdown:
         """Give the card of the served version: what it is for, how good it is, what it was made of."""
         model = predictor.model
         if model.card is None:

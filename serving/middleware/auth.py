@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,6 +25,7 @@ KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
 _NEEDS_SCOPE = re.compile(r":(predict|score|explain)$|^/(metrics)$")
 
 
+@lru_cache(maxsize=100)
 def is_loopback(host: str) -> bool:
     """Say whether only programs of this machine reach an address.
 
@@ -177,6 +179,11 @@ def _came_by_loopback(scope: Scope) -> bool:
 
 def _was_asked_for_loopback(scope: Scope) -> bool:
     """Say whether Host names this machine; a page of another site whose name leads here (DNS rebinding) has its own."""
-    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "localhost")
+    return _names_loopback(next((value for name, value in scope["headers"] if name == b"host"), b"localhost"))
+
+
+@lru_cache(maxsize=100)
+def _names_loopback(value: bytes) -> bool:
+    host = value.decode("latin-1")
     name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
     return name == "testserver" or is_loopback(name.strip("[]"))

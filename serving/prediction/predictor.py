@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from pydantic import BaseModel
 
-from flightline.adapters.feast.online_features import FeatureRow
+from flightline.adapters.feast.online_features import FeatureColumns, FeatureRow
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.core.clock import is_late_request
 from flightline.core.errors import ModelFileError, RequestError
@@ -145,9 +145,8 @@ class Predictor:
         rows
             What the feature store gave for each of them, as of the clock.
         """
-        code = self.project.requests
-        stored = {name: [row.values[name] for row in rows] for name in self.features.names} if code.on_demand else {}
-        computed = code.computed_features(columns, stored, [clock] * len(rows))
+        stored = FeatureColumns(self.features.names, rows)
+        computed = self.project.requests.computed_features(columns, stored, [clock] * len(rows))
         return input_rows(self.model, rows, as_rows(computed, len(rows)))
 
     def score(self, rows: Sequence[Mapping[str, Value]]) -> list[PredictionResult]:

@@ -1,5 +1,6 @@
 """The event clock's file: what is read, what is refused, and that half a file is never read."""
 
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -178,3 +179,19 @@ def test_a_file_of_before_takes_the_first_clock_it_meets(settings: Settings) -> 
     assert changed_first_clock(settings, NOON + DAY) is None
     assert ensure_clock(settings, NOON - DAY) == NOON
     assert changed_first_clock(settings, NOON) is not None
+
+
+def test_a_file_that_was_read_long_after_it_was_written_is_read_anew_when_it_is_another(settings: Settings) -> None:
+    for moment in (NOON, NOON + timedelta(hours=1)):
+        set_clock(settings, moment)
+        os.utime(settings.clock_file, (0, 0))
+        assert read_clock(settings) == read_clock(settings) == moment
+
+
+def test_a_file_written_just_now_may_be_written_again_without_another_time(settings: Settings) -> None:
+    set_clock(settings, NOON)
+    assert read_clock(settings) == NOON
+    written = settings.clock_file.stat()
+    settings.clock_file.write_text(settings.clock_file.read_text().replace("T12", "T13"))
+    os.utime(settings.clock_file, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert read_clock(settings) == NOON + timedelta(hours=1)

@@ -4,7 +4,9 @@ FLIGHTLINE_CLOCK=real wins over the file; without it the file decides, and it ma
 """
 
 import json
+import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from flightline.core.errors import ClockError
 from flightline.core.settings import Settings
 
 REAL = "real"
+_SETTLED_SECONDS = 1.0
 NEW_STATE = (
     "for an earlier one begin a new state, `rm -r .state`, and train: what was learned, logged and materialised would "
     "lie in the future"
@@ -46,11 +49,24 @@ def follows_the_day(settings: Settings) -> bool:
     return settings.clock == REAL or _read(settings).now is None
 
 
+# What the file held when it was last read, by its path and what changes when it is written.
+_last: tuple[object, _Kept | None] = (None, None)
+
+
 def _read(settings: Settings) -> _Kept:
+    global _last
     try:
-        found = json.loads(settings.clock_file.read_text(encoding="utf-8"))
-        now, first = found["now"], found.get("first_clock")
-        return _Kept(None if now == REAL else parse_moment(now), first and parse_moment(first))
+        path = settings.clock_file
+        stat = os.stat(path)  # noqa: PTH116 half the time of Path.stat, for every request
+        stamp = path, stat.st_mtime_ns, stat.st_ino, stat.st_size
+        last_stamp, last = _last
+        if last is not None and stamp == last_stamp:
+            return last
+        kept = _parsed(path.read_text(encoding="utf-8"))
+        # One that was written just now may be written again without another time on it.
+        if time.time() - stat.st_mtime > _SETTLED_SECONDS:
+            _last = stamp, kept
+        return kept
     except FileNotFoundError as err:
         raise ClockError(
             "the event clock has not been set: run `make train` first, or set FLIGHTLINE_CLOCK=real"
@@ -61,6 +77,12 @@ def _read(settings: Settings) -> _Kept:
         ) from err
     except OSError as err:
         raise ClockError(f"{settings.clock_file.name} cannot be read: {err.strerror}; make it readable") from err
+
+
+def _parsed(text: str) -> _Kept:
+    found = json.loads(text)
+    now, first = found["now"], found.get("first_clock")
+    return _Kept(None if now == REAL else parse_moment(now), first and parse_moment(first))
 
 
 def set_clock(settings: Settings, moment: datetime) -> None:

@@ -4,10 +4,10 @@
 argument. So no other code and no test of the machine needs to know which problem it is.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -142,18 +142,43 @@ class RequestCode:
                 f"on_demand is given the moment of the stored features as {AS_OF}, and requests have a column of that "
                 "name; take another in src/flightline/problem/config.py and api_schema.py"
             )
-        moments = pd.DatetimeIndex(as_of).as_unit("us")
-        known = {name: _read_only(stored[name]) for name in stored}
-        added = self.on_demand({**asked, AS_OF: moments}, known)
-        _check_on_demand(added, len(moments), known.keys() | computed.keys())
+        known = _ReadOnly(stored)
+        added = self.on_demand({**asked, AS_OF: _moments(as_of)}, known)
+        _check_on_demand(added, len(as_of), known.keys() | computed.keys())
         return computed | dict(added)
 
 
-def _read_only(column: Any) -> np.ndarray:
-    """Give a column as numbers that cannot be changed in place: in training they are the training set's own."""
-    numbers = np.asarray(column, dtype=np.float64).view()
-    numbers.flags.writeable = False
-    return numbers
+class _ReadOnly(Mapping[str, np.ndarray]):
+    """Columns as numbers that cannot be changed in place: in training they are the training set's own.
+
+    Made when one is looked at: of a hundred columns `on_demand` mostly reads a few.
+    """
+
+    def __init__(self, columns: Any):
+        self._columns = columns
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        numbers = np.asarray(self._columns[name], dtype=np.float64).view()
+        numbers.flags.writeable = False
+        return numbers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(list(self._columns))
+
+
+def _moments(as_of: Sequence[datetime] | pd.Series) -> pd.DatetimeIndex:
+    # Of one request all are the same, and where the clock is set those of the next requests too.
+    if isinstance(as_of, list) and len(set(as_of)) == 1:
+        return _one_moment(as_of[0]).repeat(len(as_of))
+    return pd.DatetimeIndex(as_of).as_unit("us")
+
+
+@lru_cache(maxsize=1)
+def _one_moment(moment: datetime) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex([moment]).as_unit("us")
 
 
 def _check_on_demand(added: Mapping[str, Any], rows: int, taken: Set[str]) -> None:

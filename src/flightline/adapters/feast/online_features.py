@@ -6,7 +6,7 @@ joins and materialisation are in `feature_store.py`.
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -46,6 +46,22 @@ class FeatureRow:
     values: dict[str, float | None]
     event_timestamps: dict[str, datetime]
     missing: dict[str, str]
+
+
+class FeatureColumns(Mapping[str, list[float | None]]):
+    """The values of some rows by feature; a column is made when it is looked at."""
+
+    def __init__(self, names: Sequence[str], rows: Sequence[FeatureRow]):
+        self._names, self._rows = names, rows
+
+    def __getitem__(self, name: str) -> list[float | None]:
+        return [row.values[name] for row in self._rows]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class OnlineFeatures:

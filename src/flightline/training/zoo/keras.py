@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -275,6 +276,7 @@ def library() -> ModuleType:
         import keras
     except ImportError as err:
         raise ImportError(f"{err}: `make keras` installs it here, `make image EXTRAS=keras` in an image") from err
+    warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning, "keras")  # with NumPy 2
     jax.config.update("jax_enable_x64", True)
     keras.config.set_floatx("float64")
     return keras

@@ -21,6 +21,7 @@ from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.inference.contributions import group_columns
 from flightline.training.fit import TrainingParameters, check_steps
+from flightline.training.preprocessing import LAG
 from flightline.training.zoo import ZOO, find_model
 from pipelines.common.artifacts import EvaluationFile, FittedFile, TrainingSet
 from pipelines.common.progress import stage
@@ -77,7 +78,12 @@ def train_each(
     training_set: TrainingSet,
     groups: Mapping[str, Sequence[str]] = NO_GROUPS,
 ) -> list[Trained]:
-    """Fit and evaluate each model; those of many are printed in one table, best on validation first."""
+    """Fit and evaluate each model; those of many are printed in one table, best on validation first.
+
+    Of many those are left out that read series, where no feature is one.
+    """
+    if len(asked) > 1 and not any(LAG.fullmatch(name) for name in pq.read_schema(training_set.features_file).names):
+        asked = [one for one in asked if not find_model(project.problem.task, one.model).reads_series]
     trained = [fit_and_evaluate(project, parameters, training_set, groups) for parameters in asked]
     ranked = sorted(trained, key=lambda one: one.model.validation_loss)
     if len(ranked) > 1:

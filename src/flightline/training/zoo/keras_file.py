@@ -58,7 +58,7 @@ def read_file(content: bytes) -> "Model":
     if foreign := sorted(set(_classes_in(config)) - CLASSES):
         raise ModelFileError(
             f"the .keras file holds {', '.join(foreign)}, expected only: {', '.join(sorted(CLASSES))}; such a part may "
-            "run code, so the file is not read: train the model again, or add what it needs to zoo/keras.py"
+            "run code, so the file is not read: train the model again, or add what it needs to zoo/keras_file.py"
         )
     with TemporaryDirectory() as folder:
         file = Path(folder) / "network.keras"

@@ -17,10 +17,11 @@ from rich.table import Table
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.mlflow import registry
 from flightline.core.errors import TrainingError
-from flightline.core.problem_spec import Problem
+from flightline.core.problem_spec import Problem, Task
 from flightline.core.project import Project
 from flightline.inference.contributions import group_columns
 from flightline.training.fit import TrainingParameters, check_steps
+from flightline.training.preprocessing import LAG
 from flightline.training.zoo import ZOO, find_model
 from pipelines.common.artifacts import EvaluationFile, FittedFile, TrainingSet
 from pipelines.common.progress import stage
@@ -71,14 +72,22 @@ def models_asked(problem: Problem, parameters: TrainingParameters) -> list[Train
     ]
 
 
+def suited_to(task: Task, asked: Sequence[TrainingParameters], columns: Sequence[str]) -> Sequence[TrainingParameters]:
+    """Leave out, of many models, those that read series, where no column is one."""
+    if len(asked) == 1 or any(LAG.fullmatch(name) for name in columns):
+        return asked
+    return [parameters for parameters in asked if not find_model(task, parameters.model).reads_series]
+
+
 def train_each(
     project: Project,
     asked: Sequence[TrainingParameters],
     training_set: TrainingSet,
     groups: Mapping[str, Sequence[str]] = NO_GROUPS,
 ) -> list[Trained]:
-    """Fit and evaluate each model; those of many are printed in one table, best on validation first."""
-    trained = [fit_and_evaluate(project, parameters, training_set, groups) for parameters in asked]
+    """Fit and evaluate each model that suits the columns; many are printed in one table, best on validation first."""
+    suited = suited_to(project.problem.task, asked, pq.read_schema(training_set.features_file).names)
+    trained = [fit_and_evaluate(project, parameters, training_set, groups) for parameters in suited]
     ranked = sorted(trained, key=lambda one: one.model.validation_loss)
     if len(ranked) > 1:
         console = Console(highlight=False)

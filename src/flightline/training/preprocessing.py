@@ -4,6 +4,7 @@ Every encoder takes missing numbers, and categories that are missing or were nev
 looks at the label, so that none can leak it.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,10 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from flightline.core.errors import TrainingError
+
 MIN_CATEGORY_ROWS = 50
+LAG = re.compile(r"(?P<series>.+)_lag_(?P<lag>\d+)")
 MAX_CODES = 250  # what a histogram of the boosted trees can hold
 
 
@@ -24,6 +28,45 @@ class Columns:
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
+
+
+def series_of(columns: Columns) -> tuple[Columns, list[list[str]]]:
+    """Tell series from other columns: the numbers whose names end in ``_lag_1``, ``_lag_2`` and so on.
+
+    Returns
+    -------
+    (other columns, the series)
+        By lag, the oldest first, the column of each series.
+
+    Raises
+    ------
+    TrainingError
+        If there is none, or one lacks a lag that another has.
+
+    Examples
+    --------
+    >>> series_of(Columns(("seats", "sold_lag_1", "sold_lag_2"), ("shop",)))
+    (Columns(numeric=('seats',), categorical=('shop',)), [['sold_lag_2'], ['sold_lag_1']])
+    """
+    found: dict[str, dict[int, str]] = {}
+    for name in columns.numeric:
+        if match := LAG.fullmatch(name):
+            found.setdefault(match["series"], {})[int(match["lag"])] = name
+    if not found:
+        raise TrainingError(
+            "the model reads series, and no feature is one: declare the last values of a number as features "
+            "NAME_lag_1, NAME_lag_2, ..., or train another"
+        )
+    lags = sorted({lag for series in found.values() for lag in series}, reverse=True)
+    if lacking := [f"{series}_lag_{lag}" for series, names in found.items() for lag in lags if lag not in names]:
+        raise TrainingError(f"{', '.join(lacking)} is no feature, and another series has that lag: declare it")
+    others = tuple(name for name in columns.numeric if not LAG.fullmatch(name))
+    return Columns(others, columns.categorical), [[names[lag] for names in found.values()] for lag in lags]
+
+
+def as_series() -> Pipeline:
+    """Scale the columns of series, each by itself; a missing value gets the median, without a flag."""
+    return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
 
 
 def as_numbers(

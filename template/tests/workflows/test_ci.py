@@ -148,7 +148,8 @@ def test_what_need_not_be_checked_is_left_out_and_the_last_job_comes_and_passes(
 def test_documents_that_are_wrong_stop_the_last_job(act):
     run = scoped(act, "ci", "docs", fails=["lint:make test-docs"])
     assert run.code != 0
-    assert "verdict: 2 of 9 jobs passed, 6 had nothing to check" in run.log
+    jobs = len(jobs_of("ci"))
+    assert f"verdict: 2 of {jobs} jobs passed, {jobs - 3} had nothing to check" in run.log
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -42,8 +42,9 @@ def compared(request, server: None, tmp_path_factory: pytest.TempPathFactory):
     return project.problem, project.settings, *run_in_flow(story)
 
 
-def installed(task: Task) -> list[str]:
-    return [name for name, model in ZOO[task].items() if not model.missing_packages]
+def installed(task: Task, reads_series: tuple[bool, ...] = (False,)) -> list[str]:
+    models = ZOO[task].items()
+    return [name for name, model in models if not model.missing_packages and model.reads_series in reads_series]
 
 
 def test_all_models_are_trained_and_the_best_on_validation_is_first(compared):
@@ -108,7 +109,7 @@ PARAMETERS = TrainingParameters(model="all", pca_components=2, kmeans_segments=3
 @pytest.mark.parametrize("task", ZOO)
 def test_steps_are_switched_on_for_the_models_that_can_take_them(task):
     asked = comparison.models_asked(small_problem(task), PARAMETERS)
-    assert [one.model for one in asked] == installed(task)
+    assert [one.model for one in asked] == installed(task, (False, True))
     for one in asked:
         assert set(one.steps()) == ZOO[task][one.model].steps
 
@@ -135,10 +136,25 @@ def test_the_table_names_every_model_and_metric(compared):
     assert comparison._as_table(rows, problem).row_count == len(ranked)
 
 
+@pytest.mark.parametrize(
+    ("models", "columns", "suited"),
+    [
+        (["base_rate", "keras_gru"], ["units"], ["base_rate"]),
+        (["base_rate", "keras_gru"], ["units", "sold_lag_1"], ["base_rate", "keras_gru"]),
+        (["keras_gru"], ["units"], ["keras_gru"]),  # the fit then says what it lacks
+    ],
+)
+def test_of_many_models_those_that_read_series_are_left_out_where_there_is_none(models, columns, suited, monkeypatch):
+    monkeypatch.setattr("flightline.training.zoo.entry.find_spec", lambda name: name)
+    asked = [TrainingParameters(model=name) for name in models]
+    assert [one.model for one in comparison.suited_to("classification", asked, columns)] == suited
+
+
 def test_of_all_models_one_without_its_package_is_left_out_and_named(monkeypatch, capsys):
     monkeypatch.setattr("flightline.training.zoo.entry.find_spec", lambda name: None)
     asked = comparison.models_asked(small_problem("classification"), TrainingParameters(model="all"))
     assert {one.model for one in asked} == {name for name, model in ZOO["classification"].items() if not model.packages}
-    assert "without keras_dense, lightgbm, whose packages are not installed" in capsys.readouterr().out
+    lacking = [name for name, model in ZOO["classification"].items() if model.packages]
+    assert f"without {', '.join(lacking)}, whose packages are not installed" in capsys.readouterr().out
     with pytest.raises(TrainingError, match="lightgbm needs the package lightgbm, which this environment lacks"):
         comparison.models_asked(small_problem("classification"), TrainingParameters(model="lightgbm"))

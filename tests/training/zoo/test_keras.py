@@ -19,8 +19,7 @@ from flightline.core.errors import ModelFileError, TrainingError
 from flightline.inference.predict import METHODS, predict
 from flightline.training.fit import fit_pipeline
 from flightline.training.preprocessing import Columns
-from flightline.training.zoo import ZOO, find_model
-from flightline.training.zoo import keras as entry
+from flightline.training.zoo import ZOO, find_model, keras_file
 from flightline.training.zoo.keras import FEW_ROWS, MANY_ROWS, KerasNetwork
 
 COLUMNS = Columns(("units",), ("shop",))
@@ -65,7 +64,7 @@ def test_what_needs_keras_has_a_name_that_marks_its_tests() -> None:
 @needs_keras
 @pytest.mark.parametrize("task", ZOO)
 def test_its_file_is_read_by_keras_alone_and_answers_the_same(task, tmp_path):
-    pipeline, keras = fitted(task), entry.library()
+    pipeline, keras = fitted(task), keras_file.library()
     (tmp_path / "network.keras").write_bytes(pipeline[-1].file_)
     network = keras.saving.load_model(tmp_path / "network.keras", compile=False, safe_mode=True)
     output = np.asarray(network(pipeline[:-1].transform(ROWS)))
@@ -119,7 +118,7 @@ def test_a_fit_leaves_the_random_numbers_of_others_alone():
 
 
 def foreign_networks() -> dict[str, object]:
-    keras = entry.library()
+    keras = keras_file.library()
     layers = keras.layers
     run = keras.Sequential([keras.Input((2,)), layers.Lambda(lambda rows: rows), layers.Dense(1, "sigmoid")])
 
@@ -151,7 +150,7 @@ def test_a_config_that_names_code_is_refused_before_keras_sees_it(kind, tmp_path
     monkeypatch.setitem(sys.modules, "keras", None)
     named = {"module": "builtins", "class_name": kind, "config": "eval", "registered_name": "eval"}
     layer = {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1, "activation": [named]}}
-    content = zipped({"module": "keras", "class_name": "Sequential", "config": {"layers": [layer]}})
+    content = zipped({"module": "keras", "class_name": "Functional", "config": {"layers": [layer]}})
     save_model(holding(content), tmp_path / "model.skops")
     with pytest.raises(ModelFileError, match=f"the .keras file holds {kind}, expected only: .*Dense"):
         load_model(tmp_path / "model.skops")
@@ -161,13 +160,13 @@ def test_a_config_that_names_code_is_refused_before_keras_sees_it(kind, tmp_path
 @pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`:UserWarning")
 def test_behind_the_list_the_safe_mode_of_keras_refuses_code_too(tmp_path, monkeypatch):
     content = saved(foreign_networks()["Lambda"], tmp_path)
-    monkeypatch.setattr(entry, "CLASSES", entry.CLASSES | {"Lambda", "__lambda__"})
+    monkeypatch.setattr(keras_file, "CLASSES", keras_file.CLASSES | {"Sequential", "Lambda", "__lambda__"})
     with pytest.raises(ValueError, match=r"(?i)lambda.*arbitrary code execution"):
-        entry.read_file(content)
+        keras_file.read_file(content)
 
 
 def test_a_network_that_would_be_too_large_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(entry, "MAX_UNPACKED_BYTES", 1_000)
+    monkeypatch.setattr(keras_file, "MAX_UNPACKED_BYTES", 1_000)
     save_model(holding(zipped({}, weights=bytes(2_000))), tmp_path / "model.skops")
     with pytest.raises(ModelFileError, match=r"the .keras file unpacks to 2,002 bytes, expected at most 1,000"):
         load_model(tmp_path / "model.skops")

@@ -58,6 +58,8 @@ class ZooModel:
         large; None for all.
     stages
         Gives predictions after many iterations from one fit, by which ``max_iter`` is chosen; None if it cannot.
+    reads_series
+        Whether it is for columns that are series (`preprocessing.series_of`), and is not built without any.
     is_baseline
         What any model must beat.
     packages
@@ -76,6 +78,7 @@ class ZooModel:
     steps: frozenset[str] = frozenset()
     newest_rows: int | None = None
     stages: Stages | None = None
+    reads_series: bool = False
     is_baseline: bool = False
     packages: tuple[str, ...] = ()
     installed_by: str = "make install"

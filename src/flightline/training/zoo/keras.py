@@ -1,13 +1,7 @@
 """Keras on JAX: networks that are kept as `.keras` files. Its packages are a group of pyproject.toml of their own."""
 
-import json
-import os
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from io import BytesIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +11,10 @@ from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags
 
-from flightline.core.errors import ModelFileError
 from flightline.core.problem_spec import Task
-from flightline.training.preprocessing import Columns, as_numbers
+from flightline.training.preprocessing import Columns, as_numbers, as_series, series_of
 from flightline.training.zoo.entry import COMPONENTS_AND_SEGMENTS, Range, Rows, ZooModel
+from flightline.training.zoo.keras_file import answers_of, library, read_file, write_file
 
 if TYPE_CHECKING:
     from keras import Layer, Model
@@ -36,11 +30,6 @@ BATCH, LEAST_BATCH, BATCHES_IN_A_PASS = 512, 32, 100
 # Rows are answered in blocks of these sizes, since JAX compiles for each size that it is asked; the smaller is compiled
 # when a file is read, so that no request waits for it.
 FEW_ROWS, MANY_ROWS = 8, 1_024
-# All that a file may hold. Keras' own safe mode lets through whatever is Keras'.
-CLASSES = frozenset(
-    {"Sequential", "InputLayer", "Dense", "Dropout", "Rescaling", "DTypePolicy", "GlorotUniform", "Zeros"}
-)
-MAX_UNPACKED_BYTES = 64_000_000
 
 
 class KerasNetwork(BaseEstimator):
@@ -62,6 +51,10 @@ class KerasNetwork(BaseEstimator):
         Share of a layer's output that is left out in each step.
     learning_rate, weight_decay
         Of AdamW.
+    reader
+        Of the series, one of `READERS`; empty: there are none.
+    lags, series
+        The last columns are so many series, and of each lag, the oldest first, the values of all.
     """
 
     def __init__(
@@ -73,6 +66,9 @@ class KerasNetwork(BaseEstimator):
         dropout: float,
         learning_rate: float,
         weight_decay: float,
+        reader: str = "",
+        lags: int = 0,
+        series: int = 0,
     ):
         self.task = task
         self.seed = seed
@@ -81,6 +77,9 @@ class KerasNetwork(BaseEstimator):
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.reader = reader
+        self.lags = lags
+        self.series = series
 
     def __sklearn_tags__(self) -> Tags:
         """Say what it is; scikit-learn's partial dependence asks."""
@@ -124,7 +123,17 @@ class KerasNetwork(BaseEstimator):
         self.n_features_in_ = rows.shape[1]
         if self.task != "regression":
             self.classes_ = np.unique(target)
-        network = keras.Sequential([keras.Input((rows.shape[1],)), *self._hidden(), *self._last(target)])
+        inputs = [keras.Input((rows.shape[1] - self.lags * self.series,))]
+        output = inputs[0]
+        if self.reader:
+            inputs.append(keras.Input((self.lags, self.series)))
+            read = inputs[1]
+            for layer in READERS[self.reader](keras, self.seed):
+                read = layer(read)
+            output = keras.layers.Concatenate()([output, read])
+        for layer in (*self._hidden(), *self._last(target)):
+            output = layer(output)
+        network = keras.Model(inputs if self.reader else inputs[0], output)
         network.compile(keras.optimizers.AdamW(self.learning_rate, self.weight_decay), LOSSES[self.task])
         return network
 
@@ -157,14 +166,20 @@ class KerasNetwork(BaseEstimator):
     def _first_weights(self, number: int) -> Any:
         return library().initializers.GlorotUniform(self.seed + 1_000 + number)
 
-    def _batches(self, rows: np.ndarray, target: np.ndarray) -> Iterator[Rows]:
+    def _batches(self, rows: np.ndarray, target: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
         size = min(BATCH, max(LEAST_BATCH, len(rows) // BATCHES_IN_A_PASS), len(rows))
         random = np.random.default_rng(self.seed)
         while True:
             order = random.permutation(len(rows))
             for start in range(0, len(rows) - size + 1, size):
                 drawn = order[start : start + size]
-                yield rows[drawn], target[drawn]
+                yield self._inputs(rows[drawn]), target[drawn]
+
+    def _inputs(self, rows: np.ndarray) -> Any:
+        if not self.reader:
+            return rows
+        flat = rows.shape[1] - self.lags * self.series
+        return [rows[:, :flat], rows[:, flat:].reshape(-1, self.lags, self.series)]
 
     def _loss(self, target: np.ndarray, output: np.ndarray) -> float:
         if self.task == "regression":
@@ -176,7 +191,7 @@ class KerasNetwork(BaseEstimator):
         size = FEW_ROWS if len(numbers) <= FEW_ROWS else MANY_ROWS
         blocks = np.zeros((-(-len(numbers) // size), size, self.n_features_in_))
         blocks.reshape(-1, self.n_features_in_)[: len(numbers)] = numbers
-        output = np.concatenate([self.answer_(block) for block in blocks])[: len(numbers)]
+        output = np.concatenate([self.answer_(self._inputs(block)) for block in blocks])[: len(numbers)]
         if self.task == "classification":
             return np.column_stack([1 - output, output])
         return output if self.task == "multiclass" else output[:, 0]
@@ -184,7 +199,7 @@ class KerasNetwork(BaseEstimator):
     def _read(self, content: bytes) -> None:
         self.file_ = content
         self.answer_ = answers_of(read_file(content))
-        self.answer_(np.zeros((FEW_ROWS, self.n_features_in_)))
+        self.answer_(self._inputs(np.zeros((FEW_ROWS, self.n_features_in_))))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the network out: its file is the model."""
@@ -197,90 +212,27 @@ class KerasNetwork(BaseEstimator):
             self._read(self.file_)
 
 
+def _convolution(keras: ModuleType, seed: int) -> Iterator["Layer"]:
+    for number in (10, 11):
+        first_weights = keras.initializers.GlorotUniform(seed + number)
+        yield keras.layers.Conv1D(16, 3, strides=2, padding="same", activation="relu", kernel_initializer=first_weights)
+    yield keras.layers.Flatten()
+
+
+def _recurrence(keras: ModuleType, seed: int) -> Iterator["Layer"]:
+    first_weights = keras.initializers.GlorotUniform(seed + 10), keras.initializers.Orthogonal(seed=seed + 11)
+    yield keras.layers.GRU(16, kernel_initializer=first_weights[0], recurrent_initializer=first_weights[1], seed=seed)
+
+
+READERS: Mapping[str, Callable[[ModuleType, int], Iterator["Layer"]]] = {"cnn": _convolution, "gru": _recurrence}
+
+
 def _bounded(rows: np.ndarray) -> np.ndarray:
     return np.clip(np.asarray(rows, dtype=np.float64), -MAX_DEVIATIONS, MAX_DEVIATIONS)
 
 
-def write_file(network: "Model") -> bytes:
-    """Give a network as a `.keras` file, without what its fit needed."""
-    bare = type(network).from_config(network.get_config())
-    bare.set_weights(network.get_weights())
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "network.keras"
-        bare.save(file)
-        return file.read_bytes()
-
-
-def read_file(content: bytes) -> "Model":
-    """Make a network of a `.keras` file, if it is made of what the networks of this file are made of.
-
-    Raises
-    ------
-    ModelFileError
-        If it holds anything else, such as a layer with code of its own, or would be too large.
-    """
-    with zipfile.ZipFile(BytesIO(content)) as members:
-        if (size := sum(member.file_size for member in members.infolist())) > MAX_UNPACKED_BYTES:
-            raise ModelFileError(
-                f"the .keras file unpacks to {size:,} bytes, expected at most {MAX_UNPACKED_BYTES:,}: "
-                "train a smaller network"
-            )
-        config = json.loads(members.read("config.json"))
-    if foreign := sorted(set(_classes_in(config)) - CLASSES):
-        raise ModelFileError(
-            f"the .keras file holds {', '.join(foreign)}, expected only: {', '.join(sorted(CLASSES))}; such a part may "
-            "run code, so the file is not read: train the model again, or add what it needs to zoo/keras.py"
-        )
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "network.keras"
-        file.write_bytes(content)
-        return library().saving.load_model(file, custom_objects=None, compile=False, safe_mode=True)
-
-
-def _classes_in(config: object) -> Iterator[str]:
-    if isinstance(config, dict):
-        if "class_name" in config:
-            yield str(config["class_name"])
-        for part in config.values():
-            yield from _classes_in(part)
-    elif isinstance(config, list):
-        for part in config:
-            yield from _classes_in(part)
-
-
-def answers_of(network: "Model") -> Callable[[np.ndarray], np.ndarray]:
-    """Give what answers rows by a network as it then is, from any thread; JAX compiles it for each number of rows."""
-    import jax
-
-    @jax.jit
-    def answer(learned: list[Any], fixed: list[Any], rows: np.ndarray) -> Any:
-        return network.stateless_call(learned, fixed, rows, training=False)[0]
-
-    def answers(rows: np.ndarray) -> np.ndarray:
-        kinds = network.trainable_variables, network.non_trainable_variables
-        return np.asarray(answer(*([variable.value for variable in kind] for kind in kinds), rows))
-
-    return answers
-
-
-def library() -> ModuleType:
-    """Import the package, which no file of the zoo may do before it is needed, with JAX on the processor behind it.
-
-    All is in numbers of 64 bits, so that one row gets the answer that it gets among others.
-    """
-    os.environ["KERAS_BACKEND"] = "jax"
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    try:
-        import jax
-        import keras
-    except ImportError as err:
-        raise ImportError(f"{err}: `make keras` installs it here, `make image EXTRAS=keras` in an image") from err
-    jax.config.update("jax_enable_x64", True)
-    keras.config.set_floatx("float64")
-    return keras
-
-
 def build(
+    reader: str,
     task: Task,
     columns: Columns,
     seed: int,
@@ -292,14 +244,28 @@ def build(
     weight_decay: float = 3e-2,
     **steps: int | None,
 ) -> Pipeline:
-    """Two hidden layers on scaled numbers and one-hot categories; missing numbers get the median and a flag."""
+    """Two hidden layers on scaled numbers and one-hot categories; missing numbers get the median and a flag.
+
+    With a reader they take what it makes of the series as well.
+
+    Raises
+    ------
+    TrainingError
+        If there is a reader and no series.
+    """
     model = KerasNetwork(task, seed, max_iter, units, dropout, learning_rate, weight_decay)
-    return Pipeline([("encode", as_numbers(columns, seed, max_categories=20, **steps)), ("model", model)])
+    if not reader:
+        return Pipeline([("encode", as_numbers(columns, seed, max_categories=20, **steps)), ("model", model)])
+    others, series = series_of(columns)
+    encode = as_numbers(others, seed, max_categories=20, **steps)
+    encode.transformers.append(("series", as_series(), [name for lag in series for name in lag]))
+    model.set_params(reader=reader, lags=len(series), series=len(series[0]))
+    return Pipeline([("encode", encode), ("model", model)])
 
 
-def _entry(task: Task) -> ZooModel:
+def _entry(task: Task, reader: str) -> ZooModel:
     return ZooModel(
-        partial(build, task),
+        partial(build, reader, task),
         tried_on_few_rows=({"units": 32, "dropout": 0.1},),
         space={
             "learning_rate": Range(2e-4, 5e-3),
@@ -309,10 +275,14 @@ def _entry(task: Task) -> ZooModel:
         },
         steps=COMPONENTS_AND_SEGMENTS,
         stages=KerasNetwork.stages,
+        reads_series=bool(reader),
         packages=("jax", "keras"),
         installed_by="make keras",
         trusted_types=("flightline.training.zoo.keras.KerasNetwork",),
     )
 
 
-MODELS: Mapping[Task, Mapping[str, ZooModel]] = {task: {"keras_dense": _entry(task)} for task in LOSSES}
+MODELS: Mapping[Task, Mapping[str, ZooModel]] = {
+    task: {"keras_dense": _entry(task, ""), **{f"keras_{reader}": _entry(task, reader) for reader in READERS}}
+    for task in LOSSES
+}

@@ -11,6 +11,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -255,6 +256,8 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=8, help="GiB that a process may take; 0: any")
     options = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # in the background of a script the first is ignored
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
         for size in sorted(set(options.sizes)):
             for way in options.ways:

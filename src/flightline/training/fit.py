@@ -108,6 +108,17 @@ class _Window:
 
 
 @dataclass(frozen=True)
+class _Rows:
+    task: Task
+    features: pd.DataFrame
+    label: pd.Series
+
+    def of(self, mask: pd.Series | np.ndarray) -> _Window:
+        """Cut a window out; a large one is copied when it is needed, and not at all where it is all there is."""
+        return _Window(self.features if mask.all() else self.features[mask], as_target(self.task, self.label[mask]))
+
+
+@dataclass(frozen=True)
 class _Plan:
     task: Task
     parameters: TrainingParameters
@@ -170,21 +181,21 @@ def fit(
     check_values(features[masks["fit"]])
     for window in ("fit", "refit"):
         check_labels(task, label[masks[window]], window, classes)
-    windows = {name: _window(task, features, label, masks[name]) for name in ("fit", "validation", "refit")}
+    rows = _Rows(task, features, label)
     plan = _Plan(task, parameters, model, columns, loss)
-    tried = list(_try_settings(plan, windows["fit"], windows["validation"]))
+    tried = list(_try_settings(plan, rows.of(masks["fit"]), rows.of(masks["validation"])))
     best = min(tried, key=lambda trial: trial.loss)
-    pipeline = plan.fit(best.settings, windows["refit"])
+    pipeline = plan.fit(best.settings, rows.of(masks["refit"]))
     losses = {_in_words(trial.settings): trial.loss for trial in tried}
     if task == "regression" or model.is_baseline:
         return FittedModel(pipeline, best.settings, losses, best.loss, NONE, {})
-    truth = windows["validation"].target.to_numpy()
+    truth = as_target(task, label[masks["validation"]]).to_numpy()
     check = check_calibration(
         parameters.calibrations,
         best.predicted,
         truth,
         loss,
-        partial(_refitted_on_half, plan, best.settings, windows["fit"], windows["validation"]),
+        partial(_refitted_on_half, plan, best.settings, rows, masks["fit"], masks["validation"]),
     )
     if check.method != NONE:
         pipeline = with_map(pipeline, fit_map(check.method, best.predicted, truth))
@@ -195,16 +206,17 @@ def fit(
 def _refitted_on_half(
     plan: _Plan,
     settings: Mapping[str, Setting],
-    before: _Window,
-    validation: _Window,
+    rows: _Rows,
+    before: pd.Series,
+    validation: pd.Series,
     earlier: np.ndarray,
     later: np.ndarray,
 ) -> np.ndarray:
-    known = _Window(
-        pd.concat([before.features, validation.features.iloc[earlier]]),
-        pd.concat([before.target, validation.target.iloc[earlier]]),
-    )
-    return predict(plan.task, plan.fit(settings, known), validation.features.iloc[later])
+    """Predict the later rows of the validation window by what is learned of the earlier ones and all before."""
+    known, asked = before.to_numpy(copy=True), np.zeros(len(before), dtype=bool)
+    positions = np.flatnonzero(validation)
+    known[positions[earlier]] = asked[positions[later]] = True
+    return predict(plan.task, plan.fit(settings, rows.of(known)), rows.features[asked])
 
 
 def validation_losses(
@@ -236,8 +248,8 @@ def validation_losses(
     check_steps(parameters, model)
     check_labels(task, label[before], "earlier", classes)
     plan = _Plan(task, parameters, model, feature_columns(features), loss)
-    windows = (_window(task, features, label, mask) for mask in (before, later))
-    return [(trial.settings, trial.loss) for trial in _try_settings(plan, *windows)]
+    rows = _Rows(task, features, label)
+    return [(trial.settings, trial.loss) for trial in _try_settings(plan, rows.of(before), rows.of(later))]
 
 
 def fit_pipeline(
@@ -284,10 +296,6 @@ def check_steps(parameters: TrainingParameters, model: ZooModel) -> None:
         raise TrainingError(
             f"{parameters.model} cannot take {', '.join(wrong)}, only: {', '.join(sorted(model.steps)) or 'no step'}"
         )
-
-
-def _window(task: Task, features: pd.DataFrame, label: pd.Series, mask: pd.Series) -> _Window:
-    return _Window(features[mask], as_target(task, label[mask]))
 
 
 def _in_words(settings: Mapping[str, Setting]) -> str:

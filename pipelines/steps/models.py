@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from sklearn.pipeline import Pipeline
 
-from flightline.adapters.files.parquet_rows import read_rows
+from flightline.adapters.files.parquet_rows import ROWS_AT_A_TIME, read_rows
 from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
@@ -311,14 +312,13 @@ def _contents(
     model: FittedFile,
     evaluation: EvaluationFile,
 ) -> registry.RunContents:
-    _, features = read_training_set(training_set)
     return registry.RunContents(
         parameters=logged_parameters(parameters, model, training_set.windows),
         metrics=logged_metrics(problem, model, evaluation),
         tags=tags,
         pipeline=load_model(model.file, model.sha256),
         method=METHODS[problem.task],
-        features=_rows_with_missing_values(features),
+        features=_rows_with_missing_values(training_set.features_file),
         model_file=model.file,
         data_name=f"{problem.feature_service} training set",
         data_source=f"data.dvc@{tags['lineage.data_md5']}",
@@ -328,7 +328,13 @@ def _contents(
     )
 
 
-def _rows_with_missing_values(features: pd.DataFrame, rows: int = 200) -> pd.DataFrame:
+def _rows_with_missing_values(file: Path, rows: int = 200) -> pd.DataFrame:
     # A signature inferred from rows without missing values would refuse them later.
-    with_missing = features[features.isna().any(axis=1)]
-    return pd.concat([with_missing.head(rows), features.head(rows)])
+    first, with_missing = pd.DataFrame(), pd.DataFrame()
+    for batch in pq.ParquetFile(file).iter_batches(ROWS_AT_A_TIME):
+        part = batch.to_pandas()
+        first = part.head(rows) if first.empty else first
+        with_missing = pd.concat([with_missing, part[part.isna().any(axis=1)].head(rows - len(with_missing))])
+        if len(with_missing) == rows:
+            break
+    return pd.concat([with_missing, first])

@@ -39,6 +39,7 @@ LEAST_SECONDS = 2.0  # of the largest size: below that an exponent is noise
 CLOSED = re.compile(r"^(\w[\w ]{1,13}?)\s{2,}.*\(([\d.]+) s\)$")
 NOTED = re.compile(r"^\s{16}(raw tables read|leak test passed).*, ([\d.]+) s$")
 PARTS = {"raw tables read": "raw tables", "leak test passed": "leak test"}
+SHOWN = {"pull": "start, pull", "features": "feature tables"}
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def run_flow(
             processor, highest = processor + used, max(highest, peak)
             seconds = float((closed or part)[2]) - noted
             noted = float(part[2]) if part else 0.0
-            name = PARTS[part[1]] if part else closed[1].strip().replace("features", "feature tables")
+            name = PARTS[part[1]] if part else SHOWN.get(closed[1], closed[1])
             load = os.getloadavg()[0]
             yield Measured(way, size, engine, name, rows, seconds, used, peak, load)
         if process.wait():
@@ -173,12 +174,11 @@ def limit_memory(limit: float) -> None:
 
 def end(process: subprocess.Popen[str]) -> None:
     """End the flow and what it started, if it is still there."""
-    if process.poll() is not None:
-        return
-    for child in psutil.Process(process.pid).children(recursive=True):
-        child.kill()
-    process.kill()
-    process.wait()
+    if process.poll() is None:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+        process.kill()
+    process.communicate()
 
 
 def table(measured: list[Measured]) -> str:

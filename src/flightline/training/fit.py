@@ -115,7 +115,11 @@ class _Rows:
 
     def of(self, mask: pd.Series | np.ndarray) -> _Window:
         """Cut a window out; a large one is copied when it is needed, and not at all where it is all there is."""
-        return _Window(self.features if mask.all() else self.features[mask], as_target(self.task, self.label[mask]))
+        return _Window(self.features_of(mask), as_target(self.task, self.label[mask]))
+
+    def features_of(self, mask: pd.Series | np.ndarray) -> pd.DataFrame:
+        """Cut the window's features out."""
+        return self.features if mask.all() else self.features[mask]
 
 
 @dataclass(frozen=True)
@@ -177,11 +181,11 @@ def fit(
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
     columns = feature_columns(features)
-    check_finite(features[masks["refit"]])
-    check_values(features[masks["fit"]])
+    rows = _Rows(task, features, label)
+    check_finite(rows.features_of(masks["refit"]))
+    check_values(rows.features_of(masks["fit"]))
     for window in ("fit", "refit"):
         check_labels(task, label[masks[window]], window, classes)
-    rows = _Rows(task, features, label)
     plan = _Plan(task, parameters, model, columns, loss)
     tried = list(_try_settings(plan, rows.of(masks["fit"]), rows.of(masks["validation"])))
     best = min(tried, key=lambda trial: trial.loss)

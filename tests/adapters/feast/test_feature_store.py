@@ -263,21 +263,6 @@ def test_examples_alike_in_key_and_time_all_come_back(toy_store, toy_examples):
     pd.testing.assert_series_equal(joined.loc[0], joined.loc[1], check_names=False)
 
 
-@pytest.mark.parametrize("rows", [1, 7, 30, 100])
-def test_parts_of_a_join_are_the_join(toy_store, toy_examples, rows):
-    some = toy_examples.sample(30, random_state=0)
-    whole = feast_store.join_features(toy_store.settings, SERVICE, some)
-    parts = list(feast_store.join_in_parts(toy_store.settings, SERVICE, some, "", rows))
-    assert max(map(len, parts)) == min(rows, 30)
-    pd.testing.assert_frame_equal(pd.concat(parts), whole)
-
-
-def test_no_example_is_one_empty_part(toy_store, toy_examples):
-    joined = feast_store.join_features(toy_store.settings, SERVICE, toy_examples.iloc[:0])
-    assert len(joined) == 0
-    assert list(joined) == list(feast_store.join_features(toy_store.settings, SERVICE, toy_examples.iloc[:1]))
-
-
 def test_a_key_that_no_request_gives_is_named(toy_store, toy_examples):
     with pytest.raises(FeatureError, match="are joined by slot, which no request gives: name it in entity_keys"):
         feast_store.join_features(toy_store.settings, SERVICE, toy_examples.iloc[:3].drop(columns="slot"))

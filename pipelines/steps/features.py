@@ -201,6 +201,7 @@ def join_training_set(
     known = pd.read_parquet(tables.examples_file)
     labelled = known[known[problem.label].notna()].reset_index(drop=True)
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
+    del known
     meaning, folder = digest_of(declarations["service"]), settings.state_dir / "training_sets" / key[:16]
     with atomic_write(folder) as unfinished:
         unfinished.mkdir()

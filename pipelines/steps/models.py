@@ -16,7 +16,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from sklearn.pipeline import Pipeline
 
-from flightline.adapters.files.parquet_rows import ROWS_AT_A_TIME, read_rows
+from flightline.adapters.files.parquet_rows import ROWS_AT_A_TIME, RowsOfFile, read_rows
 from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
@@ -61,11 +61,11 @@ def read_windows(training_set: TrainingSet, *names: str) -> tuple[pd.DataFrame, 
     return examples[wanted], features, {name: mask[wanted] for name, mask in masks.items()}
 
 
-def read_test_categories(training_set: TrainingSet) -> pd.DataFrame:
-    """Give the text columns of the test window's rows."""
-    test = split(pd.read_parquet(training_set.examples_file), training_set.windows)["test"].to_numpy()
-    schema = pq.read_schema(training_set.features_file)
-    return read_rows(training_set.features_file, test, [each.name for each in schema if each.type == pa.string()])
+def refuse_unseen(training_set: TrainingSet, masks: Mapping[str, pd.Series], ceiling: float) -> None:
+    """Run `check_categories` on the text columns alone."""
+    text = [each.name for each in pq.read_schema(training_set.features_file) if each.type == pa.string()]
+    before, later = (read_rows(training_set.features_file, masks[name].to_numpy(), text) for name in ("refit", "test"))
+    check_categories(before, later, ceiling)
 
 
 @cached_step
@@ -78,15 +78,15 @@ def fit_model(
     max_unseen: float,
 ) -> FittedFile:
     """Choose settings on the validation window, refit on all before the test, write the file."""
-    examples, features, masks = read_windows(training_set, "fit", "validation", "refit")
-    later = read_test_categories(training_set)
-    check_categories(features.loc[masks["refit"], list(later)], later, max_unseen)
+    examples = pd.read_parquet(training_set.examples_file)
+    masks = split(examples, training_set.windows)
+    refuse_unseen(training_set, masks, max_unseen)
     start = time.perf_counter()
     label = examples[problem.label]
     with parallel_config(backend="threading", n_jobs=settings.threads):
         fitted = fit(
             parameters,
-            features,
+            RowsOfFile(training_set.features_file),
             label,
             masks,
             task=problem.task,
@@ -96,7 +96,7 @@ def fit_model(
     seconds = time.perf_counter() - start
     file = settings.state_dir / "models" / key[:16] / MODEL_FILE
     digest = save_model(fitted.pipeline, file)
-    rows = {name: int(mask.sum()) for name, mask in masks.items()} | {"test": len(later)}
+    rows = {name: int(mask.sum()) for name, mask in masks.items()}
     learned_until = examples.loc[masks["refit"], "event_timestamp"].max().isoformat()
     return FittedFile(
         key=key,

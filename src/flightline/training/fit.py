@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,15 @@ from flightline.training.zoo import FEW_ROWS, find_model
 from flightline.training.zoo.entry import Setting, Stages, ZooModel
 
 STAGES_APART = 10
+
+
+class Features(Protocol):
+    """Rows of features that a mask chooses from: a frame, or what reads them of a file when they are needed."""
+
+    def __getitem__(self, mask: Any, /) -> Any:
+        """Give the rows of a mask as a frame."""
+
+
 Loss = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -110,7 +120,7 @@ class _Window:
 @dataclass(frozen=True)
 class _Rows:
     task: Task
-    features: pd.DataFrame
+    features: Features
     label: pd.Series
 
     def of(self, mask: pd.Series | np.ndarray) -> _Window:
@@ -118,8 +128,7 @@ class _Rows:
         return _Window(self.features_of(mask), as_target(self.task, self.label[mask]))
 
     def features_of(self, mask: pd.Series | np.ndarray) -> pd.DataFrame:
-        """Cut the window's features out."""
-        return self.features if mask.all() else self.features[mask]
+        return self.features if mask.all() and isinstance(self.features, pd.DataFrame) else self.features[mask]
 
 
 @dataclass(frozen=True)
@@ -148,7 +157,7 @@ class _Plan:
 
 def fit(
     parameters: TrainingParameters,
-    features: pd.DataFrame,
+    features: Features,
     label: pd.Series,
     masks: Mapping[str, pd.Series],
     *,
@@ -163,7 +172,8 @@ def fit(
     parameters
         What to fit.
     features
-        One row an example, in the order of their prediction times; float64 and text columns.
+        One row an example, in the order of their prediction times; float64 and text columns. Windows are cut out one
+        at a time, so that what reads them of a file holds no more than it must.
     label
         0 or 1 in a classification, the number of the class in a multiclass problem, a number in a regression; missing
         where unknown.
@@ -180,8 +190,8 @@ def fit(
     """
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
-    columns = feature_columns(features)
     rows = _Rows(task, features, label)
+    columns = feature_columns(rows.features_of(masks["fit"]))
     check_finite(rows.features_of(masks["refit"]))
     check_values(rows.features_of(masks["fit"]))
     for window in ("fit", "refit"):
@@ -220,12 +230,12 @@ def _refitted_on_half(
     known, asked = before.to_numpy(copy=True), np.zeros(len(before), dtype=bool)
     positions = np.flatnonzero(validation)
     known[positions[earlier]] = asked[positions[later]] = True
-    return predict(plan.task, plan.fit(settings, rows.of(known)), rows.features[asked])
+    return predict(plan.task, plan.fit(settings, rows.of(known)), rows.features_of(asked))
 
 
 def validation_losses(
     parameters: TrainingParameters,
-    features: pd.DataFrame,
+    features: Features,
     label: pd.Series,
     before: pd.Series,
     later: pd.Series,
@@ -251,9 +261,10 @@ def validation_losses(
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
     check_labels(task, label[before], "earlier", classes)
-    plan = _Plan(task, parameters, model, feature_columns(features), loss)
     rows = _Rows(task, features, label)
-    return [(trial.settings, trial.loss) for trial in _try_settings(plan, rows.of(before), rows.of(later))]
+    known = rows.of(before)
+    plan = _Plan(task, parameters, model, feature_columns(known.features), loss)
+    return [(trial.settings, trial.loss) for trial in _try_settings(plan, known, rows.of(later))]
 
 
 def fit_pipeline(

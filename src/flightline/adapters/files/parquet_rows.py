@@ -11,6 +11,17 @@ import pyarrow.parquet as pq
 ROWS_AT_A_TIME = 65_536
 
 
+class RowsOfFile:
+    """The rows of a file, read when they are asked for by a mask, as a frame in memory gives them."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __getitem__(self, wanted: pd.Series | np.ndarray) -> pd.DataFrame:
+        """Read the rows of a mask, shape (n,), bool."""
+        return read_rows(self._file, np.asarray(wanted))
+
+
 def read_rows(file: Path, wanted: np.ndarray, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read some rows of a file.
 

@@ -26,7 +26,7 @@ from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import Stage, stage
 from pipelines.promotion_steps.champion import fetch_champion
-from pipelines.steps.features import features_as_of
+from pipelines.steps.features import features_in_parts
 
 ROWS_AT_ONCE = 50_000
 PREDICTION_TIME = "prediction_time"
@@ -122,9 +122,9 @@ def score(project: Project, model: ServedModel, examples: pd.DataFrame, progress
     problem = project.problem
     answers: list[Predicted] = []
     signed = model.manifest.feature_views_sha256
-    for first in range(0, len(examples), ROWS_AT_ONCE):
-        part = examples.iloc[first : first + ROWS_AT_ONCE]
-        features = features_as_of(project.settings, project.problem, project.requests, part, signed)[list(model.kinds)]
+    parts = features_in_parts(project.settings, problem, project.requests, examples, signed, ROWS_AT_ONCE)
+    for part in parts:
+        features = part[list(model.kinds)]
         rows = features.astype(object).where(features.notna(), None).to_dict("records")
         answers += predict_rows(problem.task, model.pipeline, model.fast_pipeline, model.kinds, rows).tolist()
         progress.note(f"{len(answers):,} of {len(examples):,} rows", len(answers), len(examples))

@@ -83,6 +83,10 @@ bench-join: $(READY)  ## Compare the point-in-time join with a plain ASOF JOIN i
 bench-train: $(READY)  ## Compare a training run with the same compute without the frameworks
 	@$(RUN) -m template.benchmarks.bench_train
 
+.PHONY: bench-growth
+bench-growth: $(READY)  ## Train on data several times as large, by seconds and memory of each stage: make bench-growth SIZES="1 4 10" WAYS="keys history"
+	@$(RUN) -m template.benchmarks.bench_growth $(if $(SIZES),--sizes $(SIZES)) $(if $(WAYS),--ways $(WAYS)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(LIMIT),--limit $(LIMIT))
+
 .PHONY: bench-gate
 bench-gate: $(READY)  ## Measure how often the gate errs, on the training set of `make train`
 	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_gate

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from flightline.adapters.engines import open_engine
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
+from flightline.adapters.files.parquet_rows import write_parts
 from flightline.core.errors import LeakError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
@@ -33,6 +34,7 @@ from pipelines.common.source_closure import source_digest
 
 LEAK_TEST_REACH = timedelta(days=35)  # further than schedules are known ahead
 LEAK_TEST_AHEAD = timedelta(days=3)
+JOINED_AT_A_TIME = 200_000  # rows of the training set
 KEPT_FOLDERS = 4  # by the time of day each hour leaves one
 LOADED_FILE = "loaded.json"  # the data version of the online store, and since when it holds that
 
@@ -171,12 +173,19 @@ def features_as_of(
     FeatureError
         As `join_features`; `meaning` is the digest that the registered features must have.
     """
+    return next(features_in_parts(settings, problem, code, examples, meaning, max(1, len(examples))))
+
+
+def features_in_parts(
+    settings: Settings, problem: Problem, code: RequestCode, examples: pd.DataFrame, meaning: str, rows: int
+) -> Iterator[pd.DataFrame]:
+    """Give what `features_as_of` gives, of so many examples at a time."""
     # Request features see what a request holds, and so never the label.
     requests = examples[[*problem.entity_keys, *problem.request_columns]]
     keyed = examples.assign(**code.keys(requests))
-    joined = feast_store.join_features(settings, problem.feature_service, keyed, meaning)
-    computed = code.computed_features(requests, joined, examples["event_timestamp"])
-    return code.without_withheld(joined.assign(**computed))
+    for joined in feast_store.join_in_parts(settings, problem.feature_service, keyed, meaning, rows):
+        part, moments = requests.loc[joined.index], examples.loc[joined.index, "event_timestamp"]
+        yield code.without_withheld(joined.assign(**code.computed_features(part, joined, moments)))
 
 
 @cached_step
@@ -192,14 +201,18 @@ def join_training_set(
     known = pd.read_parquet(tables.examples_file)
     labelled = known[known[problem.label].notna()].reset_index(drop=True)
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
-    features = features_as_of(settings, problem, code, labelled, digest_of(declarations["service"]))
-    folder = settings.state_dir / "training_sets" / key[:16]
-    write_folder(folder, {"examples.parquet": labelled, "features.parquet": features})
+    del known
+    meaning, folder = digest_of(declarations["service"]), settings.state_dir / "training_sets" / key[:16]
+    with atomic_write(folder) as unfinished:
+        unfinished.mkdir()
+        labelled.to_parquet(unfinished / "examples.parquet")
+        parts = features_in_parts(settings, problem, code, labelled, meaning, JOINED_AT_A_TIME)
+        columns = write_parts(unfinished / "features.parquet", parts)
     return TrainingSet(
         key=key,
         folder=folder,
         rows=len(labelled),
-        features=features.shape[1],
+        features=len(columns),
         unlabelled={str(outcome): int(count) for outcome, count in outcomes.items()},
         windows=windows_of(labelled, problem.windows),
     )

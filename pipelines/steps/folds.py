@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from flightline.adapters.files.parquet_rows import RowsOfFile
 from flightline.core.problem_spec import Problem
 from flightline.training.fit import TrainingParameters
 from flightline.training.search import Curve, make_folds, try_on_fold
@@ -24,11 +25,11 @@ def fit_fold(
 ) -> tuple[Curve, float]:
     """Fit settings on a fold; gives the loss by iterations, and the seconds it took."""
     start = time.perf_counter()
-    examples, features = pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
+    examples = pd.read_parquet(training_set.examples_file)
     curve = try_on_fold(
         parameters,
         settings,
-        features,
+        RowsOfFile(training_set.features_file),
         examples[problem.label],
         make_folds(examples, training_set.windows)[fold],
         task=problem.task,

@@ -5,14 +5,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from joblib import parallel_config
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from sklearn.pipeline import Pipeline
 
+from flightline.adapters.files.parquet_rows import ROWS_AT_A_TIME, RowsOfFile, read_rows
 from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
@@ -48,6 +52,22 @@ def read_training_set(training_set: TrainingSet) -> tuple[pd.DataFrame, pd.DataF
     return pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
 
 
+def read_windows(training_set: TrainingSet, *names: str) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.Series]]:
+    """Give examples and features of the rows of some windows alone, and which of them lie in which window."""
+    examples = pd.read_parquet(training_set.examples_file)
+    masks = split(examples, training_set.windows)
+    wanted = np.logical_or.reduce([masks[name].to_numpy() for name in names])
+    features = read_rows(training_set.features_file, wanted)
+    return examples[wanted], features, {name: mask[wanted] for name, mask in masks.items()}
+
+
+def refuse_unseen(training_set: TrainingSet, masks: Mapping[str, pd.Series], ceiling: float) -> None:
+    """Run `check_categories` on the text columns alone."""
+    text = [each.name for each in pq.read_schema(training_set.features_file) if each.type == pa.string()]
+    before, later = (read_rows(training_set.features_file, masks[name].to_numpy(), text) for name in ("refit", "test"))
+    check_categories(before, later, ceiling)
+
+
 @cached_step
 def fit_model(
     key: str,
@@ -58,15 +78,15 @@ def fit_model(
     max_unseen: float,
 ) -> FittedFile:
     """Choose settings on the validation window, refit on all before the test, write the file."""
-    examples, features = read_training_set(training_set)
+    examples = pd.read_parquet(training_set.examples_file)
     masks = split(examples, training_set.windows)
-    check_categories(features[masks["refit"]], features[masks["test"]], max_unseen)
+    refuse_unseen(training_set, masks, max_unseen)
     start = time.perf_counter()
     label = examples[problem.label]
     with parallel_config(backend="threading", n_jobs=settings.threads):
         fitted = fit(
             parameters,
-            features,
+            RowsOfFile(training_set.features_file),
             label,
             masks,
             task=problem.task,
@@ -118,9 +138,8 @@ class Judged:
 
 def read_held_out(problem: Problem, training_set: TrainingSet) -> HeldOut:
     """Read the rows of the test window."""
-    examples, features = read_training_set(training_set)
-    test = split(examples, training_set.windows)["test"]
-    return HeldOut(examples[test], features[test])
+    examples, features, _ = read_windows(training_set, "test")
+    return HeldOut(examples, features)
 
 
 def predict_with(model: Pipeline, problem: Problem, features: pd.DataFrame) -> np.ndarray:
@@ -204,10 +223,9 @@ def evaluate_model(
     for name, summary in ((SUMMARY_FILE, judged.summary), (BASELINE_FILE, baseline.summary)):
         (folder / name).write_text(json.dumps(asdict(summary), default=str), encoding="utf-8")
     write_reference_predictions(problem, folder, rows.examples, rows.features, judged.prediction)
-    examples, features = read_training_set(training_set)
-    learned = split(examples, training_set.windows)["refit"]
-    test = held_out_result(problem, rows.examples, evaluation)
-    write_profile(problem, folder, examples[learned], features[learned], test)
+    examples, features, _ = read_windows(training_set, "refit")
+    write_profile(problem, folder, examples, features, held_out_result(problem, rows.examples, evaluation))
+    del examples, features
     explain(problem, pipeline, rows.features, label, groups, folder)
     judge_features(problem, training_set).to_csv(folder / ALONE_FILE, index=False)
     tried = {"settings": dict(model.validation_losses), "calibration": dict(model.calibration_losses)}
@@ -217,18 +235,16 @@ def evaluate_model(
 
 def judge_features(problem: Problem, training_set: TrainingSet) -> pd.DataFrame:
     """Fit each feature alone on the fit window and judge it on the validation window; the test window is not read."""
-    examples, features = read_training_set(training_set)
-    masks = split(examples, training_set.windows)
+    examples, features, masks = read_windows(training_set, "fit", "validation")
     label = examples[problem.label]
     return judge_alone(problem.task, problem.primary_metric, features, label, masks["fit"], masks["validation"])
 
 
 def baseline_model(problem: Problem, training_set: TrainingSet) -> Pipeline:
     """Fit what a model has to beat on the rows before the test window."""
-    examples, features = read_training_set(training_set)
-    before = split(examples, training_set.windows)["refit"]
-    target = as_target(problem.task, examples.loc[before, problem.label])
-    return fit_pipeline(baseline_of(problem.task), feature_columns(features), 0, {}, features[before], target)
+    examples, features, _ = read_windows(training_set, "refit")
+    target = as_target(problem.task, examples[problem.label])
+    return fit_pipeline(baseline_of(problem.task), feature_columns(features), 0, {}, features, target)
 
 
 @task(cache_policy=NO_CACHE)
@@ -296,14 +312,13 @@ def _contents(
     model: FittedFile,
     evaluation: EvaluationFile,
 ) -> registry.RunContents:
-    _, features = read_training_set(training_set)
     return registry.RunContents(
         parameters=logged_parameters(parameters, model, training_set.windows),
         metrics=logged_metrics(problem, model, evaluation),
         tags=tags,
         pipeline=load_model(model.file, model.sha256),
         method=METHODS[problem.task],
-        features=_rows_with_missing_values(features),
+        features=_rows_with_missing_values(training_set.features_file),
         model_file=model.file,
         data_name=f"{problem.feature_service} training set",
         data_source=f"data.dvc@{tags['lineage.data_md5']}",
@@ -313,7 +328,13 @@ def _contents(
     )
 
 
-def _rows_with_missing_values(features: pd.DataFrame, rows: int = 200) -> pd.DataFrame:
+def _rows_with_missing_values(file: Path, rows: int = 200) -> pd.DataFrame:
     # A signature inferred from rows without missing values would refuse them later.
-    with_missing = features[features.isna().any(axis=1)]
-    return pd.concat([with_missing.head(rows), features.head(rows)])
+    first, with_missing = pd.DataFrame(), pd.DataFrame()
+    for batch in pq.ParquetFile(file).iter_batches(ROWS_AT_A_TIME):
+        part = batch.to_pandas()
+        first = part.head(rows) if first.empty else first
+        with_missing = pd.concat([with_missing, part[part.isna().any(axis=1)].head(rows - len(with_missing))])
+        if len(with_missing) == rows:
+            break
+    return pd.concat([with_missing, first])

@@ -58,3 +58,9 @@ def test_a_frame_gives_what_lists_give(zone: str, unit: Any) -> None:
 
 def test_no_request_gives_no_column() -> None:
     assert features({name: [] for name in LISTS}) == {}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_long_frame_gives_in_parts_what_it_gives_at_once(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(f"{by_row.__module__}.ROWS_AT_A_TIME", rows)
+    pd.testing.assert_frame_equal(pd.DataFrame(features(pd.DataFrame(LISTS))), pd.DataFrame(features(LISTS)))

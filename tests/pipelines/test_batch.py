@@ -114,8 +114,9 @@ def test_answers_are_those_of_the_services_other_door(
     project = replace(project, problem=toy_multiclass.PROBLEM) if task == "multiclass" else project
     features = pd.DataFrame({"mean_units": [60.0, np.nan, -5.0], "shop": ["S01", None, "S99"], "seats": np.nan})
     features = features.assign(opening_hour=9.0)[list(KINDS)]
-    monkeypatch.setattr(batch, "features_as_of", lambda settings, problem, code, part, signed: features.loc[part.index])
-    monkeypatch.setattr(batch, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(
+        batch, "features_in_parts", lambda *_: (features.loc[:1], features.loc[2:])
+    )  # fmt: skip
     model = ServedModel(manifest_of(KINDS), fitted(KINDS, "hist_gradient_boosting", task=task), task)
     examples = pd.read_parquet(project.settings.features_dir / "current" / "examples" / "examples.parquet")
     scored = batch.score(project, model, examples, Stage("score"))

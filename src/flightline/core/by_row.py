@@ -1,12 +1,13 @@
 """Lets a problem write what follows from a request once, for one request in plain Python, and have it for many."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+ROWS_AT_A_TIME = 50_000
 Requests: TypeAlias = pd.DataFrame | Mapping[str, Sequence[Any]]
 
 
@@ -36,11 +37,24 @@ def by_row(function: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Callab
 
     @wraps(function)
     def of_columns(requests: Requests) -> dict[str, np.ndarray]:
-        columns = {str(name): _plain(requests[name]) for name in requests}
-        made = [function(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
-        return {name: _column([values[name] for values in made]) for name in (made[0] if made else {})}
+        found: dict[str, list[Any]] = {}
+        for part in _parts(requests):
+            columns = {str(name): _plain(part[name]) for name in part}
+            made = [function(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+            for name in made[0] if made else {}:
+                found.setdefault(name, []).extend([values[name] for values in made])
+        return {name: _column(values) for name, values in found.items()}
 
     return of_columns
+
+
+def _parts(requests: Requests) -> Iterator[Requests]:
+    """Cut a long frame up: as Python's own values its rows take many times the memory."""
+    if not isinstance(requests, pd.DataFrame) or len(requests) <= ROWS_AT_A_TIME:
+        yield requests
+        return
+    for begin in range(0, len(requests), ROWS_AT_A_TIME):
+        yield requests.iloc[begin : begin + ROWS_AT_A_TIME]
 
 
 def _plain(column: Sequence[Any] | pd.Series) -> Sequence[Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,15 @@ from flightline.training.zoo import FEW_ROWS, find_model
 from flightline.training.zoo.entry import Setting, Stages, ZooModel
 
 STAGES_APART = 10
+
+
+class Features(Protocol):
+    """Rows of features that a mask chooses from: a frame, or what reads them of a file when they are needed."""
+
+    def __getitem__(self, mask: Any, /) -> Any:
+        """Give the rows of a mask as a frame."""
+
+
 Loss = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -108,6 +118,20 @@ class _Window:
 
 
 @dataclass(frozen=True)
+class _Rows:
+    task: Task
+    features: Features
+    label: pd.Series
+
+    def of(self, mask: pd.Series | np.ndarray) -> _Window:
+        """Cut a window out; a large one is copied when it is needed, and not at all where it is all there is."""
+        return _Window(self.features_of(mask), as_target(self.task, self.label[mask]))
+
+    def features_of(self, mask: pd.Series | np.ndarray) -> pd.DataFrame:
+        return self.features if mask.all() and isinstance(self.features, pd.DataFrame) else self.features[mask]
+
+
+@dataclass(frozen=True)
 class _Plan:
     task: Task
     parameters: TrainingParameters
@@ -133,7 +157,7 @@ class _Plan:
 
 def fit(
     parameters: TrainingParameters,
-    features: pd.DataFrame,
+    features: Features,
     label: pd.Series,
     masks: Mapping[str, pd.Series],
     *,
@@ -148,7 +172,8 @@ def fit(
     parameters
         What to fit.
     features
-        One row an example, in the order of their prediction times; float64 and text columns.
+        One row an example, in the order of their prediction times; float64 and text columns. Windows are cut out one
+        at a time, so that what reads them of a file holds no more than it must.
     label
         0 or 1 in a classification, the number of the class in a multiclass problem, a number in a regression; missing
         where unknown.
@@ -165,26 +190,26 @@ def fit(
     """
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
-    columns = feature_columns(features)
-    check_finite(features[masks["refit"]])
-    check_values(features[masks["fit"]])
+    rows = _Rows(task, features, label)
+    columns = feature_columns(rows.features_of(masks["fit"]))
+    check_finite(rows.features_of(masks["refit"]))
+    check_values(rows.features_of(masks["fit"]))
     for window in ("fit", "refit"):
         check_labels(task, label[masks[window]], window, classes)
-    windows = {name: _window(task, features, label, masks[name]) for name in ("fit", "validation", "refit")}
     plan = _Plan(task, parameters, model, columns, loss)
-    tried = list(_try_settings(plan, windows["fit"], windows["validation"]))
+    tried = list(_try_settings(plan, rows.of(masks["fit"]), rows.of(masks["validation"])))
     best = min(tried, key=lambda trial: trial.loss)
-    pipeline = plan.fit(best.settings, windows["refit"])
+    pipeline = plan.fit(best.settings, rows.of(masks["refit"]))
     losses = {_in_words(trial.settings): trial.loss for trial in tried}
     if task == "regression" or model.is_baseline:
         return FittedModel(pipeline, best.settings, losses, best.loss, NONE, {})
-    truth = windows["validation"].target.to_numpy()
+    truth = as_target(task, label[masks["validation"]]).to_numpy()
     check = check_calibration(
         parameters.calibrations,
         best.predicted,
         truth,
         loss,
-        partial(_refitted_on_half, plan, best.settings, windows["fit"], windows["validation"]),
+        partial(_refitted_on_half, plan, best.settings, rows, masks["fit"], masks["validation"]),
     )
     if check.method != NONE:
         pipeline = with_map(pipeline, fit_map(check.method, best.predicted, truth))
@@ -195,21 +220,22 @@ def fit(
 def _refitted_on_half(
     plan: _Plan,
     settings: Mapping[str, Setting],
-    before: _Window,
-    validation: _Window,
+    rows: _Rows,
+    before: pd.Series,
+    validation: pd.Series,
     earlier: np.ndarray,
     later: np.ndarray,
 ) -> np.ndarray:
-    known = _Window(
-        pd.concat([before.features, validation.features.iloc[earlier]]),
-        pd.concat([before.target, validation.target.iloc[earlier]]),
-    )
-    return predict(plan.task, plan.fit(settings, known), validation.features.iloc[later])
+    """Predict the later rows of the validation window by what is learned of the earlier ones and all before."""
+    known, asked = before.to_numpy(copy=True), np.zeros(len(before), dtype=bool)
+    positions = np.flatnonzero(validation)
+    known[positions[earlier]] = asked[positions[later]] = True
+    return predict(plan.task, plan.fit(settings, rows.of(known)), rows.features_of(asked))
 
 
 def validation_losses(
     parameters: TrainingParameters,
-    features: pd.DataFrame,
+    features: Features,
     label: pd.Series,
     before: pd.Series,
     later: pd.Series,
@@ -235,9 +261,10 @@ def validation_losses(
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
     check_labels(task, label[before], "earlier", classes)
-    plan = _Plan(task, parameters, model, feature_columns(features), loss)
-    windows = (_window(task, features, label, mask) for mask in (before, later))
-    return [(trial.settings, trial.loss) for trial in _try_settings(plan, *windows)]
+    rows = _Rows(task, features, label)
+    known = rows.of(before)
+    plan = _Plan(task, parameters, model, feature_columns(known.features), loss)
+    return [(trial.settings, trial.loss) for trial in _try_settings(plan, known, rows.of(later))]
 
 
 def fit_pipeline(
@@ -284,10 +311,6 @@ def check_steps(parameters: TrainingParameters, model: ZooModel) -> None:
         raise TrainingError(
             f"{parameters.model} cannot take {', '.join(wrong)}, only: {', '.join(sorted(model.steps)) or 'no step'}"
         )
-
-
-def _window(task: Task, features: pd.DataFrame, label: pd.Series, mask: pd.Series) -> _Window:
-    return _Window(features[mask], as_target(task, label[mask]))
 
 
 def _in_words(settings: Mapping[str, Setting]) -> str:

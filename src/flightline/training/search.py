@@ -13,7 +13,7 @@ import pandas as pd
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Task
 from flightline.core.windows import Interval, Windows
-from flightline.training.fit import TrainingParameters, validation_losses
+from flightline.training.fit import Features, TrainingParameters, validation_losses
 from flightline.training.splits import rows_in
 from flightline.training.zoo import ZOO, find_model
 from flightline.training.zoo.entry import Range, Setting
@@ -109,7 +109,7 @@ def make_folds(examples: pd.DataFrame, windows: Windows, count: int = FOLDS) -> 
 def try_on_fold(
     parameters: TrainingParameters,
     settings: Mapping[str, Setting],
-    features: pd.DataFrame,
+    features: Features,
     label: pd.Series,
     fold: Fold,
     *,

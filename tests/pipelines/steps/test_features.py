@@ -14,7 +14,14 @@ from flightline.core.errors import FeatureError, LeakError
 from flightline.core.problem_spec import Canary, Monitoring, Problem
 from flightline.core.project import Project
 from pipelines.common.progress import Stage
-from pipelines.steps.features import build_examples, build_features, check_columns, check_leaks
+from pipelines.steps.features import (
+    build_examples,
+    build_features,
+    check_columns,
+    check_leaks,
+    features_as_of,
+    features_in_parts,
+)
 from tests.toy_problem import PROBLEM
 
 OTHER = replace(PROBLEM, entity_keys=("zone",), request_columns=("start",), slices=("zone",), label="fare")
@@ -160,3 +167,13 @@ def test_the_rules_that_judge_later_are_not(toy_place: Project):
         "canary": Canary(max_days=9),
     }
     assert key_of(toy_place, replace(OTHER, **rules)) == key_of(toy_place, OTHER)
+
+
+@pytest.mark.parametrize("rows", [7, 100])
+def test_the_training_set_is_the_same_however_many_rows_are_joined_at_a_time(
+    toy_store: Project, toy_examples: pd.DataFrame, rows: int
+):
+    arguments = (toy_store.settings, toy_store.problem, toy_store.requests, toy_examples.tail(30))
+    parts = list(features_in_parts(*arguments, "", rows))
+    assert max(map(len, parts)) == min(rows, 30)
+    pd.testing.assert_frame_equal(pd.concat(parts), features_as_of(*arguments))

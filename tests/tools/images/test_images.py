@@ -132,7 +132,7 @@ def test_a_build_takes_the_lock_of_an_extra_only_where_it_is_needed(asked, extra
 
 
 def test_an_extra_without_a_lock_is_refused(no_daemon):
-    with pytest.raises(DockerError, match="got EXTRAS=xgboost, expected some of: keras, lightgbm, spark"):
+    with pytest.raises(DockerError, match="got EXTRAS=xgboost, expected some of: dask, keras, lightgbm, spark"):
         image.build(no_daemon, image.SERVICE, "base", ["lightgbm", "xgboost"])
 
 

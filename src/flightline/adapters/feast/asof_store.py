@@ -9,16 +9,14 @@ checks them against the repository. Feast takes a store of one's own by its impo
 
 Only what Feast asks of an offline store may go in here; features are declared in `feature_repo/`.
 """
-# ruff: noqa: S608  (every name in the SQL is ours or goes through _quote, every value is an integer)
+# ruff: noqa: S608  (every name in the SQL is ours or goes through quote, every value is an integer)
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeGuard, cast
 
-import duckdb
 import ibis
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 from feast import FeatureView, FileSource, OnDemandFeatureView, RepoConfig
@@ -32,12 +30,8 @@ from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import Field, StrictStr
 
 from flightline.adapters.engines.duckdb import NO_LIMITS, Limits, explained, open_plain
+from flightline.adapters.feast.asof_join import Entities, Join, quote, scan_sql, side_by_side, write_join
 from flightline.core.errors import FeatureError
-
-# An event timestamp times this leaves room for a created timestamp below it (both are 64-bit
-# microseconds), so that one comparison orders rows by event timestamp, then by created.
-_CREATED_RANGE = "18446744073709551616::HUGEINT"
-_LEAST_CREATED, _GREATEST_CREATED = -(2**63), 2**63 - 1
 
 
 class AsofOfflineStoreConfig(feast_duckdb.DuckDBOfflineStoreConfig):
@@ -45,26 +39,6 @@ class AsofOfflineStoreConfig(feast_duckdb.DuckDBOfflineStoreConfig):
 
     type: StrictStr = "flightline.adapters.feast.asof_store.AsofOfflineStore"
     limits: dict[StrictStr, StrictStr] = Field(default={})
-
-
-@dataclass(frozen=True)
-class Entities:
-    """The entity frame, and its event timestamps as int64 microseconds since 1970 UTC."""
-
-    table: pa.Table
-    timestamps: pa.Array
-    timestamp_column: str
-
-
-@dataclass(frozen=True)
-class Join:
-    """What one feature view adds: source names of keys and features to the names in the result."""
-
-    view: str
-    source: FileSource
-    keys: dict[str, str]
-    features: dict[str, str]
-    ttl: timedelta | None
 
 
 class AsofRetrievalJob(feast_ibis.IbisRetrievalJob):
@@ -84,13 +58,22 @@ class AsofRetrievalJob(feast_ibis.IbisRetrievalJob):
         """Take the base class's assignment, which has nothing to hold before the joins have run."""
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        result = self._entities.table
-        with explained(), open_plain(_limits(self._store)) as connection:
-            for join in self._joins:
-                features = _run_join(connection, self._entities, join, self._is_known_only, self.repo_path)
-                for name in features.column_names:
-                    result = result.append_column(name, features[name])
-        return result
+        return pa.concat_tables(self.parts(max(1, len(self._entities.table))))
+
+    def parts(self, rows: int) -> Iterator[pa.Table]:
+        """Give the result so many rows at a time; a view's whole column of values is never held.
+
+        Each view is joined once, into a file. An empty entity frame is one empty part.
+        """
+        place = _limits(self._store).get("temp_directory")
+        if place:
+            Path(place).mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix="join-", dir=place) as folder:
+            files = [Path(folder) / f"{number}.parquet" for number in range(len(self._joins))]
+            with explained(), open_plain(_limits(self._store)) as connection:
+                for join, file in zip(self._joins, files, strict=True):
+                    write_join(connection, self._entities, join, self._is_known_only, self.repo_path, file)
+            yield from side_by_side(self._entities.table, files, rows)
 
 
 class AsofOfflineStore(feast_duckdb.DuckDBOfflineStore):
@@ -216,88 +199,8 @@ def _describe_retrieval(entities: Entities, feature_refs: list[str]) -> Retrieva
     return RetrievalMetadata(feature_refs, keys, first, last)
 
 
-def _run_join(
-    connection: duckdb.DuckDBPyConnection, entities: Entities, join: Join, is_known_only: bool, repo_path: str
-) -> pa.Table:
-    keys = {f"key_{i}": entities.table[name] for i, name in enumerate(join.keys.values())}
-    rows = pa.array(np.arange(len(entities.timestamps)))
-    connection.register("entity", pa.table({**keys, "moment": entities.timestamps, "row_id": rows}))
-    source, entity_order = _source_sql(connection, join, is_known_only, repo_path)
-    matches = [f"entity.{key} = source.{key}" for key in keys] + [f"{entity_order} >= source.order_key"]
-    # MATERIALIZED, because DuckDB 2.0 plans a window function below an ASOF JOIN as a
-    # cross product of both sides, which fills memory and disk.
-    query = (
-        f"WITH source AS MATERIALIZED ({source}) SELECT {_values_sql(join)} FROM entity "
-        f"ASOF LEFT JOIN source ON {' AND '.join(matches)} ORDER BY entity.row_id"
-    )
-    return connection.sql(query).to_arrow_table()
-
-
-def _values_sql(join: Join) -> str:
-    value = "value_{}"
-    if join.ttl:
-        value = f"CASE WHEN entity.moment - source.event <= {join.ttl // timedelta(microseconds=1)} THEN value_{{}} END"
-    return ", ".join(f"{value.format(i)} AS {_quote(name)}" for i, name in enumerate(join.features.values()))
-
-
-def _source_sql(
-    connection: duckdb.DuckDBPyConnection, join: Join, is_known_only: bool, repo_path: str
-) -> tuple[str, str]:
-    """Return SQL for a view's rows with the key the ASOF JOIN orders them by, and for the entities' side of it."""
-    rows = _rows_sql(connection, join, repo_path)
-    if not join.source.created_timestamp_column:
-        return f"SELECT *, event AS order_key FROM ({rows})", "entity.moment"
-    rank = f"event * {_CREATED_RANGE} + coalesce(created, {_LEAST_CREATED})"
-    if not is_known_only:
-        order = f"entity.moment * {_CREATED_RANGE} + {_GREATEST_CREATED}"
-        return f"SELECT *, {rank} AS order_key FROM ({rows})", order
-    # A row is known from the later of its two timestamps on, and useful from then on only if
-    # no row known before outranks it. RANGE, the default frame, settles those known at once.
-    keys = ", ".join(f"key_{i}" for i in range(len(join.keys)))
-    window = f"{f'PARTITION BY {keys} ' if keys else ''}ORDER BY order_key"
-    known = f"SELECT *, greatest(event, created) AS order_key, {rank} AS rank FROM ({rows}) WHERE created IS NOT NULL"
-    return f"SELECT * FROM ({known}) QUALIFY rank = max(rank) OVER ({window})", "entity.moment"
-
-
-def _rows_sql(connection: duckdb.DuckDBPyConnection, join: Join, repo_path: str) -> str:
-    """Return SQL for the needed columns under names that no user column can collide with."""
-    scan = _scan_sql(connection, join.source, repo_path)
-    columns = connection.sql(f"SELECT * FROM {scan} LIMIT 0").columns
-    wanted = {f"key_{i}": key for i, key in enumerate(join.keys)}
-    wanted |= {f"value_{i}": feature for i, feature in enumerate(join.features)}
-    selected = [f"{_quote(source_column(join, name, columns))} AS {alias}" for alias, name in wanted.items()]
-    moments = {"event": join.source.timestamp_field, "created": join.source.created_timestamp_column}
-    for alias, name in moments.items():
-        if name:
-            selected.append(f"epoch_us({_quote(source_column(join, name, columns))}::TIMESTAMPTZ) AS {alias}")
-    return f"SELECT {', '.join(selected)} FROM {scan}"
-
-
-def source_column(join: Join, name: str, columns: Iterable[str]) -> str:
-    """Give a column's name in the source, before Feast's field mapping."""
-    for old, new in join.source.field_mapping.items():
-        if new == name and old in columns:
-            return old
-    if name in columns:
-        return name
-    raise FeatureError(f"{join.view} needs column {name} of {join.source.path}, which has {list(columns)}")
-
-
 def _is_parquet(source: DataSource | None) -> TypeGuard[FileSource]:
     return isinstance(source, FileSource) and isinstance(source.file_format, ParquetFormat | None)
-
-
-def _scan_sql(connection: duckdb.DuckDBPyConnection, source: FileSource, repo_path: str) -> str:
-    """Return what stands after FROM: local files as DuckDB reads them, remote ones through Arrow."""
-    path = source.get_uri_for_file_path(repo_path, source.path)
-    if "://" not in path:
-        return "read_parquet('{}')".format(path.replace("'", "''"))  # a file, or a folder of files
-    from pyarrow import dataset  # needed for remote files only, where it saves DuckDB's downloaded extension
-
-    endpoint = source.s3_endpoint_override or ""
-    system, path = source.create_filesystem_and_path(path, endpoint, source.resolve_credentials())
-    connection.register("remote", dataset.dataset(path, filesystem=system, format="parquet"))
-    return "remote"
 
 
 def _read_source(source: DataSource, repo_path: str, limits: Limits) -> ibis.Table:
@@ -305,10 +208,10 @@ def _read_source(source: DataSource, repo_path: str, limits: Limits) -> ibis.Tab
     if not _is_parquet(source):
         return feast_duckdb._read_data_source(source, repo_path)
     connection = open_plain(limits)
-    scan = _scan_sql(connection, source, repo_path)
+    scan = scan_sql(connection, source, repo_path)
     # Feast casts to TIMESTAMP, which DuckDB 2.0 cannot do from the nanoseconds that pandas writes.
     schema = connection.sql(f"SELECT * FROM {scan} LIMIT 0")
-    types = {_quote(name): str(type_) for name, type_ in zip(schema.columns, schema.types, strict=True)}
+    types = {quote(name): str(type_) for name, type_ in zip(schema.columns, schema.types, strict=True)}
     coarse = [f"{name}::TIMESTAMPTZ AS {name}" if types[name] == "TIMESTAMPTZ_NS" else name for name in types]
     connection.execute(f"CREATE TEMP VIEW source AS SELECT {', '.join(coarse)} FROM {scan}")
     return ibis.duckdb.from_connection(connection).table("source")
@@ -333,7 +236,3 @@ def _limits(store: Any) -> Limits:
 
 def _repo_path(config: RepoConfig) -> str:
     return str(config.repo_path or "")  # without a repository Feast's validation, too, starts at the cwd
-
-
-def _quote(name: str) -> str:
-    return '"{}"'.format(name.replace('"', '""'))

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from flightline.adapters.databases.sqlite_wal import enter_wal
 from flightline.adapters.feast.meaning import describe, meanings_registered
+from flightline.adapters.feast.parts import check_rows, parts_of
 from flightline.adapters.feast.registry import (  # noqa: F401 store_file is for the flows
     offline_store,
     open_on_snapshot,
@@ -202,6 +203,13 @@ def join_features(settings: Settings, service: str, examples: pd.DataFrame, mean
         If a key is not there, the join gives other rows, or another order, than it was given, or what is registered
         means something else.
     """
+    return next(join_in_parts(settings, service, examples, meaning, max(1, len(examples))))
+
+
+def join_in_parts(
+    settings: Settings, service: str, examples: pd.DataFrame, meaning: str, rows: int
+) -> Iterator[pd.DataFrame]:
+    """Join as `join_features` does, and give the features of so many examples at a time, in their order."""
     with TemporaryDirectory(prefix="feast-registry-") as snapshot:
         store = open_on_snapshot(settings, Path(snapshot))
         _refuse_other_meaning(store, service, meaning)
@@ -213,9 +221,11 @@ def join_features(settings: Settings, service: str, examples: pd.DataFrame, mean
                 "of problem/config.py, or let request_keys of problem/request_features.py compute it"
             )
         entity_rows = examples[["example_id", "event_timestamp", *keys]]
-        joined = store.get_historical_features(entity_df=entity_rows.copy(), features=feature_service).to_df()
-    check_rows(entity_rows["example_id"], joined["example_id"])
-    return joined.drop(columns=entity_rows.columns).set_axis(examples.index)
+        job = store.get_historical_features(entity_df=entity_rows.copy(), features=feature_service)
+        for number, joined in enumerate(parts_of(job, rows)):
+            given = examples.iloc[number * rows : (number + 1) * rows]
+            check_rows(given["example_id"], joined["example_id"])
+            yield joined.drop(columns=entity_rows.columns).set_axis(given.index)
 
 
 def _refuse_other_meaning(store: "FeatureStore", service: str, meaning: str) -> None:
@@ -260,24 +270,6 @@ def loaded_until(settings: Settings) -> datetime | None:
 def _join_keys(store: "FeatureStore", service: "FeatureService") -> list[str]:
     views = [store.get_feature_view(projection.name) for projection in service.feature_view_projections]
     return sorted({column.name for view in views for column in view.entity_columns})
-
-
-def check_rows(given: pd.Series, joined: pd.Series) -> None:
-    """Demand that a join gave back the rows it was given, in their order.
-
-    Raises
-    ------
-    FeatureError
-        With how many rows are missing, extra or out of place.
-    """
-    if list(given) == list(joined):
-        return
-    missing, extra = len(set(given) - set(joined)), len(joined) - len(set(joined))
-    raise FeatureError(
-        f"the point-in-time join was given {len(given)} rows and gave {len(joined)}: {missing} example(s) missing, "
-        f"{extra} doubled" + ("" if missing or extra else ", in another order") + "; no model was trained on it. "
-        "Check offline_store in feature_repo/feature_store.yaml (Feast's `file` store drops rows)"
-    )
 
 
 @contextmanager

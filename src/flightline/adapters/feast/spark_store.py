@@ -5,6 +5,7 @@ of one entity row, and what it sorts is every pair. Here each view is one sort b
 `registry.py` names this store where FLIGHTLINE_ENGINE is spark. Materialisation stays DuckDB's.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -13,14 +14,8 @@ import pyarrow as pa
 from pydantic import StrictStr
 
 from flightline.adapters.engines import spark
-from flightline.adapters.feast.asof_store import (
-    AsofOfflineStore,
-    AsofOfflineStoreConfig,
-    AsofRetrievalJob,
-    Entities,
-    Join,
-    source_column,
-)
+from flightline.adapters.feast.asof_join import Entities, Join, source_column
+from flightline.adapters.feast.asof_store import AsofOfflineStore, AsofOfflineStoreConfig, AsofRetrievalJob
 from flightline.core.engine_settings import SparkSettings
 
 _LEAST = "-9223372036854775808L"  # a created timestamp that is not known loses a tie
@@ -38,14 +33,16 @@ class SparkOfflineStoreConfig(AsofOfflineStoreConfig):
 class SparkRetrievalJob(AsofRetrievalJob):
     """The joins of one call, in one session of Spark."""
 
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+    def parts(self, rows: int) -> Iterator[pa.Table]:
+        """Give the result so many rows at a time; it is held whole meanwhile."""
         result, store = self._entities.table, self._store
         with spark.connect(store.spark, store.threads, store.folder) as backend:
             for join in self._joins:
                 features = _run_join(backend.session, self._entities, join, self._is_known_only, self.repo_path)
                 for name in features.column_names:
                     result = result.append_column(name, features[name])
-        return result
+        for begin in range(0, max(1, len(result)), rows):
+            yield result.slice(begin, rows)
 
 
 class SparkOfflineStore(AsofOfflineStore):

@@ -1,0 +1,75 @@
+"""Reads and writes large parquet files a part at a time, so that no more is held than is asked for."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROWS_AT_A_TIME = 65_536
+
+
+class RowsOfFile:
+    """The rows of a file, read when they are asked for by a mask, as a frame in memory gives them."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __getitem__(self, wanted: pd.Series | np.ndarray) -> pd.DataFrame:
+        """Read the rows of a mask, shape (n,), bool."""
+        return read_rows(self._file, np.asarray(wanted))
+
+
+def read_rows(file: Path, wanted: np.ndarray, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read some rows of a file.
+
+    Parameters
+    ----------
+    wanted
+        Which of its rows, shape (n,), bool.
+    columns
+        Of float64, text or another type of pandas; None: all.
+
+    Returns
+    -------
+    DataFrame
+        In the file's order; the index is each row's position in the file.
+    """
+    source = pq.ParquetFile(file)
+    names = [name for name in source.schema_arrow.names if columns is None or name in columns]
+    positions = np.flatnonzero(wanted)
+    numbers = {name: np.empty(len(positions)) for name in names if source.schema_arrow.field(name).type == pa.float64()}
+    others: dict[str, list[pd.Series]] = {name: [] for name in names if name not in numbers}
+    begin, filled = 0, 0
+    for batch in source.iter_batches(ROWS_AT_A_TIME, columns=names):
+        inside = wanted[begin : begin + len(batch)]
+        part = batch.filter(pa.array(inside))
+        for name, values in numbers.items():
+            values[filled : filled + len(part)] = part.column(name).to_numpy(zero_copy_only=False)
+        for name, parts in others.items():
+            parts.append(part.column(name).to_pandas())
+        begin, filled = begin + len(batch), filled + len(part)
+    found = {name: numbers[name] if name in numbers else pd.concat(others[name]).to_numpy() for name in names}
+    return pd.DataFrame(found, index=pd.RangeIndex(len(wanted))[positions], copy=False)
+
+
+def write_parts(file: Path, parts: Iterable[pd.DataFrame]) -> list[str]:
+    """Write frames of the same columns one after another, without their index; gives the columns.
+
+    Text that is missing throughout the first frame is text all the same.
+    """
+    writer: pq.ParquetWriter | None = None
+    try:
+        for part in parts:
+            if writer is None:
+                found = pa.Schema.from_pandas(part, preserve_index=False)
+                fields = [each.with_type(pa.string()) if pa.types.is_null(each.type) else each for each in found]
+                schema = pa.schema(fields, metadata=found.metadata)
+                writer = pq.ParquetWriter(file, schema)
+            writer.write_table(pa.Table.from_pandas(part, schema=writer.schema, preserve_index=False))
+        return writer.schema.names if writer else []
+    finally:
+        if writer is not None:
+            writer.close()

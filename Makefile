@@ -247,7 +247,7 @@ tune: $(READY)  ## Search settings before the test window, and go on where the l
 
 .PHONY: status
 status: $(READY)  ## Print what is live, as one JSON object
-	@$(RUN) -m pipelines.commands.champion status
+	@$(RUN) -m pipelines.rerun.status
 
 .PHONY: promote
 promote: $(READY)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="slices look better"
@@ -296,7 +296,7 @@ labels: $(READY)  ## Join outcomes that are known by the event clock to logged p
 
 .PHONY: monitor
 monitor: $(READY)  ## Judge the logged predictions by their labels: decision, reasons, and a page
-	@$(RUN) -m pipelines.monitoring
+	@$(RUN) -m pipelines.rerun.monitor
 
 .PHONY: replay
 replay: $(READY)  ## Live the data's year again, one decision a week: when to retrain, and what it costs not to: make replay COST=30 (of summed loss)

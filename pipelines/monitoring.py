@@ -166,18 +166,16 @@ def monitoring() -> MonitoringResult:
     """Judge the champion's logged predictions by what became of them; a decision to retrain starts a training."""
     project = open_project()
     result = run_monitoring(project)
-    print_result(result)
+    print(in_words(result))
     decision = result.decision
     announce_decision(project.problem, decision.action, summary(decision), reasons(decision))
     return result
 
 
-def print_result(result: MonitoringResult) -> None:
-    """Print the decision, its reasons and where the page is."""
-    print(summary(result.decision))
-    for reason in reasons(result.decision):
-        print(f"  - {reason}")
-    print(f"page: {result.page}")
+def in_words(result: MonitoringResult) -> str:
+    """Tell the decision, its reasons and where the page is."""
+    told = [summary(result.decision), *(f"  - {reason}" for reason in reasons(result.decision))]
+    return "\n".join([*told, f"page: {result.page}"])
 
 
 def main() -> int:

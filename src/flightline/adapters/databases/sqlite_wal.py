@@ -43,3 +43,16 @@ def fold_wal(file: Path) -> None:
     if file.is_file():
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def row_counts(file: Path) -> dict[str, tuple[int, int | None]]:
+    """Count the rows of each table of a file, with the newest row's number: it tells two states of tables apart.
+
+    Of tables whose rows are never changed, as those of the prediction log; the one that only takes probes may be.
+    """
+    if not file.is_file():
+        return {}
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        counts = {name: f'SELECT count(*), max(rowid) FROM "{name}"' for (name,) in tables}  # noqa: S608  # its own names
+        return {name: connection.execute(count).fetchone() for name, count in counts.items()}

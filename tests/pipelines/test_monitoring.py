@@ -147,7 +147,8 @@ def test_it_is_told_again_while_nothing_has_changed(served):
     told, _ = monitor()
     assert told.startswith("ok")
     assert monitor() == (told, True)
-    served.log(served.predictions * 0.5)
+    more = logged_rows(served.problem, served.examples, served.features, served.predictions, served.version, seed=1)
+    fill(served.settings, more)
     assert monitor()[1] is False
 
 

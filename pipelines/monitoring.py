@@ -16,11 +16,11 @@ from flightline.core.windows import Interval
 from flightline.monitoring.behaviours import ByNature
 from flightline.monitoring.decision import MonitoringDecision, decide_monitoring, windows_until
 from flightline.monitoring.limits import Limits
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.events import announce_decision
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.monitoring_steps.data_quality import find_data_anomalies, learn_anomaly_limits
 from pipelines.monitoring_steps.inputs import Inputs, examine_inputs, learn_drift_thresholds
 from pipelines.monitoring_steps.page import as_markdown

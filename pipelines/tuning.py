@@ -26,9 +26,9 @@ from flightline.training.search import Tried, make_folds, space_of, try_settings
 from flightline.training.zoo import find_model
 from flightline.training.zoo.entry import Setting
 from pipelines.common.artifacts import TrainingSet
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.common.source_closure import source_digest
 from pipelines.steps import models
 from pipelines.steps.preparation import prepare_features, prepare_training_set, pull

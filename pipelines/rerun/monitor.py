@@ -27,7 +27,7 @@ def monitor(settings: Settings) -> None:
 
 
 def _run() -> str:
-    from pipelines.common.by_hand import by_hand
+    from pipelines.common.servers.by_hand import by_hand
     from pipelines.monitoring import in_words, monitoring
 
     return in_words(by_hand(monitoring)())

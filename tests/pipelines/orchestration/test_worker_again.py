@@ -12,7 +12,7 @@ from prefect.settings import temporary_settings
 
 from flightline.adapters.ports import free_port
 from flightline.core.settings import Settings
-from pipelines.common.prefect_server import find_server
+from pipelines.common.servers.prefect_server import find_server
 from pipelines.orchestration.trigger import trigger
 from tests.pipelines.orchestration.running_worker import (
     Receiver,

@@ -221,15 +221,15 @@ materialise: $(READY)  ## Bring features and online store up to the event clock 
 
 .PHONY: ages
 ages: $(READY)  ## Print how old each view's values are when they are used, and how many its ttl drops
-	@$(RUN) -m pipelines.commands.feature_checks ages
+	@$(RUN) -m pipelines.commands.exploration.feature_checks ages
 
 .PHONY: explore
 explore: $(READY)  ## Show data and training set of `make train` in pictures on one page, .state/exploration/page.html
-	@$(RUN) -m pipelines.commands.explore
+	@$(RUN) -m pipelines.commands.exploration.explore
 
 .PHONY: rule
 rule: $(READY)  ## Print what each feature tells alone, or one: make rule COLUMN=name
-	@$(RUN) -m pipelines.commands.feature_checks rule --column "$(COLUMN)"
+	@$(RUN) -m pipelines.commands.exploration.feature_checks rule --column "$(COLUMN)"
 
 ##@ Model
 .PHONY: train

@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import FlowRun
 from flightline.core.settings import ScheduleSettings, Settings
 from pipelines.common.servers.prefect_server import find_server
 from tests.pipelines.orchestration.small_worker import MODULE
-from tests.support.small_flows import FLOWS, PROBLEM, root_of
+from tests.support.models.small_flows import FLOWS, PROBLEM, root_of
 from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]

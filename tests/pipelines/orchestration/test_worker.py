@@ -34,7 +34,7 @@ from tests.pipelines.orchestration.running_worker import (
     start_worker,
     stop_worker,
 )
-from tests.support.small_flows import FLOWS, PROBLEM, root_of, small_project
+from tests.support.models.small_flows import FLOWS, PROBLEM, root_of, small_project
 from tests.support.waiting import wait_until
 
 RUN_SECONDS = 600

@@ -21,7 +21,7 @@ from tests.pipelines.orchestration.running_worker import (
     start_worker,
     stop_worker,
 )
-from tests.support.small_flows import PROBLEM, root_of, small_project
+from tests.support.models.small_flows import PROBLEM, root_of, small_project
 from tests.support.waiting import wait_until
 
 SECONDS = 600

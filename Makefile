@@ -240,15 +240,15 @@ materialise: $(READY)  ## Bring features and online store up to the event clock 
 
 .PHONY: ages
 ages: $(READY)  ## Print how old each view's values are when they are used, and how many its ttl drops
-	@$(RUN) -m pipelines.commands.feature_checks ages
+	@$(RUN) -m pipelines.commands.exploration.feature_checks ages
 
 .PHONY: explore
 explore: $(READY)  ## Show data and training set of `make train` in pictures on one page, .state/exploration/page.html
-	@$(RUN) -m pipelines.commands.explore
+	@$(RUN) -m pipelines.commands.exploration.explore
 
 .PHONY: rule
 rule: $(READY)  ## Print what each feature tells alone, or one: make rule COLUMN=name
-	@$(RUN) -m pipelines.commands.feature_checks rule --column "$(COLUMN)"
+	@$(RUN) -m pipelines.commands.exploration.feature_checks rule --column "$(COLUMN)"
 
 ##@ Model
 .PHONY: train
@@ -266,7 +266,7 @@ tune: $(READY)  ## Search settings before the test window, and go on where the l
 
 .PHONY: status
 status: $(READY)  ## Print what is live, as one JSON object
-	@$(RUN) -m pipelines.commands.champion status
+	@$(RUN) -m pipelines.rerun.status
 
 .PHONY: promote
 promote: $(READY)  ## Move champion by hand: make promote VERSION=2 BY=ada WHY="slices look better"
@@ -315,7 +315,7 @@ labels: $(READY)  ## Join outcomes that are known by the event clock to logged p
 
 .PHONY: monitor
 monitor: $(READY)  ## Judge the logged predictions by their labels: decision, reasons, and a page
-	@$(RUN) -m pipelines.monitoring
+	@$(RUN) -m pipelines.rerun.monitor
 
 .PHONY: replay
 replay: $(READY)  ## Live the data's year again, one decision a week: when to retrain, and what it costs not to: make replay COST=30 (of summed loss)

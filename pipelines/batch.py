@@ -22,9 +22,9 @@ from flightline.core.prediction_record import Predicted, logged_answer
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import Stage, stage
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.promotion_steps.champion import fetch_champion
 from pipelines.steps.features import features_in_parts
 

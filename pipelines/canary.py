@@ -38,10 +38,10 @@ from flightline.promotion.canary import (
     decide_canary,
 )
 from flightline.promotion.gate import Decision
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED, is_log_error
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.promotion_steps.canary_rows import collect_days
 from pipelines.promotion_steps.champion import approve, promote_version, return_to_version
 

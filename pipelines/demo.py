@@ -24,9 +24,9 @@ from flightline.monitoring.replay_plan import Plan, arrivals_between
 from flightline.promotion.canary import CanaryDecision, CanarySetting, decide_canary
 from flightline.training.splits import windows_of
 from pipelines import labels
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.monitoring import MonitoringResult, run_monitoring
 from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import find_champion, find_judged, training_set_dir

@@ -27,10 +27,10 @@ from flightline.core.errors import ClockError, DataError
 from flightline.core.project import RawTables, open_project
 from flightline.core.settings import Settings
 from flightline.data.contract import check_dataset
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import is_remote_error
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.steps.behind import months_beyond
 
 

@@ -18,10 +18,10 @@ from flightline.core.environment import read_settings
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import LabelCounts, count_labels, known_labels
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED, is_log_error
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.steps.behind import LATEST_LABELS
 from pipelines.steps.features import find_examples, remove_old
 from pipelines.steps.preparation import pull

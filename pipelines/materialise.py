@@ -11,10 +11,10 @@ from prefect import flow
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.project import Project, open_project
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.steps import features
 from pipelines.steps.preparation import build_tables, pull
 

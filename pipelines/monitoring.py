@@ -16,11 +16,11 @@ from flightline.core.windows import Interval
 from flightline.monitoring.behaviours import ByNature
 from flightline.monitoring.decision import MonitoringDecision, decide_monitoring, windows_until
 from flightline.monitoring.limits import Limits
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.events import announce_decision
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.monitoring_steps.data_quality import find_data_anomalies, learn_anomaly_limits
 from pipelines.monitoring_steps.inputs import Inputs, examine_inputs, learn_drift_thresholds
 from pipelines.monitoring_steps.page import as_markdown
@@ -166,18 +166,16 @@ def monitoring() -> MonitoringResult:
     """Judge the champion's logged predictions by what became of them; a decision to retrain starts a training."""
     project = open_project()
     result = run_monitoring(project)
-    print_result(result)
+    print(in_words(result))
     decision = result.decision
     announce_decision(project.problem, decision.action, summary(decision), reasons(decision))
     return result
 
 
-def print_result(result: MonitoringResult) -> None:
-    """Print the decision, its reasons and where the page is."""
-    print(summary(result.decision))
-    for reason in reasons(result.decision):
-        print(f"  - {reason}")
-    print(f"page: {result.page}")
+def in_words(result: MonitoringResult) -> str:
+    """Tell the decision, its reasons and where the page is."""
+    told = [summary(result.decision), *(f"  - {reason}" for reason in reasons(result.decision))]
+    return "\n".join([*told, f"page: {result.page}"])
 
 
 def main() -> int:

@@ -27,9 +27,9 @@ from flightline.core.project import Project, open_project
 from flightline.monitoring.labels import LABELLED, LabelCounts
 from flightline.monitoring.replay_plan import Plan, arrivals_between
 from pipelines import labels
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import bar, stage
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.monitoring import MonitoringResult, run_monitoring
 from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import find_champion

@@ -15,11 +15,11 @@ from flightline.evaluation.metrics import LOWER_IS_BETTER
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from flightline.training.zoo import ZOO
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.events import announce_verdict
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.common.training_options import add_options, parameters_of
 from pipelines.promotion_steps.gate import gate, warnings_of
 from pipelines.promotion_steps.refit import refit

@@ -26,9 +26,9 @@ from flightline.training.fit import TrainingParameters
 from flightline.training.search import Curve, make_folds, space_of, with_space
 from flightline.training.zoo import find_model
 from pipelines.common.artifacts import TrainingSet
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.common.source_closure import source_digest
 from pipelines.steps.folds import fit_fold
 from pipelines.steps.preparation import prepare_features, prepare_training_set, pull

@@ -20,8 +20,8 @@ from flightline.core.problem_spec import Problem
 from flightline.core.project import open_project
 from flightline.training.fit import TrainingParameters
 from pipelines.common.artifacts import TrainingSet
-from pipelines.common.by_hand import by_hand
 from pipelines.common.command_line import run_command
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.promotion_steps.latency import measure_seconds
 from pipelines.steps import compare as comparison
 from pipelines.steps import models

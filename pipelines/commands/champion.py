@@ -1,10 +1,10 @@
-"""What is live and why: `python -m pipelines.commands.champion status | fetch | promote | rollback`.
+"""What is live and why, and what moves it: `python -m pipelines.commands.champion fetch | promote | rollback`.
 
-None of it is a flow: each is one question to the registry, and answers in a second.
+None of it is a flow: each is one question to the registry, and answers in seconds. `make status` asks `status` by way
+of `pipelines.rerun.status`.
 """
 
 import argparse
-import json
 import sys
 from typing import Any
 
@@ -128,7 +128,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("status", help="print one JSON object")
     commands.add_parser("fetch", help="bring the champion to where the service loads it from")
     move = commands.add_parser("promote", help="move champion by hand")
     move.add_argument("--version", required=True)
@@ -139,8 +138,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "rollback":
         return run_command(lambda: roll_back(open_project(), options.why))
-    if options.command == "status":
-        return run_command(lambda: print(json.dumps(status(open_project()), indent=2)))
     if options.command == "fetch":
         return run_command(lambda: _fetch(open_project()))
     return run_command(lambda: promote(open_project(), options.version, options.by, options.why))

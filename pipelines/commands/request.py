@@ -14,7 +14,7 @@ from flightline.adapters.upcoming import upcoming_instances
 from flightline.core.errors import FeatureError, RequestError
 from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
-from pipelines.common.processes import open_client
+from pipelines.common.servers.processes import open_client
 
 TIMEOUT_SECONDS = 30
 KEY_VARIABLE = "FLIGHTLINE_API_KEY"

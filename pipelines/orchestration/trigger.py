@@ -12,7 +12,7 @@ from prefect.settings import temporary_settings
 from flightline.core.errors import StartError
 from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
-from pipelines.common.prefect_server import find_server
+from pipelines.common.servers.prefect_server import find_server
 
 
 def trigger(project: Project, flow: str) -> None:

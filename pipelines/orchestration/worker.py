@@ -13,8 +13,8 @@ from flightline.core.environment import read_settings
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
-from pipelines.common.prefect_server import Server, find_server, noted, server_program
-from pipelines.common.processes import LOOK_SECONDS, Program, Running, ending_on_signals, running
+from pipelines.common.servers.prefect_server import Server, find_server, noted, server_program
+from pipelines.common.servers.processes import LOOK_SECONDS, Program, Running, ending_on_signals, running
 
 SERVE = "pipelines.orchestration.deployments"
 

@@ -15,8 +15,8 @@ from flightline.adapters.feast.pages import feast_pages
 from flightline.core.environment import read_settings
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
-from pipelines.common.own_origin import OwnOrigin
-from pipelines.common.processes import HOST
+from pipelines.common.servers.own_origin import OwnOrigin
+from pipelines.common.servers.processes import HOST
 
 # By the tool, what opens its pages, and where they listen.
 PAGES: Mapping[str, tuple[Callable[[Settings], ASGIApp], str]] = {

@@ -13,8 +13,8 @@ from flightline.adapters.ports import check_port
 from flightline.core.environment import read_settings
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
-from pipelines.common.own_origin import HOSTS
-from pipelines.common.prefect_server import (
+from pipelines.common.servers.own_origin import HOSTS
+from pipelines.common.servers.prefect_server import (
     HEALTH,
     SERVER,
     auth_file,
@@ -22,7 +22,7 @@ from pipelines.common.prefect_server import (
     noted,
     server_program,
 )
-from pipelines.common.processes import HOST, LOOK_SECONDS, Program, Running, ending_on_signals, running
+from pipelines.common.servers.processes import HOST, LOOK_SECONDS, Program, Running, ending_on_signals, running
 from pipelines.pages.ui_page import Entry, serving_page
 
 SERVICE = "Service"

@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from flightline.core.settings import Settings
-from pipelines.common.own_origin import REFUSAL, is_own
-from pipelines.common.processes import HOST, answers
 from pipelines.common.rendering import render
+from pipelines.common.servers.own_origin import REFUSAL, is_own
+from pipelines.common.servers.processes import HOST, answers
 
 REFRESH_SECONDS, STATE_SECONDS = 5, 1.0
 

@@ -16,7 +16,7 @@ import httpx
 from flightline.core.clock import parse_moment
 from flightline.core.errors import RequestError, StartError
 from flightline.core.settings import Settings
-from pipelines.common.processes import open_client
+from pipelines.common.servers.processes import open_client
 
 START_SECONDS, FOLLOW_SECONDS, STOP_SECONDS, ANSWER_SECONDS = 90.0, 60.0, 40.0, 60.0
 LOOK_SECONDS = 0.05

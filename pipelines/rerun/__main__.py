@@ -24,7 +24,8 @@ from pipelines.common.command_line import run_command
 from pipelines.common.progress import collected, note_reuse, stage
 from pipelines.promotion_steps.champion import fetch_champion, find_champion
 from pipelines.promotion_steps.verdicts import decide, keep_verdict
-from pipelines.rerun.last_training import LastTraining, find_last, inputs_digest, keep
+from pipelines.rerun.digests import inputs_digest
+from pipelines.rerun.last_training import LastTraining, find_last, keep
 from pipelines.steps.behind import months_beyond
 from pipelines.steps.signing import read_signed
 from pipelines.steps.summary import TrainingResult, print_result

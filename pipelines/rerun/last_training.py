@@ -1,22 +1,13 @@
-"""What the last training with the same options was made of, what it made and what it came to. No Prefect, no model.
+"""What the last training with the same options was made of, what it made and what it came to. No Prefect, no model."""
 
-Files that a training reads are known by their content, those that it wrote by size, time and inode: whoever puts
-another in their place changes these.
-"""
-
-import hashlib
 import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from flightline.adapters import provenance
 from flightline.adapters.databases.sqlite_wal import fold_wal
-from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.feast.registry import store_files
 from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.core.lineage import digest_of
@@ -24,9 +15,8 @@ from flightline.core.settings import Settings
 from flightline.promotion.evidence import Gathered
 from pipelines.common.progress import Line
 from pipelines.promotion_steps.verdicts import VERDICT_FILE, verdict_folder
+from pipelines.rerun.digests import inputs_digest, sha256_of, stamps
 from pipelines.steps.summary import TrainingResult
-
-PACKAGES = ("flightline", "pipelines", "serving")  # the service's code answers before the gate
 
 
 @dataclass(frozen=True)
@@ -56,25 +46,6 @@ class LastTraining:
     gathered: Gathered
 
 
-def inputs_digest(settings: Settings, arguments: Sequence[str]) -> str:
-    """Hash what a training follows from, but for the event clock and the registry of models.
-
-    Parameters
-    ----------
-    arguments
-        As they were typed; a file among them is read.
-    """
-    named = [Path(argument).read_bytes().hex() for argument in arguments if Path(argument).is_file()]
-    return digest_of(
-        [*arguments],
-        named,
-        settings.model_dump_json(),
-        {str(file): _sha256(file) for file in _source_files(settings)},
-        [*provenance.git_state(settings), provenance.lock_digest(settings), sys.version],
-        read_data_version(settings).md5,
-    )
-
-
 def made_digest(settings: Settings, result: TrainingResult) -> str | None:
     """Hash what a training made and the next one would make again; None if it lies elsewhere than in files here."""
     stores = store_files(settings)
@@ -83,10 +54,10 @@ def made_digest(settings: Settings, result: TrainingResult) -> str | None:
     feast_registry, online_store = stores
     fold_wal(online_store)
     journal = online_store.with_name(f"{online_store.name}-wal")
-    contents = [_sha256(file) for file in (feast_registry, online_store, journal) if _is_filled(file)]
+    contents = [sha256_of(file) for file in (feast_registry, online_store, journal) if _is_filled(file)]
     tables = (settings.features_dir / "current").resolve()
     folders = (tables, result.training_set.folder, result.model.file.parent, result.evaluation.folder)
-    return digest_of(contents, [_stamps(folder) for folder in folders])
+    return digest_of(contents, [stamps(folder) for folder in folders])
 
 
 def keep(
@@ -129,28 +100,5 @@ def _file(settings: Settings, arguments: Sequence[str]) -> Path:
     return settings.state_dir / "trainings" / f"{digest_of([*arguments])[:16]}.json"
 
 
-def _source_files(settings: Settings) -> Iterator[Path]:
-    for package in (*PACKAGES, settings.problem_package):
-        spec = find_spec(package)
-        if spec is not None and spec.origin is not None:  # an image of flows alone may have no service
-            file = Path(spec.origin)
-            yield from _files_below(file.parent) if spec.submodule_search_locations else [file]
-    yield from _files_below(settings.feature_repo)
-
-
-def _files_below(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def _is_filled(file: Path) -> bool:
     return file.is_file() and file.stat().st_size > 0
-
-
-def _stamps(folder: Path) -> list[tuple[str, int, int, int]]:
-    stats = ((str(file), file.stat()) for file in _files_below(folder))
-    return [(name, found.st_size, found.st_mtime_ns, found.st_ino) for name, found in stats]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -130,6 +130,25 @@ def _render(template: str, values: Mapping[str, object]) -> str:
     return environment.get_template(template).render(values)
 
 
+# What the templates call.
+_FUNCTIONS: Mapping[str, object] = {
+    "small": is_small,
+    "spoken": spoken,
+    "span_name": span_name,
+    "interval": lambda span: f"ibis.interval({as_argument(span)})",
+    "pyspan": lambda span: f"timedelta({as_argument(span)})" if span else "timedelta(0)",
+    "at": as_date,
+    "names": quoted,
+    "cell": cell,
+    "declared": as_contract,
+    "field_of": as_field,
+    "spoken_keys": spoken_keys,
+    "tuple_of": lambda names: f"({quoted(names)}{',' if len(names) == 1 else ''})",
+}
+_OF_QUESTION = ("source", "zone", "time", "request", "every", "horizon")
+_OF_PLAN = ("moment", "label", "label_is_measured", "row_known_after", "outcome_known_after")
+
+
 def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] | None) -> dict[str, object]:
     question, label = plan.question, plan.label
     by_name = plan.columns
@@ -138,27 +157,12 @@ def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] |
     row_columns = [each for each in by_name if not (plan.label_is_measured and each == label.column)]
     categories = [each for each in (*question.keys, *question.request) if by_name[each].values]
     return {
-        **{
-            key: getattr(plan, key)
-            for key in asdict(plan)
-            if key not in {"question", "columns", "views", "measures", "key"}
-        },
+        **_FUNCTIONS,
+        **{each.name: getattr(plan, each.name) for each in fields(plan)},
+        **{each: getattr(plan, each) for each in _OF_PLAN},
+        **{each: getattr(question, each) for each in _OF_QUESTION},
         "package": name.package,
         "distribution": name.distribution,
-        "views": plan.views,
-        "measures": plan.measures,
-        "key": plan.key,
-        "moment": plan.moment,
-        "label": label,
-        "label_is_measured": plan.label_is_measured,
-        "row_known_after": plan.row_known_after,
-        "outcome_known_after": plan.outcome_known_after,
-        "source": question.source,
-        "zone": question.zone,
-        "time": question.time,
-        "request": question.request,
-        "every": question.every,
-        "horizon": question.horizon,
         "question_keys": question.keys,
         "rows": rows,
         "columns": list(by_name.values()),
@@ -169,7 +173,6 @@ def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] |
         "label_expression": _label_expression(plan),
         "class_shares": class_shares(plan.common_classes),
         "numbers": numbers_of(plan),
-        "small": is_small,
         "small_label": is_label_number and is_small(by_name[label.column]),
         "waited": math.ceil(plan.outcome_known_after / timedelta(days=1)),
         "outcome_ttl": max(plan.spans[-1], plan.ttl) + question.known_after,
@@ -198,17 +201,6 @@ def _values(plan: Plan, name: Spelling, rows: int, found: Mapping[str, object] |
         "measured": measured[0] if measured else None,
         "other_value": another(measured[0]) if measured else 0,
         "counted_of_three": 1 + min(2, int(plan.spans[-1] / timedelta(days=1))),
-        "spoken": spoken,
-        "span_name": span_name,
-        "interval": lambda span: f"ibis.interval({as_argument(span)})",
-        "pyspan": lambda span: f"timedelta({as_argument(span)})" if span else "timedelta(0)",
-        "at": as_date,
-        "names": quoted,
-        "cell": cell,
-        "declared": as_contract,
-        "field_of": as_field,
-        "spoken_keys": spoken_keys,
-        "tuple_of": lambda names: f"({quoted(names)}{',' if len(names) == 1 else ''})",
     }
 
 

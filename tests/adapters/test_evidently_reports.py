@@ -98,3 +98,12 @@ def test_the_workspace_holds_each_window_once(reports, tmp_path):
     names = sorted(workspace.get_run(project.id, run).name for run in workspace.list_runs(project.id))
     kinds = ("data drift", "data quality", "prediction drift")
     assert names == [f"week {number}: {kind}" for number in (1, 2) for kind in kinds]
+
+
+def test_a_report_that_was_left_half_written_does_not_break_the_next(reports, tmp_path):
+    settings = Settings(root=tmp_path)
+    folder = evidently_reports.save_reports(settings, "shops", "first", reports)
+    half = sorted(folder.glob("*/snapshots/*.json"))[0]
+    half.write_bytes(half.read_bytes()[:1000])
+    evidently_reports.save_reports(settings, "shops", "second", reports)
+    assert not half.exists()

@@ -5,7 +5,7 @@ import pytest
 from flightline.adapters.model_store.signing_keys import open_signer, public_text
 from flightline.core.settings import Settings
 from tests.images.containers import HARDENED, KEYS, STATE, container, network, volume
-from tests.support.small_registry import crown, register
+from tests.support.models.small_registry import crown, register
 from tests.support.small_service import INSTANCE, PREDICT, STATUS, fitted
 from tests.support.small_store import definitions_digest
 from tests.support.waiting import wait_until

@@ -29,7 +29,7 @@ from pipelines import canary
 from pipelines.canary import judge_canary, start_canary
 from pipelines.commands.model_sync import ModelSync
 from tests.support.filled_log import fill
-from tests.support.small_registry import crown, register
+from tests.support.models.small_registry import crown, register
 from tests.support.small_service import INSTANCE, KINDS, fitted
 from tests.support.small_training_set import run_in_flow
 from tests.toy_problem import PROBLEM, make_project

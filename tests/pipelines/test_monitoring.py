@@ -25,8 +25,10 @@ from flightline.monitoring.decision import Action
 from flightline.monitoring.labels import known_labels
 from flightline.training.fit import TrainingParameters
 from flightline.training.splits import split
-from pipelines.monitoring import MonitoringResult, run_monitoring
+from pipelines.monitoring import MonitoringResult, in_words, run_monitoring
 from pipelines.monitoring_steps.sentences import reasons, summary
+from pipelines.rerun.answers import answer_again
+from pipelines.rerun.monitor import WRITES
 from pipelines.steps import compare as comparison
 from pipelines.steps import models
 from pipelines.steps.models import predict_with
@@ -130,6 +132,24 @@ def test_a_healthy_model_is_ok_and_all_is_written(served):
     gauges = (served.settings.state_dir / "monitoring" / "flightline_monitor.prom").read_text()
     assert 'flightline_monitor_decision{decision="ok"} 1.0' in gauges
     assert 'flightline_monitor_decision{decision="retrain"} 0.0' in gauges
+
+
+@pytest.mark.parametrize("trained", ["classification"], indirect=True)
+def test_it_is_told_again_while_nothing_has_changed(served):
+    def monitor() -> tuple[str, bool]:
+        project = project_of(served.settings, served.problem)
+        return answer_again(
+            served.settings, "monitor", lambda: in_words(run_in_flow(lambda: run_monitoring(project))), WRITES
+        )
+
+    (served.settings.root / "data.dvc").write_text("outs:\n- {md5: first.dir, size: 1, nfiles: 1, path: data}\n")
+    served.log().label().monitor()
+    told, _ = monitor()
+    assert told.startswith("ok")
+    assert monitor() == (told, True)
+    more = logged_rows(served.problem, served.examples, served.features, served.predictions, served.version, seed=1)
+    fill(served.settings, more)
+    assert monitor()[1] is False
 
 
 def test_hints_are_told_and_their_columns_have_no_drift(served):

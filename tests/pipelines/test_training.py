@@ -31,7 +31,7 @@ from pipelines.steps.summary import TrainingResult, print_result
 from tests.pipelines.test_materialise import CORRECTED, JUNE, ingest, materialise, rewrite, sold_otherwise
 from tests.serving.conftest import TestClient
 from tests.support.clones import make_toy_clone
-from tests.support.toy_flow import BOOSTED, toy_training
+from tests.support.models.toy_flow import BOOSTED, toy_training
 from tests.toy_problem import PROBLEM
 
 pytestmark = [

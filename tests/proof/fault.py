@@ -12,7 +12,7 @@ TRAIN: Command = ("-m", "pipelines.training", "--model", "hist_gradient_boosting
 TRAIN_ANOTHER: Command = ("-m", "pipelines.training", "--model", "hist_gradient_boosting", "--seed", "1")
 DATA: Command = ("-m", "pipelines.commands.data")
 INGEST: Command = ("-m", "pipelines.ingest", "--folder", "incoming")
-STATUS: Command = ("-m", "pipelines.commands.champion", "status")
+STATUS: Command = ("-m", "pipelines.rerun.status")
 # The process has imported all libraries before (`forked.py`), of which pytest warns.
 PYTEST: Command = ("-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 GATE_TESTS: Command = (*PYTEST, "tests/promotion/test_gate.py")

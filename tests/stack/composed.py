@@ -21,7 +21,7 @@ import yaml
 
 from flightline.core.settings import Settings
 from flightline.problem import make_project
-from pipelines.common.processes import Program
+from pipelines.common.servers.processes import Program
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "infra" / "stack" / "compose.yaml"
@@ -138,7 +138,7 @@ class Composed:
         return [self._mapped(service, word) for word in words]
 
     def program(self, service: str, **more: str) -> Program:
-        """Describe a service's process for `pipelines.common.processes.running`."""
+        """Describe a service's process for `pipelines.common.servers.processes.running`."""
         return Program(service, tuple(self.command(service)), folder=self.root(service),
                        environment=self.environment(service, **more))  # fmt: skip
 

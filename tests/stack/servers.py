@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 
 from flightline.adapters.event_clock import set_clock
 from flightline.core.settings import ScheduleSettings, Settings
-from pipelines.common.processes import Program, Running, answers, running
+from pipelines.common.servers.processes import Program, Running, answers, running
 from tests.stack.composed import PORTS, PREDICT, PROJECT, REPOSITORY, Composed
 from tests.stack.watching import alertmanager_program, find_program, gauges_program, prometheus_program
 from tests.support.servers import postgres, redis_server

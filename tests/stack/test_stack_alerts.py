@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from flightline.adapters.gauges.prometheus_textfile import Measured, write_gauges
-from pipelines.common.processes import running
+from pipelines.common.servers.processes import running
 from pipelines.monitoring_steps.report import GAUGES_FILE
 from tests.stack.composed import PORTS, Composed
 from tests.stack.servers import demand, demand_programs

@@ -9,7 +9,7 @@ import urllib.request
 import psycopg
 import pytest
 
-from pipelines.common.processes import answers
+from pipelines.common.servers.processes import answers
 from tests.stack.composed import PREDICT, STATUS
 from tests.stack.servers import Stack
 from tests.support.servers.service_load import Load

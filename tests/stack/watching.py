@@ -6,7 +6,7 @@ Command and configuration are the stack's; another address, and another place of
 import shutil
 from pathlib import Path
 
-from pipelines.common.processes import Program
+from pipelines.common.servers.processes import Program
 from tests.stack.composed import REPOSITORY, Composed
 
 HOST = "127.0.0.1"

@@ -35,7 +35,7 @@ def commands_of(root: Path) -> str:
 
 
 def test_an_installed_clone_runs_the_command_alone(clone):
-    assert commands_of(clone) == ".venv/bin/python -m pipelines.commands.champion status\n"
+    assert commands_of(clone) == ".venv/bin/python -m pipelines.rerun.status\n"
 
 
 def test_a_moved_clone_gets_its_own_environment_and_state(clone):

@@ -4,6 +4,7 @@ Imported lazily, for it takes seconds. Scores are those that Evidently's own rep
 normed Wasserstein distance of numbers and the Jensen-Shannon distance of categories.
 """
 
+import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -132,7 +133,11 @@ def save_reports(settings: Settings, project: str, name: str, reports: Mapping[s
     with _quiet():
         from evidently.ui.workspace import Workspace
 
-        workspace = Workspace.create(str(folder))
+        try:
+            workspace = Workspace.create(str(folder))
+        except json.JSONDecodeError:
+            _remove_unfinished(folder)
+            workspace = Workspace.create(str(folder))
         found = [one for one in workspace.list_projects() if one.name == project]
         home = found[0] if found else workspace.create_project(project)
         titles = {f"{name}: {kind}": report for kind, report in reports.items()}
@@ -143,6 +148,15 @@ def save_reports(settings: Settings, project: str, name: str, reports: Mapping[s
             report.set_name(title)
             workspace.add_run(home.id, report)
     return folder
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove reports that whoever saved them was killed at; Evidently opens no workspace that holds one."""
+    for report in folder.glob("*/snapshots/*.json"):
+        try:
+            json.loads(report.read_bytes())
+        except ValueError:
+            report.unlink()
 
 
 def evidently_pages(settings: Settings) -> Any:

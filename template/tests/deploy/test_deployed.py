@@ -14,8 +14,8 @@ import pytest
 
 from template.tests.deploy.conftest import ENVIRONMENT, World
 from template.tests.infra.emulated.cloud import HOST_NAME
-from template.tests.workflows.act import REAL, Run, event, project_repository, run_workflow
 from template.tests.workflows.conftest import SHORT_CI
+from template.tests.workflows.local_github.act import REAL, Run, event, project_repository, run_workflow
 from template.tests.workflows.test_deploy import BILLS
 from tools.deploy import tasks
 from tools.deploy.environment import Environment

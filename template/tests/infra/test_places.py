@@ -15,7 +15,7 @@ from pipelines.orchestration.trigger import trigger
 from template.tests.infra.emulated.cloud import Cloud, free_port, running
 from tests.pipelines.orchestration.running_worker import Receiver, Working, start_worker, stop_worker
 from tests.pipelines.orchestration.test_worker_again import SECONDS, kill_all, let_leases_run_out, taken
-from tests.support.small_flows import root_of, small_project
+from tests.support.models.small_flows import root_of, small_project
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow

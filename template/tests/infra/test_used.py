@@ -25,7 +25,8 @@ from flightline.core.settings import PredictionLogSettings, Settings
 from pipelines.commands.databases import set_up
 from serving.middleware.api_keys import digest_of
 from template.tests.infra.emulated.cloud import REGION, Cloud, demand, free_port, running
-from tests.support import small_registry, small_store
+from tests.support import small_store
+from tests.support.models import small_registry
 from tests.support.small_service import NOON
 from tests.toy_problem import PROBLEM
 from tools.terraform.commands import write_settings

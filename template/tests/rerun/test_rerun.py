@@ -21,7 +21,7 @@ from pipelines.rerun import __main__ as rerun
 from pipelines.rerun.last_training import find_last, made_digest
 from pipelines.steps.summary import TrainingResult
 from tests.support.clones import make_toy_clone
-from tests.support.toy_flow import LOGISTIC, toy_training
+from tests.support.models.toy_flow import LOGISTIC, toy_training
 from tests.toy_problem import PROBLEM
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")]

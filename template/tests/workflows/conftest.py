@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from template.tests.workflows.act import Run, project_repository, run_workflow
-from template.tests.workflows.github_api import GitHubApi, github_api
+from template.tests.workflows.local_github.act import Run, project_repository, run_workflow
+from template.tests.workflows.local_github.github_api import GitHubApi, github_api
 
 # Stands in for the checks where a test looks at what comes after them.
 SHORT_CI = """

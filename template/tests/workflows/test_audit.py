@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from template.tests.workflows.act import PROJECT
+from template.tests.workflows.local_github.act import PROJECT
 from tools.ci.audit import locks_to_audit, pins
 
 HASH = "sha256:" + "a" * 64

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from template.tests.workflows.act import PROJECT, workflow
+from template.tests.workflows.local_github.act import PROJECT, workflow
 
 NAMES = sorted(file.stem for file in (PROJECT / ".github" / "workflows").glob("*.yml"))
 # By workflow and job, what it may do besides reading the repository, and why it must.

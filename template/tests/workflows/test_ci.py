@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from template.tests.workflows.act import PROJECT, REAL, event, workflow
+from template.tests.workflows.local_github.act import PROJECT, REAL, event, workflow
 
 # In each, the job of the workflow's own name waits for all others.
 NAMES = ("ci", "template")

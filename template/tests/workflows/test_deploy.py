@@ -2,7 +2,7 @@
 
 import pytest
 
-from template.tests.workflows.act import event, workflow
+from template.tests.workflows.local_github.act import event, workflow
 
 ACCOUNT = {"AWS_ACCOUNT": "123456789012", "AWS_REGION": "us-east-1"}
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/flightline"

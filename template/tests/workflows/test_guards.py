@@ -7,7 +7,7 @@ import shutil
 import psutil
 import pytest
 
-from template.tests.workflows.act import event, run_to_its_end
+from template.tests.workflows.local_github.act import event, run_to_its_end
 from template.tests.workflows.test_deploy import ACCOUNT, BILLS, PUSHED
 
 STRANGER = {"pull_request__head__repo": {"full_name": "stranger/name"}}

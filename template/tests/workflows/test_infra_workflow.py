@@ -2,7 +2,7 @@
 
 import pytest
 
-from template.tests.workflows.act import event
+from template.tests.workflows.local_github.act import event
 
 ACCOUNT = {"AWS_ACCOUNT": "123456789012", "AWS_REGION": "us-east-1"}
 PLAN = {"workflow-plan": {".state/terraform/staging-plan.md": "### Plan of `staging`: 1 to change\n"}}

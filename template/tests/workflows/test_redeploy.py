@@ -2,7 +2,7 @@
 
 import pytest
 
-from template.tests.workflows.act import REAL, workflow
+from template.tests.workflows.local_github.act import REAL, workflow
 from template.tests.workflows.test_deploy import ACCOUNT, BILLS, FLOWS, HEAD, ROLE, SERVICE
 
 WHY = "too many late ones; `touch made` $(touch made)"

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from template.tests.workflows.act import PROJECT
+from template.tests.workflows.local_github.act import PROJECT
 from tools.ci.secrets_scan import ALLOWED
 from tools.tree import git
 

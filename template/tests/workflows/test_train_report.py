@@ -2,7 +2,7 @@
 
 import pytest
 
-from template.tests.workflows.act import event, workflow
+from template.tests.workflows.local_github.act import event, workflow
 
 REPORT = "| metric | champion | challenger |\n|---|---|---|\n| log_loss | 0.4253 | 0.4249 |\n"
 HEAD = "3" * 40

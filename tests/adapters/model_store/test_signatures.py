@@ -25,7 +25,7 @@ from flightline.adapters.model_store.signatures import (
 from flightline.adapters.model_store.signing_keys import make_key, open_signer, public_text, read_trusted_keys
 from flightline.core.errors import ModelFileError, SignatureError
 from flightline.core.settings import Settings, SigningSettings
-from tests.support.damaged_models import DAMAGES, deliver_damaged
+from tests.support.models.damaged_models import DAMAGES, deliver_damaged
 from tests.support.small_service import put_model
 from tests.toy_problem import PROBLEM, make_project
 

@@ -7,7 +7,7 @@ import pytest
 from flightline.adapters.mlflow import registry
 from flightline.adapters.state.moved_state import own_state
 from flightline.core.settings import Settings
-from tests.support.small_registry import register
+from tests.support.models.small_registry import register
 from tests.support.small_service import KINDS, fitted
 from tests.toy_problem import PROBLEM
 

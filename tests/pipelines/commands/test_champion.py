@@ -8,7 +8,7 @@ from flightline.adapters.mlflow import registry
 from flightline.core.errors import RegistryError
 from flightline.core.settings import Settings
 from pipelines.commands.champion import promote, roll_back
-from tests.support.small_registry import crown, model_file_of, register
+from tests.support.models.small_registry import crown, model_file_of, register
 from tests.support.small_service import KINDS, fitted
 from tests.toy_problem import PROBLEM, make_project
 

@@ -20,6 +20,8 @@ print(*(name for name in sys.argv[2:] if name in sys.modules))
         ("pipelines.commands.data", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS, *RECORDS, *FRAMES)),
         ("pipelines.commands.request", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS, *RECORDS)),
         ("pipelines.commands.champion", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS)),
+        ("pipelines.rerun.status", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS, *RECORDS, *FRAMES)),
+        ("pipelines.rerun.monitor", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS, *RECORDS, *FRAMES)),
         ("pipelines.rerun.__main__", (*MODELS, *STORE, *ENGINE, *REPORTS, *RUNS)),
         ("pipelines.labels", (*MODELS, *STORE, *REPORTS, *RECORDS)),
         ("pipelines.canary", (*MODELS, *STORE, *ENGINE, *REPORTS)),

@@ -23,8 +23,8 @@ from flightline.core.settings import ServingSettings, Settings
 from pipelines.commands import model_sync
 from pipelines.commands.champion import roll_back
 from pipelines.commands.model_sync import IMPATIENCE, LONGEST_PAUSE_SECONDS, ModelSync, watch
-from tests.support.small_registry import crown, model_file_of, sign_unseen
-from tests.support.small_registry import register as register_model
+from tests.support.models.small_registry import crown, model_file_of, sign_unseen
+from tests.support.models.small_registry import register as register_model
 from tests.support.small_service import KINDS, fitted
 from tests.support.waiting import wait_until
 from tests.toy_problem import PROBLEM, make_project

@@ -14,9 +14,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 
 from flightline.core.settings import ScheduleSettings, Settings
-from pipelines.common.prefect_server import find_server
+from pipelines.common.servers.prefect_server import find_server
 from tests.pipelines.orchestration.small_worker import MODULE
-from tests.support.small_flows import FLOWS, PROBLEM, root_of
+from tests.support.models.small_flows import FLOWS, PROBLEM, root_of
 from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]

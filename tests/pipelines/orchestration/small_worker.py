@@ -8,7 +8,7 @@ from flightline.monitoring.decision import Action
 from pipelines.common.command_line import run_command
 from pipelines.common.events import announce_decision, announce_new_data
 from pipelines.orchestration import deployments, worker
-from tests.support.small_flows import FLOWS, PROBLEM, small_project
+from tests.support.models.small_flows import FLOWS, PROBLEM, small_project
 
 MODULE = "tests.pipelines.orchestration.small_worker"
 

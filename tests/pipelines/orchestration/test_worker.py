@@ -18,8 +18,8 @@ from flightline.adapters.mlflow import registry
 from flightline.adapters.ports import free_port
 from flightline.core.errors import StartError
 from flightline.core.settings import AlertSettings, PageSettings, ScheduleSettings, Settings
-from pipelines.common.prefect_server import find_server, noted, server_program
-from pipelines.common.processes import running
+from pipelines.common.servers.prefect_server import find_server, noted, server_program
+from pipelines.common.servers.processes import running
 from pipelines.orchestration.alerts import NO_TARGET, keep_alerts
 from pipelines.orchestration.deployments import describe, make_deployments
 from pipelines.orchestration.running import running_flows, wait_for_flows
@@ -34,7 +34,7 @@ from tests.pipelines.orchestration.running_worker import (
     start_worker,
     stop_worker,
 )
-from tests.support.small_flows import FLOWS, PROBLEM, root_of, small_project
+from tests.support.models.small_flows import FLOWS, PROBLEM, root_of, small_project
 from tests.support.waiting import wait_until
 
 RUN_SECONDS = 600

@@ -12,7 +12,7 @@ from prefect.settings import temporary_settings
 
 from flightline.adapters.ports import free_port
 from flightline.core.settings import Settings
-from pipelines.common.prefect_server import find_server
+from pipelines.common.servers.prefect_server import find_server
 from pipelines.orchestration.trigger import trigger
 from tests.pipelines.orchestration.running_worker import (
     Receiver,
@@ -21,7 +21,7 @@ from tests.pipelines.orchestration.running_worker import (
     start_worker,
     stop_worker,
 )
-from tests.support.small_flows import PROBLEM, root_of, small_project
+from tests.support.models.small_flows import PROBLEM, root_of, small_project
 from tests.support.waiting import wait_until
 
 SECONDS = 600

@@ -19,7 +19,7 @@ from flightline.retraining.comparison import compare_policies, default_price
 from flightline.training.fit import TrainingParameters
 from flightline.training.splits import rows_in
 from pipelines.change_report.report import PAGE_FILE, write_report
-from pipelines.commands.explore import explore
+from pipelines.commands.exploration.explore import explore
 from pipelines.monitoring_steps.page import as_html
 from pipelines.monitoring_steps.report import draw
 from pipelines.pages import ui_page

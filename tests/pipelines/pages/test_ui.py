@@ -18,8 +18,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flightline.adapters.ports import free_port
 from flightline.core.settings import PageSettings, ServingSettings, Settings
-from pipelines.common.prefect_server import find_server
-from pipelines.common.processes import Program, answers, open_client
+from pipelines.common.servers.prefect_server import find_server
+from pipelines.common.servers.processes import Program, answers, open_client
 from pipelines.pages import ui
 from pipelines.pages.ui import DESCRIPTIONS, SERVICE, pages_elsewhere
 from pipelines.pages.ui_page import Entry, serving_page, write_page

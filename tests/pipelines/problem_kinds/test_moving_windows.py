@@ -19,7 +19,7 @@ from pipelines.promotion_steps.champion import find_champion, load_version
 from pipelines.promotion_steps.refit import Trial
 from pipelines.steps.summary import TrainingResult
 from tests.support.clones import make_toy_clone
-from tests.support.toy_flow import BOOSTED, toy_training
+from tests.support.models.toy_flow import BOOSTED, toy_training
 from tests.toy_problem import PROBLEM
 
 pytestmark = [

@@ -27,7 +27,7 @@ from pipelines.steps.summary import TrainingResult
 from tests import toy_on_demand
 from tests.serving.conftest import TestClient
 from tests.support.clones import make_toy_clone
-from tests.support.toy_flow import toy_training
+from tests.support.models.toy_flow import toy_training
 
 pytestmark = [
     pytest.mark.system,

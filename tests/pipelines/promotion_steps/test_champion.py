@@ -26,7 +26,7 @@ from pipelines.promotion_steps.champion import approve, fetch_champion
 from pipelines.promotion_steps.evidence import load_champion
 from pipelines.steps.models import HeldOut
 from pipelines.steps.signing import read_signed
-from tests.support.small_registry import EVIDENCE, crown, model_file_of, reference_features, register
+from tests.support.models.small_registry import EVIDENCE, crown, model_file_of, reference_features, register
 from tests.support.small_service import KINDS, fitted
 from tests.toy_problem import PROBLEM, make_project
 

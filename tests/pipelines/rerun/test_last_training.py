@@ -12,7 +12,8 @@ import pytest
 
 from flightline.adapters.dvc.data_version import read_data_version
 from flightline.core.settings import Settings
-from pipelines.rerun.last_training import inputs_digest, made_digest
+from pipelines.rerun.digests import inputs_digest
+from pipelines.rerun.last_training import made_digest
 from tests.support.clones import make_toy_clone
 
 ASKED = ("--model", "logistic_regression")
@@ -82,7 +83,7 @@ def test_options_settings_and_source_are_followed_from_too(settings, tmp_path, m
     assert inputs_digest(settings.model_copy(update={"threads": 7}), ASKED) != before
     shutil.copytree(PROJECT / "serving", tmp_path / "code" / "serving")
     append(tmp_path / "code" / "serving" / "dry_run.py")
-    monkeypatch.setattr("pipelines.rerun.last_training.PACKAGES", ("flightline", "pipelines", "its_service"))
+    monkeypatch.setattr("pipelines.rerun.digests.PACKAGES", ("flightline", "pipelines", "its_service"))
     (tmp_path / "code" / "serving").rename(tmp_path / "code" / "its_service")
     monkeypatch.syspath_prepend(tmp_path / "code")
     assert inputs_digest(settings, ASKED) != before
@@ -95,7 +96,16 @@ def write_online(settings: Settings) -> None:
 
 
 def hold_a_journal(settings: Settings) -> None:
-    (settings.state_dir / "feast" / "online.db-wal").write_bytes(b"what is not in the file yet")
+    """Leave a row where one lies after a writer was killed: in the journal alone."""
+    file = settings.state_dir / "feast" / "online.db"
+    left = [file, file.with_name(f"{file.name}-wal")]
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("INSERT INTO view VALUES (2)")
+        database.commit()
+        contents = [each.read_bytes() for each in left]
+    for each, content in zip(left, contents, strict=True):
+        each.write_bytes(content)
 
 
 def point_elsewhere(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from pipelines.promotion_steps.gate import gate
 from pipelines.retraining.__main__ import make_plan, replay
 from pipelines.steps import compare, models
 from tests.pipelines.retraining.test_filling import FIRST
-from tests.support.small_flows import LINEAGE, PROBLEM, small_project
+from tests.support.models.small_flows import LINEAGE, PROBLEM, small_project
 from tests.support.small_training_set import run_in_flow, write_training_set
 
 pytestmark = pytest.mark.system

@@ -8,7 +8,7 @@ from flightline.adapters.mlflow import registry
 from flightline.core.errors import DataVersionError
 from flightline.core.settings import Settings
 from pipelines.data_check import DataCheck, check_data_version
-from tests.support.small_registry import crown, register
+from tests.support.models.small_registry import crown, register
 from tests.support.small_service import KINDS, fitted
 from tests.toy_problem import PROBLEM, make_project
 

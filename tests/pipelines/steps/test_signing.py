@@ -17,7 +17,7 @@ from pipelines.commands.model_sync import ModelSync
 from pipelines.commands.signing import sign_afterwards
 from pipelines.promotion_steps.champion import load_version
 from pipelines.steps.signing import BOM_FILE, sign_version
-from tests.support.small_registry import EVIDENCE, crown, model_file_of, papers_of, register, sign_unseen
+from tests.support.models.small_registry import EVIDENCE, crown, model_file_of, papers_of, register, sign_unseen
 from tests.support.small_service import KINDS, fitted, save_model
 from tests.toy_problem import PROBLEM, make_project
 

@@ -15,7 +15,7 @@ from serving.prediction.model_loader import ModelLoader, ServingState
 from serving.prediction.prediction_logger import PredictionLogger
 from serving.telemetry.metrics import render
 from tests.support import small_store
-from tests.support.damaged_models import DAMAGES, deliver_damaged
+from tests.support.models.damaged_models import DAMAGES, deliver_damaged
 from tests.support.small_service import HandMadeFeatures, put_model, stand_in_registry
 from tests.toy_problem import make_project
 

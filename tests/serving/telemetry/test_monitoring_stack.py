@@ -15,7 +15,7 @@ from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.adapters.model_store.signing_keys import PUBLIC_FILE
 from flightline.core.settings import Settings
 from serving.middleware.api_keys import issue_key
-from tests.support.damaged_models import deliver_damaged
+from tests.support.models.damaged_models import deliver_damaged
 from tests.support.servers.service_process import REPOSITORY, Service, running
 from tests.support.small_service import INSTANCE, PREDICT, STATUS, put_model
 from tests.support.waiting import wait_until

@@ -13,7 +13,7 @@ from subprocess import run
 import boto3
 import pytest
 
-from pipelines.common.processes import Program, running
+from pipelines.common.servers.processes import Program, running
 from tests.support.clones import PROJECT
 from tests.support.servers.service_process import free_port
 

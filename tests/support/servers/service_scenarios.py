@@ -157,7 +157,7 @@ def registry_with_two(
     views_sha256
         Digest of what the service's feature views mean; that of the hand-made ones if not given.
     """
-    from tests.support.small_registry import crown, register
+    from tests.support.models.small_registry import crown, register
     from tests.support.small_service import fitted
 
     settings = Settings(root=root)

@@ -46,6 +46,19 @@ def fold_wal(file: Path) -> None:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
+def row_counts(file: Path) -> dict[str, tuple[int, int | None]]:
+    """Count the rows of each table of a file, with the newest row's number: it tells two states of tables apart.
+
+    Of tables whose rows are never changed, as those of the prediction log; the one that only takes probes may be.
+    """
+    if not file.is_file():
+        return {}
+    with closing(_connect(file, mode="ro")) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        counts = {name: f'SELECT count(*), max(rowid) FROM "{name}"' for (name,) in tables}  # noqa: S608  # its own names
+        return {name: connection.execute(count).fetchone() for name, count in counts.items()}
+
+
 class SideCheckpoints:
     """Moves a file's journal into the file in a thread, so that no commit waits for it.
 
@@ -86,6 +99,6 @@ class SideCheckpoints:
                 connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
 
-def _connect(file: Path, timeout: float = 5) -> sqlite3.Connection:
+def _connect(file: Path, timeout: float = 5, mode: str = "rw") -> sqlite3.Connection:
     """Connect to a file that is there: none is made."""
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", timeout=timeout, isolation_level=None, uri=True)
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", timeout=timeout, isolation_level=None, uri=True)

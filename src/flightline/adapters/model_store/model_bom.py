@@ -36,18 +36,6 @@ def model_bom(
     md5 = lineage.get("lineage.data_md5", "0" * 32).removesuffix(".dir")
     model, data = f"model:{manifest.name}@{manifest.version}", f"data:data.dvc@{md5}"
     purls = {name: f"pkg:pypi/{name}@{version}" for name, version in sorted(libraries.items())}
-    card = {
-        "modelParameters": {
-            "approach": {"type": "supervised"},
-            "task": task,
-            "modelArchitecture": approach,
-            "datasets": [{"ref": data}],
-            "inputs": [{"format": name} for name, _ in manifest.columns],
-        },
-        "quantitativeAnalysis": {
-            "performanceMetrics": [{"type": name, "value": f"{value:.6g}"} for name, value in sorted(metrics.items())]
-        },
-    }
     component = {
         "type": "machine-learning-model",
         "bom-ref": model,
@@ -57,7 +45,7 @@ def model_bom(
         "properties": [
             {"name": name, "value": value} for name, value in sorted({"run_id": manifest.run_id, **lineage}.items())
         ],
-        "modelCard": card,
+        "modelCard": _card(manifest, task, approach, metrics, data),
     }
     made = {"timestamp": manifest.registered_at.isoformat()} if manifest.registered_at else {}
     return {
@@ -81,4 +69,21 @@ def model_bom(
             ),
         ],
         "dependencies": [{"ref": model, "dependsOn": [data, *purls.values()]}],
+    }
+
+
+def _card(
+    manifest: ModelManifest, task: str, approach: str, metrics: Mapping[str, float], data: str
+) -> dict[str, dict[str, Any]]:
+    return {
+        "modelParameters": {
+            "approach": {"type": "supervised"},
+            "task": task,
+            "modelArchitecture": approach,
+            "datasets": [{"ref": data}],
+            "inputs": [{"format": name} for name, _ in manifest.columns],
+        },
+        "quantitativeAnalysis": {
+            "performanceMetrics": [{"type": name, "value": f"{value:.6g}"} for name, value in sorted(metrics.items())]
+        },
     }

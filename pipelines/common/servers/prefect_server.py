@@ -14,8 +14,8 @@ from prefect.settings.legacy import Setting
 
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.settings import Settings
-from pipelines.common.own_origin import HOSTS
-from pipelines.common.processes import Program, Running, answers
+from pipelines.common.servers.own_origin import HOSTS
+from pipelines.common.servers.processes import Program, Running, answers
 
 HEALTH = "/api/health"
 # Who holds a deployment's one place, on disk: in memory, the default, a server that ends takes the knowledge along, the

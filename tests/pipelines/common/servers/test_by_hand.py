@@ -12,18 +12,18 @@ import pytest
 from prefect.settings import get_current_settings
 
 from flightline.core.settings import Settings
-from pipelines.common.by_hand import own_server, server_of_run
-from pipelines.common.prefect_server import noted
-from pipelines.common.processes import running
+from pipelines.common.servers.by_hand import own_server, server_of_run
+from pipelines.common.servers.prefect_server import noted
+from pipelines.common.servers.processes import running
 from tests.support.servers.service_process import free_port
 from tests.support.waiting import wait_until
 
-PROJECT = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[4]
 FLOW = """
 import logging, signal, sys
 from pathlib import Path
 from prefect import flow
-from pipelines.common.by_hand import by_hand
+from pipelines.common.servers.by_hand import by_hand
 from pipelines.common.command_line import run_command
 
 @flow

@@ -22,7 +22,7 @@ import yaml
 
 from tools.tree import project_files
 
-PROJECT = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[4]
 ACT = PROJECT / ".tools" / "act" / "bin" / "act"
 STAND_IN = Path(__file__).parent / "stand_in.py"
 EVENTS = Path(__file__).parent / "events"
@@ -105,7 +105,7 @@ def workflow(name: str) -> dict[str, Any]:
 
 
 def event(name: str, **changes: Any) -> dict[str, Any]:
-    """Read an event payload of template/tests/workflows/events and change some of its values.
+    """Read an event payload of template/tests/workflows/local_github/events and change some of its values.
 
     Parameters
     ----------

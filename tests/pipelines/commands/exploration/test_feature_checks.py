@@ -11,7 +11,7 @@ from flightline.adapters.event_clock import set_clock
 from flightline.core.errors import FeatureError
 from flightline.core.project import Project
 from flightline.evaluation.single_feature import ALL_ROWS
-from pipelines.commands.feature_checks import find_ages, print_ages, print_alone, read_alone
+from pipelines.commands.exploration.feature_checks import find_ages, print_ages, print_alone, read_alone
 from pipelines.steps.models import ALONE_FILE
 from tests.toy_problem import PROBLEM
 

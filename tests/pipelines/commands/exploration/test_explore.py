@@ -10,7 +10,7 @@ import pytest
 from flightline.core.errors import FeatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
-from pipelines.commands import explore
+from pipelines.commands.exploration import explore
 from tests.support.small_training_set import small_project, write_training_set
 
 SHOP_ROWS = 400

@@ -11,7 +11,7 @@ import pytest
 
 from flightline.adapters.ports import check_port, free_port
 from flightline.core.errors import StartError
-from pipelines.common.processes import Program, Running, answers, ending_on_signals, running
+from pipelines.common.servers.processes import Program, Running, answers, ending_on_signals, running
 from tests.support.waiting import wait_until
 
 LONG = 600
@@ -51,7 +51,7 @@ def test_they_are_gone_after_an_error_too(tmp_path: Path) -> None:
 
 
 def test_one_that_does_not_listen_to_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.common.processes.STOP_SECONDS", 1.0)
+    monkeypatch.setattr("pipelines.common.servers.processes.STOP_SECONDS", 1.0)
     with running([program(DEAF)], tmp_path, LONG) as started:
         wait_until(lambda: "deaf" in started[0].log.read_text(), said=started[0].log.read_text)
     assert started[0].process.returncode == -signal.SIGKILL
@@ -116,12 +116,12 @@ def test_no_program_outlives_a_parent_that_is_stopped(tmp_path: Path) -> None:
     port = free_port()
     code = (
         "import sys, time\n"
-        "from pathlib import Path\nfrom pipelines.common.processes import ending_on_signals, running\n"
-        "from tests.pipelines.common.test_processes import program\n"
+        "from pathlib import Path\nfrom pipelines.common.servers.processes import ending_on_signals, running\n"
+        "from tests.pipelines.common.servers.test_processes import program\n"
         f"with ending_on_signals(), running([program(port={port})], Path({str(tmp_path)!r}), {LONG}):\n"
         "    print('up', flush=True)\n    time.sleep(600)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3], stdout=subprocess.PIPE)
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[4], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"up\n"
     parent.send_signal(signal.SIGINT)

@@ -18,8 +18,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flightline.adapters.ports import free_port
 from flightline.core.environment import read_settings
 from flightline.core.settings import Settings
-from pipelines.common.prefect_server import find_server
-from pipelines.common.processes import HOST, Program, ending_on_signals, running
+from pipelines.common.servers.prefect_server import find_server
+from pipelines.common.servers.processes import HOST, Program, ending_on_signals, running
 
 DRAIN_SECONDS = 5.0
 SENDERS = (APILogWorker, EventsWorker)

@@ -1,0 +1,43 @@
+"""What a command answered the last time, taken again where nothing in its place has changed since."""
+
+import json
+from collections.abc import Callable, Collection
+
+from flightline.adapters.files.atomic_write import atomic_write_text
+from flightline.core.lineage import digest_of
+from flightline.core.settings import Settings
+from pipelines.rerun.digests import inputs_digest, state_digest
+
+
+def answer_again(
+    settings: Settings, command: str, ask: Callable[[], str], writes: Collection[str] = ()
+) -> tuple[str, bool]:
+    """Give the answer of a command, and whether it is that of the last time.
+
+    Parameters
+    ----------
+    ask
+        Makes the answer; called only if anything has changed in state, data/, source or settings since, if some of the
+        state lies elsewhere, or if the event clock is the time of day.
+    writes
+        Names in the state of what the command itself writes. Whatever else changes while it runs, its answer is not
+        kept.
+    """
+    file = settings.state_dir / "answers" / f"{command}.json"
+
+    def follows_from(*without: str) -> str | None:
+        state = state_digest(settings, without)
+        return state and digest_of(inputs_digest(settings, [command]), state)
+
+    if (now := follows_from()) is not None:
+        try:
+            kept = json.loads(file.read_bytes())
+            if kept["follows_from"] == now:
+                return str(kept["answer"]), True
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+    before = follows_from(*writes)
+    answer = ask()
+    if before is not None and follows_from(*writes) == before:
+        atomic_write_text(file, json.dumps({"follows_from": follows_from(), "answer": answer}) + "\n")
+    return answer, False

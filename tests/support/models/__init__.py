@@ -1,0 +1,1 @@
+"""Models that tests make: trained by a flow, registered, delivered and damaged."""

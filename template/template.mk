@@ -111,6 +111,10 @@ bench-crowd: $(READY)  ## Measure what a caller notices of large requests, broke
 bench-log: $(READY)  ## Compare writes to the prediction log with bare SQLite, and on PostgreSQL if it is installed
 	@$(RUN) -m template.benchmarks.bench_log
 
+.PHONY: bench-size
+bench-size: $(READY)  ## Measure prediction log and online store when they are large: 5 million rows in PostgreSQL, 10 million keys in Redis
+	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_size
+
 .PHONY: reliability
 reliability: $(READY)  ## Kill the service and change its model under load, 20 times each: make reliability TIMES=20
 	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.reliability --times $(TIMES)

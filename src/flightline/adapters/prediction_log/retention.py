@@ -23,6 +23,7 @@ import sqlalchemy as sa
 
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.prediction_log.database_errors import fault_of
+from flightline.adapters.prediction_log.partitions import add_days, days_of, drop_day
 from flightline.adapters.prediction_log.remote_folder import RemoteFolder
 from flightline.adapters.prediction_log.rows import Row, decode, in_utc, moment_value
 from flightline.adapters.prediction_log.schema import (
@@ -120,8 +121,11 @@ def archive(settings: Settings, before: datetime, now: datetime) -> Iterator[Arc
     try:
         with _alone_in(folder), _alone_on(engine):
             remote = RemoteFolder(url) if url else None
+            with engine.begin() as connection:
+                add_days(connection, midnight.date())
             for day in _days(engine, before):
                 yield _archive_day(engine, day, folder / f"{day.isoformat()}.parquet", remote)
+            _drop_empty_days(engine, before)
     except sa.exc.SQLAlchemyError as err:
         raise LogError(fault_of(err, place)) from err
     except pa.ArrowException as err:
@@ -151,12 +155,12 @@ def _archive_day(engine: sa.Engine, day: date, file: Path, remote: RemoteFolder 
     if remote is not None:
         remote.fetch(file)
     # What an interrupted run left: rows that are in the file and still in the log.
-    deleted = _delete_what_is_in(engine, file) if file.exists() else 0
+    deleted = _delete_what_is_in(engine, day, file) if file.exists() else 0
     exported = _export(engine, day, file)
     if exported:
         if remote is not None:
             remote.store(file)
-        deleted += _delete_what_is_in(engine, file)
+        deleted += _delete_what_is_in(engine, day, file)
     rows = pq.read_metadata(file).num_rows
     if remote is not None:
         file.unlink()
@@ -180,6 +184,14 @@ def _days(engine: sa.Engine, before: datetime) -> Iterator[date]:
         if after > before:
             return
         yield start.date()
+
+
+def _drop_empty_days(engine: sa.Engine, before: datetime) -> None:
+    """Drop the partitions of days on which nobody asked, or whose rows had to be deleted one by one."""
+    with engine.connect() as connection:
+        days = days_of(connection)
+    for day in filter(lambda day: day < in_utc(before).date(), days):
+        drop_day(engine, day, 0)
 
 
 def _export(engine: sa.Engine, day: date, file: Path) -> int:
@@ -219,23 +231,43 @@ def _demand_equal(file: Path, expected_rows: int, expected_digest: str) -> None:
         )
 
 
-def _delete_what_is_in(engine: sa.Engine, file: Path) -> int:
-    """Delete the rows that a file holds, comparing each with it; return how many were deleted."""
+def _delete_what_is_in(engine: sa.Engine, day: date, file: Path) -> int:
+    """Take the rows that a file holds out of the log, comparing each with it: the day whole, or else row by row."""
+    with engine.connect() as connection:
+        has_partition = day in days_of(connection)
+    if has_partition:
+        alike = sum(len(ids) for ids in _ids_alike(engine, day, file, _ROWS_AT_ONCE))
+        if alike and drop_day(engine, day, alike):
+            return alike
     deleted = 0
-    for rows in _rows_of_file(file, _ROWS_IN_DELETE):
+    for ids in _ids_alike(engine, day, file, _ROWS_IN_DELETE):
+        statement = sa.delete(PREDICTIONS).where(PREDICTIONS.c.prediction_id.in_(ids), *_of_day(engine, day))
+        with engine.connect().execution_options(is_writer=True) as connection, connection.begin():
+            deleted += connection.execute(statement).rowcount
+        time.sleep(_PAUSE_SECONDS)
+    return deleted
+
+
+def _ids_alike(engine: sa.Engine, day: date, file: Path, at_once: int) -> Iterator[list[str]]:
+    """Give the ids of a file's rows that the log still holds, some at a time, when each was compared with the file."""
+    for rows in _rows_of_file(file, at_once):
         in_file = {row[0]: row for row in rows}
-        found = _rows_by_id(engine, list(in_file))
+        statement = sa.select(*map(as_text, COLUMNS)).where(PREDICTIONS.c.prediction_id.in_(list(in_file)))
+        found = _fetch(engine, statement.where(*_of_day(engine, day)))
         if differing := [row[0] for row in found if _canonical([row]) != _canonical([in_file[row[0]]])]:
             raise LogError(
                 f"{file.name} and the prediction log hold {len(differing)} predictions that differ, such as "
                 f"{differing[0]}; none of them was deleted: move the file away, and run it again"
             )
         if found:
-            statement = sa.delete(PREDICTIONS).where(PREDICTIONS.c.prediction_id.in_([row[0] for row in found]))
-            with engine.connect().execution_options(is_writer=True) as connection, connection.begin():
-                deleted += connection.execute(statement).rowcount
-            time.sleep(_PAUSE_SECONDS)
-    return deleted
+            yield [row[0] for row in found]
+
+
+def _of_day(engine: sa.Engine, day: date) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Tell PostgreSQL which partition is meant; an id alone may be in any of them."""
+    start = datetime.combine(day, datetime.min.time(), UTC)
+    since, end = (moment_value(moment, engine.dialect.name) for moment in (start, start + timedelta(days=1)))
+    return PREDICTIONS.c.logged_at >= since, PREDICTIONS.c.logged_at < end
 
 
 def _rows_of_file(file: Path, at_once: int = _ROWS_AT_ONCE) -> Iterator[list[Row]]:
@@ -249,22 +281,17 @@ def _rows_of_file(file: Path, at_once: int = _ROWS_AT_ONCE) -> Iterator[list[Row
 
 def _rows_of_day(engine: sa.Engine, day: date) -> Iterator[list[Row]]:
     """Give a day's rows in their order, some at a time, so that no read lasts long."""
-    start = datetime.combine(day, datetime.min.time(), UTC)
-    since, end = (moment_value(moment, engine.dialect.name) for moment in (start, start + timedelta(days=1)))
-    logged_at, prediction_id, last_id = PREDICTIONS.c.logged_at, PREDICTIONS.c.prediction_id, ""
+    logged_at, prediction_id = PREDICTIONS.c.logged_at, PREDICTIONS.c.prediction_id
+    later: tuple[sa.ColumnElement[bool], ...] = ()
     while True:
-        later = sa.or_(logged_at > since, prediction_id > last_id)
-        statement = sa.select(*map(as_text, COLUMNS)).where(logged_at >= since, logged_at < end, later)
+        statement = sa.select(*map(as_text, COLUMNS)).where(*_of_day(engine, day), *later)
         rows = _fetch(engine, statement.order_by(logged_at, prediction_id).limit(_ROWS_AT_ONCE))
         if rows:
             yield rows
         if len(rows) < _ROWS_AT_ONCE:
             return
-        since, last_id = moment_value(rows[-1][COLUMNS.index("logged_at")], engine.dialect.name), rows[-1][0]
-
-
-def _rows_by_id(engine: sa.Engine, ids: list[str]) -> list[Row]:
-    return _fetch(engine, sa.select(*map(as_text, COLUMNS)).where(PREDICTIONS.c.prediction_id.in_(ids)))
+        since = moment_value(rows[-1][COLUMNS.index("logged_at")], engine.dialect.name)
+        later = (logged_at >= since, sa.or_(logged_at > since, prediction_id > rows[-1][0]))
 
 
 def _fetch(engine: sa.Engine, statement: sa.Select[Any]) -> list[Row]:

@@ -6,6 +6,7 @@ Rows go in and out by `prediction_log.py`. No message here shows a path, a host 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from flightline.adapters.databases.sqlite_wal import enter_wal
 from flightline.adapters.prediction_log.database_errors import fault_of
+from flightline.adapters.prediction_log.partitions import add_days
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
 
@@ -230,7 +232,10 @@ def migrate(settings: Settings, revision: str = "head") -> str | None:
         # alembic cannot go up to what lies below.
         is_down = current is not None and revision != "head" and (revision == "base" or revision < current)
         (command.downgrade if is_down else command.upgrade)(config, revision)
-        return _revision_of(connection)
+        reached = _revision_of(connection)
+        if reached == head_revision():
+            add_days(connection, datetime.now(UTC).date())
+        return reached
 
 
 def current_revision(settings: Settings) -> str | None:

@@ -194,4 +194,4 @@ class PostgresWriter:
 
 
 INSERT_POSTGRES = _insert("%s")
-UNLESS_THERE = " ON CONFLICT (prediction_id) DO NOTHING"
+UNLESS_THERE = " ON CONFLICT DO NOTHING"

@@ -1,0 +1,80 @@
+"""A part of `bench_size`: the online store with many keys."""
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from datetime import timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flightline.adapters.feast import feature_store
+from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.core.settings import Settings
+from tests.support.servers.redis_server import PASSWORD, run_redis
+from tests.support.small_service import NOON
+from tests.support.small_store import REPOSITORY, make_store
+from tests.toy_problem import PROBLEM
+
+_AT_ONCE = 500_000
+
+
+def measure_keys(
+    kind: str,
+    keys: int,
+    folder: Path,
+    timed: Callable[[str], AbstractContextManager[None]],
+    each: Callable[[str, Callable[[int], object], int], None],
+) -> None:
+    """Materialise so many shops into SQLite or Redis, and read some as the service does."""
+    print(f"\nonline store, {kind}, {keys:,} keys", flush=True)
+    with ExitStack() as opened:
+        settings = Settings(root=folder, profile="local")
+        if kind == "redis":
+            (folder / "redis").mkdir()
+            server = opened.enter_context(run_redis(folder / "redis"))
+            given = {"FEAST_REDIS": server.address, "FEAST_REDIS_PASSWORD": PASSWORD}
+            given["FEAST_REGISTRY"] = f"sqlite:///{folder}/registry.db"
+            opened.enter_context(patch.dict(os.environ, given))
+            settings = Settings(root=folder, profile="stack")
+            settings.feature_repo.mkdir()
+            shutil.copy(REPOSITORY / "feature_repo" / "feature_store.stack.yaml", settings.feature_repo)
+        make_store(settings)
+        _write_shops(settings, keys)
+        with timed("materialise"):
+            feature_store.materialise(settings, NOON + timedelta(minutes=1))
+        features = OnlineFeatures.open(settings, PROBLEM.feature_service)
+        rows = [{"shop": f"K{n}", "city": "Bergen"} for n in random.sample(range(keys), 6000)]  # each asked for once
+        as_of = NOON + timedelta(minutes=1)
+        assert features.read(rows[:1], as_of)[0].values["mean_units"] is not None
+        each("read a key", lambda n: features.read([rows[n + 1]], as_of), 1000)
+        each("read 100 keys", lambda n: features.read(rows[1001 + 100 * n : 1101 + 100 * n], as_of), 49)
+        features.close()
+        if kind == "redis":
+            import redis
+
+            with redis.Redis.from_url(server.url) as client:
+                print(f"  {client.dbsize():,} keys in {client.info('memory')['used_memory'] / 1e9:.2f} GB of Redis")
+        else:
+            print(f"  {(settings.state_dir / 'feast' / 'online.db').stat().st_size / 1e9:.2f} GB of SQLite")
+
+
+def _write_shops(settings: Settings, keys: int) -> None:
+    """Write the table that is to be materialised, some rows at a time."""
+    known = NOON - timedelta(minutes=1)
+    file = settings.features_dir / "current" / "recent.parquet"
+    schema = pq.read_schema(file).remove_metadata()
+    with pq.ParquetWriter(file, schema) as writer:
+        for first in range(0, keys, _AT_ONCE):
+            numbers = range(first, min(first + _AT_ONCE, keys))
+            given = {
+                "shop": [f"K{n}" for n in numbers],
+                "mean_units": [float(n % 60) for n in numbers],
+                "event_timestamp": [known] * len(numbers),
+                "created_timestamp": [known] * len(numbers),
+            }
+            writer.write_table(pa.table(given).select(schema.names).cast(schema))

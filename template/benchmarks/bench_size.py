@@ -1,12 +1,13 @@
 """The prediction log and the online store when they are large.
 
-    python -m template.benchmarks.bench_size [--stores sqlite whole days sqlite-keys redis-keys]
+    python -m template.benchmarks.bench_size [--stores sqlite whole days sqlite-keys redis-keys limits]
         [--sqlite-rows 1000000] [--postgres-rows 5000000] [--sqlite-keys 1000000] [--redis-keys 10000000]
 
 The log: 90 days of predictions of 20 features and 4 views and their labels, on SQLite, and on PostgreSQL (fsync on) in
 one table, as before migration 0008 (`whole`), and by days (`days`). Then what the service, labels, the monitor and
 retention do with it, by their own code. The online store: so many keys of one view of the toy problem, materialised by
-Feast, then read as the service does. Reads no state of the clone; the databases are made in TMPDIR.
+Feast, then read as the service does. The limits: a request counted in memory, and in Redis. Reads no state of the
+clone; the databases are made in TMPDIR.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from flightline.adapters.prediction_log.writers import INSERT_SQLITE
 from flightline.core.settings import PredictionLogSettings, Settings
 from flightline.monitoring.labels import Label
 from pipelines.monitoring_steps.windows import _LIGHT
-from template.benchmarks.parts.online_size import measure_keys
+from template.benchmarks.parts.online_size import measure_keys, measure_limits
 from tests.support.servers.postgres import run_postgres
 
 DAYS, FEATURES, VIEWS = 90, 20, 4
@@ -264,7 +265,9 @@ def measure_log(store: str, rows: int, folder: Path) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stores", nargs="*", default=["sqlite", "whole", "days", "sqlite-keys", "redis-keys"])
+    parser.add_argument(
+        "--stores", nargs="*", default=["sqlite", "whole", "days", "sqlite-keys", "redis-keys", "limits"]
+    )
     parser.add_argument("--sqlite-rows", type=int, default=1_000_000)
     parser.add_argument("--postgres-rows", type=int, default=5_000_000)
     parser.add_argument("--sqlite-keys", type=int, default=1_000_000)
@@ -272,7 +275,9 @@ def main() -> None:
     options = parser.parse_args()
     for store in options.stores:
         with tempfile.TemporaryDirectory() as folder:
-            if store.endswith("-keys"):
+            if store == "limits":
+                measure_limits(Path(folder))
+            elif store.endswith("-keys"):
                 keys = options.sqlite_keys if store == "sqlite-keys" else options.redis_keys
                 measure_keys(store.removesuffix("-keys"), keys, Path(folder), timed, each)
             else:

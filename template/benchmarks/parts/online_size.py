@@ -1,8 +1,10 @@
-"""A part of `bench_size`: the online store with many keys."""
+"""A part of `bench_size`: the online store with many keys, and what it costs to count a request in Redis."""
 
+import asyncio
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 from flightline.adapters.feast import feature_store
 from flightline.adapters.feast.online_features import OnlineFeatures
 from flightline.core.settings import Settings
+from serving.middleware.rate_limits import RateLimit, SharedCounts
 from tests.support.servers.redis_server import PASSWORD, run_redis
 from tests.support.small_service import NOON
 from tests.support.small_store import REPOSITORY, make_store
@@ -78,3 +81,34 @@ def _write_shops(settings: Settings, keys: int) -> None:
                 "created_timestamp": [known] * len(numbers),
             }
             writer.write_table(pa.table(given).select(schema.names).cast(schema))
+
+
+def measure_limits(folder: Path, requests: int = 5000) -> None:
+    """Count requests of one key in memory, and in Redis: one after the other, and 16 at a time."""
+
+    async def count(limit: RateLimit, at_once: int) -> None:
+        async def ask() -> None:
+            for _ in range(requests // at_once):
+                await limit.wait_seconds("team")
+
+        began, used = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(ask() for _ in range(at_once)))
+        wall, processor = ((after - before) / requests * 1e6 for before, after in _since(began, used))
+        where = "in memory" if limit._shared is None else "in Redis"
+        print(f"  {where}, {at_once:2} at a time {wall:8.0f} us, {processor:6.0f} us of processor", flush=True)
+
+    async def count_all(url: str) -> None:
+        shared = SharedCounts(url)
+        for limit in (RateLimit("requests", 10**9), RateLimit("requests", 10**9, shared)):
+            await limit.wait_seconds("team")
+            for at_once in (1, 16):
+                await count(limit, at_once)
+        await shared.close()
+
+    print("\nthe count of a request", flush=True)
+    with run_redis(folder) as server:
+        asyncio.run(count_all(server.url))
+
+
+def _since(began: float, used: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    return (began, time.perf_counter()), (used, time.process_time())

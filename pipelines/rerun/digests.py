@@ -99,7 +99,10 @@ def stamps(place: Path) -> list[tuple[str, int, int, int]]:
 
 
 def _is_idle(file: Path) -> bool:
-    return file.name.endswith("-shm") or (file.name.endswith("-wal") and not file.stat().st_size)
+    """Say whether a file decides nothing: SQLite's index of a journal, an empty one, MLflow's note of a download."""
+    return file.name.endswith(("-shm", "registered_model_meta")) or (
+        file.name.endswith("-wal") and not file.stat().st_size
+    )
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -175,7 +175,7 @@ def check_servable_with(trained: Trained, package: str) -> None:
             r"AttributeError: 'list' object has no attribute 'dt' \(.*on_demand_\d+\.py, line 10, in on_demand\)",
         ),
         (
-            "features = features | {'closed_at': features['closed_at'] - 3600 * is_served(requests)}",
+            "features = dict(features) | {'closed_at': features['closed_at'] - 3600 * is_served(requests)}",
             r"example .*: hours_since_closing is (.*)\.0 in training and .*\.0 in the service; both must come from one",
         ),
     ],

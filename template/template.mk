@@ -89,7 +89,7 @@ bench-growth: $(READY)  ## Train on data several times as large, by seconds and 
 
 .PHONY: bench-gate
 bench-gate: $(READY)  ## Measure how often the gate errs, on the training set of `make train`
-	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_gate
+	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.decisions.bench_gate
 
 .PHONY: bench-serve
 bench-serve: $(READY)  ## Compare the service with `mlflow models serve` and `feast serve`, on what `make train` made; needs wrk
@@ -101,11 +101,11 @@ bench-explain: $(READY)  ## Measure what saying what drove an answer adds to it,
 
 .PHONY: bench-monitor
 bench-monitor: $(READY)  ## Measure monitoring's false alarms and delays, on the training set of `make train`
-	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_monitor
+	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.decisions.bench_monitor
 
 .PHONY: bench-canary
 bench-canary: $(READY)  ## Measure how often the canary errs under daily looks, on the training set of `make train`
-	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.bench_canary
+	@OMP_NUM_THREADS=1 $(RUN) -m template.benchmarks.decisions.bench_canary
 
 .PHONY: bench-crowd
 bench-crowd: $(READY)  ## Measure what a caller notices of large requests, broken text and probes of others, on what `make train` made

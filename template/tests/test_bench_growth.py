@@ -54,7 +54,7 @@ def script(*lines: str) -> list[str]:
     return ["-c", "\n".join(lines)]
 
 
-def test_each_stage_is_measured_by_the_line_that_closes_it():
+def test_each_stage_is_measured_by_the_line_that_closes_it(tmp_path):
     lines = (
         "pull            data/ is at version 1 (0.5 s)",
         "                raw tables read and put in UTC, 1.0 s",
@@ -64,9 +64,13 @@ def test_each_stage_is_measured_by_the_line_that_closes_it():
         "training set    400 rows x 3 features (2.0 s)",
         "Next: make serve",
     )
-    work = "import time; x = bytearray(60_000_000); end = time.process_time() + 0.3"
-    prints = (f"print({line!r})" for line in lines)
-    found = list(run_flow(script(work, "while time.process_time() < end: pass", *prints), {}, CASE, 0))
+    work = "import pathlib, time; x = bytearray(60_000_000); end = time.process_time() + 0.3"
+    prints = [f"print({line!r}, flush=True)" for line in lines]
+    prints.insert(1, f"while not pathlib.Path({str(tmp_path / 'sampled')!r}).exists(): pass")
+    flow = run_flow(script(work, "while time.process_time() < end: pass", *prints), {}, CASE, 0)
+    found = [next(flow)]
+    (tmp_path / "sampled").touch()
+    found += flow
     assert {each.stage: each.seconds for each in found[:-1]} == {
         "start, pull": 0.5, "raw tables": 1.0, "leak test": 2.0, "feature tables": 1.0, "training set": 2.0,
     }  # fmt: skip

@@ -17,7 +17,7 @@ from flightline.monitoring.data_quality import DataAnomaly, find_anomalies, find
 from flightline.monitoring.limits import Limits, learn_limits
 from flightline.problem.config import PROBLEM
 from pipelines.monitoring_steps.data_quality import FRESH
-from template.benchmarks.parts.monitored_rows import Rows
+from template.benchmarks.decisions.monitored_rows import Rows
 
 RULE = PROBLEM.monitoring
 WEEK = RULE.window.days

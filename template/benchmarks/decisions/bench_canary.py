@@ -1,6 +1,6 @@
 """How often the canary errs: promotions of what is no better, looked at daily, and days until what is better is seen.
 
-    python -m template.benchmarks.bench_canary [--root PATH] [--draws 4000] [--iterations 60]
+    python -m template.benchmarks.decisions.bench_canary [--root PATH] [--draws 4000] [--iterations 60]
 
 Fits on the newest training set of a clone in which `make train` has run, and takes the daily
 losses of its test window. Where nothing differs is made of them: days with their signs flipped,
@@ -23,7 +23,7 @@ from flightline.adapters.files.pipes import outlive_reader
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.sequential_test import confidence_sequence
 from flightline.problem.config import PROBLEM
-from template.benchmarks.bench_gate import Data, fit, largest_groups, read
+from template.benchmarks.decisions.bench_gate import Data, fit, largest_groups, read
 
 RULE = PROBLEM.canary
 WEEK, FIRST_LOOK, SHARE = 7, 7, 0.1

@@ -1,8 +1,5 @@
 """In PostgreSQL a day of the log is a partition: made ahead, dropped whole, and never with a row that is in no file."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +15,7 @@ from flightline.adapters.prediction_log.rows import encode
 from flightline.adapters.prediction_log.schema import COLUMNS, head_revision, make_engine, migrate
 from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import prediction, settings_of
-from tests.adapters.prediction_log.test_retention import DAY, MIDNIGHT, NOW, PROJECT, exported, fill, move
+from tests.adapters.prediction_log.retention.days import DAY, MIDNIGHT, NOW, exported, fill, kill_at, move
 from tests.adapters.prediction_log.test_schema import insert, read_raw
 from tests.support.servers.postgres import PostgresServer
 
@@ -128,18 +125,7 @@ def test_who_reads_for_long_holds_up_neither_retention_nor_writers(log, settings
 @pytest.mark.system
 def test_kill_9_while_a_day_is_dropped_loses_and_doubles_nothing(log, settings, engine):
     before = fill(log, 3)
-    command = [sys.executable, "-m", "tests.adapters.prediction_log.archive_child", str(settings.root)]
-    environment = os.environ | {"LOG_URL": settings.prediction_log.url.get_secret_value()}
-    child = subprocess.Popen(
-        [*command, f"{NOW.date()}T00:00:00+00:00", "commit", "1"],
-        cwd=PROJECT,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert child.stdout.readline() == b"here\n"
-    child.kill()
-    child.communicate()
+    kill_at(settings, "commit", 1)
     assert log.count() == 3
     assert [(day.rows, day.exported, day.deleted) for day in move(settings)] == [(3, 0, 3)]
     assert past(engine) == []

@@ -1,6 +1,6 @@
 """How often monitoring errs on a healthy test window, of whatever problem: also in a copy with an example's.
 
-    python -m template.benchmarks.bench_false_alarms [--root PATH] [--drawn 1000]
+    python -m template.benchmarks.decisions.bench_false_alarms [--root PATH] [--drawn 1000]
 
 Takes the newest training set and champion of a clone in which `make train` has run. The windows of the test window
 are judged as they came; then as many days as a window has are drawn from it, in blocks. Data anomalies are those of
@@ -34,8 +34,8 @@ from flightline.monitoring.decision import (
 from flightline.monitoring.limits import Limits, learn_limits
 from flightline.monitoring.window_metrics import DailyRows, bin_edges, sum_by_day
 from flightline.problem.config import PROBLEM
-from template.benchmarks.parts.monitored_rows import Rows, read
-from template.benchmarks.parts.planted_faults import part_of
+from template.benchmarks.decisions.monitored_rows import Rows, read
+from template.benchmarks.decisions.planted_faults import part_of
 
 RULE = PROBLEM.monitoring
 ALLOWED_FALSE = 0.05

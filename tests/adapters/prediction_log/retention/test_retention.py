@@ -2,10 +2,7 @@
 
 import hashlib
 import math
-import os
-import subprocess
-import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,31 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from flightline.adapters.prediction_log import retention
-from flightline.adapters.prediction_log.retention import ArchivedDay, archive, read_export
+from flightline.adapters.prediction_log.retention import archive, read_export
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import LOGGED, prediction
-
-PROJECT = Path(__file__).parents[3]
-DAY = timedelta(days=1)
-MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
-NOW = LOGGED + 10 * DAY
-
-
-def move(settings, before: datetime = MIDNIGHT + 2 * DAY, now: datetime = NOW) -> list[ArchivedDay]:
-    return list(archive(settings, before, now))
-
-
-def exported(settings) -> pd.DataFrame:
-    files = sorted(settings.prediction_exports_dir.glob("*.parquet"))
-    return pd.concat([read_export(file) for file in files], ignore_index=True)
-
-
-def fill(log, rows: int, start: datetime = MIDNIGHT) -> pd.DataFrame:
-    """Write rows, one a second, and give them as they are read."""
-    made = [prediction(logged_at=start + timedelta(seconds=n), prediction=n / 7) for n in range(rows)]
-    log.write(made)
-    return log.read()
+from tests.adapters.prediction_log.retention.days import DAY, MIDNIGHT, NOW, exported, fill, kill_at, move
 
 
 def test_whole_days_move_and_the_rest_stays(log, settings):
@@ -190,21 +167,9 @@ def test_a_stop_between_export_and_deletion_loses_nothing(log, settings):
 @pytest.mark.system
 def test_kill_9_at_any_step_loses_and_doubles_nothing(log, settings):
     before, some = fill(log, 4000), retention._ROWS_IN_DELETE
-    environment = os.environ | {"LOG_URL": settings.prediction_log.url.get_secret_value()}
-    command = [sys.executable, "-m", "tests.adapters.prediction_log.archive_child", str(settings.root)]
-    command.append(f"{NOW.date()}T00:00:00+00:00")
     file, left = settings.prediction_exports_dir / "2026-03-01.parquet", 4000
     for step, number, deleted in (("file", 1, 0), ("delete", 3, 3 * some), ("commit", 2, some), ("delete", 1, some)):
-        child = subprocess.Popen(
-            [*command, step, str(number)],
-            cwd=PROJECT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert child.stdout.readline() == b"here\n"
-        child.kill()
-        child.communicate()
+        kill_at(settings, step, number)
         left -= deleted
         rows = log.read()
         assert len(rows) == left

@@ -1,6 +1,6 @@
 """How often the gate errs: promotions of a mere other seed, and promotions of what is truly better.
 
-    python -m template.benchmarks.bench_gate [--root PATH] [--seeds 21] [--iterations 60] [--windows 200]
+    python -m template.benchmarks.decisions.bench_gate [--root PATH] [--seeds 21] [--iterations 60] [--windows 200]
 
 Fits on the newest training set of a clone in which `make train` has run, and asks the gate that
 `make train` asks, with the problem's own thresholds. The exit code is 1 if more than 5 % of the

@@ -1,6 +1,6 @@
 """Retention in a process of its own, which stops at a step to be killed there.
 
-python -m tests.adapters.prediction_log.archive_child ROOT BEFORE STEP NUMBER
+python -m tests.adapters.prediction_log.retention.child ROOT BEFORE STEP NUMBER
 
 The step is `file` (it was put in place), `commit` (rows are about to be deleted) or `delete` (they were), the
 number which of them.

@@ -1,6 +1,6 @@
 """How often monitoring errs: false alarms in healthy weeks, and how many weeks planted shifts take to be seen.
 
-    python -m template.benchmarks.bench_monitor [--root PATH] [--sequences 400] [--weeks 12]
+    python -m template.benchmarks.decisions.bench_monitor [--root PATH] [--sequences 400] [--weeks 12]
 
 Takes the newest training set and champion of a clone in which `make train` has run. Healthy weeks
 are days of the test window drawn with replacement, in blocks; a shift is planted in the same
@@ -40,9 +40,9 @@ from flightline.monitoring.drift import (
 from flightline.monitoring.limits import learn_limits
 from flightline.monitoring.window_metrics import DailyRows, bin_edges, sum_by_day
 from flightline.problem.config import PROBLEM
-from template.benchmarks.parts import planted_faults
-from template.benchmarks.parts.hanging_days import show_hanging
-from template.benchmarks.parts.monitored_rows import Rows, read
+from template.benchmarks.decisions import planted_faults
+from template.benchmarks.decisions.hanging_days import show_hanging
+from template.benchmarks.decisions.monitored_rows import Rows, read
 
 RULE = PROBLEM.monitoring
 ALLOWED_FALSE = 0.05

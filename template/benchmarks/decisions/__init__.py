@@ -1,0 +1,1 @@
+"""How often the gate, the canary and monitoring err, by what `make train` made."""

@@ -8,7 +8,6 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pandas as pd
 from prefect import flow
@@ -18,7 +17,7 @@ from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.model_store.served_model import ServedModel, load_served_model
 from flightline.core.clock import parse_moment
 from flightline.core.errors import ModelFileError, RequestError
-from flightline.core.prediction_record import Predicted, logged_answer
+from flightline.core.prediction_record import Predicted, logged_answer, make_prediction_id
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.inference.predict import predict_rows
@@ -129,18 +128,19 @@ def score(project: Project, model: ServedModel, examples: pd.DataFrame, progress
         answers += predict_rows(problem.task, model.pipeline, model.fast_pipeline, model.kinds, rows).tolist()
         progress.note(f"{len(answers):,} of {len(examples):,} rows", len(answers), len(examples))
     manifest, logged = model.manifest, [logged_answer(problem.classes, answer) for answer in answers]
+    now = datetime.now(UTC)
     asked = examples[["example_id", *project.problem.entity_keys, *project.problem.request_columns]]
     return asked.assign(
         prediction_time=examples["event_timestamp"],
         prediction=[prediction for prediction, _ in logged],
         **({"probabilities": [probabilities for _, probabilities in logged]} if problem.classes else {}),
-        prediction_id=[uuid4().hex for _ in answers],
+        prediction_id=[make_prediction_id(now) for _ in answers],
         model_name=manifest.name,
         model_version=manifest.version,
         model_sha256=manifest.sha256,
         feature_service=manifest.feature_service,
         clock=read_clock(project.settings),
-        scored_at=datetime.now(UTC),
+        scored_at=now,
     )
 
 

@@ -25,6 +25,7 @@ from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionL
 from flightline.adapters.prediction_log.rows import encode
 from flightline.adapters.prediction_log.schema import connect_sqlite, log_url, migrate
 from flightline.adapters.prediction_log.writers import INSERT_SQLITE
+from flightline.core.prediction_record import make_prediction_id
 from flightline.core.settings import PredictionLogSettings, Settings
 from tests.support.servers.postgres import find_postgres, run_postgres
 
@@ -40,11 +41,12 @@ def make_rows(count: int) -> list[LoggedPrediction]:
     made = []
     for n in range(count):
         keys = {"origin": "JFK", "dest": "LAX", "carrier": "B6", "flight": n, "tailnum": "N729JB", "departure": NOON}
+        now = datetime.now(UTC)
         made.append(
             LoggedPrediction(
-                prediction_id=uuid.uuid4().hex,
+                prediction_id=make_prediction_id(now),
                 request_id=uuid.uuid4().hex,
-                logged_at=datetime.now(UTC),
+                logged_at=now,
                 clock=NOON,
                 prediction_time=NOON,
                 event_time=NOON + timedelta(hours=2),

@@ -1,6 +1,7 @@
 """The key by which an instance is found again: equal for what is equal, and for nothing else."""
 
 import hashlib
+import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from flightline.core.errors import LogError
-from flightline.core.prediction_record import instance_key, plain_keys
+from flightline.core.prediction_record import instance_key, logged_between, make_prediction_id, plain_keys
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PARIS = timezone(timedelta(hours=1))
@@ -70,3 +71,25 @@ def test_plain_keys_are_plain_already():
 def test_what_is_no_key_is_refused(value):
     with pytest.raises(LogError, match="the key 'x' is"):
         instance_key({"x": value})
+
+
+def test_ids_sort_as_time_does_and_tell_it():
+    moments = [datetime(2026, 3, 1, tzinfo=UTC) + timedelta(milliseconds=7.5 * n) for n in range(50)]
+    ids = [make_prediction_id(moment) for moment in moments]
+    assert ids == sorted(ids)
+    read = [uuid.UUID(one) for one in ids]
+    assert {(one.version, one.variant) for one in read} == {(7, uuid.RFC_4122)}
+    start, end = logged_between(ids)
+    assert start <= moments[0] < start + timedelta(milliseconds=1)
+    assert end - timedelta(milliseconds=1) <= moments[-1] < end
+
+
+def test_no_two_ids_of_a_moment_are_equal():
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    assert len({make_prediction_id(moment) for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize("other", ["aa935b1a17ee43c3b0ea71e40fb39499", "", "7" * 31, "z"])
+def test_an_id_that_tells_no_time(other):
+    assert logged_between([make_prediction_id(datetime(2026, 3, 1, tzinfo=UTC)), other]) is None
+    assert logged_between([]) is None

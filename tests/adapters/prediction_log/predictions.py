@@ -1,10 +1,10 @@
 """Hand-made predictions, and the settings of each database they go to."""
 
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
 from flightline.adapters.prediction_log.log import LoggedPrediction, instance_key
+from flightline.core.prediction_record import make_prediction_id
 from flightline.core.settings import PredictionLogSettings, Settings
 
 LOGGED = datetime(2026, 3, 1, 9, 30, 15, 123456, tzinfo=UTC)
@@ -15,7 +15,6 @@ KEYS = {"shop": "Zürich 東京", "item": 23, "size": None, "opens": datetime(20
 def prediction(**changes: object) -> LoggedPrediction:
     """Make a prediction that differs from all others by its id."""
     given = {
-        "prediction_id": uuid.uuid4().hex,
         "request_id": "request-1",
         "logged_at": LOGGED,
         "clock": CLOCK,
@@ -33,6 +32,7 @@ def prediction(**changes: object) -> LoggedPrediction:
         "role": "champion",
         "endpoint": "predict",
     } | changes
+    given.setdefault("prediction_id", make_prediction_id(given["logged_at"]))
     given.setdefault("instance_key", instance_key(given["keys"]))
     return LoggedPrediction(**given)
 

@@ -29,7 +29,7 @@ from flightline.adapters.prediction_log.schema import (
 )
 from flightline.adapters.prediction_log.writers import PostgresWriter, SqliteWriter, Writer
 from flightline.core.errors import LogError
-from flightline.core.prediction_record import LoggedPrediction, instance_key
+from flightline.core.prediction_record import LoggedPrediction, instance_key, logged_between
 from flightline.core.settings import Settings
 
 __all__ = ["LoggedPrediction", "PredictionLog", "instance_key", "is_refused_row"]
@@ -164,7 +164,7 @@ class PredictionLog:
         inside = self._between(start, end, by)
         order = [PREDICTIONS.c[by], PREDICTIONS.c.prediction_id]
         rows: list[Row] = []
-        for chosen in _chosen(ids, instance_keys):
+        for chosen in self._chosen(ids, instance_keys):
             shown = [as_text(name) for name in columns]
             rows += self._select(sa.select(*shown, *order).where(*inside, *chosen).order_by(*order))
         rows.sort(key=lambda row: (row[-2], row[-1]))
@@ -183,6 +183,21 @@ class PredictionLog:
         inside = [column >= bounds[0]] if bounds[0] is not None else []
         return [*inside, column < bounds[1]] if bounds[1] is not None else inside
 
+    def _chosen(self, ids: Sequence[str] | None, keys: Sequence[str] | None) -> Iterator[list[sa.ColumnElement[bool]]]:
+        """Give the conditions of each part of the ids, or one that leaves all in."""
+        also: list[sa.ColumnElement[bool]] = (
+            [] if keys is None else [PREDICTIONS.c.instance_key.in_(list(dict.fromkeys(keys)))]
+        )
+        if ids is None:
+            yield also
+            return
+        unique = sorted(set(ids))
+        for first in range(0, len(unique), _IDS_AT_ONCE):
+            part = unique[first : first + _IDS_AT_ONCE]
+            # PostgreSQL then looks into the partitions of these days alone.
+            start, end = (logged_between(part) if self._dialect == "postgresql" else None) or (None, None)
+            yield [PREDICTIONS.c.prediction_id.in_(part), *self._between(start, end, "logged_at"), *also]
+
     def _select(self, statement: sa.Executable) -> list[Row]:
         try:
             with self._engine.connect() as connection:
@@ -194,16 +209,3 @@ class PredictionLog:
         """Let go of the database; the log is not to be used any more."""
         self._writer.close()
         self._engine.dispose()
-
-
-def _chosen(ids: Sequence[str] | None, keys: Sequence[str] | None) -> Iterator[list[sa.ColumnElement[bool]]]:
-    """Give the conditions of each part of the ids, or one that leaves all in."""
-    also: list[sa.ColumnElement[bool]] = (
-        [] if keys is None else [PREDICTIONS.c.instance_key.in_(list(dict.fromkeys(keys)))]
-    )
-    if ids is None:
-        yield also
-        return
-    unique = list(dict.fromkeys(ids))
-    for first in range(0, len(unique), _IDS_AT_ONCE):
-        yield [PREDICTIONS.c.prediction_id.in_(unique[first : first + _IDS_AT_ONCE]), *also]

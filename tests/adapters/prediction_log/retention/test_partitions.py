@@ -1,5 +1,6 @@
 """In PostgreSQL a day of the log is a partition: made ahead, dropped whole, and never with a row that is in no file."""
 
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -106,6 +107,23 @@ def test_a_late_row_is_not_dropped_with_its_day(log, settings, engine, monkeypat
     assert past(engine) == []
     moved = exported(settings)["prediction_id"].tolist()
     assert moved == [*before["prediction_id"], late.prediction_id]
+
+
+def test_a_read_by_ids_looks_into_their_days_alone(log, engine):
+    log.write([prediction(logged_at=MIDNIGHT), prediction(logged_at=MIDNIGHT + DAY)])
+    first, second = log.read()["prediction_id"]
+    statements: list[tuple[str, dict]] = []
+    sa.event.listen(log._engine, "before_cursor_execute", lambda *given: statements.append(given[2:4]))
+    assert log.read(ids=[second])["prediction_id"].tolist() == [second]
+    ((statement, parameters),) = statements
+    with engine.connect() as connection:
+        plan = str(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).all())
+    assert name_of((MIDNIGHT + DAY).date()) in plan
+    assert name_of(MIDNIGHT.date()) not in plan
+    old = prediction(prediction_id=uuid.uuid4().hex, logged_at=MIDNIGHT)  # an earlier version's
+    log.write([old])
+    asked = [first, second, old.prediction_id]
+    assert set(log.read(ids=asked)["prediction_id"]) == set(asked)
 
 
 def test_who_reads_for_long_holds_up_neither_retention_nor_writers(log, settings, engine, monkeypatch):

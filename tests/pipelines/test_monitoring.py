@@ -22,11 +22,14 @@ from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.monitoring.daily_stats import Kind
 from flightline.monitoring.decision import Action
+from flightline.monitoring.drift import sample_places
 from flightline.monitoring.labels import known_labels
 from flightline.training.fit import TrainingParameters
 from flightline.training.splits import split
-from pipelines.monitoring import MonitoringResult, in_words, run_monitoring
+from pipelines.monitoring import MonitoringResult, in_words, prepare_champion, run_monitoring
+from pipelines.monitoring_steps.inputs import training_frame
 from pipelines.monitoring_steps.sentences import reasons, summary
+from pipelines.monitoring_steps.windows import read_champion
 from pipelines.rerun.answers import answer_again
 from pipelines.rerun.monitor import WRITES
 from pipelines.steps import compare as comparison
@@ -174,6 +177,47 @@ def test_monitoring_again_changes_nothing_but_reuses(served):
     again = served.monitor()
     assert again.decision == first.decision
     assert served.record() == kept
+
+
+def test_without_a_flow_it_comes_to_the_same(served):
+    first, kept = served.log().label().monitor(), served.record()
+    again = run_monitoring(project_of(served.settings, served.problem))
+    assert (again.decision, served.record()) == (first.decision, kept)
+
+
+@pytest.mark.parametrize("trained", ["classification"], indirect=True)
+def test_the_registry_is_asked_again_once_it_has_changed(served, monkeypatch):
+    project = project_of(served.settings, served.problem)
+    known = read_champion(project)
+    monkeypatch.setattr(registry, "version_of", lambda *_: None)
+    assert read_champion(project) == known
+    registry.tag_version(served.settings, served.problem.model_name, served.version, {"seen": "again"})
+    with pytest.raises(RegistryError, match="has no champion to monitor"):
+        read_champion(project)
+
+
+@pytest.mark.parametrize("trained", ["classification"], indirect=True)
+def test_a_training_set_that_is_gone_is_missed(served):
+    project = project_of(served.settings, served.problem)
+    file = read_champion(project).features_file
+    hidden = file.rename(file.with_suffix(".hidden"))
+    try:
+        with pytest.raises(RegistryError, match=r"the training set of version .* is not under"):
+            read_champion(project)
+    finally:
+        hidden.rename(file)
+
+
+def test_served_rows_are_held_against_a_sample_of_the_training_window(served):
+    project = project_of(served.settings, served.problem)
+    champion, usual = prepare_champion(project)
+    frame, _ = training_frame(champion)
+    drawn = frame.iloc[sample_places(len(frame), RULE.drift_rows)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(usual.sample.file), drawn)
+    assert usual.sample.missing == frame.isna().mean().to_dict()
+    more = replace(RULE, drift_rows=RULE.drift_rows + 1)
+    _, other = prepare_champion(project_of(served.settings, replace(served.problem, monitoring=more)))
+    assert len(pd.read_parquet(other.sample.file)) == more.drift_rows
 
 
 def test_labels_that_differ_from_the_predictions_ask_for_a_retraining(served):

@@ -96,7 +96,7 @@ _POSTGRES = {"postgres", "postgresql", "postgresql+psycopg"}
 _SQLITE = {"sqlite", "sqlite+pysqlite"}
 # Pages of 4 KiB after which a commit makes the checkpoint itself: far beyond what a thread lets the journal grow to, as
 # `SideCheckpoints` has it.
-_CHECKPOINT_PAGES = 16_000
+_CHECKPOINT_PAGES = 32_000
 # The server ends a statement itself, unless it stands still; its word of that has so long to arrive.
 _ANSWER_SECONDS = 0.5
 MIGRATION_LOCK = 0x666C_6967  # any constant: which advisory lock of PostgreSQL is held while migrating

@@ -31,7 +31,7 @@ from tests.toy_problem import make_project, write_feature_repo
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
-TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "optuna", "matplotlib", "pandera")
+TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "optuna", "matplotlib", "pandera", "duckdb", "ibis")
 AGE = timedelta(minutes=10)
 
 

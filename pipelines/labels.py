@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 
 from flightline.adapters.dvc.data_version import DataVersion, read_data_version
 from flightline.adapters.event_clock import read_clock
@@ -22,6 +21,7 @@ from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED, is_log_error
 from pipelines.common.servers.by_hand import by_hand
+from pipelines.common.step import step
 from pipelines.steps.behind import LATEST_LABELS
 from pipelines.steps.features import find_examples, remove_old
 from pipelines.steps.preparation import pull
@@ -30,7 +30,7 @@ NOTHING = LabelCounts(0, {}, 0, 0, 0)
 WITHOUT_KEYS = instance_key({})  # of ready features that were sent in: they do not say what they are about
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
+@step(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
 def join_labels(project: Project, file: Path, clock: datetime, data_md5: str) -> LabelCounts:
     """Record what is known by the clock of each instance that has a logged prediction."""
     logged = _logged(project.settings)
@@ -99,7 +99,7 @@ def _label() -> None:
     """Run the flow, if anything is logged; else there is no need of Prefect's server."""
     settings = read_settings()
     if len(_logged(settings)):
-        by_hand(labels)()
+        by_hand(labels, starts_server=False)()
         return
     with stage("labels") as progress:
         progress.say(in_figures(NOTHING))

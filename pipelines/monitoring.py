@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.event_clock import read_clock
 from flightline.core.problem_spec import Monitoring
@@ -21,8 +20,15 @@ from pipelines.common.events import announce_decision
 from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
 from pipelines.common.servers.by_hand import by_hand
+from pipelines.common.step import is_in_flow, step
 from pipelines.monitoring_steps.data_quality import find_data_anomalies, learn_anomaly_limits
-from pipelines.monitoring_steps.inputs import Inputs, examine_inputs, learn_drift_thresholds
+from pipelines.monitoring_steps.inputs import (
+    Inputs,
+    TrainingSample,
+    examine_inputs,
+    learn_drift_thresholds,
+    sample_training,
+)
 from pipelines.monitoring_steps.page import as_markdown
 from pipelines.monitoring_steps.report import write_report
 from pipelines.monitoring_steps.sentences import behaviours, reasons, summary
@@ -31,10 +37,9 @@ from pipelines.monitoring_steps.windows import (
     Judged,
     ServedRows,
     collect_served_rows,
-    find_champion,
-    find_judged,
     judge_windows,
     predict_champion_rows,
+    read_champion,
 )
 
 
@@ -54,10 +59,11 @@ class MonitoringResult:
 
 @dataclass(frozen=True)
 class Usual:
-    """What the training window says is usual: drift thresholds by column, and how far a day may go."""
+    """What the training window says is usual: some of its rows, drift thresholds by column, how far a day may go."""
 
     thresholds: dict[str, float]
     limits: Limits
+    sample: TrainingSample
 
     def by_nature(self, rule: Monitoring) -> tuple[ByNature, ...]:
         """Name the columns that are not judged as ordinary ones, or are by a hint."""
@@ -72,25 +78,23 @@ class Usual:
 def prepare_champion(project: Project) -> tuple[ChampionRows, Usual]:
     """Give the champion's own rows and what is usual, reusing what is unchanged."""
     settings, rule = project.settings, project.problem.monitoring
+    found = read_champion(project)
     with stage("champion") as progress:
-        found, training_set = find_champion(project)
-        judged = find_judged(project, found)
-        model = judged.tags["model_sha256"]
-        rows = predict_champion_rows(settings, project.problem, str(judged.version), model, training_set)
-        champion = replace(rows, version=str(found.version))
-        by = "" if judged is found else f" by version {judged.version}, which it is a refit of"
+        rows = predict_champion_rows(settings, project.problem, found.judged, found.model_sha256, found.training_set)
+        champion = replace(rows, version=found.version)
+        by = "" if found.judged == found.version else f" by version {found.judged}, which it is a refit of"
         progress.say(f"version {found.version}, its training and test rows predicted{by}")
     with stage("thresholds") as progress:
         limits = learn_anomaly_limits(settings, champion, rule, project.problem.prediction_horizon)
         thresholds = learn_drift_thresholds(settings, champion, rule)
-        usual = Usual(thresholds, limits)
+        usual = Usual(thresholds, limits, sample_training(settings, champion, rule.drift_rows))
         progress.say(f"{len(thresholds)} columns, each month against the rest, and each day")
         if by_nature := usual.by_nature(rule):
             progress.say(behaviours(by_nature))
     return champion, usual
 
 
-@task(cache_policy=NO_CACHE)
+@step()
 def report(
     project: Project,
     clock: datetime,
@@ -100,13 +104,14 @@ def report(
     decision: MonitoringDecision,
     folder: Path,
 ) -> None:
-    """Write the decision record, the page, the gauges and Prefect's artifact."""
+    """Write the decision record, the page, the gauges and, in a flow, Prefect's artifact."""
     write_report(project, clock, champion, judged, inputs, decision, folder)
-    create_markdown_artifact(
-        key=f"{project.problem.model_name}-monitoring",
-        markdown=as_markdown(project.problem, champion.version, judged, inputs, decision),
-        description=summary(decision),
-    )
+    if is_in_flow():
+        create_markdown_artifact(
+            key=f"{project.problem.model_name}-monitoring",
+            markdown=as_markdown(project.problem, champion.version, judged, inputs, decision),
+            description=summary(decision),
+        )
 
 
 def run_monitoring(project: Project) -> MonitoringResult:
@@ -124,7 +129,7 @@ def run_monitoring(project: Project) -> MonitoringResult:
         judged = judge_windows(project.problem, champion, served, windows)
         labelled = sum(one.labelled for one in judged.windows)
         progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
-    inputs = examine(project, champion, served, windows, clock, usual)
+    inputs = examine(project, served, windows, clock, usual)
     decision = decide_monitoring(
         judged.windows, project.problem.monitoring, inputs.warnings, inputs.anomalies, inputs.mismatch
     )
@@ -136,7 +141,6 @@ def run_monitoring(project: Project) -> MonitoringResult:
 
 def examine(
     project: Project,
-    champion: ChampionRows,
     served: ServedRows,
     windows: list[Interval],
     clock: datetime,
@@ -149,7 +153,7 @@ def examine(
             progress.say("no prediction to look at")
             return Inputs()
         by_nature = usual.by_nature(project.problem.monitoring)
-        inputs = examine_inputs(project, champion, served, newest, usual.thresholds, by_nature)
+        inputs = examine_inputs(project, usual.sample, served, newest, usual.thresholds, by_nature)
         anomalies = find_data_anomalies(
             project.settings, served, windows, clock, usual.limits, project.problem.monitoring
         )
@@ -180,7 +184,7 @@ def in_words(result: MonitoringResult) -> str:
 
 def main() -> int:
     """Run the flow."""
-    return run_command(by_hand(monitoring))
+    return run_command(by_hand(monitoring, starts_server=False))
 
 
 if __name__ == "__main__":

@@ -1,45 +1,31 @@
 """What is live and why, and what moves it: `python -m pipelines.commands.champion fetch | promote | rollback`.
 
-None of it is a flow: each is one question to the registry, and answers in seconds. `make status` asks `status` by way
-of `pipelines.rerun.status`.
+None of it is a flow: each is one question to the registry, and answers in seconds. `make status` is
+`pipelines.rerun.status`.
 """
 
 import argparse
 import sys
 from typing import Any
 
-from flightline.adapters.dvc.data_version import read_data_version
-from flightline.adapters.event_clock import changed_first_clock, read_clock
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import last_move, version_before
-from flightline.adapters.model_store.served_model import read_refusal
-from flightline.core.errors import ChampionMoveError, ClockError, LogError
+from flightline.core.errors import ChampionMoveError
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
-from pipelines.monitoring_steps.due import monitoring_status
 from pipelines.promotion_steps.champion import fetch_champion, find_champion, promote_version, return_to_version
-from pipelines.steps.behind import find_behind, months_beyond
 
 
-def status(project: Project) -> dict[str, Any]:
-    """Describe data, clock, champion, challenger, the last verdict and what monitoring said, in plain values."""
-    refusal = read_refusal(project.settings.serving_models_dir)
-    challenger = registry.version_of(project.settings, project.problem.model_name, registry.CHALLENGER)
+def registry_status(project: Project) -> dict[str, Any]:
+    """Describe champion, challenger, the last verdict and the last move, as the registry has them, in plain values."""
+    settings, name = project.settings, project.problem.model_name
+    challenger = registry.version_of(settings, name, registry.CHALLENGER)
     return {
-        "model": project.problem.model_name,
-        "data_version": read_data_version(project.settings).md5,
-        "feature_service": project.problem.feature_service,
-        "clock": _clock(project.settings),
-        "behind_clock": _behind(project),
-        "champion": _describe(
-            project.settings, registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
-        ),
-        "refused_by_service": refusal.model_dump() if refusal else None,
-        "challenger": _describe(project.settings, challenger),
+        "champion": _describe(settings, registry.version_of(settings, name, registry.CHAMPION)),
+        "challenger": _describe(settings, challenger),
         "last_verdict": _verdict(challenger),
-        "monitoring": _monitoring(project),
-        "last_champion_move": last_move(project.settings, project.problem.model_name),
+        "last_champion_move": last_move(settings, name),
         "unrecorded_champion_move": unrecorded_move(project),
     }
 
@@ -51,32 +37,6 @@ def unrecorded_move(project: Project) -> str | None:
     except ChampionMoveError as err:
         return str(err)
     return None
-
-
-def _clock(settings: Settings) -> str | None:
-    try:
-        return read_clock(settings).isoformat()
-    except ClockError:
-        return None
-
-
-def _behind(project: Project) -> dict[str, Any] | None:
-    """Say how far what follows the clock is, and what has no effect on it; None while there is no clock."""
-    try:
-        return {
-            **find_behind(project),
-            "data": months_beyond(project.settings, read_clock(project.settings)),
-            "first_clock": changed_first_clock(project.settings, project.problem.first_clock),
-        }
-    except ClockError:
-        return None
-
-
-def _monitoring(project: Project) -> dict[str, Any] | None:
-    try:
-        return monitoring_status(project)
-    except (ClockError, LogError) as err:
-        return {"overdue": str(err)}
 
 
 def _describe(settings: Settings, version: Any) -> dict[str, Any] | None:

@@ -17,6 +17,9 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.context import TaskRunContext
+from prefect.filesystems import LocalFileSystem
+from prefect.results import ResultStore
+from prefect.settings import get_current_settings
 
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Canary, Monitoring, Problem, Thresholds
@@ -25,6 +28,7 @@ from flightline.core.purpose import Purpose
 from flightline.core.settings import Settings
 from pipelines.common.progress import Stage, note_reuse
 from pipelines.common.source_closure import source_digest
+from pipelines.common.step import is_in_flow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,7 +103,17 @@ def _is_whole(result: object) -> bool:
 
 
 def _by_key(context: TaskRunContext, arguments: dict[str, Any]) -> str:
-    return f"{context.task.name}-{arguments['key']}"
+    return _name(context.task.name, arguments)
+
+
+def _name(step: str, arguments: Mapping[str, Any]) -> str:
+    return f"{step}-{arguments['key']}"
+
+
+def _results() -> ResultStore:
+    """Open what flows of this machine keep their results in; a default store would ask Prefect's server."""
+    folder = get_current_settings().results.local_storage_path
+    return ResultStore(result_storage=LocalFileSystem(basepath=str(folder)))
 
 
 class CachedStep(Generic[P, R]):
@@ -128,6 +142,18 @@ class CachedStep(Generic[P, R]):
             name: _without_rules(value) if isinstance(value, Problem) else value
             for name, value in bound.arguments.items()
         }
+        return self._as_task(arguments) if is_in_flow() else self._alone(arguments)
+
+    def _alone(self, arguments: dict[str, Any]) -> R:
+        results, name = _results(), _name(self._task.name, arguments)
+        if results.exists(name) and _is_whole(result := results.read(name).result):
+            note_reuse()
+            return cast(R, result)
+        made = cast(R, self.function(**arguments))  # type: ignore[call-arg]  # mypy does not see through a dict
+        results.write(made, name)
+        return made
+
+    def _as_task(self, arguments: dict[str, Any]) -> R:
         state = self._task(**arguments, return_state=True)
         if state.name == "Cached":
             result = state.result()

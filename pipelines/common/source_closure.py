@@ -28,6 +28,7 @@ DECIDES_NOTHING = frozenset(
         "pipelines.common.cached_step",
         "pipelines.common.progress",
         "pipelines.common.source_closure",
+        "pipelines.common.step",
     }
 )
 OURS = ("flightline", "pipelines")

@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from flightline.core.problem_spec import Monitoring
 from flightline.core.settings import Settings
@@ -19,6 +17,7 @@ from flightline.monitoring.drift import sample_places
 from flightline.monitoring.limits import Limits, learn_limits
 from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
+from pipelines.common.step import step
 from pipelines.monitoring_steps.inputs import as_training, read_features, training_frame
 from pipelines.monitoring_steps.windows import ChampionRows, ServedRows, references_dir
 
@@ -44,7 +43,7 @@ def learn_anomaly_limits(
     return limits
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
+@step(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
 def find_data_anomalies(
     settings: Settings,
     served: ServedRows,

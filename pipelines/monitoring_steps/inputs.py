@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters import evidently_reports
+from flightline.adapters.files.parquet_rows import write_folder
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.prediction_record import ANSWER_COLUMNS
 from flightline.core.problem_spec import Monitoring
@@ -35,6 +34,7 @@ from flightline.monitoring.drift import (
 )
 from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
+from pipelines.common.step import step
 from pipelines.monitoring_steps.windows import ANSWER, ChampionRows, ServedRows, references_dir
 
 _HEAVY = (
@@ -47,7 +47,7 @@ _HEAVY = (
     "watermarks",
     "missing",
 )
-DETAILED = 8  # columns that moved most, of which Evidently draws every detail; all of 82 take 15 s
+DETAILED = 8  # columns that moved most, of which Evidently draws every detail; all of 94 take 15 s
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,33 @@ def learn_drift_thresholds(key: str, settings: Settings, champion: ChampionRows,
     return thresholds
 
 
+@dataclass(frozen=True)
+class TrainingSample:
+    """Rows of the training window, which served rows are held against.
+
+    Parameters
+    ----------
+    file
+        As many of its rows as are compared.
+    missing
+        By column, the share of all its rows without a value.
+    """
+
+    file: Path
+    missing: dict[str, float]
+
+
+@cached_step
+def sample_training(key: str, settings: Settings, champion: ChampionRows, rows: int) -> TrainingSample:
+    """Draw the rows of the training window that drift is scored against; reading all of it takes seconds."""
+    frame, _ = training_frame(champion)
+    folder = references_dir(settings) / key[:16]
+    drawn = frame.iloc[sample_places(len(frame), rows)].reset_index(drop=True)
+    write_folder(folder, {"sample.parquet": drawn})
+    missing = {str(name): float(share) for name, share in frame.isna().mean().items()}
+    return TrainingSample(folder / "sample.parquet", missing)
+
+
 def training_frame(champion: ChampionRows) -> tuple[pd.DataFrame, pd.Series]:
     """Give the features and predictions of the training window, and their prediction times.
 
@@ -138,10 +165,10 @@ def training_frame(champion: ChampionRows) -> tuple[pd.DataFrame, pd.Series]:
     return frame.reset_index(drop=True), rows.loc[is_training, "event_timestamp"].reset_index(drop=True)
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
+@step(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
 def examine_inputs(
     project: Project,
-    champion: ChampionRows,
+    sample: TrainingSample,
     served: ServedRows,
     windows: list[Interval],
     thresholds: dict[str, float],
@@ -164,15 +191,13 @@ def examine_inputs(
     thresholds = {name: value for name, value in thresholds.items() if name not in undrifted}
     chosen = rows["prediction_id"].to_numpy()[sample_places(len(rows), rule.drift_rows)]
     made = read_features(project.settings, list(chosen))
-    usual, _ = training_frame(champion)
-    missing_usually = usual.isna().mean()
-    usual = usual.iloc[sample_places(len(usual), rule.drift_rows)].reset_index(drop=True)
+    usual = pd.read_parquet(sample.file)
     current = as_training(made, usual)
     is_latest = (made["prediction_time"] >= windows[-1].start).to_numpy()
     missing = current[is_latest].isna().mean() if is_latest.any() else current.isna().mean()
     scores = evidently_reports.drift_scores(usual, current)
     columns = tuple(
-        ColumnDrift(name, scores[name], thresholds.get(name, inf), float(missing[name]), float(missing_usually[name]))
+        ColumnDrift(name, scores[name], thresholds.get(name, inf), float(missing[name]), sample.missing[name])
         for name in usual
         if name in thresholds or name in undrifted
     )

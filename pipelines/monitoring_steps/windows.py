@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
-from flightline.adapters.mlflow import registry
-from flightline.adapters.model_store.model_file import load_model
+from flightline.adapters.files.parquet_rows import write_folder
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
+from flightline.adapters.state.stamps import registry_state
 from flightline.core.errors import RegistryError
 from flightline.core.prediction_record import ANSWER_COLUMNS, as_column, from_column, with_answers
 from flightline.core.problem_spec import Problem
@@ -27,13 +26,39 @@ from flightline.monitoring.window_metrics import DailyRows, bin_edges, sum_by_da
 from flightline.training.splits import split
 from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
-from pipelines.steps.features import write_folder
-from pipelines.steps.models import predict_with
+from pipelines.common.step import step
+
+if TYPE_CHECKING:  # MLflow takes seconds, and is not asked while its files are as they were
+    from flightline.adapters.mlflow.registry import ModelVersion
 
 LEAST_REFERENCE_DAYS = 28
+FEATURES_FILE = "features.parquet"
 ANSWER = "answer"
 INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
 _LIGHT = ("prediction_id", "prediction_time", "instance_key", "keys", "clock", *ANSWER_COLUMNS, "model_version", "role")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """What the registry says of the champion.
+
+    Parameters
+    ----------
+    version
+        In the registry.
+    training_set
+        Key of the training set that it was made of.
+    features_file
+        Of that training set.
+    judged, model_sha256
+        The version that the gate judged, and the digest of its file; see `find_judged`.
+    """
+
+    version: str
+    training_set: str
+    features_file: Path
+    judged: str
+    model_sha256: str
 
 
 @dataclass(frozen=True)
@@ -66,7 +91,7 @@ class ChampionRows:
     @property
     def features_file(self) -> Path:
         """The features of the same rows."""
-        return self.training_set / "features.parquet"
+        return self.training_set / FEATURES_FILE
 
 
 @dataclass(frozen=True)
@@ -77,7 +102,27 @@ class ServedRows:
     rows: int
 
 
-def find_champion(project: Project) -> tuple[registry.ModelVersion, str]:
+def read_champion(project: Project) -> Champion:
+    """Describe the champion, without asking MLflow if its files are as they were; raises as `find_champion`."""
+    if (state := registry_state(project.settings)) is None:
+        return _describe(project.settings, project.problem.model_name)
+    return describe_champion(project.settings, project.problem.model_name, state)
+
+
+@cached_step
+def describe_champion(key: str, settings: Settings, model_name: str, state: str) -> Champion:
+    """Ask MLflow; `state` is that of `registry_state`."""
+    return _describe(settings, model_name)
+
+
+def _describe(settings: Settings, model_name: str) -> Champion:
+    found, training_set = _find_champion(settings, model_name)
+    judged = _find_judged(settings, model_name, found)
+    file = training_set_dir(settings, training_set) / FEATURES_FILE
+    return Champion(str(found.version), training_set, file, str(judged.version), judged.tags["model_sha256"])
+
+
+def find_champion(project: Project) -> tuple["ModelVersion", str]:
     """Give the champion, and the key of the training set it was made of.
 
     Raises
@@ -85,11 +130,17 @@ def find_champion(project: Project) -> tuple[registry.ModelVersion, str]:
     RegistryError
         If there is no champion, or its training set is not at hand.
     """
-    found = registry.version_of(project.settings, project.problem.model_name, registry.CHAMPION)
+    return _find_champion(project.settings, project.problem.model_name)
+
+
+def _find_champion(settings: Settings, model_name: str) -> tuple["ModelVersion", str]:
+    from flightline.adapters.mlflow import registry
+
+    found = registry.version_of(settings, model_name, registry.CHAMPION)
     if found is None:
-        raise RegistryError(f"{project.problem.model_name} has no champion to monitor; run `make train`")
+        raise RegistryError(f"{model_name} has no champion to monitor; run `make train`")
     training_set = found.tags.get("training_set", "")
-    if not training_set or not (training_set_dir(project.settings, training_set) / "features.parquet").is_file():
+    if not training_set or not (training_set_dir(settings, training_set) / FEATURES_FILE).is_file():
         raise RegistryError(
             f"the training set of version {found.version} is not under .state/training_sets, and nothing can be "
             "compared without it; run `make train`, which makes it again"
@@ -97,10 +148,16 @@ def find_champion(project: Project) -> tuple[registry.ModelVersion, str]:
     return found, training_set
 
 
-def find_judged(project: Project, found: registry.ModelVersion) -> registry.ModelVersion:
+def find_judged(project: Project, found: "ModelVersion") -> "ModelVersion":
     """Give the version that the gate judged: a refit of it has learned from the test rows, and is no reference."""
+    return _find_judged(project.settings, project.problem.model_name, found)
+
+
+def _find_judged(settings: Settings, model_name: str, found: "ModelVersion") -> "ModelVersion":
+    from flightline.adapters.mlflow import registry
+
     judged = found.tags.get("refit_of")
-    return registry.get_version(project.settings, project.problem.model_name, judged) if judged else found
+    return registry.get_version(settings, model_name, judged) if judged else found
 
 
 @cached_step
@@ -108,12 +165,16 @@ def predict_champion_rows(
     key: str, settings: Settings, problem: Problem, version: str, model_sha256: str, training_set: str
 ) -> ChampionRows:
     """Let the champion predict its own training and test rows."""
+    from flightline.adapters.mlflow import registry
+    from flightline.adapters.model_store.model_file import load_model
+    from pipelines.steps.models import predict_with
+
     found, folder = (
         registry.get_version(settings, problem.model_name, version),
         training_set_dir(settings, training_set),
     )
     model = load_model(registry.download_model(settings, found), model_sha256)
-    examples, features = pd.read_parquet(folder / "examples.parquet"), pd.read_parquet(folder / "features.parquet")
+    examples, features = pd.read_parquet(folder / "examples.parquet"), pd.read_parquet(folder / FEATURES_FILE)
     masks = split(examples, problem.windows)
     predicted = predict_with(model, problem, features)
     rows = examples[["event_timestamp", *problem.slices]].assign(
@@ -138,7 +199,7 @@ def references_dir(settings: Settings) -> Path:
     return settings.state_dir / "monitoring" / "references"
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
+@step(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
 def collect_served_rows(
     project: Project, windows: list[Interval], version: str, clock: datetime, folder: Path
 ) -> ServedRows:
@@ -186,7 +247,7 @@ class Judged:
     slices: Mapping[str, WindowEvidence]
 
 
-@task(cache_policy=NO_CACHE)
+@step()
 def judge_windows(problem: Problem, champion: ChampionRows, served: ServedRows, windows: list[Interval]) -> Judged:
     """Measure every window and hold it against the champion's own held-out rows."""
     rule = problem.monitoring

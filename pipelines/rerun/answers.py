@@ -10,9 +10,13 @@ from pipelines.rerun.digests import inputs_digest, state_digest
 
 
 def answer_again(
-    settings: Settings, command: str, ask: Callable[[], str], writes: Collection[str] = ()
+    settings: Settings,
+    command: str,
+    ask: Callable[[], str],
+    writes: Collection[str] = (),
+    reads: Collection[str] | None = None,
 ) -> tuple[str, bool]:
-    """Give the answer of a command, and whether it is that of the last time.
+    """Give the answer of a command, or of a part of one, and whether it is that of the last time.
 
     Parameters
     ----------
@@ -22,11 +26,13 @@ def answer_again(
     writes
         Names in the state of what the command itself writes. Whatever else changes while it runs, its answer is not
         kept.
+    reads
+        Names in the state that the answer follows from; None for all of the state and data/.
     """
     file = settings.state_dir / "answers" / f"{command}.json"
 
     def follows_from(*without: str) -> str | None:
-        state = state_digest(settings, without)
+        state = state_digest(settings, without, reads)
         return state and digest_of(inputs_digest(settings, [command]), state)
 
     if (now := follows_from()) is not None:

@@ -16,6 +16,7 @@ from flightline.adapters.databases.sqlite_wal import row_counts
 from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.event_clock import follows_the_day
 from flightline.adapters.feast.registry import store_files
+from flightline.adapters.state.stamps import stamps
 from flightline.core.errors import ClockError
 from flightline.core.lineage import digest_of
 from flightline.core.settings import Settings
@@ -57,16 +58,20 @@ def inputs_digest(settings: Settings, arguments: Sequence[str]) -> str:
     )
 
 
-def state_digest(settings: Settings, without: Collection[str] = ()) -> str | None:
+def state_digest(settings: Settings, without: Collection[str] = (), of: Collection[str] | None = None) -> str | None:
     """Hash what lies in the state and in data/; None if some of it cannot be had, or the clock is the time of day.
 
     Parameters
     ----------
     without
         Names in the state that are left out, besides `DECIDE_NOTHING`.
+    of
+        Names in the state that are looked at alone; None for all of it and data/.
     """
     if not _is_all_here(settings):
         return None
+    if of is not None:
+        return digest_of([stamps(settings.state_dir / name) for name in of])
     log = settings.prediction_log_file
     left_out = DECIDE_NOTHING.union(without, [log.parent.name])
     parts = [part for part in sorted(settings.state_dir.iterdir()) if part.name not in left_out]
@@ -87,22 +92,6 @@ def _is_all_here(settings: Settings) -> bool:
         return not any(elsewhere) and store_files(settings) is not None and not follows_the_day(settings)
     except ClockError:
         return False
-
-
-def stamps(place: Path) -> list[tuple[str, int, int, int]]:
-    """Give name, size, time and inode of a file, or of files and links in a folder, but for empty journals."""
-    found = (
-        [place] if place.is_file() else sorted(each for each in place.rglob("*") if each.is_file() or each.is_symlink())
-    )
-    stats = ((str(each), each.lstat() if each.is_dir() else each.stat()) for each in found if not _is_idle(each))
-    return [(name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats]
-
-
-def _is_idle(file: Path) -> bool:
-    """Say whether a file decides nothing: SQLite's index of a journal, an empty one, MLflow's note of a download."""
-    return file.name.endswith(("-shm", "registered_model_meta")) or (
-        file.name.endswith("-wal") and not file.stat().st_size
-    )
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -10,12 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 from flightline.adapters.databases.sqlite_wal import fold_wal
 from flightline.adapters.feast.registry import store_files
 from flightline.adapters.files.atomic_write import atomic_write_text
+from flightline.adapters.state.stamps import stamps
 from flightline.core.lineage import digest_of
 from flightline.core.settings import Settings
 from flightline.promotion.evidence import Gathered
 from pipelines.common.progress import Line
 from pipelines.promotion_steps.verdicts import VERDICT_FILE, verdict_folder
-from pipelines.rerun.digests import inputs_digest, sha256_of, stamps
+from pipelines.rerun.digests import inputs_digest, sha256_of
 from pipelines.steps.summary import TrainingResult
 
 

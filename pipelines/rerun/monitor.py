@@ -30,7 +30,7 @@ def _run() -> str:
     from pipelines.common.servers.by_hand import by_hand
     from pipelines.monitoring import in_words, monitoring
 
-    return in_words(by_hand(monitoring)())
+    return in_words(by_hand(monitoring, starts_server=False)())
 
 
 def main() -> int:

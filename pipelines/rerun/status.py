@@ -1,4 +1,4 @@
-"""What is live, as one JSON object: `python -m pipelines.rerun.status`. MLflow is imported only if anything changed."""
+"""What is live, as one JSON object: `python -m pipelines.rerun.status`. Nothing is asked if nothing has changed."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from pipelines.rerun.answers import answer_again
 
 def _ask() -> str:
     from flightline.core.project import open_project
-    from pipelines.commands.champion import status
+    from pipelines.rerun.live import status
 
     return json.dumps(status(open_project()), indent=2)
 

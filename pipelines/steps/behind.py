@@ -2,13 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.event_clock import read_clock
-from flightline.adapters.feast import feature_store as feast_store
 from flightline.core.errors import FeatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
@@ -18,8 +18,25 @@ LATEST_LABELS = "latest.json"
 REMEDIES = {"features": "make materialise", "online_store": "make materialise", "labels": "make labels"}
 
 
-def find_behind(project: Project) -> dict[str, dict[str, Any]]:
+def loaded_until(settings: Settings) -> datetime | None:
+    """Say up to when the online store is loaded; None if it is not, or nothing is registered yet. Imports Feast."""
+    from flightline.adapters.feast import feature_store as feast_store
+
+    try:
+        return feast_store.loaded_until(settings)
+    except FeatureError:
+        return None
+
+
+def find_behind(
+    project: Project, loaded: Callable[[Settings], datetime | None] = loaded_until
+) -> dict[str, dict[str, Any]]:
     """Say of each part that follows the clock as of when it is.
+
+    Parameters
+    ----------
+    loaded
+        Gives up to when the online store is loaded.
 
     Returns
     -------
@@ -36,7 +53,7 @@ def find_behind(project: Project) -> dict[str, dict[str, Any]]:
     settings = project.settings
     made_of = _note(settings.features_dir / "current" / MADE_OF_FILE)
     labels = _note(settings.state_dir / "labels" / LATEST_LABELS)
-    parts = {"features": made_of, "online_store": (_loaded_until(settings), None), "labels": labels}
+    parts = {"features": made_of, "online_store": (loaded(settings), None), "labels": labels}
     clock, named = read_clock(settings), read_data_version(settings).md5
     return {
         name: {
@@ -53,13 +70,6 @@ def _note(file: Path) -> tuple[datetime | None, str | None]:
         return None, None
     found = json.loads(file.read_text(encoding="utf-8"))
     return datetime.fromisoformat(found["clock"]), found["data_md5"]
-
-
-def _loaded_until(settings: Settings) -> datetime | None:
-    try:
-        return feast_store.loaded_until(settings)
-    except FeatureError:  # nothing is registered yet
-        return None
 
 
 def months_beyond(settings: Settings, clock: datetime) -> str | None:

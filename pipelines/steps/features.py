@@ -267,14 +267,6 @@ def remove_old(folder: Path, *kept: Path, count: int = KEPT_FOLDERS) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def write_folder(folder: Path, frames: dict[str, pd.DataFrame]) -> None:
-    """Write frames as parquet into a folder that appears only when all of them are whole."""
-    with atomic_write(folder) as unfinished:
-        unfinished.mkdir()
-        for name, frame in frames.items():
-            frame.to_parquet(unfinished / name)
-
-
 @task(cache_policy=NO_CACHE)
 def materialise(settings: Settings, clock: datetime, folder: Path | None = None) -> dict[str, int]:
     """Load the newest feature values as of the clock into the online store, unless a run after it has loaded more.

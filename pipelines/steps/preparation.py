@@ -3,8 +3,6 @@
 from datetime import datetime
 
 import pandas as pd
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.dvc.data_version import DataVersion
@@ -15,10 +13,11 @@ from flightline.training.example_checks import check_requests
 from pipelines.common.artifacts import FeatureTables, TrainingSet
 from pipelines.common.progress import stage
 from pipelines.common.retries import is_remote_error
+from pipelines.common.step import step
 from pipelines.steps import features
 
 
-@task(cache_policy=NO_CACHE, retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=is_remote_error)
+@step(retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=is_remote_error)
 def pull(project: Project) -> DataVersion:
     """Bring data/ to the version that data.dvc names."""
     with stage("pull") as progress:

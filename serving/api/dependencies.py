@@ -56,7 +56,6 @@ async def get_reason(request: Request, state: ServingStateDep) -> str | None:
     return await request.app.state.readiness.reason(state)
 
 
-ClockDep = Annotated[datetime, Depends(get_clock)]
 ClockIfSetDep = Annotated[datetime | None, Depends(get_clock_if_set)]
 PredictorDep = Annotated[Predictor, Depends(get_predictor)]
 ReasonDep = Annotated[str | None, Depends(get_reason)]
@@ -86,12 +85,13 @@ class Resources:
     caller: str
 
 
-async def get_resources(request: Request, state: ServingStateDep, clock: ClockDep) -> Resources:
-    """Give all that predictions are made with: one dependency, since each takes FastAPI 20 us."""
-    own = request.app.state
+async def get_resources(request: Request) -> Resources:
+    """Give all that predictions are made with; what it depends on is called here, since each takes FastAPI 20 us."""
+    own, overrides = request.app.state, request.app.dependency_overrides
+    state = await overrides.get(get_serving_state, get_serving_state)(request)
     return Resources(
         _predictor(state),
-        clock,
+        await overrides.get(get_clock, get_clock)(request),
         own.prediction_logger,
         own.canary,
         own.large_requests,

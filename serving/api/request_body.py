@@ -3,17 +3,21 @@
 Validation makes an error of each fault, and a hostile body of a megabyte holds a hundred thousand.
 """
 
+import inspect
 import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
 from flightline.core.settings import ServingSettings
+from serving.api.dependencies import get_resources
 from serving.prediction.predictor import MAX_NAME_LENGTH, InstanceError, refuse_faults
 
 # JSON can write half of a surrogate pair, and no encoding can: whole pairs and escaped backslashes are left out first.
@@ -39,25 +43,49 @@ class _JsonRequest(Request):
 class ModelRoute(APIRoute):
     """A route of the model: refuses the name of another, looks a body through, and holds room for its instances.
 
-    It does so itself, for FastAPI takes 20 us to solve a dependency.
+    One with a body takes `name`, `own` (`ResourcesDep`) and `body`, and no more. It is called here: FastAPI, for which
+    the signature is documentation, takes longer to find out what it needs than the model takes to predict.
     """
 
     def get_route_handler(self) -> Handler:
-        """Give FastAPI's handler with all that before it."""
-        answer = super().get_route_handler()
+        """Give what answers a request."""
+        by_fastapi = super().get_route_handler()
 
         async def check_name(request: Request) -> Response:
             name, expected = request.path_params["name"], request.app.state.project.problem.model_name
             if name != expected:
                 raise HTTPException(404, f"got model {name[:80]!r}, expected {expected!r}")
-            return await answer_bounded(request)
+            return await answer(request)
 
-        answer_bounded = answer if self.body_field is None else _bounded(answer)
+        answer = by_fastapi if self.body_field is None else _bounded(self._directly(), by_fastapi)
         return check_name
 
+    def _directly(self) -> Callable[[Request, object], Coroutine[Any, Any, Response]]:
+        endpoint = self.endpoint
+        body = inspect.signature(endpoint).parameters["body"]
+        taken: TypeAdapter[Any] = TypeAdapter(body.annotation)
 
-def _bounded(answer: Handler) -> Handler:
-    """Answer 415 for a body that does not say it is JSON and 422 for one that is too large, before it is validated."""
+        async def answer(request: Request, body: object) -> Response:
+            own = await get_resources(request)
+            try:
+                given = taken.validate_python(body)
+            except ValidationError as err:
+                faults = err.errors(include_url=False)
+                raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in faults]) from None
+            made = await endpoint(name=request.path_params["name"], own=own, body=given)
+            return Response(made.model_dump_json(by_alias=True), media_type="application/json")
+
+        return answer
+
+
+def _bounded(answer: Callable[[Request, object], Coroutine[Any, Any, Response]], refuse: Handler) -> Handler:
+    """Answer 415 for a body that does not say it is JSON and 422 for one that is too large, before it is validated.
+
+    Parameters
+    ----------
+    refuse
+        Answers a request whose body is no JSON.
+    """
 
     async def answer_bounded(request: Request) -> Response:
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
@@ -69,9 +97,11 @@ def _bounded(answer: Handler) -> Handler:
         except (ValueError, RecursionError):
             body = None  # FastAPI's handler tries again, and refuses it
         count = check_body(content, body, state.project.settings.serving)
+        if body is None:
+            return await refuse(read)
         # Until the answer is made: a client that reads it slowly takes no room from others.
         with state.large_requests.room(request.scope.get("caller", "-"), count):
-            return await answer(read)
+            return await answer(read, body)
 
     return answer_bounded
 

@@ -66,10 +66,11 @@ class BoundedHttp(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._is_in_head:
-            self._start_timer()
             self._head_bytes += len(data)
             data = self._without_upgrade(data)
         super().data_received(data)
+        if self._is_in_head and self._head_bytes:  # most heads are whole, and need no timer
+            self._start_timer()
         if self._cut_off and not self._is_in_head:  # what was kept back belongs to a body
             data, self._cut_off = self._cut_off, b""
             super().data_received(data)

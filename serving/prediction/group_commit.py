@@ -24,6 +24,7 @@ class GroupCommit:
     def __init__(self, write: Callable[[Sequence[Row]], None], is_beside: bool):
         self._write, self._is_beside = write, is_beside
         self._waiting: list[Waiting] = []
+        self._is_due = False
         self._task: asyncio.Task[None] | None = None
 
     async def put(self, rows: Sequence[Row]) -> None:
@@ -34,38 +35,53 @@ class GroupCommit:
         LogError
             If they cannot be written; of rows that the database refuses only their own request is told.
         """
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[None] = loop.create_future()
         self._waiting.append((rows, written))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._write_waiting())
+        if not self._is_due:
+            self._is_due = True
+            loop.call_soon(self._begin)
         await written
 
-    async def _write_waiting(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            error = await self._try([row for rows, _ in group for row in rows])
-            if isinstance(error, LogError) and is_refused_row(error) and len(group) > 1:
-                for rows, written in group:
-                    _settle(written, await self._try(rows))
-            else:
-                for _, written in group:
-                    _settle(written, error)
+    def _begin(self) -> None:
+        if self._is_beside:
+            self._task = asyncio.create_task(self._write_beside())  # held, or it might be collected
+        else:
+            self._is_due = False
+            group = self._taken()
+            _settle(group, self._errors(group))
 
-    async def _try(self, rows: Sequence[Row]) -> Exception | None:
+    async def _write_beside(self) -> None:
         try:
-            if self._is_beside:
-                await asyncio.to_thread(self._write, rows)
-            else:
-                self._write(rows)
+            while group := self._taken():
+                _settle(group, await asyncio.to_thread(self._errors, group))
+        finally:
+            self._is_due = False
+
+    def _taken(self) -> list[Waiting]:
+        group, self._waiting = self._waiting, []
+        return group
+
+    def _errors(self, group: Sequence[Waiting]) -> list[Exception | None]:
+        """Write the rows of a group, and give what went wrong for each of its requests."""
+        error = self._try([row for rows, _ in group for row in rows])
+        if isinstance(error, LogError) and is_refused_row(error) and len(group) > 1:
+            return [self._try(rows) for rows, _ in group]
+        return [error] * len(group)
+
+    def _try(self, rows: Sequence[Row]) -> Exception | None:
+        try:
+            self._write(rows)
         except Exception as err:  # noqa: BLE001  # raised where it is waited for
             return err
         return None
 
 
-def _settle(written: "asyncio.Future[None]", error: Exception | None) -> None:
-    if written.done():
-        return  # whoever waited for it was cancelled
-    if error is None:
-        written.set_result(None)
-    else:
-        written.set_exception(error)
+def _settle(group: Sequence[Waiting], errors: Sequence[Exception | None]) -> None:
+    for (_, written), error in zip(group, errors, strict=True):
+        if written.done():
+            continue  # whoever waited for it was cancelled
+        if error is None:
+            written.set_result(None)
+        else:
+            written.set_exception(error)

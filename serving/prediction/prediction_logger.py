@@ -33,6 +33,7 @@ from serving.telemetry.tracing import span
 LOG = logging.getLogger("serving")
 PAUSE_SECONDS = 1.0
 FREE_EVERY_SECONDS = 60.0
+_WITHOUT_KEYS = instance_key({})  # of ready features
 
 
 class PredictionLogger:
@@ -240,7 +241,7 @@ def _rows(
                 # Ready features do not say which event they are about.
                 prediction_time=project.prediction_time_of(instance) if instance else clock,
                 event_time=project.schemas.event_time_of(instance) if instance else clock,
-                instance_key=instance_key(keys),
+                instance_key=instance_key(keys) if keys else _WITHOUT_KEYS,
                 keys=keys,
                 features=result.inputs,
                 event_timestamps=known.event_timestamps,

@@ -75,11 +75,22 @@ def test_each_column_is_held_against_its_own_threshold(reports):
     assert verdicts(lax["data drift"]) == {"temperature": "SUCCESS", "shop": "SUCCESS"}
 
 
-def test_the_data_quality_report_shows_the_columns_that_are_asked_for(reports):
-    few = evidently_reports.run_reports(frame(0), frame(1), THRESHOLDS, AT, detailed=["shop"])
+def test_the_reports_show_the_columns_that_are_asked_for(reports):
+    few = evidently_reports.run_reports(frame(0), frame(1, warmer=9), THRESHOLDS, AT, detailed=["shop"])
     shown, all_shown = (values_by_column(one["data quality"]) for one in (few, reports))
     assert shown == {"shop"}
     assert all_shown == {"temperature", "shop", PREDICTION}
+    assert values_by_column(few["data drift"]) == {"shop"}
+    assert values(few["data drift"])["shop"] == values(reports["data drift"])["shop"]
+
+
+@pytest.mark.parametrize("detailed", [None, ["shop"]], ids=["all", "one"])
+def test_all_columns_that_drift_are_counted(detailed):
+    found = evidently_reports.run_reports(frame(0), frame(1, warmer=9), THRESHOLDS, AT, detailed)
+    (count,) = [
+        one["value"] for one in found["data drift"].dict()["metrics"] if "DriftedColumnsCount" in one["config"]["type"]
+    ]
+    assert count == {"count": 1.0, "share": 0.5}
 
 
 def test_equal_samples_do_not_drift():

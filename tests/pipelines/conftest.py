@@ -14,6 +14,7 @@ from flightline.adapters.mlflow import registry
 from flightline.core.settings import Settings
 from tests.proof.execution.commands import Processes
 from tests.proof.execution.server import prefect_server, wait_until_ready
+from tests.support.served_champion import served, trained  # noqa: F401 fixtures, for tests of two folders
 
 
 @pytest.fixture(scope="session")

@@ -138,4 +138,4 @@ def test_the_command_runs_a_flow_only_if_something_is_logged(tmp_path, monkeypat
     assert note == {"clock": CLOCK.isoformat(), "data_md5": read_data_version(project.settings).md5}
     monkeypatch.setattr(labels, "_logged", lambda _: ["a prediction"])
     assert labels.main() == 0
-    begun.assert_called_once_with(labels.labels)
+    begun.assert_called_once_with(labels.labels, starts_server=False)

@@ -25,6 +25,7 @@ from pipelines.commands import champion, request
 from pipelines.promotion_steps import servable
 from pipelines.promotion_steps.gate import warnings_of
 from pipelines.replay.parity import check_parity
+from pipelines.rerun.live import status
 from pipelines.steps import models
 from pipelines.steps.features import LOADED_FILE
 from pipelines.steps.summary import TrainingResult, print_result
@@ -123,7 +124,7 @@ def test_who_moved_champion_is_recorded(trained, settings):
 
 
 def test_status_tells_what_mlflow_holds(trained, project):
-    told = champion.status(project)
+    told = status(project)
     assert told["champion"]["test_log_loss"] == trained.evaluation.metrics["log_loss"]
     assert (told["champion"]["has_model_file"], told["refused_by_service"]) == (True, None)
     assert (told["data_version"], told["clock"]) == (trained.data.md5, CLOCK.isoformat())

@@ -16,7 +16,7 @@ from serving.api.dependencies import get_serving_state
 from serving.app import create_app
 from serving.prediction.model_loader import ServingState
 from serving.prediction.predictor import Predictor
-from tests.support.small_service import INSTANCE, KINDS, NOON, PREDICT, HandMadeFeatures, fitted, manifest_of
+from tests.support.small_service import INSTANCE, KINDS, NOON, PREDICT, HandMadeFeatures, always, fitted, manifest_of
 from tests.toy_problem import make_project
 
 with warnings.catch_warnings():
@@ -55,7 +55,7 @@ def state(project: Project, model: ServedModel, features: HandMadeFeatures) -> S
 @pytest.fixture
 def app(project: Project, state: ServingState) -> FastAPI:
     app = create_app(project)
-    app.dependency_overrides[get_serving_state] = lambda: state
+    app.dependency_overrides[get_serving_state] = always(state)
     return app
 
 

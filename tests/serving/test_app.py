@@ -1,8 +1,10 @@
 """The service as it starts: on real Feast and a real model file, and on what is missing or broken."""
 
+import gc
 import shutil
 import subprocess
 import sys
+import weakref
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from flightline.adapters.feast import feature_store
 from flightline.adapters.model_store.model_file import digest_of_file, save_model
 from flightline.core.project import Project
 from flightline.core.settings import Settings
-from serving.app import create_app
+from serving.app import create_app, keep_from_collector
 from serving.prediction.predictor import as_rows, columns_of
 from tests.support.servers.service_process import environment_of, running
 from tests.support.small_service import INSTANCE, NOON, PREDICT, STATUS, fitted, manifest_of, put_signed
@@ -29,7 +31,7 @@ from tests.toy_problem import make_project, write_feature_repo
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
-TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "optuna", "matplotlib", "pandera")
+TRAINING_TOOLS = ("prefect", "dvc", "evidently", "mlflow", "optuna", "matplotlib", "pandera", "duckdb", "ibis")
 AGE = timedelta(minutes=10)
 
 
@@ -118,6 +120,29 @@ def test_values_too_old_or_of_the_future_are_not_used(settings: Settings, moved:
     of_days = {"baking_plan", "shop_weekday"}
     assert {why for view, why in prediction["missing_features"].items() if view not in of_days} == {reason}
     assert set(without["missing_features"].values()) == {reason, "no value"}
+
+
+def test_what_is_loaded_is_not_looked_at_by_the_collector_while_it_serves(settings: Settings) -> None:
+    before = gc.get_freeze_count()
+    with TestClient(create_app(make_project(settings))):
+        assert gc.get_freeze_count() > before + 10_000
+    assert gc.get_freeze_count() == before
+
+
+def test_what_was_loaded_and_is_no_longer_used_is_collected() -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.itself = self
+
+    old = Model()
+    is_there = weakref.ref(old)
+    keep_from_collector()
+    del old
+    gc.collect()
+    assert is_there() is not None  # what is kept from it, it does not take either
+    keep_from_collector()
+    gc.unfreeze()
+    assert is_there() is None
 
 
 def test_starts_without_a_model_and_says_what_to_do(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:

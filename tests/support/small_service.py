@@ -1,14 +1,16 @@
 """Hand-made features and tiny fitted models of the toy problem, for a service without a store."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from fastapi import Request
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.feast.online_features import FeatureRow
@@ -31,6 +33,15 @@ PREDICT, SCORE = f"{STATUS}:predict", f"{STATUS}:score"
 # Its prediction time is the clock.
 INSTANCE = {"shop": "S01", "city": "Bergen", "opens": "2020-07-02T00:00:00+00:00"}
 KINDS = {"mean_units": "float64", "shop": "str", "seats": "float64", "opening_hour": "float64"}
+
+
+def always(given: Any) -> Callable[[Request], Coroutine[Any, Any, Any]]:
+    """Give a dependency that gives this, for `app.dependency_overrides`."""
+
+    async def give(request: Request) -> Any:
+        return given
+
+    return give
 
 
 @dataclass

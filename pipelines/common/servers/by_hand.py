@@ -29,17 +29,27 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def by_hand(flow: Flow[P, R]) -> Callable[P, R]:
+def by_hand(flow: Flow[P, R], *, starts_server: bool = True) -> Callable[P, R]:
     """Give a flow as a person runs it, for `run_command`: it fails at once, and prints to the terminal alone.
 
     Its server is started when it is called, so that wrong arguments are refused before. SIGTERM and the loss of the
     terminal end it as Ctrl-C does.
+
+    Parameters
+    ----------
+    starts_server
+        Whether a server is started where none is. If not, the flow's function is called, all of whose tasks must be
+        steps (`step.py`, `cached_step.py`); Prefect then knows nothing of the run.
     """
     plain = flow.with_options(retries=0, log_prints=False)
 
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        with ending_on_signals(), own_server(read_settings()):
-            return plain(*args, **kwargs)
+        settings = read_settings()
+        with ending_on_signals():
+            if not starts_server and find_server(settings) is None:
+                return flow.fn(*args, **kwargs)
+            with own_server(settings):
+                return plain(*args, **kwargs)
 
     return run
 

@@ -172,7 +172,7 @@ class _ReadOnly(Mapping[str, np.ndarray]):
 def _moments(as_of: Sequence[datetime] | pd.Series) -> pd.DatetimeIndex:
     # Of one request all are the same, and where the clock is set those of the next requests too.
     if isinstance(as_of, list) and len(set(as_of)) == 1:
-        return _one_moment(as_of[0]).repeat(len(as_of))
+        return _one_moment(as_of[0]) if len(as_of) == 1 else _one_moment(as_of[0]).repeat(len(as_of))
     return pd.DatetimeIndex(as_of).as_unit("us")
 
 

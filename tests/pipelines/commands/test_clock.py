@@ -8,8 +8,9 @@ import pytest
 from flightline.adapters.event_clock import ensure_clock, read_clock
 from flightline.core.project import Project
 from flightline.core.settings import Settings
-from pipelines.commands import champion, clock
+from pipelines.commands import clock
 from pipelines.orchestration.deployments import FLOWS, describe, make_deployments
+from pipelines.rerun.live import status
 from tests.support.clones import PROJECT, make_clone
 from tests.toy_problem import PROBLEM, make_project, write_feature_repo
 
@@ -71,11 +72,11 @@ def test_a_move_it_refuses_is_one_line(
 
 
 def test_status_says_what_is_behind_and_what_has_no_effect(project: Project) -> None:
-    assert champion.status(project)["behind_clock"] is None
+    assert status(project)["behind_clock"] is None
     ensure_clock(project.settings, FIRST.replace(month=6))
     (project.settings.data_dir / "sales").mkdir(parents=True)
     (project.settings.data_dir / "sales" / "2020-07.csv").touch()
-    behind = champion.status(project)["behind_clock"]
+    behind = status(project)["behind_clock"]
     assert behind["online_store"] == {"as_of": None, "seconds": None, "is_other_data": None}
     assert behind["data"].startswith("data/ holds 2020-07, of which the event clock, at 2020-06-01 12:00 UTC")
     assert "move it by `make clock TO=2020-07-01T12:00Z`" in behind["first_clock"]

@@ -135,6 +135,27 @@ def test_a_result_is_reused_until_its_file_is_gone(
 
 
 @pytest.mark.slow
+def test_where_no_flow_runs_it_keeps_and_reuses_the_same_results(
+    server: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def alone(settings: Settings, numbers: tuple[int, ...] = (1,)) -> Written:
+        with stage("write") as progress:
+            return write(settings, PROBLEM, numbers, progress)
+
+    settings = Settings(root=tmp_path / "alone")
+    of_flow = run(settings, (3,))
+    assert (alone(settings, (3,)), runs(settings)) == (of_flow, 1)
+    assert "reused: nothing it depends on has changed" in capsys.readouterr().out
+    made = alone(settings, (4,))
+    assert "reused" not in capsys.readouterr().out
+    assert (run(settings, (4,)), alone(settings, (4,)), runs(settings)) == (made, made, 2)
+
+    made.file.unlink()
+    assert alone(settings, (4,)) == made
+    assert (made.file.is_file(), runs(settings)) == (True, 3)
+
+
+@pytest.mark.slow
 def test_a_step_that_reads_a_rule_fails_with_what_to_do(server: None) -> None:
     with pytest.raises(AttributeError, match=r"reads problem\.thresholds\.min_slice_rows, .* argument of its own"):
         run_in_flow(lambda: read_a_threshold(PROBLEM))

@@ -82,6 +82,18 @@ def test_anything_that_changes_asks_anew(settings, change):
     assert answer_again(settings, "status", lambda: "second") == ("second", False)
 
 
+def test_a_part_follows_from_its_own_folders_alone(settings):
+    def part(said: str) -> tuple[str, bool]:
+        return answer_again(settings, "part", lambda: said, reads=["mlflow"])
+
+    part("first")
+    write_row(settings)
+    append(settings.state_dir / "feast" / "registry.db")
+    assert part("second") == ("first", True)
+    append(settings.state_dir / "mlflow" / "mlflow.db")
+    assert part("second") == ("second", False)
+
+
 def test_what_a_command_does_not_say_changes_nothing(settings):
     answer_again(settings, "status", lambda: "first")
     for name in ("prefect", "logs", "mypy"):

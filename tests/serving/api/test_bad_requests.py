@@ -16,7 +16,7 @@ from serving.api.dependencies import get_serving_state
 from serving.app import create_app
 from serving.prediction.model_loader import ServingState
 from serving.prediction.predictor import Predictor
-from tests.support.small_service import INSTANCE, NOON, PREDICT, HandMadeFeatures, fitted, manifest_of
+from tests.support.small_service import INSTANCE, NOON, PREDICT, HandMadeFeatures, always, fitted, manifest_of
 from tests.toy_problem import make_project
 
 JSON = {"content-type": "application/json"}
@@ -153,7 +153,7 @@ def own_client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
     kinds = {"mean_units": "float64", "shop": "str", "day_of_week": "float64"}
     model = ServedModel(manifest_of(kinds), fitted(kinds), "classification")
     state = ServingState(Predictor(project, model, HandMadeFeatures()))
-    app.dependency_overrides[get_serving_state] = lambda: state
+    app.dependency_overrides[get_serving_state] = always(state)
     return TestClient(app, raise_server_exceptions=False)
 
 

@@ -17,7 +17,7 @@ from serving.api.dependencies import get_serving_state
 from serving.app import create_app
 from serving.prediction.model_loader import NO_MODEL, ServingState
 from serving.prediction.predictor import WITHOUT_FEATURES, Predictor
-from tests.support.small_service import INSTANCE, KINDS, NOON, PREDICT, STATUS, HandMadeFeatures
+from tests.support.small_service import INSTANCE, KINDS, NOON, PREDICT, STATUS, HandMadeFeatures, always
 from tests.toy_problem import PROBLEM
 
 
@@ -82,7 +82,7 @@ def test_answers_without_any_feature_are_counted(client: TestClient, ask: Callab
 def test_a_problem_may_refuse_what_the_store_knows_nothing_of(project: Project, state: ServingState) -> None:
     refusing = replace(project, problem=replace(project.problem, without_features="refuse"))
     app = create_app(refusing)
-    app.dependency_overrides[get_serving_state] = lambda: state
+    app.dependency_overrides[get_serving_state] = always(state)
     client = TestClient(app, raise_server_exceptions=False)
     answer = client.post(PREDICT, json={"instances": [INSTANCE, INSTANCE | {"shop": "S99"}]})
     assert answer.status_code == 422
@@ -185,7 +185,7 @@ def test_the_status_of_a_ready_service(client: TestClient) -> None:
 
 
 def test_a_service_that_is_not_ready_lives_and_says_why(app: FastAPI, client: TestClient) -> None:
-    app.dependency_overrides[get_serving_state] = lambda: ServingState(reason=NO_MODEL)
+    app.dependency_overrides[get_serving_state] = always(ServingState(reason=NO_MODEL))
     assert client.get("/health/live").status_code == 200
     ready = client.get("/health/ready")
     assert (ready.status_code, ready.json()["reason"]) == (503, NO_MODEL)
@@ -199,7 +199,7 @@ def test_a_feature_store_that_fails_is_503(app: FastAPI, client: TestClient, pro
         def read(self, entity_rows, as_of):
             raise FeatureError("the online store cannot be read (OperationalError)")
 
-    app.dependency_overrides[get_serving_state] = lambda: ServingState(Predictor(project, model, Failing()))
+    app.dependency_overrides[get_serving_state] = always(ServingState(Predictor(project, model, Failing())))
     answer = client.post(PREDICT, json={"instances": [INSTANCE]})
     assert (answer.status_code, answer.json()["error"]) == (503, "the online store cannot be read (OperationalError)")
 
@@ -209,7 +209,7 @@ def test_a_bug_is_500_without_its_message(app: FastAPI, client: TestClient, proj
         def read(self, entity_rows, as_of):
             raise RuntimeError("the secret is in secrets.txt")
 
-    app.dependency_overrides[get_serving_state] = lambda: ServingState(Predictor(project, model, Broken()))
+    app.dependency_overrides[get_serving_state] = always(ServingState(Predictor(project, model, Broken())))
     answer = client.post(PREDICT, json={"instances": [INSTANCE]})
     assert answer.status_code == 500
     assert answer.json() == {"error": "the service failed on this request; the reason is in its log"}
@@ -219,7 +219,7 @@ def test_without_the_page_the_root_says_where_things_are(project: Project, state
     settings = project.settings
     plain = settings.model_copy(update={"serving": settings.serving.model_copy(update={"page": False})})
     app = create_app(project.at(plain))
-    app.dependency_overrides[get_serving_state] = lambda: state
+    app.dependency_overrides[get_serving_state] = always(state)
     client = TestClient(app)
     places = client.get("/").json()
     assert {name: client.get(path).status_code for name, path in places.items()} == dict.fromkeys(places, 200)

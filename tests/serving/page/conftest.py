@@ -19,7 +19,7 @@ from serving.app import create_app
 from serving.prediction.model_loader import ServingState
 from serving.prediction.predictor import Predictor
 from tests import toy_multiclass, toy_problem, toy_regression
-from tests.support.small_service import KINDS, NOON, HandMadeFeatures, fitted, manifest_of, profile_of
+from tests.support.small_service import KINDS, NOON, HandMadeFeatures, always, fitted, manifest_of, profile_of
 from tests.support.waiting import wait_until
 
 MAKERS = {
@@ -52,7 +52,7 @@ def make_project(tmp_path: Path) -> Callable[..., Project]:
 def app_of(project: Project, state: ServingState | None = None) -> Any:
     app = create_app(project)
     found = state or state_of(project)
-    app.dependency_overrides[get_serving_state] = lambda: found
+    app.dependency_overrides[get_serving_state] = always(found)
     return app
 
 

@@ -8,6 +8,7 @@ from serving.api.dependencies import get_serving_state
 from serving.middleware.api_keys import digest_of
 from tests.serving.page.conftest import app_of, served, serving, state_of
 from tests.support.chromium import NARROW, WIDE, faults_of, opened, serious_faults
+from tests.support.small_service import always
 
 pytestmark = pytest.mark.system
 KEY = "fl_of_the_page"
@@ -97,7 +98,7 @@ def test_what_is_told_of_the_model_follows_the_one_that_answers(browser, make_pr
     app = app_of(project)
     with serving(app) as url, opened(browser, url) as page:
         page.get_by_role("button", name="Predict").wait_for()
-        app.dependency_overrides[get_serving_state] = lambda: state_of(project, "4")
+        app.dependency_overrides[get_serving_state] = always(state_of(project, "4"))
         answered(page, "The probability is ")
         page.get_by_text("4, served here since").wait_for()
         assert "Version 4, logged as" in page.locator("#answer").text_content()

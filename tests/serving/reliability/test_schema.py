@@ -15,7 +15,7 @@ from serving.app import create_app
 from serving.middleware.api_keys import issue_key
 from serving.prediction.model_loader import ServingState
 from serving.prediction.predictor import Predictor
-from tests.support.small_service import KINDS, NOON, HandMadeFeatures, fitted, manifest_of
+from tests.support.small_service import KINDS, NOON, HandMadeFeatures, always, fitted, manifest_of
 from tests.toy_problem import make_project
 
 with warnings.catch_warnings():
@@ -42,7 +42,7 @@ def schema_of(root: Path, **serving: object):
     app = create_app(project := make_project(settings))
     model = ServedModel(manifest_of(KINDS), fitted(KINDS), "classification")
     state = ServingState(Predictor(project, model, HandMadeFeatures()))
-    app.dependency_overrides[get_serving_state] = lambda: state
+    app.dependency_overrides[get_serving_state] = always(state)
     return app, schemathesis.openapi.from_dict(app.openapi(), config=SchemathesisConfig.from_dict(CONFIG))
 
 

@@ -92,7 +92,8 @@ class SideCheckpoints:
 
     def _checkpoint(self) -> None:
         with suppress(sqlite3.Error), closing(_connect(self._file, timeout=0)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            for _ in range(2):  # what came during the first is moved by the second, and that is little
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             # The journal begins anew only if nobody writes while the rest of it is moved, which is little now. With no
             # timeout a reader, or a writer of another process, is not waited for: the next turn may find none.
             with self._lock:

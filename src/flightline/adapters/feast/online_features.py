@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flightline.adapters.feast.meaning import meanings_registered
-from flightline.adapters.feast.registry import STORE_FILES, open_on_snapshot
+from flightline.adapters.feast.registry import NO_OFFLINE_STORE, STORE_FILES, open_on_snapshot
 from flightline.adapters.feast.store_readers import NOTHING, Found, Key, View, open_reader
 from flightline.core.clock import is_stale
 from flightline.core.errors import FeatureError
@@ -100,7 +100,7 @@ class OnlineFeatures:
         """
         snapshot = tempfile.TemporaryDirectory(prefix="feast-registry-")
         try:
-            store = open_on_snapshot(settings, Path(snapshot.name))
+            store = open_on_snapshot(settings, Path(snapshot.name), NO_OFFLINE_STORE)
             opened = cls(store, store.get_feature_service(service), snapshot)
             opened.read([{}], datetime.now(UTC))
         except FeatureError:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 
 _NO_REGISTRY = "there is no Feast registry yet; run `make train`, which applies and materialises features"
+# Feast's offline store of several others, here of none, for whoever reads online alone: ours imports DuckDB and Ibis,
+# which are 28 MB of a worker.
+NO_OFFLINE_STORE = {"type": "hybrid", "offline_stores": []}
 ASOF_STORE = "flightline.adapters.feast.asof_store.AsofOfflineStore"
 SPARK_STORE = "flightline.adapters.feast.spark_store.SparkOfflineStore"
 STORE_FILES = {"local": "feature_store.yaml", "stack": "feature_store.stack.yaml", "aws": "feature_store.aws.yaml"}
@@ -86,8 +90,13 @@ def store_files(settings: Settings) -> tuple[Path, Path] | None:
     return settings.feature_repo / registry, settings.feature_repo / online["path"]
 
 
-def open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
+def open_on_snapshot(settings: Settings, folder: Path, offline: Mapping[str, Any] | None = None) -> "FeatureStore":
     """Open the store of the settings on a copy of its registry that nothing changes, made in a folder.
+
+    Parameters
+    ----------
+    offline
+        The offline store; None for that of the settings.
 
     Raises
     ------
@@ -99,7 +108,7 @@ def open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
     from feast.protos.feast.core.FeatureView_pb2 import FeatureViewState
     from feast.repo_config import RegistryConfig
 
-    source, proto = _opened(settings)
+    source, proto = _opened(settings, offline)
     if (engine := getattr(source.registry, "write_engine", None)) is not None:
         engine.dispose()  # a registry in a database; it is asked once a minute
     for view in proto.feature_views:
@@ -109,23 +118,28 @@ def open_on_snapshot(settings: Settings, folder: Path) -> "FeatureStore":
     copied = RegistryConfig(path=str(folder / "registry.db"), cache_ttl_seconds=0)
     FileRegistryStore(copied, folder).update_registry_proto(proto)
     # A config keeps the registry it was first asked for, so this takes a new one.
-    config = _store(settings).config.model_copy(update={"registry_config": copied})
+    config = _store(settings, offline).config.model_copy(update={"registry_config": copied})
     return FeatureStore(repo_path=str(settings.feature_repo), config=config)
 
 
-def _opened(settings: Settings) -> "tuple[FeatureStore, RegistryProto]":
-    source = _store(settings)
+def _opened(settings: Settings, offline: Mapping[str, Any] | None = None) -> "tuple[FeatureStore, RegistryProto]":
+    source = _store(settings, offline)
     if _is_absent(source):
         raise FeatureError(_NO_REGISTRY)  # Feast would make an empty one
     return source, _checked(source, settings)
 
 
-def _store(settings: Settings) -> "FeatureStore":
-    from feast import FeatureStore
+def _store(settings: Settings, offline: Mapping[str, Any] | None = None) -> "FeatureStore":
+    from feast import FeatureStore, RepoConfig
 
     file = store_file(settings)
     _refuse_unset_variables(file)
     guard_feast()
+    if offline is not None:
+        written = yaml.safe_load(os.path.expandvars(file.read_text(encoding="utf-8")))
+        config = RepoConfig(**{**written, "offline_store": offline})
+        config.repo_path = settings.feature_repo
+        return FeatureStore(repo_path=str(settings.feature_repo), config=config)
     store = FeatureStore(repo_path=str(settings.feature_repo), fs_yaml_file=file)
     store.config.offline_config = offline_store(settings)
     return store

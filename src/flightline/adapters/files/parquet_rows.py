@@ -1,12 +1,14 @@
-"""Reads and writes large parquet files a part at a time, so that no more is held than is asked for."""
+"""Reads and writes parquet files: large ones a part at a time, so that no more is held than is asked for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from flightline.adapters.files.atomic_write import atomic_write
 
 ROWS_AT_A_TIME = 65_536
 
@@ -73,3 +75,11 @@ def write_parts(file: Path, parts: Iterable[pd.DataFrame]) -> list[str]:
     finally:
         if writer is not None:
             writer.close()
+
+
+def write_folder(folder: Path, frames: Mapping[str, pd.DataFrame]) -> None:
+    """Write frames by their files' names into a folder that appears only when all of them are whole."""
+    with atomic_write(folder) as unfinished:
+        unfinished.mkdir()
+        for name, frame in frames.items():
+            frame.to_parquet(unfinished / name)

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,7 @@ from flightline.core.settings import Settings
 from flightline.monitoring.labels import Label, new_revisions, refuse_early
 
 _NAMES = tuple(column.name for column in LABELS.columns)
+_VALUES = attrgetter(*_NAMES)  # `asdict` copies every value
 _MOMENTS = ("known_at", "recorded_at", "clock")
 _KEYS_AT_ONCE = 5_000  # both databases bound how many values one statement takes
 # Locked for some 50 ms and free as long: who waits for SQLite's lock is not told, but looks again.
@@ -129,7 +130,9 @@ def _newest(records: Iterable[Label]) -> dict[str, Label]:
 
 
 def _row(one: Label, dialect: str) -> Mapping[str, object]:
-    return asdict(one) | {name: moment_value(getattr(one, name), dialect) for name in _MOMENTS}
+    return dict(zip(_NAMES, _VALUES(one), strict=True)) | {
+        name: moment_value(getattr(one, name), dialect) for name in _MOMENTS
+    }
 
 
 def _label(row: Sequence[Any]) -> Label:
@@ -144,6 +147,6 @@ _READ: Mapping[bool, Callable[[Any], datetime]] = {
 
 
 def _frame(records: Iterable[Label]) -> pd.DataFrame:
-    frame = pd.DataFrame([asdict(one) for one in records], columns=list(_NAMES))
+    frame = pd.DataFrame(map(_VALUES, records), columns=list(_NAMES))
     moments = {name: pd.to_datetime(frame[name], utc=True).astype("datetime64[us, UTC]") for name in _MOMENTS}
     return frame.assign(**moments, label=frame["label"].astype("float64"))

@@ -66,6 +66,30 @@ def test_ctrl_c_is_noted_by_the_server_and_ends_in_one_line(tmp_path: Path) -> N
         assert database.execute("SELECT state_type FROM flow_run").fetchall() == [("CRASHED",)]
 
 
+ALONE = """
+import sys
+from prefect import flow
+from pipelines.common.servers.by_hand import by_hand
+from pipelines.common.step import is_in_flow
+
+@flow
+def light():
+    return is_in_flow()
+
+print(by_hand(light, starts_server=False)())
+"""
+
+
+def test_a_flow_that_needs_no_server_runs_without_one(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    own = {"PREFECT_HOME": str(tmp_path / "home"), "FLIGHTLINE_ROOT": str(tmp_path)}
+    environment = {**kept, **own, "PYTHONPATH": f"{PROJECT / 'src'}:{PROJECT}"}
+    order = [sys.executable, "-W", "ignore", "-c", ALONE]
+    done = subprocess.run(order, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    assert not list(tmp_path.rglob("*.db"))
+
+
 @pytest.mark.system
 def test_a_flow_runs_on_the_server_of_its_clone_while_that_is_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

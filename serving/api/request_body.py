@@ -62,7 +62,13 @@ class ModelRoute(APIRoute):
 
     def _directly(self) -> Callable[[Request, object], Coroutine[Any, Any, Response]]:
         endpoint = self.endpoint
-        body = inspect.signature(endpoint).parameters["body"]
+        parameters = inspect.signature(endpoint).parameters
+        if set(parameters) != {"name", "own", "body"}:
+            raise TypeError(
+                f"{endpoint.__name__} takes {', '.join(parameters)}; expected name, own and body: its route calls it and "
+                "solves no other dependency, so add what it needs to Resources"
+            )
+        body = parameters["body"]
         taken: TypeAdapter[Any] = TypeAdapter(body.annotation)
 
         async def answer(request: Request, body: object) -> Response:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
 from flightline.adapters.event_clock import move_clock, set_clock
@@ -14,6 +14,7 @@ from flightline.core.errors import FeatureError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from serving.api.dependencies import get_serving_state
+from serving.api.request_body import ModelRoute
 from serving.app import create_app
 from serving.prediction.model_loader import NO_MODEL, ServingState
 from serving.prediction.predictor import WITHOUT_FEATURES, Predictor
@@ -228,3 +229,12 @@ def test_without_the_page_the_root_says_where_things_are(project: Project, state
 def test_the_documented_example_can_be_predicted(client: TestClient) -> None:
     schema = client.get("/openapi.json").json()["components"]["schemas"]["Instance"]
     assert client.post(PREDICT, json={"instances": [schema["example"]]}).status_code == 200
+
+
+def test_a_route_that_wants_more_than_it_is_given_is_refused_at_once() -> None:
+    router = APIRouter(route_class=ModelRoute)
+
+    async def predict(name: str, own: object, body: dict, page: int) -> None: ...
+
+    with pytest.raises(TypeError, match="predict takes name, own, body, page; expected name, own and body"):
+        router.post("/{name}")(predict)

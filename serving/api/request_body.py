@@ -65,8 +65,8 @@ class ModelRoute(APIRoute):
         parameters = inspect.signature(endpoint).parameters
         if set(parameters) != {"name", "own", "body"}:
             raise TypeError(
-                f"{endpoint.__name__} takes {', '.join(parameters)}; expected name, own and body: its route calls it and "
-                "solves no other dependency, so add what it needs to Resources"
+                f"{endpoint.__name__} takes {', '.join(parameters)}; expected name, own and body: its route calls it "
+                "and solves no other dependency, so add what it needs to Resources"
             )
         body = parameters["body"]
         taken: TypeAdapter[Any] = TypeAdapter(body.annotation)

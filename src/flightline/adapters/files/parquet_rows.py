@@ -1,6 +1,6 @@
 """Reads and writes large parquet files a part at a time, so that no more is held than is asked for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,12 @@ def read_rows(file: Path, wanted: np.ndarray, columns: Sequence[str] | None = No
         begin, filled = begin + len(batch), filled + len(part)
     found = {name: numbers[name] if name in numbers else pd.concat(others[name]).to_numpy() for name in names}
     return pd.DataFrame(found, index=pd.RangeIndex(len(wanted))[positions], copy=False)
+
+
+def read_parts(file: Path, columns: Sequence[str], rows_at_once: int) -> Iterator[pd.DataFrame]:
+    """Read some columns of a file, so many rows at a time, in its order."""
+    for batch in pq.ParquetFile(file).iter_batches(rows_at_once, columns=list(columns)):
+        yield batch.to_pandas()
 
 
 def write_parts(file: Path, parts: Iterable[pd.DataFrame]) -> list[str]:

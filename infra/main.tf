@@ -48,8 +48,11 @@ locals {
     PGPASSWORD           = "${module.secrets.arns["database-predictions"]}:password::"
     FEAST_REDIS_PASSWORD = "${module.secrets.arns["cache"]}:password::"
   }
-  service_secrets = merge(local.secrets, { FLIGHTLINE_SERVING__API_KEYS = module.secrets.arns["api-keys"] })
-  worker_secrets  = merge(local.secrets, { FLIGHTLINE_ALERTS__URL = "${module.secrets.arns["alerts"]}:url::" })
+  service_secrets = merge(local.secrets, {
+    FLIGHTLINE_SERVING__API_KEYS        = module.secrets.arns["api-keys"]
+    FLIGHTLINE_SERVING__LIMITS_PASSWORD = local.secrets["FEAST_REDIS_PASSWORD"]
+  })
+  worker_secrets = merge(local.secrets, { FLIGHTLINE_ALERTS__URL = "${module.secrets.arns["alerts"]}:url::" })
 }
 
 module "encryption" {
@@ -300,6 +303,8 @@ module "service" {
     FLIGHTLINE_SERVING__HSTS               = "true"
     FLIGHTLINE_SERVING__WATCH              = "false"
     FLIGHTLINE_SERVING__TRUSTED_PROXIES    = module.network.cidr
+    # All tasks count together, in a database beside the features; the password comes as a secret.
+    FLIGHTLINE_SERVING__LIMITS_URL = "rediss://${module.cache.host}:${module.cache.port}/1"
   }
   secrets               = local.service_secrets
   bucket_access         = [{ arn = module.bucket["feast"].arn, access = "read" }]

@@ -1,6 +1,6 @@
 """Tasks from the prediction log to judged windows: the champion's reference, the served rows, the evidence."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ import pandas as pd
 from flightline.adapters.files.parquet_rows import write_folder
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
+from flightline.adapters.prediction_log.rows import decode
 from flightline.adapters.state.stamps import registry_state
 from flightline.core.errors import RegistryError
 from flightline.core.prediction_record import ANSWER_COLUMNS, as_column, from_column, with_answers
@@ -36,6 +37,7 @@ FEATURES_FILE = "features.parquet"
 ANSWER = "answer"
 INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
 _LIGHT = ("prediction_id", "prediction_time", "instance_key", "keys", "clock", *ANSWER_COLUMNS, "model_version", "role")
+_NOTHING = decode([], _LIGHT)
 
 
 @dataclass(frozen=True)
@@ -210,20 +212,35 @@ def collect_served_rows(
     log = PredictionLog.open(project.settings)
     try:
         # A prediction may be asked for before its prediction time; so early nobody asks.
-        read = log.read(
-            start=span.start - project.problem.monitoring.window, end=clock + INSTANT, by="clock", columns=_LIGHT
-        )
+        start = span.start - project.problem.monitoring.window
+        parts = log.parts(start=start, end=clock + INSTANT, by="clock", columns=_LIGHT)
+        rows = served_rows(parts, project.problem, span, version)
     finally:
         log.close()
-    rows = served_rows(read, project.problem, span, version)
     labels = read_labels(project.settings, as_of=clock, keys=rows["instance_key"])
     rows = rows.merge(labels[["instance_key", "outcome", "label"]], on="instance_key", how="left")
     write_folder(folder / "rows", {"served.parquet": rows})
     return ServedRows(folder / "rows" / "served.parquet", len(rows))
 
 
-def served_rows(read: pd.DataFrame, problem: Problem, span: Interval, version: str) -> pd.DataFrame:
-    """Keep the newest answer of the champion for each instance of the span, its slices as columns."""
+def served_rows(parts: Iterable[pd.DataFrame], problem: Problem, span: Interval, version: str) -> pd.DataFrame:
+    """Keep the newest answer of the champion for each instance of the span, its slices as columns.
+
+    Parameters
+    ----------
+    parts
+        Of the log, `_LIGHT`; of each only what is kept stays in memory.
+    """
+    kept = [_served(part, problem, span, version) for part in parts]
+    rows = pd.concat([part for part in kept if len(part)] or [_served(_NOTHING, problem, span, version)])
+    return _newest(rows).sort_values(["prediction_time", "instance_key"], ignore_index=True)
+
+
+def _newest(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values(["clock", "prediction_id"]).drop_duplicates("instance_key", keep="last")
+
+
+def _served(read: pd.DataFrame, problem: Problem, span: Interval, version: str) -> pd.DataFrame:
     kept = read[
         (read["model_version"] == version)
         & (read["role"] == "champion")
@@ -231,10 +248,9 @@ def served_rows(read: pd.DataFrame, problem: Problem, span: Interval, version: s
         & (read["prediction_time"] >= span.start)
         & (read["prediction_time"] < span.end)
     ]
-    kept = kept.sort_values(["clock", "prediction_id"]).drop_duplicates("instance_key", keep="last")
+    kept = _newest(kept)
     slices = {name: [keys.get(name) for keys in kept["keys"]] for name in problem.slices}
-    kept = with_answers(kept, problem.classes).drop(columns=["keys", "model_version", "role"]).assign(**slices)
-    return kept.sort_values(["prediction_time", "instance_key"], ignore_index=True)
+    return with_answers(kept, problem.classes).drop(columns=["keys", "model_version", "role"]).assign(**slices)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from joblib import parallel_config
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from flightline.adapters.files.parquet_rows import RowsOfFile, read_rows
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
 from flightline.core.lineage import Lineage
 from flightline.core.problem_spec import Problem
@@ -27,7 +28,7 @@ from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, T
 from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import stage
 from pipelines.promotion_steps.champion import fetch_champion, promote_version
-from pipelines.steps.models import predict_with, read_held_out, read_training_set, register_model
+from pipelines.steps.models import predict_with, read_held_out, register_model
 from pipelines.steps.profile import write_profile
 from pipelines.steps.reference_predictions import write_reference_predictions
 
@@ -78,9 +79,10 @@ def try_newer_rows(
     times = rows.examples["event_timestamp"]
     middle = times.min() + (times.max() - times.min()) / 2
     later = rows.after(middle)
-    examples, _ = read_training_set(training_set)
+    del rows
+    examples = pd.read_parquet(training_set.examples_file)
     before = split_until(examples, training_set.windows, middle, known_before=middle)
-    tried = _fit_on(settings, problem, parameters, model, training_set, before).pipeline
+    tried = _fit_on(settings, problem, parameters, model, training_set, examples, before).pipeline
     label = later.examples[problem.label].to_numpy(float)
     losses = [
         daily_losses(
@@ -102,9 +104,9 @@ def fit_newest(
     training_set: TrainingSet,
 ) -> FittedFile:
     """Fit with the settings of a model on everything that is labelled, and write the file."""
-    examples, _ = read_training_set(training_set)
+    examples = pd.read_parquet(training_set.examples_file)
     masks = split_until(examples, training_set.windows, pd.Timestamp(training_set.windows.test.end))
-    fitted = _fit_on(settings, problem, parameters, model, training_set, masks)
+    fitted = _fit_on(settings, problem, parameters, model, training_set, examples, masks)
     file = settings.state_dir / "models" / key[:16] / MODEL_FILE
     learned = examples.loc[masks["refit"], "event_timestamp"]
     return replace(
@@ -127,9 +129,9 @@ def _fit_on(
     parameters: TrainingParameters,
     model: FittedFile,
     training_set: TrainingSet,
+    examples: pd.DataFrame,
     masks: Mapping[str, pd.Series],
 ) -> FittedModel:
-    examples, features = read_training_set(training_set)
     chosen = replace(
         parameters,
         settings=tuple(model.chosen.items()),
@@ -138,7 +140,7 @@ def _fit_on(
     with parallel_config(backend="threading", n_jobs=settings.threads):
         return fit(
             chosen,
-            features,
+            RowsOfFile(training_set.features_file),
             examples[problem.label],
             masks,
             task=problem.task,
@@ -199,8 +201,9 @@ def _without_evaluation(project: Project, model: FittedFile, training_set: Train
     rows = read_held_out(project.problem, training_set)
     predicted = predict_with(load_model(model.file, model.sha256), project.problem, rows.features)
     write_reference_predictions(project.problem, folder, rows.examples, rows.features, predicted)
-    examples, features = read_training_set(training_set)
-    windows = training_set.windows
+    del rows
+    examples, windows = pd.read_parquet(training_set.examples_file), training_set.windows
     learned = split_until(examples, windows, pd.Timestamp(windows.test.end))["refit"]
-    write_profile(project.problem, folder, examples[learned], features[learned], None)
+    features = read_rows(training_set.features_file, learned.to_numpy())
+    write_profile(project.problem, folder, examples[learned], features, None)
     return EvaluationFile(model.key, folder, {}, {}, 0, "")

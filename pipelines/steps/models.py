@@ -47,11 +47,6 @@ ALONE_FILE = "each_feature_alone.csv"
 SUMMARY_FILE, BASELINE_FILE = "summary.json", "baseline_summary.json"
 
 
-def read_training_set(training_set: TrainingSet) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give examples and features, row by row."""
-    return pd.read_parquet(training_set.examples_file), pd.read_parquet(training_set.features_file)
-
-
 def read_windows(training_set: TrainingSet, *names: str) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.Series]]:
     """Give examples and features of the rows of some windows alone, and which of them lie in which window."""
     examples = pd.read_parquet(training_set.examples_file)

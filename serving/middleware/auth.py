@@ -55,7 +55,9 @@ def check_start(settings: Settings) -> None:
     StartError
         With the remedy.
     """
-    check_shared_counts(settings.serving.limits_url.get_secret_value())
+    check_shared_counts(
+        settings.serving.limits_url.get_secret_value(), settings.serving.limits_password.get_secret_value()
+    )
     if not needs_key(settings) or settings.serving.api_keys:
         return
     now = datetime.now(UTC)
@@ -99,7 +101,7 @@ class Auth:
         default = DEFAULT_PER_MINUTE if self._keys else 0
         limit = settings.serving.requests_per_minute
         url = settings.serving.limits_url.get_secret_value()
-        self._shared = SharedCounts(url) if url else None
+        self._shared = SharedCounts(url, settings.serving.limits_password.get_secret_value()) if url else None
         self._limit = RateLimit("requests", default if limit is None else limit, self._shared)
         self._failures = RateLimit("wrong_keys", settings.serving.failed_keys_per_minute, self._shared)
 

@@ -20,14 +20,23 @@ PREFIX = "flightline-limits"
 ANSWER_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 LOG = logging.getLogger("serving")
+# Of a new ElastiCache, until `make deploy` gives it one.
+_DEMANDS_NONE = "called without any password configured"
 _EXPECTED = (
     "expected FLIGHTLINE_SERVING__LIMITS_URL as redis://:password@host:6379/1 (rediss:// for TLS), "
     "or nothing: then each worker counts for itself"
 )
 
 
-def check_shared_counts(url: str) -> None:
-    """Refuse a URL that can never work; a Redis that is away is no reason not to start.
+def check_shared_counts(url: str, password: str = "") -> None:
+    """Refuse a URL that can never work; a Redis that is away, or has no password yet, is no reason not to start.
+
+    Parameters
+    ----------
+    url
+        Of Redis; empty: none.
+    password
+        For a URL that holds none.
 
     Raises
     ------
@@ -43,12 +52,15 @@ def check_shared_counts(url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("redis", "rediss") or not parts.hostname or not re.fullmatch(r"/?\d*", parts.path):
             raise ValueError
-        client = Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
+        client = Redis.from_url(url, password=password or None, socket_timeout=5, socket_connect_timeout=5)
     except ValueError:
         raise StartError(f"got a URL of the rate limits that is not one of Redis; {_EXPECTED}") from None
     try:
         client.ping()
     except (AuthenticationError, ResponseError) as err:
+        if _DEMANDS_NONE in str(err):
+            LOG.warning("the Redis of the rate limits demands no password yet: until it does each worker counts alone")
+            return
         raise StartError(f"the Redis of the rate limits refuses its URL: {err}; {_EXPECTED}") from None
     except (RedisError, OSError) as err:
         LOG.warning("the Redis of the rate limits is away (%s): until it is back each worker counts alone", err)
@@ -61,11 +73,11 @@ class SharedCounts:
 
     Parameters
     ----------
-    url
-        As `check_shared_counts` takes it. No connection is made before the first count.
+    url, password
+        As `check_shared_counts` takes them. No connection is made before the first count.
     """
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, password: str = ""):
         from limits.aio.storage import RedisStorage
         from limits.aio.strategies import SlidingWindowCounterRateLimiter as SharedLimiter
         from redis.asyncio import ConnectionPool
@@ -75,7 +87,7 @@ class SharedCounts:
 
         self._errors = (RedisError, OSError)
         # Once more at once: connections that were idle when Redis was restarted are dead.
-        self._pool: Any = ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 1))
+        self._pool: Any = ConnectionPool.from_url(url, password=password or None, retry=Retry(NoBackoff(), 1))
         given: dict[str, Any] = {"connection_pool": self._pool}  # limits' own hint knows numbers and text only
         storage = RedisStorage(url, implementation="redispy", key_prefix=PREFIX, **given)
         self._limiter = SharedLimiter(storage)

@@ -11,7 +11,6 @@ clone; the databases are made in TMPDIR.
 """
 
 import argparse
-import hashlib
 import resource
 import statistics
 import tempfile
@@ -19,25 +18,31 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from unittest.mock import patch
 
+import pandas as pd
 import sqlalchemy as sa
 
+from flightline.adapters.files.parquet_rows import write_parts
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.prediction_log import retention
 from flightline.adapters.prediction_log.label_table import read_labels, record_labels
-from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog
+from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
 from flightline.adapters.prediction_log.partitions import add_days
 from flightline.adapters.prediction_log.rows import moment_value
 from flightline.adapters.prediction_log.schema import COLUMNS, connected, head_revision, migrate
 from flightline.adapters.prediction_log.writers import INSERT_SQLITE
 from flightline.core.settings import PredictionLogSettings, Settings
 from flightline.monitoring.labels import Label
+from pipelines.labels import join_labels
 from pipelines.monitoring_steps.windows import _LIGHT
 from template.benchmarks.parts.online_size import measure_keys, measure_limits
 from tests.support.servers.postgres import run_postgres
+from tests.toy_problem import PROBLEM, make_project
 
 DAYS, FEATURES, VIEWS = 90, 20, 4
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -46,8 +51,8 @@ _AT_ONCE = 100_000
 
 
 def key_of(n: int) -> str:
-    """Make the key of an instance, which has no order, as a digest has none; `_FILL` makes the same."""
-    return hashlib.md5(str(n).encode(), usedforsecurity=False).hexdigest() + f"{n:032x}"
+    """Make the key of an instance; `_FILL` makes the same."""
+    return instance_key({"flight": n})
 
 
 def values_of(n: int, at: datetime) -> LoggedPrediction:
@@ -61,7 +66,7 @@ def values_of(n: int, at: datetime) -> LoggedPrediction:
         prediction_time=at,
         event_time=at + timedelta(hours=2),
         instance_key=key_of(n),
-        keys={"origin": "JFK", "dest": "LAX", "flight": n},
+        keys={"flight": n},
         features={f"feature_{i}": (n + 1) / (i + 3) for i in range(FEATURES)},
         event_timestamps=stamps,
         watermarks=dict.fromkeys(stamps, at),
@@ -76,8 +81,8 @@ def values_of(n: int, at: datetime) -> LoggedPrediction:
 
 
 def moment_of(n: int, rows: int) -> datetime:
-    """Spread the rows over the days."""
-    return FIRST + timedelta(days=DAYS) * (n / rows)
+    """Spread the rows over the days, in whole seconds."""
+    return FIRST + timedelta(seconds=DAYS * 86_400 * n // rows)
 
 
 def label_of(n: int, rows: int) -> Label:
@@ -102,7 +107,7 @@ _FILL = {
     "request_id": "lpad(to_hex(n), 32, '0')",
     **dict.fromkeys(("logged_at", "clock", "prediction_time"), "moment"),
     "event_time": "moment + interval '2 hours'",
-    "instance_key": "md5(n::text) || lpad(to_hex(n), 32, '0')",
+    "instance_key": """encode(sha256(convert_to('{"flight":' || n || '}', 'UTF8')), 'hex')""",
 }
 _LABELS = (
     "INSERT INTO labels SELECT instance_key, 1, 'labelled', 1.0, event_time, event_time, event_time, 'md5' "
@@ -124,7 +129,7 @@ def fill(settings: Settings, rows: int) -> None:
             (row,) = log.encode([values_of(0, FIRST)])
             given = {name: value for name, value in zip(COLUMNS, row, strict=True) if name not in _FILL}
             made = ", ".join([*_FILL.values(), *[f"%(given_{name})s" for name in given]])
-            moment = f"%(first)s + interval '{DAYS} days' * (n::double precision / {rows})"
+            moment = f"%(first)s + interval '1 second' * ({DAYS * 86_400} * n::bigint / {rows})"
             connection.exec_driver_sql(
                 f"INSERT INTO predictions ({', '.join([*_FILL, *given])}) SELECT {made} FROM "
                 f"(SELECT n, {moment} AS moment FROM generate_series(0, {rows - 1}) AS n) AS numbered",
@@ -183,10 +188,37 @@ def measure(settings: Settings, rows: int) -> None:
         added = record_labels(settings, [label_of(n, rows) for n in day])
     with timed(f"labels: record the same {len(added):,} again"):
         record_labels(settings, [label_of(n, rows) for n in day])
-    with timed(f"labels: read instance and time of all {rows:,}"):
-        log.read(columns=("instance_key", "prediction_time"))
     log.close()
+    measure_labels(settings, rows)
     measure_retention(settings)
+
+
+def measure_labels(settings: Settings, rows: int) -> None:
+    """Do what `make labels` does with the examples of all that is logged, in a process of its own for its memory."""
+    file = settings.root / "examples.parquet"
+    parts = (range(first, min(first + _AT_ONCE, rows)) for first in range(0, rows, _AT_ONCE))
+    write_parts(file, (examples_of(part, rows) for part in parts))
+    for what in ("a day is missing", "none is missing"):
+        child = get_context("spawn").Process(target=join_all, args=(settings, file, f"labels: join all, {what}"))
+        child.start()
+        child.join()
+
+
+def examples_of(numbers: range, rows: int) -> pd.DataFrame:
+    """Make the examples of predictions, each with its label."""
+    moments = pd.Series([moment_of(n, rows) for n in numbers])
+    return pd.DataFrame({"flight": numbers, "event_timestamp": moments, "outcome": "labelled", "late": 1.0}).assign(
+        label_known_at=moments + timedelta(hours=2)
+    )
+
+
+def join_all(settings: Settings, file: Path, what: str) -> None:
+    """Join labels as the flow does; the process ends with it."""
+    problem = replace(PROBLEM, label="late", entity_keys=("flight",), request_columns=(), slices=())
+    project = replace(make_project(settings), problem=problem)
+    with timed(what):
+        counts = join_labels.fn(project, file, TODAY + timedelta(days=2), "md5")
+    print(f"    {counts}", flush=True)
 
 
 def measure_retention(settings: Settings) -> None:

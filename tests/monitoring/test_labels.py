@@ -8,7 +8,7 @@ import pytest
 
 from flightline.core.errors import LogError
 from flightline.core.prediction_record import instance_key
-from flightline.monitoring.labels import Label, count_labels, known_labels, new_revisions
+from flightline.monitoring.labels import Label, known_labels, new_revisions
 from tests.toy_problem import PROBLEM
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -76,13 +76,3 @@ def test_only_what_says_something_new_is_a_revision(change, revisions):
 def test_an_outcome_without_a_time_is_not_new_after_a_clock_move():
     before = record(outcome="closed", label=None)
     assert new_revisions([record(outcome="closed", label=None, known_at=NOON + timedelta(days=1))], {"k": before}) == []
-
-
-def test_what_waits_is_counted():
-    counts = count_labels({"a", "b", "c"}, {"a": "labelled", "b": "closed", "z": "labelled"}, [record(revision=2)])
-    assert (counts.outcomes, counts.waiting, counts.first, counts.corrected) == (
-        {"labelled": 1, "closed": 1},
-        1,
-        0,
-        1,
-    )

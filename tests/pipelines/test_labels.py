@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import Mock
+from uuid import uuid4
 
 import ibis
 import numpy as np
@@ -14,14 +16,19 @@ import pytest
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.event_clock import set_clock
-from flightline.adapters.prediction_log.label_table import read_history, read_labels
+from flightline.adapters.prediction_log.label_table import label_parts, read_history, read_labels
+from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog
+from flightline.adapters.prediction_log.schema import migrate
+from flightline.core.errors import LogError
 from flightline.core.prediction_record import instance_key
 from flightline.core.project import Project
-from flightline.core.settings import Settings
+from flightline.core.settings import PredictionLogSettings, Settings
 from flightline.data.leakage import as_of
+from flightline.monitoring.labels import Label, known_labels, new_revisions
 from pipelines import labels
-from pipelines.labels import LabelCounts, in_figures, join_labels
+from pipelines.labels import WITHOUT_KEYS, LabelCounts, in_figures, join_labels
 from pipelines.steps.behind import LATEST_LABELS
+from tests.adapters.prediction_log.predictions import prediction
 from tests.support.clones import make_toy_clone
 from tests.support.filled_log import fill, logged_rows
 from tests.support.small_training_set import run_in_flow
@@ -59,15 +66,21 @@ def examples_at(toy_place: Project, toy_groups: dict[str, ibis.Table]) -> Callab
     return build
 
 
-def join(settings: Settings, given: pd.DataFrame, folder: Path, clock: datetime) -> LabelCounts:
+def join(
+    settings: Settings, given: pd.DataFrame, folder: Path, clock: datetime, rows_at_once: int = 100
+) -> LabelCounts:
     file = folder / "examples.parquet"
     given.to_parquet(file)
-    return run_in_flow(lambda: join_labels(make_project(settings), file, clock, "data"))
+    return run_in_flow(lambda: join_labels(make_project(settings), file, clock, "data", rows_at_once))
+
+
+def toy_rows(predicted: pd.DataFrame) -> list[LoggedPrediction]:
+    features = pd.DataFrame({"count": 1.0}, index=predicted.index)
+    return logged_rows(PROBLEM, predicted, features, np.full(len(predicted), 0.2), "1")
 
 
 def log(settings: Settings, predicted: pd.DataFrame) -> None:
-    features = pd.DataFrame({"count": 1.0}, index=predicted.index)
-    fill(settings, logged_rows(PROBLEM, predicted, features, np.full(len(predicted), 0.2), "1"))
+    fill(settings, toy_rows(predicted))
 
 
 @pytest.mark.slow
@@ -119,6 +132,73 @@ def test_a_corrected_label_is_a_new_revision(server, examples_at, tmp_path):
     assert [(one.revision, one.label) for one in history] == [(1, before), (2, 1 - before)]
 
 
+def added_by_hand(settings: Settings, given: pd.DataFrame, clock: datetime, before: list[Label]) -> list[Label]:
+    """Join the whole of them in memory, and give what is to be recorded."""
+    opened = PredictionLog(settings)
+    logged = set(opened.read(columns=("instance_key",))["instance_key"])
+    opened.close()
+    known = [each for each in known_labels(given, PROBLEM, clock, clock, "data") if each.instance_key in logged]
+    return new_revisions(known, {each.instance_key: each for each in before})
+
+
+def told_by(labels: list[Label]) -> list[tuple[object, ...]]:
+    """Give what labels say, but for the time of day when they were written."""
+    return sorted((each.instance_key, each.revision, each.outcome, each.label, each.known_at) for each in labels)
+
+
+def records_in(settings: Settings) -> list[Label]:
+    rows = [row for part in label_parts(settings, 1_000) for row in part.to_dict("records")]
+    return [Label(**row | {"label": None if pd.isna(row["label"]) else row["label"]}) for row in rows]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_either_store(request, tmp_path) -> Settings:
+    if request.param == "sqlite":
+        return Settings(root=tmp_path)
+    url = request.getfixturevalue("postgres_server").new_database()
+    settings = Settings(root=tmp_path, prediction_log=PredictionLogSettings(url=url))
+    migrate(settings)
+    return settings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows_at_once", [7, 250, 1_000_000])
+def test_parts_of_any_size_find_what_the_whole_finds(server, examples_at, on_either_store, tmp_path, rows_at_once):
+    """Instances asked about on two days, examples that come twice, a correction, and a clock that goes back."""
+    settings, at_clock, at_last = on_either_store, examples_at(CLOCK), examples_at(LATER)
+    rows = toy_rows(at_last.iloc[::2])
+    again = [
+        replace(row, prediction_id=uuid4().hex, logged_at=row.logged_at + 3 * timedelta(days=1)) for row in rows[::5]
+    ]
+    fill(settings, [*rows, *again, replace(rows[0], prediction_id=uuid4().hex, instance_key=WITHOUT_KEYS)])
+    corrected = pd.concat([at_last, at_last.iloc[::3]])
+    corrected["sold_out"] = corrected["sold_out"].where(corrected.index % 10 != 0, 1 - corrected["sold_out"])
+    expected: list[Label] = []
+    for given, clock in ((at_clock, CLOCK), (at_last, LATER), (corrected, LATER), (at_clock, CLOCK)):
+        counts = join(settings, given, tmp_path, clock, rows_at_once)
+        added = added_by_hand(settings, given, clock, expected)
+        expected += added
+        assert told_by(records_in(settings)) == told_by(expected)
+        assert counts.first == sum(each.revision == 1 for each in added)
+        assert counts.corrected == len(added) - counts.first
+        current = read_labels(settings, as_of=clock)["outcome"].value_counts().to_dict()
+        assert (counts.instances, dict(counts.outcomes)) == (len(rows), current)
+        assert counts.waiting == len(rows) - sum(current.values())
+    assert {each.revision for each in expected} == {1, 2, 3}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows_at_once", [1, 100])
+def test_two_outcomes_of_an_instance_are_refused_and_nothing_is_recorded(server, examples_at, tmp_path, rows_at_once):
+    settings, given = Settings(root=tmp_path), examples_at(LATER)
+    given = given[given["sold_out"].notna()].head(20)
+    log(settings, given)
+    wrong = pd.concat([given, given.iloc[[4]].assign(sold_out=1 - given["sold_out"].iloc[4])])
+    with pytest.raises(LogError, match=f"two examples have the keys {{'shop': '{given['shop'].iloc[4]}'"):
+        join(settings, wrong, tmp_path, LATER, rows_at_once)
+    assert read_labels(settings).empty
+
+
 def keys_in(given: pd.DataFrame) -> list[dict]:
     return given[COLUMNS].to_dict("records")
 
@@ -136,6 +216,6 @@ def test_the_command_runs_a_flow_only_if_something_is_logged(tmp_path, monkeypat
     assert ("no prediction is logged yet" in capsys.readouterr().out, begun.called) == (True, False)
     note = json.loads((project.settings.state_dir / "labels" / LATEST_LABELS).read_text())
     assert note == {"clock": CLOCK.isoformat(), "data_md5": read_data_version(project.settings).md5}
-    monkeypatch.setattr(labels, "_logged", lambda _: ["a prediction"])
+    fill(project.settings, [prediction()])
     assert labels.main() == 0
     begun.assert_called_once_with(labels.labels, starts_server=False)

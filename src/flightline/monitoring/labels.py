@@ -3,7 +3,6 @@
 Where they are kept is `adapters/prediction_log/label_table.py`'s business.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -168,20 +167,3 @@ class LabelCounts:
     first: int
     corrected: int
     waiting: int
-
-
-def count_labels(logged: set[str], outcomes: Mapping[str, str], added: Sequence[Label]) -> LabelCounts:
-    """Count what is known of the logged instances.
-
-    Parameters
-    ----------
-    logged
-        Their instance keys.
-    outcomes
-        By instance key, those that this run found included.
-    added
-        The records of this run.
-    """
-    known = Counter(outcomes[key] for key in sorted(logged & outcomes.keys()))
-    corrected = sum(one.revision > 1 for one in added)
-    return LabelCounts(len(logged), dict(known), len(added) - corrected, corrected, len(logged) - sum(known.values()))

@@ -130,7 +130,7 @@ def rebuild_view(view: StoredView, table: pd.DataFrame, asked: pd.DataFrame) -> 
     RebuiltView
         With the index of `asked`.
     """
-    rows = _in_order(_of_keys(view, table, asked))
+    rows = _in_order(of_keys(view, table, asked))
     held = _newest(view, rows[_is_loaded(view, rows["event_timestamp"])], asked)
     reasons = _why_unusable(held["event_timestamp"], view.ttl, asked["clock"])
     # A row that lay between two loads would have been used, had it not been left out: that is a fault, not an excuse.
@@ -153,8 +153,8 @@ def _newest(view: StoredView, rows: pd.DataFrame, asked: pd.DataFrame) -> pd.Dat
     return found.set_index("_row").reindex(range(len(asked))).set_axis(asked.index)
 
 
-def _of_keys(view: StoredView, table: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
-    """Leave out what nobody asked about, which is most of a large table."""
+def of_keys(view: StoredView, table: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
+    """Leave out of a feature table what nobody asked about, which is most of a large one."""
     wanted = np.ones(len(table), dtype=bool)
     for key in view.keys:
         wanted &= table[key].isin(asked[key].dropna().unique()).to_numpy()

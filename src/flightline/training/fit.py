@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from flightline.core.problem_spec import Task
 from flightline.evaluation.metrics import primary_loss
 from flightline.inference.predict import answer_of, predict
 from flightline.training.calibration import NONE, check_calibration, fit_map, with_map
+from flightline.training.cut_rows import Features, Rows, Window
 from flightline.training.early_stopping import check_stopping
 from flightline.training.preprocessing import Columns
 from flightline.training.row_checks import as_target, check_finite, check_labels, check_values, feature_columns
@@ -21,13 +21,6 @@ from flightline.training.zoo import FEW_ROWS, find_model
 from flightline.training.zoo.entry import Setting, Stages, ZooModel
 
 STAGES_APART = 10
-
-
-class Features(Protocol):
-    """Rows of features that a mask chooses from: a frame, or what reads them of a file when they are needed."""
-
-    def __getitem__(self, mask: Any, /) -> Any:
-        """Give the rows of a mask as a frame."""
 
 
 Loss = Callable[[np.ndarray, np.ndarray], float]
@@ -112,26 +105,6 @@ class _Trial:
 
 
 @dataclass(frozen=True)
-class _Window:
-    features: pd.DataFrame
-    target: pd.Series
-
-
-@dataclass(frozen=True)
-class _Rows:
-    task: Task
-    features: Features
-    label: pd.Series
-
-    def of(self, mask: pd.Series | np.ndarray) -> _Window:
-        """Cut a window out; a large one is copied when it is needed, and not at all where it is all there is."""
-        return _Window(self.features_of(mask), as_target(self.task, self.label[mask]))
-
-    def features_of(self, mask: pd.Series | np.ndarray) -> pd.DataFrame:
-        return self.features if mask.all() and isinstance(self.features, pd.DataFrame) else self.features[mask]
-
-
-@dataclass(frozen=True)
 class _Plan:
     task: Task
     parameters: TrainingParameters
@@ -147,7 +120,7 @@ class _Plan:
     def build(self, settings: Mapping[str, Setting]) -> Pipeline:
         return _build(self.model, self.columns, self.parameters.seed, self._all(settings))
 
-    def fit(self, settings: Mapping[str, Setting], window: _Window) -> Pipeline:
+    def fit(self, settings: Mapping[str, Setting], window: Window) -> Pipeline:
         seed = self.parameters.seed
         return fit_pipeline(self.model, self.columns, seed, self._all(settings), window.features, window.target)
 
@@ -190,10 +163,10 @@ def fit(
     """
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
-    rows = _Rows(task, features, label)
-    columns = feature_columns(rows.features_of(masks["fit"]))
-    check_finite(rows.features_of(masks["refit"]))
-    check_values(rows.features_of(masks["fit"]))
+    rows = Rows(task, features, label)
+    columns = feature_columns(rows.of(masks["fit"]).features)
+    check_finite(rows.of(masks["refit"]).features)
+    check_values(rows.of(masks["fit"]).features)
     for window in ("fit", "refit"):
         check_labels(task, label[masks[window]], window, classes)
     plan = _Plan(task, parameters, model, columns, loss)
@@ -220,7 +193,7 @@ def fit(
 def _refitted_on_half(
     plan: _Plan,
     settings: Mapping[str, Setting],
-    rows: _Rows,
+    rows: Rows,
     before: pd.Series,
     validation: pd.Series,
     earlier: np.ndarray,
@@ -230,7 +203,7 @@ def _refitted_on_half(
     known, asked = before.to_numpy(copy=True), np.zeros(len(before), dtype=bool)
     positions = np.flatnonzero(validation)
     known[positions[earlier]] = asked[positions[later]] = True
-    return predict(plan.task, plan.fit(settings, rows.of(known)), rows.features_of(asked))
+    return predict(plan.task, plan.fit(settings, rows.of(known)), rows.of(asked).features)
 
 
 def validation_losses(
@@ -261,7 +234,7 @@ def validation_losses(
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
     check_labels(task, label[before], "earlier", classes)
-    rows = _Rows(task, features, label)
+    rows = Rows(task, features, label)
     known = rows.of(before)
     plan = _Plan(task, parameters, model, feature_columns(known.features), loss)
     return [(trial.settings, trial.loss) for trial in _try_settings(plan, known, rows.of(later))]
@@ -283,7 +256,11 @@ def fit_pipeline(
         If it would stop early by a random split of them, or a class is not among the newest.
     """
     rows = model.newest_rows or len(target)
-    pipeline = _build(model, columns, seed, settings).fit(features.tail(rows), target.tail(rows))
+    pipeline, encoded, learned = _build(model, columns, seed, settings), features.tail(rows), target.tail(rows)
+    del features
+    for _, step in pipeline.steps[:-1]:
+        encoded = step.fit_transform(encoded, learned)  # frees the frame, where the caller has not kept it
+    pipeline[-1].fit(encoded, learned)
     if len(getattr(pipeline, "classes_", ())) not in (0, target.nunique()):
         raise TrainingError(
             f"a class has no row among the newest {rows:,}, which is all that this model learns from; train another, "
@@ -317,7 +294,7 @@ def _in_words(settings: Mapping[str, Setting]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items()) or "default"
 
 
-def _try_settings(plan: _Plan, before: _Window, later: _Window) -> Iterator[_Trial]:
+def _try_settings(plan: _Plan, before: Window, later: Window) -> Iterator[_Trial]:
     truth = later.target.to_numpy()
     for settings in plan.candidates(len(before.target)):
         if plan.model.stages and "max_iter" not in settings:
@@ -329,7 +306,7 @@ def _try_settings(plan: _Plan, before: _Window, later: _Window) -> Iterator[_Tri
 
 
 def _stages(
-    plan: _Plan, stages: Stages, settings: Mapping[str, Setting], before: _Window, later: _Window
+    plan: _Plan, stages: Stages, settings: Mapping[str, Setting], before: Window, later: Window
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Fit once and give the predictions of the later rows after every tenth iteration, and after the last."""
     pipeline = plan.build({**settings, "max_iter": plan.parameters.max_iterations})

@@ -20,10 +20,12 @@ import yaml
 from flightline.adapters.dvc import data_version as dvc_data
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.core.errors import StartError
 from flightline.core.project import open_project
 from flightline.core.settings import PredictionLogSettings, Settings
 from pipelines.commands.databases import set_up
 from serving.middleware.api_keys import digest_of
+from serving.middleware.rate_limits import check_shared_counts
 from template.tests.infra.emulated.cloud import REGION, Cloud, demand, free_port, running
 from tests.support import small_store
 from tests.support.models import small_registry
@@ -140,6 +142,21 @@ def test_secrets_are_read_and_are_what_was_promised(cloud, outputs):
     assert digests == {"deployment": digest_of(key)}
 
 
+def test_all_tasks_of_the_service_count_its_limits_together(cloud, redis):
+    given = container_of(cloud, "flightline-staging-stable", "service")
+    environment = {pair["name"]: pair["value"] for pair in given["environment"]}
+    url = environment["FLIGHTLINE_SERVING__LIMITS_URL"]
+    address = secret_of_environment("FEAST_REDIS_OF_PROFILE").split(",")[0]
+    assert url == f"rediss://{address}/1"
+    places = {pair["name"]: pair["valueFrom"] for pair in given["secrets"]}
+    assert places["FLIGHTLINE_SERVING__LIMITS_PASSWORD"] == places["FEAST_REDIS_PASSWORD"]
+    here, _, certificate = secret_of_environment("FEAST_REDIS").split(",")
+    token = secret(cloud, places["FLIGHTLINE_SERVING__LIMITS_PASSWORD"])
+    check_shared_counts(url.replace(address, here) + f"?{certificate}", token)
+    with pytest.raises(StartError, match="refuses its URL"):
+        check_shared_counts(url.replace(address, here) + f"?{certificate}", "another")
+
+
 @pytest.fixture
 def redis(place, tmp_path, monkeypatch) -> Iterator[None]:
     """Redis over TLS, with the token that ElastiCache was given."""
@@ -169,6 +186,7 @@ def redis(place, tmp_path, monkeypatch) -> Iterator[None]:
     host, given = secret_of_environment("FEAST_REDIS").split(",", 1)
     assert host.startswith("master.flightline-staging.")
     assert given == "ssl=true"
+    monkeypatch.setenv("FEAST_REDIS_OF_PROFILE", f"{host},{given}")
     monkeypatch.setenv("FEAST_REDIS", f"127.0.0.1:{port},{given},ssl_ca_certs={certificate}")
     with running(["redis-server", *arguments], tmp_path / "redis.log"):
         yield

@@ -130,6 +130,27 @@ def test_a_range_holds_its_start_and_not_its_end(log, axis):
     assert log.read(by=axis, columns=["request_id"]).to_dict("list") == {"request_id": ["0", "1", "2", "3"]}
 
 
+@pytest.mark.parametrize("axis", ["logged_at", "clock"])
+@pytest.mark.parametrize("rows_at_once", [1, 3, 100])
+def test_parts_give_what_is_read_whole_and_never_more_rows_than_asked_for(log, axis, rows_at_once):
+    log.write([prediction(**{axis: LOGGED + n % 4 * DAY + n % 3 * timedelta(hours=7)}) for n in range(20)])
+    for chosen in ({}, {"start": LOGGED + timedelta(hours=3), "end": LOGGED + 2 * DAY}, {"end": LOGGED}):
+        parts = list(log.parts(**chosen, by=axis, rows_at_once=rows_at_once))
+        assert max([0, *map(len, parts)]) <= rows_at_once
+        whole = log.read(**chosen, by=axis)
+        assert not parts if whole.empty else pd.concat(parts, ignore_index=True).equals(whole)
+
+
+def test_parts_are_read_when_they_are_asked_for(log):
+    """So no more than a day's rows are ever fetched before they are needed."""
+    log.write([prediction(logged_at=LOGGED + n * DAY, request_id=str(n)) for n in (0, 1)])
+    parts = log.parts(columns=("request_id",))
+    assert next(parts)["request_id"].tolist() == ["0"]
+    log.write([prediction(logged_at=LOGGED + DAY, request_id="late")])
+    assert set(next(parts)["request_id"]) == {"1", "late"}
+    assert next(parts, None) is None
+
+
 def test_many_ids_are_read_at_once(log):
     rows = [prediction() for _ in range(20)]
     log.write(rows)
@@ -141,6 +162,8 @@ def test_many_ids_are_read_at_once(log):
 def test_a_column_that_is_not_there_is_refused(log):
     with pytest.raises(LogError, match="got the columns nonsense, expected some of prediction_id"):
         log.read(columns=["nonsense"])
+    with pytest.raises(LogError, match="got the columns nonsense"):
+        next(log.parts(columns=["nonsense"]))
 
 
 def test_a_bound_without_a_time_zone_is_refused(log):

@@ -28,12 +28,12 @@ def logged(tmp_path) -> Settings:
 
 
 def test_only_what_was_logged_since_is_compared(logged):
-    asked, left_out = read_log(logged, NOW + timedelta(minutes=1))
+    ((asked, left_out),) = read_log(logged, NOW + timedelta(minutes=1))
     assert list(asked["prediction_id"]) == [f"{number:032x}" for number in (1, 2)]
     assert left_out == 0
-    assert len(read_log(logged)[0]) == 3
+    assert [len(asked) for asked, _ in read_log(logged, rows_at_once=2)] == [2, 1]
 
 
 def test_nothing_logged_since_is_an_error(logged):
     with pytest.raises(LogError, match="no prediction with features of the store is logged"):
-        read_log(logged, NOW + timedelta(hours=1))
+        list(read_log(logged, NOW + timedelta(hours=1)))

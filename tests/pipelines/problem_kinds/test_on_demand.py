@@ -136,7 +136,7 @@ def test_what_is_served_is_rebuilt_and_scored_in_a_batch_as_it_was(trained: Trai
     model = load_version(project, trained.result.registered.version)
     assert (report.predictions, report.features, report.mismatches) == (6, 6 * len(model.kinds), ())
     assert set(ADDED) <= model.kinds.keys()
-    logged, _ = read_log(project.settings)
+    ((logged, _),) = read_log(project.settings)
     learned = pd.read_parquet(trained.result.training_set.features_file)
     assert compare_columns(logged["features"], list(learned)) is None  # what monitoring looks at
     file = tmp_path / "requests.csv"

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.monitoring.replay_plan import Plan
 from pipelines import parity, simulation
+from pipelines.replay import parity as replay_parity
 from pipelines.replay.parity import check_parity, demand_parity
 from pipelines.replay.root import current_tables, make_root
 from pipelines.replay.staleness_cost import measure_staleness_cost
@@ -160,6 +161,12 @@ def test_the_cost_of_staleness_is_measured_apart(simulated: Simulated) -> None:
     assert np.isfinite([cost.loss, cost.fresh_loss]).all()
 
 
+def test_staleness_in_parts_is_that_of_the_whole(simulated: Simulated) -> None:
+    """But for the last bit: a product of matrices adds up in another order for other numbers of rows."""
+    parts, whole = measure_staleness_cost(simulated.at_root, rows_at_once=3), measure_staleness_cost(simulated.at_root)
+    assert asdict(parts) == pytest.approx(asdict(whole), rel=1e-12)
+
+
 @pytest.fixture
 def copy(simulated: Simulated, tmp_path: Path) -> Project:
     """A copy of the simulation, to spoil; beside it, so that its links lead where they did."""
@@ -186,6 +193,21 @@ def test_an_altered_logged_value_is_found(copy: Project) -> None:
     assert [(one.prediction_id, one.what, one.logged) for one in report.mismatches] == [(name, "planned", 1234.5)]
     with pytest.raises(ParityError, match=rf"1 mismatches, 1 values, in .*\n  {name}  planned: logged 1234.5"):
         demand_parity(report)
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 3, 5])
+def test_parts_of_any_size_are_rebuilt_as_the_whole(copy: Project, monkeypatch, rows_at_once: int) -> None:
+    alter_one(copy.settings, "features", lambda features: features | {"planned": 1234.5})
+    alter_one(copy.settings, "watermarks", lambda marks: dict.fromkeys(marks, (START - timedelta(days=2)).isoformat()))
+    whole = check_parity(copy)
+    monkeypatch.setattr(replay_parity, "TABLE_ROWS_AT_ONCE", 10)
+    assert check_parity(copy, rows_at_once=rows_at_once) == whole
+    assert (whole.wrong, whole.values) == (1, len(whole.mismatches))
+    monkeypatch.setattr(replay_parity, "MOST_KEPT", 2)
+    few = check_parity(copy, rows_at_once=rows_at_once)
+    assert (few.mismatches, few.values) == (whole.mismatches[:2], whole.values)
+    with pytest.raises(ParityError, match=f"and {whole.values - 2:,} more"):
+        demand_parity(few)
 
 
 def test_a_wrong_watermark_is_found(copy: Project) -> None:

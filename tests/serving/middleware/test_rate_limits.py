@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from redis import Redis
 
 from flightline.core.errors import StartError
 from flightline.core.settings import ServingSettings, Settings
@@ -18,7 +19,7 @@ from serving.app import create_app
 from serving.middleware import rate_limits
 from serving.middleware.api_keys import digest_of
 from serving.middleware.auth import check_start
-from serving.middleware.rate_limits import RateLimit, check_shared_counts
+from serving.middleware.rate_limits import RateLimit, SharedCounts, check_shared_counts
 from serving.telemetry.metrics import render
 from tests.support.servers.redis_server import PASSWORD, RedisServer, run_redis
 from tests.support.waiting import HandClock
@@ -174,6 +175,35 @@ def test_a_start_that_redis_refuses_is_refused(redis: RedisServer, changed: tupl
     with pytest.raises(StartError, match="refuses its URL") as refused:
         check_shared_counts(redis.url.replace(*changed))
     assert "wrong-one" not in str(refused.value)
+
+
+def test_a_password_may_come_by_itself(redis: RedisServer, tmp_path: Path) -> None:
+    """As a secret of its own, which a URL in plain text must not hold."""
+    bare = redis.url.replace(f":{PASSWORD}@", "")
+    check_shared_counts(bare, PASSWORD)
+    with pytest.raises(StartError, match="refuses its URL"):
+        check_shared_counts(bare, "wrong-one")
+    shared = {"limits_url": bare, "limits_password": PASSWORD}
+    check_start(Settings(root=tmp_path, serving=ServingSettings(**shared)))
+
+    async def count() -> list[int]:
+        places = [SharedCounts(bare, PASSWORD) for _ in range(2)]
+        waits = [await RateLimit("requests", 1, place).wait_seconds("alone") for place in places]
+        for place in places:
+            await place.close()
+        return waits
+
+    first, second = asyncio.run(count())
+    assert (first, second > 0) == (0, True)
+
+
+def test_a_redis_that_demands_no_password_yet_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A new ElastiCache has none until `make deploy` gives it one, and the service is there before."""
+    with run_redis(_folder(tmp_path)) as server:
+        with Redis.from_url(server.url) as client:
+            client.config_set("requirepass", "")
+        check_shared_counts(server.url)
+    assert "demands no password yet" in caplog.text
 
 
 def test_a_start_without_redis_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,6 @@
 """Reads and writes parquet files: large ones a part at a time, so that no more is held than is asked for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,22 +39,38 @@ def read_rows(file: Path, wanted: np.ndarray, columns: Sequence[str] | None = No
     DataFrame
         In the file's order; the index is each row's position in the file.
     """
-    source = pq.ParquetFile(file)
+    with pq.ParquetFile(file) as source:
+        frame = _read_rows(source, wanted, columns)
+    pa.default_memory_pool().release_unused()  # or it keeps as much again as was read
+    return frame
+
+
+def _read_rows(source: pq.ParquetFile, wanted: np.ndarray, columns: Sequence[str] | None) -> pd.DataFrame:
     names = [name for name in source.schema_arrow.names if columns is None or name in columns]
     positions = np.flatnonzero(wanted)
-    numbers = {name: np.empty(len(positions)) for name in names if source.schema_arrow.field(name).type == pa.float64()}
+    numbers = [name for name in names if source.schema_arrow.field(name).type == pa.float64()]
     others: dict[str, list[pd.Series]] = {name: [] for name in names if name not in numbers}
+    # One block, of which pandas and scikit-learn make fewer copies than of columns apart.
+    values = np.empty((len(numbers), len(positions)))
     begin, filled = 0, 0
     for batch in source.iter_batches(ROWS_AT_A_TIME, columns=names):
-        inside = wanted[begin : begin + len(batch)]
-        part = batch.filter(pa.array(inside))
-        for name, values in numbers.items():
-            values[filled : filled + len(part)] = part.column(name).to_numpy(zero_copy_only=False)
+        part = batch.filter(pa.array(wanted[begin : begin + len(batch)]))
+        for row, name in zip(values, numbers, strict=True):
+            row[filled : filled + len(part)] = part.column(name).to_numpy(zero_copy_only=False)
         for name, parts in others.items():
             parts.append(part.column(name).to_pandas())
         begin, filled = begin + len(batch), filled + len(part)
-    found = {name: numbers[name] if name in numbers else pd.concat(others[name]).to_numpy() for name in names}
-    return pd.DataFrame(found, index=pd.RangeIndex(len(wanted))[positions], copy=False)
+    frame = pd.DataFrame(values.T, pd.RangeIndex(len(wanted))[positions], numbers, copy=False)
+    for position, name in enumerate(names):
+        if name in others:
+            frame.insert(position, name, pd.concat(others[name]).to_numpy())
+    return frame
+
+
+def read_parts(file: Path, columns: Sequence[str], rows_at_once: int) -> Iterator[pd.DataFrame]:
+    """Read some columns of a file, so many rows at a time, in its order."""
+    for batch in pq.ParquetFile(file).iter_batches(rows_at_once, columns=list(columns)):
+        yield batch.to_pandas()
 
 
 def write_parts(file: Path, parts: Iterable[pd.DataFrame]) -> list[str]:

@@ -1,16 +1,16 @@
 """Labels in the prediction log's database: appended, never changed, so that a correction keeps its history."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
-from flightline.adapters.prediction_log.rows import moment_value
+from flightline.adapters.prediction_log.rows import moment_of, moment_value, moments_of
 from flightline.adapters.prediction_log.schema import LABELS, connected, ensure_schema
 from flightline.core.settings import Settings
 from flightline.monitoring.labels import Label, new_revisions, refuse_early
@@ -88,13 +88,26 @@ def read_labels(settings: Settings, as_of: datetime | None = None, keys: Iterabl
         The fields of `Label`, one row an instance; moments are datetime64[us, UTC].
     """
     with _connected(settings) as connection:
-        return _frame(_newest(_select(connection, keys, as_of)).values())
+        parts = [
+            _frame(connection.execute(each)).drop_duplicates("instance_key", keep="last")  # revisions ascend
+            for each in _statements(connection, keys, as_of)
+        ]
+    return _as_one(parts)
 
 
 def read_revisions(settings: Settings, keys: Iterable[str]) -> pd.DataFrame:
     """Read every record of these instances: the fields of `Label`, the oldest of each instance first."""
     with _connected(settings) as connection:
-        return _frame(_select(connection, keys))
+        parts = [_frame(connection.execute(each)) for each in _statements(connection, keys)]
+    return _as_one(parts)
+
+
+def label_parts(settings: Settings, rows_at_once: int) -> Iterator[pd.DataFrame]:
+    """Read every record there is, as `read_revisions` gives them but in no order, and so many rows at a time."""
+    with _connected(settings) as connection:
+        everything = connection.execute(sa.select(*LABELS.columns), execution_options={"yield_per": rows_at_once})
+        for rows in everything.partitions():
+            yield _frame(rows)
 
 
 def read_history(settings: Settings, key: str) -> list[Label]:
@@ -112,17 +125,23 @@ def _connected(settings: Settings, is_writer: bool = False) -> Iterator[sa.Conne
         yield connection
 
 
-def _select(connection: sa.Connection, keys: Iterable[str] | None = None, as_of: datetime | None = None) -> list[Label]:
+def _select(connection: sa.Connection, keys: Iterable[str]) -> list[Label]:
+    return [_label(row) for each in _statements(connection, keys) for row in connection.execute(each)]
+
+
+def _statements(
+    connection: sa.Connection, keys: Iterable[str] | None, as_of: datetime | None = None
+) -> Iterator[sa.Select[Any]]:
+    """Give what selects records, of all instances or of some of them at a time; at least one statement."""
     statement = sa.select(*LABELS.columns).order_by(LABELS.c.instance_key, LABELS.c.revision)
     if as_of is not None:
         statement = statement.where(LABELS.c.known_at <= moment_value(as_of, connection.dialect.name))
     if keys is None:
-        return [_label(row) for row in connection.execute(statement)]
+        yield statement
+        return
     unique = list(dict.fromkeys(keys))
-    parts = [unique[first : first + _KEYS_AT_ONCE] for first in range(0, len(unique), _KEYS_AT_ONCE)]
-    return [
-        _label(row) for part in parts for row in connection.execute(statement.where(LABELS.c.instance_key.in_(part)))
-    ]
+    for first in range(0, max(1, len(unique)), _KEYS_AT_ONCE):
+        yield statement.where(LABELS.c.instance_key.in_(unique[first : first + _KEYS_AT_ONCE]))
 
 
 def _newest(records: Iterable[Label]) -> dict[str, Label]:
@@ -137,16 +156,13 @@ def _row(one: Label, dialect: str) -> Mapping[str, object]:
 
 def _label(row: Sequence[Any]) -> Label:
     given = dict(zip(_NAMES, row, strict=True))
-    return Label(**given | {name: _READ[type(given[name]) is str](given[name]) for name in _MOMENTS})
+    return Label(**given | {name: moment_of(given[name]) for name in _MOMENTS})
 
 
-_READ: Mapping[bool, Callable[[Any], datetime]] = {
-    True: lambda text: datetime.fromisoformat(text).astimezone(UTC),
-    False: lambda moment: moment.astimezone(UTC),
-}
+def _frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(_NAMES))
+    return frame.assign(**{name: moments_of(frame[name]) for name in _MOMENTS}, label=frame["label"].astype("float64"))
 
 
-def _frame(records: Iterable[Label]) -> pd.DataFrame:
-    frame = pd.DataFrame(map(_VALUES, records), columns=list(_NAMES))
-    moments = {name: pd.to_datetime(frame[name], utc=True).astype("datetime64[us, UTC]") for name in _MOMENTS}
-    return frame.assign(**moments, label=frame["label"].astype("float64"))
+def _as_one(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

@@ -9,7 +9,7 @@ family of files is the only one that imports SQLAlchemy, alembic and their drive
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from flightline.adapters.prediction_log.database_errors import fault_of, is_refused_row
-from flightline.adapters.prediction_log.rows import Row, decode, encode, moment_value
+from flightline.adapters.prediction_log.rows import Row, decode, encode, moment_of, moment_value
 from flightline.adapters.prediction_log.schema import (
     COLUMNS,
     PREDICTIONS,
@@ -36,6 +36,7 @@ __all__ = ["LoggedPrediction", "PredictionLog", "instance_key", "is_refused_row"
 
 Axis = Literal["logged_at", "clock"]
 _IDS_AT_ONCE = 5_000  # both databases bound how many values one statement takes
+ROWS_AT_ONCE = 50_000  # of `PredictionLog.parts`, where columns are light
 
 
 class PredictionLog:
@@ -159,8 +160,7 @@ class PredictionLog:
         LogError
             If it cannot be read, or a column is unknown.
         """
-        if unknown := sorted(set(columns) - set(COLUMNS)):
-            raise LogError(f"got the columns {', '.join(unknown)}, expected some of {', '.join(COLUMNS)}")
+        _check_columns(columns)
         inside = self._between(start, end, by)
         order = [PREDICTIONS.c[by], PREDICTIONS.c.prediction_id]
         rows: list[Row] = []
@@ -169,6 +169,58 @@ class PredictionLog:
             rows += self._select(sa.select(*shown, *order).where(*inside, *chosen).order_by(*order))
         rows.sort(key=lambda row: (row[-2], row[-1]))
         return decode([row[:-2] for row in rows], columns)
+
+    def parts(
+        self,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        by: Axis = "logged_at",
+        columns: Sequence[str] = COLUMNS,
+        rows_at_once: int = ROWS_AT_ONCE,
+    ) -> Iterator[pd.DataFrame]:
+        """Read what `read` gives, day after day and no more than so many rows of it at once.
+
+        A day is read when its turn comes: what was written to it meanwhile is given too. No statement, and no lock that
+        it holds, outlasts the reading of its day.
+
+        Parameters
+        ----------
+        start, end, by, columns
+            As of `read`.
+        rows_at_once
+            The most rows that are in memory at a time.
+
+        Raises
+        ------
+        LogError
+            As `read`.
+        """
+        _check_columns(columns)
+        order = [PREDICTIONS.c[by], PREDICTIONS.c.prediction_id]
+        statement = sa.select(*map(as_text, columns)).order_by(*order)
+        try:
+            with self._engine.connect().execution_options(yield_per=rows_at_once) as connection:
+                for day in self._days(connection, start, end, by):
+                    for rows in connection.execute(statement.where(*self._between(*day, by))).partitions():
+                        yield decode([tuple(row) for row in rows], columns)
+                    connection.rollback()
+        except (sa.exc.SQLAlchemyError, sqlite3.Error) as err:
+            raise LogError(fault_of(err, self.place)) from err
+
+    def _days(
+        self, connection: sa.Connection, start: datetime | None, end: datetime | None, by: Axis
+    ) -> Iterator[tuple[datetime, datetime]]:
+        """Give begin and end of each day (UTC) that has rows, the oldest first, looking for the next after each."""
+        oldest = sa.select(sa.func.min(PREDICTIONS.c[by]))
+        while True:
+            found = connection.execute(oldest.where(*self._between(start, end, by))).scalar_one()
+            if found is None:
+                return
+            begin = moment_of(found)
+            midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+            yield begin, midnight if end is None else min(midnight, end)
+            start = midnight
 
     def count(self, *, start: datetime | None = None, end: datetime | None = None, by: Axis = "logged_at") -> int:
         """Count predictions, all or from and before a moment."""
@@ -209,3 +261,8 @@ class PredictionLog:
         """Let go of the database; the log is not to be used any more."""
         self._writer.close()
         self._engine.dispose()
+
+
+def _check_columns(columns: Sequence[str]) -> None:
+    if unknown := sorted(set(columns) - set(COLUMNS)):
+        raise LogError(f"got the columns {', '.join(unknown)}, expected some of {', '.join(COLUMNS)}")

@@ -25,7 +25,7 @@ from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.prediction_log.database_errors import fault_of
 from flightline.adapters.prediction_log.partitions import add_days, days_of, drop_day
 from flightline.adapters.prediction_log.remote_folder import RemoteFolder
-from flightline.adapters.prediction_log.rows import Row, decode, in_utc, moment_value
+from flightline.adapters.prediction_log.rows import Row, decode, in_utc, moment_of, moment_value
 from flightline.adapters.prediction_log.schema import (
     COLUMNS,
     MOMENTS,
@@ -179,7 +179,7 @@ def _days(engine: sa.Engine, before: datetime) -> Iterator[date]:
             found = connection.execute(oldest).scalar_one()
         if found is None:
             return
-        start = datetime.combine(_moment(found).date(), datetime.min.time(), UTC)
+        start = datetime.combine(moment_of(found).date(), datetime.min.time(), UTC)
         after = start + timedelta(days=1)
         if after > before:
             return
@@ -297,13 +297,9 @@ def _rows_of_day(engine: sa.Engine, day: date) -> Iterator[list[Row]]:
 def _fetch(engine: sa.Engine, statement: sa.Select[Any]) -> list[Row]:
     with engine.connect() as connection:
         return [
-            tuple(_moment(value) if name in MOMENTS else value for name, value in zip(COLUMNS, row, strict=True))
+            tuple(moment_of(value) if name in MOMENTS else value for name, value in zip(COLUMNS, row, strict=True))
             for row in connection.execute(statement)
         ]
-
-
-def _moment(value: str | datetime) -> datetime:
-    return in_utc(datetime.fromisoformat(value) if isinstance(value, str) else value)
 
 
 def _canonical(rows: list[Row]) -> bytes:

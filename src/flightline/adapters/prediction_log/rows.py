@@ -49,6 +49,17 @@ def moment_value(moment: datetime, dialect: str) -> str | datetime:
     return text_of(moment) if dialect == "sqlite" else in_utc(moment)
 
 
+def moment_of(value: str | datetime) -> datetime:
+    """Read a moment as the database keeps it."""
+    return in_utc(datetime.fromisoformat(value) if isinstance(value, str) else value)
+
+
+def moments_of(values: pd.Series) -> pd.Series:
+    """Read a column of moments as the database keeps it: datetime64[us, UTC]."""
+    times = pd.to_datetime(values, utc=True, format="ISO8601" if _is_text(values) else None)
+    return times.astype("datetime64[us, UTC]")
+
+
 def in_utc(moment: datetime) -> datetime:
     """Give a moment in UTC.
 
@@ -152,8 +163,7 @@ def decode(rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> pd.DataFram
     frame = pd.DataFrame.from_records(list(rows), columns=list(columns))
     for name in columns:
         if name in MOMENTS:
-            times = pd.to_datetime(frame[name], utc=True, format="ISO8601" if _is_text(frame[name]) else None)
-            frame[name] = times.astype("datetime64[us, UTC]")
+            frame[name] = moments_of(frame[name])
         elif name in DOCUMENTS:
             read = _READERS.get(name, orjson.loads)
             values = [None if text is None else read(text) for text in frame[name]]

@@ -83,6 +83,7 @@ WORKERS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2> /dev/null
 HELP := Learn: train Ask: serve Look: demo status ui Operate: ingest worker Change: test-fast lint
 
 # What a target cannot do without; a bar stands between two of which one is enough.
+NEEDS_ablate := WITHOUT
 NEEDS_batch := FILE|START
 NEEDS_data-remote := URL
 NEEDS_deploy := ENV
@@ -105,6 +106,7 @@ WORDS_ANYWAY := yes
 WORDS_ENV := staging production
 WORDS_MODE := shadow split
 WORDS_OPEN := yes
+WORDS_TEST := yes
 WORDS_UNREACHED := warn fail
 WORDS_VOLUMES := remove
 WORDS_WHAT := images model
@@ -245,6 +247,11 @@ ages: $(READY)  ## Print how old each view's values are when they are used, and 
 .PHONY: explore
 explore: $(READY)  ## Show data and training set of `make train` in pictures on one page, .state/exploration/page.html
 	@$(RUN) -m pipelines.commands.exploration.explore
+
+.PHONY: ablate
+ablate: $(READY)  ## Print what a model loses without feature views or features: make ablate WITHOUT="view other_view", and TEST=yes to see the test window too
+	@$(RUN) -m pipelines.commands.exploration.ablation --model $(MODEL) --seed $(SEED) $(if $(PARAMETERS),--parameters "$(PARAMETERS)") \
+		--without $(WITHOUT) $(if $(TEST),--test)
 
 .PHONY: rule
 rule: $(READY)  ## Print what each feature tells alone, or one: make rule COLUMN=name

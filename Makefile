@@ -83,7 +83,6 @@ WORKERS ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2> /dev/null
 HELP := Learn: train Ask: serve Look: demo status ui Operate: ingest worker Change: test-fast lint
 
 # What a target cannot do without; a bar stands between two of which one is enough.
-NEEDS_ablate := WITHOUT
 NEEDS_batch := FILE|START
 NEEDS_data-remote := URL
 NEEDS_deploy := ENV
@@ -249,9 +248,9 @@ explore: $(READY)  ## Show data and training set of `make train` in pictures on 
 	@$(RUN) -m pipelines.commands.exploration.explore
 
 .PHONY: ablate
-ablate: $(READY)  ## Print what a model loses without feature views or features: make ablate WITHOUT="view other_view", and TEST=yes to see the test window too
+ablate: $(READY)  ## Print what a model reaches, and loses without feature views or features: make ablate WITHOUT=view, and TEST=yes to see the test window too
 	@$(RUN) -m pipelines.commands.exploration.ablation --model $(MODEL) --seed $(SEED) $(if $(PARAMETERS),--parameters "$(PARAMETERS)") \
-		--without $(WITHOUT) $(if $(TEST),--test)
+		$(if $(WITHOUT),--without $(WITHOUT)) $(if $(TEST),--test)
 
 .PHONY: rule
 rule: $(READY)  ## Print what each feature tells alone, or one: make rule COLUMN=name

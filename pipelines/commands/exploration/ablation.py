@@ -1,4 +1,4 @@
-"""What a model loses without some feature views or features: `make ablate WITHOUT=view`.
+"""What a model reaches, and loses without some feature views or features: `make ablate WITHOUT=view`.
 
 It reads what the newest `make train` joined, and registers nothing. Models are compared on the validation window;
 TEST=yes shows the test window too, for a choice that has been made.
@@ -104,7 +104,7 @@ def reach(
 def ablate(
     project: Project, parameters: TrainingParameters, left_out: Sequence[str], *, test: bool = False
 ) -> dict[str, Reached]:
-    """Fit with all features and without some.
+    """Fit with all features, and without some if any are named.
 
     Raises
     ------
@@ -113,8 +113,9 @@ def ablate(
     """
     file = newest_features(project.settings)
     columns = pq.read_schema(file).names
-    kept = columns_without(project, columns, left_out)
-    asked = {"all features": columns, f"without {', '.join(left_out)}": kept}
+    asked = {"all features": columns}
+    if left_out:
+        asked[f"without {', '.join(left_out)}"] = columns_without(project, columns, left_out)
     return {name: reach(project, parameters, file, of_it, test=test) for name, of_it in asked.items()}
 
 
@@ -136,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line, fit and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser, "a model of the zoo")
-    parser.add_argument("--without", nargs="+", required=True, help="feature views, or features")
+    parser.add_argument("--without", nargs="*", default=[], help="feature views, or features")
     parser.add_argument("--test", action="store_true", help="show the test window too")
     options = parser.parse_args(arguments)
 

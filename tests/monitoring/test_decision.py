@@ -133,6 +133,7 @@ def test_a_decision_names_what_it_rests_on(letters, basis):
 def test_of_other_columns_nothing_is_decided():
     decision = decide_monitoring([window(letter) for letter in "BBBB"], RULE, mismatch=ColumnMismatch(("new",), ()))
     assert (decision.basis, decision.action, decision.is_judged) == (Basis.OTHER_COLUMNS, Action.WATCH, False)
+    assert decision.mismatch == ColumnMismatch(("new",), ())
 
 
 @pytest.mark.parametrize(

@@ -79,10 +79,8 @@ def test_an_outcome_without_a_time_is_not_new_after_a_clock_move():
 
 
 def test_what_waits_is_counted():
-    counts = count_labels({"a", "b", "c"}, {"a": "labelled", "b": "closed", "z": "labelled"}, [record(revision=2)])
-    assert (counts.outcomes, counts.waiting, counts.first, counts.corrected) == (
-        {"labelled": 1, "closed": 1},
-        1,
-        0,
-        1,
-    )
+    added = [record(revision=1), record(revision=1), record(revision=2)]
+    counts = count_labels({"a", "b", "c"}, {"a": "labelled", "b": "closed", "z": "labelled"}, added)
+    assert counts.instances == 3
+    assert (counts.outcomes, counts.waiting) == ({"labelled": 1, "closed": 1}, 1)
+    assert (counts.first, counts.corrected) == (2, 1)

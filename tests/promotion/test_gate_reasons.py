@@ -1,6 +1,9 @@
 """What the gate's reasons say: the word, the numbers it rests on, and no more."""
 
-from tests.promotion.test_gate import CHAMPION, costing, decide, new
+from dataclasses import replace
+
+from flightline.promotion.evidence import Cost
+from tests.promotion.test_gate import CHAMPION, THRESHOLDS, costing, decide, new
 
 
 def test_a_tie_that_is_held_is_told_by_its_rows_and_not_as_inferior():
@@ -27,3 +30,10 @@ def test_what_is_cheaper_is_said_to_be_so_and_by_how_much():
 def test_what_is_better_is_said_with_its_bounds():
     reasons = "; ".join(decide(new(log_loss=0.42), CHAMPION).reasons)
     assert "at least +0.01000 and at most +0.01000, each with 95% confidence" in reasons
+
+
+def test_what_is_too_slow_is_said_in_milliseconds():
+    thresholds = replace(THRESHOLDS, one_row_seconds_ceiling=0.2, thousand_rows_seconds_ceiling=0.5)
+    reasons = "; ".join(decide(new(cost=Cost(0.3, 0.6, 1)), thresholds=thresholds).reasons)
+    assert "milliseconds for 1 row 300.0000 is above its ceiling 200" in reasons
+    assert "milliseconds for 1,000 rows 600.0000 is above its ceiling 500" in reasons

@@ -105,6 +105,7 @@ WORDS_ANYWAY := yes
 WORDS_ENV := staging production
 WORDS_MODE := shadow split
 WORDS_OPEN := yes
+WORDS_TEST := yes
 WORDS_UNREACHED := warn fail
 WORDS_VOLUMES := remove
 WORDS_WHAT := images model
@@ -245,6 +246,11 @@ ages: $(READY)  ## Print how old each view's values are when they are used, and 
 .PHONY: explore
 explore: $(READY)  ## Show data and training set of `make train` in pictures on one page, .state/exploration/page.html
 	@$(RUN) -m pipelines.commands.exploration.explore
+
+.PHONY: ablate
+ablate: $(READY)  ## Print what a model reaches, and loses without feature views or features: make ablate WITHOUT=view, and TEST=yes to see the test window too
+	@$(RUN) -m pipelines.commands.exploration.ablation --model $(MODEL) --seed $(SEED) $(if $(PARAMETERS),--parameters "$(PARAMETERS)") \
+		$(if $(WITHOUT),--without $(WITHOUT)) $(if $(TEST),--test)
 
 .PHONY: rule
 rule: $(READY)  ## Print what each feature tells alone, or one: make rule COLUMN=name

@@ -69,7 +69,7 @@ def run_training(project: Project, parameters: TrainingParameters) -> TrainingRe
         as_of = f"{len(views)} views into the online store as of {clock:%Y-%m-%d %H:%M} UTC"
         progress.say(as_of if views else "the online store was loaded as of a later clock meanwhile, and stays so")
     check_servable(project, tables.examples_file, registered)
-    warnings = warnings_of(project, best.evaluation)
+    warnings = warnings_of(project, training_set, best.evaluation)
     verdict, champion = gate(project, training_set, best.evaluation, registered, warnings)
     if project.problem.refit and verdict.decision is Decision.PROMOTE:
         refit(project, best.parameters, lineage, training_set, best.model, registered)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flightline.core.errors import FeatureError
+from flightline.core.settings import Settings
 from flightline.core.windows import Windows
 
 MADE_OF_FILE = "made_of.json"  # beside feature tables: their clock and data version
@@ -44,6 +46,21 @@ class TrainingSet:
     def features_file(self) -> Path:
         """The columns a model takes, in order."""
         return self.folder / "features.parquet"
+
+
+def newest_features(settings: Settings) -> Path:
+    """Give the features file of the training set that was made last; the examples lie beside it.
+
+    Raises
+    ------
+    FeatureError
+        If there is none.
+    """
+    found = (settings.state_dir / "training_sets").glob("*/features.parquet")
+    newest = max(found, key=lambda file: file.stat().st_mtime, default=None)
+    if newest is None:
+        raise FeatureError("nothing was trained yet, so there is no training set; run `make train` first")
+    return newest
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,3 +97,22 @@ def test_an_examples_request_has_whole_numbers_all_digits_and_microseconds() -> 
         {"shop": None, "size": None, "share": 2, "opens": opens},
     ]
     assert [type(request["size"]) for request in project.requests_of(examples)] == [int, type(None)]
+
+
+def test_moment_features_are_those_that_nothing_else_of_a_request_moves(tmp_path: Path) -> None:
+    opens = pd.date_range("2020-05-01 05:00", periods=40, freq="7h", tz="UTC")
+    # Of one shop alone, at the end: a sample of a few rows would not see it.
+    shop = ["S01"] * 39 + ["S02"]
+    requests = pd.DataFrame({"shop": shop, "city": ["Bergen", None] * 20, "opens": opens}, index=range(7, 47))
+    project = toy_problem.make_project(Settings(root=tmp_path))
+    assert project.moment_features(requests) == {"day_of_week", "opening_hour"}
+
+    def features(columns: Any) -> dict[str, np.ndarray]:
+        hour = pd.DatetimeIndex(columns["opens"]).hour.to_numpy(dtype=np.float64)
+        of_shop = np.asarray(columns["shop"], dtype=object) == "S02"
+        return {"late": np.where(hour > 12, hour, np.nan), "hour_of_shop": np.where(of_shop, hour, 0.0)}
+
+    other = replace(project, requests=replace(project.requests, features=features))
+    assert other.moment_features(requests) == {"late"}
+    nameless = replace(project, schemas=replace(project.schemas, event_time_field="asked_at"))
+    assert nameless.moment_features(requests) == set()

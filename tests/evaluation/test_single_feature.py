@@ -1,10 +1,15 @@
 """Each feature alone: what a constant's loss is compared with, and which feature is too good."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from flightline.core.project import Project
+from flightline.core.settings import Settings
 from flightline.evaluation.single_feature import ALL_ROWS, find_suspect, judge_alone
+from tests import toy_problem
 
 ROWS = 2000
 RANDOM = np.random.default_rng(0)
@@ -83,6 +88,29 @@ def test_what_is_made_of_a_stored_feature_is_no_alibi_for_it():
 def test_what_is_made_of_harmless_features_may_give_a_label_away():
     table = by_hand(["made", "also", "stamp", "other"], [0.9, 0.8, 0.05, 0.1])
     assert find_suspect(table, {"stamp": "a", "other": "b"}, {"made", "also"}).startswith("made alone takes away 90%")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return toy_problem.make_project(Settings(root=tmp_path))
+
+
+def busy_weekends(*, city_tells: bool) -> tuple[pd.DataFrame, pd.Series]:
+    """Requests of shops that sell out at weekends, and of a city that is written down afterwards."""
+    opens = pd.Series(pd.date_range("2020-01-01 06:00", periods=ROWS, freq="3h", tz="UTC"))
+    label = (opens.dt.dayofweek >= 5).astype(float).where(RANDOM.random(ROWS) > 0.1, RANDOM.integers(0, 2, ROWS))
+    city = np.where(label == 1, *toy_problem.CITIES) if city_tells else RANDOM.choice(toy_problem.CITIES, ROWS)
+    return pd.DataFrame({"shop": RANDOM.choice(["S01", "S02"], ROWS), "city": city, "opens": opens}), label
+
+
+@pytest.mark.parametrize("city_tells", [False, True])
+def test_what_the_moment_alone_tells_is_no_leak_and_what_else_a_request_tells_is(project, city_tells):
+    requests, label = busy_weekends(city_tells=city_tells)
+    features = pd.DataFrame(project.requests.features(requests)).drop(columns="day_of_week" if city_tells else [])
+    table = judge_alone("classification", "log_loss", features, label, BEFORE, ~BEFORE)
+    named, alone = find_suspect(table, {}), find_suspect(table, {}, of_moment=project.moment_features(requests))
+    assert named.startswith("city" if city_tells else "day_of_week")
+    assert (alone or "").startswith("city") if city_tells else alone is None
 
 
 @pytest.mark.parametrize("gains", [[0.3, 0.2], [0.09, 0.0], [0.29, 0.1]])

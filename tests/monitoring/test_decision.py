@@ -130,9 +130,16 @@ def test_a_decision_names_what_it_rests_on(letters, basis):
     assert decision.is_judged is (basis not in (Basis.NO_PREDICTION, Basis.UNJUDGED))
 
 
+def test_what_is_broken_in_the_data_asks_to_watch_and_is_named():
+    anomaly = object()
+    decision = decide_monitoring([window("o")], RULE, anomalies=[anomaly])
+    assert (decision.action, decision.anomalies) == (Action.WATCH, (anomaly,))
+
+
 def test_of_other_columns_nothing_is_decided():
     decision = decide_monitoring([window(letter) for letter in "BBBB"], RULE, mismatch=ColumnMismatch(("new",), ()))
     assert (decision.basis, decision.action, decision.is_judged) == (Basis.OTHER_COLUMNS, Action.WATCH, False)
+    assert decision.mismatch == ColumnMismatch(("new",), ())
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,17 @@ def test_outcomes_without_a_label_are_outcomes():
     assert found["b"].known_at == NOON
 
 
+def test_what_is_written_down_of_each():
+    early, now = NOON - timedelta(minutes=5), NOON + timedelta(hours=1)
+    frame = pd.DataFrame([example("a", "sold", 1, early), example("b", "closed", None, NOON)])
+    same = {"revision": 1, "recorded_at": now, "clock": NOON, "data_md5": "data"}
+    keys = [instance_key({"shop": shop, "opens": NOON}) for shop in "ab"]
+    assert known_labels(frame, SHOPS, NOON, now, "data") == [
+        Label(instance_key=keys[0], outcome="labelled", label=1.0, known_at=early, **same),
+        Label(instance_key=keys[1], outcome="closed", label=None, known_at=NOON, **same),
+    ]
+
+
 def test_an_outcome_with_a_moment_after_the_clock_waits_too():
     assert labels_of(example("a", "closed", None, NOON + timedelta(minutes=1))) == {}
 

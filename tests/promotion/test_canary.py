@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from flightline.core.problem_spec import Canary
+from flightline.evaluation.sequential_test import confidence_sequence
 from flightline.promotion.canary import (
     Action,
     CanarySetting,
@@ -38,6 +39,7 @@ def days_of(gain: float, count: int, wobble: float = 1.0) -> list[JudgedDay]:
         (days_of(0.0, 60), ChallengerCounts(1000), Action.DROP, "not credibly better after 60 days"),
         ([], ChallengerCounts(1000, failed=11), Action.DROP, "failed for 11 of 1,000 rows, 1.0% are allowed"),
         ([], ChallengerCounts(1000, slow=51), Action.DROP, "too slow for 51 of 1,000 rows, 5.0% are allowed"),
+        ([], ChallengerCounts(100, failed=5), Action.DROP, "failed for 5 of 100 rows"),
         ([], ChallengerCounts(1000, failed=10, slow=50), Action.WATCH, "too few"),
         ([], ChallengerCounts(4, failed=4), Action.WATCH, "too few"),
         (days_of(0.3, 45), ChallengerCounts(1000, failed=500), Action.DROP, "failed for"),
@@ -51,6 +53,15 @@ def test_what_becomes_of_it(days: list[JudgedDay], counts: ChallengerCounts, act
     assert (decision.lower is None) == (len(days) < 3)
     if decision.gain is not None:
         assert decision.lower < decision.gain < decision.upper
+
+
+def test_the_bounds_are_those_of_the_newest_look() -> None:
+    days = days_of(0.0, 45)
+    decision = decide_canary(days, ChallengerCounts(1000), RULE)
+    lower, upper = confidence_sequence(block_gains(days, RULE.block_days), RULE.alpha, RULE.spread)
+    assert (decision.lower, decision.upper) == (lower[-1], upper[-1])
+    assert lower[-1] != lower[-2]
+    assert "over 45 days (" in decision.summary
 
 
 def test_what_comes_after_the_decision_does_not_change_it() -> None:

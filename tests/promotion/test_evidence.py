@@ -38,6 +38,12 @@ def test_slices_are_named_and_a_missing_value_is_none():
     }
 
 
+def test_a_column_of_text_with_gaps_is_cut_too():
+    mixed = SLICE_BY.assign(color=["red", None, "blue"])
+    got = summarise_evaluation({}, "digest", np.array([1.0, 2.0, 4.0]), TIMES, mixed[["color"]])
+    assert list(got.slices) == ["color=None", "color=blue", "color=red"]
+
+
 def test_it_survives_being_written_down():
     got = collect(log_loss=0.1 + 0.2)
     assert read_summary(json.dumps(asdict(got), default=str)) == got

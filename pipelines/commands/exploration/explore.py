@@ -21,12 +21,12 @@ from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.engines import open_engine
 from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.adapters.plots import exploration_plots as plots
-from flightline.core.errors import FeatureError
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from flightline.core.windows import Windows
 from flightline.evaluation import exploration as tables
 from flightline.training.splits import rows_in, windows_of
+from pipelines.common.artifacts import newest_features
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.rendering import render
@@ -100,11 +100,7 @@ def read_rows(project: Project) -> Rows:
     FeatureError
         If there is none.
     """
-    found = (project.settings.state_dir / "training_sets").glob("*/features.parquet")
-    newest = max(found, key=lambda file: file.stat().st_mtime, default=None)
-    if newest is None:
-        raise FeatureError("nothing was trained yet, so there is no training set to show; run `make train` first")
-    problem = project.problem
+    newest, problem = newest_features(project.settings), project.problem
     examples, features = pd.read_parquet(newest.with_name("examples.parquet")), pd.read_parquet(newest)
     windows = windows_of(examples, problem.windows)
     targets = tables.targets_of(examples[problem.label], problem.task, problem.classes)

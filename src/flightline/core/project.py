@@ -268,6 +268,24 @@ class Project:
         """The names of the features that need nothing but the request, found by computing those of the example."""
         return self.requests.features(self._example_columns).keys()
 
+    def moment_features(self, requests: pd.DataFrame) -> set[str]:
+        """Name the request features that are made of the request's moment alone, such as the hour.
+
+        They stay as they are when the moment comes with what another request carries besides.
+
+        Parameters
+        ----------
+        requests
+            Columns of `request_fields`. What does not differ in them is not seen.
+        """
+        others = [name for name in self.request_fields if name != self.schemas.event_time_field]
+        if len(others) == len(self.request_fields):
+            return set()
+        mixed = requests.copy()
+        mixed[others] = requests[others].sample(frac=1, random_state=0).set_axis(requests.index)
+        before, after = self.requests.features(requests), self.requests.features(mixed)
+        return {name for name in before if pd.Series(before[name]).equals(pd.Series(after[name]))}
+
     @cached_property
     def key_names(self) -> tuple[str, ...]:
         """The names that feature tables can be joined by: what a request carries, and the keys that follow from it."""

@@ -74,7 +74,12 @@ def _judge(
     return table.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
 
 
-def find_suspect(table: pd.DataFrame, view_of: Mapping[str, str], on_demand: Collection[str] = ()) -> str | None:
+def find_suspect(
+    table: pd.DataFrame,
+    view_of: Mapping[str, str],
+    on_demand: Collection[str] = (),
+    of_moment: Collection[str] = (),
+) -> str | None:
     """Name a feature that orders examples as their labels do, or alone predicts far better than all of other views.
 
     Parameters
@@ -86,20 +91,24 @@ def find_suspect(table: pd.DataFrame, view_of: Mapping[str, str], on_demand: Col
     on_demand
         Features made of stored ones. They are of one source, and a stored feature is judged without them: a leak would
         hide behind what is made of it.
+    of_moment
+        Features made of the moment of a request alone, which cannot give a label away: none of them is named, however
+        much the hour or the day tells. Others are still compared with them.
     """
     sources = dict.fromkeys(on_demand, "on demand") | dict(view_of)
     stored = table[~table["feature"].isin(on_demand)]
     found = (
-        _suspect(rows, among, given)
+        _suspect(rows, among, given, of_moment)
         for part, given in ((stored, view_of), (table, sources))
         for among, rows in part.groupby("among", sort=False)
     )
     return next(filter(None, found), None)
 
 
-def _suspect(table: pd.DataFrame, among: str, view_of: Mapping[str, str]) -> str | None:
+def _suspect(table: pd.DataFrame, among: str, view_of: Mapping[str, str], of_moment: Collection[str]) -> str | None:
     # Of the rows that have a feature, only this one is new; the others were judged on all rows.
     judged = table if among == ALL_ROWS else table[table["feature"] == among]
+    judged = judged[~judged["feature"].isin(of_moment)]
     if judged.empty:
         return None
     where = "" if among == ALL_ROWS else f" on the {judged['share'].iloc[0]:.0%} of rows that have it"

@@ -161,7 +161,7 @@ def summarise_evaluation(
         values = slice_by[column].to_numpy()
         for value in sorted(pd.unique(values), key=str):
             here = values == value
-            if here.any():  # a missing value equals nothing
+            if here.any():  # a missing number equals nothing
                 slices[f"{column}={value}"] = daily_losses(prediction_time[here], losses[here])
     return EvaluationSummary(
         metrics=dict(metrics),

@@ -194,5 +194,6 @@ def test_a_leak_does_not_hide_behind_what_is_made_of_it(trained: Trained, tmp_pa
     gains = table["gain"] / 10
     gains[table["feature"].isin(["planned", *ADDED])] = 0.9
     table.assign(gain=gains).sort_values("gain", ascending=False).to_csv(tmp_path / models.ALONE_FILE, index=False)
-    (warning,) = warnings_of(trained.project, replace(trained.result.evaluation, folder=tmp_path))
+    evaluation = replace(trained.result.evaluation, folder=tmp_path)
+    (warning,) = warnings_of(trained.project, trained.result.training_set, evaluation)
     assert warning.startswith("planned alone takes away 90% of a constant's loss")

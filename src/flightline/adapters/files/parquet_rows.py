@@ -14,14 +14,15 @@ ROWS_AT_A_TIME = 65_536
 
 
 class RowsOfFile:
-    """The rows of a file, read when they are asked for by a mask, as a frame in memory gives them."""
+    """The rows of a file, or some columns of them, read when they are asked for by a mask, as a frame gives them."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, columns: Sequence[str] | None = None) -> None:
         self._file = file
+        self._columns = columns
 
     def __getitem__(self, wanted: pd.Series | np.ndarray) -> pd.DataFrame:
         """Read the rows of a mask, shape (n,), bool."""
-        return read_rows(self._file, np.asarray(wanted))
+        return read_rows(self._file, np.asarray(wanted), self._columns)
 
 
 def read_rows(file: Path, wanted: np.ndarray, columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """An ensemble: models of the zoo, each fitted by itself, that answer together."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -11,13 +12,15 @@ from sklearn.utils import Tags
 from flightline.core.errors import TrainingError
 from flightline.core.problem_spec import Task
 from flightline.training.preprocessing import Columns
-from flightline.training.zoo.entry import ZooModel
+from flightline.training.zoo.entry import Setting, Settings, ZooModel
+from flightline.training.zoo.keras import MODELS as KERAS
 from flightline.training.zoo.scikit_learn import BOOSTED_TREES, NETWORK, TREES
 from flightline.training.zoo.scikit_learn import MODELS as MEMBERS
 
-TWO, THREE = (
+TWO, THREE, WITH_KERAS = (
     "hist_gradient_boosting+feed_forward_network",
     "hist_gradient_boosting+random_forest+feed_forward_network",
+    "hist_gradient_boosting+keras_dense",
 )
 LEAST = 1e-6  # a member that is certain must not outvote all others
 
@@ -67,30 +70,63 @@ class MeanOfLogOdds(BaseEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
-def build(task: Task, columns: Columns, seed: int, *, members: str = THREE) -> Pipeline:
-    """Build an ensemble of the models of scikit-learn that are named, with a plus between them.
+def build(
+    task: Task,
+    models: Mapping[str, ZooModel],
+    columns: Columns,
+    seed: int,
+    *,
+    members: str = THREE,
+    **settings: Setting,
+) -> Pipeline:
+    """Build an ensemble of the models that are named, with a plus between them; each has a seed of its own.
+
+    Parameters
+    ----------
+    settings
+        Of the members, as MODEL__SETTING: those of a name share them.
 
     Raises
     ------
     TrainingError
         If there is none of a name.
     """
-    if unknown := sorted(set(members.split("+")) - MEMBERS[task].keys()):
-        known = ", ".join(MEMBERS[task])
+    names = members.split("+")
+    if unknown := sorted(set(names) - models.keys()):
         raise TrainingError(
-            f"got {'+'.join(unknown)} in members={members!r}, expected some of: {known}; + between them"
+            f"got {'+'.join(unknown)} in members={members!r}, expected some of: {', '.join(models)}; + between them"
         )
-    models = [MEMBERS[task][name].build(columns, seed) for name in members.split("+")]
-    return Pipeline([("model", MeanOfLogOdds(task, models))])
+    if foreign := sorted(name for name in settings if name.partition("__")[0] not in names):
+        raise TrainingError(f"got {', '.join(foreign)}, expected settings of {', '.join(names)}, as MODEL__SETTING")
+    built = [
+        models[name].build(columns, seed + number, **_of_member(name, settings)) for number, name in enumerate(names)
+    ]
+    return Pipeline([("model", MeanOfLogOdds(task, built))])
+
+
+def _of_member(name: str, settings: Settings) -> Settings:
+    return {key.removeprefix(f"{name}__"): value for key, value in settings.items() if key.startswith(f"{name}__")}
+
+
+def _entry(task: Task, *tried: str, other: ZooModel | None = None, name: str = "") -> ZooModel:
+    """Make an ensemble of scikit-learn's models, and of another by its name, with all that this one needs."""
+    models = {**MEMBERS[task], **({name: other} if other else {})}
+    return ZooModel(
+        partial(build, task, models, members=tried[0]),
+        tried=tuple({"members": members} for members in tried),
+        packages=other.packages if other else (),
+        installed_by=other.installed_by if other else ZooModel.installed_by,
+        trusted_types=(
+            *(*TREES, *BOOSTED_TREES, *NETWORK, "flightline.training.zoo.ensemble.MeanOfLogOdds"),
+            *(other.trusted_types if other else ()),
+        ),
+    )
 
 
 MODELS = {
     task: {
-        "ensemble": ZooModel(
-            partial(build, task),
-            tried=({"members": TWO}, {"members": THREE}),
-            trusted_types=(*TREES, *BOOSTED_TREES, *NETWORK, "flightline.training.zoo.ensemble.MeanOfLogOdds"),
-        )
+        "ensemble": _entry(task, TWO, THREE),
+        "keras_ensemble": _entry(task, WITH_KERAS, other=KERAS[task]["keras_dense"], name="keras_dense"),
     }
     for task in MEMBERS
 }

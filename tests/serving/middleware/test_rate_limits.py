@@ -38,6 +38,12 @@ def test_no_limit_where_none_is_set() -> None:
     assert asyncio.run(ask_often()) == {0}
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for Redis as long as the machine lets it take."""
+    monkeypatch.setattr(rate_limits, "ANSWER_SECONDS", 60.0)
+
+
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with run_redis(tmp_path_factory.mktemp("redis")) as server:

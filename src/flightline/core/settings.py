@@ -74,9 +74,7 @@ class ServingSettings(BaseModel, frozen=True, hide_input_in_errors=True):
         default=SecretStr(""),
         description="Redis where all workers count both, such as redis://:password@host:6379/1; empty: each by itself.",
     )
-    limits_password: SecretStr = Field(
-        default=SecretStr(""), description="Of that Redis, where the URL holds none: a secret that comes by itself."
-    )
+    limits_password: SecretStr = Field(default=SecretStr(""), description="Of that Redis, if the URL holds none.")
     trusted_proxies: str = Field(
         default="", description="Addresses, with commas, whose X-Forwarded-For is believed; empty: nobody's."
     )

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from uuid import uuid4
 
 from pydantic import BaseModel
 
 from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key, is_refused_row
 from flightline.adapters.prediction_log.rows import Row
 from flightline.core.errors import LogError, UnloggableError
-from flightline.core.prediction_record import Endpoint, logged_answer
+from flightline.core.prediction_record import Endpoint, logged_answer, new_prediction_id
 from flightline.core.settings import Settings
 from serving.prediction.group_commit import GroupCommit
 from serving.prediction.predictor import NOTHING_KNOWN, PredictionResult, Predictor
@@ -75,7 +74,7 @@ class PredictionLogger:
         """
         if not self._is_enabled:
             await run_beside_if_many(len(results), partial(_count, endpoint, predictor, clock, results))
-            return [uuid4().hex for _ in results]
+            return [new_prediction_id(datetime.now(UTC)) for _ in results]
         made = (endpoint, predictor, clock, results, instances, request_id.get(), caller.get())
         rows = await run_beside_if_many(len(results), partial(_counted_rows, *made))
         await self._put(rows)
@@ -233,7 +232,7 @@ def _rows(
         prediction, probabilities = logged_answer(project.problem.classes, result.value)
         rows.append(
             LoggedPrediction(
-                prediction_id=uuid4().hex,
+                prediction_id=new_prediction_id(now),
                 request_id=request,
                 logged_at=now,
                 clock=clock,

@@ -3,9 +3,11 @@
 Where it is kept is `adapters/prediction_log/log.py`'s business.
 """
 
+import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -26,6 +28,8 @@ Plain = str | int | float | bool | None
 # A number, or of a multiclass problem the probability of each class in the order of `Problem.classes`.
 Predicted = float | list[float]
 ANSWER_COLUMNS = ("prediction", "probabilities")
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+_VERSION_7 = re.compile("[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class LoggedPrediction:
     Parameters
     ----------
     prediction_id
-        32 hex digits of a random UUID; no two rows share one.
+        32 hex digits of `new_prediction_id`; no two rows share one.
     request_id
         Of the request it was part of.
     logged_at
@@ -90,6 +94,37 @@ class LoggedPrediction:
     endpoint: Endpoint
     caller: str = "-"
     probabilities: Mapping[str, float] | None = None
+
+
+def new_prediction_id(logged_at: datetime) -> str:
+    """Make a UUID of version 7, which carries a moment to the millisecond and 74 random bits.
+
+    By it the log finds the day of a prediction. https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
+
+    Examples
+    --------
+    >>> moment_of_id(new_prediction_id(datetime(2026, 3, 1, 9, 30, 15, 123456, tzinfo=UTC))).isoformat()
+    '2026-03-01T09:30:15.123000+00:00'
+    """
+    milliseconds = (logged_at - _EPOCH) // _MILLISECOND
+    chance = secrets.randbits(74)
+    return f"{milliseconds << 80 | 7 << 76 | (chance >> 62) << 64 | 2 << 62 | chance & (1 << 62) - 1:032x}"
+
+
+def moment_of_id(prediction_id: str) -> datetime | None:
+    """Give the moment that an id carries; None if it carries none.
+
+    Examples
+    --------
+    >>> moment_of_id("b71a94c2a5b441e1939dad3304238135") is None
+    True
+    """
+    if not _VERSION_7.fullmatch(prediction_id):
+        return None
+    try:
+        return _EPOCH + int(prediction_id[:12], 16) * _MILLISECOND
+    except OverflowError:
+        return None
 
 
 def logged_answer(classes: Sequence[str], answer: Predicted) -> tuple[float, Mapping[str, float] | None]:

@@ -16,6 +16,8 @@ from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.adapters.prediction_log.partitions import DAYS_AHEAD, add_days, days_of, drop_day, name_of
 from flightline.adapters.prediction_log.rows import encode
 from flightline.adapters.prediction_log.schema import COLUMNS, head_revision, make_engine, migrate
+from flightline.core.errors import LogError
+from flightline.core.prediction_record import new_prediction_id
 from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 from tests.adapters.prediction_log.test_retention import DAY, MIDNIGHT, NOW, PROJECT, exported, fill, move
@@ -23,6 +25,8 @@ from tests.adapters.prediction_log.test_schema import insert, read_raw
 from tests.support.servers.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow
+
+NIGHT = MIDNIGHT + DAY - timedelta(microseconds=1)
 
 
 @pytest.fixture
@@ -190,3 +194,28 @@ def test_an_order_by_the_log_reads_days_as_one(log, settings):
     assert log.read(start=MIDNIGHT + DAY, end=MIDNIGHT + 2 * DAY).equals(read[2:4].reset_index(drop=True))
     assert isinstance(read, pd.DataFrame)
     assert log.read(ids=[read["prediction_id"][5]])["prediction_id"].tolist() == [read["prediction_id"][5]]
+
+
+def test_an_id_that_carries_its_day_is_read_from_that_day_alone(log, settings, engine):
+    """So another day may be locked meanwhile, which is waited for where an id carries none."""
+    url = settings.prediction_log.url.get_secret_value() + "?options=-clock_timeout%3D200"
+    ours, other = (prediction(prediction_id=new_prediction_id(at), logged_at=at) for at in (NIGHT, MIDNIGHT + DAY))
+    without = prediction(logged_at=NIGHT)
+    log.write([ours, other, without])
+    impatient = PredictionLog(settings_of(settings.root, url=url))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"LOCK TABLE {name_of(other.logged_at.date())} IN ACCESS EXCLUSIVE MODE")
+        assert impatient.read(ids=[ours.prediction_id])["logged_at"].tolist() == [NIGHT]
+        for asked in (other, without):
+            with pytest.raises(LogError, match="was locked by another process"):
+                impatient.read(ids=[asked.prediction_id])
+    impatient.close()
+    everyone = [each.prediction_id for each in (ours, other, without)]
+    assert set(log.read(ids=everyone)["prediction_id"]) == set(everyone)
+
+
+def test_an_id_that_carries_another_day_is_found_all_the_same(log):
+    strayed = prediction(prediction_id=new_prediction_id(NIGHT), logged_at=MIDNIGHT + DAY)
+    log.write([strayed, prediction(logged_at=NIGHT)])
+    assert log.read(ids=[strayed.prediction_id])["prediction_id"].tolist() == [strayed.prediction_id]
+    assert log.read(ids=[new_prediction_id(NIGHT)]).empty

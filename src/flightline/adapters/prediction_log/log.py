@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import sqlalchemy as sa
@@ -29,7 +29,7 @@ from flightline.adapters.prediction_log.schema import (
 )
 from flightline.adapters.prediction_log.writers import PostgresWriter, SqliteWriter, Writer
 from flightline.core.errors import LogError
-from flightline.core.prediction_record import LoggedPrediction, instance_key
+from flightline.core.prediction_record import LoggedPrediction, instance_key, moment_of_id
 from flightline.core.settings import Settings
 
 __all__ = ["LoggedPrediction", "PredictionLog", "instance_key", "is_refused_row"]
@@ -161,12 +161,11 @@ class PredictionLog:
             If it cannot be read, or a column is unknown.
         """
         _check_columns(columns)
-        inside = self._between(start, end, by)
         order = [PREDICTIONS.c[by], PREDICTIONS.c.prediction_id]
-        rows: list[Row] = []
-        for chosen in _chosen(ids, instance_keys):
-            shown = [as_text(name) for name in columns]
-            rows += self._select(sa.select(*shown, *order).where(*inside, *chosen).order_by(*order))
+        statement = sa.select(*map(as_text, columns), *order).where(*self._between(start, end, by)).order_by(*order)
+        if instance_keys is not None:
+            statement = statement.where(PREDICTIONS.c.instance_key.in_(list(dict.fromkeys(instance_keys))))
+        rows = self._select(statement) if ids is None else self._select_ids(statement, list(dict.fromkeys(ids)))
         rows.sort(key=lambda row: (row[-2], row[-1]))
         return decode([row[:-2] for row in rows], columns)
 
@@ -235,6 +234,21 @@ class PredictionLog:
         inside = [column >= bounds[0]] if bounds[0] is not None else []
         return [*inside, column < bounds[1]] if bounds[1] is not None else inside
 
+    def _select_ids(self, statement: sa.Select[Any], ids: Sequence[str]) -> list[Row]:
+        """Select rows, whose last value is their id; in PostgreSQL first on the days that the ids carry, if they do."""
+        rows: list[Row] = []
+        for first in range(0, len(ids), _IDS_AT_ONCE):
+            wanted = ids[first : first + _IDS_AT_ONCE]
+            moments = [] if self._dialect == "sqlite" else [moment_of_id(each) for each in wanted]
+            known = [moment for moment in moments if moment is not None]
+            if known and len(known) == len(wanted):
+                days = self._between(min(known), max(known) + timedelta(milliseconds=1), "logged_at")
+                rows += self._select(statement.where(PREDICTIONS.c.prediction_id.in_(wanted), *days))
+                wanted = sorted(set(wanted) - {row[-1] for row in rows})
+            if wanted:
+                rows += self._select(statement.where(PREDICTIONS.c.prediction_id.in_(wanted)))
+        return rows
+
     def _select(self, statement: sa.Executable) -> list[Row]:
         try:
             with self._engine.connect() as connection:
@@ -251,16 +265,3 @@ class PredictionLog:
 def _check_columns(columns: Sequence[str]) -> None:
     if unknown := sorted(set(columns) - set(COLUMNS)):
         raise LogError(f"got the columns {', '.join(unknown)}, expected some of {', '.join(COLUMNS)}")
-
-
-def _chosen(ids: Sequence[str] | None, keys: Sequence[str] | None) -> Iterator[list[sa.ColumnElement[bool]]]:
-    """Give the conditions of each part of the ids, or one that leaves all in."""
-    also: list[sa.ColumnElement[bool]] = (
-        [] if keys is None else [PREDICTIONS.c.instance_key.in_(list(dict.fromkeys(keys)))]
-    )
-    if ids is None:
-        yield also
-        return
-    unique = list(dict.fromkeys(ids))
-    for first in range(0, len(unique), _IDS_AT_ONCE):
-        yield [PREDICTIONS.c.prediction_id.in_(unique[first : first + _IDS_AT_ONCE]), *also]

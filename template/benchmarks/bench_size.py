@@ -55,11 +55,16 @@ def key_of(n: int) -> str:
     return instance_key({"flight": n})
 
 
+def id_of(n: int, at: datetime) -> str:
+    """Make an id that carries its moment, as those of the service do, and no chance; `_FILL` makes the same."""
+    return f"{int(at.timestamp() * 1000):012x}70008{n:015x}"
+
+
 def values_of(n: int, at: datetime) -> LoggedPrediction:
     """Make a prediction of its number."""
     stamps = {f"view_{i}": at - timedelta(minutes=i) for i in range(VIEWS)}
     return LoggedPrediction(
-        prediction_id=f"{n:032x}",
+        prediction_id=id_of(n, at),
         request_id=f"{n:032x}",
         logged_at=at,
         clock=at,
@@ -103,7 +108,8 @@ def label_of(n: int, rows: int) -> Label:
 
 # PostgreSQL makes the rows itself, which is quicker than to send them.
 _FILL = {
-    "prediction_id": "lpad(to_hex(n), 32, '0')",
+    "prediction_id": "lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0') || '70008' || "
+    "lpad(to_hex(n), 15, '0')",
     "request_id": "lpad(to_hex(n), 32, '0')",
     **dict.fromkeys(("logged_at", "clock", "prediction_time"), "moment"),
     "event_time": "moment + interval '2 hours'",
@@ -171,8 +177,10 @@ def measure(settings: Settings, rows: int) -> None:
     keys = [values_of(n * some % rows, now).instance_key for n in range(200)]
     each("insert a row", lambda n: log.write([values_of(rows + n, now)]), 300)
     each("insert 100 rows", lambda n: log.write([values_of(rows + 1000 + 100 * n + i, now) for i in range(100)]), 50)
-    each("read a prediction by its id", lambda n: log.read(ids=[f"{n * some % rows:032x}"]), 200)
-    each("read 100 by their ids", lambda n: log.read(ids=[f"{(n + i * some) % rows:032x}" for i in range(100)]), 20)
+    ids = [id_of(n, moment_of(n, rows)) for n in (n * some % rows for n in range(200))]
+    each("read a prediction by its id", lambda n: log.read(ids=[ids[n]]), 200)
+    each("read 100 by their ids", lambda n: log.read(ids=ids[n : n + 100]), 20)
+    each("read one by an id that carries no moment", lambda n: log.read(ids=[f"{n:032x}"]), 20)
     each("read those of an instance", lambda n: log.read(instance_keys=[keys[n]]), 200)
     each(
         "count a day by the clock",

@@ -4,6 +4,7 @@ Where it is kept is `adapters/prediction_log/log.py`'s business.
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ Plain = str | int | float | bool | None
 # A number, or of a multiclass problem the probability of each class in the order of `Problem.classes`.
 Predicted = float | list[float]
 ANSWER_COLUMNS = ("prediction", "probabilities")
+_VERSION_7 = re.compile("[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 
 
@@ -118,10 +120,13 @@ def logged_between(ids: Sequence[str]) -> tuple[datetime, datetime] | None:
 
     Ids of earlier versions are random.
     """
-    if not ids or any(len(one) != 32 or one[12] != "7" for one in ids):
+    if not ids or not all(map(_VERSION_7.fullmatch, ids)):
         return None
-    first, last = (int(one[:12], 16) * _MILLISECOND + _EPOCH for one in (min(ids), max(ids)))
-    return first, last + _MILLISECOND
+    try:
+        first, last = (int(one[:12], 16) * _MILLISECOND + _EPOCH for one in (min(ids), max(ids)))
+        return first, last + _MILLISECOND
+    except OverflowError:  # after the year 9999: none of ours
+        return None
 
 
 def logged_answer(classes: Sequence[str], answer: Predicted) -> tuple[float, Mapping[str, float] | None]:

@@ -97,6 +97,6 @@ def count_many(root: Path, limits: DuckDBSettings) -> tuple[int, dict[str, int]]
 
 
 def test_it_goes_beyond_memory_and_no_further_than_the_disk_it_may_take(tmp_path):
-    assert count_many(tmp_path, DuckDBSettings(memory_limit="60MB")) == (600_000, {})
+    assert count_many(tmp_path, DuckDBSettings(memory_limit="30MB")) == (600_000, {})
     with pytest.raises(EngineError, match="FLIGHTLINE_DUCKDB__"):
-        count_many(tmp_path, DuckDBSettings(memory_limit="60MB", spill_limit="1MB"))
+        count_many(tmp_path, DuckDBSettings(memory_limit="30MB", spill_limit="1MB"))

@@ -1,5 +1,6 @@
 """Joins what was predicted, what is known of it and what is recorded, in DuckDB: more than memory may hold."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,30 +26,36 @@ _COLUMNS = {
     "known": pa.schema([_KEY, *_SAID]),
     "recorded": pa.schema([_KEY, pa.field("revision", pa.int64()), *_SAID]),
 }
+_PARTS = 16  # by key, one after another: DuckDB spills tables, but not all of a join and of its groups
 # `said` is what `Label.says_the_same` compares.
-_VIEWS = f"""
+_MACROS = f"""
+CREATE MACRO part_of(instance_key) AS hash(instance_key) % {_PARTS};
 CREATE MACRO said(outcome, label, known_at) AS
     {{'outcome': outcome, 'label': label, 'known_at': CASE WHEN outcome = '{LABELLED}' THEN known_at END}};
-CREATE VIEW newest AS
-    SELECT instance_key, arg_max(said(outcome, label, known_at), revision) AS said FROM recorded GROUP BY instance_key;
-CREATE VIEW first AS
+CREATE MACRO first(part) AS TABLE
     SELECT instance_key, min(outcome) AS outcome, min(label) AS label, arg_min(known_at, rowid) AS known_at
-    FROM known GROUP BY instance_key;
-CREATE VIEW instances AS SELECT DISTINCT instance_key FROM predicted;
-CREATE VIEW missing AS
-    SELECT * FROM first SEMI JOIN predicted USING (instance_key) LEFT JOIN newest USING (instance_key)
+    FROM known WHERE part_of(instance_key) = part GROUP BY instance_key;
+CREATE MACRO newest(part) AS TABLE
+    SELECT instance_key, arg_max(said(outcome, label, known_at), revision) AS said
+    FROM recorded WHERE part_of(instance_key) = part GROUP BY instance_key;
+CREATE MACRO due(part, clock) AS TABLE
+    SELECT instance_key, arg_max(outcome, revision) AS outcome
+    FROM recorded WHERE part_of(instance_key) = part AND known_at <= clock GROUP BY instance_key;
+CREATE MACRO instances(part) AS TABLE
+    SELECT DISTINCT instance_key FROM predicted WHERE part_of(instance_key) = part;
+CREATE MACRO missing(part) AS TABLE
+    SELECT instance_key, outcome, label, known_at FROM first(part)
+    SEMI JOIN instances(part) USING (instance_key) LEFT JOIN newest(part) AS newest USING (instance_key)
     WHERE newest.said IS DISTINCT FROM said(outcome, label, known_at);
-"""  # noqa: S608 a constant
+"""  # noqa: S608 constants
 _TWO_OUTCOMES = (
-    "SELECT instance_key FROM known GROUP BY instance_key "
+    "SELECT instance_key FROM known WHERE part_of(instance_key) = $part GROUP BY instance_key "
     "HAVING min(said(outcome, label, known_at)) IS DISTINCT FROM max(said(outcome, label, known_at)) LIMIT 1"
 )
 _OUTCOMES = """
-WITH due AS (
-    SELECT instance_key, arg_max(outcome, revision) AS outcome FROM recorded WHERE known_at <= $clock GROUP BY ALL
-)
-SELECT coalesce(missing.outcome, due.outcome), count(*) FROM instances
-LEFT JOIN missing USING (instance_key) LEFT JOIN due USING (instance_key) GROUP BY ALL
+SELECT coalesce(missing.outcome, due.outcome), count(*) FROM instances($part)
+LEFT JOIN missing($part) AS missing USING (instance_key) LEFT JOIN due($part, $clock) AS due USING (instance_key)
+GROUP BY ALL
 """
 
 
@@ -60,7 +67,7 @@ class LabelJoin:
         for name, schema in _COLUMNS.items():
             connection.register("part", schema.empty_table())
             connection.execute(f"CREATE TABLE {name} AS FROM part")
-        connection.execute(_VIEWS)
+        connection.execute(_MACROS)
 
     def add_predicted(self, keys: pd.Series) -> None:
         """Take keys of instances that have a logged prediction; each as often as it comes."""
@@ -82,21 +89,24 @@ class LabelJoin:
 
     def two_outcomes(self) -> str | None:
         """Give an instance of which two different things are known."""
-        found = self._connection.execute(_TWO_OUTCOMES).fetchone()
-        return None if found is None else str(found[0])
+        for part in range(_PARTS):
+            if found := self._connection.execute(_TWO_OUTCOMES, {"part": part}).fetchone():
+                return str(found[0])
+        return None
 
     def missing(self, rows_at_once: int) -> Iterator[list[dict[str, Any]]]:
-        """Give what is known of predicted instances and not recorded: fields of `Label`, so many at a time."""
-        names = ["instance_key", *(field.name for field in _SAID)]
-        found = self._connection.cursor().sql(f"SELECT {', '.join(names)} FROM missing")  # noqa: S608
-        for rows in found.to_arrow_reader(rows_at_once):
-            yield rows.to_pylist()
+        """Give what is known of predicted instances and not recorded: fields of `Label`, so many at most at a time."""
+        for part in range(_PARTS):
+            found = self._connection.cursor().sql(f"FROM missing({part})")
+            for rows in found.to_arrow_reader(rows_at_once):
+                yield rows.to_pylist()
 
     def count(self, clock: datetime) -> tuple[int, dict[str, int]]:
         """Count the predicted instances, and those of each outcome by the clock, when what is missing is recorded."""
-        counted = dict(self._connection.execute(_OUTCOMES, {"clock": clock}).fetchall())
-        outcomes = {outcome: counted[outcome] for outcome in sorted(set(counted) - {None})}
-        return sum(counted.values()), outcomes
+        counted: Counter[str | None] = Counter()
+        for part in range(_PARTS):
+            counted.update(dict(self._connection.execute(_OUTCOMES, {"part": part, "clock": clock}).fetchall()))
+        return counted.total(), {outcome: counted[outcome] for outcome in sorted(filter(None, counted))}
 
 
 @contextmanager

@@ -56,6 +56,22 @@ def test_its_file_holds_the_text_that_lightgbm_reads(task, tmp_path):
     assert np.array_equal(output, expected)
 
 
+def test_it_takes_the_threads_that_it_is_given(monkeypatch):
+    import lightgbm
+
+    train, taken = lightgbm.train, []
+
+    def noted(parameters, *rest, **more):
+        taken.append(parameters["num_threads"])
+        return train(parameters, *rest, **more)
+
+    monkeypatch.setattr(lightgbm, "train", noted)
+    for threads in (1, 2):
+        with parallel_config(backend="threading", n_jobs=threads):
+            fitted("regression")
+    assert taken == [1, 2]
+
+
 @pytest.mark.parametrize("task", ZOO)
 def test_more_threads_make_the_same_model(task):
     with parallel_config(backend="threading", n_jobs=1):

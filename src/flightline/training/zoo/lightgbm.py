@@ -75,7 +75,7 @@ class LightGBM(BaseEstimator):
         rows, target = np.asarray(before[0], dtype=np.float64), np.asarray(before[1])
         if self.task != "regression":
             self.classes_ = np.unique(target)
-        parameters = {"objective": OBJECTIVES[self.task], "num_threads": effective_n_jobs(), **self.parameters}
+        parameters = {"objective": OBJECTIVES[self.task], "num_threads": effective_n_jobs(None), **self.parameters}
         if self.task == "multiclass":
             parameters["num_class"] = len(self.classes_)
         options = {"categorical_feature": list(range(self.categorical)), "params": parameters, "free_raw_data": True}
@@ -97,7 +97,7 @@ class LightGBM(BaseEstimator):
         return target if self.task == "regression" else np.searchsorted(self.classes_, target)
 
     def _predict(self, rows: np.ndarray, iterations: int | None = None) -> np.ndarray:
-        threads = 1 if len(rows) < FEW_ROWS else effective_n_jobs()
+        threads = 1 if len(rows) < FEW_ROWS else effective_n_jobs(None)
         numbers, trees = np.asarray(rows, dtype=np.float64), iterations or -1
         output = np.asarray(self.booster_.predict(numbers, num_iteration=trees, num_threads=threads))
         return np.column_stack([1 - output, output]) if self.task == "classification" else output

@@ -14,7 +14,6 @@ from flightline.core.problem_spec import Task
 from flightline.training.preprocessing import Columns
 from flightline.training.zoo.entry import Setting, Settings, ZooModel
 from flightline.training.zoo.keras import MODELS as KERAS
-from flightline.training.zoo.scikit_learn import BOOSTED_TREES, NETWORK, TREES
 from flightline.training.zoo.scikit_learn import MODELS as MEMBERS
 
 TWO, THREE, WITH_KERAS = (
@@ -109,16 +108,17 @@ def _of_member(name: str, settings: Settings) -> Settings:
 
 
 def _entry(task: Task, *tried: str, other: ZooModel | None = None, name: str = "") -> ZooModel:
-    """Make an ensemble of scikit-learn's models, and of another by its name, with all that this one needs."""
+    """Make an ensemble of scikit-learn's models, and of another by its name; the last that is tried has all members."""
     models = {**MEMBERS[task], **({name: other} if other else {})}
+    named = [models[member] for member in tried[-1].split("+")]
     return ZooModel(
-        partial(build, task, models, members=tried[0]),
+        partial(build, task, models, members=tried[-1]),
         tried=tuple({"members": members} for members in tried),
         packages=other.packages if other else (),
         installed_by=other.installed_by if other else ZooModel.installed_by,
         trusted_types=(
-            *(*TREES, *BOOSTED_TREES, *NETWORK, "flightline.training.zoo.ensemble.MeanOfLogOdds"),
-            *(other.trusted_types if other else ()),
+            "flightline.training.zoo.ensemble.MeanOfLogOdds",
+            *(kind for member in named for kind in member.trusted_types),
         ),
     )
 

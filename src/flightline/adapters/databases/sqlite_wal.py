@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 _PAUSE = 0.01
@@ -60,7 +60,7 @@ def row_counts(file: Path) -> dict[str, tuple[int, int | None]]:
 
 
 class SideCheckpoints:
-    """Moves a file's journal into the file in a thread, so that no commit waits for it.
+    """Moves a file's journal into the file in a thread, so that no commit waits for all of it.
 
     SQLite itself does that at the end of a commit, which then takes as long as the disk. Where a thread fails, it still
     does: `wal_autocheckpoint` of the connection that writes is the bound.
@@ -69,35 +69,43 @@ class SideCheckpoints:
     ----------
     file
         The database.
-    lock
-        Held by whoever of this process writes to it.
     every_rows
-        After how many of them.
+        After how many rows that were written.
     """
 
-    def __init__(self, file: Path, lock: AbstractContextManager[object], every_rows: int):
-        self._file, self._lock, self._every_rows = file, lock, every_rows
+    def __init__(self, file: Path, every_rows: int):
+        self._file, self._every_rows = file, every_rows
         self._rows = 0
+        self._is_moved = False
         self._thread: threading.Thread | None = None
 
     def note(self, rows: int) -> None:
-        """Count rows that were committed, and start a thread when it is time and none runs."""
-        self._rows += rows
-        if self._rows < self._every_rows or (self._thread is not None and self._thread.is_alive()):
-            return
-        self._rows = 0
-        self._thread = threading.Thread(target=self._checkpoint, name="checkpoint", daemon=True)
-        with suppress(RuntimeError):  # no room for a thread: what is committed stays so
-            self._thread.start()
+        """Count rows that were committed; whoever writes calls it, and nobody of this process writes meanwhile.
 
-    def _checkpoint(self) -> None:
+        A thread is started when it is time and none runs. When one has ended, the little that came since is moved here,
+        for the journal begins anew only when nothing is left in it.
+        """
+        self._rows += rows
+        if self._is_moved:
+            self._is_moved = False
+            self._move("RESTART")
+        elif self._rows >= self._every_rows and (self._thread is None or not self._thread.is_alive()):
+            self._rows = 0
+            self._thread = threading.Thread(target=self._move_beside, name="checkpoint", daemon=True)
+            with suppress(RuntimeError):  # no room for a thread: what is committed stays so
+                self._thread.start()
+
+    def _move_beside(self) -> None:
+        # What came during the first is moved by the second, and that is little.
+        self._is_moved = self._move("PASSIVE", "PASSIVE")
+
+    def _move(self, *modes: str) -> bool:
+        """Say whether it could be tried. A reader, or a writer of another process, is not waited for: the next may."""
         with suppress(sqlite3.Error), closing(_connect(self._file, timeout=0)) as connection:
-            for _ in range(2):  # what came during the first is moved by the second, and that is little
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            # The journal begins anew only if nobody writes while the rest of it is moved, which is little now. With no
-            # timeout a reader, or a writer of another process, is not waited for: the next turn may find none.
-            with self._lock:
-                connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            for mode in modes:
+                connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            return True
+        return False
 
 
 def _connect(file: Path, timeout: float = 5, mode: str = "rw") -> sqlite3.Connection:

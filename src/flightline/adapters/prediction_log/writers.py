@@ -70,7 +70,7 @@ class SqliteWriter:
     def _start_anew(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._checkpoints = SideCheckpoints(self._file, self._lock, _CHECKPOINT_ROWS)
+        self._checkpoints = SideCheckpoints(self._file, _CHECKPOINT_ROWS)
         if self._connection is not None:
             # A forked process must neither use nor close what it inherited.
             self._inherited.append(self._connection)

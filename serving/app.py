@@ -48,8 +48,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     keep_from_collector()
     # One thread for each prediction: on a busy machine more of them wait for one another.
     with threadpool_limits(1):
-        yield
-    gc.unfreeze()
+        try:
+            yield
+        finally:
+            gc.unfreeze()
     for task in tasks:
         task.cancel()
     for task in tasks:

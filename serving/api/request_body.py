@@ -74,7 +74,7 @@ class ModelRoute(APIRoute):
         async def answer(request: Request, body: object) -> Response:
             own = await get_resources(request)
             try:
-                given = taken.validate_python(body)
+                given = taken.validate_python(body, from_attributes=True)
             except ValidationError as err:
                 faults = err.errors(include_url=False)
                 raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in faults]) from None

@@ -54,7 +54,11 @@ class GroupCommit:
     async def _write_beside(self) -> None:
         try:
             while group := self._taken():
-                _settle(group, await asyncio.to_thread(self._errors, group))
+                try:
+                    errors = await asyncio.to_thread(self._errors, group)
+                except RuntimeError as err:  # no thread can be started
+                    errors = [err] * len(group)
+                _settle(group, errors)
         finally:
             self._is_due = False
 

@@ -210,6 +210,8 @@ def measure_labels(settings: Settings, rows: int) -> None:
         child = get_context("spawn").Process(target=join_all, args=(settings, file, f"labels: join all, {what}"))
         child.start()
         child.join()
+        if child.exitcode:
+            raise SystemExit(f"{what}: labels could not be joined, see above")
 
 
 def examples_of(numbers: range, rows: int) -> pd.DataFrame:
@@ -225,7 +227,7 @@ def join_all(settings: Settings, file: Path, what: str) -> None:
     problem = replace(PROBLEM, label="late", entity_keys=("flight",), request_columns=(), slices=())
     project = replace(make_project(settings), problem=problem)
     with timed(what):
-        counts = join_labels.fn(project, file, TODAY + timedelta(days=2), "md5")
+        counts = join_labels(project, file, TODAY + timedelta(days=2), "md5")
     print(f"    {counts}", flush=True)
 
 

@@ -110,7 +110,8 @@ def test_moment_features_are_those_that_nothing_else_of_a_request_moves(tmp_path
     def features(columns: Any) -> dict[str, np.ndarray]:
         hour = pd.DatetimeIndex(columns["opens"]).hour.to_numpy(dtype=np.float64)
         of_shop = np.asarray(columns["shop"], dtype=object) == "S02"
-        return {"late": np.where(hour > 12, hour, np.nan), "hour_of_shop": np.where(of_shop, hour, 0.0)}
+        same = np.full(len(hour), np.nan)  # of all that are looked at; of others it may not be
+        return {"late": np.where(hour > 12, hour, np.nan), "hour_of_shop": np.where(of_shop, hour, 0.0), "rare": same}
 
     other = replace(project, requests=replace(project.requests, features=features))
     assert other.moment_features(requests) == {"late"}

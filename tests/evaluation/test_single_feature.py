@@ -90,6 +90,13 @@ def test_what_is_made_of_harmless_features_may_give_a_label_away():
     assert find_suspect(table, {"stamp": "a", "other": "b"}, {"made", "also"}).startswith("made alone takes away 90%")
 
 
+def test_a_moment_that_orders_examples_as_their_labels_do_is_named():
+    """As where a request is stamped after what it asks about."""
+    table = by_hand(["minute", "other"], [0.9, 0.1]).assign(order=[1.0, 0.2])
+    assert find_suspect(table, {}, of_moment={"minute"}).startswith("minute puts examples in the order of their labels")
+    assert find_suspect(table.assign(order=0.5), {}, of_moment={"minute"}) is None
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return toy_problem.make_project(Settings(root=tmp_path))

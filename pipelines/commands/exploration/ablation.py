@@ -57,7 +57,7 @@ def columns_without(project: Project, columns: Sequence[str], left_out: Sequence
     Raises
     ------
     FeatureError
-        If a name is of neither, or nothing is left.
+        If a name is of neither, no column goes by them, or nothing is left.
     """
     views = feast_store.stored_views(project.settings, project.problem.feature_service)
     of_view = {view.name: view.features for view in views}
@@ -66,7 +66,10 @@ def columns_without(project: Project, columns: Sequence[str], left_out: Sequence
             f"got WITHOUT={' '.join(unknown)}, expected feature views ({', '.join(of_view)}), or features"
         )
     gone = {column for name in left_out for column in of_view.get(name, (name,))}
-    if not (kept := [name for name in columns if name not in gone]):
+    kept = [name for name in columns if name not in gone]
+    if len(kept) == len(columns):
+        raise FeatureError(f"the model takes no feature of {', '.join(left_out)}: only on_demand reads them")
+    if not kept:
         raise FeatureError(f"without {', '.join(left_out)} no feature is left; leave out less")
     return kept
 
@@ -115,8 +118,19 @@ def ablate(
     columns = pq.read_schema(file).names
     asked = {"all features": columns}
     if left_out:
-        asked[f"without {', '.join(left_out)}"] = columns_without(project, columns, left_out)
+        kept = columns_without(project, columns, left_out)
+        stays = f" (but with {', '.join(made)}, made on demand)" if (made := _made_on_demand(project, kept)) else ""
+        asked[f"without {', '.join(left_out)}{stays}"] = kept
     return {name: reach(project, parameters, file, of_it, test=test) for name, of_it in asked.items()}
+
+
+def _made_on_demand(project: Project, columns: Sequence[str]) -> list[str]:
+    """Name the columns that are made of stored features when a request comes, maybe of those that are left out."""
+    if not project.requests.on_demand:
+        return []
+    views = feast_store.stored_views(project.settings, project.problem.feature_service)
+    others = project.request_features | {feature for view in views for feature in view.features}
+    return [name for name in columns if name not in others]
 
 
 def print_reached(project: Project, parameters: TrainingParameters, found: Mapping[str, Reached]) -> None:

@@ -276,7 +276,7 @@ class Project:
         Parameters
         ----------
         requests
-            Columns of `request_fields`. What does not differ in them is not seen.
+            Columns of `request_fields`. A feature that is the same for all of them is not named.
         """
         others = [name for name in self.request_fields if name != self.schemas.event_time_field]
         if len(others) == len(self.request_fields):
@@ -284,7 +284,8 @@ class Project:
         mixed = requests.copy()
         mixed[others] = requests[others].sample(frac=1, random_state=0).set_axis(requests.index)
         before, after = self.requests.features(requests), self.requests.features(mixed)
-        return {name for name in before if pd.Series(before[name]).equals(pd.Series(after[name]))}
+        made, again = pd.DataFrame(before), pd.DataFrame(after)
+        return {name for name in made if made[name].nunique(dropna=False) > 1 and made[name].equals(again[name])}
 
     @cached_property
     def key_names(self) -> tuple[str, ...]:

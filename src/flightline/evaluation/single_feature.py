@@ -92,8 +92,8 @@ def find_suspect(
         Features made of stored ones. They are of one source, and a stored feature is judged without them: a leak would
         hide behind what is made of it.
     of_moment
-        Features made of the moment of a request alone, which cannot give a label away: none of them is named, however
-        much the hour or the day tells. Others are still compared with them.
+        Features made of the moment of a request alone, such as the hour: none of them is named for how much it tells,
+        only if it orders examples as their labels do. Others are still compared with them.
     """
     sources = dict.fromkeys(on_demand, "on demand") | dict(view_of)
     stored = table[~table["feature"].isin(on_demand)]
@@ -108,7 +108,6 @@ def find_suspect(
 def _suspect(table: pd.DataFrame, among: str, view_of: Mapping[str, str], of_moment: Collection[str]) -> str | None:
     # Of the rows that have a feature, only this one is new; the others were judged on all rows.
     judged = table if among == ALL_ROWS else table[table["feature"] == among]
-    judged = judged[~judged["feature"].isin(of_moment)]
     if judged.empty:
         return None
     where = "" if among == ALL_ROWS else f" on the {judged['share'].iloc[0]:.0%} of rows that have it"
@@ -118,6 +117,9 @@ def _suspect(table: pd.DataFrame, among: str, view_of: Mapping[str, str], of_mom
             f"{closest['feature']} puts examples in the order of their labels{where} (rank correlation "
             f"{closest['order']:.6f}): make sure that it is {_ASK}"
         )
+    judged = judged[~judged["feature"].isin(of_moment)]
+    if judged.empty:
+        return None
     best = judged.iloc[0]
     source = table["feature"].map(lambda name: view_of.get(name, name))
     others = table[source != view_of.get(best["feature"], best["feature"])]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from flightline.adapters.files import parquet_rows
-from flightline.adapters.files.parquet_rows import read_rows, write_parts
+from flightline.adapters.files.parquet_rows import read_parts, read_rows, write_parts
 
 
 @pytest.fixture
@@ -45,3 +45,10 @@ def test_text_that_is_missing_in_the_first_part_is_text(tmp_path):
     parts = [pd.DataFrame({"text": [None, None]}, dtype=object), pd.DataFrame({"text": ["a"]}, dtype=object)]
     write_parts(tmp_path / "parts.parquet", iter(parts))
     assert list(pd.read_parquet(tmp_path / "parts.parquet")["text"]) == [None, None, "a"]
+
+
+def test_a_file_without_rows_is_one_empty_part(frame, tmp_path):
+    frame[:0].to_parquet(tmp_path / "rows.parquet")
+    (part,) = read_parts(tmp_path / "rows.parquet", ["text"], 10)
+    assert list(part) == ["text"]
+    assert part.empty

@@ -151,6 +151,21 @@ def test_parts_are_read_when_they_are_asked_for(log):
     assert next(parts, None) is None
 
 
+def test_between_two_parts_no_transaction_stays_open(log):
+    """In SQLite an open one keeps what is written meanwhile in the journal; PostgreSQL shows it as idle in one."""
+    log.write([prediction(request_id=str(n)) for n in range(4)])
+    parts = log.parts(columns=("request_id",), rows_at_once=2)
+    next(parts)
+    with log._engine.connect() as connection:
+        if log._dialect == "sqlite":
+            log.write([prediction(logged_at=LOGGED - DAY)])
+            assert connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0] == 0  # not busy
+        else:
+            idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+            assert connection.exec_driver_sql(f"{idle} AND datname = current_database()").scalar_one() == 0
+    assert len(next(parts)) == 2
+
+
 def test_many_ids_are_read_at_once(log):
     rows = [prediction() for _ in range(20)]
     log.write(rows)

@@ -104,6 +104,14 @@ def test_a_broken_body_is_refused_briefly(client: TestClient, content: str | byt
     assert len(answer.content) < 2000
 
 
+@pytest.mark.parametrize("body", [[], 1, "a", {"instances": ["a"]}])
+def test_a_body_of_another_type_names_no_class_of_ours(client: TestClient, body: object) -> None:
+    answer = client.post(PREDICT, json=body)
+    assert answer.status_code == 422
+    assert "valid dictionary or object" in answer.text
+    assert "instance of" not in answer.text
+
+
 @pytest.mark.parametrize("header", [{}, {"content-type": "text/plain"}, {"content-type": "application/xml;json"}])
 def test_another_content_type_is_refused(client: TestClient, header: dict[str, str]) -> None:
     answer = client.post(PREDICT, content=json.dumps({"instances": [INSTANCE]}).encode(), headers=header)

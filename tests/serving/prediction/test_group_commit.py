@@ -125,3 +125,12 @@ def test_what_returned_is_on_disk(tmp_path: Path, is_beside: bool) -> None:
     assert all(asyncio.run(ask_all()))
     for opened in (log, reader):
         opened.close()
+
+
+def test_where_no_thread_can_be_started_each_is_told() -> None:
+    async def ask() -> list[object]:
+        group = GroupCommit(lambda rows: None, is_beside=True)
+        await asyncio.get_running_loop().shutdown_default_executor()
+        return await asyncio.gather(*map(group.put, rows_of("a", "b")), return_exceptions=True)
+
+    assert [type(error) for error in asyncio.run(ask())] == [RuntimeError, RuntimeError]

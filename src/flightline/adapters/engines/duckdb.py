@@ -79,11 +79,11 @@ def explained() -> Iterator[None]:
             raise EngineError(
                 "no room is left where DuckDB puts what does not fit into memory: make some, or raise "
                 "FLIGHTLINE_DUCKDB__SPILL_LIMIT, or name a larger disk by FLIGHTLINE_DUCKDB__SPILL_DIR; "
-                "nothing was written"
+                "nothing half-written stays, run it again then"
             ) from err
         if isinstance(err, duckdb.OutOfMemoryException):
             raise EngineError(
                 f"DuckDB needs more memory than it may take ({said.splitlines()[0]}): raise "
-                "FLIGHTLINE_DUCKDB__MEMORY_LIMIT, or lower FLIGHTLINE_THREADS; nothing was written"
+                "FLIGHTLINE_DUCKDB__MEMORY_LIMIT, or lower FLIGHTLINE_THREADS; run it again then"
             ) from err
         raise

@@ -69,9 +69,12 @@ def _read_rows(source: pq.ParquetFile, wanted: np.ndarray, columns: Sequence[str
 
 
 def read_parts(file: Path, columns: Sequence[str], rows_at_once: int) -> Iterator[pd.DataFrame]:
-    """Read some columns of a file, so many rows at a time, in its order."""
-    for batch in pq.ParquetFile(file).iter_batches(rows_at_once, columns=list(columns)):
-        yield batch.to_pandas()
+    """Read some columns of a file, so many rows at a time, in its order; one part without rows if it has none."""
+    with pq.ParquetFile(file) as source:
+        if not source.metadata.num_rows:
+            yield source.read(list(columns)).to_pandas()
+        for batch in source.iter_batches(rows_at_once, columns=list(columns)):
+            yield batch.to_pandas()
 
 
 def write_parts(file: Path, parts: Iterable[pd.DataFrame]) -> list[str]:

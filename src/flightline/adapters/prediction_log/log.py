@@ -181,8 +181,8 @@ class PredictionLog:
     ) -> Iterator[pd.DataFrame]:
         """Read what `read` gives, day after day and no more than so many rows of it at once.
 
-        A day is read when its turn comes: what was written to it meanwhile is given too. No statement, and no lock that
-        it holds, outlasts the reading of its day.
+        A part is read when its turn comes: what was written meanwhile to what is left is given too. No transaction
+        stays open between two parts, however long one is worked at: an open one keeps SQLite's journal growing.
 
         Parameters
         ----------
@@ -197,24 +197,22 @@ class PredictionLog:
             As `read`.
         """
         _check_columns(columns)
-        order = [PREDICTIONS.c[by], PREDICTIONS.c.prediction_id]
-        statement = sa.select(*map(as_text, columns)).order_by(*order)
-        try:
-            with self._engine.connect().execution_options(yield_per=rows_at_once) as connection:
-                for day in self._days(connection, start, end, by):
-                    for rows in connection.execute(statement.where(*self._between(*day, by))).partitions():
-                        yield decode([tuple(row) for row in rows], columns)
-                    connection.rollback()
-        except (sa.exc.SQLAlchemyError, sqlite3.Error) as err:
-            raise LogError(fault_of(err, self.place)) from err
+        moment, key = PREDICTIONS.c[by], PREDICTIONS.c.prediction_id
+        statement = sa.select(*map(as_text, columns), moment, key).order_by(moment, key).limit(rows_at_once)
+        for day in self._days(start, end, by):
+            rows = self._select(statement.where(*self._between(*day, by)))
+            while rows:
+                yield decode([row[:-2] for row in rows], columns)
+                last, last_key = rows[-1][-2:]
+                later = (moment >= last, sa.or_(moment > last, key > last_key))
+                is_all = len(rows) < rows_at_once
+                rows = [] if is_all else self._select(statement.where(*self._between(*day, by), *later))
 
-    def _days(
-        self, connection: sa.Connection, start: datetime | None, end: datetime | None, by: Axis
-    ) -> Iterator[tuple[datetime, datetime]]:
+    def _days(self, start: datetime | None, end: datetime | None, by: Axis) -> Iterator[tuple[datetime, datetime]]:
         """Give begin and end of each day (UTC) that has rows, the oldest first, looking for the next after each."""
         oldest = sa.select(sa.func.min(PREDICTIONS.c[by]))
         while True:
-            found = connection.execute(oldest.where(*self._between(start, end, by))).scalar_one()
+            ((found,),) = self._select(oldest.where(*self._between(start, end, by)))
             if found is None:
                 return
             begin = moment_of(found)

@@ -1,5 +1,6 @@
 """What tells two states of files apart without reading them: size, time and inode."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from flightline.core.lineage import digest_of
@@ -7,21 +8,25 @@ from flightline.core.settings import Settings
 
 
 def stamps(place: Path) -> list[tuple[str, int, int, int]]:
-    """Give name, size, time and inode of a file, or of files and links in a folder, but for empty journals."""
-    found = (
-        [place] if place.is_file() else sorted(each for each in place.rglob("*") if each.is_file() or each.is_symlink())
-    )
-    stats = ((str(each), each.lstat() if each.is_dir() else each.stat()) for each in found if not _is_idle(each))
-    return [(name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats]
+    """Give name, size, time and inode of a file, or of files and links in a folder, but for empty journals.
+
+    A file that goes while they are looked at, as SQLite's journals do, is one that is not there.
+    """
+    found = place.rglob("*") if place.is_dir() else [place]
+    stamped = []
+    for file in sorted(each for each in found if each.is_file() or each.is_symlink()):
+        with suppress(FileNotFoundError):
+            stat = file.lstat() if file.is_dir() else file.stat()
+            if not _is_idle(file, stat.st_size):
+                stamped.append((str(file), stat.st_size, stat.st_mtime_ns, stat.st_ino))
+    return stamped
 
 
 def registry_state(settings: Settings) -> str | None:
-    """Name the state that the registry of models is in, without MLflow; None if it is not in files of this clone."""
+    """Hash the state of the registry of models, without MLflow; None if it is not in files of this clone."""
     return None if settings.mlflow_tracking_uri else digest_of(stamps(settings.state_dir / "mlflow"))
 
 
-def _is_idle(file: Path) -> bool:
+def _is_idle(file: Path, size: int) -> bool:
     """Say whether a file decides nothing: SQLite's index of a journal, an empty one, MLflow's note of a download."""
-    return file.name.endswith(("-shm", "registered_model_meta")) or (
-        file.name.endswith("-wal") and not file.stat().st_size
-    )
+    return file.name.endswith(("-shm", "registered_model_meta")) or (file.name.endswith("-wal") and not size)

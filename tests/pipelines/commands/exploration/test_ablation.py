@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,23 @@ def test_the_test_window_is_shown_if_asked_for_and_decides_nothing(trained: Proj
     whole, without = (each.test["log_loss"] for each in before.values())
     assert whole < 0.8 * without
     assert after["all features"].test["log_loss"] > 2 * whole
+
+
+def test_what_is_made_on_demand_stays_and_is_named(trained: Project) -> None:
+    def doubled(_: object, features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"twice_the_seats": 2 * features["seats"]}
+
+    project = replace(trained, requests=replace(trained.requests, on_demand=doubled))
+    (file,) = trained.settings.state_dir.glob("training_sets/newest/features.parquet")
+    features = pd.read_parquet(file)
+    features.assign(twice_the_seats=2 * features["seats"]).to_parquet(file)
+    names = list(ablate(project, LOGISTIC, ["baking_plan"]))
+    assert names[1] == "without baking_plan (but with twice_the_seats, made on demand)"
+
+
+def test_a_view_of_which_the_model_takes_nothing_is_refused(trained: Project) -> None:
+    with pytest.raises(FeatureError, match="the model takes no feature of baking_plan"):
+        columns_without(trained, ["city"], ["baking_plan"])
 
 
 def test_names_that_are_neither_view_nor_feature_are_refused(trained: Project) -> None:

@@ -21,7 +21,7 @@ ANSWER_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 LOG = logging.getLogger("serving")
 # What a Redis without a password says of one; so is a new ElastiCache until `make deploy` sets its own.
-_NO_PASSWORD_SET = "called without any password configured"
+_HAS_NONE = "called without any password configured"
 _EXPECTED = (
     "expected FLIGHTLINE_SERVING__LIMITS_URL as redis://:password@host:6379/1 (rediss:// for TLS), "
     "or nothing: then each worker counts for itself"
@@ -58,7 +58,7 @@ def check_shared_counts(url: str, password: str = "") -> None:
     try:
         client.ping()
     except (AuthenticationError, ResponseError) as err:
-        if _NO_PASSWORD_SET in str(err):
+        if _HAS_NONE in str(err):
             LOG.warning("the Redis of the rate limits demands no password yet: until it does each worker counts alone")
             return
         raise StartError(f"the Redis of the rate limits refuses its URL: {err}; {_EXPECTED}") from None

@@ -213,6 +213,22 @@ def test_outcomes_without_a_label_are_known_outcomes():
     assert evidence.unjudged is None
 
 
+def test_what_is_allowed_of_each_metric_and_which_of_them_decide():
+    usual = {name: estimate.value for name, estimate in REFERENCE.metrics.items()}
+    gap, slope = RULE.calibration_margin * REFERENCE.rows.label_deviation, RULE.slope_margin
+    allowed = [
+        ("promise", -np.inf, max(usual["excess"], 0) + RULE.promise_margin * usual["log_loss"], True),
+        ("calibration", usual["gap"] - gap, usual["gap"] + gap, True),
+        ("slope", usual["slope"] - slope, usual["slope"] + slope, True),
+        ("loss", -np.inf, (1 + RULE.loss_margin) * usual["log_loss"], False),
+        ("discrimination", 0.5 + (1 - RULE.skill_margin) * (usual["roc_auc"] - 0.5), np.inf, True),
+    ]
+    found = judge(rows_of())
+    assert [(one.name, one.lowest, one.highest, one.is_deciding) for one in found.criteria] == allowed
+    assert found.window == SPAN
+    assert REFERENCE.span == Interval(SPAN.start, SPAN.start + 60 * DAY)
+
+
 def test_a_regression_is_decided_by_its_loss():
     rng = np.random.default_rng(0)
     times = pd.Series(pd.date_range("2026-01-01", periods=7, freq="D", tz="UTC").repeat(300))
@@ -293,6 +309,7 @@ def test_each_kind_of_damage_of_several_classes_is_seen(shift, named):
     evidence = judge_window(SPAN, rows.rows, {"labelled": rows.rows}, rows, usual, RULE)
     assert breached(evidence) >= named
     assert bool(breached(evidence)) is bool(named)
+    assert [one.name for one in evidence.criteria if not one.is_deciding] == ["loss"]
 
 
 def test_labels_of_one_of_several_classes_are_not_judged():

@@ -1,8 +1,10 @@
 """What the gate's reasons say: the word, the numbers it rests on, and no more."""
 
+import re
 from dataclasses import replace
 
 from flightline.promotion.evidence import Cost
+from flightline.promotion.threshold_checks import check_bounds
 from tests.promotion.test_gate import CHAMPION, THRESHOLDS, costing, decide, new
 
 
@@ -37,3 +39,18 @@ def test_what_is_too_slow_is_said_in_milliseconds():
     reasons = "; ".join(decide(new(cost=Cost(0.3, 0.6, 1)), thresholds=thresholds).reasons)
     assert "milliseconds for 1 row 300.0000 is above its ceiling 200" in reasons
     assert "milliseconds for 1,000 rows 600.0000 is above its ceiling 500" in reasons
+
+
+def test_what_is_within_its_bounds_is_said_too_and_a_bound_is_within():
+    thresholds = replace(THRESHOLDS, floors={"roc_auc": 0.9}, ceilings={"ece": 0.1}, implausible={"roc_auc": 0.9})
+    assert [check.words for check in check_bounds({"roc_auc": 0.9, "ece": 0.1}, thresholds)] == [
+        "roc_auc 0.9000 is not below its floor 0.9",
+        "ece 0.1000 is not above its ceiling 0.1",
+        "roc_auc 0.9000 is plausible (not above 0.9)",
+    ]
+
+
+def test_how_much_better_than_the_baseline_is_said():
+    reasons = "; ".join(decide(new()).reasons)
+    words = r"(^|\W)better than the baseline: log_loss 0\.4\d+, baseline 0\.\d+, improvement at least 0\.\d{4} with 95%"
+    assert re.search(words, reasons)

@@ -118,33 +118,34 @@ def ablate(
     columns = pq.read_schema(file).names
     asked = {"all features": columns}
     if left_out:
-        kept = columns_without(project, columns, left_out)
-        stays = f" (but with {', '.join(made)}, made on demand)" if (made := _made_on_demand(project, kept)) else ""
-        asked[f"without {', '.join(left_out)}{stays}"] = kept
+        asked[f"without {', '.join(left_out)}"] = columns_without(project, columns, left_out)
     return {name: reach(project, parameters, file, of_it, test=test) for name, of_it in asked.items()}
 
 
-def _made_on_demand(project: Project, columns: Sequence[str]) -> list[str]:
-    """Name the columns that are made of stored features when a request comes, maybe of those that are left out."""
+def made_on_demand(project: Project) -> list[str]:
+    """Name the columns of the training set that are made of stored features when a request comes."""
     if not project.requests.on_demand:
         return []
     views = feast_store.stored_views(project.settings, project.problem.feature_service)
     others = project.request_features | {feature for view in views for feature in view.features}
-    return [name for name in columns if name not in others]
+    return [name for name in pq.read_schema(newest_features(project.settings)).names if name not in others]
 
 
 def print_reached(project: Project, parameters: TrainingParameters, found: Mapping[str, Reached]) -> None:
-    """Print a line for each, the validation window first."""
+    """Print a line for each, the validation window first, and then the settings that were chosen."""
     of_test = list(next(iter(found.values())).test)
     table = Table(title=f"{parameters.model}, seed {parameters.seed}", box=None, title_justify="left")
-    headings = ("", "features", "settings", f"validation {project.problem.primary_metric}")
-    for heading in (*headings, *(f"test {name}" for name in of_test)):
-        table.add_column(heading, justify="left" if heading in ("", "settings") else "right", overflow="fold")
+    headings = ("", "features", f"validation {project.problem.primary_metric}", *(f"test {name}" for name in of_test))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading else "left", overflow="fold")
+    for name, each in found.items():
+        metrics = (f"{each.test[metric]:.4f}" for metric in of_test)
+        table.add_row(name, str(each.features), f"{each.loss:.4f}", *metrics)
+    console = Console(highlight=False)
+    console.print(table)
     for name, each in found.items():
         settings = ", ".join(f"{setting}={value}" for setting, value in each.chosen.items())
-        metrics = (f"{each.test[metric]:.4f}" for metric in of_test)
-        table.add_row(name, str(each.features), settings, f"{each.loss:.4f}", *metrics)
-    Console(highlight=False).print(table)
+        console.print(f"{name}: {settings}", soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -158,6 +159,10 @@ def main(arguments: list[str] | None = None) -> int:
     def run() -> None:
         project, parameters = open_project(), parameters_of(options)
         print_reached(project, parameters, ablate(project, parameters, options.without, test=options.test))
+        if options.without and (made := made_on_demand(project)):
+            print(
+                f"{', '.join(made)}: made on demand of stored features, maybe of those left out; WITHOUT takes it too"
+            )
 
     return run_command(run)
 

@@ -11,7 +11,7 @@ from flightline.adapters.ports import free_port
 from flightline.core.errors import EngineError
 from flightline.core.settings import DaskSettings
 from tests.dask.conftest import start_cluster
-from tests.support.small_search import KILLED, found, lose_a_worker
+from tests.support.models.small_search import KILLED, found, lose_a_worker
 from tests.support.small_training_set import write_training_set
 
 

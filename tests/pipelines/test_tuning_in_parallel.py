@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from pipelines import tuning
-from tests.support.small_search import KILLED, TRIALS, found, lose_a_worker, trials_of
+from tests.support.models.small_search import KILLED, TRIALS, found, lose_a_worker, trials_of
 from tests.support.small_training_set import write_training_set
 
 pytestmark = pytest.mark.slow

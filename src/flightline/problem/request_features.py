@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from flightline.core.by_row import by_row
+from flightline.data.by_row import by_row
 
 LOCAL_TIME_ZONE = "America/New_York"
 AREA = "NYC"

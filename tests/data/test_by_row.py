@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flightline.core.by_row import by_row
+from flightline.data.by_row import by_row
 
 ZONE = ZoneInfo("America/New_York")
 

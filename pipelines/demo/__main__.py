@@ -27,13 +27,13 @@ from pipelines import labels
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.servers.by_hand import by_hand
+from pipelines.demo import parts
+from pipelines.demo.joined import join_rows
+from pipelines.demo.process import Process, running_process
 from pipelines.monitoring import MonitoringResult, run_monitoring
 from pipelines.monitoring_steps.sentences import reasons, summary
 from pipelines.monitoring_steps.windows import find_champion, find_judged, training_set_dir
 from pipelines.promotion_steps.canary_rows import collect_days
-from pipelines.replay import demo_parts
-from pipelines.replay.joined import join_rows
-from pipelines.replay.process import Process, running_process
 from pipelines.replay.root import make_root
 from pipelines.steps.preparation import pull
 
@@ -55,7 +55,7 @@ def live(project: Project, plan: Plan, client: Process, challenger: CanarySettin
     settings, names = project.settings, list(project.request_fields)
     file = settings.features_dir / "current" / "examples" / "examples.parquet"
     examples = pd.read_parquet(file, columns=[*names, "event_timestamp", "example_id"])
-    days = list(demo_parts.days_of(examples, plan))
+    days = list(parts.days_of(examples, plan))
     joined = iter(join_rows(project, pd.concat(days)))
     is_alone = True
     for day in days:
@@ -92,19 +92,17 @@ def prepare(project: Project, weeks: int) -> tuple[Project, Plan, Planted]:
     judged, folder = find_judged(project, found), training_set_dir(project.settings, training_set)
     times = pd.read_parquet(folder / "examples.parquet", columns=["event_timestamp", "label_known_at"])
     test = windows_of(times, project.problem.windows).test
-    plan = demo_parts.last_weeks(read_clock(project.settings), test.start, weeks)
+    plan = parts.last_weeks(read_clock(project.settings), test.start, weeks)
     since = plan.end - LAST
     with stage("root") as progress:
         root = project.settings.state_dir / "demo"
         demo = make_root(project, plan, project.settings.serving.port, root=root)
-        view, feature = demo_parts.most_important_feature(demo, judged)
-        demo_parts.break_feature(demo, view, feature, since)
+        view, feature = parts.most_important_feature(demo, judged)
+        parts.break_feature(demo, view, feature, since)
         learned_until = pd.Timestamp(found.tags["learned_until"])
-        setting = demo_parts.put_challenger(demo, folder, min(learned_until, pd.Timestamp(test.start)), since)
+        setting = parts.put_challenger(demo, folder, min(learned_until, pd.Timestamp(test.start)), since)
         progress.say(f"{root.relative_to(project.settings.root)}, version {found.version} is served")
-        progress.say(
-            f"from {since:%Y-%m-%d} on {feature} of {view} is broken, and a {demo_parts.CHALLENGER_MODEL} runs"
-        )
+        progress.say(f"from {since:%Y-%m-%d} on {feature} of {view} is broken, and a {parts.CHALLENGER_MODEL} runs")
     return demo, plan, Planted(since, feature, setting)
 
 

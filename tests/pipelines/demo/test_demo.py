@@ -16,10 +16,10 @@ from flightline.core.errors import RequestError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.monitoring.replay_plan import Plan
-from pipelines.demo import live_weeks
-from pipelines.replay.demo_parts import CHALLENGER, break_feature, days_of, last_weeks, put_challenger
+from pipelines.demo.__main__ import live_weeks
+from pipelines.demo.parts import CHALLENGER, break_feature, days_of, last_weeks, put_challenger
+from pipelines.demo.process import running_process
 from pipelines.replay.parity import check_parity
-from pipelines.replay.process import running_process
 from pipelines.replay.root import make_root
 from tests.pipelines.replay.test_simulation import put_small_model
 from tests.toy_problem import EXAMPLE, SHOPS

@@ -7,7 +7,7 @@ from flightline.adapters.dvc.data_version import read_data_version
 from flightline.adapters.event_clock import read_clock
 from flightline.core.project import Project
 from flightline.training.fit import TrainingParameters
-from pipelines.demo import DemoResult, run_demo, tell
+from pipelines.demo.__main__ import DemoResult, run_demo, tell
 from pipelines.replay.why import find_why, lines_of
 from pipelines.training import run_training
 from serving.app import create_app

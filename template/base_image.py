@@ -14,7 +14,7 @@ from pathlib import Path
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
 from tools.images.build import ROOT, ensure_base, read_base
-from tools.images.docker import CLIENTS, Docker, DockerError, docker_ready
+from tools.images.docker import Docker, DockerError, docker_ready, find_client
 
 _RELEASE = "bookworm"
 _PACKAGES = "python3,python3-venv"
@@ -80,7 +80,7 @@ def _import(docker: Docker, system: Path) -> None:
 
 def main() -> int:
     """Have the base, and print where it came from; without Docker there is nothing to do yet."""
-    if not any(shutil.which(client) for client in CLIENTS):
+    if find_client() is None:
         print("base-image: SKIPPED, Docker is not installed")
         return 0
     try:

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flightline.adapters.files.pipes import outlive_reader
+from flightline.adapters.provenance import git
 from flightline.core.errors import DataError
 from template.from_table.command import add_question, read_table
 from template.renaming import Names, Spelling, StartError, check_name, read_names, rename
-from tools.tree import git, project_files
+from tools.tree import project_files
 
 ROOT = Path(__file__).parents[1]
 LEFT_BEHIND = (

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from flightline.adapters.files.pipes import outlive_reader
+from flightline.adapters.provenance import git
 from template.renaming import Spelling, StartError, find_config, read_names, replace, replacements
 from template.start import CHANGELOG, NOTE, check_clean, convert, read_version, tidy, write_changelog, write_note
-from tools.tree import git
 
 ROOT = Path(__file__).parents[1]
 MIGRATION = Path("MIGRATION.md")

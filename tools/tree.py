@@ -1,28 +1,15 @@
 """Which files belong to this project, and copies of them."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
+
+from flightline.adapters.provenance import git
 
 # Where there is no git to say what belongs to the project.
 NOT_OURS = {
     ".git", ".venv", ".tools", ".state", ".dvcstore", "data", ".dvc/cache", ".dvc/tmp",
     ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis",
 }  # fmt: skip
-
-
-def git(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run git on one repository and no other.
-
-    Parameters
-    ----------
-    root
-        The repository's top folder; one further up is not looked for.
-    """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment["GIT_CEILING_DIRECTORIES"] = str(root.resolve().parent)
-    return subprocess.run(["git", *arguments], cwd=root, env=environment, capture_output=True, text=True, check=False)
 
 
 def project_files(root: Path) -> list[Path]:

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flightline.adapters.provenance import git
 from tests.proof.execution.commands import clean_environment
-from tools.tree import git
 
 PROJECT = Path(__file__).parents[2]
 # Made once for this project, and good for every copy with the same locks.

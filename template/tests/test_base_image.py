@@ -3,6 +3,7 @@
 import pytest
 
 from template import base_image
+from tools.images import docker
 from tools.images.docker import Docker, DockerError
 
 
@@ -22,6 +23,6 @@ def test_without_debootstrap_it_says_what_to_install(no_registry, monkeypatch, t
 
 
 def test_without_docker_there_is_nothing_to_do(monkeypatch, capsys):
-    monkeypatch.setattr(base_image, "CLIENTS", ("no-such-docker",))
+    monkeypatch.setattr(docker, "CLIENTS", ("no-such-docker",))
     assert base_image.main() == 0
     assert "SKIPPED, Docker is not installed" in capsys.readouterr().out

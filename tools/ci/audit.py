@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from flightline.adapters.files.pipes import outlive_reader
+from tools.ci.workflow import append
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = ROOT / "locks" / "accepted-advisories.toml"
@@ -157,9 +158,7 @@ def let_through(results: Mapping[Path, Audit | NotAudited]) -> None:
     found = sorted({f"{name}: {', '.join(ids)}" for each in audits for name, ids in each.advisories.items()})
     sentence = f"Advisories let through: {'; '.join(found)}"
     print(f"::warning title=Advisories let through::{sentence}" if _is_github() else f"audit: {sentence}")
-    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(page).open("a", encoding="utf-8") as file:
-            file.write(f"**{sentence}**\n")
+    append("GITHUB_STEP_SUMMARY", f"**{sentence}**")
 
 
 def _is_github() -> bool:

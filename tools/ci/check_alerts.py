@@ -5,7 +5,6 @@ dashboards. That each metric they name exists is a test: tests/serving/telemetry
 """
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -19,12 +18,6 @@ from flightline.adapters.files.pipes import outlive_reader
 STACK = Path(__file__).parents[2] / "infra" / "stack"
 
 
-def rule_queries(folder: Path) -> dict[str, str]:
-    """Give each rule's query by its name."""
-    rules = yaml.safe_load((folder / "prometheus" / "rules.yml").read_text(encoding="utf-8"))
-    return {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
-
-
 def dashboard_queries(folder: Path) -> dict[str, str]:
     """Give each query of the dashboards, with Grafana's variables filled in, by where it stands."""
     queries = {}
@@ -34,18 +27,6 @@ def dashboard_queries(folder: Path) -> dict[str, str]:
                 name = f"{file.name}: {panel['title']}: {target['refId']}"
                 queries[name] = target["expr"].replace("$__rate_interval", "5m")
     return queries
-
-
-def metrics_named(query: str) -> set[str]:
-    """Give the metrics a query names.
-
-    Examples
-    --------
-    >>> sorted(metrics_named('sum by (a) (rate(x_seconds_count{b="y_z"}[5m])) / up'))
-    ['up', 'x_seconds_count']
-    """
-    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|on|group_left)\s*\([^)]*\)', " ", query)
-    return set(re.findall(r"\b(?:up|[a-z]+(?:_[a-z]+)+)\b(?!\s*\()", bare)) - {"group_left"}
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from flightline.adapters.files.pipes import outlive_reader
-from tools.tree import copy_tree, git, project_files
+from flightline.adapters.provenance import git
+from tools.tree import copy_tree, project_files
 
 ROOT = Path(__file__).parents[2]
 ALLOWED = ".gitleaks.toml"

@@ -83,7 +83,7 @@ class Service:
         except urllib.error.HTTPError as err:
             return Answer(err.code, err.read(), time.monotonic() - started)
 
-    def wait_until_alive(self, seconds: float = ALIVE_SECONDS) -> None:
+    def wait_until_alive(self) -> None:
         """Wait until it answers at all."""
 
         def check() -> str | None:
@@ -93,7 +93,7 @@ class Service:
                 return f"no answer: {err}"
             return None if found.status == OK else f"{found.status}: {found.body[:200].decode(errors='replace')}"
 
-        wait_until(check, seconds, f"{self.url} alive")
+        wait_until(check, ALIVE_SECONDS, f"{self.url} alive")
 
     def why_not_ready(self) -> str | None:
         """Give a reason for not being ready, or None if it is; each task, and each process in it, speaks for itself."""
@@ -105,7 +105,7 @@ class Service:
                 raise DeployError(f"/health/ready answered {found.status}, expected 200 or 503")
         return None
 
-    def wait_until_ready(self, seconds: float = READY_SECONDS) -> None:
+    def wait_until_ready(self) -> None:
         """Wait until predictions can be had; a new task brings its model first.
 
         Raises
@@ -126,7 +126,7 @@ class Service:
                 raise ModelError(f"model version {refused['version']} is refused: {refused['reason']}")
             return why
 
-        wait_until(check, seconds, f"{self.url} ready")
+        wait_until(check, READY_SECONDS, f"{self.url} ready")
 
     def status(self) -> dict[str, Any]:
         """Ask what it serves."""

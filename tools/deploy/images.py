@@ -21,8 +21,7 @@ _MANIFESTS = ", ".join(
         "application/vnd.oci.image.index.v1+json",
     )
 )
-NOT_FOUND = 404
-_NOT_LET_IN = (401, 403)
+_NOT_TO_BE_HAD = (401, 403, 404)
 
 
 @dataclass(frozen=True)
@@ -59,72 +58,45 @@ def parse(text: str) -> Reference:
     return Reference(**found.groupdict())
 
 
-def is_held(image: Reference, session: Any) -> bool:
-    """Ask the registry for an image: ECR by AWS's interface, any other by the protocol of registries."""
-    ecr = _ECR.fullmatch(image.host)
-    if ecr is None:
-        return _is_held_by_registry(image)
-    client = session.client("ecr", region_name=ecr["region"])
-    try:
-        client.describe_images(
-            registryId=ecr["account"], repositoryName=image.repository, imageIds=[{"imageDigest": image.digest}]
-        )
-    except ClientError as err:
-        if err.response["Error"]["Code"] in ("ImageNotFoundException", "RepositoryNotFoundException"):
-            return False
-        raise
-    return True
-
-
-def digest_of_tag(repository: str, tag: str, session: Any) -> str | None:
-    """Ask a registry which digest a tag names.
+def find_digest(repository: str, reference: str, session: Any) -> str | None:
+    """Ask a registry for an image: ECR by AWS's interface, any other by the protocol of registries.
 
     Parameters
     ----------
     repository
         As host/name.
+    reference
+        A tag, or a digest.
 
     Returns
     -------
     str or None
-        None if it holds no such tag, or lets nobody look without a login.
+        Its digest; None if the registry holds none, or lets nobody look without a login.
     """
     host, _, name = repository.partition("/")
     ecr = _ECR.fullmatch(host)
     if ecr is None:
+        # Registries on loopback have no TLS, for Docker too.
+        scheme = "http" if host.split(":")[0] in _LOOPBACK else "https"
+        url = f"{scheme}://{host}/v2/{name}/manifests/{reference}"
+        request = urllib.request.Request(url, headers={"Accept": _MANIFESTS}, method="HEAD")  # noqa: S310  # of two schemes
         try:
-            with urllib.request.urlopen(_manifest(host, name, tag), timeout=30) as answer:  # noqa: S310  # of two schemes
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # as above
                 return str(answer.headers["Docker-Content-Digest"])
         except urllib.error.HTTPError as err:
-            if err.code in (NOT_FOUND, *_NOT_LET_IN):
+            if err.code in _NOT_TO_BE_HAD:
                 return None
             raise
-    client = session.client("ecr", region_name=ecr["region"])
+    wanted = {"imageDigest" if reference.startswith("sha256:") else "imageTag": reference}
     try:
-        found = client.describe_images(registryId=ecr["account"], repositoryName=name, imageIds=[{"imageTag": tag}])
+        found = session.client("ecr", region_name=ecr["region"]).describe_images(
+            registryId=ecr["account"], repositoryName=name, imageIds=[wanted]
+        )
     except ClientError as err:
-        if err.response["Error"]["Code"] == "ImageNotFoundException":
+        if err.response["Error"]["Code"] in ("ImageNotFoundException", "RepositoryNotFoundException"):
             return None
         raise
     return str(found["imageDetails"][0]["imageDigest"])
-
-
-def _manifest(host: str, repository: str, reference: str) -> urllib.request.Request:
-    # Registries on loopback have no TLS, for Docker too.
-    scheme = "http" if host.split(":")[0] in _LOOPBACK else "https"
-    url = f"{scheme}://{host}/v2/{repository}/manifests/{reference}"
-    return urllib.request.Request(url, headers={"Accept": _MANIFESTS}, method="HEAD")  # noqa: S310  # of two schemes
-
-
-def _is_held_by_registry(image: Reference) -> bool:
-    request = _manifest(image.host, image.repository, image.digest)
-    try:
-        with urllib.request.urlopen(request, timeout=30):  # noqa: S310  # the scheme is one of two
-            return True
-    except urllib.error.HTTPError as err:
-        if err.code == NOT_FOUND:
-            return False
-        raise DeployError(f"{image.host} answered {err.code} when asked for {image.short}") from err
 
 
 def demand(image: Reference, session: Any) -> None:
@@ -135,5 +107,7 @@ def demand(image: Reference, session: Any) -> None:
     DeployError
         If it does not.
     """
-    if not is_held(image, session):
-        raise DeployError(f"{image.host} holds no {image.repository}@{image.digest}")
+    if find_digest(f"{image.host}/{image.repository}", image.digest, session) is None:
+        raise DeployError(
+            f"{image.host} holds no {image.repository}@{image.digest}, or lets nobody look without a login"
+        )

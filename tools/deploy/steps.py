@@ -8,6 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.terraform.terraform import TerraformError
 
+PAUSE_SECONDS, SHOWN_SECONDS = 3, 30
+
 
 class DeployError(Exception):
     """A deployment cannot go on; the message says what was found and what to do."""
@@ -71,9 +73,7 @@ class Steps:
         print(f"     {', '.join(words) or 'done'} ({time.monotonic() - started:.1f} s)", flush=True)
 
 
-def wait_until(
-    look: Callable[[], str | None], seconds: float, what: str, pause_seconds: float = 3, shown_seconds: float = 30
-) -> None:
+def wait_until(look: Callable[[], str | None], seconds: float, what: str) -> None:
     """Look again and again until nothing is missing.
 
     Parameters
@@ -94,8 +94,8 @@ def wait_until(
         now = time.monotonic()
         if now - started > seconds:
             raise DeployError(f"{what}: not so after {seconds:.0f} s: {missing}")
-        if now - last_shown > shown_seconds:
+        if now - last_shown > SHOWN_SECONDS:
             print(f"     {now - started:.0f} s: {missing}", flush=True)
             last_shown = now
-        time.sleep(pause_seconds)
+        time.sleep(PAUSE_SECONDS)
         missing = look()

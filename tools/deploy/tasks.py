@@ -99,7 +99,7 @@ def _log(environment: Environment, definition: str, container: str, task: str) -
     return []
 
 
-def wait_until_stable(environment: Environment, seconds: float = STABLE_SECONDS) -> str:
+def wait_until_stable(environment: Environment) -> str:
     """Wait until every service runs what was applied, and nothing else.
 
     Raises
@@ -118,7 +118,7 @@ def wait_until_stable(environment: Environment, seconds: float = STABLE_SECONDS)
             return f"{len(found)} of {len(names)} services are there"
         return next((why for service in found if (why := _unsettled(service, wanted))), None)
 
-    wait_until(look, seconds, "services settled")
+    wait_until(look, STABLE_SECONDS, "services settled")
     return f"{len(names)} services run what was applied"
 
 

@@ -23,11 +23,11 @@ from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.model_store.model_bom import BOM_FILE
 from flightline.adapters.model_store.served_model import current_manifest, load_served_model
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
+from flightline.adapters.provenance import git
 from flightline.core.errors import ModelFileError
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
 from tools.images.docker import Docker, DockerError, docker_ready
-from tools.tree import git
 
 ROOT = Path(__file__).parents[2]
 # Names what the Dockerfiles build on, in one line that dependabot follows.
@@ -83,11 +83,7 @@ def pin_base(docker: Docker, file: Path = BASE_FILE) -> str:
     pulled = docker.run("pull", "--quiet", tag, check=False)
     if pulled.returncode:
         raise DockerError(f"{tag} cannot be pulled ({pulled.stderr.strip()[-300:]}), so its digest is not known")
-    named = docker.run("image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', tag).stdout
-    digests = {line.partition("@")[2] for line in named.splitlines() if "@sha256:" in line}
-    if len(digests) != 1:
-        raise DockerError(f"{tag} has {len(digests)} digests, expected one: {named.strip()}")
-    pinned = f"{tag}@{digests.pop()}"
+    pinned = f"{tag}@{docker.digest(tag)}"
     file.write_text(file.read_text(encoding="utf-8").replace(f"FROM {base}\n", f"FROM {pinned}\n"), encoding="utf-8")
     return pinned
 
@@ -162,7 +158,7 @@ def index_secrets() -> Iterator[list[str]]:
         yield secrets
 
 
-def extra_locks(packages: Iterable[str], root: Path = ROOT) -> list[str]:
+def extra_locks(packages: Iterable[str]) -> list[str]:
     """Give the locks of what models of the zoo need besides, relative to the project.
 
     Raises
@@ -171,20 +167,20 @@ def extra_locks(packages: Iterable[str], root: Path = ROOT) -> list[str]:
         If a package has none.
     """
     locks = {package: f"locks/extra-{package}.txt" for package in sorted({*packages})}
-    if unknown := [package for package, lock in locks.items() if not (root / lock).is_file()]:
-        known = ", ".join(sorted(file.stem.removeprefix("extra-") for file in (root / "locks").glob("extra-*.txt")))
+    if unknown := [package for package, lock in locks.items() if not (ROOT / lock).is_file()]:
+        known = ", ".join(sorted(file.stem.removeprefix("extra-") for file in (ROOT / "locks").glob("extra-*.txt")))
         raise DockerError(f"got EXTRAS={' '.join(unknown)}, expected some of: {known}; `make lock` writes their locks")
     return [*locks.values()]
 
 
-def extras_of_model(folder: Path, root: Path = ROOT) -> list[str]:
+def extras_of_model(folder: Path) -> list[str]:
     """Name what the current model of a folder needs besides the lock of an image, by its bill of materials."""
     manifest = current_manifest(folder)
     bom = folder / manifest.version / BOM_FILE if manifest else None
     if bom is None or not bom.is_file():
         return []
     names = {part["name"] for part in json.loads(bom.read_text(encoding="utf-8"))["components"]}
-    return sorted(name for name in names if (root / "locks" / f"extra-{name}.txt").is_file())
+    return sorted(name for name in names if (ROOT / "locks" / f"extra-{name}.txt").is_file())
 
 
 def build(docker: Docker, image: Image, base: str = "", extras: Iterable[str] = ()) -> None:
@@ -201,14 +197,8 @@ def build(docker: Docker, image: Image, base: str = "", extras: Iterable[str] = 
         With the end of what the build said, if it fails.
     """
     with index_secrets() as secrets:
-        _build(
-            docker,
-            image,
-            ROOT,
-            {"BASE": base or read_base(), "COMMIT": commit(), "VERSION": project_version()}
-            | {"EXTRA_LOCKS": " ".join(extra_locks(extras))},
-            secrets,
-        )
+        given = {"BASE": base or read_base(), "COMMIT": commit(), "VERSION": project_version()}
+        _build(docker, image, ROOT, given | {"EXTRA_LOCKS": " ".join(extra_locks(extras))}, secrets)
 
 
 def build_with_model(docker: Docker, folder: Path, settings: Settings) -> None:

@@ -73,9 +73,31 @@ class Docker:
             raise DockerError(f"docker {' '.join(arguments[:3])} ended with {done.returncode}{reason}")
         return done
 
+    def digest(self, image: str) -> str:
+        """Give the digest by which a registry knows an image, named as repository:tag.
+
+        Raises
+        ------
+        DockerError
+            If it was neither pulled nor pushed under that name.
+        """
+        named = self.run("image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', image).stdout
+        repository = image.rpartition(":")[0]
+        pairs = [line.partition("@") for line in named.splitlines()]
+        # Docker writes docker.io/library/python as python.
+        found = {digest for name, _, digest in pairs if digest and repository.endswith(name)}
+        if len(found) != 1:
+            raise DockerError(f"{image} has {len(found)} digests, expected one: {named.strip()}")
+        return found.pop()
+
     def answers(self) -> bool:
         """Say whether its daemon answers."""
         return self.run("info", check=False).returncode == 0
+
+
+def find_client() -> str | None:
+    """Find Docker's client, or None."""
+    return next((found for name in CLIENTS if (found := shutil.which(name))), None)
 
 
 @contextmanager
@@ -92,7 +114,7 @@ def docker_ready(state_dir: Path) -> Iterator[Docker]:
     DockerError
         If there is none and none can be started.
     """
-    client = next((found for name in CLIENTS if (found := shutil.which(name))), None)
+    client = find_client()
     if client is None:
         raise DockerError("Docker is not installed (Debian: apt-get install docker.io)")
     running = Docker(client)

@@ -5,19 +5,18 @@ not built again. In a workflow the digests are outputs of the step.
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
-from tools.deploy.images import digest_of_tag
+from tools.ci.workflow import append
+from tools.deploy.images import find_digest
 from tools.images.build import FLOWS, ROOT, SERVICE, Image, build, commit, ensure_base, read_base
 from tools.images.docker import Docker, DockerError, docker_ready
 
@@ -36,11 +35,7 @@ def push(docker: Docker, image: Image, there: str, tag: str) -> str:
     """
     docker.run("tag", f"{image.name}:latest", f"{there}:{tag}")
     docker.run("push", "--quiet", f"{there}:{tag}", timeout_seconds=1800)
-    named = docker.run("image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', f"{there}:{tag}").stdout
-    found = [line.split("@")[1] for line in named.splitlines() if line.startswith(f"{there}@")]
-    if len(found) != 1:
-        raise DockerError(f"{there}:{tag} was pushed and has {len(found)} digests, expected one: {named.strip()}")
-    return found[0]
+    return docker.digest(f"{there}:{tag}")
 
 
 def pushed_before(repository: str, tag: str) -> dict[str, str]:
@@ -48,7 +43,7 @@ def pushed_before(repository: str, tag: str) -> dict[str, str]:
     if not COMMIT.fullmatch(tag):
         return {}
     session = boto3.Session()
-    found = {name: digest_of_tag(f"{repository}/{name}", tag, session) for name in PUSHED}
+    found = {name: find_digest(f"{repository}/{name}", tag, session) for name in PUSHED}
     return {name: digest for name, digest in found.items() if digest}
 
 
@@ -90,10 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"image-push: {err}; log in to the registry first (aws ecr get-login-password)", file=sys.stderr)
         return 1
     references = {name: f"{options.repository}/{name}@{digest}" for name, digest in digests.items()}
-    if file := os.environ.get("GITHUB_OUTPUT"):
-        outputs = references | {f"{name}_digest": digest for name, digest in digests.items()}
-        with Path(file).open("a", encoding="utf-8") as handle:
-            handle.writelines(f"{name}={value}\n" for name, value in outputs.items())
+    for name, value in (references | {f"{name}_digest": digest for name, digest in digests.items()}).items():
+        append("GITHUB_OUTPUT", f"{name}={value}")
     print(f"image-push: IMAGE={references['service']} FLOWS_IMAGE={references['flows']}")
     return 0
 

@@ -19,7 +19,7 @@ from flightline.adapters.ports import check_port
 from flightline.core.errors import StartError
 from flightline.core.settings import Settings
 from tools.images.build import FLOWS, ROOT, SERVICE, build, ensure_base
-from tools.images.docker import CLIENTS, Docker, DockerError
+from tools.images.docker import Docker, DockerError, find_client
 from tools.stack.secrets import ALERTS_URL, FILE, ensure_secrets, read_environment
 
 COMPOSE = ROOT / "infra" / "stack" / "compose.yaml"
@@ -88,7 +88,7 @@ def find_docker() -> Docker:
     DockerError
         If none answers.
     """
-    client = next((found for name in CLIENTS if (found := shutil.which(name))), None)
+    client = find_client()
     if client is None or not Docker(client).answers():
         raise DockerError("no Docker daemon answers: install Docker if it is not there, and start it")
     return Docker(client)
@@ -128,13 +128,8 @@ def not_ready(compose: Compose) -> dict[str, str]:
         If one that runs once has failed.
     """
     docker = compose.docker
-    listed = subprocess.run(
-        compose.command("ps", "--all", "--quiet"),
-        env=docker.full_environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = compose.command("ps", "--all", "--quiet")
+    listed = subprocess.run(command, env=docker.full_environment, capture_output=True, text=True, check=True)
     found = {}
     for line in docker.run("inspect", "--format", _STATE, *listed.stdout.split()).stdout.splitlines():
         name, status, code, policy, health = line.split("|")

@@ -29,16 +29,6 @@ ENVIRONMENTS = ("staging", "production")
 ACCOUNT_STATE = "account/terraform.tfstate"
 
 
-def account_root() -> Terraform:
-    """Give what is applied once for each account; its state is a local file."""
-    return Terraform(INFRA / "account", STATE / "account")
-
-
-def environment_root(environment: str) -> Terraform:
-    """Give one environment."""
-    return Terraform(INFRA, STATE / environment)
-
-
 def check(checkov: Path) -> None:
     """Look at format, validity, unit tests and known mistakes, without an account and without a network."""
     root, account = Terraform(INFRA, STATE / "check"), Terraform(INFRA / "account", STATE / "check-account")
@@ -88,7 +78,7 @@ def account(name: str = "") -> None:
     name
         The environment that has an account of its own; empty: one account holds all.
     """
-    root, state = account_root(), INFRA / "account" / "terraform.tfstate"
+    root, state = Terraform(INFRA / "account", STATE / "account"), INFRA / "account" / "terraform.tfstate"
     root.run("init", "-input=false", "-no-color")
     fetch_account_state(name, state)
     given = INFRA / "environments" / ("account.tfvars" if not name else f"account-{name}.tfvars")
@@ -154,7 +144,7 @@ def read_backend(environment: str) -> dict[str, str]:
 def init(environment: str) -> Terraform:
     """Make Terraform ready for an environment, with its state in the bucket."""
     backend = read_backend(environment)
-    root = environment_root(environment)
+    root = Terraform(INFRA, STATE / environment)
     given = [f"-backend-config={name}={value}" for name, value in backend.items()]
     key = f"-backend-config=key=environments/{environment}.tfstate"
     root.run("init", "-input=false", "-no-color", "-reconfigure", key, *given)

@@ -5,7 +5,7 @@ import json
 import urllib.request
 
 from template.tests.images.image_registry import running_registry
-from tools.deploy.images import digest_of_tag, is_held, parse
+from tools.deploy.images import find_digest
 
 
 def test_it_is_pushed_and_pulled_by_digest(docker, service_image, tmp_path):
@@ -36,10 +36,10 @@ def test_a_tag_tells_its_digest_to_who_pushes_again(tmp_path):
     kind = "application/vnd.oci.image.index.v1+json"
     body = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": []}).encode()
     with running_registry(tmp_path / "images", tmp_path) as registry:
-        assert digest_of_tag(f"{registry}/flightline/service", "c0ffee", None) is None
+        assert find_digest(f"{registry}/flightline/service", "c0ffee", None) is None
         url = f"http://{registry}/v2/flightline/service/manifests/c0ffee"
         request = urllib.request.Request(url, data=body, headers={"Content-Type": kind}, method="PUT")
         urllib.request.urlopen(request, timeout=10).close()
-        digest = digest_of_tag(f"{registry}/flightline/service", "c0ffee", None)
+        digest = find_digest(f"{registry}/flightline/service", "c0ffee", None)
         assert digest == f"sha256:{hashlib.sha256(body).hexdigest()}"
-        assert is_held(parse(f"{registry}/flightline/service@{digest}"), None)
+        assert find_digest(f"{registry}/flightline/service", digest, None) == digest

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from flightline.adapters.provenance import git
 from template.renaming import Names, Spelling, StartError, check_name, replace, replacements
 from template.start import LEFT_BEHIND, is_left_behind, start, tidy, without_marked_lines
 from template.tests.copies import commit_all, linked_to_environment, run_make, run_python
-from tools.tree import copy_tree, git, project_files
+from tools.tree import copy_tree, project_files
 
 PROJECT = Path(__file__).parents[3]
 OWN = next(PROJECT.glob("src/*/problem")).parent.name

@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from flightline.adapters.provenance import git
 from template.tests.copies import commit_all, linked_to_environment, run_make, run_python
 from template.tests.start.made_up_tables import make_hours, make_months, make_orders, make_weeks
-from tools.tree import copy_tree, git, project_files
+from tools.tree import copy_tree, project_files
 
 PROJECT = Path(__file__).parents[3]
 OF_THE_FLIGHTS = re.compile(

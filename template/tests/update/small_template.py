@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from flightline.adapters.provenance import git
 from template.start import start, tidy
 from template.tests.copies import commit_changes
-from tools.tree import git
 
 NAME = "churn"
 CONFIG = 'PROBLEM = dict(model_name="late-ride", feature_service="late_ride_v1", label="{label}")\n'

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from flightline.adapters.provenance import git
 from template.renaming import StartError
 from template.tests.copies import commit_changes, linked_to_environment, run_make, run_python
 from template.tests.update import small_template as small
 from template.tests.update.small_template import NAME, change, second_commit, started_project, third_commit
 from template.update import Updated, main, report, update
-from tools.tree import git
 
 PROJECT = Path(__file__).parents[3]
 GATE = f"src/{NAME}/gate.py"

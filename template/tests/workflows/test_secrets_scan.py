@@ -7,9 +7,9 @@ import tomllib
 
 import pytest
 
+from flightline.adapters.provenance import git
 from template.tests.workflows.local_github.act import PROJECT
 from tools.ci.secrets_scan import ALLOWED
-from tools.tree import git
 
 GITLEAKS = PROJECT / ".tools" / "scans" / "bin" / "gitleaks"
 # Put together here, so that this file holds none.

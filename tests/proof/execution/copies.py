@@ -7,9 +7,10 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
+from flightline.adapters.provenance import git
 from flightline.adapters.state.moved_state import replace_root
 from tests.proof.execution.commands import Processes, environment_of
-from tools.tree import copy_tree, git
+from tools.tree import copy_tree
 
 PROJECT = Path(__file__).parents[3]
 PATCHES = Path(__file__).parents[1] / "patches"

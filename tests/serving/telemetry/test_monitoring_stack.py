@@ -20,7 +20,7 @@ from tests.support.servers.service_process import REPOSITORY, Service, running
 from tests.support.small_service import INSTANCE, PREDICT, STATUS, put_model
 from tests.support.waiting import wait_until
 from tools.ci import check_alerts
-from tools.ci.check_alerts import STACK, dashboard_queries, metrics_named, rule_queries
+from tools.ci.check_alerts import STACK, dashboard_queries
 
 pytestmark = pytest.mark.system
 
@@ -31,6 +31,18 @@ OF_THE_MONITOR = set(
 METRICS = "serving/telemetry/metrics.py"
 COUNTED = ("_total", "_count", "_bucket", "_sum")
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on this machine")
+
+
+def rule_queries(folder: Path) -> dict[str, str]:
+    rules = yaml.safe_load((folder / "prometheus" / "rules.yml").read_text(encoding="utf-8"))
+    return {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+
+
+def metrics_named(query: str) -> set[str]:
+    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|on|group_left)\s*\([^)]*\)', " ", query)
+    return set(re.findall(r"\b(?:up|[a-z]+(?:_[a-z]+)+)\b(?!\s*\()", bare)) - {"group_left"}
+
+
 QUERIES = {**rule_queries(STACK), **dashboard_queries(STACK)}
 
 

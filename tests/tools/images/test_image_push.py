@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from tools.deploy.images import digest_of_tag
+from tools.deploy.images import find_digest
 from tools.images import docker, push
 
 COMMIT = "c" * 40
@@ -90,4 +90,4 @@ def test_ecr_is_asked_by_its_own_interface(is_there):
         else:
             stub.add_client_error("describe_images", "ImageNotFoundException", expected_params=asked)
         there = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/flightline/service"
-        assert digest_of_tag(there, COMMIT, session) == (SERVICE if is_there else None)
+        assert find_digest(there, COMMIT, session) == (SERVICE if is_there else None)

@@ -69,13 +69,10 @@ def join_labels(
 
 def _predicted(settings: Settings, rows_at_once: int = ROWS_AT_ONCE) -> Generator[pd.DataFrame, None, None]:
     """Read the keys and prediction times of what is logged."""
-    log = PredictionLog.open(settings)
-    try:
+    with closing(PredictionLog.open(settings)) as log:
         for part in log.parts(columns=("instance_key", "prediction_time"), rows_at_once=rows_at_once):
             if (has_keys := part["instance_key"] != WITHOUT_KEYS).any():
                 yield part[has_keys]
-    finally:
-        log.close()
 
 
 def _add_predicted(settings: Settings, joined: LabelJoin, rows_at_once: int) -> Span | None:

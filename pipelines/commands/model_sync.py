@@ -38,7 +38,8 @@ from flightline.adapters.model_store.served_model import (
 from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import FlightlineError, SignatureError
 from flightline.core.project import Project, open_project
-from pipelines.promotion_steps.champion import fetch_champion, fetch_version
+from pipelines.promotion_steps.champion import fetch_champion
+from pipelines.steps.signing import deliver_version
 
 LOG = logging.getLogger("model-sync")
 # How long a registry that does not answer keeps a service from starting, if that waits for the first look.
@@ -125,7 +126,7 @@ class ModelSync:
         held, keys = current_manifest(folder), read_trusted_keys(self._project.settings)
         is_held = held is not None and held.version == str(found.version)
         if not (is_held and is_whole(folder, str(found.version), keys, self._project.problem, role)):
-            fetch_version(self._project, found, folder, role)
+            deliver_version(self._project, found, folder, role)
 
     def look_at_champion(self) -> bool:
         """Look once and say whether the registry answered; a failure is logged once, and the folder stays as it is."""
@@ -181,7 +182,7 @@ class ModelSync:
             before = [version for version in reversed(champions(self._project.settings, name)) if version != refused]
             for version in dict.fromkeys(before[:KEPT_VERSIONS]):
                 with suppress(FlightlineError):
-                    fetch_version(self._project, registry.get_version(self._project.settings, name, version), folder)
+                    deliver_version(self._project, registry.get_version(self._project.settings, name, version), folder)
                     return f"; version {version}, champion before, is served in its place"
         except Exception as err:  # noqa: BLE001  # as above
             return f"; no other version could be brought ({type(err).__name__})"

@@ -6,6 +6,7 @@ In the last week a feature is broken, and a challenger runs in shadow. Afterward
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -147,11 +148,8 @@ def tell(project: Project, result: MonitoringResult, planted: Planted) -> None:
         print(f"  - {reason}")
     found = any(anomaly.column == planted.feature for anomaly in result.decision.anomalies)
     print(f"the planted fault, {planted.feature} without values, was {'found' if found else 'NOT found'}")
-    log = PredictionLog.open(project.settings)
-    try:
+    with closing(PredictionLog.open(project.settings)) as log:
         newest = log.read(start=planted.since, by="clock", columns=("prediction_id", "role"))
-    finally:
-        log.close()
     answered = newest.loc[newest["role"] == "champion", "prediction_id"]
     print("Next, each in the demo's own place:")
     print("  make serve DEMO=yes                the service and its page, http://127.0.0.1:8000")

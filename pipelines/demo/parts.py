@@ -21,6 +21,7 @@ from flightline.adapters.model_store.signatures import SIGNATURE_FILE, SignedVer
 from flightline.adapters.model_store.signing_keys import open_signer, read_trusted_keys
 from flightline.core.errors import FeatureError, ModelFileError, RegistryError
 from flightline.core.project import Project
+from flightline.evaluation.sampling import spread_positions
 from flightline.monitoring.replay_plan import DAY, Plan
 from flightline.promotion.canary import CanarySetting
 from flightline.training.fit import fit_pipeline
@@ -47,7 +48,7 @@ def days_of(examples: pd.DataFrame, plan: Plan, rows: int = ROWS_A_DAY) -> Itera
         begins = plan.start + number * DAY
         of_day = ordered[(times >= begins) & (times < min(begins + DAY, plan.end))]
         if len(of_day):
-            yield of_day.iloc[np.linspace(0, len(of_day), min(rows, len(of_day)), endpoint=False).astype(int)]
+            yield of_day.iloc[spread_positions(len(of_day), rows)]
 
 
 def most_important_feature(project: Project, version: registry.ModelVersion) -> tuple[str, str]:

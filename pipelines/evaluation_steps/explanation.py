@@ -9,8 +9,9 @@ from sklearn.pipeline import Pipeline
 
 from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
 from flightline.core.problem_spec import Problem
-from flightline.evaluation.explanation import SAMPLE, partial_dependence, permutation_importance, spread_positions
+from flightline.evaluation.explanation import SAMPLE, partial_dependence, permutation_importance
 from flightline.evaluation.metrics import primary_loss
+from flightline.evaluation.sampling import spread_positions
 from flightline.inference.predict import predict
 
 EXPLAINED_FEATURES = 6

@@ -1,5 +1,6 @@
 """From the prediction log to judged days: what champion and challenger said of the same instances, and what became."""
 
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -21,11 +22,8 @@ _RECORDED = ["instance_key", "revision", "outcome", "label", "clock"]
 
 def collect_days(project: Project, setting: CanarySetting, clock: datetime) -> list[JudgedDay]:
     """Judge each day since the canary began whose labels are in by the clock, in the order in which they came in."""
-    log = PredictionLog.open(project.settings)
-    try:
+    with closing(PredictionLog.open(project.settings)) as log:
         read = log.read(start=setting.since, end=clock + INSTANT, by="clock", columns=_READ)
-    finally:
-        log.close()
     of_both = read[read["model_version"].isin([setting.champion, setting.version])]
     pairs = pair_up(with_answers(of_both, project.problem.classes), setting)
     labels = read_revisions(project.settings, pairs["instance_key"])[_RECORDED].rename(columns={"clock": "recorded"})

@@ -1,13 +1,12 @@
 """The champion: who may become it, by whom, and how it and other versions come from the registry, verified."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 from flightline.adapters.mlflow import registry
 from flightline.adapters.mlflow.champion_moves import check_move, check_recorded, move_champion
 from flightline.adapters.mlflow.signed_artifacts import store_approval
-from flightline.adapters.model_store.approvals import Approval, Role, sign_approval
+from flightline.adapters.model_store.approvals import Approval, sign_approval
 from flightline.adapters.model_store.canary_setting import canary_folder
 from flightline.adapters.model_store.served_model import ServedModel, load_served_version
 from flightline.adapters.model_store.signing_keys import open_signer, read_trusted_keys
@@ -48,13 +47,8 @@ def fetch_champion(project: Project) -> str | None:
     champion = find_champion(project)
     if champion is None:
         return None
-    fetch_version(project, champion, project.settings.serving_models_dir)
+    deliver_version(project, champion, project.settings.serving_models_dir)
     return str(champion.version)
-
-
-def fetch_version(project: Project, found: registry.ModelVersion, folder: Path, role: Role = "champion") -> None:
-    """Bring a version into a folder of served models, after verifying it; raises as `deliver_version`."""
-    deliver_version(project, found, folder, role)
 
 
 def load_version(project: Project, version: str) -> ServedModel:

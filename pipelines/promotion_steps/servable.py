@@ -24,9 +24,9 @@ from flightline.core.project import Project
 from flightline.core.settings import Settings
 from pipelines.common.artifacts import Registered
 from pipelines.common.progress import stage
-from pipelines.promotion_steps.champion import fetch_version
 from pipelines.steps.features import features_as_of
 from pipelines.steps.models import predict_with
+from pipelines.steps.signing import deliver_version
 
 EXAMPLES, NEWEST = 10, 1000
 TOLERANCE = 1e-9  # a sum in another order: the service merges trees
@@ -50,7 +50,7 @@ def check_servable(project: Project, examples_file: Path, registered: Registered
         with TemporaryDirectory(prefix="servable-") as temporary:
             folder = Path(temporary)
             found = registry.get_version(project.settings, project.problem.model_name, registered.version)
-            fetch_version(project, found, folder, "shadow")
+            deliver_version(project, found, folder, "shadow")
             answers = ask_service(project, registered.version, folder, clock, project.requests_of(examples))
             keys = read_trusted_keys(project.settings)
             model = load_served_version(folder, registered.version, keys, project.problem, "shadow")

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -88,12 +89,9 @@ def find_why(project: Project, prediction_id: str) -> Why:
 
 
 def _read(project: Project, prediction_id: str) -> dict[str, Any]:
-    log = PredictionLog.open(project.settings)
-    try:
+    with closing(PredictionLog.open(project.settings)) as log:
         found = log.read(ids=[prediction_id])
         count = log.count() if found.empty else 0
-    finally:
-        log.close()
     if found.empty:
         raise LogError(
             f"got PREDICTION={prediction_id!r}, which is none of the {count:,} predictions in the log; expected an id "

@@ -11,28 +11,18 @@ from flightline.adapters.model_store.manifest import ReferencePrediction
 from flightline.core.errors import RegistryError
 from flightline.core.prediction_record import plain_rows
 from flightline.core.problem_spec import Problem
+from flightline.evaluation.sampling import spread_positions
 
 REFERENCE_FILE = "probe.json"  # its name in runs of before too
 REFERENCE_ROWS = 200
 _ROWS = TypeAdapter(tuple[ReferencePrediction, ...])
 
 
-def reference_positions(rows: int) -> np.ndarray:
-    """Choose rows by position, evenly over all, whose predictions are kept one by one.
-
-    Examples
-    --------
-    >>> reference_positions(1000)[:3].tolist(), len(reference_positions(1000)), len(reference_positions(3))
-    ([0, 5, 10], 200, 3)
-    """
-    return np.linspace(0, rows, min(rows, REFERENCE_ROWS), endpoint=False).astype(int)
-
-
 def write_reference_predictions(
     problem: Problem, folder: Path, examples: pd.DataFrame, features: pd.DataFrame, prediction: np.ndarray
 ) -> None:
     """Write requests, features and answers of rows spread evenly over the test window."""
-    chosen = reference_positions(len(examples))
+    chosen = spread_positions(len(examples), REFERENCE_ROWS)
     requests = examples.iloc[chosen][[*problem.entity_keys, *problem.request_columns]]
     rows = [
         ReferencePrediction(request=request, features=given, prediction=answer.tolist())

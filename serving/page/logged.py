@@ -1,6 +1,7 @@
 """A prediction out of the log, as the page shows it: what a link to it leads to."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,8 @@ def read_logged(project: Project, predictor: Predictor, prediction_id: str, call
     LogError
         If the log cannot be read.
     """
-    log = PredictionLog.open(project.settings)
-    try:
+    with closing(PredictionLog.open(project.settings)) as log:
         found = log.read(ids=[prediction_id])
-    finally:
-        log.close()
     found = found[found["caller"] == caller]
     if found.empty:
         return None

@@ -9,8 +9,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
 from flightline.adapters.plots.explanation_plots import draw_dependence, draw_importance
-from flightline.evaluation.explanation import partial_dependence, permutation_importance, spread_positions
+from flightline.evaluation.explanation import partial_dependence, permutation_importance
 from flightline.evaluation.metrics import evaluate, primary_loss
+from flightline.evaluation.sampling import spread_positions
 
 ROWS = 400
 LOSS = primary_loss("regression", "rmse")

@@ -12,21 +12,12 @@ import pandas as pd
 from sklearn import inspection
 from sklearn.pipeline import Pipeline
 
+from flightline.evaluation.sampling import spread_positions
+
 SAMPLE = 5_000
 PARTS = 5
 GRID = 12
 DEPENDENCE_SAMPLE = 400
-
-
-def spread_positions(rows: int, most: int) -> np.ndarray:
-    """Choose rows by position, evenly over all.
-
-    Examples
-    --------
-    >>> spread_positions(100, 4).tolist(), len(spread_positions(3, 4))
-    ([0, 25, 50, 75], 3)
-    """
-    return np.linspace(0, rows, min(rows, most), endpoint=False).astype(int)
 
 
 def permutation_importance(

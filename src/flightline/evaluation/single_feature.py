@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from flightline.evaluation.losses import row_losses
+from flightline.evaluation.sampling import spread_positions
 
 MAX_ROWS = 20_000  # of each side, spread evenly
 LEAVES, ROWS_A_LEAF = 32, 20
@@ -134,7 +135,7 @@ def _suspect(table: pd.DataFrame, among: str, view_of: Mapping[str, str], of_mom
 
 def _spread(mask: pd.Series) -> np.ndarray:
     positions = np.flatnonzero(mask.to_numpy())
-    return positions[np.linspace(0, len(positions), min(len(positions), MAX_ROWS), endpoint=False).astype(int)]
+    return positions[spread_positions(len(positions), MAX_ROWS)]
 
 
 def _same_order(feature: pd.Series, label: pd.Series) -> float:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from flightline.core.errors import FeatureError
 from flightline.core.problem_spec import Behaviour
+from flightline.evaluation.sampling import spread_positions
 from flightline.monitoring.drift import PREDICTION
 
 WITHOUT_DRIFT: tuple[Behaviour, ...] = ("calendar", "grows")  # the longer ago the training, the farther from it
@@ -70,7 +71,7 @@ def infer_behaviours(frame: pd.DataFrame, prediction_time: pd.Series, horizon: t
         From the prediction time to the moment that the request is about, whose date a column may tell.
     """
     times = pd.DatetimeIndex(prediction_time)
-    places = np.linspace(0, len(times), min(len(times), SAMPLE), endpoint=False).astype(int)
+    places = spread_positions(len(times), SAMPLE)
     parts = _calendar_parts(times[places] + horizon)
     day, moment = times.floor("D"), np.unique(times.asi8, return_inverse=True)[1]
     return {

@@ -6,26 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from pipelines.steps.reference_predictions import (
     REFERENCE_FILE,
-    REFERENCE_ROWS,
     read_reference_predictions,
-    reference_positions,
     write_reference_predictions,
 )
 from tests.toy_problem import PROBLEM
 
 NOON = datetime(2020, 5, 1, 12, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("rows", [1, 3, REFERENCE_ROWS, REFERENCE_ROWS + 1, 110_000])
-def test_reference_rows_lie_inside_and_differ(rows: int) -> None:
-    positions = reference_positions(rows)
-    assert len(set(positions.tolist())) == min(rows, REFERENCE_ROWS)
-    assert positions.min() == 0
-    assert positions.max() < rows
 
 
 def test_requests_are_kept_as_a_caller_would_send_them(tmp_path: Path) -> None:

@@ -30,12 +30,11 @@ from pipelines import labels
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import bar, stage
 from pipelines.common.servers.by_hand import by_hand
-from pipelines.monitoring import MonitoringResult, run_monitoring
-from pipelines.monitoring_steps.sentences import reasons, summary
+from pipelines.monitoring import in_words, run_monitoring
 from pipelines.monitoring_steps.windows import find_champion
 from pipelines.parity import print_parity
 from pipelines.replay.root import BringModel, fetch_champion, make_root
-from pipelines.replay.service import Answering, running_service
+from pipelines.replay.service import Client, running_service
 from pipelines.replay.staleness_cost import print_staleness_cost
 from pipelines.steps.features import find_examples
 from pipelines.steps.preparation import pull
@@ -75,7 +74,7 @@ class SimulatedDay:
         return f"{self.start:%Y-%m-%d}      {figures}"
 
 
-def live_through(simulated: Project, plan: Plan, client: Answering) -> Iterator[tuple[datetime, int]]:
+def live_through(simulated: Project, plan: Plan, client: Client) -> Iterator[tuple[datetime, int]]:
     """Move the clock to the plan's end; after each step give where it stands and how many were answered."""
     settings = simulated.settings
     examples = pd.read_parquet(
@@ -106,7 +105,7 @@ def record_labels(simulated: Project, data: DataVersion, clock: datetime) -> Lab
     return labels.join_labels(simulated, file, clock, data.md5)
 
 
-def run_days(simulated: Project, plan: Plan, client: Answering, data: DataVersion) -> Iterator[SimulatedDay]:
+def run_days(simulated: Project, plan: Plan, client: Client, data: DataVersion) -> Iterator[SimulatedDay]:
     """Live through the plan, and give each day as it ends."""
     day, answered, began = plan.start, 0, time.perf_counter()
     for clock, count in live_through(simulated, plan, client):
@@ -143,7 +142,7 @@ def simulation(plan: Plan) -> list[SimulatedDay]:
     simulated, days = run_simulation(project, plan, data)
     print_days(days)
     monitored = run_monitoring(simulated)
-    print_monitoring(monitored)
+    print(f"{'monitor':14}  {in_words(monitored)}", flush=True)
     print_staleness_cost(simulated)
     print_parity(simulated)
     return days
@@ -155,14 +154,6 @@ def print_days(days: list[SimulatedDay]) -> None:
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(labels.outcomes.items()))
     known = f"{outcomes or 'no outcome'} by the clock, {labels.waiting:,} not known yet"
     print(f"{'all':14}  {asked:,} predictions over HTTP: {known} ({seconds:.1f} s)")
-
-
-def print_monitoring(result: MonitoringResult) -> None:
-    """Print what the monitor decided at the end, and why."""
-    print(f"{'monitor':14}  {summary(result.decision)}")
-    for reason in reasons(result.decision):
-        print(f"  - {reason}")
-    print(f"  page: {result.page}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

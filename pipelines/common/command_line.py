@@ -7,7 +7,7 @@ to do; here they reach the terminal once. Prefect's server keeps its full record
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.state.state_files import cause_in_state
 from flightline.core.environment import read_settings
-from flightline.core.errors import FlightlineError, SettingsError, StartError
+from flightline.core.errors import FlightlineError, SettingsError, StartError, causes
 from flightline.core.settings import Settings
 
 SERVER_SECONDS = 30.0
@@ -72,11 +72,10 @@ def run_command(run: Callable[[], Any]) -> int:
     return 0
 
 
-def _release(error: BaseException | None) -> None:
+def _release(error: BaseException) -> None:
     """Let go of the variables of an error's frames: Prefect keeps the error, and DuckDB reports its own as leaked."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
+    for each in causes(error):
+        traceback.clear_frames(each.__traceback__)
 
 
 def _end(line: str, code: int) -> int:
@@ -123,7 +122,7 @@ def explain_problem(error: BaseException, settings: Settings) -> str | None:
         The kind of error and its message, then file, line, function and code of each place, the innermost last.
     """
     folders = [settings.root / DECLARATIONS, *_places(settings.problem_package)]
-    for each in _chain(error):
+    for each in causes(error):
         frames = [frame for frame in traceback.extract_tb(each.__traceback__) if _is_in(frame.filename, folders)]
         places = [f"{_shown(f.filename, settings)}:{f.lineno}, in {f.name}: {f.line}" for f in frames]
         if isinstance(each, SyntaxError) and each.filename and _is_in(each.filename, folders):
@@ -139,12 +138,6 @@ def _places(package: str) -> list[Path]:
     if spec is None or spec.origin is None:
         return []
     return [Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)]
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _is_in(file: str, places: list[Path]) -> bool:

@@ -31,8 +31,7 @@ from pipelines.common.servers.by_hand import by_hand
 from pipelines.demo import parts
 from pipelines.demo.joined import join_rows
 from pipelines.demo.process import Process, running_process
-from pipelines.monitoring import MonitoringResult, run_monitoring
-from pipelines.monitoring_steps.sentences import reasons, summary
+from pipelines.monitoring import MonitoringResult, in_words, run_monitoring
 from pipelines.monitoring_steps.windows import find_champion, find_judged, training_set_dir
 from pipelines.promotion_steps.canary_rows import collect_days
 from pipelines.replay.root import make_root
@@ -143,9 +142,7 @@ def demo() -> DemoResult:
 
 def tell(project: Project, result: MonitoringResult, planted: Planted) -> None:
     """Say what was found, and how to look at it."""
-    print(summary(result.decision))
-    for reason in reasons(result.decision):
-        print(f"  - {reason}")
+    print(in_words(result))
     found = any(anomaly.column == planted.feature for anomaly in result.decision.anomalies)
     print(f"the planted fault, {planted.feature} without values, was {'found' if found else 'NOT found'}")
     with closing(PredictionLog.open(project.settings)) as log:
@@ -156,7 +153,6 @@ def tell(project: Project, result: MonitoringResult, planted: Planted) -> None:
     print("  make ui DEMO=yes                   the pages of monitoring, Evidently, MLflow, Prefect and Feast")
     if len(answered):
         print(f"  make why DEMO=yes PREDICTION={answered.iloc[-1]}")
-    print(f"monitoring's page: {result.page}")
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
@@ -22,22 +22,6 @@ START_SECONDS, FOLLOW_SECONDS, STOP_SECONDS, ANSWER_SECONDS = 90.0, 60.0, 40.0, 
 LOOK_SECONDS = 0.05
 READY_SECONDS = 60.0  # from its first answer on
 CODE = Path(__file__).parents[2]
-
-
-class Answering(Protocol):
-    """What a replay asks of whatever answers: a service, or its code in a process without HTTP."""
-
-    def predict(self, instances: list[dict[str, Any]]) -> int:
-        """Ask about instances; give how many were answered."""
-        ...
-
-    def wait_until_materialised(self, moment: datetime) -> None:
-        """Wait until what was materialised up to a moment is read."""
-        ...
-
-    def close(self) -> None:
-        """Let go of a connection that may be kept too long."""
-        ...
 
 
 class Client:

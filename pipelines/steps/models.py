@@ -44,6 +44,7 @@ from pipelines.steps.reference_predictions import write_reference_predictions
 from pipelines.steps.signing import signer_of_registration
 
 ALONE_FILE = "each_feature_alone.csv"
+SIGNATURE_ROWS = 200
 SUMMARY_FILE, BASELINE_FILE = "summary.json", "baseline_summary.json"
 
 
@@ -323,13 +324,13 @@ def _contents(
     )
 
 
-def _rows_with_missing_values(file: Path, rows: int = 200) -> pd.DataFrame:
+def _rows_with_missing_values(file: Path) -> pd.DataFrame:
     # A signature inferred from rows without missing values would refuse them later.
     first, with_missing = pd.DataFrame(), pd.DataFrame()
     for batch in pq.ParquetFile(file).iter_batches(ROWS_AT_A_TIME):
         part = batch.to_pandas()
-        first = part.head(rows) if first.empty else first
-        with_missing = pd.concat([with_missing, part[part.isna().any(axis=1)].head(rows - len(with_missing))])
-        if len(with_missing) == rows:
+        first = part.head(SIGNATURE_ROWS) if first.empty else first
+        with_missing = pd.concat([with_missing, part[part.isna().any(axis=1)].head(SIGNATURE_ROWS - len(with_missing))])
+        if len(with_missing) == SIGNATURE_ROWS:
             break
     return pd.concat([with_missing, first])

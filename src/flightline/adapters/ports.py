@@ -38,8 +38,8 @@ def check_port(name: str, host: str, port: int, setting: str) -> None:
         ) from err
 
 
-def free_port(host: str = "127.0.0.1") -> int:
+def free_port() -> int:
     """Give a port that nobody listens on now; until it is taken, another program may."""
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

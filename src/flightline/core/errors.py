@@ -30,6 +30,7 @@ A message says what was got, what was expected and what to do.
 """
 
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 _PYTHON = str(Path(traceback.__file__).parent)
@@ -137,6 +138,13 @@ class ShareError(NoRoomError):
 
 class StartError(FlightlineError):
     """The service may not start like this, or one of its keys cannot be issued or revoked."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error, what it came from, what that came from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def describe(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 RESAMPLES = 4000
+WEIGHTED_RESAMPLES = 100  # each computes the metric anew
 SEED = 20130101
 LEAST_DAYS = 10  # of which one can tell whether they hang together
 
@@ -234,7 +235,6 @@ def weighted_bounds(
     label: np.ndarray,
     predicted: np.ndarray,
     confidence: float,
-    resamples: int = 100,
 ) -> tuple[float, float]:
     """Give a two-sided interval of a metric that is no mean over rows, by drawing whole days.
 
@@ -255,7 +255,7 @@ def weighted_bounds(
     if len(days) < 2:
         return float("nan"), float("nan")
     rows = label[order], predicted[order]
-    drawn = [metric(*rows, sample_weight=times[codes]) for times in resample_days(len(days), resamples)]
+    drawn = [metric(*rows, sample_weight=times[codes]) for times in resample_days(len(days), WEIGHTED_RESAMPLES)]
     tail = tail_of_few((1 - confidence) / 2, len(days))
     lower, upper = np.nanquantile(drawn, [tail, 1 - tail])
     return float(lower), float(upper)

@@ -20,6 +20,8 @@ from flightline.core.problem_spec import Task
 MAX_ROWS = 20_000  # of what takes every feature at once
 SILHOUETTE_ROWS = 2_000
 MAX_SEGMENTS = 8
+BINS = 10
+COMMON, RARE = 8, 4  # values of a category that are shown
 FEW_VALUES, MANY_VALUES = 4, 40  # of a key that is clustered
 MIN_VALUE_ROWS = 10  # with fewer a value's mean features are luck
 
@@ -90,7 +92,7 @@ def order_by_strength(features: pd.DataFrame, targets: pd.DataFrame) -> pd.Serie
     return found.abs().max(axis=1).dropna().sort_values(ascending=False)
 
 
-def bins_of(column: pd.Series, most: int = 10) -> pd.Series:
+def bins_of(column: pd.Series) -> pd.Series:
     """Cut a column of numbers into parts of equal size, by the median of each; one of few values is not cut.
 
     Examples
@@ -98,9 +100,9 @@ def bins_of(column: pd.Series, most: int = 10) -> pd.Series:
     >>> bins_of(pd.Series([1.0, 1.0, 2.0, None])).tolist()
     [1.0, 1.0, 2.0, nan]
     """
-    if column.nunique() <= most:
+    if column.nunique() <= BINS:
         return column
-    parts = pd.qcut(column, most, duplicates="drop")
+    parts = pd.qcut(column, BINS, duplicates="drop")
     return column.groupby(parts, observed=True).transform("median")
 
 
@@ -111,7 +113,7 @@ def missing_by_time(features: pd.DataFrame, times: pd.Series, period: str) -> pd
     return shares[worst[worst > 0].index].T
 
 
-def encoded(column: pd.Series, target: pd.Series, is_numeric: bool, common: int = 8, rare: int = 4) -> pd.DataFrame:
+def encoded(column: pd.Series, target: pd.Series, is_numeric: bool) -> pd.DataFrame:
     """Compare ways to turn a category into a number, for its most frequent values and its rarest.
 
     Parameters
@@ -131,7 +133,7 @@ def encoded(column: pd.Series, target: pd.Series, is_numeric: bool, common: int 
     shrunk = pd.Series(encoder.encodings_[0], index=encoder.categories_[0])
     table = target.groupby(values.to_numpy()).agg(rows="size", mean="mean").assign(shrunk=shrunk)
     table = table.sort_values("rows", ascending=False)
-    return table if len(table) <= common + rare else pd.concat([table.head(common), table.tail(rare)])
+    return table if len(table) <= COMMON + RARE else pd.concat([table.head(COMMON), table.tail(RARE)])
 
 
 def standardised(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -213,10 +215,10 @@ class Segments:
     centres: pd.DataFrame
 
 
-def find_segments(scaled: pd.DataFrame, seed: int = 0) -> Segments:
+def find_segments(scaled: pd.DataFrame) -> Segments:
     """Group rows by k-means, with as many segments as have the highest silhouette; the label plays no part."""
-    sample = scaled.sample(min(len(scaled), SILHOUETTE_ROWS), random_state=seed).index
-    fitted = {count: KMeans(count, n_init=3, random_state=seed).fit(scaled) for count in range(2, MAX_SEGMENTS + 1)}
+    sample = scaled.sample(min(len(scaled), SILHOUETTE_ROWS), random_state=0).index
+    fitted = {count: KMeans(count, n_init=3, random_state=0).fit(scaled) for count in range(2, MAX_SEGMENTS + 1)}
     labels = {count: pd.Series(model.labels_, index=scaled.index) for count, model in fitted.items()}
     silhouettes = {
         count: float(silhouette_score(scaled.loc[sample], found[sample])) if found[sample].nunique() > 1 else -1.0

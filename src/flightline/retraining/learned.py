@@ -35,29 +35,21 @@ class LearnedPolicy:
     drift_edges: tuple[float, float]
     excess_edges: tuple[float, float]
 
-    def state_of(self, since: int, drift: float, excess: float) -> tuple[int, int, int]:
-        """Give the state; what is not known counts as low."""
-        return _state(since, drift, excess, self.drift_edges, self.excess_edges)
-
     def __call__(self, known: Known) -> bool:
         """Train if that is worth more than waiting."""
-        wait, train = self.values[self.state_of(known.since, known.drift, known.excess)]
+        wait, train = self.values[_state(known.since, known.drift, known.excess, self.drift_edges, self.excess_edges)]
         return bool(train > wait)
-
-    @property
-    def trained_states(self) -> int:
-        """In how many of its 36 states it trains."""
-        return int((self.values[..., TRAIN] > self.values[..., WAIT]).sum())
 
 
 def _state(
     since: int, drift: float, excess: float, drift_edges: tuple[float, float], excess_edges: tuple[float, float]
 ) -> tuple[int, int, int]:
+    """Give the state; what is not known counts as low."""
     age = sum(since >= edge for edge in AGES)
     return age, sum(drift > edge for edge in drift_edges), sum(excess > edge for edge in excess_edges)
 
 
-def learn_policy(first_half: Matrix, price: float, seed: int, lives: int = LIVES) -> LearnedPolicy:
+def learn_policy(first_half: Matrix, price: float, seed: int) -> LearnedPolicy:
     """Learn what to do in each state.
 
     Parameters
@@ -66,8 +58,6 @@ def learn_policy(first_half: Matrix, price: float, seed: int, lives: int = LIVES
         See `Matrix.first`.
     price
         Of a training, in units of summed loss.
-    lives
-        How many are drawn.
     """
     random = np.random.default_rng(seed)
     edges = _edges(first_half.drift), _edges(first_half.excess)
@@ -76,7 +66,7 @@ def learn_policy(first_half: Matrix, price: float, seed: int, lives: int = LIVES
     regret = first_half.losses - newest[None]
     scale = max(price, float(np.nanmean(np.abs(regret.sum(axis=2)))), 1e-12)
     values, visits = np.zeros((len(AGES) + 1, 3, 3, 2)), np.zeros((len(AGES) + 1, 3, 3, 2))
-    for _ in range(lives):
+    for _ in range(LIVES):
         _live_once(first_half, regret / scale, price / scale, edges, values, visits, random)
     return LearnedPolicy(values * scale, *edges)
 

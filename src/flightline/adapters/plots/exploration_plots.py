@@ -20,6 +20,7 @@ from flightline.adapters.plots.evaluation_plots import BLUE, GREEN, GREY, ORANGE
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#7048a8", "#0b7285")
 WINDOW_COLOURS = {"fit": BLUE, "validation": ORANGE, "test": GREY}
 WIDE = (9.0, 3.2)
+MOST_COLUMNS, MOST_FEATURES = 25, 12
 
 
 def _png(figure: plt.Figure) -> bytes:
@@ -52,9 +53,9 @@ def draw_rows(rows: pd.DataFrame, windows: Windows, period: str) -> bytes:
 _WORDS = {"D": "day", "W": "week", "M": "month"}
 
 
-def draw_missing(shares: pd.DataFrame, most: int = 25) -> bytes:
+def draw_missing(shares: pd.DataFrame) -> bytes:
     """Draw the share of missing values by column and time."""
-    shown = shares.head(most)
+    shown = shares.head(MOST_COLUMNS)
     figure, axes = plt.subplots(figsize=(9.0, 1.2 + 0.22 * len(shown)))
     picture = axes.imshow(shown.to_numpy(), aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     axes.set_yticks(range(len(shown)), shown.index, fontsize=7)
@@ -180,9 +181,9 @@ def draw_dendrogram(tree: np.ndarray, names: Sequence[str]) -> bytes:
     return _png(figure)
 
 
-def draw_segments(segments: Segments, table: pd.DataFrame, unit: str, most: int = 12) -> bytes:
+def draw_segments(segments: Segments, table: pd.DataFrame, unit: str) -> bytes:
     """Draw what sets the segments apart, and the target's mean in each."""
-    spread = segments.centres.std().sort_values(ascending=False).head(most).index
+    spread = segments.centres.std().sort_values(ascending=False).head(MOST_FEATURES).index
     centres = segments.centres[spread]
     size = (9.0, 1.6 + 0.24 * len(spread))
     figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=(3, 2))

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from flightline.core.errors import StateError
+from flightline.core.errors import StateError, causes
 from flightline.core.settings import Settings
 
 FULL = ("No space left on device", "Disk quota exceeded", "disk is full")  # as the system, a quota and SQLite say it
@@ -170,11 +170,8 @@ def cause_in_state(settings: Settings, error: BaseException, *, is_thorough: boo
 def _is_full(settings: Settings, error: BaseException) -> bool:
     if settings.state_dir.is_dir() and shutil.disk_usage(settings.state_dir).free < FULL_BYTES:
         return True  # whatever the tool has made of it
-    chain: BaseException | None = error
-    while chain is not None:
-        if isinstance(chain, OSError) and chain.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if any(words in str(chain) for words in FULL):
-            return True
-        chain = chain.__cause__ or chain.__context__
-    return False
+    return any(
+        (isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT))
+        or any(words in str(each) for words in FULL)
+        for each in causes(error)
+    )

@@ -182,16 +182,7 @@ def start_canary(
     champion = registry.version_of(project.settings, name, registry.CHAMPION)
     if champion is None:
         raise RegistryError(f"{name} has no champion to run beside; run `make train`")
-    found = (
-        registry.get_version(project.settings, name, version)
-        if version
-        else registry.version_of(project.settings, name, registry.CHALLENGER)
-    )
-    if found is None or str(found.version) == str(champion.version):
-        raise RegistryError(
-            f"version {champion.version} is the champion itself, or there is no other; expected another version: "
-            "make canary-start VERSION=..."
-        )
+    found = _find_other(project.settings, name, version, champion)
     if (mode == "split") != (share > 0) or share > MOST_SHARE:
         raise RegistryError(f"got mode {mode} and share {share}, expected shadow without a share, or 0 < share <= 0.5")
     if found.tags.get("verdict") == str(Decision.REJECT) and not even_if_rejected:
@@ -212,6 +203,20 @@ def start_canary(
     )
     write_canary(project.settings, name, setting)
     return setting
+
+
+def _find_other(settings: Settings, name: str, version: str, champion: registry.ModelVersion) -> registry.ModelVersion:
+    found = (
+        registry.get_version(settings, name, version)
+        if version
+        else registry.version_of(settings, name, registry.CHALLENGER)
+    )
+    if found is None or str(found.version) == str(champion.version):
+        raise RegistryError(
+            f"version {champion.version} is the champion itself, or there is no other; expected another version: "
+            "make canary-start VERSION=..."
+        )
+    return found
 
 
 def _purpose(settings: Settings, name: str, version: str) -> Purpose:

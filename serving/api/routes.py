@@ -43,13 +43,14 @@ class Markdown(Response):
 def add_routes(app: FastAPI, project: Project) -> None:
     """Give an app all routes; its `state` must hold what `dependencies` look up."""
     # Its routes themselves: one that is included as a router is looked for twice.
-    app.router.routes.extend(make_model_router(project, app).routes)
+    for make in (make_prediction_router, make_status_router):
+        app.router.routes.extend(make(project, app).routes)
     app.include_router(make_explain_router(project))
     app.include_router(make_operations_router(project))
 
 
-def make_model_router(project: Project, app: FastAPI) -> APIRouter:
-    """Make the routes of the model; what they take and give is typed by the project's schemas."""
+def make_prediction_router(project: Project, app: FastAPI) -> APIRouter:
+    """Make the routes that predict; what they take and give is typed by the project's schemas."""
     router = APIRouter(tags=["model"], route_class=ModelRoute, dependency_overrides_provider=app)
     Instance, Prediction = project.schemas.instance, project.schemas.prediction  # noqa: N806  # types
     ModelName = Annotated[str, Path(json_schema_extra={"enum": [project.problem.model_name]})]  # noqa: N806  # a type
@@ -99,6 +100,14 @@ def make_model_router(project: Project, app: FastAPI) -> APIRouter:
             ],
             model=reference_of(predictor),
         )
+
+    return router
+
+
+def make_status_router(project: Project, app: FastAPI) -> APIRouter:
+    """Make the routes that tell of the model."""
+    router = APIRouter(tags=["model"], route_class=ModelRoute, dependency_overrides_provider=app)
+    ModelName = Annotated[str, Path(json_schema_extra={"enum": [project.problem.model_name]})]  # noqa: N806  # a type
 
     @router.get("/v1/models/{name}", responses=documented(404) | ALWAYS)
     async def model_status(

@@ -146,9 +146,6 @@ def make_plan(question: Question, frame: pd.DataFrame) -> Plan:
     StartError
         If a named column is not there or of no use for what it was named for, or there are too few rows.
     """
-    named = (question.time, *question.keys, *question.request, *filter(None, [question.label.column]))
-    if absent := [name for name in named if name not in frame]:
-        raise StartError(f"the table has no column {', '.join(absent)}; it has {', '.join(frame.columns)}")
     frame = frame.reset_index(drop=True)
     columns = {str(name): describe_column(frame[name]) for name in frame}
     _check(question, columns, frame)
@@ -186,16 +183,20 @@ def make_plan(question: Question, frame: pd.DataFrame) -> Plan:
         leak_test_moments=tuple(_at_hour(first + (settled - first) * share) for share in (0.3, 0.5, 0.7)),
         window_days=_window_days(question, rows_a_day, frame, _days_apart(question, moments)),
         label_delay=question.label.within + question.known_after + timedelta(days=1),
-        slices=tuple(
-            name
-            for name in (*question.keys, *question.request)
-            if 2 <= columns[name].distinct <= 20 and columns[name].values
-        ),
+        slices=_slices(question, columns),
         time_features=_time_features(question, moments),
     )
 
 
+def _slices(question: Question, columns: dict[str, Column]) -> tuple[str, ...]:
+    asked = (*question.keys, *question.request)
+    return tuple(name for name in asked if 2 <= columns[name].distinct <= 20 and columns[name].values)
+
+
 def _check(question: Question, columns: dict[str, Column], frame: pd.DataFrame) -> None:
+    named = (question.time, *question.keys, *question.request, *filter(None, [question.label.column]))
+    if absent := [name for name in named if name not in columns]:
+        raise StartError(f"the table has no column {', '.join(absent)}; it has {', '.join(columns)}")
     if columns[question.time].kind != MOMENT:
         raise StartError(
             f"TIME={question.time} holds {frame[question.time].dropna().head(1).tolist()}, expected times such as "

@@ -81,7 +81,7 @@ def run_reports(
     """
     with _quiet():
         from evidently import Report
-        from evidently.metrics import DriftedColumnsCount, ValueDrift
+        from evidently.metrics import DriftedColumnsCount
         from evidently.presets import DataSummaryPreset
 
         kept = [name for name in reference if current[name].notna().any() and reference[name].notna().any()]
@@ -93,23 +93,26 @@ def run_reports(
             cat_method=CATEGORICAL_METHOD,
             per_column_threshold={name: thresholds[name] for name in columns},
         )
-
-        def drift(name: str) -> ValueDrift:
-            method = NUMERIC_METHOD if reference[name].dtype == float else CATEGORICAL_METHOD
-            return ValueDrift(column=name, method=method, threshold=thresholds[name])
-
+        drifts = [_drift_of(reference[name], thresholds[name]) for name in columns if name in shown]
         asked = {
-            "data drift": (kept, [count, *(drift(name) for name in columns if name in shown)]),
+            "data drift": (kept, [count, *drifts]),
             "data quality": (shown, [DataSummaryPreset(columns=shown)]),
         }
         if PREDICTION in thresholds:
-            asked["prediction drift"] = ([PREDICTION], [drift(PREDICTION)])
+            asked["prediction drift"] = ([PREDICTION], [_drift_of(reference[PREDICTION], thresholds[PREDICTION])])
         return {
             name: Report(metrics, include_tests=name != "data quality", tags=[name]).run(
                 current_data=_dataset(current[of]), reference_data=_dataset(reference[of]), timestamp=at
             )
             for name, (of, metrics) in asked.items()
         }
+
+
+def _drift_of(column: pd.Series, threshold: float) -> Any:
+    from evidently.metrics import ValueDrift
+
+    method = NUMERIC_METHOD if column.dtype == float else CATEGORICAL_METHOD
+    return ValueDrift(column=column.name, method=method, threshold=threshold)
 
 
 def _dataset(frame: pd.DataFrame) -> Any:

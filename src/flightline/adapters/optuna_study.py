@@ -3,7 +3,8 @@
 https://optuna.readthedocs.io/en/stable/tutorial/20_recipes/009_ask_and_tell.html
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,16 +106,7 @@ def run_study(
     at_once
         How many are drawn before the loss of any of them is known.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-    try:
-        study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS),
-        )
+    with _opened_study(file, name) as study:
         for begun in range(0, trials, at_once):
             drawn = _draw(study, space, min(at_once, trials - begun), seed, first)
             for finished in _judge(study, drawn, fit_all, folds):
@@ -122,6 +114,20 @@ def run_study(
         best = study.best_trial
         settings = {**best.params, "max_iter": best.user_attrs["max_iter"]}
         return StudyResult(settings, float(study.best_value), len(_finished(study)))
+
+
+@contextmanager
+def _opened_study(file: Path, name: str) -> Iterator[optuna.Study]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+    try:
+        yield optuna.create_study(
+            storage=storage,
+            study_name=name,
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS),
+        )
     finally:
         storage.remove_session()
         storage.engine.dispose()

@@ -71,6 +71,21 @@ def rolling(
         holds no event to average), as float64.
     """
     shares = shares or {}
+    moments = _by_moment(events, keys, at, means, over, shares)
+    return _over_windows(moments, keys, windows, ["_count", "_over", *means, *shares]).select(
+        *keys, "event_timestamp", **_statistics(prefix, windows, list(means), list(shares))
+    )
+
+
+def _by_moment(
+    events: ibis.Table,
+    keys: Sequence[str],
+    at: str,
+    means: Mapping[str, ibis.Value],
+    over: ibis.Value | bool,
+    shares: Mapping[str, ibis.Value],
+) -> ibis.Table:
+    """Sum what is measured for each key and moment."""
     # Whole numbers (hundredths of a measure), because a sum of fractions depends on the order in
     # which an engine adds them, and with it the hash of the table; float64 adds them exactly.
     measured = events.select(
@@ -80,12 +95,8 @@ def rolling(
         **{name: ibis.ifelse(over, (value * 100).round().cast("float64"), 0.0) for name, value in means.items()},
         **{name: truth.cast("float64") for name, truth in shares.items()},
     )
-    names = ["_over", *means, *shares]
-    moments = measured.group_by([*keys, "event_timestamp"]).aggregate(
-        _count=_.count().cast("float64"), **{name: measured[name].sum() for name in names}
-    )
-    return _over_windows(moments, keys, windows, ["_count", *names]).select(
-        *keys, "event_timestamp", **_statistics(prefix, windows, list(means), list(shares))
+    return measured.group_by([*keys, "event_timestamp"]).aggregate(
+        _count=_.count().cast("float64"), **{name: measured[name].sum() for name in ("_over", *means, *shares)}
     )
 
 

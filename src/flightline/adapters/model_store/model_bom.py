@@ -36,24 +36,21 @@ def model_bom(
     md5 = lineage.get("lineage.data_md5", "0" * 32).removesuffix(".dir")
     model, data = f"model:{manifest.name}@{manifest.version}", f"data:data.dvc@{md5}"
     purls = {name: f"pkg:pypi/{name}@{version}" for name, version in sorted(libraries.items())}
-    component = {
-        "type": "machine-learning-model",
-        "bom-ref": model,
-        "name": manifest.name,
-        "version": manifest.version,
-        "hashes": [{"alg": "SHA-256", "content": manifest.sha256}],
-        "properties": [
-            {"name": name, "value": value} for name, value in sorted({"run_id": manifest.run_id, **lineage}.items())
-        ],
-        "modelCard": _card(manifest, task, approach, metrics, data),
-    }
     made = {"timestamp": manifest.registered_at.isoformat()} if manifest.registered_at else {}
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "serialNumber": uuid.uuid5(uuid.NAMESPACE_URL, f"{model}:{manifest.run_id}:{manifest.sha256}").urn,
         "version": 1,
-        "metadata": {**made, "component": component},
+        "metadata": {
+            **made,
+            "component": {
+                "type": "machine-learning-model",
+                "bom-ref": model,
+                **_identity(manifest, lineage),
+                "modelCard": _card(manifest, task, approach, metrics, data),
+            },
+        },
         "components": [
             {
                 "type": "data",
@@ -69,6 +66,17 @@ def model_bom(
             ),
         ],
         "dependencies": [{"ref": model, "dependsOn": [data, *purls.values()]}],
+    }
+
+
+def _identity(manifest: ModelManifest, lineage: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "hashes": [{"alg": "SHA-256", "content": manifest.sha256}],
+        "properties": [
+            {"name": name, "value": value} for name, value in sorted({"run_id": manifest.run_id, **lineage}.items())
+        ],
     }
 
 

@@ -9,8 +9,9 @@ import time
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -32,110 +33,81 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _AGES = (_MINUTE, 10 * _MINUTE, _HOUR, 3 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY)
 
-REQUEST_SECONDS = Histogram(
-    "flightline_request_seconds", "Time to answer.", ["route", "status"], registry=_OWN, buckets=_SECONDS
+_counter, _histogram = partial(Counter, registry=_OWN), partial(Histogram, registry=_OWN)
+# Gauges are sums over the workers where nothing else is said.
+_gauge = partial(Gauge, registry=_OWN, multiprocess_mode="livesum")
+
+REQUEST_SECONDS = _histogram("flightline_request_seconds", "Time to answer.", ["route", "status"], buckets=_SECONDS)
+ACTIVE = _gauge("flightline_requests_active", "Requests being answered.")
+BUSY = _counter("flightline_busy", "Requests refused with 503 for want of room or time.", ["bound"])
+RATE_LIMITED = _counter("flightline_rate_limited", "Requests refused with 429.", ["why"])
+COUNTED_ALONE = _counter("flightline_limits_alone", "Requests counted while limits_url was away.")
+UNAUTHORISED = _counter("flightline_unauthorised", "Requests without a valid key.")
+ROWS = _counter("flightline_rows", "Rows answered, by endpoint.", ["endpoint"])
+PREDICTIONS = _counter("flightline_predictions", "Predictions made.", ["version", "role"])
+MISSING = _counter("flightline_features_missing", "Rows that lacked a feature, or a whole view.", ["feature", "reason"])
+WITHOUT_FEATURES = _counter(
+    "flightline_rows_without_features", "Rows answered of which the feature store knew nothing."
 )
-ACTIVE = Gauge("flightline_requests_active", "Requests being answered.", registry=_OWN, multiprocess_mode="livesum")
-BUSY = Counter("flightline_busy", "Requests refused with 503 for want of room or time.", ["bound"], registry=_OWN)
-RATE_LIMITED = Counter("flightline_rate_limited", "Requests refused with 429.", ["why"], registry=_OWN)
-COUNTED_ALONE = Counter("flightline_limits_alone", "Requests counted while limits_url was away.", registry=_OWN)
-UNAUTHORISED = Counter("flightline_unauthorised", "Requests without a valid key.", registry=_OWN)
-ROWS = Counter("flightline_rows", "Rows answered, by endpoint.", ["endpoint"], registry=_OWN)
-PREDICTIONS = Counter("flightline_predictions", "Predictions made.", ["version", "role"], registry=_OWN)
-MISSING = Counter(
-    "flightline_features_missing", "Rows that lacked a feature, or a whole view.", ["feature", "reason"], registry=_OWN
-)
-WITHOUT_FEATURES = Counter(
-    "flightline_rows_without_features", "Rows answered of which the feature store knew nothing.", registry=_OWN
-)
-FEATURES_BEHIND = Gauge(
-    "flightline_features_behind_seconds", "Store behind the clock.", registry=_OWN, multiprocess_mode="livemax"
-)
-FEATURE_AGE = Histogram(
+FEATURES_BEHIND = _gauge("flightline_features_behind_seconds", "Store behind the clock.", multiprocess_mode="livemax")
+FEATURE_AGE = _histogram(
     "flightline_feature_age_seconds",
     "Greatest age of a view among the rows of a request, of at most ten requests a second and worker.",
     ["view"],
-    registry=_OWN,
     buckets=_AGES,
 )
 # Sums, because every process that imports this, one that never predicts too, adds a zero.
-WORKERS = Gauge("flightline_workers", "Workers that run.", registry=_OWN, multiprocess_mode="livesum")
-WORKERS_READY = Gauge("flightline_workers_ready", "Workers ready.", registry=_OWN, multiprocess_mode="livesum")
-MODEL_WORKERS = Gauge(
-    "flightline_model_workers",
-    "Workers that hold this version.",
-    ["role", "version"],
-    registry=_OWN,
-    multiprocess_mode="livesum",
-)
-MODEL_TIMESTAMP = Gauge(
+WORKERS = _gauge("flightline_workers", "Workers that run.")
+WORKERS_READY = _gauge("flightline_workers_ready", "Workers ready.")
+MODEL_WORKERS = _gauge("flightline_model_workers", "Workers that hold this version.", ["role", "version"])
+MODEL_TIMESTAMP = _gauge(
     "flightline_model_timestamp_seconds",
     "When the model was registered; of workers that differ, the earlier.",
     ["role"],
-    registry=_OWN,
     multiprocess_mode="livemin",
 )
-MODELS_REFUSED = Counter("flightline_models_refused", "Delivered models that were refused.", registry=_OWN)
-MODEL_REFUSED = Gauge(
+MODELS_REFUSED = _counter("flightline_models_refused", "Delivered models that were refused.")
+MODEL_REFUSED = _gauge(
     "flightline_model_refused",
     "1 while the newest model is refused, by what was wrong.",
     ["about"],
-    registry=_OWN,
     multiprocess_mode="livemax",
 )
-SIGNATURES_REFUSED = Counter(
+SIGNATURES_REFUSED = _counter(
     "flightline_signatures_refused",
     "Looks at a delivered model that found its signature missing or wrong.",
     ["role"],
-    registry=_OWN,
 )
-REGISTRIES_REFUSED = Counter(
-    "flightline_registries_refused",
-    "Looks at Feast's registry that found in it what Feast would run.",
-    registry=_OWN,
+REGISTRIES_REFUSED = _counter(
+    "flightline_registries_refused", "Looks at Feast's registry that found in it what Feast would run."
 )
-CANARY_ERROR_ROWS = Counter(
-    "flightline_canary_errors",
-    "Rows a challenger failed or was slow for, or was not asked for.",
-    ["reason"],
-    registry=_OWN,
+CANARY_ERROR_ROWS = _counter(
+    "flightline_canary_errors", "Rows a challenger failed or was slow for, or was not asked for.", ["reason"]
 )
-CANARY_SECONDS = Histogram(
-    "flightline_canary_seconds", "Time of a challenger to predict, by request.", registry=_OWN, buckets=_SECONDS
+CANARY_SECONDS = _histogram(
+    "flightline_canary_seconds", "Time of a challenger to predict, by request.", buckets=_SECONDS
 )
-LOG_SECONDS = Histogram(
-    "flightline_log_write_seconds", "Time to write predictions to the log.", registry=_OWN, buckets=_SECONDS
-)
-LOG_ROWS = Counter("flightline_log_rows", "Predictions written to the log.", registry=_OWN)
-LOG_FAILURES = Counter("flightline_log_failures", "Writes to the prediction log that failed.", registry=_OWN)
+LOG_SECONDS = _histogram("flightline_log_write_seconds", "Time to write predictions to the log.", buckets=_SECONDS)
+LOG_ROWS = _counter("flightline_log_rows", "Predictions written to the log.")
+LOG_FAILURES = _counter("flightline_log_failures", "Writes to the prediction log that failed.")
 # Not there until it is measured: a zero from a process that never does would be a full disk.
-LOG_FREE_BYTES = Gauge(
+LOG_FREE_BYTES = _gauge(
     "flightline_log_free_bytes",
     "How much the prediction log can still grow.",
     ["log"],
-    registry=_OWN,
     multiprocess_mode="livemin",
 )
 
 
 @cache
-def _request(route: str, status: int) -> Histogram:
-    return REQUEST_SECONDS.labels(route, str(status))
-
-
-@cache
-def _child(counter: Counter, *labels: str) -> Counter:
-    return counter.labels(*labels)
-
-
-@cache
-def _age(view: str) -> Histogram:
-    return FEATURE_AGE.labels(view)
+def _child(metric: Any, *labels: str) -> Any:
+    """Give what counts for these labels: to look it up costs more than to count."""
+    return metric.labels(*labels)
 
 
 def record_request(route: str, status: int, seconds: float) -> None:
     """Count an answered request; `route` is a route's template, never what the client sent."""
-    _request(route, status).observe(seconds)
+    _child(REQUEST_SECONDS, route, str(status)).observe(seconds)
 
 
 def record_busy(bound: str) -> None:
@@ -228,7 +200,7 @@ def record_features(
             for view, age in row.items():
                 greatest[view] = max(age, greatest.get(view, 0))
         for view, age in greatest.items():
-            _age(view).observe(age)
+            _child(FEATURE_AGE, view).observe(age)
 
 
 def begin_at_zero() -> None:

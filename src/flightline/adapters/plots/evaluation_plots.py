@@ -3,22 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
+from flightline.adapters.plots.figures import BLUE, GREEN, GREY, ORANGE, RED, plt, save
 from flightline.core.problem_spec import Task, Thresholds
 from flightline.promotion.gate import Comparison, Verdict
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-from matplotlib.ticker import PercentFormatter
-
 SIZE_INCHES = (5.5, 4.5)
-GREY, BLUE, ORANGE = "#8a8f98", "#2563a8", "#d9730d"
-GREEN, RED = "#2b8a3e", "#c92a2a"
 MEANS: dict[Task, str] = {
     "classification": "mean probability, and share of yes",
     "multiclass": "mean probability of the likeliest class, and how often it is right",
@@ -84,15 +78,6 @@ def draw_evaluation(
     return [*files, _slices(folder / "slices.png", slices, metric, task)] if len(slices) else files
 
 
-def save(figure: plt.Figure, file: Path) -> Path:
-    """Write a figure and forget it."""
-    if figure.get_layout_engine() is None:
-        figure.tight_layout()
-    figure.savefig(file, dpi=110)
-    plt.close(figure)
-    return file
-
-
 def _shares(file: Path, table: pd.DataFrame) -> Path:
     figure, axes = plt.subplots(figsize=SIZE_INCHES)
     top = 1.05 * max(table["predicted"].max(), table["observed"].max(), 0.05)
@@ -100,7 +85,7 @@ def _shares(file: Path, table: pd.DataFrame) -> Path:
     axes.plot(table["predicted"], table["observed"], color=BLUE, marker="o", label="model")
     axes.set(xlabel="mean predicted probability", ylabel="observed share", title="Calibration, bins of equal count")
     axes.set(xlim=(0, top), ylim=(0, top))
-    axes.legend(frameon=False)
+    axes.legend()
     return save(figure, file)
 
 
@@ -143,7 +128,7 @@ def _means(file: Path, table: pd.DataFrame) -> Path:
     axes.plot(ends, ends, color=GREY, linestyle="--", label="perfect")
     axes.plot(table["predicted"], table["observed"], color=BLUE, marker="o", label="model")
     axes.set(xlabel="mean predicted", ylabel="mean observed", title="Calibration, bins of equal count")
-    axes.legend(frameon=False)
+    axes.legend()
     return save(figure, file)
 
 
@@ -166,7 +151,7 @@ def _roc(file: Path, label: np.ndarray, probability: np.ndarray) -> Path:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="chance")
     axes.plot(false_positive, true_positive, color=BLUE, label="model")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC curve")
-    axes.legend(frameon=False)
+    axes.legend()
     return save(figure, file)
 
 
@@ -176,7 +161,7 @@ def _precision_recall(file: Path, label: np.ndarray, probability: np.ndarray) ->
     axes.axhline(label.mean(), color=GREY, linestyle="--", label="chance")
     axes.plot(recall[:-1], precision[:-1], color=BLUE, label="model")
     axes.set(xlabel="recall", ylabel="precision", title="Precision-recall curve", ylim=(0, 1.02))
-    axes.legend(frameon=False)
+    axes.legend()
     return save(figure, file)
 
 
@@ -199,8 +184,7 @@ def _slices(file: Path, slices: pd.DataFrame, metric: str, task: Task) -> Path:
         right.xaxis.set_major_formatter(PercentFormatter(1))
     for axes in (left, right):
         axes.grid(axis="y", color=GREY, alpha=0.2)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*right.get_legend_handles_labels(), frameon=False, ncols=2, loc="outside lower right")
+    figure.legend(*right.get_legend_handles_labels(), ncols=2, loc="outside lower right")
     return save(figure, file)
 
 
@@ -231,7 +215,7 @@ def draw_comparisons(file: Path, verdict: Verdict, thresholds: Thresholds) -> Pa
         axes.axvline(100 * margin, color=colour, linestyle="--", label=meaning)
     axes.set(xlabel="mean loss below the champion's, in % of it", title=f"{verdict.decision}: challenger and champion")
     axes.set(ylim=(-0.7, len(shown) - 0.3))
-    figure.legend(frameon=False, fontsize=8, loc="outside lower center")
+    figure.legend(fontsize=8, loc="outside lower center")
     return save(figure, file)
 
 

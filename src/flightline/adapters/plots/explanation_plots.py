@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from flightline.adapters.plots.evaluation_plots import BLUE, GREY, plt, save, with_unit
+from flightline.adapters.plots.evaluation_plots import with_unit
+from flightline.adapters.plots.figures import BLUE, GREY, plt, save
 
 SHOWN_FEATURES = 20
 PANEL_INCHES = (3.4, 2.6)
@@ -36,7 +37,6 @@ def draw_importance(file: Path, groups: pd.DataFrame, features: pd.DataFrame, me
         axes.barh(names, table["importance"], xerr=table["spread"], color=BLUE, ecolor=GREY, height=0.6)
         axes.axvline(0, color=GREY, linewidth=0.8)
         axes.set(xlabel=f"rise of {with_unit(metric)} when shuffled", title=f"{title}, {rows:,} test rows")
-        axes.spines[["top", "right"]].set_visible(False)
     return save(figure, file)
 
 
@@ -62,7 +62,7 @@ def draw_dependence(file: Path, dependence: pd.DataFrame) -> Path:
         if "class" in values:
             for of_class, rows in values.groupby("class", sort=False):
                 axes.plot(rows["value"], rows["predicted"], label=of_class, **style)
-            axes.legend(frameon=False, fontsize=7)
+            axes.legend(fontsize=7)
         else:
             axes.plot(values["value"], values["predicted"], color=BLUE, **style)
         axes.tick_params(axis="x", rotation=90 if is_category else 0)

@@ -1,21 +1,15 @@
 """Pictures of a training set, each as bytes of a PNG; what they show is computed in `evaluation.exploration`."""
 
-import io
 from collections.abc import Callable, Sequence
+from io import BytesIO
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import dendrogram
 
+from flightline.adapters.plots.figures import BLUE, GREEN, GREY, ORANGE, RED, plt, save
 from flightline.core.windows import Windows
 from flightline.evaluation.exploration import Components, Segments
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-
-from flightline.adapters.plots.evaluation_plots import BLUE, GREEN, GREY, ORANGE, RED
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#7048a8", "#0b7285")
 WINDOW_COLOURS = {"fit": BLUE, "validation": ORANGE, "test": GREY}
@@ -24,12 +18,7 @@ MOST_COLUMNS, MOST_FEATURES = 25, 12
 
 
 def _png(figure: plt.Figure) -> bytes:
-    if figure.get_layout_engine() is None:
-        figure.tight_layout()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    plt.close(figure)
-    return buffer.getvalue()
+    return save(figure, BytesIO()).getvalue()
 
 
 def _mark_windows(axes: plt.Axes, windows: Windows) -> None:
@@ -46,7 +35,7 @@ def draw_rows(rows: pd.DataFrame, windows: Windows, period: str) -> bytes:
     left, right = axes.get_xlim()
     _mark_windows(axes, windows)
     axes.set(xlim=(left, right), ylim=(0, None), ylabel=f"examples in a {_WORDS[period]}", xlabel="prediction time")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(fontsize=8)
     return _png(figure)
 
 
@@ -90,7 +79,7 @@ def draw_target_by_time(table: pd.DataFrame, windows: Windows, unit: str) -> byt
     left, right = axes.get_xlim()
     _mark_windows(axes, windows)
     axes.set(xlim=(left, right), ylabel=unit, xlabel="prediction time")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(fontsize=8)
     return _png(figure)
 
 
@@ -120,7 +109,7 @@ def _grid(names: Sequence[str], draw: Callable[[plt.Axes, str], None], below: st
         axes.set_axis_off()
     handles, labels = grid.flat[0].get_legend_handles_labels()
     if len(labels) > 1:
-        figure.legend(handles, labels, loc="outside upper right", fontsize=7, frameon=False, ncols=len(labels))
+        figure.legend(handles, labels, loc="outside upper right", fontsize=7, ncols=len(labels))
     figure.supxlabel(below, fontsize=8)
     figure.supylabel(beside, fontsize=8)
     return _png(figure)
@@ -150,7 +139,7 @@ def draw_encoding(tables: dict[str, pd.DataFrame], unit: str) -> bytes:
         axes.set_yticks(places, words, fontsize=7)
         axes.tick_params(axis="x", labelsize=7)
         axes.set_title(name, fontsize=8)
-    grid.flat[0].legend(frameon=False, fontsize=7)
+    grid.flat[0].legend(fontsize=7)
     figure.supxlabel(unit, fontsize=8)
     return _png(figure)
 
@@ -199,5 +188,5 @@ def draw_segments(segments: Segments, table: pd.DataFrame, unit: str) -> bytes:
     right.set(xlabel="segment", ylabel=unit, xlim=(0.5, len(table) + 0.5))
     right.set_xticks(table.index)
     if len(right.get_legend_handles_labels()[1]) > 1:
-        right.legend(frameon=False, fontsize=8)
+        right.legend(fontsize=8)
     return _png(figure)

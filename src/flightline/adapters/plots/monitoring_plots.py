@@ -3,25 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
+import matplotlib.dates
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
-from flightline.adapters.plots.evaluation_plots import BLUE, GREEN, GREY, ORANGE, RED, save, with_unit
+from flightline.adapters.plots.evaluation_plots import with_unit
+from flightline.adapters.plots.figures import BLUE, GREEN, GREY, ORANGE, RED, plt, save
 from flightline.core.problem_spec import Task
 from flightline.monitoring.daily_stats import Kind
 from flightline.monitoring.data_quality import DataAnomaly
 from flightline.monitoring.decision import Reference, WindowEvidence
 from flightline.monitoring.drift import ColumnDrift
 from flightline.monitoring.window_metrics import Estimate
-
-matplotlib.use("Agg")
-
-import matplotlib.dates
-import matplotlib.pyplot as plt
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 MOST_COLUMNS = 18
 MOST_ANOMALIES = 6
@@ -67,7 +63,7 @@ def draw_weeks(file: Path, windows: Sequence[WindowEvidence], reference: Referen
     right.set_ylabel(_observed_name(rows.task, label))
     if rows.task != "regression":
         right.yaxis.set_major_formatter(PercentFormatter(1))
-    figure.legend(handles=_marks(windows, (rows.metric, "gap")), frameon=False, ncols=3, loc="outside lower center")
+    figure.legend(handles=_marks(windows, (rows.metric, "gap")), ncols=3, loc="outside lower center")
     return save(figure, file)
 
 
@@ -148,7 +144,6 @@ def _name_windows(axes: Axes, windows: Sequence[WindowEvidence]) -> None:
     days = [f"{one.window.start:%d %b}" for one in windows]
     axes.set_xticks(range(len(windows)), days, fontsize=8, rotation=45, ha="right")
     axes.set_xlabel(f"first day of the {_span(windows)}", fontsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _span(windows: Sequence[WindowEvidence]) -> str:
@@ -192,8 +187,7 @@ def draw_calibration(file: Path, windows: pd.DataFrame, reference: pd.DataFrame,
     if not is_number:
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend()
     return save(figure, file)
 
 
@@ -206,7 +200,6 @@ def draw_drift(file: Path, columns: Sequence[ColumnDrift]) -> Path:
     axes.axvline(1, color=RED, linestyle="--", linewidth=1)
     axes.set(xlabel="drift score as a multiple of the column's own threshold")
     axes.tick_params(axis="y", labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
     return save(figure, file)
 
 
@@ -225,8 +218,7 @@ def draw_missing(file: Path, columns: Sequence[ColumnDrift]) -> Path:
     axes.set(xlim=(-0.02, 1.02), xlabel="share of rows without a value")
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.tick_params(axis="y", labelsize=8)
-    axes.legend(frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8)
     return save(figure, file)
 
 
@@ -247,7 +239,6 @@ def draw_anomalies(file: Path, anomalies: Sequence[DataAnomaly]) -> Path:
         axes.xaxis.set_major_locator(matplotlib.dates.AutoDateLocator(maxticks=6))
         axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%d %b"))
         axes.tick_params(labelsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
     for axes in places.flat[len(shown) :]:
         axes.axis("off")
     return save(figure, file)
@@ -266,6 +257,6 @@ def draw_coverage(file: Path, windows: Sequence[WindowEvidence]) -> Path:
     waiting = np.array([one.predictions for one in windows]) - bottom
     axes.bar(places, waiting, bottom=bottom, color=ORANGE, label="no outcome known yet")
     axes.set(ylabel="predicted instances")
-    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     _name_windows(axes, windows)
     return save(figure, file)

@@ -3,19 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
+import matplotlib.dates
 import numpy as np
+from matplotlib.axes import Axes
 
-from flightline.adapters.plots.evaluation_plots import BLUE, GREEN, GREY, ORANGE, RED, save
+from flightline.adapters.plots.figures import BLUE, GREEN, GREY, ORANGE, RED, plt, save
 from flightline.retraining.comparison import LEARNED, NEVER, Comparison, Judged
 from flightline.retraining.matrix import Matrix
 from flightline.retraining.policies import cost_of, losses_of
-
-matplotlib.use("Agg")
-
-import matplotlib.dates
-import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
 
 OTHERS = ("#7048e8", "#0c8599", "#e64980", "#5c940d", "#845ef7")
 SIZE_INCHES = (12, 15)
@@ -39,13 +34,10 @@ def draw_year(file: Path, matrix: Matrix, compared: Comparison) -> Path:
     _cost(places[3], matrix, lines, colours, compared)
     for axes in places:
         axes.axvline(_date(matrix, matrix.half), color=GREY, linestyle=":", linewidth=1)
-        axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=9)
     places[-1].xaxis.set_major_locator(matplotlib.dates.AutoDateLocator(minticks=4, maxticks=12))
     places[-1].xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(places[-1].xaxis.get_major_locator()))
-    figure.legend(
-        *places[1].get_legend_handles_labels(), frameon=False, ncols=5, loc="outside lower center", fontsize=9
-    )
+    figure.legend(*places[1].get_legend_handles_labels(), ncols=5, loc="outside lower center", fontsize=9)
     return save(figure, file)
 
 
@@ -72,7 +64,7 @@ def _level(axes: Axes, matrix: Matrix, compared: Comparison) -> None:
     for one, colour in ((compared.find(NEVER), GREY), (compared.best, "black")):
         axes.step(_dates(matrix), _means(matrix, one), where="post", color=colour, linewidth=1.2, label=one.name)
     axes.set_title(f"Loss by week ({matrix.metric}, lower is better): weeks differ more than models", loc="left")
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(fontsize=9)
 
 
 def _by_week(

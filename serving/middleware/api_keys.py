@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.core.errors import StartError
@@ -40,9 +40,7 @@ class StoredKey(ApiKey, frozen=True):
         return self.expires is None or now < self.expires
 
 
-class _KeyFile(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _KeyFile(BaseModel, extra="forbid"):
     keys: list[StoredKey] = []
 
 

@@ -6,13 +6,13 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protoc
 from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, FiniteFloat
+from pydantic import BaseModel, FailFast, Field, FiniteFloat
 
 InstanceT = TypeVar("InstanceT", bound=BaseModel)
 PredictionT = TypeVar("PredictionT", bound=BaseModel)
 
 
-class Answer(BaseModel):
+class Answer(BaseModel, extra="forbid"):
     """What comes with every prediction: as of when it holds, and what it could not use."""
 
     prediction_id: str = Field(description="Under which it is logged.")
@@ -33,18 +33,14 @@ class Answer(BaseModel):
 class Instances(BaseModel, Generic[InstanceT]):
     """What to predict."""
 
-    model_config = ConfigDict(extra="forbid")
-
     # The faults of the first instance that has any: those of a thousand take long to collect, and nobody reads them.
     instances: Annotated[list[InstanceT], FailFast()] = Field(
         min_length=1, description="One or more; the service's settings say how many."
     )
 
 
-class FeatureRows(BaseModel):
+class FeatureRows(BaseModel, extra="forbid"):
     """What to score: rows of the model's own columns."""
-
-    model_config = ConfigDict(extra="forbid")
 
     instances: Annotated[list[dict[str, FiniteFloat | str | None]], FailFast()] = Field(
         min_length=1, description="By column of the model; one that is absent is missing."

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
 from flightline.core.problem_spec import Canary
 from flightline.evaluation.sequential_test import confidence_sequence, first_crossing
@@ -22,10 +22,8 @@ Purpose = Literal["promotion", "rollback"]
 MOST_SHARE = 0.5
 
 
-class CanarySetting(BaseModel):
+class CanarySetting(BaseModel, frozen=True, extra="forbid"):
     """What runs beside the champion, and how; there is none while no canary runs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str = Field(min_length=1, description="The challenger's version, which does not move with its alias.")
     champion: str = Field(min_length=1, description="The champion's version it is compared with.")

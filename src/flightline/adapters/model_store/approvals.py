@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from securesystemslib.signer import Key, Signer
 
 from flightline.adapters.model_store.manifest import ModelManifest
@@ -29,10 +29,8 @@ PREDICATE_TYPE = "urn:flightline:approval:v1"
 Role = Literal["champion", "challenger", "shadow"]
 
 
-class Approval(BaseModel):
+class Approval(BaseModel, frozen=True, extra="forbid"):
     """Who let a version answer callers, and why: the statement's predicate."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model: str = Field(description="The registered model.")
     version: str = Field(description="Its version in the registry.")

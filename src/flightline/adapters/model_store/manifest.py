@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AliasChoices, AwareDatetime, BaseModel, Field, StringConstraints, ValidationError
 
 from flightline.core.errors import MeaningError, ModelFileError
 from flightline.core.problem_spec import Problem
@@ -15,24 +15,20 @@ Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0
 ColumnKind = Literal["float64", "str"]
 
 
-class ReferencePrediction(BaseModel):
+class ReferencePrediction(BaseModel, frozen=True, extra="forbid"):
     """A row of the test window with what the model predicted when it was registered.
 
     Whoever loads the model predicts it again: another library, processor or feature code must not
     change the value.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     request: dict[str, int | float | str | None] = Field(description="Entity keys and request columns.")
     features: dict[str, Value] = Field(description="The model's input.")
     prediction: float | list[float] = Field(description="Of a multiclass problem the probability of each class.")
 
 
-class ModelManifest(BaseModel):
+class ModelManifest(BaseModel, frozen=True, extra="forbid"):
     """What is known of a model file besides its bytes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     name: str = Field(description="The registered model.")
     version: Version = Field(description="Its version in the registry.")

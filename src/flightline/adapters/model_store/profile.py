@@ -4,7 +4,7 @@ Made with the evaluation, kept with the run, signed with the model's other files
 was registered before there were profiles has none.
 """
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from flightline.core.errors import ModelFileError
 from flightline.inference.fast_pipeline import Value
@@ -13,20 +13,16 @@ PROFILE_FILE = "profile.json"
 CARD_FILE = "card.md"  # the same for people
 
 
-class CalibrationBin(BaseModel):
+class CalibrationBin(BaseModel, frozen=True, extra="forbid"):
     """Rows of the test window with about the same prediction."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int
     predicted: float = Field(description="Mean of the predictions.")
     observed: float = Field(description="Mean of the labels; of a class the share of rows that are of it.")
 
 
-class HeldOutResult(BaseModel):
+class HeldOutResult(BaseModel, frozen=True, extra="forbid"):
     """How a model did on the test window."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     begins: AwareDatetime
     ends: AwareDatetime
@@ -37,10 +33,8 @@ class HeldOutResult(BaseModel):
     )
 
 
-class ModelProfile(BaseModel):
+class ModelProfile(BaseModel, frozen=True, extra="forbid"):
     """What a model learned from, and how it was judged."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     begins: AwareDatetime = Field(description="Prediction time of the oldest row it learned from (UTC).")
     ends: AwareDatetime = Field(description="Prediction time of the newest.")

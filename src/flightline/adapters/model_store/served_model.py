@@ -24,7 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 from securesystemslib.signer import Key
 
 from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
@@ -56,10 +56,8 @@ KEPT_VERSIONS = 3
 RefusalKind = Literal["model", "signature", "move"]
 
 
-class Refusal(BaseModel):
+class Refusal(BaseModel, frozen=True, extra="forbid"):
     """A version that should be served and is not."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str
     reason: str
@@ -78,9 +76,7 @@ def _kind_of(error: Exception) -> RefusalKind:
     return "signature" if isinstance(error, SignatureError) else "model"
 
 
-class _Current(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Current(BaseModel, extra="forbid"):
     version: Version
 
 

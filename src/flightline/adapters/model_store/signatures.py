@@ -28,10 +28,8 @@ PREDICATE_TYPE = "urn:flightline:model-version:v1"
 REGISTRATION = "registration"
 
 
-class SignedVersion(BaseModel):
+class SignedVersion(BaseModel, frozen=True, extra="forbid"):
     """What a signature says besides the files: the statement's predicate."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model: str = Field(description="The registered model.")
     version: str = Field(description="Its version in the registry.")
@@ -42,18 +40,14 @@ class SignedVersion(BaseModel):
     signed_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
-class FileDigest(BaseModel):
+class FileDigest(BaseModel, frozen=True, extra="forbid"):
     """The digest of a file, as in-toto writes it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class Subject(BaseModel):
+class Subject(BaseModel, frozen=True, extra="forbid"):
     """A file that a statement is about."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     digest: FileDigest

@@ -18,7 +18,7 @@ from pipelines.monitoring_steps.windows import find_champion, find_judged, train
 from pipelines.retraining.filling import fill_matrix, retraining_dir
 from pipelines.retraining.findings import findings
 from pipelines.retraining.plan import YearPlan, parameters_of_run, plan_year
-from pipelines.retraining.report import write_report
+from pipelines.retraining.report import LivedYear, write_report
 
 
 def make_plan(project: Project, first: datetime | None = None) -> tuple[YearPlan, str]:
@@ -62,7 +62,7 @@ def replay(project: Project, price: float | None, seed: int, first: datetime | N
         progress.say(f"{len(compared.judged)} policies, a training at {cost:,.2f} of summed loss")
     with stage("page") as progress:
         folder = retraining_dir(project.settings) / f"{matrix.weeks[0]:%Y%m%d}-{plan.cuts[-1]:%Y%m%d}"
-        page = write_report(project.problem, plan, version, matrix, verdicts, compared, folder)
+        page = write_report(LivedYear(project.problem, plan, version, matrix, verdicts, compared), folder)
         progress.say("page, picture, CSV and JSON written")
     for sentence in findings(matrix, compared):
         print(f"  - {sentence}")

@@ -4,7 +4,7 @@ import base64
 import json
 import math
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +23,27 @@ from pipelines.retraining.plan import YearPlan
 PAGE, PICTURE, TABLE, WEEKS, RECORD = "page.html", "replay.png", "policies.csv", "weeks.csv", "replay.json"
 
 
-def write_report(
-    problem: Problem,
-    plan: YearPlan,
-    version: str,
-    matrix: Matrix,
-    verdicts: dict[str, int],
-    compared: Comparison,
-    folder: Path,
-) -> Path:
+@dataclass(frozen=True)
+class LivedYear:
+    """A year that was lived again, and what was found; `version` gave the settings."""
+
+    problem: Problem
+    plan: YearPlan
+    version: str
+    matrix: Matrix
+    verdicts: dict[str, int]
+    compared: Comparison
+
+
+def write_report(year: LivedYear, folder: Path) -> Path:
     """Write everything into a folder, and the newest page beside it; gives the page."""
+    matrix, compared = year.matrix, year.compared
     folder.mkdir(parents=True, exist_ok=True)
     picture = draw_year(folder / PICTURE, matrix, compared)
     as_table(compared).to_csv(folder / TABLE, index=False, float_format="%.8g", lineterminator="\n")
     as_weeks(matrix, compared).to_csv(folder / WEEKS, index=False, float_format="%.8g", lineterminator="\n")
-    record = as_record(problem, plan, version, matrix, verdicts, compared)
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (folder / PAGE).write_text(as_html(problem, plan, version, matrix, verdicts, compared, picture), encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(as_record(year), indent=1) + "\n", encoding="utf-8")
+    (folder / PAGE).write_text(as_html(year, picture), encoding="utf-8")
     with atomic_write(folder.parent / f"latest_{PAGE}") as unfinished:
         shutil.copyfile(folder / PAGE, unfinished)
     return folder / PAGE
@@ -80,26 +84,20 @@ def as_weeks(matrix: Matrix, compared: Comparison) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def as_record(
-    problem: Problem,
-    plan: YearPlan,
-    version: str,
-    matrix: Matrix,
-    verdicts: dict[str, int],
-    compared: Comparison,
-) -> dict[str, Any]:
+def as_record(year: LivedYear) -> dict[str, Any]:
     """Give every number in values that JSON has."""
+    matrix, compared = year.matrix, year.compared
     record = {
-        "model": problem.model_name,
-        "version": version,
-        "training_set": plan.training_set,
-        "parameters": asdict(plan.parameters),
+        "model": year.problem.model_name,
+        "version": year.version,
+        "training_set": year.plan.training_set,
+        "parameters": asdict(year.plan.parameters),
         "metric": matrix.metric,
         "weeks": [f"{week:%Y-%m-%d}" for week in matrix.weeks],
         "second_half_from": f"{matrix.weeks[matrix.half]:%Y-%m-%d}",
         "price": compared.price,
         "limit_of_second_half": compared.limit,
-        "gate_verdicts": verdicts,
+        "gate_verdicts": year.verdicts,
         "policies": [_flat(one) for one in (*compared.judged, compared.best)],
         "break_even": dict(zip(("names", "rows"), prices_of(matrix, compared).values(), strict=True)),
         "learned": {
@@ -137,16 +135,9 @@ def prices_of(matrix: Matrix, compared: Comparison) -> dict[str, list]:
     return {"names": [one.name for one in shown], "rows": rows}
 
 
-def as_html(
-    problem: Problem,
-    plan: YearPlan,
-    version: str,
-    matrix: Matrix,
-    verdicts: dict[str, int],
-    compared: Comparison,
-    picture: Path,
-) -> str:
+def as_html(year: LivedYear, picture: Path) -> str:
     """Render `retraining.html.j2`."""
+    matrix, compared = year.matrix, year.compared
     table = [
         {
             "label": one.label,
@@ -159,17 +150,13 @@ def as_html(
     ]
     return render(
         "retraining.html.j2",
-        title=f"{problem.model_name}: when to retrain",
-        problem=problem,
-        plan=plan,
-        version=version,
-        compared=compared,
+        **vars(year),
+        title=f"{year.problem.model_name}: when to retrain",
         compared_metric="the squared error" if matrix.metric == "rmse" else matrix.metric,
         table=table,
         prices=prices_of(matrix, compared),
-        verdicts=verdicts,
         picture=base64.b64encode(picture.read_bytes()).decode(),
         findings=findings(matrix, compared),
         rows=int(matrix.weekly_rows.sum()),
-        weeks=(matrix.weeks[0], matrix.weeks[matrix.half], plan.cuts[-1]),
+        weeks=(matrix.weeks[0], matrix.weeks[matrix.half], year.plan.cuts[-1]),
     )

@@ -87,14 +87,9 @@ def build_features(
     """
     folder = features_folder(settings, key)
     with open_engine(settings) as connection:
-        groups = engine.build_groups(
-            connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock
-        )
+        groups = _read_groups(connection, settings, raw, code, clock)
         progress.note("raw tables read and put in UTC")
-        examples = code.examples(groups, problem)
-        check_columns(examples.columns, problem)
-        known = encode_label(engine.to_frame(examples.order_by("event_timestamp", "example_id")), problem)
-        check_rows(known, problem)
+        known = _known_examples(groups, problem, code)
         progress.note(f"leak test passed{check_leaks(groups, code, problem, known)}")
         rows = engine.write_feature_tables(
             groups,
@@ -109,6 +104,21 @@ def build_features(
     made_of = {"clock": clock.isoformat(), "data_md5": data.md5}
     (folder / MADE_OF_FILE).write_text(json.dumps(made_of) + "\n", encoding="utf-8")
     return FeatureTables(key, folder, rows, len(known))
+
+
+def _read_groups(
+    connection: ibis.BaseBackend, settings: Settings, raw: RawTables, code: FeatureCode, clock: datetime
+) -> dict[str, ibis.Table]:
+    return engine.build_groups(connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock)
+
+
+def _known_examples(groups: Mapping[str, ibis.Table], problem: Problem, code: FeatureCode) -> pd.DataFrame:
+    """Give the checked examples, each with its label as a number."""
+    examples = code.examples(groups, problem)
+    check_columns(examples.columns, problem)
+    known = encode_label(engine.to_frame(examples.order_by("event_timestamp", "example_id")), problem)
+    check_rows(known, problem)
+    return known
 
 
 def features_folder(settings: Settings, key: str) -> Path:
@@ -230,13 +240,7 @@ def build_examples(
 ) -> Path:
     """Build the examples alone, with outcomes as they were known by the clock."""
     with open_engine(settings) as connection:
-        groups = engine.build_groups(
-            connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock
-        )
-        known = engine.to_frame(code.examples(groups, problem))
-    check_columns(known.columns, problem)
-    known = encode_label(known, problem)
-    check_rows(known, problem)
+        known = _known_examples(_read_groups(connection, settings, raw, code, clock), problem, code)
     file = settings.state_dir / "labels" / key[:16] / "examples.parquet"
     with atomic_write(file) as unfinished:
         known.to_parquet(unfinished)

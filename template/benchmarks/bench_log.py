@@ -21,12 +21,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flightline.adapters.files.pipes import outlive_reader
-from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
+from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog
 from flightline.adapters.prediction_log.rows import encode
 from flightline.adapters.prediction_log.schema import connect_sqlite, log_url, migrate
 from flightline.adapters.prediction_log.writers import INSERT_SQLITE
-from flightline.core.prediction_record import make_prediction_id
-from flightline.core.settings import PredictionLogSettings, Settings
+from flightline.core.settings import Settings
+from tests.adapters.prediction_log.predictions import prediction, settings_of
 from tests.support.servers.postgres import find_postgres, run_postgres
 
 NOON = datetime(2013, 12, 31, 12, tzinfo=UTC)
@@ -41,35 +41,18 @@ def make_rows(count: int) -> list[LoggedPrediction]:
     made = []
     for n in range(count):
         keys = {"origin": "JFK", "dest": "LAX", "carrier": "B6", "flight": n, "tailnum": "N729JB", "departure": NOON}
-        now = datetime.now(UTC)
         made.append(
-            LoggedPrediction(
-                prediction_id=make_prediction_id(now),
+            prediction(
                 request_id=uuid.uuid4().hex,
-                logged_at=now,
-                clock=NOON,
-                prediction_time=NOON,
-                event_time=NOON + timedelta(hours=2),
-                instance_key=instance_key(keys),
+                logged_at=datetime.now(UTC),
                 keys=keys,
                 features={f"a_feature_of_some_view_{i}": (n + 1) / (i + 3) for i in range(81)},
                 event_timestamps=stamps,
                 watermarks=dict.fromkeys(VIEWS, NOON),
                 missing={VIEWS[0]: "no value"},
-                prediction=0.25,
-                model_name="flight-delay",
-                model_version="1",
-                feature_service="flight_delay_v1",
-                role="champion",
-                endpoint="predict",
             )
         )
     return made
-
-
-def settings_of(folder: Path, **log: object) -> Settings:
-    """Name a new database."""
-    return Settings(root=folder, prediction_log=PredictionLogSettings(**log))
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from flightline.adapters.files.parquet_rows import write_parts
 from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.prediction_log import retention
 from flightline.adapters.prediction_log.label_table import read_labels, record_labels
-from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog, instance_key
+from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog
 from flightline.adapters.prediction_log.partitions import add_days
 from flightline.adapters.prediction_log.rows import moment_value
 from flightline.adapters.prediction_log.schema import COLUMNS, connected, head_revision, migrate
@@ -41,6 +41,7 @@ from flightline.monitoring.labels import Label
 from pipelines.labels import join_labels
 from pipelines.monitoring_steps.windows import _LIGHT
 from template.benchmarks.parts.online_size import measure_keys, measure_limits
+from tests.adapters.prediction_log.predictions import prediction
 from tests.support.servers.postgres import run_postgres
 from tests.toy_problem import PROBLEM, make_project
 
@@ -50,38 +51,24 @@ FIRST = TODAY - timedelta(days=DAYS)
 _AT_ONCE = 100_000
 
 
-def key_of(n: int) -> str:
-    """Make the key of an instance; `_FILL` makes the same."""
-    return instance_key({"flight": n})
-
-
 def id_of(n: int, at: datetime) -> str:
     """Make an id that carries its moment, as those of the service do, and no chance; `_FILL` makes the same."""
     return f"{int(at.timestamp() * 1000):012x}70008{n:015x}"
 
 
 def values_of(n: int, at: datetime) -> LoggedPrediction:
-    """Make a prediction of its number."""
+    """Make a prediction of its number; `_FILL` makes the same."""
     stamps = {f"view_{i}": at - timedelta(minutes=i) for i in range(VIEWS)}
-    return LoggedPrediction(
+    return prediction(
         prediction_id=id_of(n, at),
         request_id=f"{n:032x}",
-        logged_at=at,
-        clock=at,
-        prediction_time=at,
+        **dict.fromkeys(("logged_at", "clock", "prediction_time"), at),
         event_time=at + timedelta(hours=2),
-        instance_key=key_of(n),
         keys={"flight": n},
         features={f"feature_{i}": (n + 1) / (i + 3) for i in range(FEATURES)},
         event_timestamps=stamps,
         watermarks=dict.fromkeys(stamps, at),
         missing={},
-        prediction=0.25,
-        model_name="model",
-        model_version="1",
-        feature_service="service_v1",
-        role="champion",
-        endpoint="predict",
     )
 
 

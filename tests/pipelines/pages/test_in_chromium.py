@@ -24,6 +24,7 @@ from pipelines.monitoring_steps.page import as_html
 from pipelines.monitoring_steps.report import draw
 from pipelines.pages import ui_page
 from pipelines.retraining.plan import YearPlan
+from pipelines.retraining.report import LivedYear
 from pipelines.retraining.report import write_report as write_report_of_year
 from tests.pipelines.monitoring_steps.decisions import CLOCK, NAMES, RULE, anomaly, decision, inputs, judged_of_task
 from tests.retraining.matrices import ageing
@@ -87,7 +88,7 @@ def retraining(_: str, folder: Path) -> str:
     plan = YearPlan("set", folder, parameters, cuts[0], None, timedelta(days=20), timedelta(days=1), 0, cuts)
     compared = compare_policies(matrix, default_price(matrix), seed=0)
     problem = small_problem("classification")
-    page = write_report_of_year(problem, plan, "1", matrix, {"PROMOTE": 3}, compared, folder / "year")
+    page = write_report_of_year(LivedYear(problem, plan, "1", matrix, {"PROMOTE": 3}, compared), folder / "year")
     return page.read_text(encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ from flightline.training.fit import TrainingParameters
 from pipelines.retraining.cut import ANSWERS_FILE, FACTS_FILE, measure_cut
 from pipelines.retraining.filling import cut_keys, fill_matrix, retraining_dir, week_keys
 from pipelines.retraining.plan import JUDGED_WEEKS, judged_weeks, parameters_of_run, plan_year
-from pipelines.retraining.report import write_report
+from pipelines.retraining.report import LivedYear, write_report
 from pipelines.retraining.week import judge_week
 from tests.support.small_training_set import START, small_problem, small_project, write_training_set
 
@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_bytes(filled, tmp_path):
     project, plan, (matrix, verdicts) = filled
     for name in ("once", "twice"):
         compared = compare_policies(matrix, default_price(matrix), seed=3)
-        write_report(project.problem, plan, "1", matrix, verdicts, compared, tmp_path / name)
+        write_report(LivedYear(project.problem, plan, "1", matrix, verdicts, compared), tmp_path / name)
     first, second = (
         {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("once", "twice")
     )

@@ -23,8 +23,6 @@ class Step(Generic[P, R]):
 
     Parameters
     ----------
-    function
-        What is done.
     options
         Of the task, such as its retries: a person who runs it by hand waits, so there it fails at once.
     """

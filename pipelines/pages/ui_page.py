@@ -23,8 +23,6 @@ class Written:
 
     Parameters
     ----------
-    name, description
-        On the line that links it.
     command
         What writes it.
     file
@@ -63,10 +61,6 @@ class Entry:
 
     Parameters
     ----------
-    name, url
-        Of the server.
-    description
-        What a person finds there.
     path
         What answers without an error while it is up; below `url`.
     first_page
@@ -90,10 +84,6 @@ def write_page(title: str, entries: Sequence[Entry], state_dir: Path) -> str:
 
     Parameters
     ----------
-    title
-        Of the page.
-    entries
-        In their order on it.
     state_dir
         Where commands write their newest pages, which need not be there.
     """

@@ -25,15 +25,7 @@ CODE = Path(__file__).parents[2]
 
 
 class Client:
-    """Asks one service over a connection that is kept.
-
-    Parameters
-    ----------
-    settings
-        Of the service.
-    model_name
-        The model it serves.
-    """
+    """Asks one service over a connection that is kept."""
 
     def __init__(self, settings: Settings, model_name: str):
         self._address = f"{settings.serving.host}:{settings.serving.port}"

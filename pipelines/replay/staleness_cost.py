@@ -24,8 +24,6 @@ class StalenessCost:
 
     Parameters
     ----------
-    predictions
-        How many.
     changed
         Share of them with a feature that would have had another value.
     mean_difference

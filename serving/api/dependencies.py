@@ -67,10 +67,6 @@ class Resources:
 
     Parameters
     ----------
-    predictor
-        The model and its features.
-    clock
-        Where the event clock stands.
     logger, canary, large
         Of this worker: the prediction log, the challenger, what large requests are predicted with.
     caller

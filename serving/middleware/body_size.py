@@ -5,15 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodySize:
-    """Refuse bodies above a size with 413, whether or not they declare it.
-
-    Parameters
-    ----------
-    app
-        The application behind it.
-    max_bytes
-        The largest body let through.
-    """
+    """Refuse bodies above a size with 413, whether or not they declare it."""
 
     def __init__(self, app: ASGIApp, max_bytes: int):
         self.app = app

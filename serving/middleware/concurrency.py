@@ -14,15 +14,7 @@ RETRY_SECONDS = 1
 
 
 class Concurrency:
-    """Answer 503 beyond so many requests at a time, 408 for a slow body, 503 for a slow answer.
-
-    Parameters
-    ----------
-    app
-        The application behind it.
-    settings
-        For the bounds.
-    """
+    """Answer 503 beyond so many requests at a time, 408 for a slow body, 503 for a slow answer."""
 
     def __init__(self, app: ASGIApp, settings: Settings):
         self.app = app

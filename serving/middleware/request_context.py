@@ -54,8 +54,6 @@ class RequestContext:
 
     Parameters
     ----------
-    app
-        The application behind it.
     settings
         For the bound of slow requests and HSTS.
     """

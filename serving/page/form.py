@@ -21,14 +21,10 @@ class FormField:
         Of the request; as it is shown; the schema's description.
     kind
         What a person fills it in with.
-    is_required
-        Whether the schema demands a value.
     value
         Of the example, as a form has it.
     offset
         Of a moment: the example's offset from UTC.
-    options
-        Of a list.
     limits
         Attributes of the input: min, max, step, maxlength, pattern.
     is_whole, is_flag

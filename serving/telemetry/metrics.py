@@ -127,10 +127,6 @@ def record_rows(endpoint: str, count: int, version: str, role: str) -> None:
     ----------
     endpoint
         The route of the request: predict or score.
-    count
-        Rows in the answer.
-    version, role
-        Of the model that made them.
     """
     _child(ROWS, endpoint).inc(count)
     record_prediction(version, role, count)

@@ -26,8 +26,6 @@ class Column:
         Its type in the contract.
     missing
         The share of rows without a value, 0..1.
-    distinct
-        How many values it has.
     low, high
         What the contract allows: the least and the greatest number seen, with slack. Of text, its length.
     values

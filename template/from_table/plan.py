@@ -48,16 +48,12 @@ class Plan:
 
     Parameters
     ----------
-    question
-        What was asked.
     table
         Name of the raw table.
     columns
         Of the raw table, in order, by name.
     key
         What identifies a row of it.
-    task
-        Kind of target.
     classes
         Of a multiclass task the values of the label, in order.
     common_classes

@@ -60,14 +60,10 @@ class Question:
 
     Parameters
     ----------
-    source
-        Where the table is.
     time
         The column with the moment of a row.
     keys
         Columns that say what a row is about.
-    label
-        What is predicted.
     task
         None: as the label has it.
     horizon

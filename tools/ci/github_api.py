@@ -21,8 +21,6 @@ class GitHub:
 
     Parameters
     ----------
-    url
-        Of the API.
     repository
         As owner/name.
     token

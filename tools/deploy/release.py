@@ -27,8 +27,6 @@ class DeployRequest:
         The images.
     percent
         Share of requests that a canary gets first; 0: none.
-    watch_seconds
-        How long the canary is watched.
     new_secrets
         Whether every password is made anew.
     """

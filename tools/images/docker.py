@@ -31,8 +31,6 @@ class Docker:
 
     Parameters
     ----------
-    client
-        The program.
     environment
         What it is given besides its own environment.
     """

@@ -35,8 +35,6 @@ class Reached:
 
     Parameters
     ----------
-    features
-        How many.
     chosen
         Its settings.
     loss

@@ -33,13 +33,7 @@ def is_own(host: str | None, origin: str | None) -> bool:
 
 
 class OwnOrigin:
-    """Answers 403 to what is not asked for its own pages; lets the rest through.
-
-    Parameters
-    ----------
-    app
-        The server's application.
-    """
+    """Answers 403 to what is not asked for its own pages; lets the rest through."""
 
     def __init__(self, app: ASGIApp):
         self._app = app

@@ -31,16 +31,12 @@ class Program:
     ----------
     name
         For people, and of its log file.
-    command
-        What to run.
     port
         Of 127.0.0.1, where it is to listen; None if it does not.
     port_setting
         The environment variable that moves it.
     path
         What must be answered with a status below 400 before it counts as up.
-    folder
-        Where to run it.
     environment
         Variables besides those of this process.
     is_shown

@@ -89,18 +89,10 @@ def run_study(
         The SQLite file; its folder is made.
     name
         Of the study: what the losses depend on, so that only like is compared with like.
-    space
-        What to search.
     fit_all
         From pairs of settings and the number of a fold to the losses by iterations, and the seconds it took.
-    folds
-        How many there are.
     trials
         How many more.
-    on_trial
-        Called after each.
-    seed
-        Of the search.
     first
         Settings that a new study begins with: those in use, so that the best is never worse.
     at_once

@@ -13,10 +13,6 @@ def check_port(name: str, host: str, port: int, setting: str) -> None:
     ----------
     name
         Of the server, for people.
-    host
-        The address it binds.
-    port
-        That it binds there.
     setting
         The environment variable that moves it.
 

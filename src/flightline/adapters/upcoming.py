@@ -17,8 +17,6 @@ def upcoming_instances(project: Project, clock: datetime, count: int) -> list[di
     ----------
     clock
         Where the event clock stands (UTC-aware).
-    count
-        How many at most.
 
     Raises
     ------

@@ -17,14 +17,10 @@ class Lineage:
         Whether tracked files differed from that commit.
     data_md5
         Hash of the data directory in data.dvc.
-    feature_service
-        Name of the Feast feature service.
     features_sha256
         Hash over the feature declarations in canonical text and the feature code.
     lock_sha256
         Hash of the lock file of the environment.
-    seed
-        Seed of everything random.
     feature_views_sha256
         Hash of what the feature service's views mean; the running service compares it with
         those registered where it runs.

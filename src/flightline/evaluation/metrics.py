@@ -31,8 +31,6 @@ class Evaluation:
     ----------
     metrics
         By name, those of the task in `METRICS`, all on the given rows.
-    rows
-        How many rows.
     rows_digest
         Hash over the rows' ids and labels: two evaluations can be compared if it is equal.
     slices
@@ -58,8 +56,6 @@ class Metric:
     ----------
     compute
         From labels, shape (n,), and predictions, as `inference.predict.predict` gives them.
-    is_lower_better
-        Whether less is better.
     """
 
     compute: Callable[[np.ndarray, np.ndarray], float]
@@ -229,8 +225,6 @@ def evaluate(
 
     Parameters
     ----------
-    task
-        Decides on the metrics.
     ids, label
         One a row; label 0 or 1 in a classification, the number of the class in a multiclass problem.
     predicted

@@ -27,8 +27,6 @@ class DataAnomaly:
     ----------
     where
         A feature and the slice in which it is so; a feature view if it is late.
-    kind
-        See `Kind`.
     since, until
         ISO dates of the first and the last day (UTC) on which it was so.
     value

@@ -37,8 +37,6 @@ class Criterion:
         calibration, and calibration of each class.
     metric
         See `window_metrics.metrics_of_days`.
-    estimate
-        What was measured.
     lowest, highest
         What is allowed; infinite where there is no such bound.
     is_deciding

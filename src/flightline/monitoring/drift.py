@@ -68,8 +68,6 @@ class InputWarning:
     ----------
     name
         Column; feature view if it lags.
-    problem
-        See `InputProblem`.
     value
         Of MISSING the share of predictions without a value, 0..1; of DRIFTED the score as a multiple of the
         column's own threshold; of LAGGING the 95th percentile of hours since the view was materialised.

@@ -26,10 +26,6 @@ class StoredView:
 
     Parameters
     ----------
-    name
-        Of the view.
-    keys
-        Its join keys.
     features
         In the order of the feature service.
     ttl
@@ -51,8 +47,6 @@ class RebuiltView:
 
     Parameters
     ----------
-    view
-        Which one.
     stamps
         When the values found became known; NaT where there were none.
     reasons

@@ -32,8 +32,6 @@ class EvaluationSummary:
 
     Parameters
     ----------
-    metrics
-        By name.
     rows_digest
         Which rows; see `evaluation.rows_digest`.
     first_prediction, last_prediction
@@ -71,8 +69,6 @@ class Evidence:
         What the model is, and its version in the registry (empty for the baseline).
     model
         Digest of its registered file.
-    summary
-        See `EvaluationSummary`.
     cost
         None for the baseline, which is never served.
     learned_until

@@ -100,8 +100,6 @@ def decide_promotion(
         Evidence on the same test rows, the champion's on those that it has not learned from; None where there is none.
     expected
         Who they have to be, and on which window: not taken from the evidence.
-    thresholds
-        See `Thresholds`.
     primary_metric
         The metric, lower is better, whose loss by day the evidence holds.
     champion_unjudged

@@ -17,8 +17,6 @@ class Check:
 
     Parameters
     ----------
-    name
-        What was checked.
     value, bound
         The number, and what it was held against.
     is_passed

@@ -67,8 +67,6 @@ class SideCheckpoints:
 
     Parameters
     ----------
-    file
-        The database.
     every_rows
         After how many rows that were written.
     """

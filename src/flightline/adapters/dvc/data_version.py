@@ -35,10 +35,6 @@ class DataVersion:
     ----------
     md5
         DVC's hash of the list of files and their hashes; ends with ``.dir``.
-    files
-        Number of files.
-    size_bytes
-        Their sizes added up.
     """
 
     md5: str

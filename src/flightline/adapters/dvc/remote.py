@@ -28,8 +28,6 @@ class Remote:
         As .dvc/config calls it.
     url
         A folder's absolute path, or a URL.
-    root
-        The clone.
     """
 
     name: str

@@ -29,8 +29,6 @@ def set_remote(settings: Settings, url: str, endpoint: str = "", report: Report 
 
     Parameters
     ----------
-    settings
-        Where the clone is.
     url, endpoint
         See `remote.check_url`.
     report

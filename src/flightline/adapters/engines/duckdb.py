@@ -24,8 +24,6 @@ def connect(threads: int, limits: Limits = NO_LIMITS) -> Iterator[ibis.BaseBacke
 
     Parameters
     ----------
-    threads
-        To compute with.
     limits
         DuckDB's options, as `Settings.duckdb_limits` gives them; empty: DuckDB's own.
 

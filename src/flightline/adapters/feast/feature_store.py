@@ -184,8 +184,6 @@ def join_features(settings: Settings, service: str, examples: pd.DataFrame, mean
 
     Parameters
     ----------
-    service
-        Name of the feature service.
     examples
         With example_id, event_timestamp (UTC) and the entity keys; other columns are kept out
         of the join.

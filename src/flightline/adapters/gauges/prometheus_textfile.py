@@ -21,8 +21,6 @@ class Measured:
         Its help text.
     value
         NaN is written as such.
-    labels
-        Prometheus labels.
     """
 
     name: str

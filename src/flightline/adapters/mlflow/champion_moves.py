@@ -42,8 +42,6 @@ def move_champion(
     ----------
     by
         gate, canary, rollback, or a named person as ``person:<name>``.
-    why
-        The reason, in words.
     evidence
         What it rests on; not empty.
 

@@ -46,8 +46,6 @@ def draw_evaluation(
 
     Parameters
     ----------
-    task
-        Decides on the pictures.
     folder
         Exists; the files are written into it.
     label, predicted
@@ -193,8 +191,6 @@ def draw_comparisons(file: Path, verdict: Verdict, thresholds: Thresholds) -> Pa
 
     Parameters
     ----------
-    file
-        To be written.
     verdict
         With comparisons.
     thresholds

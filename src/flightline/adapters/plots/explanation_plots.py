@@ -16,14 +16,10 @@ def draw_importance(file: Path, groups: pd.DataFrame, features: pd.DataFrame, me
 
     Parameters
     ----------
-    file
-        To be written.
     groups, features
         As `explanation.permutation_importance` gives them, with a column group or feature; groups may be empty.
     metric
         The loss whose rise is shown.
-    rows
-        Over how many rows.
     """
     tables = [
         (name, table.rename(columns={table.columns[0]: "name"}).head(SHOWN_FEATURES).iloc[::-1])
@@ -45,8 +41,6 @@ def draw_dependence(file: Path, dependence: pd.DataFrame) -> Path:
 
     Parameters
     ----------
-    file
-        To be written.
     dependence
         As `explanation.partial_dependence` gives it; not empty.
     """

@@ -5,16 +5,14 @@ learn from everything that is labelled. Nothing is left to judge that model on, 
 up to the middle of the test window, is it worse on the rest than the model that was judged? Then that one stays.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import pandas as pd
-from joblib import parallel_config
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flightline.adapters.files.parquet_rows import RowsOfFile, read_rows
+from flightline.adapters.files.parquet_rows import read_rows
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
 from flightline.core.lineage import Lineage
 from flightline.core.problem_spec import Problem
@@ -22,13 +20,13 @@ from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.evaluation.bootstrap import Improvement, daily_losses, paired_improvement
 from flightline.evaluation.losses import row_losses
-from flightline.training.fit import FittedModel, TrainingParameters, fit
+from flightline.training.fit import TrainingParameters
 from flightline.training.splits import split_until
 from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
 from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import stage
 from pipelines.promotion_steps.champion import fetch_champion, promote_version
-from pipelines.steps.models import predict_with, read_held_out, register_model
+from pipelines.steps.models import fit_on, predict_with, read_held_out, register_model
 from pipelines.steps.profile import write_profile
 from pipelines.steps.reference_predictions import write_reference_predictions
 
@@ -82,7 +80,8 @@ def try_newer_rows(
     del rows
     examples = pd.read_parquet(training_set.examples_file)
     before = split_until(examples, training_set.windows, middle, known_before=middle)
-    tried = _fit_on(settings, problem, parameters, model, training_set, examples, before).pipeline
+    chosen = _as_chosen(parameters, model)
+    tried = fit_on(settings, problem, chosen, training_set, examples, before).pipeline
     label = later.examples[problem.label].to_numpy(float)
     losses = [
         daily_losses(
@@ -106,7 +105,7 @@ def fit_newest(
     """Fit with the settings of a model on everything that is labelled, and write the file."""
     examples = pd.read_parquet(training_set.examples_file)
     masks = split_until(examples, training_set.windows, pd.Timestamp(training_set.windows.test.end))
-    fitted = _fit_on(settings, problem, parameters, model, training_set, examples, masks)
+    fitted = fit_on(settings, problem, _as_chosen(parameters, model), training_set, examples, masks)
     file = settings.state_dir / "models" / key[:16] / MODEL_FILE
     learned = examples.loc[masks["refit"], "event_timestamp"]
     return replace(
@@ -123,30 +122,9 @@ def fit_newest(
     )
 
 
-def _fit_on(
-    settings: Settings,
-    problem: Problem,
-    parameters: TrainingParameters,
-    model: FittedFile,
-    training_set: TrainingSet,
-    examples: pd.DataFrame,
-    masks: Mapping[str, pd.Series],
-) -> FittedModel:
-    chosen = replace(
-        parameters,
-        settings=tuple(model.chosen.items()),
-        calibrations=() if model.calibration == "none" else (model.calibration,),
-    )
-    with parallel_config(backend="threading", n_jobs=settings.threads):
-        return fit(
-            chosen,
-            RowsOfFile(training_set.features_file),
-            examples[problem.label],
-            masks,
-            task=problem.task,
-            metric=problem.primary_metric,
-            classes=problem.classes,
-        )
+def _as_chosen(parameters: TrainingParameters, model: FittedFile) -> TrainingParameters:
+    calibrations = () if model.calibration == "none" else (model.calibration,)
+    return replace(parameters, settings=tuple(model.chosen.items()), calibrations=calibrations)
 
 
 @task(cache_policy=NO_CACHE)

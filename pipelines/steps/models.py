@@ -31,7 +31,7 @@ from flightline.evaluation.metrics import Evaluation, evaluate
 from flightline.evaluation.single_feature import judge_alone
 from flightline.inference.predict import METHODS, predict
 from flightline.promotion.evidence import EvaluationSummary, summarise_evaluation
-from flightline.training.fit import TrainingParameters, fit, fit_pipeline
+from flightline.training.fit import FittedModel, TrainingParameters, fit, fit_pipeline
 from flightline.training.row_checks import as_target, check_categories, feature_columns
 from flightline.training.splits import split
 from flightline.training.zoo import baseline_of, find_model
@@ -78,17 +78,7 @@ def fit_model(
     masks = split(examples, training_set.windows)
     refuse_unseen(training_set, masks, max_unseen)
     start = time.perf_counter()
-    label = examples[problem.label]
-    with parallel_config(backend="threading", n_jobs=settings.threads):
-        fitted = fit(
-            parameters,
-            RowsOfFile(training_set.features_file),
-            label,
-            masks,
-            task=problem.task,
-            metric=problem.primary_metric,
-            classes=problem.classes,
-        )
+    fitted = fit_on(settings, problem, parameters, training_set, examples, masks)
     seconds = time.perf_counter() - start
     file = settings.state_dir / "models" / key[:16] / MODEL_FILE
     digest = save_model(fitted.pipeline, file)
@@ -107,6 +97,27 @@ def fit_model(
         learned_until=learned_until,
         seconds=seconds,
     )
+
+
+def fit_on(
+    settings: Settings,
+    problem: Problem,
+    parameters: TrainingParameters,
+    training_set: TrainingSet,
+    examples: pd.DataFrame,
+    masks: Mapping[str, pd.Series],
+) -> FittedModel:
+    """Fit on the rows of a training set that the masks name, with the threads of the settings."""
+    with parallel_config(backend="threading", n_jobs=settings.threads):
+        return fit(
+            parameters,
+            RowsOfFile(training_set.features_file),
+            examples[problem.label],
+            masks,
+            task=problem.task,
+            metric=problem.primary_metric,
+            classes=problem.classes,
+        )
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,10 @@ from pipelines.steps.preparation import build_tables, pull
 
 
 def run_materialise(project: Project) -> datetime:
-    """Tell the story of a materialisation; call it inside a flow.
+    """Tell the story of a materialisation, and give as of when the store is loaded; call it inside a flow.
 
     All that its ttl allows is loaded each time, not only what became known since: a late or
     corrected row became known before.
-
-    Returns
-    -------
-    datetime
-        As of when the online store is loaded.
 
     Raises
     ------

@@ -37,12 +37,7 @@ def overlay_files(example: Path) -> set[Path]:
 
 
 def lay_over(root: Path, name: str, target: Path) -> list[Path]:
-    """Copy the project to a new folder and lay an example's files over the copy.
-
-    Returns
-    -------
-    list of Path
-        The files that differ between the project and the copy.
+    """Copy the project to a new folder and lay an example's files over it; give the files that differ.
 
     Raises
     ------

@@ -42,17 +42,12 @@ class Updated:
 
 
 def update(template: Path, project: Path, base: str = "") -> Updated | None:
-    """Bring a project up to what is checked out in a clone of the template.
+    """Bring a project up to what is checked out in a clone of the template; None if it has this tree already.
 
     Parameters
     ----------
     base
         The commit of the template that the project has, where .template does not say it.
-
-    Returns
-    -------
-    Updated or None
-        None if the project has this tree already.
 
     Raises
     ------

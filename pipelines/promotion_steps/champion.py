@@ -30,12 +30,7 @@ def find_champion(project: Project) -> registry.ModelVersion | None:
 
 
 def fetch_champion(project: Project) -> str | None:
-    """Bring the champion's model file to where the service loads it from, after checking it.
-
-    Returns
-    -------
-    str or None
-        Its version, or None if there is no champion.
+    """Bring the champion to where the service loads it from, after checking it; give its version, if there is one.
 
     Raises
     ------

@@ -171,13 +171,7 @@ def _as_table(rows: pd.DataFrame, problem: Problem) -> Table:
 
 @task(cache_policy=NO_CACHE)
 def log_comparison(project: Project, training_set: TrainingSet, ranked: Sequence[Trained], registered_run: str) -> str:
-    """Log a parent run with one nested run for each model, the registered one's own run among them.
-
-    Returns
-    -------
-    str
-        The id of the parent run.
-    """
+    """Log a parent run, whose id is given, with one run in it for each model, the registered one's own among them."""
     best = ranked[0]
     table = _rows(project.problem, ranked)
     with registry.open_run(project.settings, project.problem.model_name, "comparison") as parent:

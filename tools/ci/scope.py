@@ -66,17 +66,12 @@ def is_documents_only(files: Sequence[str]) -> bool:
 
 
 def proof_of(github: GitHub, workflow: str, commit: Commit, requests: Sequence[Mapping[str, Any]]) -> str | None:
-    """Find a run of a workflow that checked this very tree and left out nothing.
+    """Find a run of a workflow that checked this very tree and left out nothing; give its page.
 
     Parameters
     ----------
     requests
         The pull requests that brought the commit.
-
-    Returns
-    -------
-    str or None
-        The page of that run.
     """
     for tested, event in _commits_with_its_tree(github, commit, requests):
         query = f"head_sha={tested}&event={event}&status=success&per_page=20"

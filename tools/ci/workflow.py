@@ -15,7 +15,7 @@ DOCS = "docs/workflows.md"
 
 
 def reasons_to_skip(needed: Sequence[str], variables: Mapping[str, str], event: Mapping[str, Any]) -> list[str]:
-    """Say why a workflow that works on AWS cannot go on here.
+    """Say why a workflow that works on AWS cannot go on here; empty if it can.
 
     Parameters
     ----------
@@ -25,11 +25,6 @@ def reasons_to_skip(needed: Sequence[str], variables: Mapping[str, str], event: 
         Those that are set.
     event
         What GitHub tells of the event.
-
-    Returns
-    -------
-    list of str
-        Empty if it can.
     """
     reasons = []
     request = event.get("pull_request") or {}

@@ -29,12 +29,7 @@ def run_flow(environment: Environment, command: Sequence[str], seconds: float = 
 def run_task(
     environment: Environment, definition: str, group: str, container: str, command: list[str] | None, seconds: float
 ) -> str:
-    """Run a task once and wait for its end.
-
-    Returns
-    -------
-    str
-        The last line that it printed.
+    """Run a task once, wait for its end, and give the last line that it printed.
 
     Raises
     ------

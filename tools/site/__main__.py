@@ -94,13 +94,7 @@ def settings(name: str, description: str, pages: list[str], root: Path, reposito
 
 
 def lay_out(root: Path, target: Path, repository: str) -> list[str]:
-    """Write pages and settings into a folder that is made anew.
-
-    Returns
-    -------
-    list of str
-        The pages, relative to the site.
-    """
+    """Write pages and settings into a folder that is made anew; give the pages, relative to the site."""
     shutil.rmtree(target, ignore_errors=True)
     files = project_files(root)
     written = dict(written_pages(root, files, repository)) | dict(made_pages(root, files))

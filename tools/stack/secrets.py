@@ -46,18 +46,13 @@ def read_environment(file: Path) -> dict[str, str]:
 
 
 def ensure_secrets(state_dir: Path) -> list[str]:
-    """Make what is missing of the stack's passwords and keys.
+    """Make what is missing of the stack's passwords and keys; say what was made.
 
     Parameters
     ----------
     state_dir
         Gets stack.env, readable by its owner alone, and the folder stack/, which its owner alone enters. Files
         in there that containers mount are readable, for the users in them have other ids.
-
-    Returns
-    -------
-    list of str
-        What was made.
 
     Raises
     ------

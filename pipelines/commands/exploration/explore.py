@@ -284,13 +284,7 @@ def describe_raw(project: Project) -> list[dict[str, object]]:
 
 
 def explore(project: Project) -> Path:
-    """Write the page.
-
-    Returns
-    -------
-    Path
-        Of the page, which holds its pictures.
-    """
+    """Write the page, which holds its pictures; give its place."""
     with stage("training set") as progress:
         rows = read_rows(project)
         progress.say(f"{len(rows.examples):,} examples x {rows.features.shape[1]} features")

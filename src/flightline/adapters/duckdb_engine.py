@@ -232,7 +232,7 @@ def write_feature_tables(
     keys: Collection[str] | None = None,
     limits: Limits = NO_LIMITS,
 ) -> dict[str, int]:
-    """Compute every feature table and write it as parquet, all or nothing.
+    """Compute every feature table and write it as parquet, all or nothing; give the rows by table.
 
     Parameters
     ----------
@@ -244,11 +244,6 @@ def write_feature_tables(
         What requests can be joined by: a whole number of another name is a feature. None: whole numbers are keys.
     limits
         Of the DuckDB that checks what was written.
-
-    Returns
-    -------
-    dict
-        Rows by table.
     """
     rows = {}
     with atomic_write(target) as unfinished:

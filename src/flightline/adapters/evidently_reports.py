@@ -124,7 +124,7 @@ def _dataset(frame: pd.DataFrame) -> Any:
 
 
 def save_reports(settings: Settings, project: str, name: str, reports: Mapping[str, Any]) -> Path:
-    """Put reports into the workspace, in place of those of the same name.
+    """Put reports into the workspace, in place of those of the same name; give the workspace.
 
     Parameters
     ----------
@@ -134,11 +134,6 @@ def save_reports(settings: Settings, project: str, name: str, reports: Mapping[s
         Of the window.
     reports
         Of `run_reports`.
-
-    Returns
-    -------
-    Path
-        The workspace.
     """
     folder = workspace_dir(settings)
     with _quiet():

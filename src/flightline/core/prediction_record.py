@@ -193,18 +193,13 @@ def from_column(column: pd.Series) -> np.ndarray:
 
 
 def instance_key(keys: Mapping[str, object]) -> str:
-    """Give the digest that equal instances share, however their keys are typed or ordered.
+    """Give the digest (sha256, hex) that equal instances share, however their keys are typed or ordered.
 
     Parameters
     ----------
     keys
         Entity keys and request columns, by name. A missing value may be None, NaN or NaT; a
         whole number may be an int or a float; a moment may be of any time zone.
-
-    Returns
-    -------
-    str
-        sha256, 64 hex digits.
 
     Raises
     ------

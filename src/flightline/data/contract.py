@@ -246,7 +246,7 @@ def check_foreign_keys(
 
 
 def check_dataset(raw: Mapping[str, pd.DataFrame], contracts: Mapping[str, TableContract]) -> dict[str, int]:
-    """Check every file, then keys and references over the whole data set.
+    """Check every file, then keys and references over the whole data set; give the rows by table.
 
     Parameters
     ----------
@@ -255,11 +255,6 @@ def check_dataset(raw: Mapping[str, pd.DataFrame], contracts: Mapping[str, Table
         and references are kept.
     contracts
         By table.
-
-    Returns
-    -------
-    dict
-        Rows by table.
 
     Raises
     ------

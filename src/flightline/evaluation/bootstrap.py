@@ -236,7 +236,7 @@ def weighted_bounds(
     predicted: np.ndarray,
     confidence: float,
 ) -> tuple[float, float]:
-    """Give a two-sided interval of a metric that is no mean over rows, by drawing whole days.
+    """Give a two-sided interval of a metric that is no mean over rows, by drawing whole days; NaN with a single day.
 
     Parameters
     ----------
@@ -244,11 +244,6 @@ def weighted_bounds(
         From labels, predictions and `sample_weight`; called so often, with the count of each row's day as its weight.
     prediction_time, label, predicted
         Shape (n,).
-
-    Returns
-    -------
-    tuple of float
-        NaN with a single day.
     """
     order = np.argsort(predicted, kind="stable")  # metrics sort by prediction: it is done once
     codes, days = pd.factorize(prediction_time.dt.floor("D").to_numpy()[order], sort=True)

@@ -147,13 +147,7 @@ def is_registered(settings: Settings, service: str) -> bool:
 
 
 def apply(settings: Settings) -> list[str]:
-    """Register the declarations, and remove what is declared no more.
-
-    Returns
-    -------
-    list of str
-        Names of the feature views registered.
-    """
+    """Register the declarations, and remove what is declared no more; give the names of the feature views."""
     store = open_store(settings)
     declarations = load_declarations(settings)
     for item in declarations:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 
 def embedded(namespace: str, values: Mapping[str, float], labels: Mapping[str, str] | None = None) -> str:
-    """Write values of now as one line.
+    """Write values of now as one line, without its end.
 
     Parameters
     ----------
@@ -20,11 +20,6 @@ def embedded(namespace: str, values: Mapping[str, float], labels: Mapping[str, s
         By metric; what is not finite, which CloudWatch does not take, is left out.
     labels
         Dimensions of all of them; none: without a dimension.
-
-    Returns
-    -------
-    str
-        The line, without an end.
 
     Examples
     --------

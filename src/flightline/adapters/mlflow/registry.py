@@ -137,11 +137,6 @@ def register(
     ----------
     complete
         Called with the new version before anybody can find it by an alias: it adds the signature.
-
-    Returns
-    -------
-    str
-        The new version.
     """
     client = connect(settings)
     try:

@@ -78,17 +78,12 @@ Kind = TypeVar("Kind", bound=AnyStatement)
 
 
 def sign_files(signer: Signer, signed: SignedVersion, files: Mapping[str, str]) -> bytes:
-    """Sign files by their digests.
+    """Sign files by their digests; give the content of `SIGNATURE_FILE`.
 
     Parameters
     ----------
     files
         Name to sha256 (hex) of each file of the version but the signature.
-
-    Returns
-    -------
-    bytes
-        The content of `SIGNATURE_FILE`.
 
     Raises
     ------

@@ -17,13 +17,7 @@ CACHES = ("prefect/storage", "simulations/prefect/storage")
 
 
 def own_state(settings: Settings) -> Path | None:
-    """Let the state belong to the settings' root, and note that it does.
-
-    Returns
-    -------
-    Path or None
-        The root that it belonged to before, if that was another.
-    """
+    """Let the state belong to the settings' root, and note it; give the root it belonged to before, if another."""
     file, root = settings.state_dir / ROOT_FILE, settings.root.resolve()
     before = Path(file.read_text(encoding="utf-8").strip()) if file.is_file() else root
     if before != root:

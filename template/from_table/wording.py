@@ -47,9 +47,10 @@ def as_date(moment: datetime) -> str:
     return f"_at({moment.year}, {moment.month}, {moment.day}{hour})"
 
 
-def quoted(names: Iterable[str]) -> str:
-    """Write names as Python's text, with commas between."""
-    return ", ".join(f'"{name}"' for name in names)
+def quoted(names: Iterable[str], as_list: bool = False) -> str:
+    """Write names as Python's text, with commas between; as a list if asked."""
+    inside = ", ".join(f'"{name}"' for name in names)
+    return f"[{inside}]" if as_list else inside
 
 
 def class_shares(classes: Sequence[str]) -> dict[str, str]:

@@ -26,7 +26,8 @@ from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, T
 from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import stage
 from pipelines.promotion_steps.champion import fetch_champion, promote_version
-from pipelines.steps.models import fit_on, predict_with, read_held_out, register_model
+from pipelines.steps.folds import fit_on
+from pipelines.steps.models import predict_with, read_held_out, register_model
 from pipelines.steps.profile import write_profile
 from pipelines.steps.reference_predictions import write_reference_predictions
 

@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from joblib import parallel_config
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from sklearn.pipeline import Pipeline
 
-from flightline.adapters.files.parquet_rows import ROWS_AT_A_TIME, RowsOfFile, read_rows
+from flightline.adapters.files.parquet_rows import ROWS_AT_A_TIME, read_rows
 from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
@@ -31,7 +30,7 @@ from flightline.evaluation.metrics import Evaluation, evaluate
 from flightline.evaluation.single_feature import judge_alone
 from flightline.inference.predict import METHODS, predict
 from flightline.promotion.evidence import EvaluationSummary, summarise_evaluation
-from flightline.training.fit import FittedModel, TrainingParameters, fit, fit_pipeline
+from flightline.training.fit import TrainingParameters, fit_pipeline
 from flightline.training.row_checks import as_target, check_categories, feature_columns
 from flightline.training.splits import split
 from flightline.training.zoo import baseline_of, find_model
@@ -39,6 +38,7 @@ from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, T
 from pipelines.common.cached_step import cached_step
 from pipelines.evaluation_steps.explanation import explain
 from pipelines.evaluation_steps.held_out import SLICES_FILE, with_bounds, write_metrics
+from pipelines.steps.folds import fit_on
 from pipelines.steps.profile import held_out_result, write_profile
 from pipelines.steps.reference_predictions import write_reference_predictions
 from pipelines.steps.signing import signer_of_registration
@@ -97,27 +97,6 @@ def fit_model(
         learned_until=learned_until,
         seconds=seconds,
     )
-
-
-def fit_on(
-    settings: Settings,
-    problem: Problem,
-    parameters: TrainingParameters,
-    training_set: TrainingSet,
-    examples: pd.DataFrame,
-    masks: Mapping[str, pd.Series],
-) -> FittedModel:
-    """Fit on the rows of a training set that the masks name, with the threads of the settings."""
-    with parallel_config(backend="threading", n_jobs=settings.threads):
-        return fit(
-            parameters,
-            RowsOfFile(training_set.features_file),
-            examples[problem.label],
-            masks,
-            task=problem.task,
-            metric=problem.primary_metric,
-            classes=problem.classes,
-        )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from flightline.adapters import evidently_reports
-from flightline.adapters.files.parquet_rows import write_folder
+from flightline.adapters.files.parquet_rows import FrameOfFile, write_folder
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.prediction_record import ANSWER_COLUMNS
 from flightline.core.problem_spec import Monitoring
@@ -145,24 +145,24 @@ class TrainingSample:
 @cached_step
 def sample_training(key: str, settings: Settings, champion: ChampionRows, rows: int) -> TrainingSample:
     """Draw the rows of the training window that drift is scored against; reading all of it takes seconds."""
-    frame, _ = training_frame(champion)
+    frame, times = training_frame(champion)
     folder = references_dir(settings) / key[:16]
-    drawn = frame.iloc[sample_places(len(frame), rows)].reset_index(drop=True)
+    drawn = frame.take(sample_places(len(times), rows)).reset_index(drop=True)
     write_folder(folder, {"sample.parquet": drawn})
-    missing = {str(name): float(share) for name, share in frame.isna().mean().items()}
+    missing = {name: float(frame[name].isna().mean()) for name in frame}
     return TrainingSample(folder / "sample.parquet", missing)
 
 
-def training_frame(champion: ChampionRows) -> tuple[pd.DataFrame, pd.Series]:
-    """Give the features and predictions of the training window, and their prediction times.
+def training_frame(champion: ChampionRows) -> tuple[FrameOfFile, pd.Series]:
+    """Give the features and predictions of the training window, read when they are asked for, and the prediction times.
 
     What drifts of a multiclass prediction is the class that is answered.
     """
-    rows, features = pd.read_parquet(champion.rows_file), pd.read_parquet(champion.features_file)
+    rows = pd.read_parquet(champion.rows_file)
     is_training = (rows["part"] == "training").to_numpy()
     predicted = rows.loc[is_training, ANSWER if ANSWER in rows else PREDICTION].to_numpy()
-    frame = features[is_training].assign(**{PREDICTION: predicted})
-    return frame.reset_index(drop=True), rows.loc[is_training, "event_timestamp"].reset_index(drop=True)
+    frame = FrameOfFile(champion.features_file, is_training, {PREDICTION: predicted})
+    return frame, rows.loc[is_training, "event_timestamp"].reset_index(drop=True)
 
 
 @step(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)

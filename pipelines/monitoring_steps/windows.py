@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
-from flightline.adapters.files.parquet_rows import write_folder
+from flightline.adapters.files.parquet_rows import read_parts, write_folder
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.adapters.prediction_log.rows import decode
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # MLflow takes seconds, and is not asked while its files are 
 LEAST_REFERENCE_DAYS = 28
 FEATURES_FILE = "features.parquet"
 ANSWER = "answer"
+PREDICTED_AT_ONCE = 50_000
 INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
 _LIGHT = ("prediction_id", "prediction_time", "instance_key", "keys", "clock", *ANSWER_COLUMNS, "model_version", "role")
 _NOTHING = decode([], _LIGHT)
@@ -176,9 +178,10 @@ def predict_champion_rows(
         training_set_dir(settings, training_set),
     )
     model = load_model(registry.download_model(settings, found), model_sha256)
-    examples, features = pd.read_parquet(folder / "examples.parquet"), pd.read_parquet(folder / FEATURES_FILE)
+    examples, file = pd.read_parquet(folder / "examples.parquet"), folder / FEATURES_FILE
     masks = split(examples, problem.windows)
-    predicted = predict_with(model, problem, features)
+    parts = read_parts(file, pq.read_schema(file).names, PREDICTED_AT_ONCE)
+    predicted = np.concatenate([predict_with(model, problem, part) for part in parts])
     rows = examples[["event_timestamp", *problem.slices]].assign(
         part=np.select([masks["refit"], masks["test"]], ["training", "test"], "neither"),
         label=examples[problem.label].astype(float),

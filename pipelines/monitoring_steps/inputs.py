@@ -35,7 +35,8 @@ from flightline.monitoring.drift import (
 from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
-from pipelines.monitoring_steps.windows import ANSWER, ChampionRows, ServedRows, references_dir
+from pipelines.monitoring_steps.served import ServedRows
+from pipelines.monitoring_steps.windows import ANSWER, ChampionRows, references_dir
 
 _HEAVY = (
     "prediction_id",
@@ -182,9 +183,8 @@ def examine_inputs(
         Up to the clock's day: what is wrong with inputs is seen before their labels are known.
     """
     rule = project.problem.monitoring
-    rows = pd.read_parquet(served.file, columns=["prediction_id", "prediction_time"])
-    times = rows["prediction_time"]
-    rows = rows[(times >= windows[-rule.windows].start) & (times < windows[-1].end)]
+    span = Interval(windows[-rule.windows].start, windows[-1].end)
+    rows = served.between(span, ["prediction_id", "prediction_time"])
     if rows.empty:
         return Inputs(by_nature=by_nature)
     undrifted = [each.column for each in by_nature if each.behaviour in WITHOUT_DRIFT]
@@ -203,8 +203,7 @@ def examine_inputs(
     )
     views = view_ages(made[is_latest], rule) if is_latest.any() else ()
     reports = evidently_reports.run_reports(usual, current, thresholds, windows[-1].end, worth_detail(columns))
-    name = str(Interval(windows[-rule.windows].start, windows[-1].end))
-    workspace = evidently_reports.save_reports(project.settings, project.problem.model_name, name, reports)
+    workspace = evidently_reports.save_reports(project.settings, project.problem.model_name, str(span), reports)
     warnings = (
         *missing_warnings(columns, rule.missing_margin),
         *drift_warnings(columns, rule.drift_alarm),

@@ -39,7 +39,7 @@ from flightline.adapters.prediction_log.writers import INSERT_SQLITE
 from flightline.core.settings import PredictionLogSettings, Settings
 from flightline.monitoring.labels import Label
 from pipelines.labels import join_labels
-from pipelines.monitoring_steps.windows import _LIGHT
+from pipelines.monitoring_steps.served import _LIGHT
 from template.benchmarks.parts.online_size import measure_keys, measure_limits
 from tests.support.servers.postgres import run_postgres
 from tests.toy_problem import PROBLEM, make_project

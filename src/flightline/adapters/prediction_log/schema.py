@@ -47,10 +47,18 @@ PREDICTIONS = sa.Table(
     sa.Column("endpoint", sa.String(16), nullable=False),
     sa.Column("caller", sa.Text, nullable=False, server_default="-"),
     sa.Column("probabilities", _DOCUMENT, nullable=True),
+    sa.Column("feature_list", sa.String(16), nullable=True),
     sa.PrimaryKeyConstraint("prediction_id", name="pk_predictions"),
     sa.Index("ix_predictions_logged_at", "logged_at"),
     sa.Index("ix_predictions_clock", "clock"),
     sa.Index("ix_predictions_instance_key", "instance_key"),
+)
+FEATURE_LISTS = sa.Table(
+    "feature_lists",
+    METADATA,
+    sa.Column("digest", sa.String(16), nullable=False),
+    sa.Column("names", _DOCUMENT, nullable=False),
+    sa.PrimaryKeyConstraint("digest", name="pk_feature_lists"),
 )
 WRITE_CHECKS = sa.Table(
     "write_checks",
@@ -88,9 +96,10 @@ CANARY_COUNTS = sa.Table(
     sa.PrimaryKeyConstraint("count_id", name="pk_canary_counts"),
     sa.Index("ix_canary_counts_canary", "canary"),
 )
-COLUMNS = tuple(column.name for column in PREDICTIONS.columns)
-MOMENTS = tuple(column.name for column in PREDICTIONS.columns if column.type is _MOMENT)
-DOCUMENTS = tuple(column.name for column in PREDICTIONS.columns if column.type is _DOCUMENT)
+FIELDS = tuple(column for column in PREDICTIONS.columns if column.name != "feature_list")
+COLUMNS = tuple(column.name for column in FIELDS)
+MOMENTS = tuple(column.name for column in FIELDS if column.type is _MOMENT)
+DOCUMENTS = tuple(column.name for column in FIELDS if column.type is _DOCUMENT)
 
 _POSTGRES = {"postgres", "postgresql", "postgresql+psycopg"}
 _SQLITE = {"sqlite", "sqlite+pysqlite"}

@@ -2,6 +2,9 @@
 
 SQLite is written without SQLAlchemy, which takes longer than the insert itself.
 Both give up with a LogError, wholly: a request's rows are all there or none.
+
+A row is selected from the list of its features' names, so that none is ever there without it. Where the list is not
+there yet, as in a new file or one that was brought back from a copy, no row is inserted, and lists are written first.
 """
 
 import os
@@ -22,6 +25,7 @@ from flightline.adapters.prediction_log.schema import COLUMNS, connect_sqlite, e
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
 
+Work = tuple[str, Sequence[Row]]
 # The check writes as much as a few predictions, demands room for some more, and names all columns that a write fills.
 _FILLER = "x" * 16_384
 _LEAST_FREE_BYTES = 262_144
@@ -30,13 +34,26 @@ _LEAST_FREE_BYTES = 262_144
 _CHECKPOINT_ROWS = 2_500
 _WRITE_CHECK = (
     "INSERT INTO write_checks (check_id, written_at, filler) SELECT 1, {0}, {0} "  # noqa: S608 constants
-    f"WHERE NOT EXISTS (SELECT {', '.join(COLUMNS)} FROM predictions LIMIT 0) "
+    f"WHERE NOT EXISTS (SELECT {', '.join(COLUMNS)}, feature_list, digest, names "
+    "FROM predictions, feature_lists LIMIT 0) "
     "ON CONFLICT (check_id) DO UPDATE SET written_at = excluded.written_at, filler = excluded.filler"
 )
 
 
 def _insert(mark: str) -> str:
-    return f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({', '.join([mark] * len(COLUMNS))})"  # noqa: S608 constants
+    values = ", ".join([mark] * len(COLUMNS))
+    return (
+        f"INSERT INTO predictions ({', '.join(COLUMNS)}, feature_list) "  # noqa: S608 constants
+        f"SELECT {values}, digest FROM feature_lists WHERE digest = {mark}"
+    )
+
+
+def parts_of(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Give what is inserted as lists, and what as predictions, of rows that `rows.encode` gave."""
+    return sorted({row[-2:] for row in rows}), [row[:-1] for row in rows]
+
+
+_LIST = "INSERT INTO feature_lists (digest, names) VALUES ({0}, {0}) ON CONFLICT DO NOTHING"
 
 
 class Writer(Protocol):
@@ -78,33 +95,32 @@ class SqliteWriter:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Insert the rows in one transaction."""
-        self._do(INSERT_SQLITE, rows)
+        lists, values = parts_of(rows)
+        if not self._do((INSERT_SQLITE, values)):
+            self._do((LIST_SQLITE, lists), (INSERT_SQLITE, values))
 
     def check(self) -> None:
         """Write the row of the check, and see that the disk has room for more."""
-        self._do(_WRITE_CHECK.format("?"), [(text_of(datetime.now(UTC)), _FILLER)])
+        self._do((_WRITE_CHECK.format("?"), [(text_of(datetime.now(UTC)), _FILLER)]))
         if shutil.disk_usage(self._file.parent).free < _LEAST_FREE_BYTES:
             # The write-ahead log may still hold this row where the next one does not fit.
             raise LogError(fault_of(OSError(28, "full"), self._place))
 
-    def _do(self, statement: str, rows: Sequence[Row]) -> None:
+    def _do(self, *work: Work) -> bool:
+        """Do what is to be done in one transaction; False, and nothing is, if the last of it inserts too few rows."""
         if self._pid != os.getpid():
             self._start_anew()
         with self._lock:
             connection = self._connected()
             try:
-                if len(rows) == 1:
-                    connection.execute(statement, rows[0])  # a transaction of its own
-                else:
-                    connection.execute("BEGIN IMMEDIATE")
-                    connection.executemany(statement, rows)
-                    connection.execute("COMMIT")
+                is_done = _execute(connection, work)
             except BaseException as err:
                 self._recover(connection, err)
                 if isinstance(err, sqlite3.Error | ValueError):
                     raise LogError(fault_of(err, self._place)) from err
                 raise
-            self._checkpoints.note(len(rows))
+            self._checkpoints.note(len(work[-1][1]))
+            return is_done
 
     def _connected(self) -> sqlite3.Connection:
         """Give a connection to the file that is there now; one to a file that was removed would write to nowhere."""
@@ -145,7 +161,19 @@ class SqliteWriter:
                 connection.close()
 
 
-INSERT_SQLITE = _insert("?")
+def _execute(connection: sqlite3.Connection, work: Sequence[Work]) -> bool:
+    statement, rows = work[-1]
+    if len(work) == len(rows) == 1:
+        return connection.execute(statement, rows[0]).rowcount == 1  # a transaction of its own
+    connection.execute("BEGIN IMMEDIATE")
+    for each, values in work:
+        count = connection.executemany(each, values).rowcount
+    is_done = count == len(rows)
+    connection.execute("COMMIT" if is_done else "ROLLBACK")
+    return is_done
+
+
+INSERT_SQLITE, LIST_SQLITE = _insert("?"), _LIST.format("?")
 
 
 class PostgresWriter:
@@ -163,41 +191,49 @@ class PostgresWriter:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Insert the rows in one transaction."""
-        self._do(INSERT_POSTGRES, INSERT_POSTGRES + UNLESS_THERE, rows)
+        lists, values = parts_of(rows)
+        again = ((LIST_POSTGRES, lists), (INSERT_POSTGRES + UNLESS_THERE, values))
+        if not self._do(((INSERT_POSTGRES, values),), again):
+            self._do(((LIST_POSTGRES, lists), (INSERT_POSTGRES, values)), again)
 
     def check(self) -> None:
         """Write the row of the check."""
-        statement = _WRITE_CHECK.format("%s")
-        self._do(statement, statement, [(datetime.now(UTC), _FILLER)])
+        work = ((_WRITE_CHECK.format("%s"), [(datetime.now(UTC), _FILLER)]),)
+        self._do(work, work)
 
-    def _do(self, statement: str, statement_again: str, rows: Sequence[Row]) -> None:
+    def _do(self, work: Sequence[Work], again: Sequence[Work]) -> bool:
+        """Do what is to be done in one transaction; False, and nothing is, if the last of it inserts too few rows."""
         if self._pid != os.getpid():
             self._engine.dispose(close=False)  # the sockets are the parent's
             self._start_anew()
         try:
             try:
-                self._execute(statement, rows)
+                return self._execute(work)
             except sa.exc.DBAPIError as err:
                 if not is_dead(err):
                     raise
                 self._engine.dispose()
                 # The first try may have been committed before the connection died.
-                self._execute(statement_again, rows)
+                self._execute(again, demands_all=False)
+                return True
         except (sa.exc.SQLAlchemyError, ValueError) as err:
             raise LogError(fault_of(err, self._place)) from err
 
-    def _execute(self, statement: str, rows: Sequence[Row]) -> None:
-        if len(rows) == 1:
+    def _execute(self, work: Sequence[Work], demands_all: bool = True) -> bool:
+        statement, rows = work[-1]
+        if len(work) == len(rows) == 1:
             with self._alone.connect() as connection:
-                connection.exec_driver_sql(statement, rows[0])
-        else:
-            with self._engine.begin() as connection:
-                connection.exec_driver_sql(statement, list(rows))
+                return connection.exec_driver_sql(statement, rows[0]).rowcount == 1
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            counts = [connection.exec_driver_sql(each, list(values)).rowcount for each, values in work]
+            if demands_all and counts[-1] < len(rows):
+                transaction.rollback()
+        return counts[-1] == len(rows)
 
     def close(self) -> None:
         """Close the pool."""
         self._engine.dispose()
 
 
-INSERT_POSTGRES = _insert("%s")
+INSERT_POSTGRES, LIST_POSTGRES = _insert("%s"), _LIST.format("%s")
 UNLESS_THERE = " ON CONFLICT DO NOTHING"

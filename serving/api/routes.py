@@ -42,8 +42,8 @@ class Markdown(Response):
 
 def add_routes(app: FastAPI, project: Project) -> None:
     """Give an app all routes; its `state` must hold what `dependencies` look up."""
-    # Its routes themselves: one that is included as a router is looked for twice.
-    app.router.routes.extend(make_model_router(project, app).routes)
+    # Its routes themselves, before all others: one that is included as a router is looked for twice.
+    app.router.routes[:0] = make_model_router(project, app).routes
     app.include_router(make_explain_router(project))
     app.include_router(make_operations_router(project))
 
@@ -89,7 +89,7 @@ def make_model_router(project: Project, app: FastAPI) -> APIRouter:
     ) -> Scores:
         """Predict for ready rows of features, as batch jobs and what-if questions have them."""
         predictor = own.predictor
-        check_rows(predictor.model.kinds, body.instances)
+        check_rows(predictor.model, body.instances)
         results = await own.large.predict(own.caller, predictor.score, body.instances)
         ids = await own.logger.record("score", predictor, own.clock, results, [None] * len(results))
         return Scores(

@@ -230,9 +230,9 @@ def check_features(problem: Problem, results: Sequence[PredictionResult]) -> Non
     )
 
 
-def check_rows(kinds: Mapping[str, str], rows: Sequence[Mapping[str, Value]]) -> None:
+def check_rows(model: ServedModel, rows: Sequence[Mapping[str, Value]]) -> None:
     """Refuse rows with columns the model does not take, or values of another kind."""
-    numbers = {name for name, kind in kinds.items() if kind != "str"}
+    kinds, numbers = model.kinds, model.numbers
     refuse_faults(
         (f"instances[{index}].{name[:80]}", reason)
         for index, row in enumerate(rows)

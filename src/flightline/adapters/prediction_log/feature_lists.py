@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from flightline.adapters.prediction_log.schema import FEATURE_LISTS
+from flightline.adapters.prediction_log.schema import DOCUMENTS, FEATURE_LISTS, PREDICTIONS
 from flightline.core.errors import LogError
 from flightline.core.lineage import digest_of
 
@@ -69,6 +69,13 @@ def _named(text: str, names: Names) -> dict[str, Any]:
     return dict(zip(names, values, strict=True))
 
 
+def selected(columns: Sequence[str]) -> list[sa.ColumnElement[Any]]:
+    """Select columns of predictions, JSON as the text that was written, and the digest of each row's list."""
+    found = [PREDICTIONS.c[name] for name in columns]
+    shown = [sa.cast(each, sa.Text).label(each.name) if each.name in DOCUMENTS else each for each in found]
+    return [*shown, PREDICTIONS.c.feature_list]
+
+
 class FeatureLists:
     """The lists of a log, each read when it is first needed and kept: what has a digest never changes.
 
@@ -99,7 +106,7 @@ class FeatureLists:
         if lost := [digest for digest in missing if digest not in self._known]:
             raise LogError(
                 f"the prediction log holds predictions whose list of feature names, {lost[0]}, is not in its table "
-                "feature_lists as it was written; take that row from a copy of the database, or let a service with the "
-                "same model answer once: it writes its list again"
+                "feature_lists as it was written; take that row from a copy of the database, or delete it and let a "
+                "service with the same model answer once, which writes it again"
             )
         return [None if digest is None else self._known[digest] for digest in asked]

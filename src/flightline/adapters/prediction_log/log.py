@@ -11,18 +11,17 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 import sqlalchemy as sa
 
 from flightline.adapters.prediction_log.database_errors import fault_of, is_refused_row
-from flightline.adapters.prediction_log.feature_lists import FeatureLists
+from flightline.adapters.prediction_log.feature_lists import FeatureLists, selected
 from flightline.adapters.prediction_log.rows import Row, decode, encode, moment_of, moment_value
 from flightline.adapters.prediction_log.schema import (
     COLUMNS,
     PREDICTIONS,
-    as_text,
     ensure_schema,
     log_url,
     make_engine,
@@ -167,7 +166,7 @@ class PredictionLog:
         order = [PREDICTIONS.c[by], PREDICTIONS.c.prediction_id]
         rows: list[Row] = []
         for chosen in self._chosen(ids, instance_keys):
-            rows += self._select(sa.select(*_shown(columns), *order).where(*inside, *chosen).order_by(*order))
+            rows += self._select(sa.select(*selected(columns), *order).where(*inside, *chosen).order_by(*order))
         rows.sort(key=lambda row: (row[-2], row[-1]))
         return self._decode(rows, columns)
 
@@ -199,7 +198,7 @@ class PredictionLog:
         """
         _check_columns(columns)
         moment, key = PREDICTIONS.c[by], PREDICTIONS.c.prediction_id
-        statement = sa.select(*_shown(columns), moment, key).order_by(moment, key).limit(rows_at_once)
+        statement = sa.select(*selected(columns), moment, key).order_by(moment, key).limit(rows_at_once)
         for day in self._days(start, end, by):
             rows = self._select(statement.where(*self._between(*day, by)))
             while rows:
@@ -210,7 +209,7 @@ class PredictionLog:
                 rows = [] if is_all else self._select(statement.where(*self._between(*day, by), *later))
 
     def _decode(self, rows: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
-        """Decode rows of `_shown`, which two values follow that they are ordered by."""
+        """Decode rows of `selected`, which two values follow that they are ordered by."""
         names = self._lists.of(row[-3] for row in rows) if "features" in columns else None
         return decode([row[:-3] for row in rows], columns, names)
 
@@ -265,10 +264,6 @@ class PredictionLog:
         """Let go of the database; the log is not to be used any more."""
         self._writer.close()
         self._engine.dispose()
-
-
-def _shown(columns: Sequence[str]) -> list[sa.ColumnElement[Any]]:
-    return [*map(as_text, columns), PREDICTIONS.c.feature_list]
 
 
 def _check_columns(columns: Sequence[str]) -> None:

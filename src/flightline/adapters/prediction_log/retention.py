@@ -23,16 +23,14 @@ import sqlalchemy as sa
 
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.prediction_log.database_errors import fault_of
-from flightline.adapters.prediction_log.feature_lists import FeatureLists, with_names
+from flightline.adapters.prediction_log.feature_lists import FeatureLists, selected, with_names
 from flightline.adapters.prediction_log.partitions import add_days, days_of, drop_day
 from flightline.adapters.prediction_log.remote_folder import RemoteFolder
 from flightline.adapters.prediction_log.rows import Row, decode, in_utc, moment_of, moment_value
 from flightline.adapters.prediction_log.schema import (
     COLUMNS,
-    FIELDS,
     MOMENTS,
     PREDICTIONS,
-    as_text,
     ensure_schema,
     log_url,
     make_engine,
@@ -51,9 +49,9 @@ _LOCK = 0x6578_706F  # any constant: which advisory lock of PostgreSQL is held w
 _UNDER_WAY = "another export of the prediction log is under way; wait until it has ended"
 _TYPES = {"prediction": pa.float64(), **dict.fromkeys(MOMENTS, pa.timestamp("us", tz="UTC"))}
 SCHEMA = pa.schema(
-    [pa.field(column.name, _TYPES.get(column.name, pa.string()), bool(column.nullable)) for column in FIELDS]
+    [pa.field(name, _TYPES.get(name, pa.string()), bool(PREDICTIONS.c[name].nullable)) for name in COLUMNS]
 )
-_SELECT = sa.select(*map(as_text, COLUMNS), PREDICTIONS.c.feature_list)
+_SELECT = sa.select(*selected(COLUMNS))
 # Files written before migration 0007 lack the last column, before 0006 the one before it too, and before 0005 two
 # others had other names.
 _WITHOUT_PROBABILITIES = pa.schema(list(SCHEMA)[:-1])

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import orjson
@@ -30,9 +29,9 @@ def encode(predictions: Sequence[LoggedPrediction], dialect: str) -> list[Row]:
         number.
     """
     # The rows of a request share the times of day and clock, and the watermarks.
-    moment, shared = cache(text_of if dialect == "sqlite" else in_utc), _Shared()
+    moments, shared = _Moments(text_of if dialect == "sqlite" else in_utc), _Shared()
     try:
-        return [_encode(prediction, moment, shared) for prediction in predictions]
+        return [_encode(prediction, moments, shared) for prediction in predictions]
     except (TypeError, ValueError, OverflowError) as err:
         raise UnloggableError(
             f"a prediction cannot be put into the log ({type(err).__name__}: {err}); features are numbers, text or "
@@ -76,6 +75,17 @@ def in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
+class _Moments(dict[datetime, object]):
+    """Writes each moment once, and is quicker to make than a `functools.cache`."""
+
+    def __init__(self, write: Callable[[datetime], object]):
+        self._write = write
+
+    def __missing__(self, moment: datetime) -> object:
+        self[moment] = written = self._write(moment)
+        return written
+
+
 class _Shared:
     """Writes a mapping as JSON, and the next equal one as it did that."""
 
@@ -88,7 +98,7 @@ class _Shared:
         return self._last[1]
 
 
-def _encode(row: LoggedPrediction, moment: Callable[[datetime], object], shared: _Shared) -> Row:
+def _encode(row: LoggedPrediction, moments: _Moments, shared: _Shared) -> Row:
     number = float(row.prediction)
     if not (math.isfinite(number) and all(map(math.isfinite, (row.probabilities or {}).values()))):
         raise UnloggableError(
@@ -97,10 +107,10 @@ def _encode(row: LoggedPrediction, moment: Callable[[datetime], object], shared:
     return (
         row.prediction_id,
         row.request_id,
-        moment(row.logged_at),
-        moment(row.clock),
-        moment(row.prediction_time),
-        moment(row.event_time),
+        moments[row.logged_at],
+        moments[row.clock],
+        moments[row.prediction_time],
+        moments[row.event_time],
         row.instance_key,
         _json(_keys(row.keys)),
         _json(plain_values(row.features)),

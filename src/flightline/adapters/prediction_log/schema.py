@@ -96,10 +96,9 @@ CANARY_COUNTS = sa.Table(
     sa.PrimaryKeyConstraint("count_id", name="pk_canary_counts"),
     sa.Index("ix_canary_counts_canary", "canary"),
 )
-FIELDS = tuple(column for column in PREDICTIONS.columns if column.name != "feature_list")
-COLUMNS = tuple(column.name for column in FIELDS)
-MOMENTS = tuple(column.name for column in FIELDS if column.type is _MOMENT)
-DOCUMENTS = tuple(column.name for column in FIELDS if column.type is _DOCUMENT)
+COLUMNS = tuple(column.name for column in PREDICTIONS.columns if column.name != "feature_list")
+MOMENTS = tuple(column.name for column in PREDICTIONS.columns if column.type is _MOMENT)
+DOCUMENTS = tuple(column.name for column in PREDICTIONS.columns if column.type is _DOCUMENT)
 
 _POSTGRES = {"postgres", "postgresql", "postgresql+psycopg"}
 _SQLITE = {"sqlite", "sqlite+pysqlite"}
@@ -109,12 +108,6 @@ _CHECKPOINT_PAGES = 32_000
 # The server ends a statement itself, unless it stands still; its word of that has so long to arrive.
 _ANSWER_SECONDS = 0.5
 MIGRATION_LOCK = 0x666C_6967  # any constant: which advisory lock of PostgreSQL is held while migrating
-
-
-def as_text(name: str) -> sa.ColumnElement[Any]:
-    """Select a column of PREDICTIONS, JSON as the text that was written."""
-    column = PREDICTIONS.c[name]
-    return sa.cast(column, sa.Text).label(name) if name in DOCUMENTS else column
 
 
 def log_url(settings: Settings) -> sa.URL:

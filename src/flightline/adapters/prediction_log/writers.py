@@ -3,8 +3,8 @@
 SQLite is written without SQLAlchemy, which takes longer than the insert itself.
 Both give up with a LogError, wholly: a request's rows are all there or none.
 
-A row is selected from the list of its features' names, so that none is ever there without it. Where the list is not
-there yet, as in a new file or one that was brought back from a copy, no row is inserted, and lists are written first.
+With rows goes, in the same transaction, the list of their features' names, unless it is there. Nothing is remembered of
+what is: a file may be another by now, or brought back from a copy.
 """
 
 import os
@@ -41,11 +41,8 @@ _WRITE_CHECK = (
 
 
 def _insert(mark: str) -> str:
-    values = ", ".join([mark] * len(COLUMNS))
-    return (
-        f"INSERT INTO predictions ({', '.join(COLUMNS)}, feature_list) "  # noqa: S608 constants
-        f"SELECT {values}, digest FROM feature_lists WHERE digest = {mark}"
-    )
+    columns = (*COLUMNS, "feature_list")
+    return f"INSERT INTO predictions ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608 constants
 
 
 def parts_of(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
@@ -96,8 +93,7 @@ class SqliteWriter:
     def write(self, rows: Sequence[Row]) -> None:
         """Insert the rows in one transaction."""
         lists, values = parts_of(rows)
-        if not self._do((INSERT_SQLITE, values)):
-            self._do((LIST_SQLITE, lists), (INSERT_SQLITE, values))
+        self._do((LIST_SQLITE, lists), (INSERT_SQLITE, values))
 
     def check(self) -> None:
         """Write the row of the check, and see that the disk has room for more."""
@@ -106,21 +102,22 @@ class SqliteWriter:
             # The write-ahead log may still hold this row where the next one does not fit.
             raise LogError(fault_of(OSError(28, "full"), self._place))
 
-    def _do(self, *work: Work) -> bool:
-        """Do what is to be done in one transaction; False, and nothing is, if the last of it inserts too few rows."""
+    def _do(self, *work: Work) -> None:
         if self._pid != os.getpid():
             self._start_anew()
         with self._lock:
             connection = self._connected()
             try:
-                is_done = _execute(connection, work)
+                connection.execute("BEGIN IMMEDIATE")
+                for statement, rows in work:
+                    connection.executemany(statement, rows)
+                connection.execute("COMMIT")
             except BaseException as err:
                 self._recover(connection, err)
                 if isinstance(err, sqlite3.Error | ValueError):
                     raise LogError(fault_of(err, self._place)) from err
                 raise
             self._checkpoints.note(len(work[-1][1]))
-            return is_done
 
     def _connected(self) -> sqlite3.Connection:
         """Give a connection to the file that is there now; one to a file that was removed would write to nowhere."""
@@ -161,18 +158,6 @@ class SqliteWriter:
                 connection.close()
 
 
-def _execute(connection: sqlite3.Connection, work: Sequence[Work]) -> bool:
-    statement, rows = work[-1]
-    if len(work) == len(rows) == 1:
-        return connection.execute(statement, rows[0]).rowcount == 1  # a transaction of its own
-    connection.execute("BEGIN IMMEDIATE")
-    for each, values in work:
-        count = connection.executemany(each, values).rowcount
-    is_done = count == len(rows)
-    connection.execute("COMMIT" if is_done else "ROLLBACK")
-    return is_done
-
-
 INSERT_SQLITE, LIST_SQLITE = _insert("?"), _LIST.format("?")
 
 
@@ -191,44 +176,38 @@ class PostgresWriter:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Insert the rows in one transaction."""
-        lists, values = parts_of(rows)
-        again = ((LIST_POSTGRES, lists), (INSERT_POSTGRES + UNLESS_THERE, values))
-        if not self._do(((INSERT_POSTGRES, values),), again):
-            self._do(((LIST_POSTGRES, lists), (INSERT_POSTGRES, values)), again)
+        self._do(_work(rows), _work(rows, UNLESS_THERE))
 
     def check(self) -> None:
         """Write the row of the check."""
         work = ((_WRITE_CHECK.format("%s"), [(datetime.now(UTC), _FILLER)]),)
         self._do(work, work)
 
-    def _do(self, work: Sequence[Work], again: Sequence[Work]) -> bool:
-        """Do what is to be done in one transaction; False, and nothing is, if the last of it inserts too few rows."""
+    def _do(self, work: Sequence[Work], again: Sequence[Work]) -> None:
         if self._pid != os.getpid():
             self._engine.dispose(close=False)  # the sockets are the parent's
             self._start_anew()
         try:
             try:
-                return self._execute(work)
+                self._execute(work)
             except sa.exc.DBAPIError as err:
                 if not is_dead(err):
                     raise
                 self._engine.dispose()
                 # The first try may have been committed before the connection died.
-                self._execute(again, demands_all=False)
-                return True
+                self._execute(again)
         except (sa.exc.SQLAlchemyError, ValueError) as err:
             raise LogError(fault_of(err, self._place)) from err
 
-    def _execute(self, work: Sequence[Work], demands_all: bool = True) -> bool:
-        statement, rows = work[-1]
-        if len(work) == len(rows) == 1:
+    def _execute(self, work: Sequence[Work]) -> None:
+        if len(work) == len(work[0][1]) == 1:
+            ((statement, (row,)),) = work
             with self._alone.connect() as connection:
-                return connection.exec_driver_sql(statement, rows[0]).rowcount == 1
-        with self._engine.connect() as connection, connection.begin() as transaction:
-            counts = [connection.exec_driver_sql(each, list(values)).rowcount for each, values in work]
-            if demands_all and counts[-1] < len(rows):
-                transaction.rollback()
-        return counts[-1] == len(rows)
+                connection.exec_driver_sql(statement, row)
+        else:
+            with self._engine.begin() as connection:
+                for statement, rows in work:
+                    connection.exec_driver_sql(statement, list(rows))
 
     def close(self) -> None:
         """Close the pool."""
@@ -237,3 +216,12 @@ class PostgresWriter:
 
 INSERT_POSTGRES, LIST_POSTGRES = _insert("%s"), _LIST.format("%s")
 UNLESS_THERE = " ON CONFLICT DO NOTHING"
+
+
+def _work(rows: Sequence[Row], unless_there: str = "") -> Sequence[Work]:
+    """Give what is to be done for rows: for one of them a single statement, which needs no transaction around it."""
+    lists, values = parts_of(rows)
+    insert = INSERT_POSTGRES + unless_there
+    if len(values) == 1:
+        return ((f"WITH list AS ({LIST_POSTGRES}) {insert}", [lists[0] + values[0]]),)
+    return (LIST_POSTGRES, lists), (insert, values)

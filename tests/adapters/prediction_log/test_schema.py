@@ -232,6 +232,7 @@ def test_a_schema_of_newer_code_is_refused(settings):
 def test_a_table_that_went_missing_is_named_in_words(log, settings):
     engine = make_engine(settings)
     with engine.begin() as connection:
+        connection.execute(sa.text("DROP VIEW named_predictions"))
         connection.execute(sa.text("DROP TABLE predictions"))
     engine.dispose()
     with pytest.raises(LogError, match=r"lacks a table or column .* run `make db-migrate`"):

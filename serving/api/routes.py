@@ -28,7 +28,7 @@ from serving.prediction.predictor import (
     reference_of,
     score_of,
 )
-from serving.prediction.side_thread import run_beside_if_many
+from serving.prediction.side_thread import FEW_TO_LOG, run_beside_if_many
 from serving.telemetry.metrics import CONTENT_TYPE, render
 
 HEALTH: dict[int | str, dict[str, Any]] = documented(431, 500) | {503: {"model": Health | Failure}}
@@ -79,7 +79,7 @@ def make_model_router(project: Project, app: FastAPI) -> APIRouter:
                 model=reference_of(predictor),
             )
 
-        return await run_beside_if_many(len(instances), answer)
+        return await run_beside_if_many(len(instances), answer, FEW_TO_LOG)
 
     @router.post("/v1/models/{name}:score", responses=REFUSALS)
     async def score(

@@ -27,7 +27,7 @@ def list_of(names: Names) -> tuple[str, str]:
     Examples
     --------
     >>> list_of(("count", "mean"))
-    ('2c3b02d5cbbd9ee0', '["count","mean"]')
+    ('d2f5856f4cce4954', '["count","mean"]')
     """
     return digest_of(names)[:_DIGITS], orjson.dumps(names).decode()
 

@@ -33,7 +33,8 @@ def logged() -> pd.DataFrame:
     rows = [*first, *(replace(row, clock=row.clock + (number % 3 - 1) * DAY) for number, row in enumerate(again))]
     rows += [replace(row, prediction_id=row.prediction_id[::-1], model_version="2") for row in first]
     rows += [replace(row, prediction_id=row.prediction_id[::-1], role="shadow") for row in again]
-    return decode(encode(rows, "sqlite"), COLUMNS)[list(_LIGHT)].sort_values(["clock", "prediction_id"])
+    read = decode([row[: len(COLUMNS)] for row in encode(rows, "sqlite")], names=[("count",)] * len(rows))
+    return read[list(_LIGHT)].sort_values(["clock", "prediction_id"])
 
 
 def served_rows(folder: Path, parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -32,11 +32,10 @@ from pipelines.monitoring_steps.inputs import (
 from pipelines.monitoring_steps.page import as_markdown
 from pipelines.monitoring_steps.report import write_report
 from pipelines.monitoring_steps.sentences import behaviours, reasons, summary
+from pipelines.monitoring_steps.served import ServedRows, collect_served_rows
 from pipelines.monitoring_steps.windows import (
     ChampionRows,
     Judged,
-    ServedRows,
-    collect_served_rows,
     judge_windows,
     predict_champion_rows,
     read_champion,

@@ -107,6 +107,8 @@ def create_app(project: Project, open_features: Callable[[Project], FeatureReade
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,  # it would send clients where their own Host header says
+        # Traces and metrics are our own; FastAPI would look at each request whether anybody wants its.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.project = project
     app.state.model_loader = ModelLoader(project, open_features)

@@ -60,7 +60,7 @@ def answer(project: Project, folder: Path, asked: Mapping[str, Any]) -> list[dic
         repeated = instances * (ROWS_AT_ONCE // len(instances) + 1)
         _compare("many requests at once", requests, alone, predictor.predict(repeated, clock))
         rows = [result.inputs for result in alone]
-        check_rows(model.kinds, rows)
+        check_rows(model, rows)
         _compare("its features, sent to :score,", requests, alone, predictor.score(rows))
     finally:
         features.close()

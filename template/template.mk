@@ -84,7 +84,7 @@ bench-train: $(READY)  ## Compare a training run with the same compute without t
 	@$(RUN) -m template.benchmarks.bench_train
 
 .PHONY: bench-growth
-bench-growth: $(READY)  ## Train on data several times as large, by seconds and memory of each stage: make bench-growth SIZES="1 4 10" WAYS="keys history"
+bench-growth: $(READY)  ## Train on data several times as large, score and rebuild, by seconds and memory of each stage: make bench-growth SIZES="1 4 10" WAYS="keys history"
 	@$(RUN) -m template.benchmarks.bench_growth $(if $(SIZES),--sizes $(SIZES)) $(if $(WAYS),--ways $(WAYS)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(LIMIT),--limit $(LIMIT))
 
 .PHONY: bench-gate

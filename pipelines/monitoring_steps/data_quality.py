@@ -19,7 +19,8 @@ from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
 from pipelines.monitoring_steps.inputs import as_training, read_features, training_frame
-from pipelines.monitoring_steps.windows import ChampionRows, ServedRows, references_dir
+from pipelines.monitoring_steps.served import ServedRows
+from pipelines.monitoring_steps.windows import ChampionRows, references_dir
 
 FRESH = 0.05  # the quantile that counts as a day's freshest values
 
@@ -54,8 +55,7 @@ def find_data_anomalies(
 ) -> tuple[DataAnomaly, ...]:
     """Hold each whole day up to the clock against the training window; days need no labels to be looked at."""
     start = windows[-rule.windows].start - timedelta(days=BASELINE_DAYS)
-    rows = pd.read_parquet(served.file, columns=["prediction_id", "prediction_time"])
-    rows = rows[(rows["prediction_time"] >= start) & (rows["prediction_time"] < whole_days(clock))]
+    rows = served.between(Interval(start, whole_days(clock)), ["prediction_id", "prediction_time"])
     if rows.empty:
         return ()
     made = read_features(settings, list(rows["prediction_id"].to_numpy()[daily_places(rows, rule)]))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from flightline.adapters import evidently_reports
-from flightline.adapters.files.parquet_rows import write_folder
+from flightline.adapters.files.parquet_rows import FrameOfFile, write_folder
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.prediction_record import ANSWER_COLUMNS
 from flightline.core.problem_spec import Monitoring
@@ -35,7 +35,8 @@ from flightline.monitoring.drift import (
 from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
-from pipelines.monitoring_steps.windows import ANSWER, ChampionRows, ServedRows, references_dir
+from pipelines.monitoring_steps.served import ServedRows
+from pipelines.monitoring_steps.windows import ANSWER, ChampionRows, references_dir
 
 _HEAVY = (
     "prediction_id",
@@ -145,24 +146,24 @@ class TrainingSample:
 @cached_step
 def sample_training(key: str, settings: Settings, champion: ChampionRows, rows: int) -> TrainingSample:
     """Draw the rows of the training window that drift is scored against; reading all of it takes seconds."""
-    frame, _ = training_frame(champion)
+    frame, times = training_frame(champion)
     folder = references_dir(settings) / key[:16]
-    drawn = frame.iloc[sample_places(len(frame), rows)].reset_index(drop=True)
+    drawn = frame.take(sample_places(len(times), rows)).reset_index(drop=True)
     write_folder(folder, {"sample.parquet": drawn})
-    missing = {str(name): float(share) for name, share in frame.isna().mean().items()}
+    missing = {name: float(frame[name].isna().mean()) for name in frame}
     return TrainingSample(folder / "sample.parquet", missing)
 
 
-def training_frame(champion: ChampionRows) -> tuple[pd.DataFrame, pd.Series]:
-    """Give the features and predictions of the training window, and their prediction times.
+def training_frame(champion: ChampionRows) -> tuple[FrameOfFile, pd.Series]:
+    """Give the features and predictions of the training window, read when they are asked for, and the prediction times.
 
     What drifts of a multiclass prediction is the class that is answered.
     """
-    rows, features = pd.read_parquet(champion.rows_file), pd.read_parquet(champion.features_file)
+    rows = pd.read_parquet(champion.rows_file)
     is_training = (rows["part"] == "training").to_numpy()
     predicted = rows.loc[is_training, ANSWER if ANSWER in rows else PREDICTION].to_numpy()
-    frame = features[is_training].assign(**{PREDICTION: predicted})
-    return frame.reset_index(drop=True), rows.loc[is_training, "event_timestamp"].reset_index(drop=True)
+    frame = FrameOfFile(champion.features_file, is_training, {PREDICTION: predicted})
+    return frame, rows.loc[is_training, "event_timestamp"].reset_index(drop=True)
 
 
 @step(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
@@ -182,9 +183,8 @@ def examine_inputs(
         Up to the clock's day: what is wrong with inputs is seen before their labels are known.
     """
     rule = project.problem.monitoring
-    rows = pd.read_parquet(served.file, columns=["prediction_id", "prediction_time"])
-    times = rows["prediction_time"]
-    rows = rows[(times >= windows[-rule.windows].start) & (times < windows[-1].end)]
+    span = Interval(windows[-rule.windows].start, windows[-1].end)
+    rows = served.between(span, ["prediction_id", "prediction_time"])
     if rows.empty:
         return Inputs(by_nature=by_nature)
     undrifted = [each.column for each in by_nature if each.behaviour in WITHOUT_DRIFT]
@@ -203,8 +203,7 @@ def examine_inputs(
     )
     views = view_ages(made[is_latest], rule) if is_latest.any() else ()
     reports = evidently_reports.run_reports(usual, current, thresholds, windows[-1].end, worth_detail(columns))
-    name = str(Interval(windows[-rule.windows].start, windows[-1].end))
-    workspace = evidently_reports.save_reports(project.settings, project.problem.model_name, name, reports)
+    workspace = evidently_reports.save_reports(project.settings, project.problem.model_name, str(span), reports)
     warnings = (
         *missing_warnings(columns, rule.missing_margin),
         *drift_warnings(columns, rule.drift_alarm),

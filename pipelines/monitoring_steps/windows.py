@@ -1,21 +1,19 @@
 """Tasks from the prediction log to judged windows: the champion's reference, the served rows, the evidence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
-from flightline.adapters.files.parquet_rows import write_folder
-from flightline.adapters.prediction_log.label_table import read_labels
-from flightline.adapters.prediction_log.log import PredictionLog, instance_key
-from flightline.adapters.prediction_log.rows import decode
+from flightline.adapters.files.parquet_rows import read_parts, write_folder
 from flightline.adapters.state.stamps import registry_state
 from flightline.core.errors import RegistryError
-from flightline.core.prediction_record import ANSWER_COLUMNS, as_column, from_column, with_answers
+from flightline.core.prediction_record import as_column, from_column
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.settings import Settings
@@ -26,8 +24,8 @@ from flightline.monitoring.labels import LABELLED
 from flightline.monitoring.window_metrics import DailyRows, bin_edges, sum_by_day
 from flightline.training.splits import split
 from pipelines.common.cached_step import cached_step
-from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
+from pipelines.monitoring_steps.served import ServedRows
 
 if TYPE_CHECKING:  # MLflow takes seconds, and is not asked while its files are as they were
     from flightline.adapters.mlflow.registry import ModelVersion
@@ -35,9 +33,7 @@ if TYPE_CHECKING:  # MLflow takes seconds, and is not asked while its files are 
 LEAST_REFERENCE_DAYS = 28
 FEATURES_FILE = "features.parquet"
 ANSWER = "answer"
-INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
-_LIGHT = ("prediction_id", "prediction_time", "instance_key", "keys", "clock", *ANSWER_COLUMNS, "model_version", "role")
-_NOTHING = decode([], _LIGHT)
+PREDICTED_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True)
@@ -94,14 +90,6 @@ class ChampionRows:
     def features_file(self) -> Path:
         """The features of the same rows."""
         return self.training_set / FEATURES_FILE
-
-
-@dataclass(frozen=True)
-class ServedRows:
-    """The champion's logged predictions from the first shown window to the clock, with what became of them."""
-
-    file: Path
-    rows: int
 
 
 def read_champion(project: Project) -> Champion:
@@ -176,9 +164,10 @@ def predict_champion_rows(
         training_set_dir(settings, training_set),
     )
     model = load_model(registry.download_model(settings, found), model_sha256)
-    examples, features = pd.read_parquet(folder / "examples.parquet"), pd.read_parquet(folder / FEATURES_FILE)
+    examples, file = pd.read_parquet(folder / "examples.parquet"), folder / FEATURES_FILE
     masks = split(examples, problem.windows)
-    predicted = predict_with(model, problem, features)
+    parts = read_parts(file, pq.read_schema(file).names, PREDICTED_AT_ONCE)
+    predicted = np.concatenate([predict_with(model, problem, part) for part in parts])
     rows = examples[["event_timestamp", *problem.slices]].assign(
         part=np.select([masks["refit"], masks["test"]], ["training", "test"], "neither"),
         label=examples[problem.label].astype(float),
@@ -201,58 +190,6 @@ def references_dir(settings: Settings) -> Path:
     return settings.state_dir / "monitoring" / "references"
 
 
-@step(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)
-def collect_served_rows(
-    project: Project, windows: list[Interval], version: str, clock: datetime, folder: Path
-) -> ServedRows:
-    """Join the champion's logged predictions with the outcomes that are known by the clock."""
-    span = Interval(
-        windows[0].start, clock
-    )  # the days after the last window have no labels yet, but may have anomalies
-    log = PredictionLog.open(project.settings)
-    try:
-        # A prediction may be asked for before its prediction time; so early nobody asks.
-        start = span.start - project.problem.monitoring.window
-        parts = log.parts(start=start, end=clock + INSTANT, by="clock", columns=_LIGHT)
-        rows = served_rows(parts, project.problem, span, version)
-    finally:
-        log.close()
-    labels = read_labels(project.settings, as_of=clock, keys=rows["instance_key"])
-    rows = rows.merge(labels[["instance_key", "outcome", "label"]], on="instance_key", how="left")
-    write_folder(folder / "rows", {"served.parquet": rows})
-    return ServedRows(folder / "rows" / "served.parquet", len(rows))
-
-
-def served_rows(parts: Iterable[pd.DataFrame], problem: Problem, span: Interval, version: str) -> pd.DataFrame:
-    """Keep the newest answer of the champion for each instance of the span, its slices as columns.
-
-    Parameters
-    ----------
-    parts
-        Of the log, `_LIGHT`; of each only what is kept stays in memory.
-    """
-    kept = [_served(part, problem, span, version) for part in parts]
-    rows = pd.concat([part for part in kept if len(part)] or [_served(_NOTHING, problem, span, version)])
-    return _newest(rows).sort_values(["prediction_time", "instance_key"], ignore_index=True)
-
-
-def _newest(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.sort_values(["clock", "prediction_id"]).drop_duplicates("instance_key", keep="last")
-
-
-def _served(read: pd.DataFrame, problem: Problem, span: Interval, version: str) -> pd.DataFrame:
-    kept = read[
-        (read["model_version"] == version)
-        & (read["role"] == "champion")
-        & (read["instance_key"] != instance_key({}))
-        & (read["prediction_time"] >= span.start)
-        & (read["prediction_time"] < span.end)
-    ]
-    kept = _newest(kept)
-    slices = {name: [keys.get(name) for keys in kept["keys"]] for name in problem.slices}
-    return with_answers(kept, problem.classes).drop(columns=["keys", "model_version", "role"]).assign(**slices)
-
-
 @dataclass(frozen=True)
 class Judged:
     """The windows as they were judged, and the calibration and slices of those that decide."""
@@ -267,13 +204,13 @@ class Judged:
 def judge_windows(problem: Problem, champion: ChampionRows, served: ServedRows, windows: list[Interval]) -> Judged:
     """Measure every window and hold it against the champion's own held-out rows."""
     rule = problem.monitoring
-    rows = pd.read_parquet(served.file)
+    rows = partial(served.between, columns=["prediction_time", PREDICTION, "outcome", "label", *problem.slices])
     last = Interval(windows[-rule.windows].start, windows[-1].end)
     tested = reference_rows(pd.read_parquet(champion.rows_file), last)
     edges = bin_edges(from_column(tested[PREDICTION]))
     reference = make_reference(sum_rows(problem, tested, edges), rule)
-    judged = tuple(judge_rows(problem, rows, window, reference, edges) for window in windows)
-    deciding = _inside(rows, last)
+    judged = tuple(judge_rows(problem, rows(window), window, reference, edges) for window in windows)
+    deciding = rows(last)
     labelled = deciding[deciding["label"].notna()]
     latest = sum_rows(problem, labelled, edges) if len(labelled) else None
     return Judged(reference, judged, latest, judge_slices(problem, deciding, last, tested, edges))

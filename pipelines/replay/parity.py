@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from flightline.adapters.engines.duckdb import explained, open_plain
+from flightline.adapters.engines.newest_rows import newest_rows
 from flightline.adapters.feast import feature_store as feast_store
-from flightline.adapters.files.parquet_rows import read_parts
 from flightline.adapters.model_store.served_model import ServedModel
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.errors import LogError, ParityError
@@ -27,7 +28,6 @@ from flightline.monitoring.parity import (
     compare_predictions,
     compare_states,
     inputs_of,
-    of_keys,
     rebuild_view,
     stored_features,
 )
@@ -35,7 +35,6 @@ from pipelines.promotion_steps.champion import load_version
 from pipelines.steps.features import holds_version_since
 
 ROWS_AT_ONCE = 10_000  # of the log, with all that predictions were made of
-TABLE_ROWS_AT_ONCE = 200_000
 SHOWN, MOST_KEPT = 20, 10_000
 _COLUMNS = (
     "prediction_id",
@@ -143,7 +142,8 @@ def check_parity(project: Project, since: datetime | None = None, rows_at_once: 
     Parameters
     ----------
     rows_at_once
-        How many predictions are in memory at a time, with the rows that one feature table has of their keys.
+        How many predictions are in memory at a time, with the rows that one feature table has of their keys since the
+        first of them, and the newest before it.
     """
     rebuilding, report = _open_rebuilding(project), ParityReport()
     for logged, left_out in read_log(project.settings, since, rows_at_once):
@@ -168,7 +168,7 @@ class _Rebuilding:
         requests = requests_of(project, logged)
         rebuilt = self._rebuild(logged, requests)
         for rows, model in by_model(logged, self.load):
-            ours = [_rows_of(each, rows) for each in rebuilt]
+            ours = [_part_of(each, rows) for each in rebuilt]
             chosen, stored = logged.loc[rows].reset_index(drop=True), stored_features(ours)
             computed = project.requests.computed_features(requests.loc[rows], stored, chosen["clock"])
             inputs = inputs_of(stored, computed, list(model.kinds))
@@ -192,13 +192,17 @@ class _Rebuilding:
         rebuilt = []
         for view in self.views:
             watermarks = pd.Series([row.get(view.name) for row in logged["watermarks"]], dtype="datetime64[us, UTC]")
-            rebuilt.append(rebuild_view(view, self._rows_of_keys(view, asked), asked.assign(watermark=watermarks)))
+            given = asked.assign(watermark=watermarks)
+            rebuilt.append(rebuild_view(view, self._rows_of(view, given), given))
         return rebuilt
 
-    def _rows_of_keys(self, view: StoredView, asked: pd.DataFrame) -> pd.DataFrame:
+    def _rows_of(self, view: StoredView, asked: pd.DataFrame) -> pd.DataFrame:
         columns = [*view.keys, "event_timestamp", "created_timestamp", *view.features]
-        parts = read_parts(self.folder / f"{view.name}.parquet", columns, TABLE_ROWS_AT_ONCE)
-        return pd.concat([of_keys(view, part, asked) for part in parts], ignore_index=True)
+        known = asked[asked["watermark"].notna()]
+        between = known["watermark"].min(), known["watermark"].max()
+        file = self.folder / f"{view.name}.parquet"
+        with explained(), open_plain(self.project.settings.duckdb_limits) as connection:
+            return newest_rows(connection, file, known[list(view.keys)], columns, between, view.loaded)
 
 
 def _open_rebuilding(project: Project) -> _Rebuilding:
@@ -208,7 +212,7 @@ def _open_rebuilding(project: Project) -> _Rebuilding:
     return _Rebuilding(project, folder, views, model_loader(project), holds_version_since(settings))
 
 
-def _rows_of(one: RebuiltView, rows: np.ndarray) -> RebuiltView:
+def _part_of(one: RebuiltView, rows: np.ndarray) -> RebuiltView:
     stamps, values = one.stamps.iloc[rows].reset_index(drop=True), one.values.iloc[rows].reset_index(drop=True)
     return RebuiltView(one.view, stamps, one.reasons[rows], values)
 

@@ -140,7 +140,7 @@ def check_body(content: bytes, body: object, serving: ServingSettings) -> int:
         for index, instance in enumerate(instances):
             if isinstance(instance, dict):
                 _check_width(f"instances[{index}]", instance, serving.max_columns)
-    if _HALF.search(content) and _HALF.search(_NO_HALF.sub(b" ", content)):
+    if b"\\" in content and _HALF.search(content) and _HALF.search(_NO_HALF.sub(b" ", content)):
         refuse_faults(_half_pairs(body))
         raise InstanceError([("body", _NO_TEXT)])
     return len(instances) if isinstance(instances, list) else 0

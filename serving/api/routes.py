@@ -28,7 +28,7 @@ from serving.prediction.predictor import (
     reference_of,
     score_of,
 )
-from serving.prediction.side_thread import run_beside_if_many
+from serving.prediction.side_thread import FEW_TO_LOG, run_beside_if_many
 from serving.telemetry.metrics import CONTENT_TYPE, render
 
 HEALTH: dict[int | str, dict[str, Any]] = documented(431, 500) | {503: {"model": Health | Failure}}
@@ -42,9 +42,9 @@ class Markdown(Response):
 
 def add_routes(app: FastAPI, project: Project) -> None:
     """Give an app all routes; its `state` must hold what `dependencies` look up."""
-    # Its routes themselves: one that is included as a router is looked for twice.
-    for make in (make_prediction_router, make_status_router):
-        app.router.routes.extend(make(project, app).routes)
+    # Its routes themselves, before all others: one that is included as a router is looked for twice.
+    makers = (make_prediction_router, make_status_router)
+    app.router.routes[:0] = [route for make in makers for route in make(project, app).routes]
     app.include_router(make_explain_router(project))
     app.include_router(make_operations_router(project))
 
@@ -80,7 +80,7 @@ def make_prediction_router(project: Project, app: FastAPI) -> APIRouter:
                 model=reference_of(predictor),
             )
 
-        return await run_beside_if_many(len(instances), answer)
+        return await run_beside_if_many(len(instances), answer, FEW_TO_LOG)
 
     @router.post("/v1/models/{name}:score", responses=REFUSALS)
     async def score(
@@ -90,7 +90,7 @@ def make_prediction_router(project: Project, app: FastAPI) -> APIRouter:
     ) -> Scores:
         """Predict for ready rows of features, as batch jobs and what-if questions have them."""
         predictor = own.predictor
-        check_rows(predictor.model.kinds, body.instances)
+        check_rows(predictor.model, body.instances)
         results = await own.large.predict(own.caller, predictor.score, body.instances)
         ids = await own.logger.record("score", predictor, own.clock, results, [None] * len(results))
         return Scores(

@@ -18,7 +18,7 @@ from flightline.core.prediction_record import Endpoint, logged_answer, make_pred
 from flightline.core.settings import Settings
 from serving.prediction.group_commit import GroupCommit
 from serving.prediction.predictor import NOTHING_KNOWN, PredictionResult, Predictor
-from serving.prediction.side_thread import FEW_ROWS, run_beside_if_many
+from serving.prediction.side_thread import FEW_TO_LOG, run_beside_if_many
 from serving.telemetry.logs import caller, request_id
 from serving.telemetry.metrics import (
     record_features,
@@ -74,11 +74,11 @@ class PredictionLogger:
             If they cannot be written, unless the settings allow answers without the log.
         """
         if not self._is_enabled:
-            await run_beside_if_many(len(results), partial(_count, endpoint, predictor, clock, results))
+            await run_beside_if_many(len(results), partial(_count, endpoint, predictor, clock, results), FEW_TO_LOG)
             now = datetime.now(UTC)
             return [make_prediction_id(now) for _ in results]
         made = (endpoint, predictor, clock, results, instances, request_id.get(), caller.get())
-        rows = await run_beside_if_many(len(results), partial(_counted_rows, *made))
+        rows = await run_beside_if_many(len(results), partial(_counted_rows, *made), FEW_TO_LOG)
         await self._put(rows)
         return [row.prediction_id for row in rows]
 
@@ -111,7 +111,7 @@ class PredictionLogger:
         with span("log", rows=len(rows)):
             started = time.perf_counter()
             try:
-                if len(rows) > FEW_ROWS:
+                if len(rows) > FEW_TO_LOG:
                     await asyncio.to_thread(lambda: self._write(self._encode(rows)))
                 elif self._log is None and not self._is_file:
                     await self._group.put(await asyncio.to_thread(self._encode, rows))

@@ -13,11 +13,14 @@ from threadpoolctl import threadpool_limits
 Result = TypeVar("Result")
 # `max_concurrent` requests of so many rows, all at once, hold up a worker for less than a second.
 FEW_ROWS = 8
+# Likewise of what takes some 30 us a row, whatever the model: to log, to answer. A change of threads waits for Python's
+# lock, which costs more than that.
+FEW_TO_LOG = 128
 
 
-async def run_beside_if_many(rows: int, work: Callable[[], Result]) -> Result:
+async def run_beside_if_many(rows: int, work: Callable[[], Result], few: int = FEW_ROWS) -> Result:
     """Do what so many rows take: in a thread if they would keep other requests waiting."""
-    return work() if rows <= FEW_ROWS else await asyncio.to_thread(work)
+    return work() if rows <= few else await asyncio.to_thread(work)
 
 
 class SideThread:

@@ -1,8 +1,10 @@
-"""What each stage of a training costs as the data grows: `make bench-growth SIZES="1 4 10" WAYS="keys history"`.
+"""What each stage costs as the data grows: `make bench-growth SIZES="1 4 10" WAYS="keys history"`.
 
-The flow runs as it does for a person, in a clone with nothing cached, under a limit of memory: RLIMIT_DATA for each of
-its processes, half of it for DuckDB. Memory is the sum of the processes' PSS, sampled; seconds are by the clock and of
-the processor. What is measured is kept in .state/bench-growth/, and not again: remove that folder to begin anew.
+The training, then a week of it as a batch, predictions of the service's code and their parity, as many times as many as
+the flights. Each command runs as it does for a person, in a clone with nothing cached, under a limit of memory:
+RLIMIT_DATA for each process, half of it for DuckDB, and the sum of all at any sample. Memory is that sum of the
+processes' PSS; seconds are by the clock and of the processor. What is measured is kept in .state/bench-growth/, and not
+again: remove that folder to begin anew.
 """
 
 import argparse
@@ -17,7 +19,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,10 +39,15 @@ KEPT = ROOT / ".state" / "bench-growth"
 GIB = 1024**3
 BETWEEN_SAMPLES = 0.5
 LEAST_SECONDS = 2.0  # of the largest size: below that an exponent is noise
-CLOSED = re.compile(r"^(\w[\w ]{1,13}?)\s{2,}.*\(([\d.]+) s\)$")
-NOTED = re.compile(r"^\s{16}(raw tables read|leak test passed).*, ([\d.]+) s$")
+CLOSED = re.compile(r"^(\w[\w ]{1,13}?)\s{2,}.*\([\d.]+ s\)$")
+NOTED = re.compile(r"^\s{16}(raw tables read|leak test passed).*, [\d.]+ s$")
 PARTS = {"raw tables read": "raw tables", "leak test passed": "leak test"}
-SHOWN = {"pull": "start, pull", "features": "feature tables"}
+SHOWN = {
+    "pull": "start, pull", "features": "feature tables", "score": "batch scoring", "model": "batch: start, model",
+    "serve": "start, predictions logged", "staleness cost": "start, staleness cost",
+}  # fmt: skip
+BATCH = timedelta(days=7)
+LOGGED = 2_000  # predictions at once the flights
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,14 @@ class Measured:
 
 
 class Watch:
-    """Samples memory and processor time of a process and all below it; a thread of its own."""
+    """Samples memory and processor time of a process and all below it; a thread of its own.
 
-    def __init__(self, pid: int) -> None:
+    It ends them when together they hold more than so many GiB; 0: never.
+    """
+
+    def __init__(self, pid: int, limit: float) -> None:
         self._root, self._peak, self._used = psutil.Process(pid), 0, dict[int, float]()
+        self._most, self.exceeded = limit * GIB or float("inf"), 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -97,10 +109,15 @@ class Watch:
                 continue
             self._used[process.pid] = times.user + times.system
         self._peak = max(self._peak, held)
+        if held > self._most:
+            self.exceeded = held
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
 
 
 def measure(way: str, size: int, engine: str, limit: float) -> Iterator[Measured]:
-    """Grow the data, train on it, and give each stage as it is done."""
+    """Grow the data, train on it and use what came of it, and give each stage as it is done."""
     folder = KEPT / f"{way}-{size}-{engine}"
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -113,9 +130,31 @@ def measure(way: str, size: int, engine: str, limit: float) -> Iterator[Measured
             "FLIGHTLINE_DUCKDB__MEMORY_LIMIT": f"{limit / 2:g}GiB",
             "PYTHONUNBUFFERED": "1",
         }
-        yield from run_flow(["-m", "pipelines.training"], environment, (way, size, engine, rows), limit)
+        done = list[Measured]()
+        for command in commands_of(way, size):
+            for each in run_command(command, environment, (way, size, engine, rows), limit):
+                done.append(each)
+                yield each
+        yield replace(
+            each,
+            stage="all",
+            seconds=sum(each.seconds for each in done),
+            processor_seconds=sum(each.processor_seconds for each in done),
+            peak_bytes=max(each.peak_bytes for each in done),
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def commands_of(way: str, size: int) -> list[list[str]]:
+    """Give the modules to run, with their arguments: what is scored and logged grows as the flights do."""
+    clock = growth_of(way, size).clock
+    begin = clock - BATCH * (size if way == "history" else 1)
+    span = ["--start", begin.isoformat(), "--end", clock.isoformat()]
+    served = ["template.benchmarks.parts.grown_predictions", str(LOGGED * size)]
+    return [
+        ["-m", *each] for each in (["pipelines.training"], ["pipelines.batch", *span], served, ["pipelines.parity"])
+    ]
 
 
 def make_grown(way: str, size: int, folder: Path) -> tuple[Path, int]:
@@ -131,17 +170,17 @@ def make_grown(way: str, size: int, folder: Path) -> tuple[Path, int]:
     return clone, rows
 
 
-def run_flow(
+def run_command(
     arguments: list[str], environment: Mapping[str, str], case: tuple[str, int, str, int], limit: float
 ) -> Iterator[Measured]:
-    """Run the flow under a limit of memory, and measure by the lines that it prints."""
+    """Run a command under a limit of memory, and measure by the lines that it prints; its end is a stage too."""
     way, size, engine, rows = case
+    called = " ".join(arguments[:2])
     process = subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, env=os.environ | environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=lambda: limit_memory(limit),
     )  # fmt: skip
-    watch, said, noted = Watch(process.pid), list[str](), 0.0
-    began, processor, highest = time.perf_counter(), 0.0, 0
+    watch, said = Watch(process.pid, limit), list[str]()
     try:
         assert process.stdout
         for line in process.stdout:
@@ -149,18 +188,16 @@ def run_flow(
             closed, part = CLOSED.match(line), NOTED.match(line)
             if not (closed or part):
                 continue
-            _, used, peak = watch.lap()
-            processor, highest = processor + used, max(highest, peak)
-            seconds = float((closed or part)[2]) - noted
-            noted = float(part[2]) if part else 0.0
+            elapsed, used, peak = watch.lap()
             name = PARTS[part[1]] if part else SHOWN.get(closed[1], closed[1])
-            load = os.getloadavg()[0]
-            yield Measured(way, size, engine, name, rows, seconds, used, peak, load)
+            yield Measured(way, size, engine, name, rows, elapsed, used, peak, os.getloadavg()[0])
         if process.wait():
-            raise SystemExit(f"{way} {size}: the training ended with {process.returncode}\n{''.join(said[-30:])}")
-        _, used, peak = watch.lap()
-        seconds, processor, highest = time.perf_counter() - began, processor + used, max(highest, peak)
-        yield Measured(way, size, engine, "all", rows, seconds, processor, highest, os.getloadavg()[0])
+            ended = f"{way} {size}: {called} ended with {process.returncode}"
+            held = f", its processes held {watch.exceeded / GIB:.2f} GiB" if watch.exceeded else ""
+            raise SystemExit(f"{ended}{held}\n{''.join(said[-30:])}")
+        elapsed, used, peak = watch.lap()
+        name = f"end of {called.rpartition('.')[2]}"
+        yield Measured(way, size, engine, name, rows, elapsed, used, peak, os.getloadavg()[0])
     finally:
         watch.end()
         end(process)

@@ -24,7 +24,7 @@ from flightline.adapters.files.pipes import outlive_reader
 from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionLog
 from flightline.adapters.prediction_log.rows import encode
 from flightline.adapters.prediction_log.schema import connect_sqlite, log_url, migrate
-from flightline.adapters.prediction_log.writers import INSERT_SQLITE
+from flightline.adapters.prediction_log.writers import INSERT_SQLITE, LIST_SQLITE, parts_of
 from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import prediction, settings_of
 from tests.support.servers.postgres import find_postgres, run_postgres
@@ -61,6 +61,7 @@ def bare(folder: Path):
     settings = settings_of(folder)
     migrate(settings)
     connection = connect_sqlite(settings, Path(str(log_url(settings).database)))
+    connection.executemany(LIST_SQLITE, parts_of(encode(make_rows(1), "sqlite"))[0])
 
     def write(rows: Sequence[tuple]) -> None:
         if len(rows) == 1:
@@ -102,9 +103,10 @@ def measure(stores: dict[str, Callable], rows: int, at_once: int, turns: int) ->
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             made: list = make_rows(rows)
             with tempfile.TemporaryDirectory() as folder, stores[name](Path(folder)) as write:
-                write(made[:at_once] if name != BARE else encode(made[:at_once], "sqlite"))
-                made = made[at_once:]
-                taken[name] += time_writes(write, encode(made, "sqlite") if name == BARE else made, at_once)
+                if name == BARE:
+                    _, made = parts_of(encode(made, "sqlite"))
+                write(made[:at_once])
+                taken[name] += time_writes(write, made[at_once:], at_once)
     return taken
 
 

@@ -35,11 +35,11 @@ from flightline.adapters.prediction_log.log import LoggedPrediction, PredictionL
 from flightline.adapters.prediction_log.partitions import add_days
 from flightline.adapters.prediction_log.rows import moment_value
 from flightline.adapters.prediction_log.schema import COLUMNS, connected, head_revision, migrate
-from flightline.adapters.prediction_log.writers import INSERT_SQLITE
+from flightline.adapters.prediction_log.writers import INSERT_SQLITE, LIST_POSTGRES, LIST_SQLITE, parts_of
 from flightline.core.settings import PredictionLogSettings, Settings
 from flightline.monitoring.labels import Label
 from pipelines.labels import join_labels
-from pipelines.monitoring_steps.windows import _LIGHT
+from pipelines.monitoring_steps.served import _LIGHT
 from template.benchmarks.parts.online_size import measure_keys, measure_limits
 from tests.adapters.prediction_log.predictions import prediction
 from tests.support.servers.postgres import run_postgres
@@ -115,12 +115,15 @@ def fill(settings: Settings, rows: int) -> None:
         if connection.dialect.name == "sqlite":
             for first in range(0, rows, _AT_ONCE):
                 numbers = range(first, min(first + _AT_ONCE, rows))
-                given = log.encode([values_of(n, moment_of(n, rows)) for n in numbers])
+                lists, given = parts_of(log.encode([values_of(n, moment_of(n, rows)) for n in numbers]))
+                connection.connection.driver_connection.executemany(LIST_SQLITE, lists)
                 connection.connection.driver_connection.executemany(INSERT_SQLITE, given)
             connection.exec_driver_sql(_LABELS.format("?"), (moment_value(end, "sqlite"),))
         else:
-            (row,) = log.encode([values_of(0, FIRST)])
-            given = {name: value for name, value in zip(COLUMNS, row, strict=True) if name not in _FILL}
+            lists, (row,) = parts_of(log.encode([values_of(0, FIRST)]))
+            connection.exec_driver_sql(LIST_POSTGRES, lists)
+            columns = (*COLUMNS, "feature_list")
+            given = {name: value for name, value in zip(columns, row, strict=True) if name not in _FILL}
             made = ", ".join([*_FILL.values(), *[f"%(given_{name})s" for name in given]])
             moment = f"%(first)s + interval '1 second' * ({DAYS * 86_400} * n::bigint / {rows})"
             connection.exec_driver_sql(

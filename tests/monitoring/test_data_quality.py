@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flightline.adapters.files.parquet_rows import FrameOfFile, write_parts
 from flightline.core.problem_spec import Monitoring
 from flightline.monitoring.daily_stats import (
     ColumnSlice,
@@ -52,6 +53,17 @@ def find(change=None, first: str = FIRST, days: int = DAYS, hit: int = START, un
     limits = LIMITS if rule is RULE else learn_limits(*TRAINING, rule)
     measured = measure_days(frame, times, limits.supports, rule)
     return find_anomalies(measured, limits, rule, measured.days[-7])
+
+
+def test_limits_of_a_file_are_those_of_the_frame(tmp_path):
+    """With more rows a day than are looked at, and some days of few."""
+    frame, times = made("2025-01-01", 100, seed=0, rows=130)
+    kept = np.random.default_rng(0).random(len(times)) < np.where(times.dt.day == 3, 0.05, 1.0)
+    write_parts(tmp_path / "rows.parquet", [frame])
+    of_file = learn_limits(
+        FrameOfFile(tmp_path / "rows.parquet", kept, {}), times[kept].reset_index(drop=True), GROUPED
+    )
+    assert str(of_file) == str(learn_limits(frame[kept], times[kept], GROUPED))
 
 
 PLANTED = [

@@ -27,6 +27,7 @@ FILL_LOG: Command = ("-m", "tests.proof.inside.fill_log")
 FILL_BROKEN: Command = (*FILL_LOG, "--shift", "broken")
 FILL_SHIFTED: Command = (*FILL_LOG, "--shift", "labels")
 LABELS: Command = ("-m", "pipelines.labels")
+PARITY: Command = ("-m", "pipelines.parity")
 MONITOR: Command = ("-m", "pipelines.monitoring")
 
 

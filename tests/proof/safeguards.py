@@ -199,6 +199,13 @@ _SAFEGUARDS = (
         "log", "service: no answer without a logged prediction", 1, r"^NOT ANSWERED 503: .*of the prediction log", _ALL
     ),
     Safeguard(
+        "names",
+        "log: features are read under the names they were written with, or not at all",
+        1,
+        r"^LogError: .*list of feature names",
+        _ALL,
+    ),
+    Safeguard(
         "keys", "service: off loopback it starts only with keys", 1, r"^StartError: .*and no valid API key", _ALL
     ),
     Safeguard(

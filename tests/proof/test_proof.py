@@ -192,6 +192,7 @@ SPOKEN = {
     "meaning": (1, "NOT ANSWERED 503: version 1 was trained on feature views that mean something else than those"),
     "plain registry": (1, "NOT ANSWERED 503: the registry that feature_store.yaml names holds what Feast would run or"),
     "log": (1, "NOT ANSWERED 503: the SQLite file predictions.db of the prediction log cannot be opened"),
+    "names": (1, "LogError: the prediction log holds predictions whose list of feature names, d2f5856f4cce4954, is"),
     "keys": (1, "StartError: got host 0.0.0.0 in the profile local and no valid API key; expected one there"),
     "early": (1, "LogError: 126 of 131 labels would be recorded before they are known, the first at 2013-03-28"),
     "parity": (1, "ParityError: 12 mismatches, 31 values, in 181 predictions (14,661 features)"),

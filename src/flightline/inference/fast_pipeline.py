@@ -8,8 +8,10 @@ bit differs.
 
 import copy
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,17 +79,16 @@ class FastPipeline:
         return getattr(self.estimator, method)(self._encode(rows))
 
     def _encode(self, rows: Sequence[Row]) -> np.ndarray:
-        tables, numbers = self.codes.items(), self.numbers
-        return np.array(
-            [
-                [
-                    *(codes.get(row[name], _NAN) for name, codes in tables),
-                    *(_NAN if (value := row[name]) is None else value for name in numbers),
-                ]
-                for row in rows
-            ],
+        tables, numbers = self.codes.items(), self._numbers_of
+        return np.array(  # which makes NaN of None
+            [[*(codes.get(row[name], _NAN) for name, codes in tables), *numbers(row)] for row in rows],
             dtype=np.float64,
         )
+
+    @cached_property
+    def _numbers_of(self) -> Callable[[Row], Sequence[Value]]:
+        """What takes the numbers out of a row, which `itemgetter` gives as a tuple only if there are several."""
+        return itemgetter(*self.numbers) if len(self.numbers) > 1 else lambda row: [row[name] for name in self.numbers]
 
 
 def _tables(encoder: "OrdinalEncoder", names: list[str]) -> dict[str, dict[Value, float]]:

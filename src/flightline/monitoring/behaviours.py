@@ -13,7 +13,7 @@ import pandas as pd
 from flightline.core.errors import FeatureError
 from flightline.core.problem_spec import Behaviour
 from flightline.evaluation.sampling import spread_positions
-from flightline.monitoring.drift import PREDICTION
+from flightline.monitoring.drift import PREDICTION, Frame
 
 WITHOUT_DRIFT: tuple[Behaviour, ...] = ("calendar", "grows")  # the longer ago the training, the farther from it
 OF_TEXT: tuple[Behaviour, ...] = ("calendar", "ordinary")
@@ -34,7 +34,7 @@ class ByNature:
     is_hint: bool
 
 
-def check_hints(hints: Mapping[str, Behaviour], features: pd.DataFrame) -> None:
+def check_hints(hints: Mapping[str, Behaviour], features: Frame) -> None:
     """Refuse hints on columns that the model does not have, and hints that a text cannot follow.
 
     Parameters
@@ -58,7 +58,7 @@ def check_hints(hints: Mapping[str, Behaviour], features: pd.DataFrame) -> None:
         raise FeatureError(f"got {', '.join(wrong)} {where}, but that is text; expected one of {', '.join(OF_TEXT)}")
 
 
-def infer_behaviours(frame: pd.DataFrame, prediction_time: pd.Series, horizon: timedelta) -> dict[str, Behaviour]:
+def infer_behaviours(frame: Frame, prediction_time: pd.Series, horizon: timedelta) -> dict[str, Behaviour]:
     """Tell how each column of the training window moves by nature.
 
     Parameters
@@ -74,15 +74,14 @@ def infer_behaviours(frame: pd.DataFrame, prediction_time: pd.Series, horizon: t
     places = spread_positions(len(times), SAMPLE)
     parts = _calendar_parts(times[places] + horizon)
     day, moment = times.floor("D"), np.unique(times.asi8, return_inverse=True)[1]
-    return {
-        str(name): _infer(frame[name], places, parts, day, moment) if frame[name].dtype == float else "ordinary"
-        for name in frame
-    }
+    return {str(name): _infer(frame[name], places, parts, day, moment) for name in frame}
 
 
 def _infer(
     values: pd.Series, places: np.ndarray, parts: np.ndarray, day: pd.DatetimeIndex, moment: np.ndarray
 ) -> Behaviour:
+    if values.dtype != float:
+        return "ordinary"
     numbers = values.to_numpy()
     if np.isnan(numbers).all():
         return "ordinary"

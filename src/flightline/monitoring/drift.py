@@ -5,9 +5,10 @@ So each column is held against its own months: how far each was from the rest of
 window. Drift explains a decision, it makes none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,19 @@ from flightline.core.problem_spec import Monitoring
 Score = Callable[[pd.DataFrame, pd.DataFrame], Mapping[str, float]]
 MOST_PERIODS = 12
 PREDICTION = "prediction"
+
+
+class Frame(Protocol):
+    """What is asked of the training window: a DataFrame, or one that is too large for memory."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Name the columns."""
+
+    def __getitem__(self, name: Any, /) -> pd.Series:
+        """Give a column."""
+
+    def take(self, places: np.ndarray, /) -> pd.DataFrame:
+        """Give the rows at some places, which ascend."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +129,7 @@ def learn_thresholds(scores: Sequence[Mapping[str, float]], slack: float) -> dic
     return {name: slack * float(max(values)) for name, values in found.items() if values}
 
 
-def month_thresholds(
-    frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitoring, score: Score
-) -> dict[str, float]:
+def month_thresholds(frame: Frame, prediction_time: pd.Series, rule: Monitoring, score: Score) -> dict[str, float]:
     """Score each month of the training window against the rest of it, and give each column its threshold.
 
     Parameters
@@ -137,9 +149,9 @@ def month_thresholds(
     months = months_of(prediction_time, rule.min_labels)
     scores = []
     for seed, month in enumerate(months if len(months) > 1 else []):
-        rest = np.setdiff1d(np.arange(len(frame)), month, assume_unique=True)
+        rest = np.setdiff1d(np.arange(len(prediction_time)), month, assume_unique=True)
         one, others = (part[sample_places(len(part), rule.drift_rows, seed)] for part in (month, rest))
-        scores.append(score(frame.iloc[others], frame.iloc[one]))
+        scores.append(score(frame.take(others), frame.take(one)))
     learned = learn_thresholds(scores, rule.drift_slack)
     return {name: value for name, value in learned.items() if value > 0}
 

@@ -22,7 +22,7 @@ from flightline.monitoring.daily_stats import (
     share_of_moments,
     support_of,
 )
-from flightline.monitoring.drift import months_of
+from flightline.monitoring.drift import Frame, months_of
 
 # Of a day's predictions: less is an odd value, not an anomaly. What grows is now and then above all it was before.
 LEAST_SHARES = {Kind.MISSING: 0.05, Kind.UNSEEN: 0.02, Kind.OUTSIDE: 0.2, Kind.STUCK: 0.02}
@@ -58,7 +58,7 @@ class Limits:
 
 
 def learn_limits(
-    frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitoring, horizon: timedelta = timedelta(0)
+    frame: Frame, prediction_time: pd.Series, rule: Monitoring, horizon: timedelta = timedelta(0)
 ) -> Limits:
     """Learn from the training window how each column moves by nature, and how far a day of it may go.
 
@@ -71,14 +71,17 @@ def learn_limits(
         See `infer_behaviours`.
     """
     behaviours = infer_behaviours(frame, prediction_time, horizon) | dict(rule.hints)
-    moments = prediction_time.to_numpy()
-    shares = [share_of_moments(moments[part]) for part in choose_rows(prediction_time, rule).values()]
+    moments, chosen = prediction_time.to_numpy(), choose_rows(prediction_time, rule)
+    shares = [share_of_moments(moments[part]) for part in chosen.values()]
     spread = float(np.median(shares)) if shares else 0.0
     supports = {str(name): replace(support_of(frame[name], behaviours[str(name)]), moments=spread) for name in frame}
-    days = measure_days(frame, prediction_time, supports, rule)
+    # All that is measured by day, and little of a large window.
+    places = np.sort(np.concatenate([*chosen.values(), np.array([], dtype=int)]))
+    measured = frame.take(places)
+    days = measure_days(measured, prediction_time.iloc[places], supports, rule)
     reach = {kind: np.abs(changes(days, kind, supports)) for kind in CHANGES}
     reach |= {kind: days.measures[kind] for kind in (Kind.MISSING, Kind.STUCK)}
-    against = _month_against_rest(frame, prediction_time, rule)
+    against = _month_against_rest(frame, prediction_time, rule, measured, places)
     highest = {kind: dict(zip(days.columns, _highest(values), strict=True)) for kind, values in reach.items()}
     highest |= {
         kind: {name: against[kind].get(name, np.nan) for name in days.columns} for kind in (Kind.UNSEEN, Kind.OUTSIDE)
@@ -108,19 +111,23 @@ def _fit_behaviours(
 
 
 def _month_against_rest(
-    frame: pd.DataFrame, prediction_time: pd.Series, rule: Monitoring
+    frame: Frame, prediction_time: pd.Series, rule: Monitoring, measured: pd.DataFrame, places: np.ndarray
 ) -> Mapping[Kind, Mapping[ColumnSlice, float]]:
     months = months_of(prediction_time, rule.min_labels)
-    parts = [{str(name): support_of(frame[name].iloc[month]) for name in frame} for month in months]
+    by_column = {str(name): _supports_of(frame[name], months) for name in frame}
     highest: dict[Kind, dict[ColumnSlice, float]] = {Kind.UNSEEN: {}, Kind.OUTSIDE: {}}
     for number, month in enumerate(months if len(months) > 1 else []):
-        rest = [part for place, part in enumerate(parts) if place != number]
-        supports = {str(name): _joined([part[str(name)] for part in rest]) for name in frame}
-        days = measure_days(frame.iloc[month], prediction_time.iloc[month], supports, rule)
-        for kind, found in highest.items():
+        supports = {name: _joined([*found[:number], *found[number + 1 :]]) for name, found in by_column.items()}
+        inside = np.isin(places, month)
+        days = measure_days(measured[inside], prediction_time.iloc[places[inside]], supports, rule)
+        for kind, most in highest.items():
             for name, value in zip(days.columns, _highest(days.measures[kind]), strict=True):
-                found[name] = float(np.fmax(found.get(name, np.nan), value))
+                most[name] = float(np.fmax(most.get(name, np.nan), value))
     return highest
+
+
+def _supports_of(values: pd.Series, months: Sequence[np.ndarray]) -> list[Support]:
+    return [support_of(values.iloc[month]) for month in months]
 
 
 def _joined(parts: Sequence[Support]) -> Support:

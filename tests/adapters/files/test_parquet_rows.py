@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from flightline.adapters.files import parquet_rows
-from flightline.adapters.files.parquet_rows import read_parts, read_rows, write_parts
+from flightline.adapters.files.parquet_rows import FrameOfFile, read_parts, read_rows, write_parts
 
 
 @pytest.fixture
@@ -25,6 +25,18 @@ def test_rows_are_those_of_the_whole(frame, tmp_path, monkeypatch, rows_at_a_tim
     pd.testing.assert_frame_equal(read_rows(tmp_path / "rows.parquet", wanted), whole[wanted], check_index_type=False)
     text = read_rows(tmp_path / "rows.parquet", wanted, ["text"])
     pd.testing.assert_frame_equal(text, whole.loc[wanted, ["text"]], check_index_type=False)
+
+
+def test_a_frame_of_a_file_is_what_the_rows_are(frame, tmp_path):
+    frame.to_parquet(tmp_path / "rows.parquet")
+    wanted, added = np.arange(50) % 3 == 1, np.arange(17.0)
+    whole = pd.read_parquet(tmp_path / "rows.parquet")[wanted].reset_index(drop=True).assign(added=added)
+    rows = FrameOfFile(tmp_path / "rows.parquet", wanted, {"added": added})
+    assert list(rows) == list(whole)
+    for name in whole:
+        pd.testing.assert_series_equal(rows[name], whole[name])
+    places = np.array([0, 5, 6, 16])
+    pd.testing.assert_frame_equal(rows.take(places), whole.take(places))
 
 
 def test_no_row_is_a_frame_with_the_columns(frame, tmp_path):

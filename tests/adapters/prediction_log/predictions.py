@@ -3,7 +3,10 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from flightline.adapters.prediction_log.feature_lists import with_names
 from flightline.adapters.prediction_log.log import LoggedPrediction, instance_key
+from flightline.adapters.prediction_log.rows import encode
+from flightline.adapters.prediction_log.schema import COLUMNS
 from flightline.core.prediction_record import make_prediction_id
 from flightline.core.settings import PredictionLogSettings, Settings
 
@@ -35,6 +38,15 @@ def prediction(**changes: object) -> LoggedPrediction:
     given.setdefault("prediction_id", make_prediction_id(given["logged_at"]))
     given.setdefault("instance_key", instance_key(given["keys"]))
     return LoggedPrediction(**given)
+
+
+def rows_by_name(made: list[LoggedPrediction], dialect: str) -> list[dict]:
+    """Give rows with their features as an object, as before migration 0009 and by workers of older code."""
+    place = COLUMNS.index("features")
+    return [
+        dict(zip(COLUMNS, row, strict=False)) | {"features": with_names(row[place], tuple(one.features))}
+        for row, one in zip(encode(made, dialect), made, strict=True)
+    ]
 
 
 def settings_of(root: Path, **log: object) -> Settings:

@@ -73,10 +73,9 @@ def test_a_retry_after_a_lost_answer_writes_nothing_twice(log):
     from flightline.adapters.prediction_log.rows import encode
 
     rows = encode([prediction(), prediction()], "postgresql")
-    again = writers.INSERT_POSTGRES + writers.UNLESS_THERE
     log._writer.write(rows[:1])
-    log._writer._execute(again, rows)
-    log._writer._execute(again, rows[:1])
+    log._writer._execute(writers._work(rows, writers.UNLESS_THERE))
+    log._writer._execute(writers._work(rows[:1], writers.UNLESS_THERE))
     assert log.count() == 2
 
 

@@ -11,9 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from flightline.adapters.prediction_log.log import PredictionLog
-from flightline.adapters.prediction_log.rows import encode
 from flightline.adapters.prediction_log.schema import (
-    COLUMNS,
     DOCUMENTS,
     METADATA,
     MIGRATION_LOCK,
@@ -25,7 +23,7 @@ from flightline.adapters.prediction_log.schema import (
     place_of,
 )
 from flightline.core.errors import LogError
-from tests.adapters.prediction_log.predictions import prediction, settings_of
+from tests.adapters.prediction_log.predictions import prediction, rows_by_name, settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +84,10 @@ def read_raw(settings, table: str) -> list[dict]:
     return [dict(row) for row in rows]
 
 
+def without(names, rows: list[dict]) -> list[dict]:
+    return [{name: value for name, value in row.items() if name not in names} for row in rows]
+
+
 def insert(settings, rows: list[dict]) -> None:
     """Write predictions under the names they are given by, as code of then did."""
     engine = make_engine(settings, is_bounded=False)
@@ -114,9 +116,9 @@ def test_a_log_filled_under_the_old_names_keeps_every_row(unmigrated):
     made = [prediction(endpoint=endpoint) for endpoint in ("predict", "score", "predict")]
     dialect = log_url(settings).get_backend_name()
     renamed = {"event_time": "moment", "endpoint": "door"}
-    old_names = [renamed.get(name, name) for name in COLUMNS if name not in ADDED]
     migrate(settings, BEFORE_FIELD_NAMES)
-    fill_old_schema(settings, [dict(zip(old_names, row[: -len(ADDED)], strict=True)) for row in encode(made, dialect)])
+    rows = without(ADDED, rows_by_name(made, dialect))
+    fill_old_schema(settings, [{renamed.get(name, name): value for name, value in row.items()} for row in rows])
     before = read_raw(settings, "predictions")
     assert {row["door"] for row in before} == {"predict", "score"}
     migrate(settings)
@@ -138,13 +140,12 @@ def test_a_log_filled_under_the_old_names_keeps_every_row(unmigrated):
 
 def test_a_log_filled_before_callers_keeps_every_row(unmigrated):
     settings, made = unmigrated, [prediction(), prediction()]
-    names = [name for name in COLUMNS if name not in ADDED]
-    rows = [row[: -len(ADDED)] for row in encode(made, log_url(settings).get_backend_name())]
     migrate(settings, BEFORE_CALLERS)
-    insert(settings, [dict(zip(names, row, strict=True)) for row in rows])
+    insert(settings, without(ADDED, rows_by_name(made, log_url(settings).get_backend_name())))
     before = read_raw(settings, "predictions")
     migrate(settings)
-    assert read_raw(settings, "predictions") == [row | {"caller": "-", "probabilities": None} for row in before]
+    new = {"caller": "-", "probabilities": None, "feature_list": None}
+    assert read_raw(settings, "predictions") == [row | new for row in before]
     log = PredictionLog.open(settings)
     try:
         mine = prediction(caller="team")
@@ -160,13 +161,11 @@ def test_a_log_filled_before_callers_keeps_every_row(unmigrated):
 
 def test_a_log_filled_before_classes_keeps_every_row(unmigrated):
     settings, made = unmigrated, [prediction(caller="team"), prediction()]
-    names = [name for name in COLUMNS if name != "probabilities"]
-    rows = [row[:-1] for row in encode(made, log_url(settings).get_backend_name())]
     migrate(settings, BEFORE_CLASSES)
-    insert(settings, [dict(zip(names, row, strict=True)) for row in rows])
+    insert(settings, without(ADDED[1:], rows_by_name(made, log_url(settings).get_backend_name())))
     before = read_raw(settings, "predictions")
     migrate(settings)
-    assert read_raw(settings, "predictions") == [row | {"probabilities": None} for row in before]
+    assert read_raw(settings, "predictions") == [row | {"probabilities": None, "feature_list": None} for row in before]
     migrate(settings, BEFORE_CLASSES)
     assert read_raw(settings, "predictions") == before
     migrate(settings)
@@ -233,6 +232,7 @@ def test_a_schema_of_newer_code_is_refused(settings):
 def test_a_table_that_went_missing_is_named_in_words(log, settings):
     engine = make_engine(settings)
     with engine.begin() as connection:
+        connection.execute(sa.text("DROP VIEW named_predictions"))
         connection.execute(sa.text("DROP TABLE predictions"))
     engine.dispose()
     with pytest.raises(LogError, match=r"lacks a table or column .* run `make db-migrate`"):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from flightline.adapters.prediction_log.rows import decode, encode
 from flightline.adapters.prediction_log.schema import COLUMNS
 from flightline.core.windows import Interval
-from pipelines.monitoring_steps.windows import _LIGHT, served_rows
+from pipelines.monitoring_steps.served import _LIGHT, ServedRows, _served, write_served
 from tests.support.filled_log import logged_rows
 from tests.toy_problem import PROBLEM
 
@@ -32,13 +33,23 @@ def logged() -> pd.DataFrame:
     rows = [*first, *(replace(row, clock=row.clock + (number % 3 - 1) * DAY) for number, row in enumerate(again))]
     rows += [replace(row, prediction_id=row.prediction_id[::-1], model_version="2") for row in first]
     rows += [replace(row, prediction_id=row.prediction_id[::-1], role="shadow") for row in again]
-    return decode(encode(rows, "sqlite"), COLUMNS)[list(_LIGHT)].sort_values(["clock", "prediction_id"])
+    read = decode([row[: len(COLUMNS)] for row in encode(rows, "sqlite")], names=[("count",)] * len(rows))
+    return read[list(_LIGHT)].sort_values(["clock", "prediction_id"])
+
+
+def served_rows(folder: Path, parts: list[pd.DataFrame]) -> pd.DataFrame:
+    kept = (_served(part, PROBLEM, SPAN, "1") for part in parts)
+    rows = write_served(folder / "served.parquet", kept, lambda given: given.assign(label=None))
+    found = pd.read_parquet(folder / "served.parquet")
+    assert rows == len(found)
+    assert [file.name for file in folder.iterdir()] == ["served.parquet"]
+    return found
 
 
 @pytest.mark.parametrize("rows_at_once", [1, 7, 100])
-def test_parts_of_any_size_keep_the_newest_answers(logged, rows_at_once):
+def test_parts_of_any_size_keep_the_newest_answers(logged, tmp_path, rows_at_once):
     parts = [logged.iloc[first : first + rows_at_once] for first in range(0, len(logged), rows_at_once)]
-    kept = served_rows(parts, PROBLEM, SPAN, "1")
+    kept = served_rows(tmp_path, parts)
     newest = logged[(logged["model_version"] == "1") & (logged["role"] == "champion")].groupby("instance_key").last()
     newest = newest[newest["prediction_time"].between(SPAN.start, SPAN.end, inclusive="left")].sort_values(
         "prediction_time"
@@ -49,7 +60,26 @@ def test_parts_of_any_size_keep_the_newest_answers(logged, rows_at_once):
     assert set(kept["city"]) == {"Bergen"}
 
 
-def test_of_nothing_all_columns_are_kept(logged):
-    none = served_rows([], PROBLEM, SPAN, "1")
-    assert list(none) == list(served_rows([logged], PROBLEM, SPAN, "1"))
+def test_of_nothing_all_columns_are_kept(logged, tmp_path):
+    (tmp_path / "none").mkdir()
+    none = served_rows(tmp_path / "none", [logged[:0]])
+    (tmp_path / "some").mkdir()
+    assert list(none) == list(served_rows(tmp_path / "some", [logged]))
     assert none.empty
+
+
+def test_no_more_than_a_day_is_in_memory_and_a_type_may_show_late(logged, tmp_path):
+    held, seen = list[int](), iter([None, 1, 2.5, None])
+
+    def outcomes(rows: pd.DataFrame) -> pd.DataFrame:
+        held.append(len(rows))
+        return rows.assign(number=next(seen, 4), text=None if len(held) < 3 else "x")
+
+    kept = (_served(part, PROBLEM, SPAN, "1") for part in (logged[:50], logged[50:]))
+    assert write_served(tmp_path / "served.parquet", kept, outcomes) == sum(held) == 16
+    assert max(held) == 2
+    rows = pd.read_parquet(tmp_path / "served.parquet")
+    assert rows["number"].dropna().unique().tolist() == [1.0, 2.5, 4.0]
+    assert rows["text"].isna().sum() == sum(held[:2])
+    span = Interval(SPAN.start + DAY, SPAN.start + 2 * DAY)
+    assert len(ServedRows(tmp_path / "served.parquet", 16).between(span, ["clock"])) == 2

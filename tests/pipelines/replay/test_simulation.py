@@ -200,7 +200,6 @@ def test_parts_of_any_size_are_rebuilt_as_the_whole(copy: Project, monkeypatch, 
     alter_one(copy.settings, "features", lambda features: features | {"planned": 1234.5})
     alter_one(copy.settings, "watermarks", lambda marks: dict.fromkeys(marks, (START - timedelta(days=2)).isoformat()))
     whole = check_parity(copy)
-    monkeypatch.setattr(replay_parity, "TABLE_ROWS_AT_ONCE", 10)
     assert check_parity(copy, rows_at_once=rows_at_once) == whole
     assert (whole.wrong, whole.values) == (1, len(whole.mismatches))
     monkeypatch.setattr(replay_parity, "MOST_KEPT", 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.proof.fault import (
     APPLY,
     ASK,
+    PARITY,
     SIGN_UNSEEN,
     SIGNATURE_TESTS,
     START_OPEN,
@@ -90,6 +91,13 @@ def block_the_log(copy: Path) -> None:
     folder = copy / ".state" / "prediction_log"
     shutil.rmtree(folder, ignore_errors=True)
     folder.write_text("in the way", encoding="utf-8")
+
+
+def swap_names(copy: Path) -> None:
+    """Put the names of the logged features in another order."""
+    with closing(sqlite3.connect(copy / ".state" / "prediction_log" / "predictions.db")) as log, log:
+        ((names,),) = log.execute("SELECT names FROM feature_lists").fetchall()
+        log.execute("UPDATE feature_lists SET names = ?", [json.dumps(json.loads(names)[::-1])])
 
 
 def double_a_ttl(copy: Path) -> None:
@@ -185,6 +193,15 @@ SERVICE_FAULTS = (
         says="NOT ANSWERED 503: the SQLite file predictions.db of the prediction log cannot be opened",
         commands=(ASK,),
         plant=block_the_log,
+    ),
+    Fault(
+        "names_swapped",
+        "Somebody who can write to the prediction log puts the names of the logged features in another order.",
+        safeguard="names",
+        says="is not in its table feature_lists as it was written",
+        before=(ASK,),
+        commands=(PARITY,),
+        plant=swap_names,
     ),
     Fault(
         "start_without_keys",

@@ -25,6 +25,38 @@ class RowsOfFile:
         return read_rows(self._file, np.asarray(wanted), self._columns)
 
 
+class FrameOfFile:
+    """Some rows of a file as a frame, whose columns and rows are read when they are asked for.
+
+    Parameters
+    ----------
+    wanted
+        Which rows, shape (n,), bool.
+    added
+        Further columns of those rows, in memory.
+    """
+
+    def __init__(self, file: Path, wanted: np.ndarray, added: Mapping[str, np.ndarray]) -> None:
+        self._file, self._wanted, self._added = file, wanted, added
+
+    def __iter__(self) -> Iterator[str]:
+        """Name the columns."""
+        return iter((*pq.read_schema(self._file).names, *self._added))
+
+    def __getitem__(self, name: str) -> pd.Series:
+        """Read a column."""
+        if name in self._added:
+            return pd.Series(self._added[name], name=name)
+        return read_rows(self._file, self._wanted, [name])[name].reset_index(drop=True)
+
+    def take(self, places: np.ndarray) -> pd.DataFrame:
+        """Read the rows at some places, which ascend."""
+        chosen = np.zeros(len(self._wanted), dtype=bool)
+        chosen[np.flatnonzero(self._wanted)[places]] = True
+        added = {name: values[places] for name, values in self._added.items()}
+        return read_rows(self._file, chosen).set_axis(places).assign(**added)
+
+
 def read_rows(file: Path, wanted: np.ndarray, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read some rows of a file.
 

@@ -107,6 +107,11 @@ class ServedModel:
         return dict(self.manifest.columns)
 
     @cached_property
+    def numbers(self) -> frozenset[str]:
+        """Those of its columns that are float64."""
+        return frozenset(name for name, kind in self.kinds.items() if kind != "str")
+
+    @cached_property
     def fast_pipeline(self) -> FastPipeline | None:
         """The pipeline without frames, if it has such a form."""
         return FastPipeline.of(METHODS[self.task], self.pipeline)

@@ -2,8 +2,8 @@
 
 A SQLite file by default, PostgreSQL by URL (docs/decisions/0009-prediction-log.md). This
 family of files is the only one that imports SQLAlchemy, alembic and their drivers:
-`schema.py` has the tables, `rows.py` what is in them, `writers.py` how rows get in, `retention.py` how they get out,
-`label_table.py` what became of each instance, `database_errors.py` what goes wrong.
+`schema.py` has the tables, `rows.py` and `feature_lists.py` what is in them, `writers.py` how rows get in,
+`retention.py` how they get out, `label_table.py` what became of each instance, `database_errors.py` what goes wrong.
 """
 
 import shutil
@@ -17,11 +17,11 @@ import pandas as pd
 import sqlalchemy as sa
 
 from flightline.adapters.prediction_log.database_errors import fault_of, is_refused_row
+from flightline.adapters.prediction_log.feature_lists import FeatureLists, selected
 from flightline.adapters.prediction_log.rows import Row, decode, encode, moment_of, moment_value
 from flightline.adapters.prediction_log.schema import (
     COLUMNS,
     PREDICTIONS,
-    as_text,
     ensure_schema,
     log_url,
     make_engine,
@@ -48,6 +48,7 @@ class PredictionLog:
         self._dialect = url.get_backend_name()
         self._writer: Writer = (SqliteWriter if self._dialect == "sqlite" else PostgresWriter)(settings, url)
         self._engine = make_engine(settings, is_bounded=False)
+        self._lists = FeatureLists(self._select)
         self._file = Path(str(url.database))
         self._room_bytes = settings.prediction_log.room_bytes
 
@@ -165,10 +166,9 @@ class PredictionLog:
         order = [PREDICTIONS.c[by], PREDICTIONS.c.prediction_id]
         rows: list[Row] = []
         for chosen in self._chosen(ids, instance_keys):
-            shown = [as_text(name) for name in columns]
-            rows += self._select(sa.select(*shown, *order).where(*inside, *chosen).order_by(*order))
+            rows += self._select(sa.select(*selected(columns), *order).where(*inside, *chosen).order_by(*order))
         rows.sort(key=lambda row: (row[-2], row[-1]))
-        return decode([row[:-2] for row in rows], columns)
+        return self._decode(rows, columns)
 
     def parts(
         self,
@@ -198,15 +198,20 @@ class PredictionLog:
         """
         _check_columns(columns)
         moment, key = PREDICTIONS.c[by], PREDICTIONS.c.prediction_id
-        statement = sa.select(*map(as_text, columns), moment, key).order_by(moment, key).limit(rows_at_once)
+        statement = sa.select(*selected(columns), moment, key).order_by(moment, key).limit(rows_at_once)
         for day in self._days(start, end, by):
             rows = self._select(statement.where(*self._between(*day, by)))
             while rows:
-                yield decode([row[:-2] for row in rows], columns)
+                yield self._decode(rows, columns)
                 last, last_key = rows[-1][-2:]
                 later = (moment >= last, sa.or_(moment > last, key > last_key))
                 is_all = len(rows) < rows_at_once
                 rows = [] if is_all else self._select(statement.where(*self._between(*day, by), *later))
+
+    def _decode(self, rows: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
+        """Decode rows of `selected`, which two values follow that they are ordered by."""
+        names = self._lists.of(row[-3] for row in rows) if "features" in columns else None
+        return decode([row[:-3] for row in rows], columns, names)
 
     def _days(self, start: datetime | None, end: datetime | None, by: Axis) -> Iterator[tuple[datetime, datetime]]:
         """Give begin and end of each day (UTC) that has rows, the oldest first, looking for the next after each."""

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.prediction_log.database_errors import fault_of
+from flightline.adapters.prediction_log.feature_lists import FeatureLists, selected, with_names
 from flightline.adapters.prediction_log.partitions import add_days, days_of, drop_day
 from flightline.adapters.prediction_log.remote_folder import RemoteFolder
 from flightline.adapters.prediction_log.rows import Row, decode, in_utc, moment_of, moment_value
@@ -30,7 +31,6 @@ from flightline.adapters.prediction_log.schema import (
     COLUMNS,
     MOMENTS,
     PREDICTIONS,
-    as_text,
     ensure_schema,
     log_url,
     make_engine,
@@ -49,11 +49,9 @@ _LOCK = 0x6578_706F  # any constant: which advisory lock of PostgreSQL is held w
 _UNDER_WAY = "another export of the prediction log is under way; wait until it has ended"
 _TYPES = {"prediction": pa.float64(), **dict.fromkeys(MOMENTS, pa.timestamp("us", tz="UTC"))}
 SCHEMA = pa.schema(
-    [
-        pa.field(column.name, _TYPES.get(column.name, pa.string()), bool(column.nullable))
-        for column in PREDICTIONS.columns
-    ]
+    [pa.field(name, _TYPES.get(name, pa.string()), bool(PREDICTIONS.c[name].nullable)) for name in COLUMNS]
 )
+_SELECT = sa.select(*selected(COLUMNS))
 # Files written before migration 0007 lack the last column, before 0006 the one before it too, and before 0005 two
 # others had other names.
 _WITHOUT_PROBABILITIES = pa.schema(list(SCHEMA)[:-1])
@@ -252,7 +250,7 @@ def _ids_alike(engine: sa.Engine, day: date, file: Path, at_once: int) -> Iterat
     """Give the ids of a file's rows that the log still holds, some at a time, when each was compared with the file."""
     for rows in _rows_of_file(file, at_once):
         in_file = {row[0]: row for row in rows}
-        statement = sa.select(*map(as_text, COLUMNS)).where(PREDICTIONS.c.prediction_id.in_(list(in_file)))
+        statement = _SELECT.where(PREDICTIONS.c.prediction_id.in_(list(in_file)))
         found = _fetch(engine, statement.where(*_of_day(engine, day)))
         if differing := [row[0] for row in found if _canonical([row]) != _canonical([in_file[row[0]]])]:
             raise LogError(
@@ -284,7 +282,7 @@ def _rows_of_day(engine: sa.Engine, day: date) -> Iterator[list[Row]]:
     logged_at, prediction_id = PREDICTIONS.c.logged_at, PREDICTIONS.c.prediction_id
     later: tuple[sa.ColumnElement[bool], ...] = ()
     while True:
-        statement = sa.select(*map(as_text, COLUMNS)).where(*_of_day(engine, day), *later)
+        statement = _SELECT.where(*_of_day(engine, day), *later)
         rows = _fetch(engine, statement.order_by(logged_at, prediction_id).limit(_ROWS_AT_ONCE))
         if rows:
             yield rows
@@ -295,11 +293,17 @@ def _rows_of_day(engine: sa.Engine, day: date) -> Iterator[list[Row]]:
 
 
 def _fetch(engine: sa.Engine, statement: sa.Select[Any]) -> list[Row]:
+    """Give rows of `_SELECT` as a file has them: features by name, so that it can be read without the log."""
     with engine.connect() as connection:
-        return [
-            tuple(moment_of(value) if name in MOMENTS else value for name, value in zip(COLUMNS, row, strict=True))
-            for row in connection.execute(statement)
-        ]
+        rows = connection.execute(statement).all()
+        lists = FeatureLists(lambda asked: connection.execute(asked).all()).of(row[-1] for row in rows)
+    return [
+        tuple(
+            moment_of(value) if name in MOMENTS else with_names(value, names) if name == "features" else value
+            for name, value in zip(COLUMNS, row[:-1], strict=True)
+        )
+        for row, names in zip(rows, lists, strict=True)
+    ]
 
 
 def _canonical(rows: list[Row]) -> bytes:

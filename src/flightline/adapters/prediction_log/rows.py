@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import orjson
 import pandas as pd
 
+from flightline.adapters.prediction_log.feature_lists import Names, list_of, plain_values, read_features
 from flightline.adapters.prediction_log.schema import COLUMNS, DOCUMENTS, MOMENTS
 from flightline.core.errors import LogError, UnloggableError
 from flightline.core.prediction_record import MAX_TEXT_LENGTH, LoggedPrediction, Plain, plain_keys
@@ -18,7 +18,7 @@ _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC  # naive event time
 
 
 def encode(predictions: Sequence[LoggedPrediction], dialect: str) -> list[Row]:
-    """Turn predictions into rows, values in the order of `COLUMNS`.
+    """Turn predictions into rows: values in the order of `COLUMNS`, the digest of their features' list, and that list.
 
     Raises
     ------
@@ -29,9 +29,9 @@ def encode(predictions: Sequence[LoggedPrediction], dialect: str) -> list[Row]:
         number.
     """
     # The rows of a request share the times of day and clock, and the watermarks.
-    moment, shared = cache(text_of if dialect == "sqlite" else in_utc), _Shared()
+    moments, shared = _Moments(text_of if dialect == "sqlite" else in_utc), _Shared()
     try:
-        return [_encode(prediction, moment, shared) for prediction in predictions]
+        return [_encode(prediction, moments, shared) for prediction in predictions]
     except (TypeError, ValueError, OverflowError) as err:
         raise UnloggableError(
             f"a prediction cannot be put into the log ({type(err).__name__}: {err}); features are numbers, text or "
@@ -75,6 +75,17 @@ def in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
+class _Moments(dict[datetime, object]):
+    """Writes each moment once, and is quicker to make than a `functools.cache`."""
+
+    def __init__(self, write: Callable[[datetime], object]):
+        self._write = write
+
+    def __missing__(self, moment: datetime) -> object:
+        self[moment] = written = self._write(moment)
+        return written
+
+
 class _Shared:
     """Writes a mapping as JSON, and the next equal one as it did that."""
 
@@ -87,7 +98,7 @@ class _Shared:
         return self._last[1]
 
 
-def _encode(row: LoggedPrediction, moment: Callable[[datetime], object], shared: _Shared) -> Row:
+def _encode(row: LoggedPrediction, moments: _Moments, shared: _Shared) -> Row:
     number = float(row.prediction)
     if not (math.isfinite(number) and all(map(math.isfinite, (row.probabilities or {}).values()))):
         raise UnloggableError(
@@ -96,13 +107,13 @@ def _encode(row: LoggedPrediction, moment: Callable[[datetime], object], shared:
     return (
         row.prediction_id,
         row.request_id,
-        moment(row.logged_at),
-        moment(row.clock),
-        moment(row.prediction_time),
-        moment(row.event_time),
+        moments[row.logged_at],
+        moments[row.clock],
+        moments[row.prediction_time],
+        moments[row.event_time],
         row.instance_key,
         _json(_keys(row.keys)),
-        _json(_features(row.features)),
+        _json(plain_values(row.features)),
         _json(row.event_timestamps),
         shared.json(row.watermarks),
         _json(row.missing),
@@ -114,6 +125,7 @@ def _encode(row: LoggedPrediction, moment: Callable[[datetime], object], shared:
         row.endpoint,
         row.caller,
         None if row.probabilities is None else _json(row.probabilities),
+        *list_of(tuple(row.features)),
     )
 
 
@@ -128,7 +140,7 @@ def _keys(keys: Mapping[str, object]) -> dict[str, Plain]:
     return plain
 
 
-def _json(value: Mapping[str, object]) -> str:
+def _json(value: Mapping[str, object] | Sequence[object]) -> str:
     return orjson.dumps(value, default=_default, option=_OPTIONS).decode()
 
 
@@ -141,29 +153,25 @@ def _default(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not a value of the log")
 
 
-def _features(features: Mapping[str, float | str | None]) -> Mapping[str, object]:
-    """Write infinity apart: JSON has no word for it, and orjson would write it as missing."""
-    values = features.values()
-    if math.inf in values or -math.inf in values:
-        return {
-            name: {"float": str(value)} if isinstance(value, float) and math.isinf(value) else value
-            for name, value in features.items()
-        }
-    return features
-
-
-def decode(rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+def decode(
+    rows: Sequence[Row], columns: Sequence[str] = COLUMNS, names: Sequence[Names | None] | None = None
+) -> pd.DataFrame:
     """Turn rows into a frame: moments as datetime64[us, UTC], JSON as dicts.
 
     Parameters
     ----------
     rows
         Values of `columns`, JSON as text.
+    names
+        Of each row's features, if they are written without; see `feature_lists.read_features`.
     """
     frame = pd.DataFrame.from_records(list(rows), columns=list(columns))
     for name in columns:
         if name in MOMENTS:
             frame[name] = moments_of(frame[name])
+        elif name == "features":
+            given = map(read_features, frame[name], names or [None] * len(frame))
+            frame[name] = pd.Series(list(given), frame.index, dtype=object)
         elif name in DOCUMENTS:
             read = _READERS.get(name, orjson.loads)
             values = [None if text is None else read(text) for text in frame[name]]
@@ -179,13 +187,7 @@ def _read_moments(text: str) -> dict[str, datetime]:
     return {name: datetime.fromisoformat(value).astimezone(UTC) for name, value in orjson.loads(text).items()}
 
 
-def _read_features(text: str) -> dict[str, float | str | None]:
-    read = orjson.loads(text)
-    return {name: float(value["float"]) if isinstance(value, dict) else value for name, value in read.items()}
-
-
 _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "event_timestamps": _read_moments,
     "watermarks": _read_moments,
-    "features": _read_features,
 }

@@ -47,10 +47,18 @@ PREDICTIONS = sa.Table(
     sa.Column("endpoint", sa.String(16), nullable=False),
     sa.Column("caller", sa.Text, nullable=False, server_default="-"),
     sa.Column("probabilities", _DOCUMENT, nullable=True),
+    sa.Column("feature_list", sa.String(16), nullable=True),
     sa.PrimaryKeyConstraint("prediction_id", name="pk_predictions"),
     sa.Index("ix_predictions_logged_at", "logged_at"),
     sa.Index("ix_predictions_clock", "clock"),
     sa.Index("ix_predictions_instance_key", "instance_key"),
+)
+FEATURE_LISTS = sa.Table(
+    "feature_lists",
+    METADATA,
+    sa.Column("digest", sa.String(16), nullable=False),
+    sa.Column("names", _DOCUMENT, nullable=False),
+    sa.PrimaryKeyConstraint("digest", name="pk_feature_lists"),
 )
 WRITE_CHECKS = sa.Table(
     "write_checks",
@@ -88,7 +96,7 @@ CANARY_COUNTS = sa.Table(
     sa.PrimaryKeyConstraint("count_id", name="pk_canary_counts"),
     sa.Index("ix_canary_counts_canary", "canary"),
 )
-COLUMNS = tuple(column.name for column in PREDICTIONS.columns)
+COLUMNS = tuple(column.name for column in PREDICTIONS.columns if column.name != "feature_list")
 MOMENTS = tuple(column.name for column in PREDICTIONS.columns if column.type is _MOMENT)
 DOCUMENTS = tuple(column.name for column in PREDICTIONS.columns if column.type is _DOCUMENT)
 
@@ -100,12 +108,6 @@ _CHECKPOINT_PAGES = 32_000
 # The server ends a statement itself, unless it stands still; its word of that has so long to arrive.
 _ANSWER_SECONDS = 0.5
 MIGRATION_LOCK = 0x666C_6967  # any constant: which advisory lock of PostgreSQL is held while migrating
-
-
-def as_text(name: str) -> sa.ColumnElement[Any]:
-    """Select a column of PREDICTIONS, JSON as the text that was written."""
-    column = PREDICTIONS.c[name]
-    return sa.cast(column, sa.Text).label(name) if name in DOCUMENTS else column
 
 
 def log_url(settings: Settings) -> sa.URL:

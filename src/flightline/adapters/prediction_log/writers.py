@@ -2,6 +2,9 @@
 
 SQLite is written without SQLAlchemy, which takes longer than the insert itself.
 Both give up with a LogError, wholly: a request's rows are all there or none.
+
+With rows goes, in the same transaction, the list of their features' names, unless it is there. Nothing is remembered of
+what is: a file may be another by now, or brought back from a copy.
 """
 
 import os
@@ -22,6 +25,7 @@ from flightline.adapters.prediction_log.schema import COLUMNS, connect_sqlite, e
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
 
+Work = tuple[str, Sequence[Row]]
 # The check writes as much as a few predictions, demands room for some more, and names all columns that a write fills.
 _FILLER = "x" * 16_384
 _LEAST_FREE_BYTES = 262_144
@@ -30,13 +34,23 @@ _LEAST_FREE_BYTES = 262_144
 _CHECKPOINT_ROWS = 2_500
 _WRITE_CHECK = (
     "INSERT INTO write_checks (check_id, written_at, filler) SELECT 1, {0}, {0} "  # noqa: S608 constants
-    f"WHERE NOT EXISTS (SELECT {', '.join(COLUMNS)} FROM predictions LIMIT 0) "
+    f"WHERE NOT EXISTS (SELECT {', '.join(COLUMNS)}, feature_list, digest, names "
+    "FROM predictions, feature_lists LIMIT 0) "
     "ON CONFLICT (check_id) DO UPDATE SET written_at = excluded.written_at, filler = excluded.filler"
 )
 
 
 def _insert(mark: str) -> str:
-    return f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({', '.join([mark] * len(COLUMNS))})"  # noqa: S608 constants
+    columns = (*COLUMNS, "feature_list")
+    return f"INSERT INTO predictions ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608 constants
+
+
+def parts_of(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Give what is inserted as lists, and what as predictions, of rows that `rows.encode` gave."""
+    return sorted({row[-2:] for row in rows}), [row[:-1] for row in rows]
+
+
+_LIST = "INSERT INTO feature_lists (digest, names) VALUES ({0}, {0}) ON CONFLICT DO NOTHING"
 
 
 class Writer(Protocol):
@@ -78,33 +92,32 @@ class SqliteWriter:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Insert the rows in one transaction."""
-        self._do(INSERT_SQLITE, rows)
+        lists, values = parts_of(rows)
+        self._do((LIST_SQLITE, lists), (INSERT_SQLITE, values))
 
     def check(self) -> None:
         """Write the row of the check, and see that the disk has room for more."""
-        self._do(_WRITE_CHECK.format("?"), [(text_of(datetime.now(UTC)), _FILLER)])
+        self._do((_WRITE_CHECK.format("?"), [(text_of(datetime.now(UTC)), _FILLER)]))
         if shutil.disk_usage(self._file.parent).free < _LEAST_FREE_BYTES:
             # The write-ahead log may still hold this row where the next one does not fit.
             raise LogError(fault_of(OSError(28, "full"), self._place))
 
-    def _do(self, statement: str, rows: Sequence[Row]) -> None:
+    def _do(self, *work: Work) -> None:
         if self._pid != os.getpid():
             self._start_anew()
         with self._lock:
             connection = self._connected()
             try:
-                if len(rows) == 1:
-                    connection.execute(statement, rows[0])  # a transaction of its own
-                else:
-                    connection.execute("BEGIN IMMEDIATE")
+                connection.execute("BEGIN IMMEDIATE")
+                for statement, rows in work:
                     connection.executemany(statement, rows)
-                    connection.execute("COMMIT")
+                connection.execute("COMMIT")
             except BaseException as err:
                 self._recover(connection, err)
                 if isinstance(err, sqlite3.Error | ValueError):
                     raise LogError(fault_of(err, self._place)) from err
                 raise
-            self._checkpoints.note(len(rows))
+            self._checkpoints.note(len(work[-1][1]))
 
     def _connected(self) -> sqlite3.Connection:
         """Give a connection to the file that is there now; one to a file that was removed would write to nowhere."""
@@ -145,7 +158,7 @@ class SqliteWriter:
                 connection.close()
 
 
-INSERT_SQLITE = _insert("?")
+INSERT_SQLITE, LIST_SQLITE = _insert("?"), _LIST.format("?")
 
 
 class PostgresWriter:
@@ -163,41 +176,52 @@ class PostgresWriter:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Insert the rows in one transaction."""
-        self._do(INSERT_POSTGRES, INSERT_POSTGRES + UNLESS_THERE, rows)
+        self._do(_work(rows), _work(rows, UNLESS_THERE))
 
     def check(self) -> None:
         """Write the row of the check."""
-        statement = _WRITE_CHECK.format("%s")
-        self._do(statement, statement, [(datetime.now(UTC), _FILLER)])
+        work = ((_WRITE_CHECK.format("%s"), [(datetime.now(UTC), _FILLER)]),)
+        self._do(work, work)
 
-    def _do(self, statement: str, statement_again: str, rows: Sequence[Row]) -> None:
+    def _do(self, work: Sequence[Work], again: Sequence[Work]) -> None:
         if self._pid != os.getpid():
             self._engine.dispose(close=False)  # the sockets are the parent's
             self._start_anew()
         try:
             try:
-                self._execute(statement, rows)
+                self._execute(work)
             except sa.exc.DBAPIError as err:
                 if not is_dead(err):
                     raise
                 self._engine.dispose()
                 # The first try may have been committed before the connection died.
-                self._execute(statement_again, rows)
+                self._execute(again)
         except (sa.exc.SQLAlchemyError, ValueError) as err:
             raise LogError(fault_of(err, self._place)) from err
 
-    def _execute(self, statement: str, rows: Sequence[Row]) -> None:
-        if len(rows) == 1:
+    def _execute(self, work: Sequence[Work]) -> None:
+        if len(work) == len(work[0][1]) == 1:
+            ((statement, (row,)),) = work
             with self._alone.connect() as connection:
-                connection.exec_driver_sql(statement, rows[0])
+                connection.exec_driver_sql(statement, row)
         else:
             with self._engine.begin() as connection:
-                connection.exec_driver_sql(statement, list(rows))
+                for statement, rows in work:
+                    connection.exec_driver_sql(statement, list(rows))
 
     def close(self) -> None:
         """Close the pool."""
         self._engine.dispose()
 
 
-INSERT_POSTGRES = _insert("%s")
+INSERT_POSTGRES, LIST_POSTGRES = _insert("%s"), _LIST.format("%s")
 UNLESS_THERE = " ON CONFLICT DO NOTHING"
+
+
+def _work(rows: Sequence[Row], unless_there: str = "") -> Sequence[Work]:
+    """Give what is to be done for rows: for one of them a single statement, which needs no transaction around it."""
+    lists, values = parts_of(rows)
+    insert = INSERT_POSTGRES + unless_there
+    if len(values) == 1:
+        return ((f"WITH list AS ({LIST_POSTGRES}) {insert}", [lists[0] + values[0]]),)
+    return (LIST_POSTGRES, lists), (insert, values)

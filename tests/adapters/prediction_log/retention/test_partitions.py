@@ -12,10 +12,9 @@ import sqlalchemy as sa
 from flightline.adapters.prediction_log import partitions, retention
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.adapters.prediction_log.partitions import DAYS_AHEAD, add_days, days_of, drop_day, name_of
-from flightline.adapters.prediction_log.rows import encode
-from flightline.adapters.prediction_log.schema import COLUMNS, head_revision, make_engine, migrate
+from flightline.adapters.prediction_log.schema import head_revision, make_engine, migrate
 from flightline.core.settings import Settings
-from tests.adapters.prediction_log.predictions import prediction, settings_of
+from tests.adapters.prediction_log.predictions import prediction, rows_by_name, settings_of
 from tests.adapters.prediction_log.retention.days import DAY, MIDNIGHT, NOW, exported, fill, kill_at, move
 from tests.adapters.prediction_log.test_schema import insert, read_raw
 from tests.support.servers.postgres import PostgresServer
@@ -154,8 +153,8 @@ def test_a_log_filled_before_there_were_days_keeps_every_row_and_is_thinned_out(
     settings, now = unmigrated, datetime.now(UTC)
     made = [prediction(logged_at=moment) for moment in (MIDNIGHT, MIDNIGHT + DAY, now)]
     migrate(settings, "0007")
-    insert(settings, [dict(zip(COLUMNS, row, strict=True)) for row in encode(made, "postgresql")])
-    old = read_raw(settings, "predictions")
+    insert(settings, rows_by_name(made, "postgresql"))
+    old = [row | {"feature_list": None} for row in read_raw(settings, "predictions")]
     assert migrate(settings) == head_revision()
     assert read_raw(settings, "predictions") == read_raw(settings, "predictions_before") == old
     log = PredictionLog.open(settings)

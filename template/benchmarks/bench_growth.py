@@ -1,17 +1,16 @@
 """What each stage costs as the data grows: `make bench-growth SIZES="1 4 10" WAYS="keys history"`.
 
 The training, then a week of it as a batch, predictions of the service's code and their parity, as many times as many as
-the flights. Each command runs as it does for a person, in a clone with nothing cached, under a limit of memory:
-RLIMIT_DATA for each process, half of it for DuckDB, and the sum of all at any sample. Memory is that sum of the
-processes' PSS; seconds are by the clock and of the processor. What is measured is kept in .state/bench-growth/, and not
-again: remove that folder to begin anew.
+the flights. Each command runs as it does for a person, in a clone with nothing cached, and is ended if its processes
+together hold more memory than the limit at any sample; half of that is DuckDB's. Memory is the sum of the processes'
+PSS; seconds are by the clock and of the processor. What is measured is kept in .state/bench-growth/, and not again:
+remove that folder to begin anew.
 """
 
 import argparse
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -178,7 +177,7 @@ def run_command(
     called = " ".join(arguments[:2])
     process = subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, env=os.environ | environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=lambda: limit_memory(limit),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     watch, said = Watch(process.pid, limit), list[str]()
     try:
@@ -201,12 +200,6 @@ def run_command(
     finally:
         watch.end()
         end(process)
-
-
-def limit_memory(limit: float) -> None:
-    """Let a process, and each below it, take so many GiB of memory of its own; 0: any."""
-    if limit:
-        resource.setrlimit(resource.RLIMIT_DATA, (int(limit * GIB), int(limit * GIB)))
 
 
 def end(process: subprocess.Popen[str]) -> None:

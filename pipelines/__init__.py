@@ -8,4 +8,4 @@ import gc
 
 # Python's collector looks through all that the libraries loaded, again and again, and finds nothing: an eighth of the
 # processor time of `make monitor`, for 110 MB (docs/decisions/0048-less-on-the-way.md).
-gc.set_threshold(100_000, 50, 100)
+gc.set_threshold(100_000, 10, 10)

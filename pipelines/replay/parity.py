@@ -36,6 +36,7 @@ from pipelines.steps.features import holds_version_since
 
 ROWS_AT_ONCE = 10_000  # of the log, with all that predictions were made of
 SHOWN, MOST_KEPT = 20, 10_000
+_MEMORY = "1GB"  # of DuckDB, beyond which it spills, where no setting says another
 _COLUMNS = (
     "prediction_id",
     "logged_at",
@@ -201,7 +202,9 @@ class _Rebuilding:
         known = asked[asked["watermark"].notna()]
         between = known["watermark"].min(), known["watermark"].max()
         file = self.folder / f"{view.name}.parquet"
-        with explained(), open_plain(self.project.settings.duckdb_limits) as connection:
+        settings = self.project.settings
+        limits = {"memory_limit": _MEMORY, "threads": str(settings.threads), **settings.duckdb_limits}
+        with explained(), open_plain(limits) as connection:
             return newest_rows(connection, file, known[list(view.keys)], columns, between, view.loaded)
 
 

@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 Result = TypeVar("Result")
 # `max_concurrent` requests of so many rows, all at once, hold up a worker for less than a second.
 FEW_ROWS = 8
-# Likewise of what takes some 30 us a row, whatever the model: to log, to answer. A change of threads waits for Python's
-# lock, which costs more than that.
+# Likewise of what takes some 30 us a row of a hundred features, whatever the model: to log, to answer. A change of
+# threads waits for Python's lock, which costs more than that.
 FEW_TO_LOG = 128
 
 

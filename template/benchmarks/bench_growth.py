@@ -283,7 +283,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 4, 10])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb")
-    parser.add_argument("--limit", type=float, default=8, help="GiB that a process may take; 0: any")
+    parser.add_argument(
+        "--limit", type=float, default=8, help="GiB that the processes of a command may hold together; 0: any"
+    )
     options = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
     for ending in (signal.SIGINT, signal.SIGTERM):  # in the background of a script the first is ignored

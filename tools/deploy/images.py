@@ -72,6 +72,11 @@ def find_digest(repository: str, reference: str, session: Any) -> str | None:
     -------
     str or None
         Its digest; None if the registry holds none, or lets nobody look without a login.
+
+    Raises
+    ------
+    DeployError
+        If the registry answers with another error, or has no such repository.
     """
     host, _, name = repository.partition("/")
     ecr = _ECR.fullmatch(host)
@@ -86,14 +91,17 @@ def find_digest(repository: str, reference: str, session: Any) -> str | None:
         except urllib.error.HTTPError as err:
             if err.code in _NOT_TO_BE_HAD:
                 return None
-            raise
+            raise DeployError(f"{host} answered {err.code} when asked for {name} at {reference}") from err
     wanted = {"imageDigest" if reference.startswith("sha256:") else "imageTag": reference}
     try:
         found = session.client("ecr", region_name=ecr["region"]).describe_images(
             registryId=ecr["account"], repositoryName=name, imageIds=[wanted]
         )
     except ClientError as err:
-        if err.response["Error"]["Code"] in ("ImageNotFoundException", "RepositoryNotFoundException"):
+        code = err.response["Error"]["Code"]
+        if code == "RepositoryNotFoundException":
+            raise DeployError(f"{host} has no repository {name}: `make infra-account` makes it") from err
+        if code == "ImageNotFoundException":
             return None
         raise
     return str(found["imageDetails"][0]["imageDigest"])

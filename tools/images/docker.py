@@ -83,7 +83,7 @@ class Docker:
         repository = image.rpartition(":")[0]
         pairs = [line.partition("@") for line in named.splitlines()]
         # Docker writes docker.io/library/python as python.
-        found = {digest for name, _, digest in pairs if digest and repository.endswith(name)}
+        found = {digest for name, _, digest in pairs if digest and f"/{repository}".endswith(f"/{name}")}
         if len(found) != 1:
             raise DockerError(f"{image} has {len(found)} digests, expected one: {named.strip()}")
         return found.pop()

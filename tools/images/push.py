@@ -17,6 +17,7 @@ from flightline.adapters.files.pipes import outlive_reader
 from flightline.core.settings import Settings
 from tools.ci.workflow import append
 from tools.deploy.images import find_digest
+from tools.deploy.steps import DeployError
 from tools.images.build import FLOWS, ROOT, SERVICE, Image, build, commit, ensure_base, read_base
 from tools.images.docker import Docker, DockerError, docker_ready
 
@@ -81,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
             with docker_ready(Settings(root=ROOT).state_dir) as docker:
                 extras = options.extras.split()
                 digests = build_and_push(docker, options.repository, tag, options.base, digests, extras)
-    except (DockerError, subprocess.TimeoutExpired, BotoCoreError, ClientError, OSError) as err:
+    except (DockerError, DeployError, subprocess.TimeoutExpired, BotoCoreError, ClientError, OSError) as err:
         print(f"image-push: {err}; log in to the registry first (aws ecr get-login-password)", file=sys.stderr)
         return 1
     references = {name: f"{options.repository}/{name}@{digest}" for name, digest in digests.items()}

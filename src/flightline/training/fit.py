@@ -164,12 +164,7 @@ def fit(
     model, loss = find_model(task, parameters.model), primary_loss(task, metric)
     check_steps(parameters, model)
     rows = Rows(task, features, label)
-    columns = feature_columns(rows.of(masks["fit"]).features)
-    check_finite(rows.of(masks["refit"]).features)
-    check_values(rows.of(masks["fit"]).features)
-    for window in ("fit", "refit"):
-        check_labels(task, label[masks[window]], window, classes)
-    plan = _Plan(task, parameters, model, columns, loss)
+    plan = _Plan(task, parameters, model, _checked_columns(rows, masks, classes), loss)
     tried = list(_try_settings(plan, rows.of(masks["fit"]), rows.of(masks["validation"])))
     best = min(tried, key=lambda trial: trial.loss)
     pipeline = plan.fit(best.settings, rows.of(masks["refit"]))
@@ -188,6 +183,15 @@ def fit(
         pipeline = with_map(pipeline, fit_map(check.method, best.predicted, truth))
     calibrated = loss(truth, check.calibrated)
     return FittedModel(pipeline, best.settings, losses, calibrated, check.method, check.losses)
+
+
+def _checked_columns(rows: Rows, masks: Mapping[str, pd.Series], classes: Sequence[str]) -> Columns:
+    columns = feature_columns(rows.of(masks["fit"]).features)
+    check_finite(rows.of(masks["refit"]).features)
+    check_values(rows.of(masks["fit"]).features)
+    for window in ("fit", "refit"):
+        check_labels(rows.task, rows.label[masks[window]], window, classes)
+    return columns
 
 
 def _refitted_on_half(

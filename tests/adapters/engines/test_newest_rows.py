@@ -13,7 +13,7 @@ from flightline.monitoring.parity import StoredView, rebuild_view
 
 START = datetime(2020, 5, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-COLUMNS = ["stop", "line", "since", "event_timestamp", "created_timestamp", "fallen"]
+COLUMNS = ["stop", "line", "since", "event_timestamp", "created_timestamp", "fallen", "newest"]
 KEYS = ("stop", "line", "since")
 
 
@@ -39,7 +39,7 @@ def table(random: np.random.Generator, tmp_path: Path) -> pd.DataFrame:
     stamps = random.integers(0, 60, 200)
     rows = some_keys(random, 200).assign(
         event_timestamp=moments(stamps), created_timestamp=moments(random.integers(0, 10_000, 200)),
-        fallen=np.where(random.random(200) < 0.1, np.nan, random.normal(size=200)),
+        fallen=np.where(random.random(200) < 0.1, np.nan, random.normal(size=200)), newest=stamps,
     )  # fmt: skip
     rows[COLUMNS].to_parquet(tmp_path / "rain.parquet")
     return pd.read_parquet(tmp_path / "rain.parquet")

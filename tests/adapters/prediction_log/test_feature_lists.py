@@ -131,8 +131,13 @@ def test_a_file_brought_back_from_a_copy_gets_its_list_again(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    ["DELETE FROM feature_lists", """UPDATE feature_lists SET names = '["mean","share","count","kind"]'"""],
-    ids=["lost", "altered"],
+    [
+        "DELETE FROM feature_lists",
+        """UPDATE feature_lists SET names = '["mean","share","count","kind"]'""",
+        "UPDATE feature_lists SET names = '5'",
+        "UPDATE feature_lists SET names = '[[1],[2]]'",
+    ],
+    ids=["lost", "altered", "no list", "no names"],
 )
 def test_rows_are_not_read_under_names_that_are_not_theirs(settings, log, change):
     log.write([prediction()])
@@ -181,12 +186,12 @@ def pd_features(parts) -> list[dict]:
 
 
 def test_a_step_down_writes_names_into_rows_again(settings, log):
-    made = [prediction(features=ODD), prediction()]
+    made = [prediction(features=ODD), prediction(), prediction(features={"said": "a\x00b", "count": 1.0})]
     log.write(made)
     insert(settings, rows_by_name([prediction()], log_url(settings).get_backend_name()))
     migrate(settings, BEFORE)
     texts = {row["prediction_id"]: row["features"] for row in read_raw(settings, "predictions")}
-    assert len(texts) == 3
+    assert len(texts) == 4
     for one in made:
         text = texts[one.prediction_id]
         read = json.loads(text) if isinstance(text, str) else text
@@ -195,10 +200,28 @@ def test_a_step_down_writes_names_into_rows_again(settings, log):
     assert features_in(log, *made) == [one.features for one in made]
 
 
-def test_a_step_down_without_a_list_is_refused_and_loses_nothing(settings, log):
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM feature_lists",
+        """UPDATE feature_lists SET names = '["mean","share","count","kind"]'""",
+        "UPDATE predictions SET features = '[1.5]'",
+    ],
+    ids=["lost", "altered", "short row"],
+)
+def test_a_step_down_of_what_was_altered_is_refused_and_loses_nothing(settings, log, change):
     log.write([prediction()])
-    execute(settings, "DELETE FROM feature_lists")
-    with pytest.raises(LogError):
+    execute(settings, change)
+    with pytest.raises(LogError, match=r"is not in its table|expected a list of 4 values"):
         migrate(settings, BEFORE)
     assert current_revision(settings) == head_revision()
     assert log.count() == 1
+
+
+def test_an_sqlite_that_cannot_make_the_view_is_named_before_anything_is_made(tmp_path, monkeypatch):
+    settings = settings_of(tmp_path)
+    migrate(settings, BEFORE)
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 37, 2))
+    with pytest.raises(LogError, match=r"needs 3\.38 or later"):
+        migrate(settings)
+    assert current_revision(settings) == BEFORE

@@ -179,10 +179,11 @@ def copy(simulated: Simulated, tmp_path: Path) -> Project:
 def alter_one(settings: Settings, column: str, change: Callable[[dict], dict]) -> str:
     """Alter a mapping of one logged prediction behind the log's back, and give its id."""
     with sqlite3.connect(settings.prediction_log_file) as connection:
-        found = f"SELECT prediction_id, {column} FROM predictions ORDER BY clock DESC, prediction_id"
+        found = f"SELECT prediction_id, {column} FROM named_predictions ORDER BY clock DESC, prediction_id"
         name, text = connection.execute(found).fetchone()
         altered = json.dumps(change(json.loads(text)))
-        connection.execute(f"UPDATE predictions SET {column} = ? WHERE prediction_id = ?", (altered, name))
+        by_name = ", feature_list = NULL" if column == "features" else ""
+        connection.execute(f"UPDATE predictions SET {column} = ?{by_name} WHERE prediction_id = ?", (altered, name))
     connection.close()
     return str(name)
 

@@ -8,6 +8,7 @@ import pytest
 from botocore.stub import Stubber
 
 from tools.deploy.images import find_digest
+from tools.deploy.steps import DeployError
 from tools.images import docker, push
 
 COMMIT = "c" * 40
@@ -15,11 +16,11 @@ SERVICE, FLOWS = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 
 
 class Registry(BaseHTTPRequestHandler):
-    """Holds the digests that a test has put into `held`, by path; asks for a login where it holds None."""
+    """Holds the digests that a test has put into `held`, by path; asks for a login where it holds None; or fails."""
 
     def do_HEAD(self):
         digest = self.server.held.get(self.path, "")
-        self.send_response(401 if digest is None else 200 if digest else 404)
+        self.send_response(500 if self.server.fails else 401 if digest is None else 200 if digest else 404)
         self.send_header("Docker-Content-Digest", digest or "")
         self.end_headers()
 
@@ -34,7 +35,7 @@ def registry(monkeypatch, tmp_path):
     monkeypatch.setattr(push, "commit", lambda: COMMIT)
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), Registry)
-    server.held = {}
+    server.held, server.fails = {}, False
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     try:
@@ -91,3 +92,18 @@ def test_ecr_is_asked_by_its_own_interface(is_there):
             stub.add_client_error("describe_images", "ImageNotFoundException", expected_params=asked)
         there = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/flightline/service"
         assert find_digest(there, COMMIT, session) == (SERVICE if is_there else None)
+
+
+def test_a_repository_that_is_not_there_is_said_before_anything_is_built():
+    client = boto3.client("ecr", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    session = type("Session", (), {"client": lambda self, name, region_name: client})()
+    stub = Stubber(client)
+    stub.add_client_error("describe_images", "RepositoryNotFoundException")
+    with stub, pytest.raises(DeployError, match="has no repository flightline/service"):
+        find_digest("123456789012.dkr.ecr.eu-west-1.amazonaws.com/flightline/service", COMMIT, session)
+
+
+def test_a_registry_that_fails_is_named_with_the_image(registry):
+    registry.fails = True
+    with pytest.raises(DeployError, match=r"127\.0\.0\.1:\d+ answered 500 when asked for flightline/service"):
+        find_digest(f"{repository(registry)}/service", COMMIT, None)

@@ -29,9 +29,9 @@ def newest_rows(
     Parameters
     ----------
     file
-        With an event_timestamp.
+        The feature table, Parquet, with a column event_timestamp.
     keys
-        Of whom, by the table's names of them.
+        Whose rows: the columns are keys of the table.
     columns
         To read, the keys and event_timestamp among them.
     between
@@ -51,11 +51,12 @@ def newest_rows(
     query = f"""
         WITH known AS (SELECT {", ".join(map(_quoted, columns))} FROM read_parquet(?) SEMI JOIN asked USING ({names})),
         newest AS (
-            SELECT {names}, max({_STAMP}) AS newest, max({_STAMP}) FILTER (WHERE {is_loaded}) AS newest_loaded
+            SELECT {names}, max({_STAMP}) AS newest_stamp,
+                max({_STAMP}) FILTER (WHERE {is_loaded}) AS newest_loaded_stamp
             FROM known WHERE {_STAMP} <= ? GROUP BY {names}
         )
         SELECT known.* FROM known LEFT JOIN newest USING ({names})
-        WHERE {_STAMP} <= ? AND ({_STAMP} > ? OR {_STAMP} IN (newest, newest_loaded))
+        WHERE {_STAMP} <= ? AND ({_STAMP} > ? OR {_STAMP} IN (newest.newest_stamp, newest.newest_loaded_stamp))
     """
     moments = [moment for span in loaded for moment in span]
     found = connection.sql(query, params=[str(file), *moments, low, high, low]).to_arrow_table()

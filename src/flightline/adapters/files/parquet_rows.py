@@ -41,7 +41,7 @@ class FrameOfFile:
 
     def __iter__(self) -> Iterator[str]:
         """Name the columns."""
-        return iter((*pq.read_schema(self._file).names, *self._added))
+        return iter(dict.fromkeys((*pq.read_schema(self._file).names, *self._added)))
 
     def __getitem__(self, name: str) -> pd.Series:
         """Read a column."""

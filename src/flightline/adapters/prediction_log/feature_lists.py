@@ -69,6 +69,15 @@ def _named(text: str, names: Names) -> dict[str, Any]:
     return dict(zip(names, values, strict=True))
 
 
+def _names_of(text: str, digest: str) -> Names | None:
+    """Read a list; None if it is not the one that its digest says."""
+    try:
+        names = tuple(orjson.loads(text))
+        return names if list_of(names)[0] == digest else None
+    except (TypeError, ValueError):
+        return None
+
+
 def selected(columns: Sequence[str]) -> list[sa.ColumnElement[Any]]:
     """Select columns of predictions, JSON as the text that was written, and the digest of each row's list."""
     found = [PREDICTIONS.c[name] for name in columns]
@@ -99,10 +108,9 @@ class FeatureLists:
         """
         asked = list(digests)
         if missing := sorted({digest for digest in asked if digest is not None} - self._known.keys()):
-            names = sa.cast(FEATURE_LISTS.c.names, sa.Text)
-            found = self._select(sa.select(FEATURE_LISTS.c.digest, names).where(FEATURE_LISTS.c.digest.in_(missing)))
-            read = {digest: tuple(orjson.loads(text)) for digest, text in found}
-            self._known |= {digest: given for digest, given in read.items() if list_of(given)[0] == digest}
+            texts = sa.cast(FEATURE_LISTS.c.names, sa.Text)
+            found = self._select(sa.select(FEATURE_LISTS.c.digest, texts).where(FEATURE_LISTS.c.digest.in_(missing)))
+            self._known |= {digest: names for digest, text in found if (names := _names_of(text, digest)) is not None}
         if lost := [digest for digest in missing if digest not in self._known]:
             raise LogError(
                 f"the prediction log holds predictions whose list of feature names, {lost[0]}, is not in its table "

@@ -1,6 +1,6 @@
 """The prediction log's database: its tables, where it is, how to connect, and its migrations.
 
-Rows go in and out by `prediction_log.py`. No message here shows a path, a host or a password.
+Rows go in and out by `log.py`. No message here shows a path, a host or a password.
 """
 
 import sqlite3

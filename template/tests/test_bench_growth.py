@@ -80,7 +80,7 @@ def test_each_stage_is_measured_by_the_line_that_closes_it(tmp_path):
 
 
 def test_a_training_that_fails_shows_what_it_said():
-    with pytest.raises(SystemExit, match="keys 4: -c .* ended with 1\nno flights"):
+    with pytest.raises(SystemExit, match=r"keys 4: -c .* ended with 1\nno flights"):
         list(run_command(script("raise SystemExit('no flights')"), {}, CASE, 1))
 
 

@@ -8,12 +8,12 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from flightline.adapters.model_store.model_file import digest_of_file
+from flightline.adapters.model_store.model_file import digest_of_file, save_model
 from flightline.adapters.model_store.served_model import switch_served_model
 from flightline.core.settings import Settings
 from tests.support.servers.service_load import Load
 from tests.support.servers.service_process import Service
-from tests.support.small_service import KINDS, STATUS, manifest_of, put_model, put_signed
+from tests.support.small_service import KINDS, STATUS, fitted, manifest_of, put_model, put_signed
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.system
@@ -21,13 +21,14 @@ REFUSED = 'flightline_model_refused{about="model"}'
 
 
 def deliver_corrupt(settings: Settings) -> None:
-    put_model(settings, "4")
-    switch_served_model(settings.serving_models_dir, "3")
-    file = settings.serving_models_dir / "4" / "model.skops"
-    content = bytearray(file.read_bytes())
+    """Deliver a version that was whole when it was signed, at no moment of which the service could have loaded it."""
+    file, aside, place = settings.root / "4.skops", settings.root / "aside", settings.serving_models_dir / "4"
+    put_signed(settings, manifest_of(KINDS, save_model(fitted(KINDS), file), version="4"), file, aside)
+    content = bytearray((aside / "4" / "model.skops").read_bytes())
     content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-    switch_served_model(settings.serving_models_dir, "4")
+    (aside / "4" / "model.skops").write_bytes(content)
+    (aside / "4").rename(place)
+    switch_served_model(place.parent, "4")
 
 
 def deliver_truncated(settings: Settings) -> None:

@@ -1,10 +1,10 @@
 """What each stage costs as the data grows: `make bench-growth SIZES="1 4 10" WAYS="keys history"`.
 
-The training, then a week of it as a batch, predictions of the service's code and their parity, as many times as many as
-the flights. Each command runs as it does for a person, in a clone with nothing cached, and is ended if its processes
-together hold more memory than the limit at any sample; half of that is DuckDB's. Memory is the sum of the processes'
-PSS; seconds are by the clock and of the processor. What is measured is kept in .state/bench-growth/, and not again:
-remove that folder to begin anew.
+The training, then a week of it as a batch, predictions of the service's code and their parity, all that was to be
+predicted in twelve weeks, its labels and its monitoring: as many times as many as the flights. Each command runs as it
+does for a person, in a clone with nothing cached, and is ended if its processes together hold more memory than the
+limit at any sample; half of that is DuckDB's. Memory is the sum of the processes' PSS; seconds are by the clock and of
+the processor. What is measured is kept in .state/bench-growth/, and not again: remove that folder to begin anew.
 """
 
 import argparse
@@ -43,7 +43,7 @@ NOTED = re.compile(r"^\s{16}(raw tables read|leak test passed).*, [\d.]+ s$")
 PARTS = {"raw tables read": "raw tables", "leak test passed": "leak test"}
 SHOWN = {
     "pull": "start, pull", "features": "feature tables", "score": "batch scoring", "model": "batch: start, model",
-    "serve": "start, predictions logged", "staleness cost": "start, staleness cost",
+    "serve": "start, predictions logged", "weeks": "start, 12 weeks logged", "staleness cost": "start, staleness cost",
 }  # fmt: skip
 BATCH = timedelta(days=7)
 LOGGED = 2_000  # predictions at once the flights
@@ -150,10 +150,12 @@ def commands_of(way: str, size: int) -> list[list[str]]:
     clock = growth_of(way, size).clock
     begin = clock - BATCH * (size if way == "history" else 1)
     span = ["--start", begin.isoformat(), "--end", clock.isoformat()]
-    served = ["template.benchmarks.parts.grown_predictions", str(LOGGED * size)]
-    return [
-        ["-m", *each] for each in (["pipelines.training"], ["pipelines.batch", *span], served, ["pipelines.parity"])
-    ]
+    logged = "template.benchmarks.parts.grown_predictions"
+    modules = [
+        ["pipelines.training"], ["pipelines.batch", *span], [logged, str(LOGGED * size)], ["pipelines.parity"],
+        [logged, "weeks"], ["pipelines.labels"], ["pipelines.monitoring"],
+    ]  # fmt: skip
+    return [["-m", *each] for each in modules]
 
 
 def make_grown(way: str, size: int, folder: Path) -> tuple[Path, int]:

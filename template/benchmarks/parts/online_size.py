@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,16 +23,9 @@ from tests.support.small_service import NOON
 from tests.support.small_store import REPOSITORY, make_store
 from tests.toy_problem import PROBLEM
 
-_AT_ONCE = 500_000
-# Feast holds what it materialises: 3 GB for a million keys. What goes beyond is copied inside Redis from what it wrote.
-_MATERIALISED = 1_000_000
-_COPY = """
-local value = redis.call('HGETALL', KEYS[1])
-local head, tail = ARGV[1], ARGV[2]
-for n = tonumber(ARGV[3]), tonumber(ARGV[4]) do
-    redis.call('HSET', head .. string.format('%08d', n) .. tail, unpack(value))
-end
-"""
+# So many become known at once, and are loaded before the next: Feast holds what it materialises, 3 GB of a million.
+_AT_ONCE = 1_000_000
+_APART = timedelta(minutes=1)
 
 
 def measure_keys(
@@ -56,15 +49,14 @@ def measure_keys(
             settings.feature_repo.mkdir()
             shutil.copy(REPOSITORY / "feature_repo" / "feature_store.stack.yaml", settings.feature_repo)
         make_store(settings)
-        written = min(keys, _MATERIALISED) if kind == "redis" else keys
-        _write_shops(settings, written)
-        with timed(f"materialise {written:,} keys"):
-            feature_store.materialise(settings, NOON + timedelta(minutes=1))
-        if written < keys:
-            _copy_in_redis(server.url, written, keys)
+        _write_shops(settings, keys)
+        last = _known(keys - 1)
+        with timed(f"materialise {keys:,} keys"):
+            for first in range(0, keys, _AT_ONCE):
+                feature_store.materialise_since(settings, _known(first) - _APART / 2, _known(first))
         features = OnlineFeatures.open(settings, PROBLEM.feature_service)
         rows = [{"shop": _shop(n), "city": "Bergen"} for n in random.sample(range(keys), 6000)]  # each asked for once
-        as_of = NOON + timedelta(minutes=1)
+        as_of = last + _APART
         assert features.read(rows[:1], as_of)[0].values["mean_units"] is not None
         each("read a key", lambda n: features.read([rows[n + 1]], as_of), 1000)
         each("read 100 keys", lambda n: features.read(rows[1001 + 100 * n : 1101 + 100 * n], as_of), 49)
@@ -82,31 +74,23 @@ def _shop(n: int) -> str:
     return f"K{n:08d}"
 
 
-def _copy_in_redis(url: str, first: int, last: int) -> None:
-    """Give further shops the value of the first one, key by key as Feast lays them."""
-    import redis
-
-    with redis.Redis.from_url(url) as client:
-        (key,) = client.scan_iter(match=f"*{_shop(0)}*", count=1_000_000)
-        head, tail = key.split(_shop(0)[1:].encode())
-        copy = client.register_script(_COPY)
-        for begin in range(first, last, 10_000):
-            copy(keys=[key], args=[head, tail, begin, min(begin + 10_000, last) - 1])
+def _known(n: int) -> datetime:
+    return NOON + _APART * (1 + n // _AT_ONCE)
 
 
 def _write_shops(settings: Settings, keys: int) -> None:
     """Write the table that is to be materialised, some rows at a time."""
-    known = NOON - timedelta(minutes=1)
     file = settings.features_dir / "current" / "recent.parquet"
     schema = pq.read_schema(file).remove_metadata()
     with pq.ParquetWriter(file, schema) as writer:
         for first in range(0, keys, _AT_ONCE):
             numbers = range(first, min(first + _AT_ONCE, keys))
+            known = [_known(first)] * len(numbers)
             given = {
                 "shop": [_shop(n) for n in numbers],
                 "mean_units": [float(n % 60) for n in numbers],
-                "event_timestamp": [known] * len(numbers),
-                "created_timestamp": [known] * len(numbers),
+                "event_timestamp": known,
+                "created_timestamp": known,
             }
             writer.write_table(pa.table(given).select(schema.names).cast(schema))
 

@@ -1,6 +1,5 @@
 """Two weeks of the toy problem lived through by the service's own code, with a broken feature and a challenger."""
 
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +7,6 @@ import pandas as pd
 import pytest
 
 from flightline.adapters.event_clock import read_clock, set_clock
-from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.model_store.signing_keys import open_signer
 from flightline.adapters.prediction_log.challenger_counts import read_counts
 from flightline.adapters.prediction_log.log import PredictionLog
@@ -21,7 +19,7 @@ from pipelines.demo.parts import CHALLENGER, break_feature, days_of, last_weeks,
 from pipelines.demo.process import running_process
 from pipelines.replay.parity import check_parity
 from pipelines.replay.root import make_root
-from tests.pipelines.replay.test_simulation import put_small_model
+from tests.pipelines.replay.test_simulation import lay_store, put_small_model
 from tests.toy_problem import EXAMPLE, SHOPS
 
 pytestmark = pytest.mark.system
@@ -59,13 +57,7 @@ def lived(
     toy_store: Project, toy_place: Project, toy_examples: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> Lived:
     settings = Settings(root=tmp_path_factory.mktemp("the pröject"))
-    shutil.copytree(toy_store.settings.feature_repo, settings.feature_repo)
-    tables = settings.features_dir / "toy"
-    shutil.copytree(toy_store.settings.features_dir / "toy", tables)
-    (tables / "examples").mkdir()
-    toy_examples.to_parquet(tables / "examples" / "examples.parquet")
-    feast_store.activate(settings, tables)
-    settings.data_dir.symlink_to(toy_place.settings.data_dir)
+    lay_store(settings, toy_store, toy_place, toy_examples)
     set_clock(settings, PLAN.end)
     open_signer(settings)
     root = settings.state_dir / "demo"

@@ -52,6 +52,17 @@ def put_small_model(project: Project, version: str = "3") -> str:
     return version
 
 
+def lay_store(settings: Settings, toy_store: Project, toy_place: Project, toy_examples: pd.DataFrame) -> None:
+    """Lay a copy of the toy problem's feature store under a root, with all examples, and link its data."""
+    shutil.copytree(toy_store.settings.feature_repo, settings.feature_repo)
+    tables = settings.features_dir / "toy"
+    shutil.copytree(toy_store.settings.features_dir / "toy", tables)
+    (tables / "examples").mkdir()
+    toy_examples.to_parquet(tables / "examples" / "examples.parquet")
+    feast_store.activate(settings, tables)
+    settings.data_dir.symlink_to(toy_place.settings.data_dir)
+
+
 @dataclass
 class Simulated:
     project: Project
@@ -66,13 +77,7 @@ def project(
 ) -> Project:
     """A project with feature tables, and a clock, a store and a log of its own."""
     settings = Settings(root=tmp_path_factory.mktemp("the pröject"))
-    shutil.copytree(toy_store.settings.feature_repo, settings.feature_repo)
-    tables = settings.features_dir / "toy"
-    shutil.copytree(toy_store.settings.features_dir / "toy", tables)
-    (tables / "examples").mkdir()
-    toy_examples.to_parquet(tables / "examples" / "examples.parquet")
-    feast_store.activate(settings, tables)
-    settings.data_dir.symlink_to(toy_place.settings.data_dir)
+    lay_store(settings, toy_store, toy_place, toy_examples)
     (settings.root / "data.dvc").write_text(POINTER)
     set_clock(settings, START + timedelta(days=5))
     feast_store.apply(settings)

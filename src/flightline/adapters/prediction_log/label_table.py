@@ -65,7 +65,9 @@ def _fresh(connection: sa.Connection, found: Sequence[Label]) -> list[Label]:
 
 
 def _record_part(settings: Settings, found: Sequence[Label]) -> list[Label]:
-    with _connected(settings, is_writer=True) as connection:
+    with connected(settings, is_writer=True) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         fresh = _fresh(connection, found)
         if fresh:
             connection.execute(LABELS.insert(), [_row(one, connection.dialect.name) for one in fresh])
@@ -117,11 +119,9 @@ def read_history(settings: Settings, key: str) -> list[Label]:
 
 
 @contextmanager
-def _connected(settings: Settings, is_writer: bool = False) -> Iterator[sa.Connection]:
+def _connected(settings: Settings) -> Iterator[sa.Connection]:
     ensure_schema(settings)
-    with connected(settings, is_writer) as connection:
-        if is_writer and connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    with connected(settings) as connection:
         yield connection
 
 

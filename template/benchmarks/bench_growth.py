@@ -41,10 +41,7 @@ LEAST_SECONDS = 2.0  # of the largest size: below that an exponent is noise
 CLOSED = re.compile(r"^(\w[\w ]{1,13}?)\s{2,}.*\([\d.]+ s\)$")
 NOTED = re.compile(r"^\s{16}(raw tables read|leak test passed).*, [\d.]+ s$")
 PARTS = {"raw tables read": "raw tables", "leak test passed": "leak test"}
-SHOWN = {
-    "pull": "start, pull", "features": "feature tables", "score": "batch scoring", "model": "batch: start, model",
-    "serve": "start, predictions logged", "weeks": "start, 12 weeks logged", "staleness cost": "start, staleness cost",
-}  # fmt: skip
+SHOWN = {"features": "feature tables", "serve": "answers", "weeks": "answers"}
 BATCH = timedelta(days=7)
 LOGGED = 2_000  # predictions at once the flights
 
@@ -130,8 +127,8 @@ def measure(way: str, size: int, engine: str, limit: float) -> Iterator[Measured
             "PYTHONUNBUFFERED": "1",
         }
         done = list[Measured]()
-        for command in commands_of(way, size):
-            for each in run_command(command, environment, (way, size, engine, rows), limit):
+        for name, command in commands_of(way, size).items():
+            for each in run_command(name, command, environment, (way, size, engine, rows), limit):
                 done.append(each)
                 yield each
         yield replace(
@@ -145,17 +142,21 @@ def measure(way: str, size: int, engine: str, limit: float) -> Iterator[Measured
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def commands_of(way: str, size: int) -> list[list[str]]:
+def commands_of(way: str, size: int) -> dict[str, list[str]]:
     """Give the modules to run, with their arguments: what is scored and logged grows as the flights do."""
     clock = growth_of(way, size).clock
     begin = clock - BATCH * (size if way == "history" else 1)
-    span = ["--start", begin.isoformat(), "--end", clock.isoformat()]
     logged = "template.benchmarks.parts.grown_predictions"
-    modules = [
-        ["pipelines.training"], ["pipelines.batch", *span], [logged, str(LOGGED * size)], ["pipelines.parity"],
-        [logged, "weeks"], ["pipelines.labels"], ["pipelines.monitoring"],
-    ]  # fmt: skip
-    return [["-m", *each] for each in modules]
+    commands = {
+        "training": ["pipelines.training"],
+        "batch": ["pipelines.batch", "--start", begin.isoformat(), "--end", clock.isoformat()],
+        "predictions": [logged, str(LOGGED * size)],
+        "parity": ["pipelines.parity"],
+        "12 weeks": [logged, "weeks"],
+        "labels": ["pipelines.labels"],
+        "monitoring": ["pipelines.monitoring"],
+    }
+    return {name: ["-m", *command] for name, command in commands.items()}
 
 
 def make_grown(way: str, size: int, folder: Path) -> tuple[Path, int]:
@@ -172,11 +173,11 @@ def make_grown(way: str, size: int, folder: Path) -> tuple[Path, int]:
 
 
 def run_command(
-    arguments: list[str], environment: Mapping[str, str], case: tuple[str, int, str, int], limit: float
+    name: str, arguments: list[str], environment: Mapping[str, str], case: tuple[str, int, str, int], limit: float
 ) -> Iterator[Measured]:
-    """Run a command under a limit of memory, and measure by the lines that it prints; its end is a stage too."""
+    """Run a command under a limit of memory, and measure by the lines that it prints; start and end are stages too."""
     way, size, engine, rows = case
-    called = " ".join(arguments[:2])
+    begins = "start, "
     process = subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, env=os.environ | environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -190,15 +191,15 @@ def run_command(
             if not (closed or part):
                 continue
             elapsed, used, peak = watch.lap()
-            name = PARTS[part[1]] if part else SHOWN.get(closed[1], closed[1])
-            yield Measured(way, size, engine, name, rows, elapsed, used, peak, os.getloadavg()[0])
+            stage = PARTS[part[1]] if part else SHOWN.get(closed[1], closed[1])
+            yield Measured(way, size, engine, f"{name}: {begins}{stage}", rows, elapsed, used, peak, os.getloadavg()[0])
+            begins = ""
         if process.wait():
-            ended = f"{way} {size}: {called} ended with {process.returncode}"
+            ended = f"{way} {size}: {name} ended with {process.returncode}"
             held = f", its processes held {watch.exceeded / GIB:.2f} GiB" if watch.exceeded else ""
             raise SystemExit(f"{ended}{held}\n{''.join(said[-30:])}")
         elapsed, used, peak = watch.lap()
-        name = f"end of {called.rpartition('.')[2]}"
-        yield Measured(way, size, engine, name, rows, elapsed, used, peak, os.getloadavg()[0])
+        yield Measured(way, size, engine, f"{name}: end", rows, elapsed, used, peak, os.getloadavg()[0])
     finally:
         watch.end()
         end(process)

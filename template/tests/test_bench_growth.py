@@ -67,50 +67,53 @@ def test_each_stage_is_measured_by_the_line_that_closes_it(tmp_path):
     work = "import pathlib, time; x = bytearray(60_000_000); end = time.process_time() + 0.3"
     prints = [f"print({line!r}, flush=True)" for line in lines]
     prints.insert(1, f"while not pathlib.Path({str(tmp_path / 'sampled')!r}).exists(): pass")
-    flow = run_command(script(work, "while time.process_time() < end: pass", *prints), {}, CASE, 0)
+    flow = run_command("fit", script(work, "while time.process_time() < end: pass", *prints), {}, CASE, 0)
     found = [next(flow)]
     (tmp_path / "sampled").touch()
     found += flow
     assert [each.stage for each in found[:-1]] == [
-        "start, pull", "raw tables", "leak test", "feature tables", "training set",
+        "fit: start, pull", "fit: raw tables", "fit: leak test", "fit: feature tables", "fit: training set",
     ]  # fmt: skip
+    assert found[-1].stage == "fit: end"
     assert sum(each.processor_seconds for each in found) >= 0.3
     assert found[0].peak_bytes > 60_000_000
     assert {each.rows for each in found} == {400}
 
 
 def test_a_training_that_fails_shows_what_it_said():
-    with pytest.raises(SystemExit, match=r"keys 4: -c .* ended with 1\nno flights"):
-        list(run_command(script("raise SystemExit('no flights')"), {}, CASE, 1))
+    with pytest.raises(SystemExit, match=r"keys 4: fit ended with 1\nno flights"):
+        list(run_command("fit", script("raise SystemExit('no flights')"), {}, CASE, 1))
 
 
 def test_processes_that_take_too_much_together_are_ended():
     work = "import signal; x = b'1' * 150_000_000; signal.alarm(60); signal.pause()"
     both = f"import subprocess, sys; x = b'1' * 150_000_000; subprocess.run([sys.executable, '-c', {work!r}])"
-    with pytest.raises(SystemExit, match=r"keys 4: -c .* ended with -9, its processes held 0\.[23]"):
-        list(run_command(script(both), {}, CASE, 0.25))
+    with pytest.raises(SystemExit, match=r"keys 4: fit ended with -9, its processes held 0\.[23]"):
+        list(run_command("fit", script(both), {}, CASE, 0.25))
 
 
 def test_a_whole_case_is_the_sum_of_its_commands(monkeypatch, tmp_path):
     monkeypatch.setattr(bench_growth, "KEPT", tmp_path)
     monkeypatch.setattr(bench_growth, "make_grown", lambda way, size, folder: (tmp_path, 400))
     say = "print('{}            x (0.5 s)', flush=True)"
-    monkeypatch.setattr(bench_growth, "commands_of", lambda way, size: [script(say.format(n)) for n in ("fit", "use")])
+    monkeypatch.setattr(
+        bench_growth, "commands_of", lambda way, size: {n: script(say.format(n)) for n in ("fit", "use")}
+    )
     *stages, whole = bench_growth.measure("keys", 4, "duckdb", 0)
-    assert [each.stage for each in stages if not each.stage.startswith("end of")] == ["fit", "use"]
+    assert [each.stage for each in stages] == ["fit: start, fit", "fit: end", "use: start, use", "use: end"]
     assert (whole.stage, whole.rows) == ("all", 400)
     assert whole.processor_seconds == pytest.approx(sum(each.processor_seconds for each in stages))
 
 
 def test_what_is_scored_and_logged_grows_with_the_flights():
-    spans = {way: bench_growth.commands_of(way, 4)[1][3:6:2] for way in ("keys", "history")}
+    spans = {way: bench_growth.commands_of(way, 4)["batch"][3:6:2] for way in ("keys", "history")}
     assert spans["keys"] == ["2013-12-24T12:00:00+00:00", "2013-12-31T12:00:00+00:00"]
     assert spans["history"] == ["2016-12-03T12:00:00+00:00", "2016-12-31T12:00:00+00:00"]
-    assert bench_growth.commands_of("keys", 4)[2][-1] == "8000"
+    assert bench_growth.commands_of("keys", 4)["predictions"][-1] == "8000"
 
 
 def test_what_was_started_ends_with_the_measurement():
-    flow = run_command(script("print('pull            x (0.5 s)', flush=True); input()"), {}, CASE, 0)
+    flow = run_command("fit", script("print('pull            x (0.5 s)', flush=True); input()"), {}, CASE, 0)
     next(flow)
     (child,) = psutil.Process().children()
     flow.close()

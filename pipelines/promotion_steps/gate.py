@@ -1,6 +1,5 @@
 """The gate's task: decide on the challenger, keep the verdict with every number, and move `champion`."""
 
-from collections.abc import Collection
 from dataclasses import asdict, replace
 
 import pandas as pd
@@ -52,17 +51,17 @@ def gate(
 def warnings_of(project: Project, training_set: TrainingSet, evaluation: EvaluationFile) -> tuple[str, ...]:
     """Warn of a feature that alone predicts far better than those of all other views: it may be a leak."""
     requests = pd.read_parquet(training_set.examples_file, columns=list(project.request_fields))
-    seen = requests.sample(min(len(requests), MAX_ROWS), random_state=0)
-    suspect = suspect_of(project, pd.read_csv(evaluation.folder / ALONE_FILE), project.moment_features(seen))
+    suspect = suspect_of(project, pd.read_csv(evaluation.folder / ALONE_FILE), requests)
     return (suspect,) if suspect else ()
 
 
-def suspect_of(project: Project, table: pd.DataFrame, of_moment: Collection[str]) -> str | None:
+def suspect_of(project: Project, table: pd.DataFrame, requests: pd.DataFrame) -> str | None:
     """Say which feature may be a leak, by what each reaches alone (`judge_features`); None if none may."""
     views = feast_store.stored_views(project.settings, project.problem.feature_service)
     view_of = {name: view.name for view in views for name in view.features}
     on_demand = set(table["feature"]) - view_of.keys() - project.request_features if project.requests.on_demand else ()
-    return find_suspect(table, view_of, on_demand, of_moment)
+    seen = requests.sample(min(len(requests), MAX_ROWS), random_state=0)
+    return find_suspect(table, view_of, on_demand, project.moment_features(seen))
 
 
 def slope_note(evaluation: EvaluationFile) -> str:

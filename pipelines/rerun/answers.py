@@ -1,12 +1,12 @@
 """What a command answered the last time, taken again where nothing in its place has changed since."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from flightline.adapters.files.atomic_write import atomic_write_text
 from flightline.core.lineage import digest_of
 from flightline.core.settings import Settings
-from pipelines.rerun.digests import inputs_digest, state_digest
+from pipelines.rerun.digests import inputs_digest, state_parts
 
 
 def answer_again(
@@ -31,19 +31,23 @@ def answer_again(
     """
     file = settings.state_dir / "answers" / f"{command}.json"
 
-    def follows_from(*without: str) -> str | None:
-        state = state_digest(settings, without, reads)
-        return state and digest_of(inputs_digest(settings, [command]), state)
+    def look() -> dict[str, object] | None:
+        state = state_parts(settings, reads)
+        return state and {"/inputs": inputs_digest(settings, [command]), **state}
 
-    if (now := follows_from()) is not None:
+    before = look()
+    if before is not None:
         try:
             kept = json.loads(file.read_bytes())
-            if kept["follows_from"] == now:
+            if kept["follows_from"] == digest_of(before):
                 return str(kept["answer"]), True
         except (OSError, ValueError, KeyError, TypeError):
             pass
-    before = follows_from(*writes)
     answer = ask()
-    if before is not None and follows_from(*writes) == before:
-        atomic_write_text(file, json.dumps({"follows_from": follows_from(), "answer": answer}) + "\n")
+    if before is not None and (after := look()) is not None and _but(after, writes) == _but(before, writes):
+        atomic_write_text(file, json.dumps({"follows_from": digest_of(after), "answer": answer}) + "\n")
     return answer, False
+
+
+def _but(parts: Mapping[str, object], writes: Collection[str]) -> dict[str, object]:
+    return {name: part for name, part in parts.items() if name not in writes}

@@ -58,28 +58,26 @@ def inputs_digest(settings: Settings, arguments: Sequence[str]) -> str:
     )
 
 
-def state_digest(settings: Settings, without: Collection[str] = (), of: Collection[str] | None = None) -> str | None:
-    """Hash what lies in the state and in data/; None if some of it cannot be had, or the clock is the time of day.
+def state_parts(settings: Settings, of: Collection[str] | None = None) -> dict[str, object] | None:
+    """Tell by name what lies in the state and in data/; None if it cannot be had, or the clock is the time of day.
 
     Parameters
     ----------
-    without
-        Names in the state that are left out, besides `DECIDE_NOTHING`.
     of
-        Names in the state that are looked at alone; None for all of it and data/.
+        Names in the state that are looked at alone; None for all of it but `DECIDE_NOTHING`, and data/.
     """
     if not _is_all_here(settings):
         return None
     if of is not None:
-        return digest_of([stamps(settings.state_dir / name) for name in of])
+        return {name: stamps(settings.state_dir / name) for name in of}
     log = settings.prediction_log_file
-    left_out = DECIDE_NOTHING.union(without, [log.parent.name])
+    left_out = DECIDE_NOTHING.union([log.parent.name])
     parts = [part for part in sorted(settings.state_dir.iterdir()) if part.name not in left_out]
     try:
         logged = [log.stat().st_ino, row_counts(log)] if log.is_file() else None  # whoever opens it writes a probe
     except (OSError, sqlite3.Error):
         return None
-    return digest_of(logged, [stamps(part) for part in (*parts, settings.data_dir)])
+    return {"/log": logged, "/data": stamps(settings.data_dir), **{part.name: stamps(part) for part in parts}}
 
 
 def _is_all_here(settings: Settings) -> bool:

@@ -8,6 +8,8 @@ import pandas as pd
 
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
+from flightline.adapters.files.parquet_rows import write_folder
+from flightline.core.project import Project
 from flightline.core.settings import Settings
 from tests.support.small_service import NOON
 from tests.toy_problem import PROBLEM
@@ -67,3 +69,12 @@ def definitions_digest(settings: Settings) -> str:
     features = OnlineFeatures.open(settings, PROBLEM.feature_service)
     features.close()
     return features.definitions_sha256
+
+
+def lay_store(settings: Settings, toy_store: Project, toy_place: Project, toy_examples: pd.DataFrame) -> None:
+    """Lay a copy of the toy problem's feature store under a root, with all examples, and link its data."""
+    shutil.copytree(toy_store.settings.feature_repo, settings.feature_repo)
+    tables = Path(shutil.copytree(toy_store.settings.features_dir / "toy", settings.features_dir / "toy"))
+    write_folder(tables / "examples", {"examples.parquet": toy_examples})
+    feast_store.activate(settings, tables)
+    settings.data_dir.symlink_to(toy_place.settings.data_dir)

@@ -2,11 +2,13 @@
 
 import stat
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
+from flightline.adapters.files.atomic_write import atomic_write
 
 
 def _write_file(path: Path, text: str) -> None:
@@ -15,7 +17,7 @@ def _write_file(path: Path, text: str) -> None:
 
 def _write_folder(path: Path, text: str) -> None:
     path.mkdir()
-    (path / f"{text}.txt").write_text(text)
+    (path / f"{text[:3]}.txt").write_text(text)
 
 
 def _read(path: Path) -> object:
@@ -73,13 +75,15 @@ def test_rights_are_those_it_was_written_with(tmp_path: Path):
     assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
 
 
-def test_writers_at_once_do_not_disturb_each_other(tmp_path: Path):
-    target, texts, failed = tmp_path / "target", [letter * 100_000 for letter in "abcd"], []
+@pytest.mark.parametrize(("write", "file"), [(_write_file, "target"), (_write_folder, "target/aaa.txt")])
+def test_writers_at_once_do_not_disturb_each_other(tmp_path: Path, write: Callable[[Path, str], None], file: str):
+    target, texts, failed = tmp_path / "target", ["aaa" + letter * 100_000 for letter in "abcd"], []
 
     def write_often(text: str) -> None:
         try:
-            for _ in range(20):
-                atomic_write_text(target, text)
+            for _ in range(40):
+                with atomic_write(target) as unfinished:
+                    write(unfinished, text)
         except OSError as err:
             failed.append(err)
 
@@ -87,6 +91,8 @@ def test_writers_at_once_do_not_disturb_each_other(tmp_path: Path):
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        assert not target.exists() or target.read_text() in texts
+        with suppress(FileNotFoundError):
+            assert (tmp_path / file).read_text() in texts
     assert not failed
+    assert (tmp_path / file).read_text() in texts
     assert list(tmp_path.iterdir()) == [target]

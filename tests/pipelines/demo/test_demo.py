@@ -19,7 +19,8 @@ from pipelines.demo.parts import CHALLENGER, break_feature, days_of, last_weeks,
 from pipelines.demo.process import running_process
 from pipelines.replay.parity import check_parity
 from pipelines.replay.root import make_root
-from tests.pipelines.replay.test_simulation import lay_store, put_small_model
+from tests.pipelines.replay.test_simulation import put_small_model
+from tests.support.small_store import lay_store
 from tests.toy_problem import EXAMPLE, SHOPS
 
 pytestmark = pytest.mark.system

@@ -31,6 +31,7 @@ from pipelines.replay.staleness_cost import measure_staleness_cost
 from pipelines.simulation import SimulatedDay, run_simulation
 from tests.support.clones import contents
 from tests.support.small_service import put_model
+from tests.support.small_store import lay_store
 from tests.support.small_training_set import run_in_flow
 from tests.toy_problem import PROBLEM, SHOPS
 
@@ -50,17 +51,6 @@ def put_small_model(project: Project, version: str = "3") -> str:
     kinds = CATEGORIES | dict.fromkeys([*numbers, "opening_hour", "day_of_week"], "float64")
     put_model(project.settings, version, kinds)
     return version
-
-
-def lay_store(settings: Settings, toy_store: Project, toy_place: Project, toy_examples: pd.DataFrame) -> None:
-    """Lay a copy of the toy problem's feature store under a root, with all examples, and link its data."""
-    shutil.copytree(toy_store.settings.feature_repo, settings.feature_repo)
-    tables = settings.features_dir / "toy"
-    shutil.copytree(toy_store.settings.features_dir / "toy", tables)
-    (tables / "examples").mkdir()
-    toy_examples.to_parquet(tables / "examples" / "examples.parquet")
-    feast_store.activate(settings, tables)
-    settings.data_dir.symlink_to(toy_place.settings.data_dir)
 
 
 @dataclass

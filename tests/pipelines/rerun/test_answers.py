@@ -12,6 +12,7 @@ import pytest
 
 from flightline.adapters.event_clock import move_clock, set_clock
 from flightline.core.settings import Settings
+from pipelines.rerun import answers
 from pipelines.rerun.answers import answer_again
 from tests.support.clones import make_toy_clone
 from tests.toy_problem import PROBLEM
@@ -109,6 +110,20 @@ def test_an_answer_that_something_overtook_is_not_kept(settings):
         return "first"
 
     assert answer_again(settings, "monitor", ask, ["monitoring"]) == ("first", False)
+    assert answer_again(settings, "monitor", lambda: "second", ["monitoring"]) == ("second", False)
+
+
+def test_what_comes_while_the_answer_is_kept_asks_anew(settings, monkeypatch):
+    is_answered, digest = [], answers.inputs_digest
+
+    def late(*given: object) -> str:
+        if is_answered and is_answered.pop():
+            write_row(settings)
+        return digest(*given)
+
+    monkeypatch.setattr(answers, "inputs_digest", late)
+    answer_again(settings, "monitor", lambda: is_answered.append(True) or "first", ["monitoring"])
+    monkeypatch.undo()
     assert answer_again(settings, "monitor", lambda: "second", ["monitoring"]) == ("second", False)
 
 

@@ -1,10 +1,10 @@
 """Files and folders that appear whole or not at all."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from errno import EEXIST, ENOTEMPTY
 from pathlib import Path
 
 
@@ -12,8 +12,9 @@ from pathlib import Path
 def atomic_write(target: Path, *, is_durable: bool = False) -> Iterator[Path]:
     """Give a path to write a file, a folder or a link to; it takes the target's place when the block ends well.
 
-    Readers see the former target or the new one. After an error the former one stays and nothing
-    is left beside it. Two writers at once do not disturb each other: the last one stays.
+    Readers see the former target or the new one; of a folder, for the moment between two renames, none.
+    After an error the former one stays and nothing is left beside it. Two writers at once do not disturb
+    each other: the last one stays.
 
     Parameters
     ----------
@@ -30,9 +31,7 @@ def atomic_write(target: Path, *, is_durable: bool = False) -> Iterator[Path]:
         yield unfinished
         if is_durable:
             _sync(unfinished)
-        if unfinished.is_dir() and not unfinished.is_symlink():
-            shutil.rmtree(target, ignore_errors=True)  # a rename replaces no folder that holds something
-        unfinished.replace(target)
+        _put(unfinished, target, folder)
         if is_durable:
             _sync(target.parent)
 
@@ -41,6 +40,19 @@ def atomic_write_text(target: Path, text: str) -> None:
     """Write a small file of UTF-8 text, whole or not at all."""
     with atomic_write(target) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def _put(unfinished: Path, target: Path, folder: str) -> None:
+    """Rename; what a rename cannot replace, a folder that holds something, is moved into `folder`, and goes with it."""
+    while True:
+        try:
+            unfinished.replace(target)
+            return
+        except OSError as err:
+            if err.errno not in (ENOTEMPTY, EEXIST):
+                raise
+        with suppress(FileNotFoundError):  # another writer's was put aside by a third
+            target.replace(tempfile.mkdtemp(dir=folder))
 
 
 def _sync(path: Path) -> None:

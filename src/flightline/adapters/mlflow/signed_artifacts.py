@@ -2,6 +2,8 @@
 
 signed/version_3/model.json               what the service must know besides the model file
 signed/version_3/model.cdx.json           its bill of materials
+signed/version_3/profile.json             typical values of its training rows; older versions have none
+signed/version_3/card.md                  its card, for people; likewise
 signed/version_3/model.intoto.json        the signature of these and of the model file
 approved/version_3/approval.intoto.json   who let it answer callers
 """

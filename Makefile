@@ -409,7 +409,7 @@ test-fast: $(READY)  ## Run the quickest of them, in about three minutes
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not system and $(HERE)"
 
 .PHONY: test-spark
-test-spark: $(SPARK)  ## Compute features and joins on Spark and on DuckDB, and demand that they are equal; needs Java
+test-spark: $(SPARK) .tools/juicefs/.installed  ## Compute features and joins on Spark and on DuckDB, and demand that they are equal; needs Java
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/spark -rs --durations 5
 
 .PHONY: test-dask

@@ -121,6 +121,12 @@ def test_two_workers_compute_what_duckdb_computes(cluster: Cluster, expected: Pa
     demand_equal(run.root, expected)
 
 
+def test_its_files_may_lie_on_s3(cluster: Cluster, expected: Path, bucket: Path) -> None:
+    with computing(bucket / "on s3", cluster) as run:
+        wait_until(lambda: any(each["totalTasks"] > 0 for each in run.executors()), said="one has had a task")
+    demand_equal(run.root, expected)
+
+
 def test_a_worker_killed_during_the_features_changes_no_value(cluster: Cluster, expected: Path, tmp_path: Path) -> None:
     victim = cluster.processes["worker-1"]
     with computing(tmp_path / "with a löss", cluster) as run:

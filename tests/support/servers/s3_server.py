@@ -1,6 +1,7 @@
 """A real S3 server of the tests' own: JuiceFS's gateway, which is MinIO's, on a file system in a folder.
 
-It checks signatures and keys, and lacks buckets that nobody made. `make test-system` installs it.
+It checks signatures and keys, keeps what s3fs notes beside objects, and lacks buckets that nobody made.
+`make test-system` and `make test-spark` install it.
 """
 
 import os
@@ -40,7 +41,7 @@ def run_s3(folder: Path) -> Iterator[S3Server]:
     volume, port = f"sqlite3://{folder}/files.db", free_port()
     store = ["--storage", "file", "--bucket", f"{folder}/objects/", "--trash-days", "0", "--no-update"]
     run([JUICEFS, "format", *store, volume, "tests"], check=True, capture_output=True)
-    quiet = ["--multi-buckets", "--no-usage-report", "--no-bgjob", "--cache-dir", f"{folder}/cache"]
+    quiet = ["--multi-buckets", "--object-meta", "--no-usage-report", "--no-bgjob", "--cache-dir", f"{folder}/cache"]
     gateway = Program(
         "s3",
         (str(JUICEFS), "gateway", *quiet, "--log", f"{folder}/gateway.log", volume, f"127.0.0.1:{port}"),

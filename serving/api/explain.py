@@ -6,26 +6,30 @@ from fastapi import APIRouter, Path
 
 from flightline.core.project import Project
 from flightline.core.response import Explanation, Explanations, Instances
+from flightline.core.settings import ServingSettings
 from serving.api.dependencies import ResourcesDep
 from serving.api.openapi import REFUSALS
 from serving.api.request_body import ModelRoute
-from serving.prediction.explanation import explain
-from serving.prediction.predictor import (
-    check_features,
-    check_still_to_come,
-    prediction_of,
-    reference_of,
-    refuse_faults,
-)
-from serving.prediction.side_thread import run_beside_if_many
+from serving.prediction.explanation import explain, rows_explained
+from serving.prediction.predictor import check_features, check_still_to_come, prediction_of, reference_of
+
+
+class ExplainRoute(ModelRoute):
+    """A route of few instances, of which the model answers each many times."""
+
+    @staticmethod
+    def max_instances(serving: ServingSettings) -> int:
+        """Give how many instances a request may have."""
+        return min(serving.max_explained, serving.max_instances)
+
+    rows_each = staticmethod(rows_explained)
 
 
 def make_explain_router(project: Project) -> APIRouter:
     """Make the route, typed by the project's schemas."""
-    router = APIRouter(tags=["model"], route_class=ModelRoute)
+    router = APIRouter(tags=["model"], route_class=ExplainRoute)
     Instance, Prediction = project.schemas.instance, project.schemas.prediction  # noqa: N806  # types
     ModelName = Annotated[str, Path(json_schema_extra={"enum": [project.problem.model_name]})]  # noqa: N806  # a type
-    most = project.settings.serving.max_explained
 
     @router.post("/v1/models/{name}:explain", responses=REFUSALS)
     async def explain_predictions(
@@ -35,15 +39,12 @@ def make_explain_router(project: Project) -> APIRouter:
     ) -> Explanations[Prediction]:  # type: ignore[valid-type]  # likewise
         """Predict with the champion for a few instances, log it as any prediction, and say what drove each answer."""
         instances, predictor, clock = body.instances, own.predictor, own.clock
-        if len(instances) > most:
-            refuse_faults(
-                [("instances", f"got {len(instances)}, expected {most} at most: each is predicted many times")]
-            )
         check_still_to_come(project, instances, clock)
         results = await own.large.predict(own.caller, lambda part: predictor.predict(part, clock), instances)
         check_features(project.problem, results)
-        rows = len(instances) * (len(predictor.features.views) + 2)  # each once more for every group
-        changes = await run_beside_if_many(rows, lambda: explain(predictor, results))
+        changes = await own.large.predict(
+            own.caller, lambda part: explain(predictor, part), results, rows_explained(predictor)
+        )
         ids = await own.logger.record("predict", predictor, clock, results, instances)
         return Explanations[Prediction](  # type: ignore[valid-type]  # likewise
             explanations=[

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from flightline.core.settings import ServingSettings
 from serving.api.dependencies import get_resources
-from serving.prediction.predictor import MAX_NAME_LENGTH, InstanceError, refuse_faults
+from serving.prediction.predictor import MAX_NAME_LENGTH, InstanceError, Predictor, refuse_faults
 
 # JSON can write half of a surrogate pair, and no encoding can: whole pairs and escaped backslashes are left out first.
 _NO_HALF = re.compile(rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
@@ -26,6 +26,8 @@ _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _NO_TEXT = "expected text, got half of a surrogate pair"
 _LOOKED_AT = 10_000  # values, for the name of a field that holds such text
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+# Takes what the body holds as JSON too, and how many instances that are.
+BodyHandler = Callable[[Request, object, int], Coroutine[Any, Any, Response]]
 
 
 class _JsonRequest(Request):
@@ -47,6 +49,16 @@ class ModelRoute(APIRoute):
     the signature is documentation, takes longer to find out what it needs than the model takes to predict.
     """
 
+    @staticmethod
+    def max_instances(serving: ServingSettings) -> int:
+        """Give how many instances a request may have."""
+        return serving.max_instances
+
+    @staticmethod
+    def rows_each(predictor: Predictor) -> int:
+        """Give for how many rows an instance takes room."""
+        return 1
+
     def get_route_handler(self) -> Handler:
         """Give what answers a request."""
         by_fastapi = super().get_route_handler()
@@ -57,10 +69,10 @@ class ModelRoute(APIRoute):
                 raise HTTPException(404, f"got model {name[:80]!r}, expected {expected!r}")
             return await answer(request)
 
-        answer = by_fastapi if self.body_field is None else _bounded(self._directly(), by_fastapi)
+        answer = by_fastapi if self.body_field is None else _bounded(self._directly(), by_fastapi, self.max_instances)
         return check_name
 
-    def _directly(self) -> Callable[[Request, object], Coroutine[Any, Any, Response]]:
+    def _directly(self) -> BodyHandler:
         endpoint = self.endpoint
         parameters = inspect.signature(endpoint).parameters
         if set(parameters) != {"name", "own", "body"}:
@@ -71,48 +83,48 @@ class ModelRoute(APIRoute):
         body = parameters["body"]
         taken: TypeAdapter[Any] = TypeAdapter(body.annotation)
 
-        async def answer(request: Request, body: object) -> Response:
+        async def answer(request: Request, body: object, count: int) -> Response:
             own = await get_resources(request)
-            try:
-                given = taken.validate_python(body, from_attributes=True)
-            except ValidationError as err:
-                faults = err.errors(include_url=False)
-                raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in faults]) from None
-            made = await endpoint(name=request.path_params["name"], own=own, body=given)
-            return Response(made.model_dump_json(by_alias=True), media_type="application/json")
+            # Until the answer is made: a client that reads it slowly takes no room from others.
+            with own.large.room(own.caller, count * self.rows_each(own.predictor)):
+                try:
+                    given = taken.validate_python(body, from_attributes=True)
+                except ValidationError as err:
+                    faults = err.errors(include_url=False)
+                    raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in faults]) from None
+                made = await endpoint(name=request.path_params["name"], own=own, body=given)
+                return Response(made.model_dump_json(by_alias=True), media_type="application/json")
 
         return answer
 
 
-def _bounded(answer: Callable[[Request, object], Coroutine[Any, Any, Response]], refuse: Handler) -> Handler:
+def _bounded(answer: BodyHandler, refuse: Handler, max_instances: Callable[[ServingSettings], int]) -> Handler:
     """Answer 415 for a body that does not say it is JSON and 422 for one that is too large, before it is validated.
 
     Parameters
     ----------
     refuse
         Answers a request whose body is no JSON.
+    max_instances
+        Of a request.
     """
 
     async def answer_bounded(request: Request) -> Response:
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             raise HTTPException(415, "expected the header content-type: application/json")
-        read, state = _JsonRequest(request.scope, request.receive), request.app.state
+        read, serving = _JsonRequest(request.scope, request.receive), request.app.state.project.settings.serving
         content = await read.body()
         try:
             body = await read.json() if content else None
         except (ValueError, RecursionError):
             body = None  # FastAPI's handler tries again, and refuses it
-        count = check_body(content, body, state.project.settings.serving)
-        if body is None:
-            return await refuse(read)
-        # Until the answer is made: a client that reads it slowly takes no room from others.
-        with state.large_requests.room(request.scope.get("caller", "-"), count):
-            return await answer(read, body)
+        count = check_body(content, body, max_instances(serving), serving.max_columns)
+        return await (refuse(read) if body is None else answer(read, body, count))
 
     return answer_bounded
 
 
-def check_body(content: bytes, body: object, serving: ServingSettings) -> int:
+def check_body(content: bytes, body: object, max_instances: int, max_columns: int) -> int:
     """Refuse a body that is too large in any way, or no text; give the number of its instances.
 
     Parameters
@@ -121,8 +133,10 @@ def check_body(content: bytes, body: object, serving: ServingSettings) -> int:
         The body as it came.
     body
         What it holds as JSON.
-    serving
-        For the bounds.
+    max_instances
+        In it.
+    max_columns
+        Of each, and in the body itself.
 
     Raises
     ------
@@ -134,12 +148,12 @@ def check_body(content: bytes, body: object, serving: ServingSettings) -> int:
     _check_encoding(content)
     instances = body.get("instances") if isinstance(body, dict) else None
     if isinstance(body, dict):
-        _check_width("body", body, serving.max_columns)
+        _check_width("body", body, max_columns)
     if isinstance(instances, list):
-        _check_count(instances, serving.max_instances)
+        _check_count(instances, max_instances)
         for index, instance in enumerate(instances):
             if isinstance(instance, dict):
-                _check_width(f"instances[{index}]", instance, serving.max_columns)
+                _check_width(f"instances[{index}]", instance, max_columns)
     if b"\\" in content and _HALF.search(content) and _HALF.search(_NO_HALF.sub(b" ", content)):
         refuse_faults(_half_pairs(body))
         raise InstanceError([("body", _NO_TEXT)])

@@ -1,6 +1,6 @@
 """The routes of the page: a shell that tells nothing, and its content, which needs a key where any route does."""
 
-import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from serving.page.form import form_fields
 from serving.page.logged import read_logged
 from serving.page.pictures import SIDE
 from serving.prediction.predictor import Predictor
+from serving.prediction.side_thread import SideThread
 from serving.telemetry.logs import caller
 
 FOLDER = Path(__file__).parent
@@ -46,13 +47,13 @@ def make_page_router(project: Project) -> APIRouter:
         lstrip_blocks=True,
     ).get_template("content.html.j2")
     fields = form_fields(project)
+    # Of its own: however many ask for the page, they keep the log and health waiting for no thread.
+    beside = SideThread("page")
 
     @router.get(CONTENT)
     async def content(state: ServingStateDep, clock: ClockIfSetDep, reason: ReasonDep) -> Response:
         """Give what the page shows, as HTML to put into it."""
-        upcoming, decision = await asyncio.gather(
-            asyncio.to_thread(upcoming_of, project, clock), asyncio.to_thread(last_decision, project)
-        )
+        upcoming, decision = await beside.run(lambda: (upcoming_of(project, clock), last_decision(project)))
         html = template.render(
             problem=project.problem,
             metric=project.problem.primary_metric,
@@ -72,7 +73,7 @@ def make_page_router(project: Project) -> APIRouter:
     @router.get(LOGGED)
     async def logged(prediction_id: str, predictor: PredictorDep) -> dict[str, Any]:
         """Give a prediction out of the log, to whom it was given."""
-        found = await asyncio.to_thread(read_logged, project, predictor, prediction_id, caller.get())
+        found = await beside.run(partial(read_logged, project, predictor, prediction_id, caller.get()))
         if found is None:
             raise HTTPException(404, f"the log holds no prediction {prediction_id[:80]!r} that this caller was given")
         return found

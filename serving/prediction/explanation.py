@@ -8,6 +8,11 @@ from serving.prediction.predictor import PredictionResult, Predictor, predict_wi
 from serving.telemetry.tracing import span
 
 
+def rows_explained(predictor: Predictor) -> int:
+    """Give how many rows the model answers to explain one, at most: for each view, the request, and what needs both."""
+    return len(predictor.features.views) + 2
+
+
 def explain(predictor: Predictor, results: Sequence[PredictionResult]) -> list[list[Change]]:
     """Explain a predictor's own answers, in one call of its model; empty if it has no typical values.
 

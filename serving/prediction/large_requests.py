@@ -83,7 +83,7 @@ class LargeRequests:
             raise NoRoomError(f"{every} rows are being predicted, of {self._max_rows}; try again")
 
     async def predict(
-        self, caller: str, work: Callable[[Sequence[Row]], list[Result]], rows: Sequence[Row]
+        self, caller: str, work: Callable[[Sequence[Row]], list[Result]], rows: Sequence[Row], each: int = 1
     ) -> list[Result]:
         """Predict for rows, part by part if they are many; whoever cancels it waits for no more than a part.
 
@@ -93,11 +93,14 @@ class LargeRequests:
             Who holds `room` for them.
         work
             Predicts for some of the rows.
+        each
+            For how many rows each of them counts.
         """
-        if len(rows) <= FEW_ROWS:
+        if len(rows) * each <= FEW_ROWS:
             return work(rows)
+        at_a_time = max(1, self._part_rows // each)
         results: list[Result] = []
         async with self._callers[caller].turn:
-            for first in range(0, len(rows), self._part_rows):
-                results += await self._thread.run(partial(work, rows[first : first + self._part_rows]))
+            for first in range(0, len(rows), at_a_time):
+                results += await self._thread.run(partial(work, rows[first : first + at_a_time]))
         return results

@@ -59,6 +59,8 @@ class SideThread:
         threadpool_limits(1)  # OpenMP's limit is each thread's own
         while True:
             work, future = self._jobs.get()
+            if future.cancelled():
+                continue  # whoever waited for it has gone
             try:
                 result, error = work(), None
             except BaseException as err:  # noqa: BLE001  # whatever a model does, the thread goes on

@@ -38,7 +38,7 @@ class ServingSettings(BaseModel, frozen=True, hide_input_in_errors=True):
     watch_seconds: float = Field(default=2.0, gt=0, description="Between two looks of the model sync at the registry.")
     poll_seconds: float = Field(default=1.0, gt=0, description="Between two looks of a worker for a new model.")
     max_instances: int = Field(default=1000, ge=1, description="Instances allowed in one request.")
-    max_explained: int = Field(default=20, ge=1, description="Instances allowed in one request to :explain.")
+    max_explained: int = Field(default=20, ge=1, description="Instances in one :explain; each counts views + 2 rows.")
     page: bool = Field(default=True, description="Show a page for people at /; false: only where things are, as JSON.")
     max_body_bytes: int = Field(
         default=1_000_000, ge=1, description="Size of a request body above which it is refused."
@@ -46,7 +46,7 @@ class ServingSettings(BaseModel, frozen=True, hide_input_in_errors=True):
     workers: int = Field(default=1, ge=1, le=64, description="Processes that answer requests.")
     max_concurrent: int = Field(default=64, ge=1, description="Requests one worker takes at a time; more get 503.")
     max_rows: int = Field(
-        default=6000, ge=1, description="Rows of large requests one worker works on at a time; more get 503."
+        default=6000, ge=1, description="Rows of large requests and :explain a worker has at a time; more get 503."
     )
     max_rows_per_key: int = Field(
         default=3000, ge=1, description="The same of one key, so that there is room for others; more get 429."

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from flightline.adapters.event_clock import set_clock
-from flightline.core.settings import ServingSettings, Settings
+from flightline.core.settings import Settings
 from serving.api.request_body import check_body
 from serving.prediction.predictor import InstanceError
 from serving.telemetry.metrics import render
@@ -101,7 +101,7 @@ def test_a_long_name_above_many_values_takes_no_memory_of_its_own() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(InstanceError) as raised:
-            check_body(content, body, ServingSettings())
+            check_body(content, body, max_instances=1000, max_columns=1000)
         assert tracemalloc.get_traced_memory()[1] < 20_000_000  # 500 MB, were the name copied for each value
     finally:
         tracemalloc.stop()
@@ -113,5 +113,5 @@ def test_a_long_name_above_many_values_takes_no_memory_of_its_own() -> None:
 def test_a_field_behind_too_many_values_is_not_looked_for() -> None:
     body = {"instances": [{"x": ["x"] * 50_000 + ["\ud800"]}]}
     with pytest.raises(InstanceError) as raised:
-        check_body(json.dumps(body).encode(), body, ServingSettings())
+        check_body(json.dumps(body).encode(), body, max_instances=1000, max_columns=1000)
     assert raised.value.field_errors == (("body", HALF),)

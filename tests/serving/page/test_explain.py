@@ -54,7 +54,7 @@ def test_more_instances_than_allowed_are_refused(make_project):
     assert client.post(EXPLAIN, json={"instances": [INSTANCE] * 2}).status_code == 200
     answer = client.post(EXPLAIN, json={"instances": [INSTANCE] * 3})
     assert answer.status_code == 422
-    assert answer.json()["fields"][0]["reason"].startswith("got 3, expected 2 at most")
+    assert answer.json()["fields"][0]["reason"].startswith("got 3, expected at most 2")
 
 
 def test_what_is_over_is_refused_as_by_predict(make_project):

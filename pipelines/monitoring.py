@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -118,17 +119,21 @@ def run_monitoring(project: Project) -> MonitoringResult:
     clock = read_clock(project.settings)
     windows = windows_until(clock, project.problem.monitoring)
     champion, usual = prepare_champion(project)
-    folder = project.settings.state_dir / "monitoring" / str(windows[-1]).replace(" ", "_")
-    with stage("predictions") as progress:
-        served = collect_served_rows(project, windows, champion.version, clock, folder)
-        progress.say(
-            f"{served.rows:,} instances predicted by version {champion.version} since {windows[0].start:%Y-%m-%d}"
-        )
-    with stage("windows") as progress:
-        judged = judge_windows(project.problem, champion, served, windows)
-        labelled = sum(one.labelled for one in judged.windows)
-        progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
-    inputs = examine(project, served, windows, clock, usual)
+    reports = project.settings.state_dir / "monitoring"
+    reports.mkdir(parents=True, exist_ok=True)
+    # Served rows are on disk for this run alone: they may be many gigabytes, and their keys may be of people.
+    with TemporaryDirectory(prefix=".rows-", dir=reports) as rows:
+        with stage("predictions") as progress:
+            served = collect_served_rows(project, windows, champion.version, clock, Path(rows))
+            progress.say(
+                f"{served.rows:,} instances predicted by version {champion.version} since {windows[0].start:%Y-%m-%d}"
+            )
+        with stage("windows") as progress:
+            judged = judge_windows(project.problem, champion, served, windows)
+            labelled = sum(one.labelled for one in judged.windows)
+            progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
+        inputs = examine(project, served, windows, clock, usual)
+    folder = reports / str(windows[-1]).replace(" ", "_")
     decision = decide_monitoring(
         judged.windows, project.problem.monitoring, inputs.warnings, inputs.anomalies, inputs.mismatch
     )

@@ -45,10 +45,13 @@ def write_report(
     (folder / "page.html").write_text(page, encoding="utf-8")
     measured = gauges(champion.version, clock, judged, inputs, decision)
     write_gauges(folder / GAUGES_FILE, measured)
+    written = [*pictures.values()]
     for name in ("decision.json", "page.html", GAUGES_FILE):
-        with atomic_write(folder.parent / f"{'latest_' if name != GAUGES_FILE else ''}{name}") as unfinished:
+        newest = folder.parent / f"{'latest_' if name != GAUGES_FILE else ''}{name}"
+        with atomic_write(newest) as unfinished:
             shutil.copyfile(folder / name, unfinished)
-    publish_report(project.settings, folder.parent, measured)
+        written += [folder / name, newest]
+    publish_report(project.settings, folder.parent, written, measured)
 
 
 def as_record(

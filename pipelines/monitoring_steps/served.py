@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.adapters.prediction_log.rows import decode
@@ -47,7 +46,7 @@ class ServedRows:
 def collect_served_rows(
     project: Project, windows: list[Interval], version: str, clock: datetime, folder: Path
 ) -> ServedRows:
-    """Join the champion's logged predictions with the outcomes that are known by the clock."""
+    """Join the champion's logged predictions with the outcomes that are known by the clock, as a file in a folder."""
     span = Interval(
         windows[0].start, clock
     )  # the days after the last window have no labels yet, but may have anomalies
@@ -62,12 +61,10 @@ def collect_served_rows(
         start = span.start - project.problem.monitoring.window
         parts = log.parts(start=start, end=clock + INSTANT, by="clock", columns=_LIGHT)
         kept = (_served(part, project.problem, span, version) for part in chain([_NOTHING], parts))
-        with atomic_write(folder / "rows") as unfinished:
-            unfinished.mkdir()
-            rows = write_served(unfinished / "served.parquet", kept, outcomes)
+        rows = write_served(folder / "served.parquet", kept, outcomes)
     finally:
         log.close()
-    return ServedRows(folder / "rows" / "served.parquet", rows)
+    return ServedRows(folder / "served.parquet", rows)
 
 
 def write_served(file: Path, parts: Iterable[pd.DataFrame], outcomes: Callable[[pd.DataFrame], pd.DataFrame]) -> int:

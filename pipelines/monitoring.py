@@ -22,25 +22,21 @@ from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
 from pipelines.common.servers.by_hand import by_hand
 from pipelines.common.step import is_in_flow, step
-from pipelines.monitoring_steps.data_quality import find_data_anomalies, learn_anomaly_limits
-from pipelines.monitoring_steps.inputs import (
-    Inputs,
-    TrainingSample,
-    examine_inputs,
-    learn_drift_thresholds,
-    sample_training,
-)
+from pipelines.monitoring_steps.champion import predict_champion_rows, read_champion
+from pipelines.monitoring_steps.data_quality import find_data_anomalies
+from pipelines.monitoring_steps.inputs import Inputs, examine_inputs
 from pipelines.monitoring_steps.page import as_markdown
 from pipelines.monitoring_steps.report import write_report
 from pipelines.monitoring_steps.sentences import behaviours, reasons, summary
 from pipelines.monitoring_steps.served import ServedRows, collect_served_rows
-from pipelines.monitoring_steps.windows import (
+from pipelines.monitoring_steps.training_window import (
     ChampionRows,
-    Judged,
-    judge_windows,
-    predict_champion_rows,
-    read_champion,
+    TrainingSample,
+    learn_anomaly_limits,
+    learn_drift_thresholds,
+    sample_training,
 )
+from pipelines.monitoring_steps.windows import Judged, judge_windows
 
 
 @dataclass(frozen=True)

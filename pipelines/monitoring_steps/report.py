@@ -21,7 +21,8 @@ from pipelines.monitoring_steps.inputs import Inputs
 from pipelines.monitoring_steps.page import as_html
 from pipelines.monitoring_steps.published import publish_report
 from pipelines.monitoring_steps.sentences import reasons, summary
-from pipelines.monitoring_steps.windows import ChampionRows, Judged
+from pipelines.monitoring_steps.training_window import ChampionRows
+from pipelines.monitoring_steps.windows import Judged
 
 GAUGES_FILE = "flightline_monitor.prom"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,14 +14,13 @@ import pyarrow.parquet as pq
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.adapters.prediction_log.rows import decode
-from flightline.core.prediction_record import ANSWER_COLUMNS, with_answers
+from flightline.core.prediction_record import ANSWER_COLUMNS, INSTANT, with_answers
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.windows import Interval
 from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
 
-INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
 _LIGHT = ("prediction_id", "prediction_time", "instance_key", "keys", "clock", *ANSWER_COLUMNS, "model_version", "role")
 _NOTHING = decode([], _LIGHT)
 _WHOLE = "whole.parquet"

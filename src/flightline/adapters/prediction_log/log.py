@@ -225,11 +225,17 @@ class PredictionLog:
             yield begin, midnight if end is None else min(midnight, end)
             start = midnight
 
-    def count(self, *, start: datetime | None = None, end: datetime | None = None, by: Axis = "logged_at") -> int:
-        """Count predictions, all or from and before a moment."""
-        ((rows,),) = self._select(
-            sa.select(sa.func.count()).select_from(PREDICTIONS).where(*self._between(start, end, by))
-        )
+    def count(
+        self,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        by: Axis = "logged_at",
+        logged_from: datetime | None = None,
+    ) -> int:
+        """Count predictions, all or from and before a moment, or of these what was logged from a time of day on."""
+        chosen = (*self._between(start, end, by), *self._between(logged_from, None, "logged_at"))
+        ((rows,),) = self._select(sa.select(sa.func.count()).select_from(PREDICTIONS).where(*chosen))
         return int(rows)
 
     def _between(self, start: datetime | None, end: datetime | None, by: Axis) -> list[sa.ColumnElement[bool]]:

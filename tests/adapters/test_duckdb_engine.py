@@ -1,5 +1,6 @@
 """The engine: typed loading, groups as of a clock, and feature tables that appear whole or not at all."""
 
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -220,6 +221,16 @@ def test_a_table_built_no_more_is_gone_from_the_folder(tmp_path):
     engine.write_feature_tables({}, {"old": good}, tmp_path / "v1")
     engine.write_feature_tables({}, {"new": good}, tmp_path / "v1")
     assert [file.name for file in (tmp_path / "v1").iterdir()] == ["new.parquet"]
+
+
+def test_a_table_is_hashed_without_holding_all_of_it(tmp_path):
+    (tmp_path / "large.parquet").write_bytes(bytes(8 << 20))
+    tracemalloc.start()
+    try:
+        engine.tables_digest(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flightline.adapters.files.parquet_rows import read_day, write_days
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.adapters.prediction_log.rows import decode
@@ -80,8 +81,8 @@ def write_served(file: Path, parts: Iterable[pd.DataFrame], outcomes: Callable[[
     """
     with TemporaryDirectory(dir=file.parent) as temporary:
         made = list[Path]()
-        for day in _by_day(Path(temporary), parts):
-            rows = outcomes(_newest(pd.concat(map(pd.read_parquet, sorted(day.iterdir())))))
+        for day in write_days(Path(temporary), parts, "prediction_time"):
+            rows = outcomes(_newest(read_day(day)))
             rows = rows.sort_values(["prediction_time", "instance_key"], ignore_index=True)
             rows.to_parquet(day / _WHOLE, index=False)
             made.append(day / _WHOLE)
@@ -91,20 +92,6 @@ def write_served(file: Path, parts: Iterable[pd.DataFrame], outcomes: Callable[[
             for each in made:
                 writer.write_table(pq.read_table(each).cast(schema))
     return int(pq.read_metadata(file).num_rows)
-
-
-def _by_day(folder: Path, parts: Iterable[pd.DataFrame]) -> list[Path]:
-    """Write rows into a folder for each day (UTC) of prediction times; without any row, into one."""
-    columns: pd.DataFrame | None = None
-    for number, part in enumerate(parts):
-        columns = part if columns is None else columns
-        for day, rows in part.groupby(part["prediction_time"].dt.strftime("%Y-%m-%d")):
-            (folder / str(day)).mkdir(exist_ok=True)
-            rows.to_parquet(folder / str(day) / f"{number:09}.parquet", index=False)
-    if columns is not None and not any(folder.iterdir()):
-        (folder / "none").mkdir()
-        columns[:0].to_parquet(folder / "none" / "0.parquet", index=False)
-    return sorted(folder.iterdir())
 
 
 def _newest(rows: pd.DataFrame) -> pd.DataFrame:

@@ -204,9 +204,10 @@ class PredictionLog:
             while rows:
                 yield self._decode(rows, columns)
                 last, last_key = rows[-1][-2:]
-                later = (moment >= last, sa.or_(moment > last, key > last_key))
-                is_all = len(rows) < rows_at_once
-                rows = [] if is_all else self._select(statement.where(*self._between(*day, by), *later))
+                # Of `(moment, key) > (...)` PostgreSQL expects no row where the clock stands still, and sorts all.
+                rows = self._select(statement.where(moment == last, key > last_key)) or self._select(
+                    statement.where(moment > last, *self._between(None, day[1], by))
+                )
 
     def _decode(self, rows: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
         """Decode rows of `selected`, which two values follow that they are ordered by."""

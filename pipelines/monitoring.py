@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -21,25 +22,21 @@ from pipelines.common.progress import stage
 from pipelines.common.retries import SCHEDULED
 from pipelines.common.servers.by_hand import by_hand
 from pipelines.common.step import is_in_flow, step
-from pipelines.monitoring_steps.data_quality import find_data_anomalies, learn_anomaly_limits
-from pipelines.monitoring_steps.inputs import (
-    Inputs,
-    TrainingSample,
-    examine_inputs,
-    learn_drift_thresholds,
-    sample_training,
-)
+from pipelines.monitoring_steps.champion import predict_champion_rows, read_champion
+from pipelines.monitoring_steps.data_quality import find_data_anomalies
+from pipelines.monitoring_steps.inputs import Inputs, examine_inputs
 from pipelines.monitoring_steps.page import as_markdown
 from pipelines.monitoring_steps.report import write_report
 from pipelines.monitoring_steps.sentences import behaviours, reasons, summary
 from pipelines.monitoring_steps.served import ServedRows, collect_served_rows
-from pipelines.monitoring_steps.windows import (
+from pipelines.monitoring_steps.training_window import (
     ChampionRows,
-    Judged,
-    judge_windows,
-    predict_champion_rows,
-    read_champion,
+    TrainingSample,
+    learn_anomaly_limits,
+    learn_drift_thresholds,
+    sample_training,
 )
+from pipelines.monitoring_steps.windows import Judged, judge_windows
 
 
 @dataclass(frozen=True)
@@ -118,17 +115,21 @@ def run_monitoring(project: Project) -> MonitoringResult:
     clock = read_clock(project.settings)
     windows = windows_until(clock, project.problem.monitoring)
     champion, usual = prepare_champion(project)
-    folder = project.settings.state_dir / "monitoring" / str(windows[-1]).replace(" ", "_")
-    with stage("predictions") as progress:
-        served = collect_served_rows(project, windows, champion.version, clock, folder)
-        progress.say(
-            f"{served.rows:,} instances predicted by version {champion.version} since {windows[0].start:%Y-%m-%d}"
-        )
-    with stage("windows") as progress:
-        judged = judge_windows(project.problem, champion, served, windows)
-        labelled = sum(one.labelled for one in judged.windows)
-        progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
-    inputs = examine(project, served, windows, clock, usual)
+    reports = project.settings.state_dir / "monitoring"
+    reports.mkdir(parents=True, exist_ok=True)
+    # Served rows are on disk for this run alone: they may be many gigabytes, and their keys may be of people.
+    with TemporaryDirectory(prefix=".rows-", dir=reports) as rows:
+        with stage("predictions") as progress:
+            served = collect_served_rows(project, windows, champion.version, clock, Path(rows))
+            progress.say(
+                f"{served.rows:,} instances predicted by version {champion.version} since {windows[0].start:%Y-%m-%d}"
+            )
+        with stage("windows") as progress:
+            judged = judge_windows(project.problem, champion, served, windows)
+            labelled = sum(one.labelled for one in judged.windows)
+            progress.say(f"{labelled:,} labelled, the last window is {windows[-1]}")
+        inputs = examine(project, served, windows, clock, usual)
+    folder = reports / str(windows[-1]).replace(" ", "_")
     decision = decide_monitoring(
         judged.windows, project.problem.monitoring, inputs.warnings, inputs.anomalies, inputs.mismatch
     )

@@ -31,7 +31,7 @@ from pipelines.common.command_line import run_command
 from pipelines.common.progress import bar, stage
 from pipelines.common.servers.by_hand import by_hand
 from pipelines.monitoring import in_words, run_monitoring
-from pipelines.monitoring_steps.windows import find_champion
+from pipelines.monitoring_steps.champion import find_champion
 from pipelines.parity import print_parity
 from pipelines.replay.root import BringModel, fetch_champion, make_root
 from pipelines.replay.service import Client, running_service

@@ -13,7 +13,7 @@ from flightline.adapters.mlflow import registry
 from flightline.core.project import Project, open_project
 from pipelines.common.command_line import run_command
 from pipelines.common.servers.processes import running
-from pipelines.monitoring_steps.windows import find_champion
+from pipelines.monitoring_steps.champion import find_champion
 from pipelines.pages.ui import SERVICE, programs
 
 FOLDER = Path(__file__).parent / "docs" / "pictures"

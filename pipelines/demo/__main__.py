@@ -32,7 +32,7 @@ from pipelines.demo import parts
 from pipelines.demo.joined import join_rows
 from pipelines.demo.process import Process, running_process
 from pipelines.monitoring import MonitoringResult, in_words, run_monitoring
-from pipelines.monitoring_steps.windows import find_champion, find_judged, training_set_dir
+from pipelines.monitoring_steps.champion import find_champion, find_judged, training_set_dir
 from pipelines.promotion_steps.canary_rows import collect_days
 from pipelines.replay.root import make_root
 from pipelines.steps.preparation import pull

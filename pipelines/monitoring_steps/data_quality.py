@@ -1,7 +1,5 @@
-"""Tasks on anomalies of the data that was predicted from: what training days did, and what served days do."""
+"""Task on anomalies of the data that was predicted from: what served days do, against the days of training."""
 
-import json
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -10,38 +8,16 @@ import pandas as pd
 from flightline.core.problem_spec import Monitoring
 from flightline.core.settings import Settings
 from flightline.core.windows import Interval
-from flightline.monitoring.behaviours import check_hints
 from flightline.monitoring.daily_stats import BASELINE_DAYS, ColumnSlice, Days, Kind, measure_days
 from flightline.monitoring.data_quality import DataAnomaly, find_anomalies, find_late, name_unseen
 from flightline.monitoring.drift import sample_places
-from flightline.monitoring.limits import Limits, learn_limits
-from pipelines.common.cached_step import cached_step
+from flightline.monitoring.limits import Limits
 from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
-from pipelines.monitoring_steps.inputs import as_training, read_features, training_frame
+from pipelines.monitoring_steps.inputs import as_training, read_features
 from pipelines.monitoring_steps.served import ServedRows
-from pipelines.monitoring_steps.windows import ChampionRows, references_dir
 
 FRESH = 0.05  # the quantile that counts as a day's freshest values
-
-
-@cached_step
-def learn_anomaly_limits(
-    key: str, settings: Settings, champion: ChampionRows, rule: Monitoring, horizon: timedelta
-) -> Limits:
-    """Learn from the training window how each column moves by nature, and how far a day of it may go."""
-    frame, times = training_frame(champion)
-    check_hints(rule.hints, frame)
-    limits = learn_limits(frame, times, rule, horizon)
-    folder = references_dir(settings) / key[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {
-        "supports": {name: asdict(support) for name, support in limits.supports.items()},
-        "most": {kind: {str(where): most for where, most in found.items()} for kind, found in limits.most.items()},
-        "months": sorted(limits.months),
-    }
-    (folder / "anomaly_limits.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
-    return limits
 
 
 @step(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)

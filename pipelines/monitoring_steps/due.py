@@ -1,11 +1,13 @@
 """Whether monitoring runs at all: a monitor that is switched off raises no alarm by itself."""
 
 import json
-from datetime import datetime
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.log import PredictionLog
+from flightline.core.prediction_record import INSTANT
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 
@@ -31,9 +33,10 @@ def monitoring_status(project: Project) -> dict[str, Any]:
     file = project.settings.state_dir / "monitoring" / LATEST
     latest = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     clock = read_clock(project.settings)
-    last = datetime.fromisoformat(latest["clock"]) if latest else None
     window = project.problem.monitoring.window
-    waiting = _logged(project.settings, last, clock - window)
+    ran_at = datetime.fromtimestamp(file.stat().st_mtime, UTC) if latest else None
+    last = datetime.fromisoformat(latest["clock"]) if latest else None
+    waiting = _waiting(project.settings, last, ran_at, clock - window)
     ran = f"last ran at {latest['clock']}" if latest else "never ran"
     overdue = (
         f"{waiting:,} predictions have waited for the monitor for more than {window.days} days: it "
@@ -49,11 +52,16 @@ def monitoring_status(project: Project) -> dict[str, Any]:
     }
 
 
-def _logged(settings: Settings, start: datetime | None, end: datetime) -> int:
+def _waiting(settings: Settings, last: datetime | None, ran_at: datetime | None, end: datetime) -> int:
+    """Count what was predicted before a moment and after the latest run: where the clock stands still, logged after."""
     if not settings.prediction_log.url.get_secret_value() and not settings.prediction_log_file.is_file():
         return 0
-    log = PredictionLog.open(settings)
-    try:
-        return log.count(start=start, end=end, by="clock") if start is None or start < end else 0
-    finally:
-        log.close()
+    with closing(PredictionLog.open(settings)) as log:
+        if last is None:
+            return log.count(end=end, by="clock")
+        if last >= end:
+            return 0
+        later = last + INSTANT
+        return log.count(start=later, end=end, by="clock") + log.count(
+            start=last, end=later, by="clock", logged_from=ran_at
+        )

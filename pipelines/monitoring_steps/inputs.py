@@ -1,6 +1,5 @@
 """Tasks on the inputs of served predictions: drift against the training window, missing and old features."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from flightline.adapters import evidently_reports
-from flightline.adapters.files.parquet_rows import FrameOfFile, write_folder
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.core.prediction_record import ANSWER_COLUMNS
 from flightline.core.problem_spec import Monitoring
@@ -29,14 +27,12 @@ from flightline.monitoring.drift import (
     InputWarning,
     drift_warnings,
     missing_warnings,
-    month_thresholds,
     sample_places,
 )
-from pipelines.common.cached_step import cached_step
 from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
 from pipelines.monitoring_steps.served import ServedRows
-from pipelines.monitoring_steps.windows import ANSWER, ChampionRows, references_dir
+from pipelines.monitoring_steps.training_window import TrainingSample
 
 _HEAVY = (
     "prediction_id",
@@ -114,56 +110,6 @@ class Inputs:
     def drifted(self) -> tuple[ColumnDrift, ...]:
         """The columns above their own threshold, farthest first."""
         return tuple(sorted((one for one in self.columns if one.is_drifted), key=lambda one: -one.excess))
-
-
-@cached_step
-def learn_drift_thresholds(key: str, settings: Settings, champion: ChampionRows, rule: Monitoring) -> dict[str, float]:
-    """Score each month of the training window against the rest of it, and give each column its threshold."""
-    frame, times = training_frame(champion)
-    thresholds = month_thresholds(frame, times, rule, evidently_reports.drift_scores)
-    folder = references_dir(settings) / key[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "thresholds.json").write_text(json.dumps(thresholds, indent=2), encoding="utf-8")
-    return thresholds
-
-
-@dataclass(frozen=True)
-class TrainingSample:
-    """Rows of the training window, which served rows are held against.
-
-    Parameters
-    ----------
-    file
-        As many of its rows as are compared.
-    missing
-        By column, the share of all its rows without a value.
-    """
-
-    file: Path
-    missing: dict[str, float]
-
-
-@cached_step
-def sample_training(key: str, settings: Settings, champion: ChampionRows, rows: int) -> TrainingSample:
-    """Draw the rows of the training window that drift is scored against; reading all of it takes seconds."""
-    frame, times = training_frame(champion)
-    folder = references_dir(settings) / key[:16]
-    drawn = frame.take(sample_places(len(times), rows)).reset_index(drop=True)
-    write_folder(folder, {"sample.parquet": drawn})
-    missing = {name: float(frame[name].isna().mean()) for name in frame}
-    return TrainingSample(folder / "sample.parquet", missing)
-
-
-def training_frame(champion: ChampionRows) -> tuple[FrameOfFile, pd.Series]:
-    """Give the features and predictions of the training window, read when they are asked for, and the prediction times.
-
-    What drifts of a multiclass prediction is the class that is answered.
-    """
-    rows = pd.read_parquet(champion.rows_file)
-    is_training = (rows["part"] == "training").to_numpy()
-    predicted = rows.loc[is_training, ANSWER if ANSWER in rows else PREDICTION].to_numpy()
-    frame = FrameOfFile(champion.features_file, is_training, {PREDICTION: predicted})
-    return frame, rows.loc[is_training, "event_timestamp"].reset_index(drop=True)
 
 
 @step(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=is_log_error)

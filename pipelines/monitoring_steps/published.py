@@ -1,6 +1,6 @@
 """What monitoring found, where it outlives the task that ran it: files in S3, gauges in CloudWatch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from flightline.adapters.gauges.embedded_metrics import embedded
@@ -11,16 +11,18 @@ from flightline.core.settings import Settings
 PREFIX = "flightline_"
 
 
-def publish_report(settings: Settings, folder: Path, measured: Sequence[Measured]) -> None:
-    """Copy the folder of all windows, and log the gauges as CloudWatch reads them, each if the settings say where.
+def publish_report(settings: Settings, folder: Path, written: Iterable[Path], measured: Sequence[Measured]) -> None:
+    """Copy what was written, and log the gauges as CloudWatch reads them, each if the settings say where.
 
     Parameters
     ----------
     folder
         Holds a folder for each window, and the newest page and decision beside them.
+    written
+        The files of it that people and scrapers read; nothing else is copied.
     """
     if settings.monitoring_url:
-        publish(folder, settings.monitoring_url)
+        publish(folder, written, settings.monitoring_url)
     if settings.cloudwatch_namespace:
         for one in measured:
             print(

@@ -21,7 +21,8 @@ from pipelines.monitoring_steps.inputs import Inputs
 from pipelines.monitoring_steps.page import as_html
 from pipelines.monitoring_steps.published import publish_report
 from pipelines.monitoring_steps.sentences import reasons, summary
-from pipelines.monitoring_steps.windows import ChampionRows, Judged
+from pipelines.monitoring_steps.training_window import ChampionRows
+from pipelines.monitoring_steps.windows import Judged
 
 GAUGES_FILE = "flightline_monitor.prom"
 
@@ -45,10 +46,13 @@ def write_report(
     (folder / "page.html").write_text(page, encoding="utf-8")
     measured = gauges(champion.version, clock, judged, inputs, decision)
     write_gauges(folder / GAUGES_FILE, measured)
+    written = [*pictures.values()]
     for name in ("decision.json", "page.html", GAUGES_FILE):
-        with atomic_write(folder.parent / f"{'latest_' if name != GAUGES_FILE else ''}{name}") as unfinished:
+        newest = folder.parent / f"{'latest_' if name != GAUGES_FILE else ''}{name}"
+        with atomic_write(newest) as unfinished:
             shutil.copyfile(folder / name, unfinished)
-    publish_report(project.settings, folder.parent, measured)
+        written += [folder / name, newest]
+    publish_report(project.settings, folder.parent, written, measured)
 
 
 def as_record(

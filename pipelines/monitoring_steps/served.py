@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,18 +11,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flightline.adapters.files.atomic_write import atomic_write
+from flightline.adapters.files.parquet_rows import read_day, write_days
 from flightline.adapters.prediction_log.label_table import read_labels
 from flightline.adapters.prediction_log.log import PredictionLog, instance_key
 from flightline.adapters.prediction_log.rows import decode
-from flightline.core.prediction_record import ANSWER_COLUMNS, with_answers
+from flightline.core.prediction_record import ANSWER_COLUMNS, INSTANT, with_answers
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.windows import Interval
 from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
 
-INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
 _LIGHT = ("prediction_id", "prediction_time", "instance_key", "keys", "clock", *ANSWER_COLUMNS, "model_version", "role")
 _NOTHING = decode([], _LIGHT)
 _WHOLE = "whole.parquet"
@@ -47,7 +46,7 @@ class ServedRows:
 def collect_served_rows(
     project: Project, windows: list[Interval], version: str, clock: datetime, folder: Path
 ) -> ServedRows:
-    """Join the champion's logged predictions with the outcomes that are known by the clock."""
+    """Join the champion's logged predictions with the outcomes that are known by the clock, as a file in a folder."""
     span = Interval(
         windows[0].start, clock
     )  # the days after the last window have no labels yet, but may have anomalies
@@ -62,12 +61,10 @@ def collect_served_rows(
         start = span.start - project.problem.monitoring.window
         parts = log.parts(start=start, end=clock + INSTANT, by="clock", columns=_LIGHT)
         kept = (_served(part, project.problem, span, version) for part in chain([_NOTHING], parts))
-        with atomic_write(folder / "rows") as unfinished:
-            unfinished.mkdir()
-            rows = write_served(unfinished / "served.parquet", kept, outcomes)
+        rows = write_served(folder / "served.parquet", kept, outcomes)
     finally:
         log.close()
-    return ServedRows(folder / "rows" / "served.parquet", rows)
+    return ServedRows(folder / "served.parquet", rows)
 
 
 def write_served(file: Path, parts: Iterable[pd.DataFrame], outcomes: Callable[[pd.DataFrame], pd.DataFrame]) -> int:
@@ -84,8 +81,8 @@ def write_served(file: Path, parts: Iterable[pd.DataFrame], outcomes: Callable[[
     """
     with TemporaryDirectory(dir=file.parent) as temporary:
         made = list[Path]()
-        for day in _by_day(Path(temporary), parts):
-            rows = outcomes(_newest(pd.concat(map(pd.read_parquet, sorted(day.iterdir())))))
+        for day in write_days(Path(temporary), parts, "prediction_time"):
+            rows = outcomes(_newest(read_day(day)))
             rows = rows.sort_values(["prediction_time", "instance_key"], ignore_index=True)
             rows.to_parquet(day / _WHOLE, index=False)
             made.append(day / _WHOLE)
@@ -95,20 +92,6 @@ def write_served(file: Path, parts: Iterable[pd.DataFrame], outcomes: Callable[[
             for each in made:
                 writer.write_table(pq.read_table(each).cast(schema))
     return int(pq.read_metadata(file).num_rows)
-
-
-def _by_day(folder: Path, parts: Iterable[pd.DataFrame]) -> list[Path]:
-    """Write rows into a folder for each day (UTC) of prediction times; without any row, into one."""
-    columns: pd.DataFrame | None = None
-    for number, part in enumerate(parts):
-        columns = part if columns is None else columns
-        for day, rows in part.groupby(part["prediction_time"].dt.strftime("%Y-%m-%d")):
-            (folder / str(day)).mkdir(exist_ok=True)
-            rows.to_parquet(folder / str(day) / f"{number:09}.parquet", index=False)
-    if columns is not None and not any(folder.iterdir()):
-        (folder / "none").mkdir()
-        columns[:0].to_parquet(folder / "none" / "0.parquet", index=False)
-    return sorted(folder.iterdir())
 
 
 def _newest(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from flightline.core.errors import ChampionMoveError, FlightlineError, Signature
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.evaluation.bootstrap import DailyLosses, daily_losses
+from flightline.inference.predict import predict_with
 from flightline.promotion.evidence import (
     Cost,
     EvaluationSummary,
@@ -26,7 +27,7 @@ from flightline.promotion.evidence import (
 from pipelines.common.artifacts import EvaluationFile, TrainingSet
 from pipelines.promotion_steps.champion import find_champion
 from pipelines.promotion_steps.latency import measure_seconds
-from pipelines.steps.models import BASELINE_FILE, SUMMARY_FILE, HeldOut, judge, losses_of, predict_with, read_held_out
+from pipelines.steps.models import BASELINE_FILE, SUMMARY_FILE, HeldOut, judge, losses_of, read_held_out
 from pipelines.steps.signing import read_signed
 
 

@@ -20,6 +20,7 @@ from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.evaluation.bootstrap import Improvement, daily_losses, paired_improvement
 from flightline.evaluation.losses import row_losses
+from flightline.inference.predict import predict_with
 from flightline.training.fit import TrainingParameters
 from flightline.training.splits import split_until
 from pipelines.common.artifacts import EvaluationFile, FittedFile, Registered, TrainingSet
@@ -27,7 +28,7 @@ from pipelines.common.cached_step import cached_step
 from pipelines.common.progress import stage
 from pipelines.promotion_steps.champion import fetch_champion, promote_version
 from pipelines.steps.folds import fit_on
-from pipelines.steps.models import predict_with, read_held_out, register_model
+from pipelines.steps.models import read_held_out, register_model
 from pipelines.steps.profile import write_profile
 from pipelines.steps.reference_predictions import write_reference_predictions
 

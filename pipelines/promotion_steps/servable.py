@@ -22,10 +22,10 @@ from flightline.adapters.model_store.signing_keys import read_trusted_keys
 from flightline.core.errors import ServableError
 from flightline.core.project import Project
 from flightline.core.settings import Settings
+from flightline.inference.predict import predict_with
 from pipelines.common.artifacts import Registered
 from pipelines.common.progress import stage
 from pipelines.steps.features import features_as_of
-from pipelines.steps.models import predict_with
 from pipelines.steps.signing import deliver_version
 
 EXAMPLES, NEWEST = 10, 1000

@@ -14,7 +14,7 @@ from flightline.core.project import Project, open_project
 from flightline.retraining.comparison import compare_policies, default_price
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
-from pipelines.monitoring_steps.windows import find_champion, find_judged, training_set_dir
+from pipelines.monitoring_steps.champion import find_champion, find_judged, training_set_dir
 from pipelines.retraining.filling import fill_matrix, retraining_dir
 from pipelines.retraining.findings import findings
 from pipelines.retraining.plan import YearPlan, parameters_of_run, plan_year

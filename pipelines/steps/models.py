@@ -19,7 +19,6 @@ from flightline.adapters.files.parquet_rows import ROWS_AT_A_TIME, read_rows
 from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import MODEL_FILE, load_model, save_model
 from flightline.adapters.plots.evaluation_plots import draw_evaluation
-from flightline.core.errors import TrainingError
 from flightline.core.lineage import Lineage, canonical_json, digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
@@ -28,7 +27,7 @@ from flightline.core.windows import Windows
 from flightline.evaluation.losses import row_losses
 from flightline.evaluation.metrics import Evaluation, evaluate
 from flightline.evaluation.single_feature import judge_alone
-from flightline.inference.predict import METHODS, predict
+from flightline.inference.predict import METHODS, predict_with
 from flightline.promotion.evidence import EvaluationSummary, summarise_evaluation
 from flightline.training.fit import TrainingParameters, fit_pipeline
 from flightline.training.row_checks import as_target, check_categories, feature_columns
@@ -126,22 +125,6 @@ def read_held_out(problem: Problem, training_set: TrainingSet) -> HeldOut:
     """Read the rows of the test window."""
     examples, features, _ = read_windows(training_set, "test")
     return HeldOut(examples, features)
-
-
-def predict_with(model: Pipeline, problem: Problem, features: pd.DataFrame) -> np.ndarray:
-    """Predict with the columns the model takes, whatever else the frame holds.
-
-    Raises
-    ------
-    TrainingError
-        Naming the columns that the frame lacks.
-    """
-    names = list(model.feature_names_in_)
-    if absent := [name for name in names if name not in features]:
-        raise TrainingError(
-            f"it takes {', '.join(absent)}, which the training set has no more: a feature was renamed or left out since"
-        )
-    return predict(problem.task, model, features[names])
 
 
 def losses_of(problem: Problem, rows: HeldOut, prediction: np.ndarray) -> np.ndarray:

@@ -33,9 +33,8 @@ from flightline.core.windows import Interval
 from flightline.monitoring.drift import month_thresholds
 from flightline.monitoring.limits import learn_limits
 from flightline.monitoring.parity import StoredView, rebuild_view
-from pipelines.monitoring_steps.inputs import sample_training, training_frame
 from pipelines.monitoring_steps.served import collect_served_rows
-from pipelines.monitoring_steps.windows import ChampionRows
+from pipelines.monitoring_steps.training_window import ChampionRows, sample_training, training_frame
 from template.benchmarks.bench_size import FIRST, values_of
 from tests.toy_problem import make_project
 

@@ -222,6 +222,12 @@ def test_a_table_built_no_more_is_gone_from_the_folder(tmp_path):
     assert [file.name for file in (tmp_path / "v1").iterdir()] == ["new.parquet"]
 
 
+def test_a_table_is_hashed_a_piece_at_a_time(tmp_path, monkeypatch):
+    (tmp_path / "large.parquet").write_bytes(b"a table")
+    monkeypatch.delattr(Path, "read_bytes")  # which gives all at once
+    assert engine.tables_digest(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("tables", "is_same"),
     [

@@ -16,7 +16,7 @@ from flightline.adapters.mlflow import registry
 from flightline.adapters.model_store.model_file import load_model
 from flightline.adapters.model_store.served_model import current_manifest
 from flightline.core.settings import Settings
-from pipelines.steps.models import predict_with
+from flightline.inference.predict import predict_with
 from serving.prediction.predictor import as_rows, columns_of
 from tests.stack.composed import PREDICT, PROJECT, STATUS
 from tests.stack.conftest import ASKED

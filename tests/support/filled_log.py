@@ -82,8 +82,8 @@ def main(share: float) -> None:
     """Fill the log of this clone from the test window of its champion's training set."""
     from flightline.adapters.mlflow import registry
     from flightline.adapters.model_store.model_file import load_model
+    from flightline.inference.predict import predict_with
     from flightline.training.splits import split
-    from pipelines.steps.models import predict_with
 
     project = open_project()
     settings, problem = project.settings, project.problem

@@ -19,13 +19,13 @@ from flightline.core.lineage import Lineage
 from flightline.core.problem_spec import Monitoring, Problem
 from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
+from flightline.inference.predict import predict_with
 from flightline.monitoring.labels import known_labels
 from flightline.training.fit import TrainingParameters
 from flightline.training.splits import split
 from pipelines.monitoring import MonitoringResult, run_monitoring
 from pipelines.steps import compare as comparison
 from pipelines.steps import models
-from pipelines.steps.models import predict_with
 from tests.support.filled_log import fill, logged_rows
 from tests.support.small_training_set import START, run_in_flow, small_problem, write_training_set
 

@@ -299,7 +299,8 @@ def tables_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.parquet")):
         digest.update(file.name.encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()
 
 

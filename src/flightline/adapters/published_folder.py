@@ -1,6 +1,7 @@
-"""A folder that is copied to where it outlives this machine's disk: S3, or whatever else pyarrow reaches by a URL."""
+"""Files of a folder, copied to where they outlive this machine's disk: S3, or what else pyarrow reaches by a URL."""
 
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 from pyarrow import fs
@@ -8,8 +9,8 @@ from pyarrow import fs
 from flightline.core.errors import StartError
 
 
-def publish(folder: Path, url: str) -> None:
-    """Copy every file of a folder; one of the same name is replaced, others there stay.
+def publish(folder: Path, files: Iterable[Path], url: str) -> None:
+    """Copy files by their paths in a folder; one of the same path is replaced, others there stay.
 
     https://arrow.apache.org/docs/python/filesystems.html
 
@@ -25,9 +26,11 @@ def publish(folder: Path, url: str) -> None:
     """
     try:
         system, path = fs.FileSystem.from_uri(url)
-        if isinstance(system, fs.LocalFileSystem):
-            system.create_dir(path, recursive=True)
-        fs.copy_files(str(folder), path, source_filesystem=fs.LocalFileSystem(), destination_filesystem=system)
+        for file in files:
+            target = PurePosixPath(path) / file.relative_to(folder).as_posix()
+            if isinstance(system, fs.LocalFileSystem):
+                system.create_dir(str(target.parent), recursive=True)
+            fs.copy_files(str(file), str(target), source_filesystem=fs.LocalFileSystem(), destination_filesystem=system)
     except (pa.ArrowInvalid, OSError) as err:
         raise StartError(
             f"FLIGHTLINE_MONITORING_URL={url!r} cannot be written to ({type(err).__name__}: {err}); expected a URL "

@@ -27,6 +27,7 @@ MAX_TEXT_LENGTH = 200
 Plain = str | int | float | bool | None
 # A number, or of a multiclass problem the probability of each class in the order of `Problem.classes`.
 Predicted = float | list[float]
+INSTANT = timedelta(microseconds=1)  # the log keeps no finer time
 ANSWER_COLUMNS = ("prediction", "probabilities")
 _VERSION_7 = re.compile("[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)

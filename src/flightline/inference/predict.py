@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from flightline.core.problem_spec import Task
+from flightline.core.errors import TrainingError
+from flightline.core.problem_spec import Problem, Task
 from flightline.inference.fast_pipeline import FastPipeline, Row
 
 if TYPE_CHECKING:
@@ -33,6 +34,22 @@ def predict(task: Task, pipeline: "Pipeline", features: pd.DataFrame) -> np.ndar
         the probability of each class, in the order of `Problem.classes`.
     """
     return answer_of(task, getattr(pipeline, METHODS[task])(features))
+
+
+def predict_with(model: "Pipeline", problem: Problem, features: pd.DataFrame) -> np.ndarray:
+    """Predict with the columns the model takes, whatever else the frame holds.
+
+    Raises
+    ------
+    TrainingError
+        Naming the columns that the frame lacks.
+    """
+    names = list(model.feature_names_in_)
+    if absent := [name for name in names if name not in features]:
+        raise TrainingError(
+            f"it takes {', '.join(absent)}, which the training set has no more: a feature was renamed or left out since"
+        )
+    return predict(problem.task, model, features[names])
 
 
 def predict_rows(

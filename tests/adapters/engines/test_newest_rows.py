@@ -77,3 +77,19 @@ def test_nobody_asked_is_no_row(table, tmp_path):
         rows = newest_rows(connection, tmp_path / "rain.parquet", table[list(KEYS)][:0], COLUMNS, (pd.NaT, pd.NaT), ())
     assert rows.empty
     assert dict(rows.dtypes) == dict(table.dtypes)
+
+
+@pytest.mark.parametrize("name", ["newest_stamp", "newest_loaded_stamp", "key_0", "known", "newest", "asked", 'a"b'])
+def test_a_key_may_have_any_name(table, tmp_path, name):
+    plain = table.drop(columns="newest")
+    found = []
+    for key in ("stop", name):
+        here = plain.rename(columns={"stop": key})
+        here.to_parquet(tmp_path / "named.parquet")
+        between, loaded = (START + 20 * HOUR, START + 30 * HOUR), ((START, START + 10 * HOUR),)
+        with open_plain() as connection:
+            rows = newest_rows(
+                connection, tmp_path / "named.parquet", here[["line", key]][:20], list(here), between, loaded
+            )
+        found.append(rows.rename(columns={key: "stop"}).sort_values(list(plain), ignore_index=True))
+    pd.testing.assert_frame_equal(*found)

@@ -1,6 +1,7 @@
 """A monitor that does not run is told by `make status`."""
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def served(tmp_path: Path) -> Settings:
     return settings
 
 
-def ran(settings: Settings, day: int) -> None:
+def ran(settings: Settings, day: float) -> None:
     folder = settings.state_dir / "monitoring"
     folder.mkdir(parents=True)
     record = {"decision": {"action": "ok", "summary": "ok: all is well"}, "clock": str(START + timedelta(days=day))}
@@ -47,6 +48,19 @@ def test_a_monitor_that_stopped_is_overdue(served):
     told = monitoring_status(small_project(served, "classification"))
     assert told["overdue"].startswith("13 predictions have waited")
     assert "it last ran at 2020-01-11 00:00:00+00:00; run `make monitor`" in told["overdue"]
+
+
+def test_what_was_predicted_when_the_monitor_ran_has_been_seen(served):
+    ran(served, 10.5)
+    told = monitoring_status(small_project(served, "classification"))
+    assert told["overdue"].startswith("12 predictions have waited")
+
+
+def test_what_was_logged_after_it_ran_has_not_though_the_clock_stood_still(served):
+    ran(served, 10.5)
+    os.utime(served.state_dir / "monitoring" / LATEST, (0, 0))
+    told = monitoring_status(small_project(served, "classification"))
+    assert told["overdue"].startswith("13 predictions have waited")
 
 
 @pytest.mark.parametrize("day", [23, 30])

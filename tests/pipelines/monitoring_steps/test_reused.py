@@ -10,12 +10,36 @@ from flightline.adapters.files.parquet_rows import read_rows
 from flightline.adapters.mlflow import registry
 from flightline.core.errors import RegistryError
 from flightline.monitoring.drift import sample_places
+from pipelines.common.source_closure import closure
 from pipelines.monitoring import prepare_champion, run_monitoring
-from pipelines.monitoring_steps import windows
-from pipelines.monitoring_steps.windows import read_champion
+from pipelines.monitoring_steps import champion as champion_steps
+from pipelines.monitoring_steps.champion import read_champion
+from pipelines.monitoring_steps.training_window import (
+    learn_anomaly_limits,
+    learn_drift_thresholds,
+    sample_training,
+)
 from tests.support.served_champion import RULE, project_of
 
 pytestmark = pytest.mark.system
+
+
+DECIDES_NOTHING_USUAL = ("prediction_log", "plots", "promotion")
+
+
+@pytest.mark.parametrize(
+    ("cached", "others"),
+    [
+        (champion_steps.predict_champion_rows, ()),
+        (learn_anomaly_limits, ("mlflow",)),
+        (learn_drift_thresholds, ("mlflow",)),
+        (sample_training, ("mlflow",)),
+    ],
+    ids=lambda given: getattr(given, "__name__", ""),
+)
+def test_a_change_of_what_decides_nothing_usual_makes_nothing_anew(cached, others):
+    reached = closure([cached.function.__module__])
+    assert not [name for name in reached if any(part in name for part in (*DECIDES_NOTHING_USUAL, *others))]
 
 
 def test_without_a_flow_it_comes_to_the_same(served):
@@ -78,12 +102,12 @@ def test_the_training_window_is_never_held_whole(served, monkeypatch):
 
     monkeypatch.setattr(pd, "read_parquet", of_others)
     monkeypatch.setattr(parquet_rows, "read_rows", noted)
-    monkeypatch.setattr(windows, "PREDICTED_AT_ONCE", 100)
+    monkeypatch.setattr(champion_steps, "PREDICTED_AT_ONCE", 100)
     rule = replace(RULE, drift_rows=100, anomaly_rows=12, min_anomaly_rows=5)
     problem = replace(served.problem, monitoring=rule)
     champion, _ = prepare_champion(project_of(served.settings, problem))
     is_training = whole(champion.rows_file)["part"] == "training"
     assert max(held) < 3 * is_training.sum()
     made = (served.settings, problem, found.judged, found.model_sha256, found.training_set)
-    again = windows.predict_champion_rows.function("in parts of 100 rows", *made)
+    again = champion_steps.predict_champion_rows.function("in parts of 100 rows", *made)
     pd.testing.assert_frame_equal(whole(again.rows_file), whole(kept.rows_file), rtol=1e-12)

@@ -13,7 +13,7 @@ from flightline.core.project import Project
 from flightline.core.windows import MovingWindows
 from flightline.evaluation.bootstrap import Improvement
 from flightline.promotion.gate import Decision
-from pipelines.monitoring_steps.windows import find_judged
+from pipelines.monitoring_steps.champion import find_judged
 from pipelines.promotion_steps import refit as refit_step
 from pipelines.promotion_steps.champion import find_champion, load_version
 from pipelines.promotion_steps.refit import Trial

@@ -25,8 +25,8 @@ from flightline.promotion.canary import CanarySetting
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
 from pipelines.monitoring import MonitoringResult, run_monitoring
+from pipelines.monitoring_steps.champion import find_champion
 from pipelines.monitoring_steps.sentences import reasons
-from pipelines.monitoring_steps.windows import find_champion
 from pipelines.promotion_steps.canary_rows import collect_days
 from pipelines.promotion_steps.champion import load_version
 from pipelines.replay.parity import ParityReport, check_parity

@@ -9,7 +9,7 @@ from flightline.core.errors import RegistryError
 from flightline.core.settings import Settings
 from flightline.promotion.gate import Decision
 from flightline.training.fit import TrainingParameters
-from pipelines.monitoring_steps.windows import training_set_dir
+from pipelines.monitoring_steps.champion import training_set_dir
 from pipelines.promotion_steps.gate import gate
 from pipelines.retraining.__main__ import make_plan, replay
 from pipelines.steps import compare, models

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from flightline.core.errors import TrainingError
-from pipelines.steps.models import predict_with
+from flightline.inference.predict import predict_with
 from tests.support.small_service import fitted
 from tests.toy_problem import PROBLEM
 

@@ -14,8 +14,8 @@ import pandas as pd
 
 from flightline.core.problem_spec import Problem
 from flightline.core.project import open_project
+from flightline.inference.predict import predict_with
 from flightline.training.splits import split
-from pipelines.steps.models import predict_with
 from tests.proof.inside import champion_rows
 from tests.proof.planted import choices
 from tests.support.filled_log import fill, logged_rows

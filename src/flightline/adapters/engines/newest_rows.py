@@ -43,19 +43,24 @@ def newest_rows(
     asked = keys.dropna().drop_duplicates().astype(nothing.to_pandas().dtypes[list(keys)])
     if asked.empty:
         return nothing.to_pandas()
-    names = ", ".join(map(_quoted, keys))
+    names = [_quoted(name) for name in keys]
+    known_keys = ", ".join(f"known.{name}" for name in names)
+    numbered = ", ".join(f"known.{name} AS key_{number}" for number, name in enumerate(names))  # it may have any name
+    same_keys = " AND ".join(f"known.{name} = newest.key_{number}" for number, name in enumerate(names))
     given = pa.Table.from_pandas(asked, nothing.select(list(keys)).schema, preserve_index=False)
     connection.register("asked", given)
     is_loaded = " OR ".join(f"{_STAMP} BETWEEN ? AND ?" for _ in loaded) or "false"
     low, high = between
     query = f"""
-        WITH known AS (SELECT {", ".join(map(_quoted, columns))} FROM read_parquet(?) SEMI JOIN asked USING ({names})),
+        WITH known AS (
+            SELECT {", ".join(map(_quoted, columns))} FROM read_parquet(?) SEMI JOIN asked USING ({", ".join(names)})
+        ),
         newest AS (
-            SELECT {names}, max({_STAMP}) AS newest_stamp,
+            SELECT {numbered}, max({_STAMP}) AS newest_stamp,
                 max({_STAMP}) FILTER (WHERE {is_loaded}) AS newest_loaded_stamp
-            FROM known WHERE {_STAMP} <= ? GROUP BY {names}
+            FROM known WHERE {_STAMP} <= ? GROUP BY {known_keys}
         )
-        SELECT known.* FROM known LEFT JOIN newest USING ({names})
+        SELECT known.* FROM known LEFT JOIN newest ON {same_keys}
         WHERE {_STAMP} <= ? AND ({_STAMP} > ? OR {_STAMP} IN (newest.newest_stamp, newest.newest_loaded_stamp))
     """
     moments = [moment for span in loaded for moment in span]

@@ -129,6 +129,31 @@ def write_parts(file: Path, parts: Iterable[pd.DataFrame]) -> list[str]:
             writer.close()
 
 
+def write_days(folder: Path, parts: Iterable[pd.DataFrame], moment: str) -> list[Path]:
+    """Write rows into a folder for each day (UTC) of a column of moments; without any row, into one.
+
+    Returns
+    -------
+    list of Path
+        One for each day, the oldest first; `read_day` reads it.
+    """
+    columns: pd.DataFrame | None = None
+    for number, part in enumerate(parts):
+        columns = part if columns is None else columns
+        for day, rows in part.groupby(part[moment].dt.strftime("%Y-%m-%d")):
+            (folder / str(day)).mkdir(exist_ok=True)
+            rows.to_parquet(folder / str(day) / f"{number:09}.parquet", index=False)
+    if columns is not None and not any(folder.iterdir()):
+        (folder / "none").mkdir()
+        columns[:0].to_parquet(folder / "none" / "0.parquet", index=False)
+    return sorted(folder.iterdir())
+
+
+def read_day(folder: Path) -> pd.DataFrame:
+    """Read the rows of a day that `write_days` wrote, in the order in which they were given."""
+    return pd.concat(map(pd.read_parquet, sorted(folder.iterdir())))
+
+
 def write_folder(folder: Path, frames: Mapping[str, pd.DataFrame]) -> None:
     """Write frames by their files' names into a folder that appears only when all of them are whole."""
     with atomic_write(folder) as unfinished:

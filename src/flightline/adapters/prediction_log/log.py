@@ -204,9 +204,10 @@ class PredictionLog:
             while rows:
                 yield self._decode(rows, columns)
                 last, last_key = rows[-1][-2:]
-                later = (moment >= last, sa.or_(moment > last, key > last_key))
-                is_all = len(rows) < rows_at_once
-                rows = [] if is_all else self._select(statement.where(*self._between(*day, by), *later))
+                # Of `(moment, key) > (...)` PostgreSQL expects no row where the clock stands still, and sorts all.
+                rows = self._select(statement.where(moment == last, key > last_key)) or self._select(
+                    statement.where(moment > last, *self._between(None, day[1], by))
+                )
 
     def _decode(self, rows: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
         """Decode rows of `selected`, which two values follow that they are ordered by."""
@@ -225,11 +226,17 @@ class PredictionLog:
             yield begin, midnight if end is None else min(midnight, end)
             start = midnight
 
-    def count(self, *, start: datetime | None = None, end: datetime | None = None, by: Axis = "logged_at") -> int:
-        """Count predictions, all or from and before a moment."""
-        ((rows,),) = self._select(
-            sa.select(sa.func.count()).select_from(PREDICTIONS).where(*self._between(start, end, by))
-        )
+    def count(
+        self,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        by: Axis = "logged_at",
+        logged_from: datetime | None = None,
+    ) -> int:
+        """Count predictions, all or from and before a moment, or of these what was logged from a time of day on."""
+        chosen = (*self._between(start, end, by), *self._between(logged_from, None, "logged_at"))
+        ((rows,),) = self._select(sa.select(sa.func.count()).select_from(PREDICTIONS).where(*chosen))
         return int(rows)
 
     def _between(self, start: datetime | None, end: datetime | None, by: Axis) -> list[sa.ColumnElement[bool]]:

@@ -50,7 +50,7 @@ PREDICTIONS = sa.Table(
     sa.Column("feature_list", sa.String(16), nullable=True),
     sa.PrimaryKeyConstraint("prediction_id", name="pk_predictions"),
     sa.Index("ix_predictions_logged_at", "logged_at"),
-    sa.Index("ix_predictions_clock", "clock"),
+    sa.Index("ix_predictions_clock", "clock", "prediction_id"),
     sa.Index("ix_predictions_instance_key", "instance_key"),
 )
 FEATURE_LISTS = sa.Table(

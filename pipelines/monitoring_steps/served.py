@@ -19,6 +19,7 @@ from flightline.core.prediction_record import ANSWER_COLUMNS, with_answers
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
 from flightline.core.windows import Interval
+from flightline.monitoring.decision import logged_since
 from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
 
@@ -58,8 +59,7 @@ def collect_served_rows(
 
     log = PredictionLog.open(project.settings)
     try:
-        # A prediction may be asked for before its prediction time; so early nobody asks.
-        start = span.start - project.problem.monitoring.window
+        start = logged_since(windows, project.problem.monitoring)
         parts = log.parts(start=start, end=clock + INSTANT, by="clock", columns=_LIGHT)
         kept = (_served(part, project.problem, span, version) for part in chain([_NOTHING], parts))
         with atomic_write(folder / "rows") as unfinished:

@@ -29,12 +29,12 @@ def atomic_write(target: Path, *, is_durable: bool = False) -> Iterator[Path]:
         unfinished = Path(folder) / target.name
         yield unfinished
         if is_durable:
-            _sync(unfinished)
+            sync(unfinished)
         if unfinished.is_dir() and not unfinished.is_symlink():
             shutil.rmtree(target, ignore_errors=True)  # a rename replaces no folder that holds something
         unfinished.replace(target)
         if is_durable:
-            _sync(target.parent)
+            sync(target.parent)
 
 
 def atomic_write_text(target: Path, text: str) -> None:
@@ -43,7 +43,8 @@ def atomic_write_text(target: Path, text: str) -> None:
         unfinished.write_text(text, encoding="utf-8")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -109,7 +109,7 @@ def test_today_is_refused(log, settings):
 
 
 def test_more_rows_than_are_held_at_once(log, settings, monkeypatch):
-    monkeypatch.setattr(retention, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 7)
     monkeypatch.setattr(retention, "_ROWS_IN_DELETE", 3)
     # Ties: many rows of one moment lie across the edges of what is read at once.
     log.write([prediction(logged_at=MIDNIGHT, prediction=n) for n in range(20)])

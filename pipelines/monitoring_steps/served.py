@@ -18,8 +18,7 @@ from flightline.adapters.prediction_log.rows import decode
 from flightline.core.prediction_record import ANSWER_COLUMNS, with_answers
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
-from flightline.core.windows import Interval
-from flightline.monitoring.decision import logged_since
+from flightline.core.windows import Interval, asked_since
 from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
 
@@ -59,7 +58,7 @@ def collect_served_rows(
 
     log = PredictionLog.open(project.settings)
     try:
-        start = logged_since(windows, project.problem.monitoring)
+        start = asked_since(windows[0])
         parts = log.parts(start=start, end=clock + INSTANT, by="clock", columns=_LIGHT)
         kept = (_served(part, project.problem, span, version) for part in chain([_NOTHING], parts))
         with atomic_write(folder / "rows") as unfinished:

@@ -7,7 +7,8 @@ from flightline.adapters.event_clock import read_clock
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.adapters.prediction_log.retention import archive
 from flightline.core.project import Project
-from flightline.monitoring.decision import logged_since, windows_until
+from flightline.core.windows import asked_since
+from flightline.monitoring.decision import windows_until
 from pipelines.common.progress import stage
 
 
@@ -26,7 +27,7 @@ def export(project: Project, before: datetime, now: datetime, *, keeps_needed: b
     """
     deleted = 0
     with stage("prediction log") as progress:
-        since = logged_since(windows_until(read_clock(project.settings), rule := project.problem.monitoring), rule)
+        since = asked_since(windows_until(read_clock(project.settings), project.problem.monitoring)[0])
         with closing(PredictionLog.open(project.settings)) as log:
             needed = log.first_logged(before, clock_since=since)
         end = before_of(0, needed) if needed and keeps_needed else before

@@ -125,9 +125,7 @@ class PredictionLogSettings(BaseModel, frozen=True, hide_input_in_errors=True):
     busy_timeout_seconds: float = Field(
         default=2.0, gt=0, le=60, description="How long to wait for a locked or silent database before giving up."
     )
-    retention_days: int = Field(
-        default=90, ge=1, description="Days after which retention moves rows out; what monitoring reads stays longer."
-    )
+    retention_days: int = Field(default=90, ge=1, description="Days after which retention moves rows out.")
     export_dir: Path | None = Field(
         default=None, description="Folder for the parquet files; none means .state/prediction_log/exported."
     )

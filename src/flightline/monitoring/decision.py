@@ -209,14 +209,6 @@ def windows_until(clock: datetime, rule: Monitoring) -> list[Interval]:
     return [Interval(one - rule.window, one) for one in reversed(ends)]
 
 
-def logged_since(windows: Sequence[Interval], rule: Monitoring) -> datetime:
-    """Give the clock from which on predictions of the windows were asked for.
-
-    One may be asked for before its prediction time; a whole window earlier nobody asks.
-    """
-    return windows[0].start - rule.window
-
-
 def make_reference(rows: DailyRows, rule: Monitoring) -> Reference:
     """Measure the champion's own held-out rows."""
     first, last = (datetime.fromisoformat(f"{day}T00:00:00+00:00") for day in (rows.days[0], rows.days[-1]))

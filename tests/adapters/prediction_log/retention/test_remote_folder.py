@@ -157,7 +157,6 @@ class Places:
     written: list[LoggedPrediction] = field(default_factory=list)
 
     def write(self, rows: int) -> None:
-        """Write rows of one day."""
         seconds = range(len(self.written), len(self.written) + rows)
         made = [prediction(logged_at=MIDNIGHT + timedelta(seconds=n), prediction=n / 7) for n in seconds]
         self.log.write(made)
@@ -168,25 +167,21 @@ class Places:
         self.log.write(self.written[1:3])
 
     def files(self) -> list[Path]:
-        """Name the files of the day, in any place."""
         folders = [self.local.prediction_exports_dir]
         folders += [Path(each.prediction_log.export_url.removeprefix("file://")) for each in (self.remote, self.other)]
         return [folder / DAY_FILE for folder in folders if (folder / DAY_FILE).exists()]
 
     def ids(self) -> list[list[str]]:
-        """Give the ids that each file holds, and the log."""
         return [read_export(file)["prediction_id"].tolist() for file in self.files()] + [
             self.log.read(columns=["prediction_id"])["prediction_id"].tolist()
         ]
 
     def check_all_are_here(self) -> None:
-        """Demand every row, and none twice in one place."""
         found = self.ids()
         assert {one for place in found for one in place} == {row.prediction_id for row in self.written}
         assert all(len(place) == len(set(place)) for place in found)
 
     def clear(self) -> None:
-        """Begin anew."""
         engine = make_engine(self.local, is_bounded=False)
         with engine.begin() as connection:
             connection.execute(sa.delete(PREDICTIONS))

@@ -14,6 +14,6 @@ from pipelines.steps.retention import before_of, export
 
 @flow(name="retention", validate_parameters=False, **SCHEDULED)
 def retention() -> int:
-    """Move predictions that are older than the setting says out of the log; give how many."""
-    settings, now = open_project().settings, datetime.now(UTC)
-    return export(settings, before_of(settings.prediction_log.retention_days, now), now)
+    """Move predictions that are older than the setting says, and that monitoring no longer reads; give how many."""
+    project, now = open_project(), datetime.now(UTC)
+    return export(project, before_of(project.settings.prediction_log.retention_days, now), now)

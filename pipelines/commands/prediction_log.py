@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 
 from flightline.adapters.prediction_log import schema
 from flightline.core.environment import read_settings
+from flightline.core.project import Project, open_project
 from flightline.core.settings import Settings
 from pipelines.common.command_line import run_command
 from pipelines.steps.retention import before_of, export
@@ -41,17 +42,22 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("migrate", help="bring the schema to the one of this code")
     out = commands.add_parser("export", help="move old predictions into parquet files")
     which = out.add_mutually_exclusive_group()
-    which.add_argument("--before", type=_midnight, metavar="DATE", help="days before this one (UTC), as 2026-01-31")
+    which.add_argument(
+        "--before", type=_midnight, metavar="DATE", help="days before this one (UTC), as 2026-01-31, needed or not"
+    )
     which.add_argument("--days", type=_days, help="days to keep besides today; the setting retention_days if absent")
     options = parser.parse_args(arguments)
     if options.command == "migrate":
         return run_command(lambda: migrate(read_settings()))
-    return run_command(lambda: _export(read_settings(), options.before, options.days))
+    return run_command(lambda: _export(open_project(), options.before, options.days))
 
 
-def _export(settings: Settings, before: datetime | None, days: int | None) -> None:
-    now = datetime.now(UTC)  # retention is about the time of day: a set event clock does not age rows
-    export(settings, before or before_of(days or settings.prediction_log.retention_days, now), now)
+def _export(project: Project, before: datetime | None, days: int | None) -> None:
+    now = datetime.now(UTC)  # a day's age is by the time of day; what monitoring reads of it, by the event clock
+    if before is not None:
+        export(project, before, now, keeps_needed=False)
+    else:
+        export(project, before_of(days or project.settings.prediction_log.retention_days, now), now)
 
 
 if __name__ == "__main__":

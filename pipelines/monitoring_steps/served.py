@@ -18,7 +18,7 @@ from flightline.adapters.prediction_log.rows import decode
 from flightline.core.prediction_record import ANSWER_COLUMNS, INSTANT, with_answers
 from flightline.core.problem_spec import Problem
 from flightline.core.project import Project
-from flightline.core.windows import Interval
+from flightline.core.windows import Interval, asked_since
 from pipelines.common.retries import is_log_error
 from pipelines.common.step import step
 
@@ -57,8 +57,7 @@ def collect_served_rows(
 
     log = PredictionLog.open(project.settings)
     try:
-        # A prediction may be asked for before its prediction time; so early nobody asks.
-        start = span.start - project.problem.monitoring.window
+        start = asked_since(windows[0])
         parts = log.parts(start=start, end=clock + INSTANT, by="clock", columns=_LIGHT)
         kept = (_served(part, project.problem, span, version) for part in chain([_NOTHING], parts))
         rows = write_served(folder / "served.parquet", kept, outcomes)

@@ -119,3 +119,8 @@ class MovingWindows:
             return datetime(moment.year, moment.month, moment.day, tzinfo=UTC) + timedelta(days=units)
         year, month = divmod(moment.year * 12 + moment.month - 1 + units, 12)
         return datetime(year, month + 1, 1, tzinfo=UTC)
+
+
+def asked_since(window: Interval) -> datetime:
+    """Give the clock from which on predictions of a window may be asked for: its own length earlier, and no more."""
+    return window.start - (window.end - window.start)

@@ -52,3 +52,15 @@ def test_a_folded_file_is_the_one_that_closing_leaves(file):
 def test_no_file_is_folded_and_none_made(file):
     sqlite_wal.fold_wal(file)
     assert not file.exists()
+
+
+def test_a_table_that_was_emptied_and_filled_anew_is_another_state(file):
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE kept (key TEXT PRIMARY KEY, value)")
+        assert sqlite_wal.row_counts(file) == {"kept": None}
+        states = []
+        for keys in (("a", "b"), ("c", "d")):
+            connection.execute("DELETE FROM kept")
+            connection.executemany("INSERT INTO kept VALUES (?, 1)", [(key,) for key in keys])
+            states.append(sqlite_wal.row_counts(file))
+    assert states == [{"kept": (2, 2, "b")}, {"kept": (2, 2, "d")}]

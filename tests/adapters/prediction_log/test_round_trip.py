@@ -184,3 +184,13 @@ def test_a_column_that_is_not_there_is_refused(log):
 def test_a_bound_without_a_time_zone_is_refused(log):
     with pytest.raises(LogError, match="without a time zone"):
         log.read(start=CLOCK.astimezone(UTC).replace(tzinfo=None))
+
+
+def test_the_first_row_of_a_late_enough_clock_is_found_among_old_ones(log):
+    day = timedelta(days=1)
+    for number, clock in enumerate((CLOCK - day, CLOCK, CLOCK - day, CLOCK + day)):
+        log.write([prediction(logged_at=LOGGED + number * day, clock=clock)])
+    late = LOGGED + 9 * day
+    assert log.first_logged(late, clock_since=CLOCK) == LOGGED + day
+    assert log.first_logged(late, clock_since=CLOCK + day) == LOGGED + 3 * day
+    assert log.first_logged(LOGGED + 3 * day, clock_since=CLOCK + day) is None

@@ -1,24 +1,30 @@
 """The commands behind `make db-migrate` and `make retention`, on a SQLite file."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from flightline.adapters.event_clock import set_clock
 from flightline.adapters.prediction_log.log import PredictionLog
 from flightline.adapters.prediction_log.schema import head_revision
+from flightline.core.problem_spec import Monitoring
 from flightline.core.settings import Settings
+from flightline.monitoring.decision import windows_until
 from pipelines.commands.prediction_log import main
 from pipelines.orchestration.deployments import make_deployments
 from pipelines.retention import retention
-from pipelines.steps.retention import before_of
+from pipelines.steps.retention import before_of, export
 from tests.adapters.prediction_log.predictions import prediction
 from tests.toy_problem import make_project
 
 TODAY = before_of(0, datetime.now(UTC))
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def log():
+def log(monkeypatch):
+    monkeypatch.setenv("FLIGHTLINE_CLOCK", "real")
     opened = PredictionLog.open(Settings())
     yield opened
     opened.close()
@@ -82,6 +88,67 @@ def test_the_flow_moves_what_the_setting_says(log, monkeypatch):
     monkeypatch.setenv("FLIGHTLINE_PREDICTION_LOG__RETENTION_DAYS", "5")
     assert retention.fn() == 1
     assert sorted(log.read()["request_id"]) == ["0", "5"]
+
+
+RULES = {
+    "long windows": Monitoring(window=28 * DAY, label_delay=29 * DAY),
+    "late labels": Monitoring(label_delay=90 * DAY),
+    "as it comes": Monitoring(),
+}
+
+
+def of_rule(rule: Monitoring):
+    project = make_project(Settings())
+    return replace(project, problem=replace(project.problem, monitoring=rule))
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_what_the_shown_windows_need_stays_however_old_it_is(log, capsys, rule):
+    now = datetime.now(UTC)
+    first = windows_until(now, rule)[0].start
+    for logged in (first - rule.window - DAY, first - rule.window, first, first + DAY, TODAY - 90 * DAY):
+        log.write([prediction(logged_at=logged, clock=logged, prediction_time=logged, request_id=f"{logged:%F}")])
+    assert export(of_rule(rule), before_of(1, now), now) == 1
+    assert log.read()["prediction_time"].min() == first - rule.window
+    line = f"monitoring reads what was predicted since {first - rule.window:%Y-%m-%d} by the event clock"
+    assert line in capsys.readouterr().out
+
+
+def test_the_days_of_the_setting_stay_where_the_windows_need_fewer(log, capsys):
+    for age in (90, 91):
+        log.write([prediction(logged_at=TODAY - age * DAY, clock=TODAY - age * DAY)])
+    now = datetime.now(UTC)
+    assert export(of_rule(Monitoring(shown_windows=4)), before_of(90, now), now) == 1
+    assert "monitoring reads" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("moved_on", "left"), [(0, 3), (85, 3), (95, 2), (200, 0)])
+def test_where_the_clock_is_set_it_decides_what_is_needed(log, monkeypatch, moved_on, left):
+    monkeypatch.setenv("FLIGHTLINE_CLOCK", "set")
+    stood = datetime(2013, 7, 1, tzinfo=UTC)
+    for number in range(3):  # logged years later, the last two when the clock had moved on a little
+        log.write([prediction(logged_at=TODAY - (300 - number) * DAY, clock=stood + min(number, 1) * 5 * DAY)])
+    project, now = of_rule(Monitoring()), datetime.now(UTC)
+    set_clock(project.settings, stood + moved_on * DAY)
+    export(project, before_of(90, now), now)
+    assert log.count() == left
+
+
+def test_a_row_that_is_needed_keeps_the_days_after_it(log):
+    now, old = datetime.now(UTC), TODAY - 200 * DAY
+    for number, clock in enumerate((old, TODAY, old)):
+        log.write([prediction(logged_at=old + number * DAY, clock=clock, request_id=str(number))])
+    assert export(of_rule(Monitoring()), before_of(90, now), now) == 1
+    assert log.read()["request_id"].tolist() == ["1", "2"]
+
+
+def test_a_date_that_a_person_gives_moves_what_is_needed_too_and_says_so(log, capsys):
+    log.write([prediction(logged_at=TODAY - 5 * DAY, clock=TODAY - 5 * DAY)])
+    assert main(["export", "--days", "2"]) == 0
+    assert log.count() == 1
+    assert main(["export", "--before", TODAY.date().isoformat()]) == 0
+    assert log.count() == 0
+    assert f"from {TODAY - 5 * DAY:%Y-%m-%d} on too early: monitoring reads" in capsys.readouterr().out
 
 
 def test_retention_is_deployed_with_its_schedule(tmp_path):

@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 _PAUSE = 0.01
 
@@ -46,17 +47,24 @@ def fold_wal(file: Path) -> None:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
-def row_counts(file: Path) -> dict[str, tuple[int, int | None]]:
-    """Count the rows of each table of a file, with the newest row's number: it tells two states of tables apart.
+def row_counts(file: Path) -> dict[str, tuple[Any, ...] | None]:
+    """Count the rows of each table of a file, with the newest one's number and key: it tells states of tables apart.
 
-    Of tables whose rows are never changed, as those of the prediction log; the one that only takes probes may be.
+    Of tables whose rows are never changed, as those of the prediction log; the one that only takes probes may be. The
+    key is a row's first value. A number alone may come again: they begin anew when a table is emptied.
     """
     if not file.is_file():
         return {}
     with closing(_connect(file, mode="ro")) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        counts = {name: f'SELECT count(*), max(rowid) FROM "{name}"' for (name,) in tables}  # noqa: S608  # its own names
-        return {name: connection.execute(count).fetchone() for name, count in counts.items()}
+        return {name: _rows_and_newest(connection, name) for (name,) in tables}
+
+
+def _rows_and_newest(connection: sqlite3.Connection, table: str) -> tuple[Any, ...] | None:
+    of = f'FROM "{table}"'
+    statement = f"SELECT (SELECT count(*) {of}), rowid, * {of} ORDER BY rowid DESC LIMIT 1"
+    newest = connection.execute(statement).fetchone()
+    return newest and newest[:3]
 
 
 class SideCheckpoints:

@@ -30,10 +30,10 @@ def atomic_write(target: Path, *, is_durable: bool = False) -> Iterator[Path]:
         unfinished = Path(folder) / target.name
         yield unfinished
         if is_durable:
-            _sync(unfinished)
+            sync(unfinished)
         _put(unfinished, target, folder)
         if is_durable:
-            _sync(target.parent)
+            sync(target.parent)
 
 
 def atomic_write_text(target: Path, text: str) -> None:
@@ -55,7 +55,8 @@ def _put(unfinished: Path, target: Path, folder: str) -> None:
             target.replace(tempfile.mkdtemp(dir=folder))
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -239,6 +239,19 @@ class PredictionLog:
         ((rows,),) = self._select(sa.select(sa.func.count()).select_from(PREDICTIONS).where(*chosen))
         return int(rows)
 
+    def first_logged(self, before: datetime, clock_since: datetime) -> datetime | None:
+        """Find the first moment, before another, at which a prediction was logged by an event clock that stood so late.
+
+        Returns
+        -------
+        datetime
+            The moment by the time of day; None if there is no such prediction.
+        """
+        logged = self._between(None, before, "logged_at")
+        statement = sa.select(PREDICTIONS.c.logged_at).where(*logged, *self._between(clock_since, None, "clock"))
+        found = self._select(statement.order_by(PREDICTIONS.c.logged_at).limit(1))
+        return moment_of(found[0][0]) if found else None
+
     def _between(self, start: datetime | None, end: datetime | None, by: Axis) -> list[sa.ColumnElement[bool]]:
         column = PREDICTIONS.c[by]
         bounds = [None if moment is None else moment_value(moment, self._dialect) for moment in (start, end)]

@@ -1,13 +1,13 @@
 """How old predictions leave the log: a parquet file for each day, and only what is in it is deleted.
 
-A day's file is written aside, read back and compared, and put in place in one step. Then
-rows are deleted by comparing each with the file as it lies on the disk. So an interruption at
-any point leaves a row in the log, in the file, or in both; and the next run goes on from there.
+A day's file is put in place whole (`exports/`). Then rows are deleted by comparing each with the file as it lies on the
+disk. So an interruption at any point leaves a row in the log, in the file, or in both; and the next run goes on from
+there. Of a file that goes on to a remote folder the one on this disk is removed when that folder holds all of it.
 """
 
 import fcntl
-import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +16,22 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.prediction_log.database_errors import fault_of
+from flightline.adapters.prediction_log.exports.day_file import (
+    ROWS_AT_ONCE,
+    add_missing,
+    append,
+    canonical,
+    rows_of_file,
+)
+from flightline.adapters.prediction_log.exports.remote_folder import RemoteFolder
 from flightline.adapters.prediction_log.feature_lists import FeatureLists, selected, with_names
 from flightline.adapters.prediction_log.partitions import add_days, days_of, drop_day
-from flightline.adapters.prediction_log.remote_folder import RemoteFolder
-from flightline.adapters.prediction_log.rows import Row, decode, in_utc, moment_of, moment_value
+from flightline.adapters.prediction_log.rows import Row, in_utc, moment_of, moment_value
 from flightline.adapters.prediction_log.schema import (
     COLUMNS,
     MOMENTS,
@@ -39,26 +44,14 @@ from flightline.adapters.prediction_log.schema import (
 from flightline.core.errors import LogError
 from flightline.core.settings import Settings
 
-# Rows written to a file at a time, which bounds memory; reading holds up no writer.
-_ROWS_AT_ONCE = 5_000
 # Rows deleted at a time: it holds SQLite's one write lock for some milliseconds.
 _ROWS_IN_DELETE = 250
 # SQLite's lock is not handed over in turn; who waits for it looks again after some milliseconds.
 _PAUSE_SECONDS = 0.02
+_DAY_FILES = "[0-9]*-[0-9][0-9]-[0-9][0-9].parquet"
 _LOCK = 0x6578_706F  # any constant: which advisory lock of PostgreSQL is held while rows are moved out
 _UNDER_WAY = "another export of the prediction log is under way; wait until it has ended"
-_TYPES = {"prediction": pa.float64(), **dict.fromkeys(MOMENTS, pa.timestamp("us", tz="UTC"))}
-SCHEMA = pa.schema(
-    [pa.field(name, _TYPES.get(name, pa.string()), bool(PREDICTIONS.c[name].nullable)) for name in COLUMNS]
-)
 _SELECT = sa.select(*selected(COLUMNS))
-# Files written before migration 0007 lack the last column, before 0006 the one before it too, and before 0005 two
-# others had other names.
-_WITHOUT_PROBABILITIES = pa.schema(list(SCHEMA)[:-1])
-_WITHOUT_CALLER = pa.schema(list(SCHEMA)[:-2])
-_OLD_NAMES = {"event_time": "moment", "endpoint": "door"}
-_OLD_SCHEMA = pa.schema([field.with_name(_OLD_NAMES.get(field.name, field.name)) for field in _WITHOUT_CALLER])
-_ADDED = ("-", None)  # as the migrations write caller and probabilities into rows of that time
 
 
 @dataclass(frozen=True)
@@ -118,12 +111,14 @@ def archive(settings: Settings, before: datetime, now: datetime) -> Iterator[Arc
     engine = make_engine(settings, is_bounded=False)
     try:
         with _alone_in(folder), _alone_on(engine):
-            remote = RemoteFolder(url) if url else None
+            remote = RemoteFolder(url, folder) if url else None
             with engine.begin() as connection:
                 add_days(connection, midnight.date())
             for day in _days(engine, before):
                 yield _archive_day(engine, day, folder / f"{day.isoformat()}.parquet", remote)
             _drop_empty_days(engine, before)
+            if remote is not None:
+                _send_on(remote, folder)
     except sa.exc.SQLAlchemyError as err:
         raise LogError(fault_of(err, place)) from err
     except pa.ArrowException as err:
@@ -142,16 +137,9 @@ def archive(settings: Settings, before: datetime, now: datetime) -> Iterator[Arc
         engine.dispose()
 
 
-def read_export(file: Path) -> pd.DataFrame:
-    """Read a day that was moved out, as `PredictionLog.read` would give it."""
-    return decode([row for rows in _rows_of_file(file) for row in rows]).sort_values(
-        ["logged_at", "prediction_id"], ignore_index=True
-    )
-
-
 def _archive_day(engine: sa.Engine, day: date, file: Path, remote: RemoteFolder | None) -> ArchivedDay:
     if remote is not None:
-        remote.fetch(file)
+        _join(remote, file)
     # What an interrupted run left: rows that are in the file and still in the log.
     deleted = _delete_what_is_in(engine, day, file) if file.exists() else 0
     exported = _export(engine, day, file)
@@ -163,6 +151,28 @@ def _archive_day(engine: sa.Engine, day: date, file: Path, remote: RemoteFolder 
     if remote is not None:
         file.unlink()
     return ArchivedDay(day, file, rows, exported, deleted)
+
+
+def _join(remote: RemoteFolder, file: Path) -> None:
+    """Bring what the remote folder and this disk hold of a day together: into the file, and there.
+
+    A row may have been deleted from the log for either, so neither takes the other's place before it holds its rows.
+    """
+    with tempfile.TemporaryDirectory(prefix=f".{file.name}.", suffix=".unfinished", dir=file.parent) as folder:
+        fetched = Path(folder) / file.name
+        remote.fetch(fetched)
+        is_more = file.exists() and add_missing(fetched, file) > 0
+        if fetched.exists():
+            fetched.replace(file)
+    if is_more:
+        remote.store(file)
+
+
+def _send_on(remote: RemoteFolder, folder: Path) -> None:
+    """Let days go on that lie here: of before there was a URL, or of a run that was broken off."""
+    for file in sorted(folder.glob(_DAY_FILES)):
+        _join(remote, file)
+        file.unlink()
 
 
 def _days(engine: sa.Engine, before: datetime) -> Iterator[date]:
@@ -194,39 +204,7 @@ def _drop_empty_days(engine: sa.Engine, before: datetime) -> None:
 
 def _export(engine: sa.Engine, day: date, file: Path) -> int:
     """Put what the log holds of a day into its file, beside what is there; return how many rows were added."""
-    if not any(_rows_of_day(engine, day)):
-        return 0
-    digest, kept, added = hashlib.sha256(), 0, 0
-    with atomic_write(file, is_durable=True) as unfinished:  # a power cut must not undo what rows are deleted for
-        with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
-            for rows in _rows_of_file(file) if file.exists() else ():
-                kept += _add(writer, rows, digest)
-            for rows in _rows_of_day(engine, day):
-                added += _add(writer, rows, digest)
-        _demand_equal(unfinished, kept + added, digest.hexdigest())
-    return added
-
-
-def _add(writer: pq.ParquetWriter, rows: list[Row], digest: "hashlib._Hash") -> int:
-    columns = list(zip(*rows, strict=True))
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
-    writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
-    digest.update(_canonical(rows))
-    return len(rows)
-
-
-def _demand_equal(file: Path, expected_rows: int, expected_digest: str) -> None:
-    """Read a file back and demand that it holds exactly what was to be written."""
-    digest, rows = hashlib.sha256(), 0
-    for part in _rows_of_file(file):
-        digest.update(_canonical(part))
-        rows += len(part)
-    if (rows, digest.hexdigest()) != (expected_rows, expected_digest):
-        raise LogError(
-            f"an export of the prediction log reads back as {rows:,} rows with digest {digest.hexdigest()[:12]}, "
-            f"expected {expected_rows:,} with {expected_digest[:12]}; nothing was deleted: check the disk, then run it "
-            "again"
-        )
+    return append(file, _rows_of_day(engine, day)) if any(_rows_of_day(engine, day)) else 0
 
 
 def _delete_what_is_in(engine: sa.Engine, day: date, file: Path) -> int:
@@ -234,7 +212,7 @@ def _delete_what_is_in(engine: sa.Engine, day: date, file: Path) -> int:
     with engine.connect() as connection:
         has_partition = day in days_of(connection)
     if has_partition:
-        alike = sum(len(ids) for ids in _ids_alike(engine, day, file, _ROWS_AT_ONCE))
+        alike = sum(len(ids) for ids in _ids_alike(engine, day, file, ROWS_AT_ONCE))
         if alike and drop_day(engine, day, alike):
             return alike
     deleted = 0
@@ -248,11 +226,11 @@ def _delete_what_is_in(engine: sa.Engine, day: date, file: Path) -> int:
 
 def _ids_alike(engine: sa.Engine, day: date, file: Path, at_once: int) -> Iterator[list[str]]:
     """Give the ids of a file's rows that the log still holds, some at a time, when each was compared with the file."""
-    for rows in _rows_of_file(file, at_once):
+    for rows in rows_of_file(file, at_once):
         in_file = {row[0]: row for row in rows}
         statement = _SELECT.where(PREDICTIONS.c.prediction_id.in_(list(in_file)))
         found = _fetch(engine, statement.where(*_of_day(engine, day)))
-        if differing := [row[0] for row in found if _canonical([row]) != _canonical([in_file[row[0]]])]:
+        if differing := [row[0] for row in found if canonical([row]) != canonical([in_file[row[0]]])]:
             raise LogError(
                 f"{file.name} and the prediction log hold {len(differing)} predictions that differ, such as "
                 f"{differing[0]}; none of them was deleted: move the file away, and run it again"
@@ -268,25 +246,16 @@ def _of_day(engine: sa.Engine, day: date) -> tuple[sa.ColumnElement[bool], sa.Co
     return PREDICTIONS.c.logged_at >= since, PREDICTIONS.c.logged_at < end
 
 
-def _rows_of_file(file: Path, at_once: int = _ROWS_AT_ONCE) -> Iterator[list[Row]]:
-    with pq.ParquetFile(file) as opened:
-        if not any(map(opened.schema_arrow.equals, (SCHEMA, _WITHOUT_PROBABILITIES, _WITHOUT_CALLER, _OLD_SCHEMA))):
-            raise LogError(f"{file.name} is no export of this schema; move it away, and run it again")
-        added = _ADDED[len(_ADDED) - (len(SCHEMA) - len(opened.schema_arrow)) :]
-        for batch in opened.iter_batches(batch_size=at_once):
-            yield [(*row.values(), *added) for row in batch.to_pylist()]
-
-
 def _rows_of_day(engine: sa.Engine, day: date) -> Iterator[list[Row]]:
     """Give a day's rows in their order, some at a time, so that no read lasts long."""
     logged_at, prediction_id = PREDICTIONS.c.logged_at, PREDICTIONS.c.prediction_id
     later: tuple[sa.ColumnElement[bool], ...] = ()
     while True:
         statement = _SELECT.where(*_of_day(engine, day), *later)
-        rows = _fetch(engine, statement.order_by(logged_at, prediction_id).limit(_ROWS_AT_ONCE))
+        rows = _fetch(engine, statement.order_by(logged_at, prediction_id).limit(ROWS_AT_ONCE))
         if rows:
             yield rows
-        if len(rows) < _ROWS_AT_ONCE:
+        if len(rows) < ROWS_AT_ONCE:
             return
         since = moment_value(rows[-1][COLUMNS.index("logged_at")], engine.dialect.name)
         later = (logged_at >= since, sa.or_(logged_at > since, prediction_id > rows[-1][0]))
@@ -304,16 +273,6 @@ def _fetch(engine: sa.Engine, statement: sa.Select[Any]) -> list[Row]:
         )
         for row, names in zip(rows, lists, strict=True)
     ]
-
-
-def _canonical(rows: list[Row]) -> bytes:
-    """Write rows so that equal ones give equal bytes, whichever store they come from."""
-    return b"".join(
-        repr(
-            tuple(value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value for value in row)
-        ).encode()
-        for row in rows
-    )
 
 
 @contextmanager

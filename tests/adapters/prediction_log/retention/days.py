@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from flightline.adapters.prediction_log.retention import ArchivedDay, archive, read_export
+from flightline.adapters.prediction_log.exports.day_file import read_export
+from flightline.adapters.prediction_log.retention import ArchivedDay, archive
 from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import LOGGED, prediction
 

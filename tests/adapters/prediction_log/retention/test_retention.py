@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from flightline.adapters.prediction_log import retention
-from flightline.adapters.prediction_log.retention import archive, read_export
+from flightline.adapters.prediction_log.exports import day_file
+from flightline.adapters.prediction_log.exports.day_file import read_export
+from flightline.adapters.prediction_log.retention import archive
 from flightline.core.errors import LogError
-from flightline.core.settings import Settings
 from tests.adapters.prediction_log.predictions import LOGGED, prediction
 from tests.adapters.prediction_log.retention.days import DAY, MIDNIGHT, NOW, exported, fill, kill_at, move
 
@@ -64,7 +65,7 @@ def test_a_late_row_joins_a_file_with_the_column_names_of_before(log, settings):
     move(settings)
     assert log.count() == 0
     assert exported(settings)["prediction_id"].tolist() == [*before["prediction_id"], late.prediction_id]
-    assert pq.read_schema(file).equals(retention.SCHEMA)
+    assert pq.read_schema(file).equals(day_file.SCHEMA)
 
 
 def test_days_exported_before_classes_are_read_and_added_to(log, settings):
@@ -78,40 +79,7 @@ def test_days_exported_before_classes_are_read_and_added_to(log, settings):
     move(settings)
     assert log.count() == 0
     assert exported(settings)["probabilities"].tolist() == [None, None, None, late.probabilities]
-    assert pq.read_schema(file).equals(retention.SCHEMA)
-
-
-@pytest.fixture
-def remote(settings, tmp_path) -> Settings:
-    """Settings whose exported days go on to another place."""
-    (tmp_path / "remote").mkdir()
-    log_to = settings.prediction_log.model_copy(update={"export_url": f"file://{tmp_path}/remote"})
-    return settings.model_copy(update={"prediction_log": log_to})
-
-
-def test_exported_days_go_on_to_a_url(log, remote, tmp_path):
-    before = fill(log, 3)
-    (day,) = move(remote)
-    assert (day.rows, day.exported, day.deleted) == (3, 3, 3)
-    fill(log, 1, MIDNIGHT + timedelta(hours=5))
-    late = log.read()
-    (day,) = move(remote)
-    assert (day.rows, day.exported, day.deleted) == (4, 1, 1)
-    assert log.count() == 0
-    there = read_export(tmp_path / "remote" / "2026-03-01.parquet")
-    assert there.equals(pd.concat([before, late], ignore_index=True))
-    assert not list(remote.prediction_exports_dir.glob("*.parquet")), "the disk of a task is not kept"
-
-
-def test_what_only_this_disk_holds_is_not_deleted(log, remote, tmp_path):
-    before = fill(log, 3)
-    (tmp_path / "remote").rename(tmp_path / "away")
-    with pytest.raises(LogError, match="nothing was deleted that is not in"):
-        move(remote)
-    assert log.count() == 3
-    (tmp_path / "away").rename(tmp_path / "remote")
-    move(remote)
-    assert read_export(tmp_path / "remote" / "2026-03-01.parquet").equals(before)
+    assert pq.read_schema(file).equals(day_file.SCHEMA)
 
 
 def test_on_aws_no_row_leaves_for_the_disk_of_a_task(log, settings):
@@ -141,7 +109,7 @@ def test_today_is_refused(log, settings):
 
 
 def test_more_rows_than_are_held_at_once(log, settings, monkeypatch):
-    monkeypatch.setattr(retention, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 7)
     monkeypatch.setattr(retention, "_ROWS_IN_DELETE", 3)
     # Ties: many rows of one moment lie across the edges of what is read at once.
     log.write([prediction(logged_at=MIDNIGHT, prediction=n) for n in range(20)])
@@ -206,18 +174,18 @@ def test_a_file_that_reads_back_otherwise_is_not_put_in_place(log, settings, tmp
     digest = "0" * 64
     for rows, wanted in ((3, digest), (4, digest)):
         with pytest.raises(LogError, match=f"reads back as 3 rows .* expected {rows}"):
-            retention._demand_equal(day.file, rows, wanted)
+            day_file._demand_equal(day.file, rows, wanted)
 
 
 def test_an_export_that_drops_a_row_deletes_nothing(log, settings, monkeypatch):
     # The fault is planted: rows are counted and hashed as they should be, but one is not written.
-    add = retention._add
+    add = day_file._add
 
     def add_too_little(writer, rows, digest):
-        digest.update(retention._canonical(rows))
+        digest.update(day_file.canonical(rows))
         return add(writer, rows[1:], hashlib.sha256()) + 1
 
-    monkeypatch.setattr(retention, "_add", add_too_little)
+    monkeypatch.setattr(day_file, "_add", add_too_little)
     fill(log, 3)
     with pytest.raises(LogError, match=r"reads back as 2 rows .* expected 3 .* nothing was deleted"):
         move(settings)
@@ -270,10 +238,10 @@ def test_writers_get_through_between_any_two_steps(log, settings, monkeypatch):
         log.write([prediction(logged_at=NOW)])  # raises if the log is locked
         written.append(1)
 
-    add = retention._add
-    monkeypatch.setattr(retention, "_add", lambda *given: (write(), add(*given))[1])
+    add = day_file._add
+    monkeypatch.setattr(day_file, "_add", lambda *given: (write(), add(*given))[1])
     monkeypatch.setattr(retention, "time", SimpleNamespace(sleep=write))
     (day,) = move(settings)
     assert day.deleted == 6000
-    assert len(written) == math.ceil(6000 / retention._ROWS_AT_ONCE) + math.ceil(6000 / retention._ROWS_IN_DELETE)
+    assert len(written) == math.ceil(6000 / retention.ROWS_AT_ONCE) + math.ceil(6000 / retention._ROWS_IN_DELETE)
     assert retention._ROWS_IN_DELETE <= 250

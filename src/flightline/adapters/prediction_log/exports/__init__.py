@@ -1,0 +1,1 @@
+"""What retention writes: a parquet file for each day, and the folder that it may go on to."""

@@ -14,11 +14,11 @@ from template.from_table.columns import describe_column, kind_of
 from template.from_table.plan import make_plan
 from template.from_table.question import Question, parse_label, parse_span
 from template.from_table.wording import spoken
-from template.from_table.writing import problem_files
+from template.from_table.writing import _render, _values, problem_files
 from template.renaming import Spelling, StartError
 from template.tests.start.made_up_tables import make_hours, make_months, make_orders, make_weeks
 
-NAME = Spelling.of("churn")
+NAME, PROJECT = Spelling.of("churn"), Path(__file__).parents[3]
 
 
 ORDERS = make_orders()
@@ -143,16 +143,29 @@ def test_too_many_classes_or_rare_ones_are_refused():
         make_plan(question(label="size"), rare)
 
 
-def test_a_table_of_many_columns_makes_no_long_lines(tmp_path):
-    numbers = {f"measured_number_{which}": ORDERS["stars"] for which in range(12)}
-    plan = make_plan(question(request=("channel", "amount", *numbers)), ORDERS.assign(**numbers))
+MANY = {f"measured_number_{which}": ORDERS["stars"] for which in range(12)}
+
+
+@pytest.mark.parametrize("measured", [{}, MANY], ids=["few columns", "many columns"])
+def test_what_is_written_is_as_the_linter_wants_it(tmp_path, measured):
+    plan = make_plan(question(request=("channel", "amount", *measured)), ORDERS.assign(**measured))
     for file, text in problem_files(plan, NAME, len(ORDERS)).items():
         (tmp_path / file.parent).mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(text)
     ruff = [sys.executable, "-m", "ruff"]
-    options = ["--config", str(Path(__file__).parents[3] / "pyproject.toml"), "--no-cache"]
+    options = ["--config", str(PROJECT / "pyproject.toml"), "--no-cache"]
     subprocess.run([*ruff, "format", *options, "."], cwd=tmp_path, check=True)
+    subprocess.run([*ruff, "check", "--ignore", "I001", *options, "."], cwd=tmp_path, check=True)
     subprocess.run([*ruff, "check", "--select", "E501", "--ignore-noqa", *options, "."], cwd=tmp_path, check=True)
+
+
+def test_the_first_look_calls_the_project_as_it_is(tmp_path):
+    file = tmp_path / "first_look.py"
+    file.write_text(
+        _render("first_look.py.j2", _values(make_plan(question(), ORDERS), Spelling.of("flightline"), 0, None))
+    )
+    mypy = [sys.executable, "-m", "mypy", "--cache-dir", str(PROJECT / ".state" / "mypy"), str(file)]
+    assert "Success" in subprocess.run(mypy, cwd=PROJECT, capture_output=True, text=True, check=False).stdout
 
 
 def test_a_measure_may_have_the_name_of_a_method():

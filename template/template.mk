@@ -64,8 +64,7 @@ lock-template: | $(OWN_UV)  ## Renew the locks of the template alone
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-deps template/locks/examples.in -o template/locks/examples.txt
 
 .PHONY: test-start
-test: test-start
-test-start: $(READY)  ## Test what `make start` writes and renames, as far as it goes without a training; a part of test
+test-start: $(READY)  ## Test what `make start` writes and renames, as far as it goes without a training; a part of test-template
 	@$(RUN) -m pytest template/tests/start/test_from_table.py template/tests/start/test_start.py -m "not slow"
 
 .PHONY: lint-template

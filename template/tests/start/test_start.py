@@ -201,13 +201,4 @@ def test_workflows_are_green(started):
 
 @pytest.mark.slow
 def test_the_quick_tests_pass(started):
-    printed = run_python(
-        started,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        "not slow and not system and not docker and not stack and not spark and not dask",
-    )
-    assert " passed" in printed
+    assert " passed" in run_make(started, "test-fast")

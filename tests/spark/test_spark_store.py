@@ -16,9 +16,9 @@ pytestmark = [
 ]
 
 
-def open_on_spark(folder, view):
-    store = open_store(folder, view)
-    written = {"type": SPARK, "folder": str(folder / "spark"), "spark": {"options": OPTIONS}}
+def open_on_spark(folder, *views, options=OPTIONS):
+    store = open_store(folder, *views)
+    written = {"type": SPARK, "folder": str(folder / "spark"), "spark": {"options": options}}
     store.config.offline_config, store.config._offline_store = written, None
     return type(store)(config=store.config)
 

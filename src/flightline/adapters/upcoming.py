@@ -24,8 +24,11 @@ def upcoming_instances(project: Project, clock: datetime, count: int) -> list[di
         If there are no examples here.
     """
     file = project.settings.features_dir / "current" / "examples" / "examples.parquet"
-    coming = pq.read_table(
-        file, columns=[*project.request_fields, _TIME, _ID], filters=[(_TIME, ">=", pd.Timestamp(clock))]
-    )
+    since = (_TIME, ">=", pd.Timestamp(clock))
+    times = pq.read_table(file, columns=[_TIME], filters=[since]).to_pandas()[_TIME].nsmallest(count)
+    if times.empty:
+        return []
+    columns = [*project.request_fields, _TIME, _ID]  # of those few alone: what comes may be years
+    coming = pq.read_table(file, columns=columns, filters=[since, (_TIME, "<=", times.max())])
     first = coming.to_pandas().sort_values([_TIME, _ID]).head(count)
     return [dict(request) for request in project.requests_of(first)]

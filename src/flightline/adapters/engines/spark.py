@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from os import environ
 from pathlib import Path
@@ -28,8 +28,15 @@ if TYPE_CHECKING:
 SPARK, LEAST_JAVA = 4, 17
 _INSTALL = "run `make spark`, which installs locks/extra-spark.txt"
 _CONNECT_SECONDS = 5.0
+_MORE = (
+    'give it more by FLIGHTLINE_SPARK__OPTIONS=\'{"spark.driver.memory": "8g"}\' '
+    "(on a cluster also spark.executor.memory); nothing was written"
+)
 _OPTIONS = {
     "spark.app.name": "flightline",
+    # Of a full heap Java ends at once: a thread of Spark's own that is lost to it leaves the others waiting for ever.
+    "spark.driver.defaultJavaOptions": "-XX:+ExitOnOutOfMemoryError",
+    "spark.driver.memory": "4g",  # Spark's own gigabyte is soon full, and where all of it is one process, it is all
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
@@ -126,10 +133,26 @@ def explained() -> Iterator[None]:
 
     try:
         yield
-    except Py4JJavaError as err:
-        raise EngineError(_sentence(str(err.java_exception))) from err
-    except (Py4JError, PySparkException) as err:
-        raise EngineError(_sentence(str(err))) from err
+    except Exception as err:
+        if (code := _ended_with(err)) is not None:
+            raise EngineError(f"Spark's process ended (exit code {code}), most likely of memory: {_MORE}") from err
+        if isinstance(err, Py4JJavaError):
+            raise EngineError(_sentence(str(err.java_exception))) from err
+        if isinstance(err, Py4JError | PySparkException):
+            raise EngineError(_sentence(str(err))) from err
+        raise
+
+
+def _ended_with(error: Exception) -> int | None:
+    """Give the exit code of the Java process that this one started; None while it runs, or where there is none."""
+    from py4j.protocol import Py4JNetworkError
+    from pyspark import SparkContext
+
+    process = getattr(SparkContext._gateway, "proc", None)
+    if process and isinstance(error, Py4JNetworkError | ConnectionError):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_CONNECT_SECONDS)  # its sockets close before it is gone
+    return process.poll() if process else None
 
 
 def _sentence(text: str) -> str:
@@ -139,10 +162,7 @@ def _sentence(text: str) -> str:
             "SPARK_LOCAL_DIRS or FLIGHTLINE_SPARK__OPTIONS='{\"spark.local.dir\": ...}'; nothing was written"
         )
     if "OutOfMemoryError" in text:
-        return (
-            'Spark ran out of memory: give it more by FLIGHTLINE_SPARK__OPTIONS=\'{"spark.driver.memory": "4g"}\' '
-            "(on a cluster also spark.executor.memory); nothing was written"
-        )
+        return f"Spark ran out of memory: {_MORE}"
     causes = re.findall(r"^Caused by: (.+)$", text, re.MULTILINE)
     first = next((line for line in [*causes[-1:], *text.splitlines()] if line.strip()), "no reason given")
     return f"Spark says: {first.strip().rstrip('.')}; FLIGHTLINE_ENGINE=duckdb computes the same without it"

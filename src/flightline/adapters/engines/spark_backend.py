@@ -8,7 +8,8 @@ Importing this file needs pyspark: only `spark.py` does, and only where the engi
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 import sqlglot.expressions as sge
 from ibis.backends.pyspark import Backend
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import TimestampType
 
 from flightline.core.errors import FeatureError
@@ -114,23 +115,31 @@ class SparkBackend(Backend):
 
     def to_parquet(self, expr: ibis.Table, /, path: str | Path, *, compression: str, **_: Any) -> None:
         """Write one parquet file, in the expression's order: Spark writes parts, which are laid one after another."""
-        parts = Path(f"{path}.parts")
-        try:
+        with _laid_together(Path(path), compression) as parts:
             super().to_parquet(expr, parts)
-            _lay_together(sorted(parts.glob("*.parquet")), Path(path), compression)
-        finally:
-            shutil.rmtree(parts, ignore_errors=True)
+
+    def write_frame(self, frame: DataFrame, path: Path, *, compression: str) -> None:
+        """Write a frame of Spark's own as one parquet file, in its order."""
+        with _laid_together(path, compression) as parts:
+            frame.write.parquet(str(parts))
 
 
 def _to_microseconds(kind: dt.DataType) -> dt.DataType:
     return kind.copy(scale=6) if isinstance(kind, dt.Timestamp) else kind
 
 
-def _lay_together(parts: Sequence[Path], file: Path, compression: str) -> None:
-    """Copy parquet files into one, some rows at a time."""
-    plain = pq.read_schema(parts[0]).remove_metadata()
-    schema = pa.schema([field.with_nullable(True) for field in plain])
-    with pq.ParquetWriter(file, schema, compression=compression) as writer:
-        for part in parts:
-            for batch in pq.ParquetFile(part).iter_batches(_ROWS_AT_A_TIME):
-                writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+@contextmanager
+def _laid_together(file: Path, compression: str) -> Iterator[Path]:
+    """Give a folder for Spark's parts; in the end they are copied into one file, some rows at a time."""
+    folder = Path(f"{file}.parts")
+    try:
+        yield folder
+        parts = sorted(folder.glob("*.parquet"))
+        plain = pq.read_schema(parts[0]).remove_metadata()
+        schema = pa.schema([field.with_nullable(True) for field in plain])
+        with pq.ParquetWriter(file, schema, compression=compression) as writer:
+            for part in parts:
+                for batch in pq.ParquetFile(part).iter_batches(_ROWS_AT_A_TIME):
+                    writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

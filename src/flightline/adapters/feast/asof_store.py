@@ -65,15 +65,22 @@ class AsofRetrievalJob(feast_ibis.IbisRetrievalJob):
 
         Each view is joined once, into a file. An empty entity frame is one empty part.
         """
-        place = _limits(self._store).get("temp_directory")
+        place = self._place()
         if place:
             Path(place).mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix="join-", dir=place) as folder:
-            files = [Path(folder) / f"{number}.parquet" for number in range(len(self._joins))]
-            with explained(), open_plain(_limits(self._store)) as connection:
-                for join, file in zip(self._joins, files, strict=True):
-                    write_join(connection, self._entities, join, self._is_known_only, self.repo_path, file)
-            yield from side_by_side(self._entities.table, files, rows)
+            yield from side_by_side(self._entities.table, list(self._join_all(Path(folder))), rows)
+
+    def _place(self) -> str | None:
+        return _limits(self._store).get("temp_directory")
+
+    def _join_all(self, folder: Path) -> Iterator[Path]:
+        """Join each view into a file of the folder, in the order of the entity rows."""
+        with explained(), open_plain(_limits(self._store)) as connection:
+            for number, join in enumerate(self._joins):
+                file = folder / f"{number}.parquet"
+                write_join(connection, self._entities, join, self._is_known_only, self.repo_path, file)
+                yield file
 
 
 class AsofOfflineStore(feast_duckdb.DuckDBOfflineStore):

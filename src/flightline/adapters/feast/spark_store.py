@@ -7,10 +7,12 @@ of one entity row, and what it sorts is every pair. Here each view is one sort b
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import StrictStr
 
 from flightline.adapters.engines import spark
@@ -33,16 +35,21 @@ class SparkOfflineStoreConfig(AsofOfflineStoreConfig):
 class SparkRetrievalJob(AsofRetrievalJob):
     """The joins of one call, in one session of Spark."""
 
-    def parts(self, rows: int) -> Iterator[pa.Table]:
-        """Give the result so many rows at a time; it is held whole meanwhile."""
-        result, store = self._entities.table, self._store
+    def _place(self) -> str:
+        return str(self._store.folder)  # which every worker reaches
+
+    def _join_all(self, folder: Path) -> Iterator[Path]:
+        asked, store = folder / "asked.parquet", self._store
+        names = sorted({name for join in self._joins for name in join.keys.values()})
+        # A file, since of rows that are handed over Spark keeps each join's own until the session ends.
+        pq.write_table(_asked_rows(self._entities, names), asked)
         with spark.connect(store.spark, store.threads, store.folder) as backend:
-            for join in self._joins:
-                features = _run_join(backend.session, self._entities, join, self._is_known_only, self.repo_path)
-                for name in features.column_names:
-                    result = result.append_column(name, features[name])
-        for begin in range(0, max(1, len(result)), rows):
-            yield result.slice(begin, rows)
+            for number, join in enumerate(self._joins):
+                file = folder / f"{number}.parquet"
+                rows = _entity_rows(backend.session, asked, [names.index(name) for name in join.keys.values()])
+                joined = _joined(rows, _source_rows(backend.session, join, self._is_known_only, self.repo_path), join)
+                backend.write_frame(joined, file, compression="zstd")
+                yield file
 
 
 class SparkOfflineStore(AsofOfflineStore):
@@ -51,24 +58,28 @@ class SparkOfflineStore(AsofOfflineStore):
     job_type: ClassVar[type[AsofRetrievalJob]] = SparkRetrievalJob
 
 
-def _run_join(session: Any, entities: Entities, join: Join, is_known_only: bool, repo_path: str) -> pa.Table:
+def _joined(entities: Any, source: Any, join: Join) -> Any:
+    """Give a view's values for each entity row, in their order."""
     keys = [f"key_{i}" for i in range(len(join.keys))]
-    rows = _source_rows(session, join, is_known_only, repo_path).unionByName(_entity_rows(session, entities, join))
     partition = f"PARTITION BY {', '.join(keys)} " if keys else ""
     # The entity row comes after what became known at its own moment. `max` takes the newest event, then created.
     so_far = f"({partition}ORDER BY at, is_entity ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+    rows = source.unionByName(entities)
     newest = rows.selectExpr("row_id", "at", f"max(found) OVER {so_far} AS found").filter("row_id IS NOT NULL")
     is_fresh = f"at - found.event <= {join.ttl // timedelta(microseconds=1)}L" if join.ttl else "true"
-    values = [f"IF({is_fresh}, found.value_{i}, NULL) AS value_{i}" for i in range(len(join.features))]
-    joined = newest.selectExpr("row_id", *values).toArrow().sort_by("row_id").drop_columns("row_id")
-    return joined.rename_columns(list(join.features.values()))
+    shown = [name.replace("`", "``") for name in join.features.values()]
+    values = [f"IF({is_fresh}, found.value_{i}, NULL) AS `{name}`" for i, name in enumerate(shown)]
+    return newest.orderBy("row_id").selectExpr(*values)
 
 
-def _entity_rows(session: Any, entities: Entities, join: Join) -> Any:
-    columns = {f"key_{i}": _plain(entities.table[name]) for i, name in enumerate(join.keys.values())}
-    rows = pa.array(np.arange(len(entities.timestamps)))
-    table = pa.table({**columns, "at": entities.timestamps, "row_id": rows})
-    return session.createDataFrame(table).selectExpr(*columns, "at", "1 AS is_entity", "row_id", "NULL AS found")
+def _asked_rows(entities: Entities, keys: list[str]) -> pa.Table:
+    columns = {f"column_{i}": _plain(entities.table[name]) for i, name in enumerate(keys)}
+    return pa.table({**columns, "at": entities.timestamps, "row_id": pa.array(np.arange(len(entities.timestamps)))})
+
+
+def _entity_rows(session: Any, asked: Path, columns: list[int]) -> Any:
+    keys = [f"column_{column} AS key_{i}" for i, column in enumerate(columns)]
+    return session.read.parquet(f"file://{asked}").selectExpr(*keys, "at", "1 AS is_entity", "row_id", "NULL AS found")
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -44,6 +44,15 @@ def test_grown_flights_keep_the_contract(march):
     assert len(first) - len(second) < 10, "an hour that the clock skips"
 
 
+def test_once_the_flights_are_those_that_are_shipped(march, tmp_path):
+    write_grown(Growth(fleets=1, years=1), march)
+    (tmp_path / "seed").mkdir()
+    grown_flights.write_seed(tmp_path / "seed")
+    for name in ("flights/2013-03.csv", "weather/2013-03.csv", "planes.csv", "airlines.csv", "airports.csv"):
+        grown, shipped = (pd.read_csv(folder / name, dtype=str) for folder in (march, tmp_path / "seed"))
+        pd.testing.assert_frame_equal(grown, shipped)
+
+
 @pytest.mark.parametrize(("way", "size"), [("keys", 27), ("history", 18), ("keys", 0)])
 def test_a_size_that_cannot_be_is_refused(way, size):
     with pytest.raises(SystemExit, match=f"SIZES has {size}: by {way} the flights grow 1 to "):

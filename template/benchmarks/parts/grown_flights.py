@@ -85,7 +85,7 @@ def _with_fleets(frame: pd.DataFrame, codes: list[dict[str, str]]) -> pd.DataFra
         changed = {}
         if "carrier" in frame:
             changed["carrier"] = frame["carrier"].map(code)
-        if "tailnum" in frame:
+        if fleet and "tailnum" in frame:
             is_known = frame["tailnum"] != "NA"
             changed["tailnum"] = frame["tailnum"].where(~is_known, LETTERS[fleet] + frame["tailnum"].str[1:])
         fleets.append(frame.assign(**changed))

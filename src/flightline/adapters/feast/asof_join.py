@@ -52,8 +52,9 @@ def write_join(
     keys = {f"key_{i}": entities.table[name] for i, name in enumerate(join.keys.values())}
     rows = pa.array(np.arange(len(entities.timestamps)))
     connection.register("entity", pa.table({**keys, "moment": entities.timestamps, "row_id": rows}))
-    source, entity_order = _source_sql(connection, join, is_known_only, repo_path)
-    matches = [f"entity.{key} = source.{key}" for key in keys] + [f"{entity_order} >= source.order_key"]
+    same_key = [f"entity.{key} = source.{key}" for key in keys]
+    source, entity_order = _source_sql(_rows_sql(connection, join, same_key, repo_path), join, is_known_only)
+    matches = [*same_key, f"{entity_order} >= source.order_key"]
     # MATERIALIZED, because DuckDB 2.0 plans a window function below an ASOF JOIN as a
     # cross product of both sides, which fills memory and disk.
     query = (
@@ -70,11 +71,8 @@ def _values_sql(join: Join) -> str:
     return ", ".join(f"{value.format(i)} AS {quote(name)}" for i, name in enumerate(join.features.values()))
 
 
-def _source_sql(
-    connection: duckdb.DuckDBPyConnection, join: Join, is_known_only: bool, repo_path: str
-) -> tuple[str, str]:
+def _source_sql(rows: str, join: Join, is_known_only: bool) -> tuple[str, str]:
     """Return SQL for a view's rows with the key the ASOF JOIN orders them by, and for the entities' side of it."""
-    rows = _rows_sql(connection, join, repo_path)
     if not join.source.created_timestamp_column:
         return f"SELECT *, event AS order_key FROM ({rows})", "entity.moment"
     rank = f"event * {_CREATED_RANGE} + coalesce(created, {_LEAST_CREATED})"
@@ -89,8 +87,8 @@ def _source_sql(
     return f"SELECT * FROM ({known}) QUALIFY rank = max(rank) OVER ({window})", "entity.moment"
 
 
-def _rows_sql(connection: duckdb.DuckDBPyConnection, join: Join, repo_path: str) -> str:
-    """Return SQL for the needed columns under names that no user column can collide with."""
+def _rows_sql(connection: duckdb.DuckDBPyConnection, join: Join, same_key: list[str], repo_path: str) -> str:
+    """Return SQL for the needed columns of the asked keys, under names that no user column can collide with."""
     scan = scan_sql(connection, join.source, repo_path)
     columns = connection.sql(f"SELECT * FROM {scan} LIMIT 0").columns
     wanted = {f"key_{i}": key for i, key in enumerate(join.keys)}
@@ -100,7 +98,9 @@ def _rows_sql(connection: duckdb.DuckDBPyConnection, join: Join, repo_path: str)
     for alias, name in moments.items():
         if name:
             selected.append(f"epoch_us({quote(source_column(join, name, columns))}::TIMESTAMPTZ) AS {alias}")
-    return f"SELECT {', '.join(selected)} FROM {scan}"
+    rows = f"SELECT {', '.join(selected)} FROM {scan}"
+    # What is sorted is of the asked keys alone: a few predictions do not cost a whole table.
+    return f"SELECT * FROM ({rows}) AS source SEMI JOIN entity ON {' AND '.join(same_key)}" if same_key else rows
 
 
 def source_column(join: Join, name: str, columns: Iterable[str]) -> str:

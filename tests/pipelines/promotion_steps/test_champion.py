@@ -112,6 +112,17 @@ def test_a_person_promotes_what_the_gate_held_and_it_can_be_undone(settings: Set
     assert look(settings)[1].about == "move"
 
 
+def test_a_move_that_was_broken_off_once_champion_stood_there_is_undone(settings: Settings) -> None:
+    project, client = make_project(settings), registry.connect(settings)
+    promote(project, "2", "ada", "then the power went")
+    experiment = client.get_experiment_by_name(f"{PROBLEM.model_name}-champion-moves")
+    (newest,) = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"], max_results=1)
+    client.update_run(newest.info.run_id, status="RUNNING")
+    assert look(settings) == ("2", None)
+    roll_back(project, "it is worse")
+    assert look(settings) == ("1", None)
+
+
 def test_what_is_gone_or_changed_is_not_promoted(settings: Settings) -> None:
     file = model_file_of(settings, "2")
     whole = file.read_bytes()

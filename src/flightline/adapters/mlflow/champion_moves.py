@@ -83,6 +83,9 @@ def champions(settings: Settings, name: str) -> list[str]:
                 stood_at.pop()
         if not stood_at or stood_at[-1] != to:  # a champion that is promoted again was not before itself
             stood_at.append(to)
+    now = version_of(settings, name, CHAMPION)
+    if now is not None and stood_at[-1:] != [str(now.version)]:  # its move was broken off once it stood there
+        stood_at.append(str(now.version))
     return stood_at
 
 

@@ -5,8 +5,10 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 
 from flightline.adapters.event_clock import set_clock
@@ -156,3 +158,13 @@ def test_what_answers_beside_the_champion_is_approved_too(settings: Settings) ->
     first = registry.get_version(settings, PROBLEM.model_name, "1")
     approve(project, first, "challenger", by="canary", why="a test")
     assert read_signed(project, first, "champion").version == "1"
+
+
+def test_a_champion_of_other_classes_is_not_judged(settings: Settings) -> None:
+    registry.tag_version(settings, PROBLEM.model_name, "1", {"learned_until": "2020-06-01T00:00:00+00:00"})
+    problem = replace(PROBLEM, task="multiclass", classes=("none", "little", "much"))
+    label = {"event_timestamp": pd.Timestamp(NOON), PROBLEM.label: 2.0}
+    rows = HeldOut(ROWS.examples.assign(**label), ROWS.features)
+    champion, _, unjudged = load_champion(replace(make_project(settings), problem=problem), rows)
+    assert champion is None
+    assert "version 1 has the classes none, expected none, little, much" in unjudged

@@ -111,12 +111,12 @@ def act(project: Project, evidence: CanaryEvidence, decision: CanaryDecision) ->
     if decision.action is Action.DROP:
         write_canary(project.settings, name, None)
         return f"version {setting.version} runs no more, champion stays version {setting.champion}"
-    record = evidence.as_record(project.problem, decision)
+    record, beside = evidence.as_record(project.problem, decision), setting.champion
     if setting.purpose == "rollback":
-        return_to_version(project, setting.version, why=decision.summary, evidence=record)
+        return_to_version(project, setting.version, why=decision.summary, evidence=record, instead_of=beside)
         write_canary(project.settings, name, None)
         return f"champion is version {setting.version} again"
-    promote_version(project, setting.version, by="canary", why=decision.summary, evidence=record)
+    promote_version(project, setting.version, by="canary", why=decision.summary, evidence=record, instead_of=beside)
     guard = CanarySetting(
         version=setting.champion,
         champion=setting.version,

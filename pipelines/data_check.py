@@ -20,7 +20,7 @@ class DataCheck:
     named
         By data.dvc.
     learned
-        By the newest model version; None if there is none.
+        By the newest model version; None if there is none, or the gate has not judged it.
     """
 
     named: str
@@ -36,10 +36,11 @@ def check_data_version(project: Project) -> DataCheck:
     """Compare data.dvc with what the newest model version learned from.
 
     The newest, not the champion: if the gate keeps the champion, the new data has been learned all
-    the same, and learning it again at each look would come to the same.
+    the same, and learning it again at each look would come to the same. A training that ended before
+    the gate had judged is none.
     """
     newest = registry.version_of(project.settings, project.problem.model_name, registry.CHALLENGER)
-    learned = newest.tags.get("lineage.data_md5") if newest is not None else None
+    learned = newest.tags.get("lineage.data_md5") if newest is not None and "verdict" in newest.tags else None
     return DataCheck(named=read_data_version(project.settings).md5, learned=learned)
 
 
@@ -48,7 +49,7 @@ def data_check() -> DataCheck:
     """Look whether data.dvc names what no model has learned from; if so, a training starts."""
     project = open_project()
     found = check_data_version(project)
-    print(f"data.dvc names {found.named}; the newest model learned from {found.learned or 'nothing: there is none'}")
+    print(f"data.dvc names {found.named}; the newest model learned from {found.learned or 'nothing that was judged'}")
     if found.is_new:
         announce_new_data(project.problem, found.learned, found.named)
     return found

@@ -26,6 +26,7 @@ from flightline.training.fit import TrainingParameters
 from flightline.training.search import Curve, make_folds, space_of, with_space
 from flightline.training.zoo import find_model
 from pipelines.common.artifacts import TrainingSet
+from pipelines.common.cached_step import key_of
 from pipelines.common.command_line import run_command
 from pipelines.common.progress import stage
 from pipelines.common.servers.by_hand import by_hand
@@ -46,11 +47,11 @@ class TuningResult:
     file: Path
 
 
-def study_name(problem: Problem, model: str, training_set: TrainingSet) -> str:
-    """Name a study after all that its losses depend on: with other data, another study begins."""
-    made_of = (problem.task, problem.primary_metric, training_set.windows, MAX_ITERATIONS)
+def study_name(problem: Problem, parameters: TrainingParameters, training_set: TrainingSet) -> str:
+    """Name a study after all that its losses depend on: with other data, or another seed, another study begins."""
+    made_of = (problem.task, problem.primary_metric, training_set.windows, key_of(parameters))
     digest = digest_of(training_set.key, made_of, source_digest(fit_fold))
-    return f"{problem.model_name} {model} {digest[:12]}"
+    return f"{problem.model_name} {parameters.model} {digest[:12]}"
 
 
 @task(cache_policy=NO_CACHE)
@@ -81,7 +82,7 @@ def search(
 
         study = run_study(
             settings.state_dir / "optuna" / "studies.db",
-            study_name(problem, parameters.model, training_set),
+            study_name(problem, parameters, training_set),
             space_of(problem.task, parameters.model),
             fit_all,
             len(folds),

@@ -13,6 +13,7 @@ from pipelines.common.rendering import markdown_cell, render
 
 MOST_BYTES = 60_000
 MOST_SLICES = 12
+LEAST_LOSS = 1e-12  # of which a difference is a share where the champion errs in no row
 CUT = "\n\n(The rest was cut off: a comment of GitHub holds no more.)\n"
 WHAT_CHANGED = {
     "data_md5": "data version (data.dvc)",
@@ -94,7 +95,7 @@ def _values(problem: Problem, base: Facts, new: Facts, compared: Compared) -> di
 
 def worst_and_best(slices: tuple[Comparison, ...]) -> list[Comparison]:
     """Order slices from the worst to the best, and leave out the middle of many."""
-    ordered = sorted(slices, key=lambda each: each.improvement.estimate / each.champion_loss)
+    ordered = sorted(slices, key=lambda each: each.improvement.estimate / (each.champion_loss or LEAST_LOSS))
     half = MOST_SLICES // 2
     return ordered if len(ordered) <= MOST_SLICES else [*ordered[:half], *ordered[-half:]]
 

@@ -1,7 +1,8 @@
 """Steps whose result a later run may reuse: `@cached_step`.
 
-The key of a result follows from the step's arguments and from the source of everything that its function
-reaches by import inside the project (`source_closure.py`), so nobody keeps a list of what a step depends on.
+The key of a result follows from the step's arguments, from the lock file of packages, and from the source of everything
+that its function reaches by import inside the project (`source_closure.py`), so nobody keeps a list of what a step
+depends on.
 Prefect keeps the result; its own default key holds the run id and never hits in another run.
 """
 
@@ -21,6 +22,8 @@ from prefect.filesystems import LocalFileSystem
 from prefect.results import ResultStore
 from prefect.settings import get_current_settings
 
+from flightline.adapters.model_store.model_file import digest_of_file
+from flightline.adapters.provenance import lock_digest
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Canary, Monitoring, Problem, Thresholds
 from flightline.core.project import FeatureCode, RawTables, RequestCode
@@ -93,13 +96,14 @@ def _key_of_code(code: RawTables | FeatureCode | RequestCode) -> object:
 
 
 def _is_whole(result: object) -> bool:
-    """Say whether the files that a result names are still there."""
+    """Say whether the files that a result names are still there; the one whose digest it has, as it was."""
     if isinstance(result, Path):
         return result.exists()
     if not dataclasses.is_dataclass(result):
         return True
     values = [getattr(result, each.name) for each in dataclasses.fields(result)]
-    return all(value.exists() for value in values if isinstance(value, Path))
+    files, sha256 = [value for value in values if isinstance(value, Path)], getattr(result, "sha256", None)
+    return all(file.exists() and (sha256 is None or digest_of_file(file) == sha256) for file in files)
 
 
 def _by_key(context: TaskRunContext, arguments: dict[str, Any]) -> str:
@@ -125,7 +129,7 @@ class CachedStep(Generic[P, R]):
         self._task: Any = task(cast(Any, function), persist_result=True, cache_key_fn=_by_key)
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Name what the result depends on: the arguments, but for settings and progress, and the source."""
+        """Name what the result depends on: the arguments, but for settings and progress, packages and the source."""
         bound = signature(self.function).bind("", *args, **kwargs)
         bound.apply_defaults()
         arguments = {
@@ -133,7 +137,8 @@ class CachedStep(Generic[P, R]):
             for name, value in bound.arguments.items()
             if name != "key" and not isinstance(value, Settings | Stage)
         }
-        return digest_of(arguments, source_digest(self.function))
+        packages = [lock_digest(value) for value in bound.arguments.values() if isinstance(value, Settings)]
+        return digest_of(arguments, packages, source_digest(self.function))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the step, or take its earlier result if that is still whole."""

@@ -85,7 +85,7 @@ def with_bounds(problem: Problem, slices: pd.DataFrame, losses: Mapping[str, Dai
     losses
         By ``column=value``, see `EvaluationSummary.slices`.
     """
-    names = slices["slice"].astype(str) + "=" + slices["value"].astype(str)
+    names = slices["slice"] + "=" + slices["value"]
     bounds = np.array([mean_bounds(losses[name], CONFIDENCE) for name in names], dtype=float).reshape(-1, 2)
     if problem.primary_metric == "rmse":  # the loss of a row is its square
         bounds = np.sqrt(np.maximum(bounds, 0))

@@ -6,7 +6,7 @@ one that belongs to the model. What the gate says of it later stands in the vers
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -47,7 +47,7 @@ def model_card(project: Project, found: registry.ModelVersion, manifest: ModelMa
         What it learned from; its `test` is None if it was fitted anew on all labelled rows.
     """
     settings, problem = project.settings, project.problem
-    slices = _table(project, found, SLICES_FILE)
+    slices = _table(project, found, SLICES_FILE, text=["value"])
     return render(
         "model_card.md.j2",
         problem=problem,
@@ -69,15 +69,14 @@ def model_card(project: Project, found: registry.ModelVersion, manifest: ModelMa
     )
 
 
-def _table(project: Project, found: registry.ModelVersion, name: str) -> list[dict[str, Any]]:
-    """Read a table of the evaluation; a version without one has an empty one."""
+def _table(project: Project, found: registry.ModelVersion, name: str, text: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Read a table of the evaluation, with some columns as the text that was written; without one, an empty one."""
     try:
-        text = registry.read_text(project.settings, found, f"evaluation/{name}")
+        content = registry.read_text(project.settings, found, f"evaluation/{name}")
     except RegistryError:
         return []
-    return [
-        {str(key): value for key, value in row.items()} for row in pd.read_csv(io.StringIO(text)).to_dict("records")
-    ]
+    table = pd.read_csv(io.StringIO(content), converters=dict.fromkeys(text, str))
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def _largest_gap(profile: ModelProfile) -> Mapping[str, Any] | None:

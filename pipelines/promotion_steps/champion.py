@@ -108,16 +108,26 @@ def _is_approved(project: Project, found: registry.ModelVersion) -> bool:
 
 
 def promote_version(
-    project: Project, version: str, *, by: str, why: str, evidence: Mapping[str, object], verdict: str = ""
+    project: Project,
+    version: str,
+    *,
+    by: str,
+    why: str,
+    evidence: Mapping[str, object],
+    verdict: str = "",
+    instead_of: str | None = None,
 ) -> None:
-    """Approve a version and move `champion` to it; raises as `approve` and `move_champion`."""
+    """Approve a version and move `champion` to it; takes and raises what `approve` and `move_champion` do."""
     check_move(by, why, evidence)
     found = registry.get_version(project.settings, project.problem.model_name, version)
     approve(project, found, "champion", by=by, why=why, verdict=verdict)
-    move_champion(project.settings, project.problem.model_name, version, by=by, why=why, evidence=evidence)
+    name = project.problem.model_name
+    move_champion(project.settings, name, version, by=by, why=why, evidence=evidence, instead_of=instead_of)
 
 
-def return_to_version(project: Project, version: str, *, why: str, evidence: Mapping[str, object]) -> None:
+def return_to_version(
+    project: Project, version: str, *, why: str, evidence: Mapping[str, object], instead_of: str | None = None
+) -> None:
     """Move `champion` back to a version that was approved once, for which no key is needed.
 
     Raises
@@ -129,4 +139,4 @@ def return_to_version(project: Project, version: str, *, why: str, evidence: Map
     """
     name = project.problem.model_name
     load_signed(project, registry.get_version(project.settings, name, version))
-    move_champion(project.settings, name, version, by="rollback", why=why, evidence=evidence)
+    move_champion(project.settings, name, version, by="rollback", why=why, evidence=evidence, instead_of=instead_of)

@@ -8,6 +8,7 @@ from functools import partial
 from sklearn.pipeline import Pipeline
 
 from flightline.adapters.mlflow import registry
+from flightline.adapters.model_store.manifest import check_classes
 from flightline.adapters.model_store.model_file import load_model
 from flightline.core.errors import ChampionMoveError, FlightlineError, SignatureError
 from flightline.core.problem_spec import Problem
@@ -63,13 +64,22 @@ def gather_evidence(project: Project, training_set: TrainingSet, evaluation: Eva
 
 
 def load_registered(project: Project, version: str, rows: HeldOut) -> LoadedModel:
-    """Load a version from the registry as it was signed, and judge its pipeline by itself on the same rows."""
+    """Load a version from the registry as it was signed, and judge its pipeline by itself on the same rows.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not what was signed, or of a problem with other classes.
+    RegistryError
+        If the registry does not give its file.
+    """
     found = registry.get_version(project.settings, project.problem.model_name, version)
-    sha256 = read_signed(project, found, "shadow").sha256
+    manifest = read_signed(project, found, "shadow")
+    check_classes(manifest, project.problem)  # another feature service may have the same features
     file = registry.download_model(project.settings, found)
-    pipeline = load_model(file, sha256)
+    pipeline = load_model(file, manifest.sha256)
     return LoadedModel(
-        RegisteredModel(version, sha256, own_losses(project.problem, pipeline, rows)),
+        RegisteredModel(version, manifest.sha256, own_losses(project.problem, pipeline, rows)),
         pipeline,
         file.stat().st_size,
         _learned_until(found),

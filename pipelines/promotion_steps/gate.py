@@ -41,6 +41,7 @@ def gate(
                 why=reasons_of(verdict),
                 verdict=str(verdict.decision),
                 evidence={"verdict": asdict(verdict), **given.as_record()},
+                instead_of=given.champion.version if given.champion else "",
             )
         if not given.champion_unjudged:  # what cannot be judged stays where it is
             fetch_champion(project)

@@ -168,6 +168,7 @@ def refit(
             why=f"version {judged.version} was promoted, and is fitted anew up to {newest.learned_until}; {trial}",
             verdict="PROMOTE",
             evidence={"refit_of": judged.version, "trial": asdict(trial)},
+            instead_of=judged.version,
         )
         fetch_champion(project)
         progress.say(f"version {made.version} learned from {newest.rows['refit']:,} rows up to {newest.learned_until}")

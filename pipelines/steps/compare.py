@@ -85,9 +85,25 @@ def train_each(
     training_set: TrainingSet,
     groups: Mapping[str, Sequence[str]] = NO_GROUPS,
 ) -> list[Trained]:
-    """Fit and evaluate each model that suits the columns; many are printed in one table, best on validation first."""
+    """Fit and evaluate each model that suits the columns; many are printed in one table, best on validation first.
+
+    Of many, one that cannot learn from these rows is left out: of a rare class the newest rows may have none.
+
+    Raises
+    ------
+    TrainingError
+        If none can.
+    """
     suited = suited_to(project.problem.task, asked, pq.read_schema(training_set.features_file).names)
-    trained = [fit_and_evaluate(project, parameters, training_set, groups) for parameters in suited]
+    trained, refused = [], []
+    for parameters in suited:
+        try:
+            trained.append(fit_and_evaluate(project, parameters, training_set, groups))
+        except TrainingError as err:
+            refused.append(err)
+            if len(refused) == len(suited):
+                raise
+            print(f"{'train':14}  without {parameters.model}: {err}", flush=True)
     ranked = sorted(trained, key=lambda one: one.model.validation_loss)
     if len(ranked) > 1:
         console = Console(highlight=False)

@@ -99,8 +99,8 @@ def build_features(
             keys=keys,
             limits=settings.duckdb_limits,
         )
-    (folder / "examples").mkdir()
-    known.to_parquet(folder / "examples" / "examples.parquet")
+    with atomic_write(folder / "examples" / "examples.parquet") as unfinished:  # others look for it (`find_examples`)
+        known.to_parquet(unfinished)
     made_of = {"clock": clock.isoformat(), "data_md5": data.md5}
     (folder / MADE_OF_FILE).write_text(json.dumps(made_of) + "\n", encoding="utf-8")
     return FeatureTables(key, folder, rows, len(known))

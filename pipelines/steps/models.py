@@ -228,15 +228,15 @@ def register_model(
 ) -> Registered:
     """Log the run, make a model version of it and point `challenger` at it.
 
-    The same model on the same data, evaluation and lineage is not registered twice; a version
-    from before a tag was introduced is given it.
+    The same model on the same data, evaluation and lineage is not registered twice, unless the registry has lost its
+    file; a version from before a tag was introduced is given it.
     """
     identity = digest_of(evaluation.key, lineage)
     tags = lineage.as_tags() | {"feature_service": project.problem.feature_service}
     tags |= {"learned_until": model.learned_until, "training_set": training_set.key}
     tags |= {"feature_views_sha256": lineage.feature_views_sha256, **(more_tags or {})}
     existing = registry.find_version(project.settings, project.problem.model_name, {"identity": identity})
-    if existing is not None:
+    if existing is not None and registry.has_model_file(project.settings, existing):
         missing = {name: value for name, value in tags.items() if name not in existing.tags}
         registry.tag_version(project.settings, project.problem.model_name, existing.version, missing)
         registry.set_challenger(project.settings, project.problem.model_name, existing.version)
@@ -248,8 +248,10 @@ def register_model(
         parameters.model,
         _contents(project.problem, parameters, lineage.as_tags(), training_set, model, evaluation),
     )
-    tags |= {"identity": identity, "model_sha256": model.sha256}
+    tags |= {"model_sha256": model.sha256}
     version = registry.register(project.settings, project.problem.model_name, run_id, model_id, tags, complete)
+    # Last of all: what was broken off before it was signed is never found again.
+    registry.tag_version(project.settings, project.problem.model_name, version, {"identity": identity})
     return Registered(version, run_id, model.sha256)
 
 

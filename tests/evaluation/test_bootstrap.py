@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score
 
 from flightline.evaluation.bootstrap import (
     LEAST_DAYS,
@@ -14,6 +15,7 @@ from flightline.evaluation.bootstrap import (
     paired_improvements,
     resample_days,
     tail_of_few,
+    weighted_bounds,
 )
 
 
@@ -164,3 +166,14 @@ def test_days_that_hang_together_are_worth_fewer(alike, worth):
 
 def test_of_few_days_or_equal_ones_nothing_is_taken_away():
     assert effective_days(hanging(0.9, LEAST_DAYS - 1), 7) == effective_days(np.ones(50), 7) == 7
+
+
+def test_resamples_without_a_yes_say_nothing_of_a_metric_that_needs_both():
+    """Of 40 days two have a yes, on top of their day: a resample holds one of them, or it is not counted."""
+    times = pd.Series(pd.date_range("2020-06-01", periods=400, freq="144min", tz="UTC"))
+    label, predicted = np.zeros(400), np.linspace(0, 1, 400)
+    nothing = weighted_bounds(average_precision_score, times, label, predicted, 0.95)
+    label[[5, 395]] = 1
+    lower, upper = weighted_bounds(average_precision_score, times, label, predicted, 0.95)
+    assert np.isnan(nothing).all()
+    assert 0 < lower < average_precision_score(label, predicted) < upper

@@ -51,6 +51,21 @@ def test_a_useful_number_and_a_useful_text_beat_noise(task):
     assert gains["absent"] == 0
 
 
+@pytest.mark.parametrize(("task", "absent"), [("classification", 1), *(("multiclass", number) for number in range(3))])
+def test_a_class_that_no_earlier_row_with_the_feature_is_of_is_judged_and_is_no_leak(task, absent):
+    is_known = (RANDOM.random(ROWS) < 0.5) & ~(BEFORE & (LABELS[task] == absent))
+    label, features = pd.Series(LABELS[task]), pd.DataFrame({"partly": np.where(is_known, NOISE, np.nan)})
+    assert find_suspect(judge_alone(task, METRICS[task], features, label, BEFORE, ~BEFORE), {}) is None
+
+
+def test_a_class_that_no_row_to_fit_on_is_of_has_a_probability_too():
+    label = pd.Series(LABELS["multiclass"])
+    for absent in range(3):
+        before = BEFORE & (label != absent)
+        alone = judge_alone("multiclass", "log_loss", pd.DataFrame({"useful": NUMBER}), label, before, ~BEFORE)
+        assert alone["gain"].between(0, 1).all()
+
+
 @pytest.mark.parametrize("task", LABELS)
 def test_the_label_under_another_name_is_named(task):
     table = judged(task, hidden=LABELS[task])

@@ -101,6 +101,22 @@ def start(settings: Settings, version: str = "2") -> None:
     start_canary(small(settings), version, "shadow", 0.0)
 
 
+def test_a_champion_that_came_while_it_was_judged_is_not_replaced(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide(*given: object) -> CanaryDecision:
+        crown(settings, third)
+        return canary_rule(*given)
+
+    canary_rule, third = canary.decide_canary, register(settings, fitted(KINDS))
+    start(settings)
+    live(settings, 45, {"1": 1.5, "2": 0.1})
+    monkeypatch.setattr(canary, "decide_canary", decide)
+    with pytest.raises(RegistryError, match="compared with version 1, and champion stands at version 3 by now"):
+        judge(settings)
+    assert champion(settings) == third
+
+
 def test_a_better_challenger_is_promoted_and_the_old_one_shadows(settings: Settings) -> None:
     start(settings)
     live(settings, 45, {"1": 1.5, "2": 0.1})

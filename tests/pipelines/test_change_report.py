@@ -14,10 +14,11 @@ from flightline.core.prediction_record import as_column, from_column
 from flightline.core.problem_spec import Problem
 from flightline.core.project import open_project
 from flightline.core.settings import Settings
+from flightline.evaluation.bootstrap import Improvement
 from flightline.promotion.change_report import Side, compare
-from flightline.promotion.gate import Decision
+from flightline.promotion.gate import Comparison, Decision
 from flightline.training.fit import TrainingParameters
-from pipelines.change_report.page import MOST_BYTES, as_markdown
+from pipelines.change_report.page import MOST_BYTES, as_markdown, worst_and_best
 from pipelines.change_report.report import (
     PAGE_FILE,
     PICTURE_FILE,
@@ -185,3 +186,9 @@ def test_without_the_history_it_says_what_to_fetch(repository: Path, tmp_path: P
         merge_base(tmp_path / "shallow", "origin/side")
     with pytest.raises(TrainingError, match="is no git repository"):
         merge_base(tmp_path, "main")
+
+
+def test_slices_in_which_the_base_errs_in_no_row_are_ordered_too() -> None:
+    losses = {"worse": (0.0, -0.1), "a little worse": (0.4, -0.1), "the same": (0.0, 0.0), "better": (0.4, 0.1)}
+    slices = [Comparison(name, 300, loss, Improvement(gain, gain, gain)) for name, (loss, gain) in losses.items()]
+    assert [each.name for each in worst_and_best(tuple(reversed(slices)))] == [*losses]

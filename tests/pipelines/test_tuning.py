@@ -58,7 +58,7 @@ def test_trials_do_not_repeat_those_of_the_last_call(first, project, training_se
     import optuna
 
     study = optuna.load_study(
-        study_name=study_name(PROBLEM, PARAMETERS.model, training_set),
+        study_name=study_name(PROBLEM, PARAMETERS, training_set),
         storage=f"sqlite:///{project.settings.state_dir / 'optuna' / 'studies.db'}",
     )
     tried = [tuple(trial.params.values()) for trial in study.trials]
@@ -74,8 +74,13 @@ def test_the_best_settings_are_written_for_a_training(first):
         assert one.low <= settings[name] <= one.high
 
 
-def test_other_data_is_another_study(training_set):
-    assert study_name(PROBLEM, "m", training_set) != study_name(PROBLEM, "m", replace(training_set, key="other"))
+def test_other_data_or_another_seed_is_another_study(training_set):
+    names = {
+        study_name(PROBLEM, PARAMETERS, training_set),
+        study_name(PROBLEM, PARAMETERS, replace(training_set, key="other")),
+        study_name(PROBLEM, replace(PARAMETERS, seed=1), training_set),
+    }
+    assert len(names) == 3
 
 
 @pytest.mark.parametrize(

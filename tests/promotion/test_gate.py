@@ -180,6 +180,13 @@ def test_the_verdict_says_which_harm_to_a_slice_would_have_been_seen():
         assert decide(*given).decision is decision
 
 
+def test_a_slice_in_which_nobody_errs_is_no_obstacle():
+    slices = {"a=sure": daily(0.0), "a=other": daily(0.43)}
+    verdict = decide(new(**BETTER, slices=slices), make_champion(slices=slices))
+    assert verdict.decision is P
+    assert "no slice of 2 is credibly worse; a loss higher by 10.0% in a=other" in verdict.reasons[-1]
+
+
 def test_the_more_slices_the_surer_each_must_be():
     # Worse by 0.22 on half of the days: in 19 of 20 resamples on 2 days or more, so by 0.044; in 1 of 1,000 on none.
     uneven, theirs = daily(*[0.43, 0.65] * 5), daily(0.43)

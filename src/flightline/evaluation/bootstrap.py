@@ -236,7 +236,9 @@ def weighted_bounds(
     predicted: np.ndarray,
     confidence: float,
 ) -> tuple[float, float]:
-    """Give a two-sided interval of a metric that is no mean over rows, by drawing whole days; NaN with a single day.
+    """Give a two-sided interval of a metric that is no mean over rows, by drawing whole days.
+
+    NaN with a single day, or with equal labels; resamples in which all labels are equal say nothing.
 
     Parameters
     ----------
@@ -247,10 +249,11 @@ def weighted_bounds(
     """
     order = np.argsort(predicted, kind="stable")  # metrics sort by prediction: it is done once
     codes, days = pd.factorize(prediction_time.dt.floor("D").to_numpy()[order], sort=True)
-    if len(days) < 2:
-        return float("nan"), float("nan")
     rows = label[order], predicted[order]
-    drawn = [metric(*rows, sample_weight=times[codes]) for times in resample_days(len(days), WEIGHTED_RESAMPLES)]
+    weights = (times[codes] for times in resample_days(len(days), WEIGHTED_RESAMPLES))
+    drawn = [metric(*rows, sample_weight=each) for each in weights if np.ptp(rows[0][each > 0]) > 0]
+    if len(days) < 2 or not drawn:
+        return float("nan"), float("nan")
     tail = tail_of_few((1 - confidence) / 2, len(days))
     lower, upper = np.nanquantile(drawn, [tail, 1 - tail])
     return float(lower), float(upper)

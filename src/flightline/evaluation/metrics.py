@@ -34,8 +34,8 @@ class Evaluation:
     rows_digest
         Hash over the rows' ids and labels: two evaluations can be compared if it is equal.
     slices
-        Columns slice, value, rows, predicted and observed (means, see `as_event`) and the metrics, for slices
-        large enough.
+        Columns slice, value (as text), rows, predicted and observed (means, see `as_event`) and the metrics, for
+        slices large enough.
     calibration
         Columns rows, predicted and observed (means), by bin of equal count; of a multiclass problem so many bins for
         each class, with a column class.
@@ -265,5 +265,6 @@ def _slices(
             if here.sum() >= min_slice_rows:
                 means = {"predicted": float(chance[here].mean()), "observed": float(event[here].mean())}
                 metrics = metrics_of(task, truth[here], predicted[here])
-                rows.append({"slice": column, "value": value, "rows": int(here.sum()), **means, **metrics})
+                # As text: in one column with numbers of other slices an integer would become another name.
+                rows.append({"slice": column, "value": str(value), "rows": int(here.sum()), **means, **metrics})
     return pd.DataFrame(rows, columns=["slice", "value", "rows", "predicted", "observed", *METRICS[task]])

@@ -44,7 +44,8 @@ def judge_alone(
         Columns feature, loss (mean over the later rows), gain (the share of a constant's loss that it takes away;
         below 0 if it is worse), order (how alike it and the label order the later rows: the absolute rank
         correlation, 0..1; NaN of a text), among and share. The best first of all rows (`ALL_ROWS`, share 1), then again
-        among those rows, which are the share of all, that have a feature which many lack and which tells much there.
+        among those rows, which are the share of all, that have a feature which many lack and which tells much there;
+        not where none of the rows to fit on is of a class that others are of.
     """
     tables = [_judge(task, metric, features, label, before, later).assign(among=ALL_ROWS, share=1.0)]
     for name in features:
@@ -52,6 +53,8 @@ def judge_alone(
         rows, share = (before & has, later & has), has[later.to_numpy()].mean()
         if share >= MOSTLY_KNOWN or min(side.sum() for side in rows) < LEAST_ROWS:
             continue
+        if task != "regression" and label[rows[0]].nunique() < label[before].nunique():
+            continue  # of a class that none of them is of a constant knows nothing, and anything beats it
         own = _judge(task, metric, features[[name]], label, *rows).iloc[0]
         if own["gain"] >= LEAST_GAIN or own["order"] >= SAME_ORDER:
             tables.append(_judge(task, metric, features, label, *rows).assign(among=str(name), share=share))
@@ -63,11 +66,12 @@ def _judge(
 ) -> pd.DataFrame:
     fit, judge = _spread(before), _spread(later)
     truth, target = label.iloc[judge].to_numpy(float), label.iloc[fit].to_numpy(float)
-    constant = row_losses(task, metric, truth, _constant(task, target, len(truth))).mean()
+    classes = int(label.max()) + 1 if task == "multiclass" else 2  # a sample may lack one
+    constant = row_losses(task, metric, truth, _constant(task, target, len(truth), classes)).mean()
     losses, orders = {}, {}
     for name in features:
         known, asked = _as_numbers(task, features[name].iloc[fit], target, features[name].iloc[judge])
-        losses[str(name)] = row_losses(task, metric, truth, _predict(task, known, target, asked)).mean()
+        losses[str(name)] = row_losses(task, metric, truth, _predict(task, known, target, asked, classes)).mean()
         orders[str(name)] = _same_order(features[name].iloc[judge], label.iloc[judge])
     table = pd.DataFrame({"feature": list(losses), "loss": list(losses.values())})
     table["gain"] = 1 - table["loss"] / constant if constant > 0 else 0.0
@@ -144,9 +148,9 @@ def _same_order(feature: pd.Series, label: pd.Series) -> float:
     return abs(float(feature.rank().corr(label.astype(float).rank())))
 
 
-def _constant(task: str, target: np.ndarray, rows: int) -> np.ndarray:
+def _constant(task: str, target: np.ndarray, rows: int, classes: int) -> np.ndarray:
     if task == "multiclass":
-        return np.tile(np.bincount(target.astype(int)) / len(target), (rows, 1))
+        return np.tile(np.bincount(target.astype(int), minlength=classes) / len(target), (rows, 1))
     return np.full(rows, target.mean())
 
 
@@ -163,16 +167,17 @@ def _as_numbers(task: str, known: pd.Series, target: np.ndarray, asked: pd.Serie
     return means.reindex(known).to_numpy(float), means.reindex(asked).to_numpy(float)
 
 
-def _predict(task: str, known: np.ndarray, target: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _predict(task: str, known: np.ndarray, target: np.ndarray, asked: np.ndarray, classes: int) -> np.ndarray:
     if np.isnan(known).all():
-        return _constant(task, target, len(asked))
+        return _constant(task, target, len(asked), classes)
     kind = DecisionTreeRegressor if task == "regression" else DecisionTreeClassifier
     tree = kind(max_leaf_nodes=LEAVES, min_samples_leaf=ROWS_A_LEAF, random_state=0)
     tree.fit(known, target)
     if task == "regression":
         return tree.predict(asked)
-    probability = tree.predict_proba(asked)
-    share = probability if task == "multiclass" else probability[:, tree.classes_ == 1].sum(axis=1)
+    probability = np.zeros((len(asked), classes))
+    probability[:, tree.classes_.astype(int)] = tree.predict_proba(asked)
+    share = probability if task == "multiclass" else probability[:, 1]
     # A leaf of one class only would be infinitely wrong once.
     kept = np.clip(share, 1 / (2 * ROWS_A_LEAF), 1 - 1 / (2 * ROWS_A_LEAF))
     return kept / kept.sum(axis=1, keepdims=True) if task == "multiclass" else kept

@@ -175,12 +175,12 @@ def _weigh(
 
 def _say_power(slices: Sequence[Comparison], thresholds: Thresholds) -> tuple[str, ...]:
     """Say which harm to a slice would have been seen: "not credibly worse" is not "no worse"."""
-    seen = sorted((_smallest_seen(each, thresholds), each.name) for each in slices)
+    seen = sorted((_smallest_seen(each, thresholds), each.name) for each in slices if each.champion_loss > 0)
     if not seen:
         return ()
     (least, best), (most, worst) = seen[0], seen[-1]
     return (
-        f"no slice of {len(seen)} is credibly worse; a loss higher by {least:.1%} in {best} would have been seen, "
+        f"no slice of {len(slices)} is credibly worse; a loss higher by {least:.1%} in {best} would have been seen, "
         f"in {worst} only one higher by {most:.1%}",
     )
 

@@ -1,13 +1,16 @@
 """A cached step: what its key follows from, what it may read, and when its result is made anew."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from flightline.adapters.model_store.model_file import digest_of_file
 from flightline.core.problem_spec import Canary, Monitoring, Problem
 from flightline.core.project import Project, RequestCode
 from flightline.core.settings import Settings
@@ -39,6 +42,22 @@ def write(key: str, settings: Settings, problem: Problem, numbers: tuple[int, ..
     return Written(key, file)
 
 
+@dataclass(frozen=True)
+class Hashed:
+    """What the step below gives: a file with its digest."""
+
+    file: Path
+    sha256: str
+
+
+@cached_step
+def write_hashed(key: str, settings: Settings) -> Hashed:
+    """Write a file that differs each time, as files of models do."""
+    file = settings.root / key[:16]
+    file.write_text(str(uuid4()))
+    return Hashed(file, digest_of_file(file))
+
+
 @cached_step
 def read_a_threshold(key: str, problem: Problem) -> float:
     """Read what is not in the key."""
@@ -64,6 +83,15 @@ def test_the_same_arguments_have_one_key_and_others_another(tmp_path: Path) -> N
     assert key() == key(root="there")
     assert key() != key(numbers=(2,))
     assert key() != key(problem=replace(PROBLEM, label="other"))
+
+
+def test_other_packages_make_another_key(tmp_path: Path) -> None:
+    def key(lock: str) -> str:
+        (tmp_path / "locks").mkdir(exist_ok=True)
+        (tmp_path / "locks" / "all.txt").write_text(lock)
+        return write.key(Settings(root=tmp_path), PROBLEM, (1,), Stage("any"))
+
+    assert key("scikit-learn==1.9.0") == key("scikit-learn==1.9.0") != key("scikit-learn==1.9.1")
 
 
 def test_a_rule_that_judges_later_is_not_in_the_key(tmp_path: Path) -> None:
@@ -132,6 +160,24 @@ def test_a_result_is_reused_until_its_file_is_gone(
 
     assert run(settings, (2,)) != first
     assert runs(settings) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", [run_in_flow, lambda story: story()], ids=["in a flow", "alone"])
+def test_a_file_that_is_no_more_what_was_written_is_made_anew(
+    server: None, tmp_path: Path, call: Callable[[Callable[[], object]], Hashed]
+) -> None:
+    def made() -> Hashed:
+        return call(lambda: write_hashed(Settings(root=tmp_path)))
+
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "all.txt").write_text(str(tmp_path))
+    first = made()
+    assert made() == first
+    first.file.write_text("cut short")
+    second = made()
+    assert second.sha256 == digest_of_file(second.file) != first.sha256
+    assert made() == second
 
 
 @pytest.mark.slow

@@ -10,7 +10,8 @@ import pytest
 from flightline.core.problem_spec import Problem
 from flightline.evaluation.bootstrap import daily_losses
 from flightline.evaluation.losses import row_losses
-from flightline.evaluation.metrics import metrics_of
+from flightline.evaluation.metrics import evaluate, metrics_of
+from flightline.promotion.evidence import summarise_evaluation
 from pipelines.evaluation_steps.held_out import METRICS_FILE, SLOPES_FILE, with_bounds, write_metrics
 from tests import toy_multiclass, toy_problem, toy_regression
 
@@ -79,3 +80,23 @@ def test_the_loss_of_a_smaller_slice_is_less_certain() -> None:
     assert few > 2 * many
     assert found.loc[1, "lower"] < np.sqrt(losses[~is_few].mean()) < found.loc[1, "upper"]
     assert with_bounds(problem, found.head(0), {}).empty
+
+
+def test_slices_may_be_numbers_moments_and_texts_beside_each_other() -> None:
+    problem = PROBLEMS["classification"]
+    times, label, predicted = rows_of(problem)
+    parity = np.arange(ROWS) % 2
+    slices = pd.DataFrame(
+        {
+            "whole": parity,
+            "part": parity + 0.5,
+            "moment": pd.Timestamp("2020-06-01") + pd.to_timedelta(parity, unit="D"),
+            "text": np.where(parity == 1, "NA", None),
+        }
+    )
+    losses = row_losses(problem.task, problem.primary_metric, label, predicted)
+    judged = evaluate(problem.task, times, pd.Series(label), predicted, slices, 100)
+    summary = summarise_evaluation(judged.metrics, judged.rows_digest, losses, times, slices)
+    bounded = with_bounds(problem, judged.slices, summary.slices)
+    assert bounded["value"].tolist()[:4] == ["0", "1", "0.5", "1.5"]
+    assert bounded["log_loss"].between(bounded["lower"], bounded["upper"]).tolist() == [True] * 8

@@ -5,8 +5,10 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 
 from flightline.adapters.event_clock import set_clock
@@ -112,6 +114,17 @@ def test_a_person_promotes_what_the_gate_held_and_it_can_be_undone(settings: Set
     assert look(settings)[1].about == "move"
 
 
+def test_a_move_that_was_broken_off_once_champion_stood_there_is_undone(settings: Settings) -> None:
+    project, client = make_project(settings), registry.connect(settings)
+    promote(project, "2", "ada", "then the power went")
+    experiment = client.get_experiment_by_name(f"{PROBLEM.model_name}-champion-moves")
+    (newest,) = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"], max_results=1)
+    client.update_run(newest.info.run_id, status="RUNNING")
+    assert look(settings) == ("2", None)
+    roll_back(project, "it is worse")
+    assert look(settings) == ("1", None)
+
+
 def test_what_is_gone_or_changed_is_not_promoted(settings: Settings) -> None:
     file = model_file_of(settings, "2")
     whole = file.read_bytes()
@@ -145,3 +158,13 @@ def test_what_answers_beside_the_champion_is_approved_too(settings: Settings) ->
     first = registry.get_version(settings, PROBLEM.model_name, "1")
     approve(project, first, "challenger", by="canary", why="a test")
     assert read_signed(project, first, "champion").version == "1"
+
+
+def test_a_champion_of_other_classes_is_not_judged(settings: Settings) -> None:
+    registry.tag_version(settings, PROBLEM.model_name, "1", {"learned_until": "2020-06-01T00:00:00+00:00"})
+    problem = replace(PROBLEM, task="multiclass", classes=("none", "little", "much"))
+    label = {"event_timestamp": pd.Timestamp(NOON), PROBLEM.label: 2.0}
+    rows = HeldOut(ROWS.examples.assign(**label), ROWS.features)
+    champion, _, unjudged = load_champion(replace(make_project(settings), problem=problem), rows)
+    assert champion is None
+    assert "version 1 has the classes none, expected none, little, much" in unjudged

@@ -27,9 +27,9 @@ def name(settings: Settings, md5: str) -> None:
     (settings.root / "data.dvc").write_text(pointer, encoding="utf-8")
 
 
-def learn(settings: Settings, md5: str) -> str:
+def learn(settings: Settings, md5: str, **verdict: str) -> str:
     """Register a model that learned from a version, as training does."""
-    version = register(settings, fitted(KINDS, "logistic_regression"), **{"lineage.data_md5": md5})
+    version = register(settings, fitted(KINDS, "logistic_regression"), **{"lineage.data_md5": md5}, **verdict)
     registry.set_challenger(settings, PROBLEM.model_name, version)
     return version
 
@@ -40,7 +40,7 @@ def test_without_a_model_every_version_is_new(settings: Settings) -> None:
 
 
 def test_what_the_newest_model_learned_from_is_not_new(settings: Settings) -> None:
-    learn(settings, SECOND)
+    learn(settings, SECOND, verdict="REJECT")
     assert not check_data_version(make_project(settings)).is_new
     name(settings, FIRST)
     assert check_data_version(make_project(settings)) == DataCheck(named=FIRST, learned=SECOND)
@@ -48,10 +48,15 @@ def test_what_the_newest_model_learned_from_is_not_new(settings: Settings) -> No
 
 
 def test_a_version_that_was_tried_and_kept_out_is_not_new(settings: Settings) -> None:
-    crown(settings, learn(settings, FIRST))
+    crown(settings, learn(settings, FIRST, verdict="PROMOTE"))
     assert check_data_version(make_project(settings)).is_new
-    learn(settings, SECOND)  # the gate left the champion where it was
+    learn(settings, SECOND, verdict="HOLD")  # the gate left the champion where it was
     assert not check_data_version(make_project(settings)).is_new
+
+
+def test_a_version_whose_training_ended_before_the_gate_is_new(settings: Settings) -> None:
+    learn(settings, SECOND)
+    assert check_data_version(make_project(settings)).is_new
 
 
 def test_an_unreadable_pointer_is_an_error_and_no_new_version(settings: Settings) -> None:

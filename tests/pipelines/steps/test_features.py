@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -53,6 +54,19 @@ def test_examples_that_share_an_id_are_refused_before_anything_is_written(toy_pl
     with pytest.raises(FeatureError, match="share their example_id, such as the same"):
         step.function("d" * 64, *made_of, *arguments)
     assert list(settings.state_dir.rglob("d" * 16)) == []
+
+
+def test_examples_that_were_broken_off_are_not_found_by_others(toy_project: Project, monkeypatch: pytest.MonkeyPatch):
+    def half(_: pd.DataFrame, file: Path) -> None:
+        file.write_bytes(b"PAR1")
+        raise OSError("the power went")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", half)
+    settings, data = toy_project.settings, DataVersion("3" * 32, files=1, size_bytes=1)
+    made_of = [settings, PROBLEM, toy_project.raw_tables, toy_project.features, toy_project.key_names]
+    with pytest.raises(OSError, match="the power went"):
+        build_features.function("e" * 64, *made_of, data, PROBLEM.first_clock, Stage("features"))
+    assert list(settings.features_dir.rglob("examples.parquet")) == []
 
 
 def test_the_leak_test_looks_back_as_far_as_a_label_is_waited_for(toy_place: Project):

@@ -30,7 +30,7 @@ def trials_of(root: Path, training_set: TrainingSet) -> list[object]:
     """Give settings, loss and state of each finished trial."""
     problem = small_project(Settings(root=root), "classification").problem
     study = optuna.load_study(
-        study_name=tuning.study_name(problem, PARAMETERS.model, training_set),
+        study_name=tuning.study_name(problem, PARAMETERS, training_set),
         storage=f"sqlite:///{root / '.state' / 'optuna' / 'studies.db'}",
     )
     trials = [(trial.params, trial.value, trial.state) for trial in study.trials if trial.state.is_finished()]

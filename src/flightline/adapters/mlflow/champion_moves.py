@@ -31,7 +31,14 @@ def check_move(by: str, why: str, evidence: Mapping[str, object]) -> None:
 
 
 def move_champion(
-    settings: Settings, name: str, to_version: str, *, by: str, why: str, evidence: Mapping[str, object]
+    settings: Settings,
+    name: str,
+    to_version: str,
+    *,
+    by: str,
+    why: str,
+    evidence: Mapping[str, object],
+    instead_of: str | None = None,
 ) -> None:
     """Move the alias `champion`: the only place in the project that does.
 
@@ -44,11 +51,14 @@ def move_champion(
         gate, canary, rollback, or a named person as ``person:<name>``.
     evidence
         What it rests on; not empty.
+    instead_of
+        The version that was compared with, where champion must still stand; empty: there must be none; None: any.
 
     Raises
     ------
     RegistryError
-        If the mover, the reason or the evidence is missing, or there is no such version or it has no model file.
+        If the mover, the reason or the evidence is missing, there is no such version or it has no model file, or
+        champion stands elsewhere than it was compared with.
     """
     check_move(by, why, evidence)
     if not has_model_file(settings, get_version(settings, name, to_version)):
@@ -58,7 +68,13 @@ def move_champion(
         )
     client = connect(settings)
     before = version_of(settings, name, CHAMPION)
-    moved = {"from_version": before.version if before else "none", "to_version": to_version, "by": by, "why": why}
+    stands_at = str(before.version) if before else ""
+    if instead_of not in (None, stands_at):
+        raise RegistryError(
+            f"champion was not moved: version {to_version} was compared with version {instead_of or 'none'}, and "
+            f"champion stands at version {stands_at or 'none'} by now; judge it again: `make train` or `make canary`"
+        )
+    moved = {"from_version": stands_at or "none", "to_version": to_version, "by": by, "why": why}
     record = {**moved, "at": datetime.now(UTC).isoformat(), "evidence": dict(evidence)}
     with open_run(settings, f"{name}-champion-moves", f"to version {to_version}") as run_id:
         for key, value in moved.items():
@@ -83,6 +99,9 @@ def champions(settings: Settings, name: str) -> list[str]:
                 stood_at.pop()
         if not stood_at or stood_at[-1] != to:  # a champion that is promoted again was not before itself
             stood_at.append(to)
+    now = version_of(settings, name, CHAMPION)
+    if now is not None and stood_at[-1:] != [str(now.version)]:  # its move was broken off once it stood there
+        stood_at.append(str(now.version))
     return stood_at
 
 

@@ -17,6 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.git_context import GitRunContext
 from mlflow.tracking.context.registry import resolve_tags
+from mlflow.types import DataType
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from flightline.adapters.model_store.manifest import ColumnKind
@@ -149,7 +150,7 @@ def register(
     try:
         complete(made)
         client.set_registered_model_alias(name, CHALLENGER, made.version)
-    except Exception:
+    except BaseException:
         client.delete_model_version(name, made.version)
         raise
     return str(made.version)
@@ -302,5 +303,5 @@ def input_columns(settings: Settings, model_version: ModelVersion) -> tuple[tupl
     """Give the columns a version takes, in order, as (name, "float64" or "str")."""
     connect(settings)
     signature = mlflow.models.get_model_info(f"models:/{model_version.name}/{model_version.version}").signature
-    kinds: dict[str, ColumnKind] = {"double": "float64", "string": "str"}
-    return tuple((column.name, kinds[column.type.name]) for column in signature.inputs)
+    # Text that is missing in all of the rows that the signature was inferred from has no type in MLflow.
+    return tuple((column.name, "float64" if column.type == DataType.double else "str") for column in signature.inputs)

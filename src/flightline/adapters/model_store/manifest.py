@@ -92,15 +92,26 @@ def check_problem(manifest: ModelManifest, problem: Problem) -> None:
             f"version {manifest.version} is {got[0]!r} on feature service {got[1]!r}, expected {expected[0]!r} on "
             f"{expected[1]!r} as in config.py; train a model for it"
         )
+    check_classes(manifest, problem)
+    names = [name for name, _ in manifest.columns]
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ModelFileError(f"version {manifest.version} takes columns twice: {', '.join(twice)}; train it again")
+
+
+def check_classes(manifest: ModelManifest, problem: Problem) -> None:
+    """Refuse a model whose numbers of classes mean others than the problem's.
+
+    Raises
+    ------
+    ModelFileError
+        Naming both.
+    """
     if manifest.classes != problem.classes:
         raise ModelFileError(
             f"version {manifest.version} has the classes {', '.join(manifest.classes) or 'none'}, expected "
             f"{', '.join(problem.classes) or 'none'} as in config.py, in this order; train a model for them"
         )
-    names = [name for name, _ in manifest.columns]
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ModelFileError(f"version {manifest.version} takes columns twice: {', '.join(twice)}; train it again")
 
 
 def check_meaning(manifest: ModelManifest, registered: Collection[str]) -> None:

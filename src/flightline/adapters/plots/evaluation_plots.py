@@ -218,6 +218,6 @@ def draw_comparisons(file: Path, verdict: Verdict, thresholds: Thresholds) -> Pa
 def _in_percent(comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
     """Give the improvements and how far their bounds reach to both sides, in % of the champion's loss."""
     gains = [(one.improvement.estimate, one.improvement.lower, one.improvement.upper) for one in comparisons]
-    losses = np.array([one.champion_loss for one in comparisons])
+    losses = np.array([one.champion_loss or np.nan for one in comparisons])  # of nothing there is no share
     middle, lower, upper = 100 * np.array(gains).T / losses
     return middle, np.maximum([middle - lower, upper - middle], 0)

@@ -14,6 +14,7 @@ GREY, BLUE, ORANGE = "#8a8f98", "#2563a8", "#d9730d"
 GREEN, RED = "#2b8a3e", "#c92a2a"
 To = TypeVar("To", Path, BytesIO)
 plt.rcParams |= {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+plt.rcParams["text.parse_math"] = False  # a slice may be called $10_$20
 
 
 def save(figure: plt.Figure, to: To) -> To:

@@ -160,7 +160,7 @@ def add_version(
     settings
         Where data/ and data.dvc are, and the remote's name.
     staged
-        A complete data set in data/'s layout, on the same file system. It is moved away.
+        A complete data set in data/'s layout. It is moved away.
     report
         Gets a line about what was done.
     before
@@ -183,6 +183,8 @@ def add_version(
             raise DataVersionError(f"the staged data set {staged} is empty; expected all files of a version")
         dvc_store.store_folder(stores, staged, content)
         version = _version_of(content)
+        if staged.stat().st_dev != settings.root.stat().st_dev:  # a rename takes it no further
+            staged = Path(shutil.move(staged, scratch / "staged"))
         _switch(settings, stores, staged, scratch / "before", version)
     report(f"version {version} is in data/, in {POINTER} and in the remote {stores.place}")
     return version

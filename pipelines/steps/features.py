@@ -14,12 +14,13 @@ from prefect.cache_policies import NO_CACHE
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters import raw_files
 from flightline.adapters.dvc.data_version import DataVersion
+from flightline.adapters.dvc.repository import hash_folder
 from flightline.adapters.engines import open_engine
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
 from flightline.adapters.files.parquet_rows import write_parts
-from flightline.core.errors import LeakError
+from flightline.core.errors import DataVersionError, LeakError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import FeatureCode, Project, RawTables, RequestCode
@@ -87,7 +88,7 @@ def build_features(
     """
     folder = features_folder(settings, key)
     with open_engine(settings) as connection:
-        groups = _read_groups(connection, settings, raw, code, clock)
+        groups = _read_groups(connection, settings, raw, code, data, clock)
         progress.note("raw tables read and put in UTC")
         known = _known_examples(groups, problem, code)
         progress.note(f"leak test passed{check_leaks(groups, code, problem, known)}")
@@ -107,9 +108,21 @@ def build_features(
 
 
 def _read_groups(
-    connection: ibis.BaseBackend, settings: Settings, raw: RawTables, code: FeatureCode, clock: datetime
+    connection: ibis.BaseBackend,
+    settings: Settings,
+    raw: RawTables,
+    code: FeatureCode,
+    data: DataVersion,
+    clock: datetime,
 ) -> dict[str, ibis.Table]:
-    return engine.build_groups(connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock)
+    tables = engine.load_raw(connection, settings.data_dir, raw.contracts)
+    held = hash_folder(settings.data_dir)
+    if held is None or held.md5 != data.md5:
+        raise DataVersionError(
+            f"data/ is no longer at version {data}, with which this run began: another process, such as `make ingest`, "
+            "has replaced it meanwhile; run it again"
+        )
+    return engine.build_groups(connection, tables, code, clock)
 
 
 def _known_examples(groups: Mapping[str, ibis.Table], problem: Problem, code: FeatureCode) -> pd.DataFrame:
@@ -240,7 +253,7 @@ def build_examples(
 ) -> Path:
     """Build the examples alone, with outcomes as they were known by the clock."""
     with open_engine(settings) as connection:
-        known = _known_examples(_read_groups(connection, settings, raw, code, clock), problem, code)
+        known = _known_examples(_read_groups(connection, settings, raw, code, data, clock), problem, code)
     file = settings.state_dir / "labels" / key[:16] / "examples.parquet"
     with atomic_write(file) as unfinished:
         known.to_parquet(unfinished)

@@ -10,9 +10,11 @@ import pytest
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.dvc.data_version import DataVersion
-from flightline.core.errors import FeatureError, LeakError
+from flightline.adapters.dvc.repository import hash_folder
+from flightline.core.errors import DataVersionError, FeatureError, LeakError
 from flightline.core.problem_spec import Canary, Monitoring, Problem
-from flightline.core.project import Project
+from flightline.core.project import FeatureCode, Project
+from pipelines.common.cached_step import CachedStep
 from pipelines.common.progress import Stage
 from pipelines.steps.features import (
     build_examples,
@@ -44,15 +46,31 @@ def test_examples_that_share_an_id_are_refused_before_anything_is_written(toy_pl
     def doubled(groups, problem):
         return toy_place.features.examples(groups, problem).mutate(example_id=ibis.literal("the same"))
 
-    settings, code = toy_place.settings, replace(toy_place.features, examples=doubled)
-    data = DataVersion("3" * 32, files=1, size_bytes=1)
-    made_of = [settings, PROBLEM, toy_place.raw_tables, code]
+    code = replace(toy_place.features, examples=doubled)
+    with pytest.raises(FeatureError, match="share their example_id, such as the same"):
+        build(toy_place, step, code, version_of(toy_place))
+    assert list(toy_place.settings.state_dir.rglob("d" * 16)) == []
+
+
+@pytest.mark.parametrize("step", [build_features, build_examples], ids=lambda step: step.__name__)
+def test_data_that_became_another_version_meanwhile_is_not_taken_for_the_one_that_was_pulled(toy_place: Project, step):
+    pulled = replace(version_of(toy_place), md5="3" * 32 + ".dir")
+    with pytest.raises(DataVersionError, match=rf"no longer at version {pulled.md5}.*run it again"):
+        build(toy_place, step, toy_place.features, pulled)
+    assert list(toy_place.settings.state_dir.rglob("d" * 16)) == []
+
+
+def version_of(project: Project) -> DataVersion:
+    held = hash_folder(project.settings.data_dir)
+    return DataVersion(held.md5, len(held.hashes), held.size_bytes)
+
+
+def build(project: Project, step: CachedStep[..., Any], code: FeatureCode, data: DataVersion) -> object:
+    made_of = [project.settings, PROBLEM, project.raw_tables, code]
     arguments = [data, PROBLEM.first_clock]
     if step is build_features:
-        arguments = [toy_place.key_names, *arguments, Stage("features")]
-    with pytest.raises(FeatureError, match="share their example_id, such as the same"):
-        step.function("d" * 64, *made_of, *arguments)
-    assert list(settings.state_dir.rglob("d" * 16)) == []
+        arguments = [project.key_names, *arguments, Stage("features")]
+    return step.function("d" * 64, *made_of, *arguments)
 
 
 def test_the_leak_test_looks_back_as_far_as_a_label_is_waited_for(toy_place: Project):

@@ -92,18 +92,19 @@ def build_features(
         progress.note("raw tables read and put in UTC")
         known = _known_examples(groups, problem, code)
         progress.note(f"leak test passed{check_leaks(groups, code, problem, known)}")
-        rows = engine.write_feature_tables(
-            groups,
-            code.tables,
-            folder,
-            lambda name, count: progress.note(f"{name} {count:,} rows"),
-            keys=keys,
-            limits=settings.duckdb_limits,
-        )
-    (folder / "examples").mkdir()
-    known.to_parquet(folder / "examples" / "examples.parquet")
-    made_of = {"clock": clock.isoformat(), "data_md5": data.md5}
-    (folder / MADE_OF_FILE).write_text(json.dumps(made_of) + "\n", encoding="utf-8")
+        with atomic_write(folder) as unfinished:
+            rows = engine.write_feature_tables(
+                groups,
+                code.tables,
+                unfinished,
+                lambda name, count: progress.note(f"{name} {count:,} rows"),
+                keys=keys,
+                limits=settings.duckdb_limits,
+            )
+            (unfinished / "examples").mkdir()
+            known.to_parquet(unfinished / "examples" / "examples.parquet")
+            made_of = {"clock": clock.isoformat(), "data_md5": data.md5}
+            (unfinished / MADE_OF_FILE).write_text(json.dumps(made_of) + "\n", encoding="utf-8")
     return FeatureTables(key, folder, rows, len(known))
 
 

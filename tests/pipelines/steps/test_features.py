@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import ANY
 
 import ibis
 import pandas as pd
@@ -58,6 +59,13 @@ def test_data_that_became_another_version_meanwhile_is_not_taken_for_the_one_tha
     with pytest.raises(DataVersionError, match=rf"no longer at version {pulled.md5}.*run it again"):
         build(toy_place, step, toy_place.features, pulled)
     assert list(toy_place.settings.state_dir.rglob("d" * 16)) == []
+
+
+def test_feature_tables_appear_with_their_examples_and_note_or_not_at_all(toy_place: Project):
+    unwritable = replace(version_of(toy_place), md5=ANY)  # equal to what data/ holds, and no JSON
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        build(toy_place, build_features, toy_place.features, unwritable)
+    assert list(toy_place.settings.features_dir.glob("d*")) == []
 
 
 def version_of(project: Project) -> DataVersion:

@@ -166,7 +166,9 @@ def test_a_csv_whose_rows_are_not_as_wide_as_its_header_is_refused(tmp_path: Pat
 
 
 def test_a_csv_may_have_a_mark_quoted_breaks_and_empty_lines(tmp_path: Path):
-    (tmp_path / "a.csv").write_text('"shop, or all",amount\r\n"S\n1",1\r\n\r\nS2,\r\n', encoding="utf-8-sig", newline="")
+    (tmp_path / "a.csv").write_text(
+        '"shop, or all",amount\r\n"S\n1",1\r\n\r\nS2,\r\n', encoding="utf-8-sig", newline=""
+    )
     assert read_source(str(tmp_path / "a.csv")).fillna("-").to_dict("list") == {
         "shop_or_all": ["S\n1", "S2"],
         "amount": ["1", "-"],

@@ -22,7 +22,7 @@ KINDS = "a .csv, .csv.gz or .parquet file, a folder of them, s3://bucket/path, o
 ABSENT = ["", "NA", "NaN", "nan", "NULL", "null", "None"]
 TRUTHS = {"true": "1", "false": "0", "t": "1", "f": "0", "1": "1", "0": "0"}
 ROW = "row"
-_OFFSET = r"(?:Z|[+-][0-9]{2}:?[0-9]{2}|[T ][0-9:.]+ ?[+-][0-9]{2})$"  # the last as PostgreSQL writes it
+OFFSET = r"(?:Z|[+-][0-9]{2}:?[0-9]{2}|[T ][0-9:.]+ ?[+-][0-9]{2})$"  # the last as PostgreSQL writes it
 _STRAY = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")  # what `raw_files` lets no cell hold, and tabs
 
 
@@ -186,7 +186,7 @@ def as_moments(column: pd.Series, zone: str) -> pd.Series:
                 f"{column.name} holds {column.iloc[row]!r} in row {row + 1}, expected a "
                 "time such as 2024-03-31T09:30:00 or 2024-03-31"
             )
-        has_zone = text.dropna().str.contains(_OFFSET)
+        has_zone = text.dropna().str.contains(OFFSET)
         if has_zone.any() and not has_zone.all():
             raise DataError(f"{column.name} holds times with and without a zone; give all of them one, or none")
         parsed = pd.to_datetime(text, format="ISO8601", utc=bool(has_zone.any()))

@@ -224,6 +224,7 @@ def join_training_set(
     """Join every labelled example with its features as of its prediction time."""
     known = pd.read_parquet(tables.examples_file)
     labelled = known[known[problem.label].notna()].reset_index(drop=True)
+    windows = windows_of(labelled, problem.windows)
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
     del known
     meaning, folder = digest_of(declarations["service"]), settings.state_dir / "training_sets" / key[:16]
@@ -238,7 +239,7 @@ def join_training_set(
         rows=len(labelled),
         features=len(columns),
         unlabelled={str(outcome): int(count) for outcome, count in outcomes.items()},
-        windows=windows_of(labelled, problem.windows),
+        windows=windows,
     )
 
 

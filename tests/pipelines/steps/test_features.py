@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
@@ -12,9 +13,11 @@ import pytest
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.dvc.data_version import DataVersion
 from flightline.adapters.dvc.repository import hash_folder
-from flightline.core.errors import DataVersionError, FeatureError, LeakError
+from flightline.core.errors import DataVersionError, FeatureError, LeakError, TrainingError
 from flightline.core.problem_spec import Canary, Monitoring, Problem
 from flightline.core.project import FeatureCode, Project
+from flightline.data.by_row import by_row
+from pipelines.common.artifacts import FeatureTables
 from pipelines.common.cached_step import CachedStep
 from pipelines.common.progress import Stage
 from pipelines.steps.features import (
@@ -22,8 +25,10 @@ from pipelines.steps.features import (
     build_features,
     check_columns,
     check_leaks,
+    declared,
     features_as_of,
     features_in_parts,
+    join_training_set,
 )
 from tests.toy_problem import PROBLEM
 
@@ -124,6 +129,18 @@ def test_a_label_by_absence_that_is_a_feature_is_seen_on_each_day(toy_place: Pro
     examples = pd.DataFrame({"event_timestamp": mondays["asked"], "label_known_at": mondays["asked"] + wait})
     with pytest.raises(LeakError, match="label_of_the_week: "):
         check_leaks(groups, code, problem, examples)
+
+
+def test_before_any_label_is_known_that_is_said(toy_store: Project, toy_examples: pd.DataFrame, tmp_path: Path):
+    (tmp_path / "examples").mkdir()
+    known = toy_examples.drop(columns=list(toy_store.requests.keys(toy_examples)))
+    unlabelled = known.assign(**{PROBLEM.label: None, "label_known_at": pd.NaT, "outcome": None})
+    unlabelled.to_parquet(tmp_path / "examples" / "examples.parquet")
+    code = replace(toy_store.requests, keys=by_row(lambda request: {"slot": request["city"]}))
+    tables = FeatureTables("k", tmp_path, {}, len(unlabelled))
+    declarations = declared(toy_store)
+    with pytest.raises(TrainingError, match="no label is known yet; move the clock on"):
+        join_training_set.function("k", toy_store.settings, PROBLEM, code, tables, declarations)
 
 
 def stock(*rows: tuple[str, float]) -> ibis.Table:

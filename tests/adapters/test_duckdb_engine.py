@@ -13,7 +13,6 @@ from ibis import _
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.core.errors import FeatureError
-from flightline.data.leakage import as_of
 from tests.toy_problem import load_features, sale, shop_row, write_raw
 from tests.toy_tables import CONTRACTS, FEATURE_TABLES, GROUPS, shop_recent
 
@@ -264,12 +263,6 @@ def test_without_a_moment_inside_the_data_its_middle_is_taken(toy_groups):
     assert len(moments) == 1
     assert datetime(2020, 3, 25, tzinfo=UTC) < moments[0] < datetime(2020, 4, 20, tzinfo=UTC)
     assert engine.find_leaks(toy_groups, {"shop_recent": shop_recent}, moments) == []
-
-
-def test_where_nothing_is_known_yet_there_is_no_moment(toy_groups):
-    nothing = as_of(toy_groups, datetime(1999, 1, 1, tzinfo=UTC))
-    with pytest.raises(FeatureError, match=r"no group .* has a row that was known by the event clock; add data, move"):
-        engine.moments_inside(nothing, ())
 
 
 def test_a_mean_over_the_whole_period_is_a_leak(toy_groups):

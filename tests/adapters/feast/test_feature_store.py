@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,6 @@ from flightline.core.lineage import digest_of
 from flightline.core.project import Project
 from flightline.core.settings import Settings
 from flightline.training.row_checks import check_values
-from tests.support import small_store
-from tests.support.small_service import NOON
 from tests.toy_problem import PROBLEM
 from tests.toy_tables import FEATURE_TABLES
 
@@ -204,20 +202,6 @@ def test_a_feature_that_is_declared_as_no_number_is_refused(store, tables, kind)
         feast_store.check_sources(store, tables)
 
 
-@pytest.mark.parametrize(
-    ("entities", "named"), [("[]", "__dummy"), ('[Entity(name="town", value_type=ValueType.STRING)]', "town")]
-)
-def test_a_view_whose_entity_is_no_variable_is_refused(tmp_path, entities, named):
-    settings = Settings(root=tmp_path)
-    settings.feature_repo.mkdir()
-    (settings.feature_repo / "definitions.py").write_text(
-        small_store.DECLARATIONS.replace('view("plan", CITY', f'view("plan", {entities}').replace("[entity]", "entity")
-        .replace('view("recent", SHOP', 'view("recent", [SHOP]')
-    )  # fmt: skip
-    with pytest.raises(FeatureError, match=f"the view plan names as entities {named} .*make it one"):
-        feast_store.describe_service(settings, SERVICE)
-
-
 def test_a_view_without_a_table_is_refused(store, tables):
     (tables / "city_recent.parquet").unlink()
     with pytest.raises(FeatureError, match="view city_recent has no table"):
@@ -314,22 +298,6 @@ def test_online_as_of_the_clock_equals_offline_as_of_the_clock(store, toy_exampl
     assert offline.notna().any().all()
     pd.testing.assert_frame_equal(online[list(offline)], offline, check_exact=True)
     assert max(stamp for row in rows for stamp in row.event_timestamps.values()) <= CLOCK
-
-
-def test_without_a_ttl_a_value_is_loaded_however_old_it_is(tmp_path):
-    settings = Settings(root=tmp_path)
-    long_ago = NOON - timedelta(days=300 * 365)
-    small_store.make_store(settings)
-    edit(settings, "timedelta(hours=6)", "timedelta(0)")
-    small_store.write_tables(settings, 7.0, long_ago)
-    feast_store.apply(settings)
-    feast_store.materialise(settings, NOON)
-    asked = pd.DataFrame({"example_id": ["a"], "event_timestamp": [NOON], "shop": ["S01"], "city": ["Bergen"]})
-    opened = OnlineFeatures.open(settings, SERVICE)
-    (row,) = opened.read(asked.to_dict("records"), NOON)
-    opened.close()
-    assert feast_store.join_features(settings, SERVICE, asked)["mean_units"].tolist() == [7.0]
-    assert row.values["mean_units"] == 7.0
 
 
 @pytest.mark.slow

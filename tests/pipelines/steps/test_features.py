@@ -17,6 +17,7 @@ from flightline.core.errors import DataVersionError, FeatureError, LeakError, Tr
 from flightline.core.problem_spec import Canary, Monitoring, Problem
 from flightline.core.project import FeatureCode, Project
 from flightline.data.by_row import by_row
+from flightline.data.leakage import as_of
 from pipelines.common.artifacts import FeatureTables
 from pipelines.common.cached_step import CachedStep
 from pipelines.common.progress import Stage
@@ -111,6 +112,12 @@ def test_a_leak_test_at_no_moment_of_the_problem_says_where_it_was(toy_groups, t
     for moments in ((), (datetime(2012, 1, 1, tzinfo=UTC),)):
         said = check_leaks(toy_groups, toy_place.features, replace(PROBLEM, leak_test_moments=moments), examples)
         assert "the middle of the data: leak_test_moments in src/flightline/problem/config.py names no" in said
+
+
+def test_where_nothing_is_known_yet_there_is_no_moment(toy_groups):
+    nothing = as_of(toy_groups, datetime(1999, 1, 1, tzinfo=UTC))
+    with pytest.raises(FeatureError, match=r"no group .* has a row that was known by the event clock; add data, move"):
+        engine.moments_inside(nothing, ())
 
 
 @pytest.mark.parametrize("weekday", range(7))

@@ -187,7 +187,7 @@ def _comparable(
 
 
 def moments_inside(groups: Mapping[str, ibis.Table], moments: Sequence[datetime]) -> list[datetime]:
-    """Keep the moments that lie inside what every group covers, or take its middle if none does.
+    """Keep the moments that lie inside what every group covers, else after each has begun, or take the middle.
 
     Raises
     ------
@@ -203,10 +203,13 @@ def moments_inside(groups: Mapping[str, ibis.Table], moments: Sequence[datetime]
             "no group of problem/availability.py has a row that was known by the event clock; add data, move the clock "
             "on (`make clock TO=...`), or correct known_at"
         )
-    low, high = max(span["low"] for span in known), min(span["high"] for span in known)
-    margin = (high - low) / 10
-    inside = [moment for moment in moments if low + margin < moment < high - margin]
-    return inside or [(low + (high - low) / 2).to_pydatetime()]
+    low, ends = max(span["low"] for span in known), [span["high"] for span in known]
+    for high in (min(ends), max(ends)):  # a group with few rows ends early: the others go on
+        margin = (high - low) / 10
+        if inside := [moment for moment in moments if low + margin < moment < high - margin]:
+            return inside
+    high = min(ends) if min(ends) > low else max(ends)
+    return [(low + (high - low) / 2).to_pydatetime()]
 
 
 def _sample(rows: ibis.Table) -> str:

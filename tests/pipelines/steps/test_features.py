@@ -120,6 +120,13 @@ def test_where_nothing_is_known_yet_there_is_no_moment(toy_groups):
         engine.moments_inside(nothing, ())
 
 
+def test_a_group_with_a_single_early_row_leaves_the_leak_test_at_its_moments(toy_groups, toy_place: Project):
+    first = toy_groups["plans"].known_at.min().execute()
+    rare = ibis.memtable(pd.DataFrame({"known_at": [first]}))
+    examples = pd.DataFrame({"event_timestamp": [NOON], "label_known_at": [NOON]})
+    assert check_leaks({**toy_groups, "rare": rare}, toy_place.features, PROBLEM, examples) == ""
+
+
 @pytest.mark.parametrize("weekday", range(7))
 def test_a_label_by_absence_that_is_a_feature_is_seen_on_each_day(toy_place: Project, weekday: int):
     wait, hours = timedelta(days=28), pd.date_range("2020-01-01", "2020-12-31", freq="7h", tz="UTC")

@@ -15,6 +15,7 @@ from prefect import flow
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.files.atomic_write import atomic_write
 from flightline.adapters.model_store.served_model import ServedModel, load_served_model
+from flightline.adapters.source_tables import OFFSET
 from flightline.core.clock import parse_moment
 from flightline.core.errors import ModelFileError, RequestError
 from flightline.core.prediction_record import Predicted, logged_answer, make_prediction_id
@@ -71,7 +72,7 @@ def requests_of(project: Project, file: Path) -> pd.DataFrame:
     ------
     RequestError
         If the file cannot be read, lacks a column, holds no row or a value of another type, or
-        asks about a time after the event clock.
+        asks about a time after the event clock, at none, or at one without a zone.
     """
     wanted = [*project.problem.entity_keys, *project.problem.request_columns]
     given = _read(file)
@@ -83,6 +84,9 @@ def requests_of(project: Project, file: Path) -> pd.DataFrame:
     rows = pd.DataFrame({name: _as_type(file, given[name], types[name]) for name in wanted})
     moments = given.get(PREDICTION_TIME, pd.Series(clock, index=given.index))
     rows["event_timestamp"] = _as_type(file, moments, types["event_timestamp"])
+    for name, column in ((project.schemas.event_time_field, None), (PREDICTION_TIME, "event_timestamp")):
+        if (absent_in := rows[column or name].isna()).any():
+            raise RequestError(f"{file.name} has no {name} in row {int(absent_in.argmax()) + 1}; expected a moment")
     if (rows["event_timestamp"] > clock).any():
         raise RequestError(f"{file.name} has a {PREDICTION_TIME} after the event clock, {clock.isoformat()}")
     return rows.assign(example_id=[f"{file.stem}-{row}" for row in range(len(rows))])
@@ -100,12 +104,23 @@ def _read(file: Path) -> pd.DataFrame:
 def _as_type(file: Path, values: pd.Series, kind: object) -> pd.Series:
     try:
         if isinstance(kind, pd.DatetimeTZDtype):
-            return pd.to_datetime(values, utc=True, format="ISO8601").astype(kind)
+            moments = pd.to_datetime(values, utc=True, format="ISO8601").astype(kind)
+            if not _have_zone(values):
+                raise ValueError(
+                    "a moment has no time zone; add its offset from UTC, such as 2024-01-31T09:30:00-05:00"
+                )
+            return moments
         if pd.api.types.is_object_dtype(kind):
             return values.astype(object).where(values.notna(), None)
         return pd.to_numeric(values).astype(kind)
     except (ValueError, TypeError) as err:
         raise RequestError(f"{file.name}: the column {values.name} is not all {kind}: {err}") from err
+
+
+def _have_zone(moments: pd.Series) -> bool:
+    if pd.api.types.is_datetime64_any_dtype(moments):
+        return moments.dt.tz is not None
+    return bool(moments.dropna().astype(str).str.contains(OFFSET).all())
 
 
 def score(project: Project, model: ServedModel, examples: pd.DataFrame, progress: Stage) -> pd.DataFrame:

@@ -100,10 +100,10 @@ def read_source(settings: Settings, raw: RawTables, source: str, folder: Path) -
 
 
 @task(cache_policy=NO_CACHE, retries=3, retry_delay_seconds=[2, 10, 30], retry_condition_fn=is_remote_error)
-def add_version(settings: Settings, staged: Path) -> DataVersion:
-    """Push the staged data set and let data.dvc name it."""
+def add_version(settings: Settings, staged: Path, before: DataVersion) -> DataVersion:
+    """Push the data set that was staged over a version, and let data.dvc name it."""
     with stage("add") as progress:
-        return dvc_data.add_version(settings, staged, progress.say)
+        return dvc_data.add_version(settings, staged, progress.say, before=before)
 
 
 @flow(name="ingest", validate_parameters=False)
@@ -122,7 +122,7 @@ def ingest(folder: Path | None = None, source: str = "") -> IngestResult:
     ContractError
         If the data set would break its contract with these files; nothing is changed.
     DataVersionError
-        If data/ is not at data.dvc, or the remote cannot be filled; nothing is changed.
+        If data/ is not at data.dvc, another ingest came between, or the remote cannot be filled; nothing is changed.
     """
     project = open_project()
     settings = project.settings
@@ -136,7 +136,7 @@ def ingest(folder: Path | None = None, source: str = "") -> IngestResult:
         if not (changes.new or changes.corrected):
             return IngestResult(before, before, changes)
         validate(staged, project.raw_tables)
-        return IngestResult(before, add_version(settings, staged), changes)
+        return IngestResult(before, add_version(settings, staged, before), changes)
 
 
 def print_result(result: IngestResult, remote: Remote) -> None:

@@ -14,12 +14,13 @@ from prefect.cache_policies import NO_CACHE
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters import raw_files
 from flightline.adapters.dvc.data_version import DataVersion
+from flightline.adapters.dvc.repository import hash_folder
 from flightline.adapters.engines import open_engine
 from flightline.adapters.event_clock import read_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.files.atomic_write import atomic_write, atomic_write_text
 from flightline.adapters.files.parquet_rows import write_parts
-from flightline.core.errors import LeakError
+from flightline.core.errors import DataVersionError, LeakError
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Problem
 from flightline.core.project import FeatureCode, Project, RawTables, RequestCode
@@ -87,29 +88,42 @@ def build_features(
     """
     folder = features_folder(settings, key)
     with open_engine(settings) as connection:
-        groups = _read_groups(connection, settings, raw, code, clock)
+        groups = _read_groups(connection, settings, raw, code, data, clock)
         progress.note("raw tables read and put in UTC")
         known = _known_examples(groups, problem, code)
         progress.note(f"leak test passed{check_leaks(groups, code, problem, known)}")
-        rows = engine.write_feature_tables(
-            groups,
-            code.tables,
-            folder,
-            lambda name, count: progress.note(f"{name} {count:,} rows"),
-            keys=keys,
-            limits=settings.duckdb_limits,
-        )
-    with atomic_write(folder / "examples" / "examples.parquet") as unfinished:  # others look for it (`find_examples`)
-        known.to_parquet(unfinished)
-    made_of = {"clock": clock.isoformat(), "data_md5": data.md5}
-    (folder / MADE_OF_FILE).write_text(json.dumps(made_of) + "\n", encoding="utf-8")
+        with atomic_write(folder) as unfinished:
+            rows = engine.write_feature_tables(
+                groups,
+                code.tables,
+                unfinished,
+                lambda name, count: progress.note(f"{name} {count:,} rows"),
+                keys=keys,
+                limits=settings.duckdb_limits,
+            )
+            (unfinished / "examples").mkdir()
+            known.to_parquet(unfinished / "examples" / "examples.parquet")
+            made_of = {"clock": clock.isoformat(), "data_md5": data.md5}
+            (unfinished / MADE_OF_FILE).write_text(json.dumps(made_of) + "\n", encoding="utf-8")
     return FeatureTables(key, folder, rows, len(known))
 
 
 def _read_groups(
-    connection: ibis.BaseBackend, settings: Settings, raw: RawTables, code: FeatureCode, clock: datetime
+    connection: ibis.BaseBackend,
+    settings: Settings,
+    raw: RawTables,
+    code: FeatureCode,
+    data: DataVersion,
+    clock: datetime,
 ) -> dict[str, ibis.Table]:
-    return engine.build_groups(connection, engine.load_raw(connection, settings.data_dir, raw.contracts), code, clock)
+    tables = engine.load_raw(connection, settings.data_dir, raw.contracts)
+    held = hash_folder(settings.data_dir)
+    if held is None or held.md5 != data.md5:
+        raise DataVersionError(
+            f"data/ is no longer at version {data}, with which this run began: another process, such as `make ingest`, "
+            "has replaced it meanwhile; run it again"
+        )
+    return engine.build_groups(connection, tables, code, clock)
 
 
 def _known_examples(groups: Mapping[str, ibis.Table], problem: Problem, code: FeatureCode) -> pd.DataFrame:
@@ -210,6 +224,7 @@ def join_training_set(
     """Join every labelled example with its features as of its prediction time."""
     known = pd.read_parquet(tables.examples_file)
     labelled = known[known[problem.label].notna()].reset_index(drop=True)
+    windows = windows_of(labelled, problem.windows)
     outcomes = known.loc[known[problem.label].isna(), "outcome"].fillna("not known by the clock").value_counts()
     del known
     meaning, folder = digest_of(declarations["service"]), settings.state_dir / "training_sets" / key[:16]
@@ -224,7 +239,7 @@ def join_training_set(
         rows=len(labelled),
         features=len(columns),
         unlabelled={str(outcome): int(count) for outcome, count in outcomes.items()},
-        windows=windows_of(labelled, problem.windows),
+        windows=windows,
     )
 
 
@@ -240,7 +255,7 @@ def build_examples(
 ) -> Path:
     """Build the examples alone, with outcomes as they were known by the clock."""
     with open_engine(settings) as connection:
-        known = _known_examples(_read_groups(connection, settings, raw, code, clock), problem, code)
+        known = _known_examples(_read_groups(connection, settings, raw, code, data, clock), problem, code)
     file = settings.state_dir / "labels" / key[:16] / "examples.parquet"
     with atomic_write(file) as unfinished:
         known.to_parquet(unfinished)

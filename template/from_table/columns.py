@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pandas as pd
 
 from flightline.adapters.source_tables import TRUTHS, as_moments
+from template.renaming import StartError
 
 INTEGER, NUMBER, TEXT, MOMENT = "Int64", "Float64", "object", "datetime64[ns, UTC]"
 MOST_VALUES = 50  # of a text column that counts as one of categories
-_INTEGER, _NUMBER = r"-?(0|[1-9][0-9]{0,17})", r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+_INTEGER, _NUMBER = r"-?(0|[1-9][0-9]{0,18})", r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ def describe_column(column: pd.Series) -> Column:
     known = column.dropna()
     kind = kind_of(known)
     numbers = _numbers(known, kind)
+    if np.isinf(numbers).any():
+        raise StartError(f"{column.name} holds an infinite number; leave out its row, or its value")
     values = tuple(sorted(map(str, known.unique()))) if kind == TEXT and known.nunique() <= MOST_VALUES else ()
     low, high = (1.0, float(known.astype(str).str.len().max())) if kind == TEXT and len(known) else (0.0, 0.0)
     is_truth = kind == INTEGER and set(numbers.unique()) <= {0, 1}
@@ -92,7 +96,7 @@ def kind_of(known: pd.Series) -> str:
     if set(text.str.lower().unique()) <= set(TRUTHS) and text.str.lower().nunique() == 2:
         return INTEGER
     for kind, pattern in ((INTEGER, _INTEGER), (NUMBER, _NUMBER)):
-        if text.str.fullmatch(pattern).all():
+        if text.str.fullmatch(pattern).all() and (kind == NUMBER or text.map(int).between(-(2**63), 2**63 - 1).all()):
             return kind
     looks_dated = text.str.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").all()
     return (

@@ -230,13 +230,17 @@ def _row_key(question: Question, frame: pd.DataFrame, moments: pd.Series) -> tup
 
 
 def _measures(question: Question, columns: dict[str, Column], frame: pd.DataFrame) -> tuple[Column, ...]:
-    """Take the numbers of a row that vary and do not count or name it, those without gaps first."""
+    """Take the numbers of a row that vary and do not count or name it, those without gaps first.
+
+    Hundredths of a number that features average must be exact (`rolling`): what is larger is a name.
+    """
     used = {question.time, *question.keys, question.label.column, ROW}
     found = [
         column
         for column in columns.values()
         if column.name not in used and column.is_number and column.spread > 0 and column.missing < 0.5
         and not (column.kind == INTEGER and column.distinct > 0.9 * len(frame))
+        and 100 * max(-column.low, column.high) < 2**53
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda column: column.missing > 0)[:MOST_MEASURES])
 
@@ -244,7 +248,9 @@ def _measures(question: Question, columns: dict[str, Column], frame: pd.DataFram
 def _views(question: Question) -> tuple[View, ...]:
     if not question.keys:
         return (View("all", ()),)
-    alone = [View(name.removesuffix("_id"), (name,)) for name in question.keys]
+    short = [name.removesuffix("_id") for name in question.keys]
+    names = short if len(set(short)) == len(short) else question.keys
+    alone = [View(name, (key,)) for name, key in zip(names, question.keys, strict=True)]
     together = [View("_".join(view.name for view in alone), question.keys)] if len(alone) > 1 else []
     return (*alone, *together)
 
@@ -312,7 +318,7 @@ def _time_features(question: Question, moments: pd.Series) -> tuple[str, ...]:
         found.append("day_of_week")
     if (moments.max() - moments.min()).days >= 730:
         found.append("day_of_year")
-    return tuple(found)
+    return tuple(name for name in found if name not in (*question.keys, *question.request))
 
 
 def _at_hour(moment: datetime) -> datetime:

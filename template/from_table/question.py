@@ -4,6 +4,7 @@ import keyword
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from zoneinfo import available_timezones
 
 import ibis
 
@@ -94,10 +95,13 @@ class Question:
             raise StartError(f"whether a row follows is asked of a key: add KEY=..., got LABEL of {self.label.within}")
         if self.label.follows and self.request:
             raise StartError("REQUEST names columns of the row that is asked about; with `row within` there is none")
-        named = (self.time, *self.keys, *self.request, *([self.label.column] if self.label.column else []))
+        labels = {self.label.name, self.label.column} - {""}
+        named = (self.time, *self.keys, *self.request, *labels)
         if doubled := sorted({name for name in named if named.count(name) > 1}):
             raise StartError(f"TIME, KEY, REQUEST and LABEL share {', '.join(doubled)}; each names other columns")
-        for name in {*named, self.label.name}:
+        if self.zone not in available_timezones():
+            raise StartError(f"got ZONE={self.zone}, expected a name such as Europe/Berlin or UTC")
+        for name in named:
             is_taken = name in TAKEN or keyword.iskeyword(name) or hasattr(ibis.Table, name)
             if is_taken or name.startswith(("model_", "_")):
                 raise StartError(f"got a column named {name}, a word of the template's own; give it another name first")
@@ -145,7 +149,7 @@ def parse_label(text: str) -> Label:
             raise StartError(f"got LABEL={text}: within 0 there is never a row")
         return Label(name or ("no_row" if is_absence else "has_row"), within=within, is_absence=is_absence)
     if found := _COMPARED.fullmatch(rest):
-        value = found["value"].strip().strip("'\"")
+        value = re.sub(r"""^(['"])(.*)\1$""", r"\2", found["value"].strip())
         words = re.sub(r"[^a-z0-9]+", "_", f"{found['column']}_{value}".lower()).strip("_")
         comparison = "==" if found["op"] == "=" else found["op"]
         return Label(name or words, found["column"], comparison, value)

@@ -10,7 +10,7 @@ import pytest
 
 from flightline.adapters.raw_files import RawFiles
 from flightline.adapters.source_tables import as_cells, keep_other_rows, read_source, tidy_names, write_table
-from flightline.core.errors import DataError
+from flightline.core.errors import ContractError, DataError
 from flightline.data.contract import TableContract, check_dataset
 from tests.support.servers.postgres import PASSWORD, PostgresServer
 
@@ -71,11 +71,31 @@ def test_times_without_a_zone_are_those_of_the_named_clock():
     ]
 
 
+def test_an_offset_may_have_hours_alone():
+    assert texts(["2020-01-01 00:30:00+01", "2020-07-01 00:30:00.5+02"], MOMENT, "Asia/Tokyo") == [
+        "2019-12-31T23:30:00Z",
+        "2020-06-30T22:30:00Z",
+    ]
+
+
 def test_what_is_no_time_is_named_with_its_row():
     with pytest.raises(DataError, match="cell holds 'soon' in row 2, expected a time"):
         texts(["2020-01-01", "soon"], MOMENT)
     with pytest.raises(DataError, match="cell holds times with and without a zone"):
         texts(["2020-01-01", "2020-01-01T10:00Z"], MOMENT)
+    with pytest.raises(DataError, match="cell holds times with and without a zone"):
+        texts(["2020-01-01 10:00:00", "2020-01-01 10:00:00+01"], MOMENT)
+
+
+def test_text_holds_nothing_that_the_files_of_data_may_not(tmp_path: Path):
+    write_table(FRAME.assign(shop="a\u2028\x85\r\nb\ufeff"), CONTRACT, tmp_path / "sales")
+    assert set(RawFiles(tmp_path)["sales/2020-01.csv"]["shop"]) == {"a b "}
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated():
+    with pytest.raises(DataError, match="holds a password, and it would be committed") as refused:
+        read_source("postgresql://me:secret@db.example/shop")
+    assert "secret" not in str(refused.value)
 
 
 def test_columns_that_would_share_a_name_are_refused():
@@ -136,6 +156,25 @@ def test_a_source_that_is_not_there_or_disagrees_with_itself_is_refused(tmp_path
         read_source(str(tmp_path / "torn.parquet"))
 
 
+@pytest.mark.parametrize(
+    ("rows", "cells", "line"), [("S1,1,\nS2,2,\n", 3, 2), ("S1,1\nS2,2,3\n", 3, 3), ('S1,1\n"S\n2"\n', 1, 4)]
+)
+def test_a_csv_whose_rows_are_not_as_wide_as_its_header_is_refused(tmp_path: Path, rows: str, cells: int, line: int):
+    (tmp_path / "a.csv").write_text(f"shop,amount\n{rows}")
+    with pytest.raises(DataError, match=rf"a.csv has {cells} cells in line {line}, expected 2, as in its header"):
+        read_source(str(tmp_path / "a.csv"))
+
+
+def test_a_csv_may_have_a_mark_quoted_breaks_and_empty_lines(tmp_path: Path):
+    (tmp_path / "a.csv").write_text(
+        '"shop, or all",amount\r\n"S\n1",1\r\n\r\nS2,\r\n', encoding="utf-8-sig", newline=""
+    )
+    assert read_source(str(tmp_path / "a.csv")).fillna("-").to_dict("list") == {
+        "shop_or_all": ["S\n1", "S2"],
+        "amount": ["1", "-"],
+    }
+
+
 def test_rows_of_a_known_month_stay_unless_a_new_one_has_their_key(tmp_path: Path):
     write_table(FRAME, CONTRACT, tmp_path / "data/sales")
     newer = FRAME.tail(1).assign(amount=7.5)
@@ -149,6 +188,23 @@ def test_rows_of_a_known_month_stay_unless_a_new_one_has_their_key(tmp_path: Pat
     newer.assign(sold_at=pd.Timestamp("2020-01-20", tz="UTC")).pipe(write_table, CONTRACT, tmp_path / "more/sales")
     keep_other_rows(tmp_path / "more", tmp_path / "data", {"sales": CONTRACT})
     assert len((tmp_path / "more/sales/2020-01.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_two_new_rows_of_one_key_are_left_for_the_contract_to_refuse(tmp_path: Path):
+    write_table(FRAME, CONTRACT, tmp_path / "data/sales")
+    write_table(pd.concat([FRAME.tail(1), FRAME.tail(1).assign(amount=7.5)]), CONTRACT, tmp_path / "new/sales")
+    keep_other_rows(tmp_path / "new", tmp_path / "data", {"sales": CONTRACT})
+    with pytest.raises(ContractError, match=r"\(shop, sold_at\) is unique in sales"):
+        check_dataset(RawFiles(tmp_path / "new"), {"sales": CONTRACT})
+
+
+def test_rows_of_a_table_that_is_one_file_stay_too(tmp_path: Path):
+    contract = TableContract(SCHEMA, key=("shop",), is_monthly=False)
+    for folder, rows in (("data", "S1,A,1\nS2,A,2\n"), ("new", "S1,A,3\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "shops.csv").write_text(f"shop,sold_at,amount\n{rows}")
+    keep_other_rows(tmp_path / "new", tmp_path / "data", {"shops": contract})
+    assert (tmp_path / "new/shops.csv").read_text() == "shop,sold_at,amount\nS2,A,2\nS1,A,3\n"
 
 
 def test_a_table_of_postgresql_is_read_with_the_password_of_the_environment(

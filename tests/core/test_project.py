@@ -117,3 +117,16 @@ def test_moment_features_are_those_that_nothing_else_of_a_request_moves(tmp_path
     assert other.moment_features(requests) == {"late"}
     nameless = replace(project, schemas=replace(project.schemas, event_time_field="asked_at"))
     assert nameless.moment_features(requests) == set()
+
+
+@pytest.mark.parametrize(
+    ("example", "columns", "said"),
+    [({"city": 5}, (), "city Input should be a valid string"), ({}, ("moon",), "no attribute 'moon'")],
+    ids=["a value that is refused", "a field that is not there"],
+)
+def test_an_example_that_is_no_instance_is_named(example: dict[str, Any], columns: tuple[str, ...], said: str) -> None:
+    project = toy_problem.make_project(Settings(root=Path("/nowhere")))
+    problem = replace(project.problem, request_columns=(*project.problem.request_columns, *columns))
+    wrong = replace(project.schemas, example={**project.schemas.example, **example})
+    with pytest.raises(FeatureError, match=rf"EXAMPLE of .* is no Instance with shop, .*{said}"):
+        _ = replace(project, problem=problem, schemas=wrong).key_names

@@ -65,6 +65,8 @@ def test_a_good_data_set_counts_its_rows() -> None:
         ("trip", "\u0664", "is a whole number"),
         ("trip", None, "is never missing"),
         ("trip", "100", "lies between 1 and 99"),
+        ("trip", str(2**63 - 1), "lies between 1 and 99"),
+        ("trip", str(2**63), "is a value of type Int64"),
         ("zone", "AB", "matches ^[A-Z]$"),
         ("zone", "C", "zone is found in zones.zone"),
         ("start", "yesterday", "is a time in UTC, YYYY-MM-DDTHH:MM:SSZ"),

@@ -91,6 +91,12 @@ def test_a_row_may_say_as_of_when_it_is_asked(project: Project) -> None:
         ({"shop": "S01"}, r"asked\.csv lacks the columns city, opens, guests"),
         (ASKED | {"guests": "many"}, "the column guests is not all int64"),
         (ASKED | {"opens": "soon"}, "the column opens is not all datetime64"),
+        (
+            ASKED | {"opens": "2020-07-01T15:00:00"},
+            "opens is not all datetime64.*: a moment has no time zone",
+        ),
+        (ASKED | {"opens": None}, "has no opens in row 1"),
+        (ASKED | {"prediction_time": None}, "has no prediction_time in row 1"),
         (ASKED | {"prediction_time": at(1).isoformat()}, "prediction_time after the event clock"),
     ],
 )

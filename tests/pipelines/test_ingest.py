@@ -81,7 +81,7 @@ def test_staged_files_are_told_apart_and_added(
     staged = tmp_path / "staged"
     changes = ingest.stage_files.fn(settings, folder, staged)
     rows = ingest.validate.fn(staged, RAW)
-    after = ingest.add_version.fn(settings, staged)
+    after = ingest.add_version.fn(settings, staged, before)
     assert changes == FileChanges((NEW,), (KNOWN,), ("shops.csv",))
     assert rows == {"shops": SHOPS, "sales": 2 * ROWS}
     assert (after.files, dvc_data.read_data_version(settings)) == (before.files + 1, after)
@@ -116,6 +116,22 @@ def test_a_folder_in_another_layout(settings: Settings, folder: Path, tmp_path: 
     ingest.stage_files.fn(settings, folder / "sales", tmp_path / "staged")
     with pytest.raises(ContractError, match="a file belongs to one of"):
         ingest.validate.fn(tmp_path / "staged", RAW)
+
+
+def test_an_ingest_that_another_has_overtaken_loses_nothing_of_it(
+    settings: Settings, folder: Path, tmp_path: Path
+) -> None:
+    before = ingest.verify.fn(settings)
+    other = tmp_path / "shops alone"
+    other.mkdir()
+    shutil.copy(settings.data_dir / "shops.csv", other)
+    _replace(other / "shops.csv", "S02,", "S00,")
+    for source, staged in ((folder, tmp_path / "first"), (other, tmp_path / "second")):
+        ingest.stage_files.fn(settings, source, staged)  # both of what data/ is now
+    after = ingest.add_version.fn(settings, tmp_path / "first", before)
+    with pytest.raises(DataVersionError, match=f"data/ has become version {after.md5}.*run it again"):
+        ingest.add_version.fn(settings, tmp_path / "second", before)
+    assert (dvc_data.read_data_version(settings), (settings.data_dir / NEW).exists()) == (after, True)
 
 
 @pytest.mark.slow

@@ -80,9 +80,9 @@ def materialise(project: Project) -> datetime:
 
 @flow(validate_parameters=False)
 def ingest(project: Project, folder: Path, staged: Path) -> None:
-    verify(project.settings)
+    before = verify(project.settings)
     stage_files(project.settings, folder, staged)
-    add_version(project.settings, staged)
+    add_version(project.settings, staged, before)
 
 
 @flow(validate_parameters=False)

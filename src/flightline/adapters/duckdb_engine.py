@@ -187,15 +187,29 @@ def _comparable(
 
 
 def moments_inside(groups: Mapping[str, ibis.Table], moments: Sequence[datetime]) -> list[datetime]:
-    """Keep the moments that lie inside what every group covers, or take its middle if none does."""
+    """Keep the moments that lie inside what every group covers, else after each has begun, or take the middle.
+
+    Raises
+    ------
+    FeatureError
+        If no group has a row.
+    """
     spans = [
         table.aggregate(low=table.known_at.min(), high=table.known_at.max()).to_pandas() for table in groups.values()
     ]
     known = [span.iloc[0] for span in spans if span["low"].notna().all()]
-    low, high = max(span["low"] for span in known), min(span["high"] for span in known)
-    margin = (high - low) / 10
-    inside = [moment for moment in moments if low + margin < moment < high - margin]
-    return inside or [(low + (high - low) / 2).to_pydatetime()]
+    if not known:
+        raise FeatureError(
+            "no group of problem/availability.py has a row that was known by the event clock; add data, move the clock "
+            "on (`make clock TO=...`), or correct known_at"
+        )
+    low, ends = max(span["low"] for span in known), [span["high"] for span in known]
+    for high in (min(ends), max(ends)):  # a group with few rows ends early: the others go on
+        margin = (high - low) / 10
+        if inside := [moment for moment in moments if low + margin < moment < high - margin]:
+            return inside
+    high = min(ends) if min(ends) > low else max(ends)
+    return [(low + (high - low) / 2).to_pydatetime()]
 
 
 def _sample(rows: ibis.Table) -> str:

@@ -3,9 +3,13 @@
 CSV keeps its cells as they are; of other sources, numbers are written in their shortest exact form.
 """
 
+import csv
+import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
 
 import pandas as pd
 from fsspec.core import url_to_fs
@@ -18,8 +22,8 @@ KINDS = "a .csv, .csv.gz or .parquet file, a folder of them, s3://bucket/path, o
 ABSENT = ["", "NA", "NaN", "nan", "NULL", "null", "None"]
 TRUTHS = {"true": "1", "false": "0", "t": "1", "f": "0", "1": "1", "0": "0"}
 ROW = "row"
-_OFFSET = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})$"
-_ROW_BREAKS = re.compile(r"[\r\n\t\x00-\x1f]+")
+OFFSET = r"(?:Z|[+-][0-9]{2}:?[0-9]{2}|[T ][0-9:.]+ ?[+-][0-9]{2})$"  # the last as PostgreSQL writes it
+_STRAY = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")  # what `raw_files` lets no cell hold, and tabs
 
 
 def read_source(address: str) -> pd.DataFrame:
@@ -53,7 +57,7 @@ def read_source(address: str) -> pd.DataFrame:
         for name in files:
             with system.open(name, "rb", compression="infer") as content:
                 frames[name] = _read_file(content, name)
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, csv.Error) as err:
         raise DataError(f"{address} cannot be read: {err}") from err
     first = frames[files[0]]
     for name, frame in frames.items():
@@ -65,16 +69,36 @@ def read_source(address: str) -> pd.DataFrame:
     return tidy_names(pd.concat(frames.values(), ignore_index=True))
 
 
-def _read_file(content: object, name: str) -> pd.DataFrame:
+def _read_file(content: IO[bytes], name: str) -> pd.DataFrame:
     if name.endswith(PARQUET):
         return pd.read_parquet(content)
+    _refuse_ragged(content, name)
     return pd.read_csv(content, dtype="string", keep_default_na=False, na_values=ABSENT)
+
+
+def _refuse_ragged(content: IO[bytes], name: str) -> None:
+    """Demand as many cells in each row as in the header: pandas shifts those of a longer row, and fills a shorter."""
+    text = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
+    rows = csv.reader(text)
+    header = next(rows, [])
+    for row in rows:
+        if row and len(row) != len(header):
+            raise DataError(
+                f"{name} has {len(row)} cells in line {rows.line_num}, expected {len(header)}, as in its header; "
+                "write it anew, or correct that line"
+            )
+    text.detach()
+    content.seek(0)
 
 
 def _read_postgres(address: str) -> pd.DataFrame:
     import sqlalchemy
 
     url, _, table = address.partition("#")
+    if urlsplit(url).password is not None:
+        raise DataError(
+            "the address holds a password, and it would be committed; PostgreSQL takes it from PGPASSWORD or ~/.pgpass"
+        )
     if not table:
         raise DataError(f"got {address}, which names no table; expected postgresql://user@host/database#table")
     *schema, name = table.split(".")
@@ -140,7 +164,7 @@ def as_cells(column: pd.Series, kind: str, zone: str) -> pd.Series:
         text = column.map(repr, na_action="ignore")
     text = text.astype("string").str.strip() if kind != "object" else text.astype("string")
     if kind == "object":
-        text = text.str.replace(_ROW_BREAKS, " ", regex=True)
+        text = text.str.replace(_STRAY, " ", regex=True)
     return text.mask(missing, MISSING)
 
 
@@ -162,7 +186,7 @@ def as_moments(column: pd.Series, zone: str) -> pd.Series:
                 f"{column.name} holds {column.iloc[row]!r} in row {row + 1}, expected a "
                 "time such as 2024-03-31T09:30:00 or 2024-03-31"
             )
-        has_zone = text.dropna().str.contains(_OFFSET)
+        has_zone = text.dropna().str.contains(OFFSET)
         if has_zone.any() and not has_zone.all():
             raise DataError(f"{column.name} holds times with and without a zone; give all of them one, or none")
         parsed = pd.to_datetime(text, format="ISO8601", utc=bool(has_zone.any()))
@@ -208,7 +232,7 @@ def write_table(frame: pd.DataFrame, contract: TableContract, folder: Path, zone
 
 
 def keep_other_rows(folder: Path, data: Path, contracts: Mapping[str, TableContract]) -> None:
-    """Add to the files of a folder the rows that data/ holds of the same month, unless a new one has their key.
+    """Add to the files of a folder the rows that data/ holds in the same file, unless a new one has their key.
 
     Parameters
     ----------
@@ -218,9 +242,12 @@ def keep_other_rows(folder: Path, data: Path, contracts: Mapping[str, TableContr
         What is known; it is not changed.
     """
     for file in sorted(folder.rglob("*.csv")):
-        known, contract = data / file.relative_to(folder), contracts[table_of(file.relative_to(folder).as_posix())]
+        known = data / file.relative_to(folder)
         if known.is_file():
+            contract = contracts[table_of(file.relative_to(folder).as_posix())]
             before, now = (pd.read_csv(each, dtype=str, keep_default_na=False) for each in (known, file))
-            both = pd.concat([before, now]).drop_duplicates(list(contract.key), keep="last")
-            both = both.sort_values(list(contract.month_from), kind="stable")
+            keys, new = (pd.MultiIndex.from_frame(rows[list(contract.key)]) for rows in (before, now))
+            both = pd.concat([before[~keys.isin(new)], now])
+            if contract.is_monthly:
+                both = both.sort_values(list(contract.month_from), kind="stable")
             both.to_csv(file, index=False, lineterminator="\n")

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from flightline.core.environment import read_settings
 from flightline.core.errors import FeatureError
@@ -260,8 +260,14 @@ class Project:
 
     @property
     def _example_columns(self) -> dict[str, list[Any]]:
-        example = self.schemas.instance.model_validate(self.schemas.example)
-        return {name: [getattr(example, name)] for name in self.request_fields}
+        try:
+            example = self.schemas.instance.model_validate(self.schemas.example)
+            return {name: [getattr(example, name)] for name in self.request_fields}
+        except (ValidationError, AttributeError) as err:
+            raise FeatureError(
+                f"EXAMPLE of src/flightline/problem/api_schema.py is no Instance with {', '.join(self.request_fields)}"
+                f", which config.py names ({' '.join(str(err).split())}); correct one of them"
+            ) from err
 
     @cached_property
     def request_features(self) -> Set[str]:

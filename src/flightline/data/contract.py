@@ -24,7 +24,7 @@ SHOWN_CHARACTERS = 200
 # column it does not always say in which row. No \d: it stands for digits of every script, and
 # DuckDB reads ASCII's only.
 _TEXT_OF_TYPE = {
-    "Int64": (r"-?[0-9]{1,18}", "is a whole number"),
+    "Int64": (r"-?[0-9]{1,19}", "is a whole number"),
     "Float64": (r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", "is a number"),
     "datetime64[ns, UTC]": (
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",

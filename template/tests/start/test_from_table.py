@@ -1,5 +1,6 @@
 """`make start FROM=...`: what is read, decided and written, what is refused, and that the outcome works."""
 
+import ast
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,14 @@ NAME, PROJECT = Spelling.of("churn"), Path(__file__).parents[3]
 
 
 ORDERS = make_orders()
+# Names that the templates use themselves, and text that is none of Python's.
+NAMED = ORDERS.assign(
+    owner=ORDERS["channel"],
+    owner_id=ORDERS["customer_id"],
+    windows=ORDERS["stars"],
+    day_of_week=ORDERS["ordered_at"].dt.dayofweek,
+    said=ORDERS["channel"].map({"web": 'a "\\d"', "shop": "b"}),
+)
 
 
 def question(**asked) -> Question:
@@ -36,6 +45,7 @@ def question(**asked) -> Question:
         ("amount", "amount", ("amount", "", "", 0)),
         ("late: minutes>=15", "late", ("minutes", ">=", "15", 0)),
         ("status = cancelled", "status_cancelled", ("status", "==", "cancelled", 0)),
+        ("gone: status='it is \"gone\"'", "gone", ("status", "==", 'it is "gone"', 0)),
         ("left: no row within 4w", "left", ("", "", "", 28)),
         ("a row within 24h", "has_row", ("", "", "", 1)),
     ],
@@ -112,6 +122,8 @@ def test_what_the_table_cannot_give_is_refused(asked, said):
         ({"label": "no row within 7d", "keys": ()}, "whether a row follows is asked of a key: add KEY"),
         ({"label": "no row within 7d", "request": ("amount",)}, "REQUEST names columns of the row"),
         ({"label": "amount", "request": ("amount",)}, "share amount; each names other columns"),
+        ({"label": "channel: amount>3", "request": ("channel",)}, "share channel; each names other columns"),
+        ({"zone": "Europe/Bergen"}, "got ZONE=Europe/Bergen, expected a name such as Europe/Berlin"),
         ({"label": "outcome: amount>3"}, "got a column named outcome, a word of the template's own"),
         ({"time": "count"}, "got a column named count, a word of the template's own"),
     ],
@@ -267,14 +279,39 @@ def test_rows_of_one_key_and_moment_are_numbered():
         {"label": "returned", "keys": ("customer_id", "channel")},
         {"label": "size", "known_after": timedelta(days=2)},
         {"label": "stars", "task": "multiclass"},
+        {"label": "stars", "keys": ("owner", "owner_id", "windows")},
+        {"label": "stars", "request": ("day_of_week",)},
+        {"label": 'x: said=a "\\d"'},
     ],
     ids=lambda asked: f"{asked['label']}, {asked.get('keys')}",
 )
+@pytest.mark.filterwarnings("error")
 def test_each_file_is_python_and_begins_with_what_to_change(asked):
-    for file, text in problem_files(make_plan(question(**asked), ORDERS), NAME, len(ORDERS)).items():
+    for file, text in problem_files(make_plan(question(**asked), NAMED), NAME, len(ORDERS)).items():
         compile(text, str(file), "exec")
+        assert not doubled_names(ast.parse(text)), file
         if "tests" not in file.parts:
             assert text.startswith('"""CHANGE ME')
+
+
+def doubled_names(code: ast.Module) -> set[str]:
+    """Give what a file defines, imports or assigns twice, and keys that a dict has twice."""
+    names = []
+    for node in code.body:
+        names += [target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)]
+        names += [node.name] if isinstance(node, ast.FunctionDef) else []
+        names += [each.asname or each.name for each in node.names] if isinstance(node, ast.ImportFrom) else []
+    dicts = [node.keys for node in ast.walk(code) if isinstance(node, ast.Dict)]
+    keys = [[key.value for key in each if isinstance(key, ast.Constant)] for each in dicts]
+    return {name for each in (names, *keys) for name in each if each.count(name) > 1}
+
+
+def test_numbers_that_are_names_are_no_measures():
+    ids = (1_850_000_000_000_000_000 + ORDERS["stars"]).astype(str)
+    plan = make_plan(question(keys=("post",)), ORDERS.drop(columns="customer_id").assign(post=ids, thread=ids))
+    assert (plan.columns["post"].kind, [each.name for each in plan.measures]) == ("Int64", ["amount", "stars"])
+    with pytest.raises(StartError, match="amount holds an infinite number"):
+        make_plan(question(), ORDERS.assign(amount=float("inf")))
 
 
 def test_spans_are_said_in_words():

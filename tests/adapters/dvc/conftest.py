@@ -1,6 +1,8 @@
 """A clone that made version 1, a fresh clone, and their remote."""
 
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,18 @@ def author(tmp_path: Path, remote: Path, small: Path) -> Settings:
 def clone(tmp_path: Path, remote: Path, author: Settings) -> Settings:
     """A fresh clone: no data/, no cache, the same remote."""
     return make_clone(tmp_path / "clone", remote, author.root / "data.dvc")
+
+
+@pytest.fixture(params=["one file system", "state on another"])
+def spread_clone(request: pytest.FixtureRequest, clone: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """The fresh clone; once with .state on a file system of its own, as in a container."""
+    if request.param == "one file system":
+        yield clone
+        return
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs /dev/shm, a file system of its own")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        shutil.rmtree(clone.state_dir, ignore_errors=True)
+        clone.state_dir.symlink_to(folder, target_is_directory=True)
+        yield clone

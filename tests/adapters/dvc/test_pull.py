@@ -4,8 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,21 +54,6 @@ def test_data_comes_back_from_the_cache_without_a_remote(author: Settings, remot
     shutil.rmtree(author.data_dir)
     pull(author)
     assert contents(author.data_dir) == contents(small)
-
-
-@pytest.fixture(params=["one file system", "state on another"])
-def spread_clone(request: pytest.FixtureRequest, clone: Settings, tmp_path: Path) -> Iterator[Settings]:
-    """The fresh clone; once with .state on a file system of its own, as in a container."""
-    if request.param == "one file system":
-        yield clone
-        return
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("needs /dev/shm, a file system of its own")
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        shutil.rmtree(clone.state_dir, ignore_errors=True)
-        clone.state_dir.symlink_to(folder, target_is_directory=True)
-        yield clone
 
 
 def test_an_earlier_version_is_replaced_both_ways(spread_clone: Settings, author: Settings, tmp_path: Path) -> None:

@@ -61,6 +61,12 @@ def test_a_new_version_reaches_another_clone(clone: Settings, author: Settings, 
     assert pull(author) == version
 
 
+def test_a_version_that_was_staged_under_state_is_added(spread_clone: Settings) -> None:
+    pull(spread_clone)
+    version = add_changed_month(spread_clone, spread_clone.state_dir)
+    assert version == dvc_data.check_data(spread_clone)
+
+
 def test_adding_puts_back_what_the_remote_lost(clone: Settings, author: Settings, tmp_path: Path, remote: Path) -> None:
     object_of(remote, author, "shops.csv").unlink()
     add_changed_month(author, tmp_path)

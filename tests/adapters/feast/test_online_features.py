@@ -243,3 +243,37 @@ def test_opening_leaves_the_registry_as_it_was(settings: Settings) -> None:
     before = (file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_ino)
     OnlineFeatures.open(settings, "buses_v1").close()
     assert (file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_ino) == before
+
+
+def declared(root: Path, old: str, new: str) -> Settings:
+    """Make a repository with other declarations, and nothing applied."""
+    settings = Settings(root=root)
+    settings.feature_repo.mkdir()
+    shutil.copy(Path(__file__).parents[3] / "feature_repo" / "feature_store.yaml", settings.feature_repo)
+    assert old in DECLARATIONS
+    (settings.feature_repo / "definitions.py").write_text(DECLARATIONS.replace(old, new))
+    return settings
+
+
+def test_without_a_ttl_a_value_is_loaded_however_old_it_is(settings: Settings, tmp_path: Path) -> None:
+    endless = declared(tmp_path, "timedelta(days=30)", "timedelta(0)")
+    shutil.copytree((settings.features_dir / "current").resolve(), endless.features_dir / "current")
+    old = _table("line_number", (7, NOON - timedelta(days=300 * 365), {"delay": 4.0}))
+    old.to_parquet(endless.features_dir / "current" / "delays.parquet")
+    feast_store.apply(endless)
+    feast_store.materialise(endless, NOON)
+    asked = pd.DataFrame({"example_id": ["a"], "event_timestamp": [NOON], "stop": ["north"], "line_number": [7]})
+    opened = OnlineFeatures.open(endless, "buses_v1")
+    (row,) = opened.read(asked.to_dict("records"), NOON)
+    opened.close()
+    assert row.values["delay"] == 4.0
+    assert feast_store.join_features(endless, "buses_v1", asked)["delay"].tolist() == [4.0]
+
+
+@pytest.mark.parametrize(
+    ("entities", "named"), [("[]", "__dummy"), ('[Entity(name="bus", value_type=ValueType.STRING)]', "bus")]
+)
+def test_a_view_whose_entity_is_no_variable_is_refused(tmp_path: Path, entities: str, named: str) -> None:
+    settings = declared(tmp_path, "entities=[entity]", f"entities={entities}")
+    with pytest.raises(FeatureError, match=f"the view rain names as entities {named} .*make it one"):
+        feast_store.describe_service(settings, "buses_v1")

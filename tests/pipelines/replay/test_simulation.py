@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from flightline.adapters.dvc.data_version import read_data_version
+from flightline.adapters.dvc.repository import hash_folder
 from flightline.adapters.event_clock import read_clock, set_clock
 from flightline.adapters.feast import feature_store as feast_store
 from flightline.adapters.feast.online_features import OnlineFeatures
@@ -41,7 +42,7 @@ START = datetime(2020, 6, 10, 15, 30, tzinfo=UTC)
 # In it, the next day is predicted from 17:00 to 19:00, and shops close at 14:00, 15:00 and 16:00.
 PLAN = Plan(START, START + timedelta(days=1), timedelta(hours=6))
 CATEGORIES = {"shop": "str", "city": "str"}
-POINTER = f"outs:\n- md5: {'1' * 32}.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: data\n"
+POINTER = "outs:\n- md5: {md5}\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: data\n"
 
 
 def put_small_model(project: Project, version: str = "3") -> str:
@@ -68,7 +69,7 @@ def project(
     """A project with feature tables, and a clock, a store and a log of its own."""
     settings = Settings(root=tmp_path_factory.mktemp("the pröject"))
     lay_store(settings, toy_store, toy_place, toy_examples)
-    (settings.root / "data.dvc").write_text(POINTER)
+    (settings.root / "data.dvc").write_text(POINTER.format(md5=hash_folder(settings.data_dir).md5))
     set_clock(settings, START + timedelta(days=5))
     feast_store.apply(settings)
     feast_store.materialise(settings, START)

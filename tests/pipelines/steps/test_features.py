@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import ibis
 import pandas as pd
@@ -11,17 +11,24 @@ import pytest
 
 from flightline.adapters import duckdb_engine as engine
 from flightline.adapters.dvc.data_version import DataVersion
-from flightline.core.errors import FeatureError, LeakError
+from flightline.adapters.dvc.repository import hash_folder
+from flightline.core.errors import DataVersionError, FeatureError, LeakError, TrainingError
 from flightline.core.problem_spec import Canary, Monitoring, Problem
-from flightline.core.project import Project
+from flightline.core.project import FeatureCode, Project
+from flightline.data.by_row import by_row
+from flightline.data.leakage import as_of
+from pipelines.common.artifacts import FeatureTables
+from pipelines.common.cached_step import CachedStep
 from pipelines.common.progress import Stage
 from pipelines.steps.features import (
     build_examples,
     build_features,
     check_columns,
     check_leaks,
+    declared,
     features_as_of,
     features_in_parts,
+    join_training_set,
 )
 from tests.toy_problem import PROBLEM
 
@@ -45,28 +52,38 @@ def test_examples_that_share_an_id_are_refused_before_anything_is_written(toy_pl
     def doubled(groups, problem):
         return toy_place.features.examples(groups, problem).mutate(example_id=ibis.literal("the same"))
 
-    settings, code = toy_place.settings, replace(toy_place.features, examples=doubled)
-    data = DataVersion("3" * 32, files=1, size_bytes=1)
-    made_of = [settings, PROBLEM, toy_place.raw_tables, code]
+    code = replace(toy_place.features, examples=doubled)
+    with pytest.raises(FeatureError, match="share their example_id, such as the same"):
+        build(toy_place, step, code, version_of(toy_place))
+    assert list(toy_place.settings.state_dir.rglob("d" * 16)) == []
+
+
+@pytest.mark.parametrize("step", [build_features, build_examples], ids=lambda step: step.__name__)
+def test_data_that_became_another_version_meanwhile_is_not_taken_for_the_one_that_was_pulled(toy_place: Project, step):
+    pulled = replace(version_of(toy_place), md5="3" * 32 + ".dir")
+    with pytest.raises(DataVersionError, match=rf"no longer at version {pulled.md5}.*run it again"):
+        build(toy_place, step, toy_place.features, pulled)
+    assert list(toy_place.settings.state_dir.rglob("d" * 16)) == []
+
+
+def test_feature_tables_appear_with_their_examples_and_note_or_not_at_all(toy_place: Project):
+    unwritable = replace(version_of(toy_place), md5=ANY)  # equal to what data/ holds, and no JSON
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        build(toy_place, build_features, toy_place.features, unwritable)
+    assert list(toy_place.settings.features_dir.glob("d*")) == []
+
+
+def version_of(project: Project) -> DataVersion:
+    held = hash_folder(project.settings.data_dir)
+    return DataVersion(held.md5, len(held.hashes), held.size_bytes)
+
+
+def build(project: Project, step: CachedStep[..., Any], code: FeatureCode, data: DataVersion) -> object:
+    made_of = [project.settings, PROBLEM, project.raw_tables, code]
     arguments = [data, PROBLEM.first_clock]
     if step is build_features:
-        arguments = [toy_place.key_names, *arguments, Stage("features")]
-    with pytest.raises(FeatureError, match="share their example_id, such as the same"):
-        step.function("d" * 64, *made_of, *arguments)
-    assert list(settings.state_dir.rglob("d" * 16)) == []
-
-
-def test_examples_that_were_broken_off_are_not_found_by_others(toy_project: Project, monkeypatch: pytest.MonkeyPatch):
-    def half(_: pd.DataFrame, file: Path) -> None:
-        file.write_bytes(b"PAR1")
-        raise OSError("the power went")
-
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", half)
-    settings, data = toy_project.settings, DataVersion("3" * 32, files=1, size_bytes=1)
-    made_of = [settings, PROBLEM, toy_project.raw_tables, toy_project.features, toy_project.key_names]
-    with pytest.raises(OSError, match="the power went"):
-        build_features.function("e" * 64, *made_of, data, PROBLEM.first_clock, Stage("features"))
-    assert list(settings.features_dir.rglob("examples.parquet")) == []
+        arguments = [project.key_names, *arguments, Stage("features")]
+    return step.function("d" * 64, *made_of, *arguments)
 
 
 def test_the_leak_test_looks_back_as_far_as_a_label_is_waited_for(toy_place: Project):
@@ -96,6 +113,19 @@ def test_a_leak_test_at_no_moment_of_the_problem_says_where_it_was(toy_groups, t
         assert "the middle of the data: leak_test_moments in src/flightline/problem/config.py names no" in said
 
 
+def test_where_nothing_is_known_yet_there_is_no_moment(toy_groups):
+    nothing = as_of(toy_groups, datetime(1999, 1, 1, tzinfo=UTC))
+    with pytest.raises(FeatureError, match=r"no group .* has a row that was known by the event clock; add data, move"):
+        engine.moments_inside(nothing, ())
+
+
+def test_a_group_with_a_single_early_row_leaves_the_leak_test_at_its_moments(toy_groups, toy_place: Project):
+    first = toy_groups["plans"].known_at.min().execute()
+    rare = ibis.memtable(pd.DataFrame({"known_at": [first]}))
+    examples = pd.DataFrame({"event_timestamp": [NOON], "label_known_at": [NOON]})
+    assert check_leaks({**toy_groups, "rare": rare}, toy_place.features, PROBLEM, examples) == ""
+
+
 @pytest.mark.parametrize("weekday", range(7))
 def test_a_label_by_absence_that_is_a_feature_is_seen_on_each_day(toy_place: Project, weekday: int):
     wait, hours = timedelta(days=28), pd.date_range("2020-01-01", "2020-12-31", freq="7h", tz="UTC")
@@ -112,6 +142,18 @@ def test_a_label_by_absence_that_is_a_feature_is_seen_on_each_day(toy_place: Pro
     examples = pd.DataFrame({"event_timestamp": mondays["asked"], "label_known_at": mondays["asked"] + wait})
     with pytest.raises(LeakError, match="label_of_the_week: "):
         check_leaks(groups, code, problem, examples)
+
+
+def test_before_any_label_is_known_that_is_said(toy_store: Project, toy_examples: pd.DataFrame, tmp_path: Path):
+    (tmp_path / "examples").mkdir()
+    known = toy_examples.drop(columns=list(toy_store.requests.keys(toy_examples)))
+    unlabelled = known.assign(**{PROBLEM.label: None, "label_known_at": pd.NaT, "outcome": None})
+    unlabelled.to_parquet(tmp_path / "examples" / "examples.parquet")
+    code = replace(toy_store.requests, keys=by_row(lambda request: {"slot": request["city"]}))
+    tables = FeatureTables("k", tmp_path, {}, len(unlabelled))
+    declarations = declared(toy_store)
+    with pytest.raises(TrainingError, match="no label is known yet; move the clock on"):
+        join_training_set.function("k", toy_store.settings, PROBLEM, code, tables, declarations)
 
 
 def stock(*rows: tuple[str, float]) -> ibis.Table:

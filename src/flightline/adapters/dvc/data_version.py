@@ -147,7 +147,9 @@ def push(settings: Settings, report: Report = print) -> DataVersion:
     return version
 
 
-def add_version(settings: Settings, staged: Path, report: Report = print) -> DataVersion:
+def add_version(
+    settings: Settings, staged: Path, report: Report = print, *, before: DataVersion | None = None
+) -> DataVersion:
     """Make a staged folder the new data/, push it, and let data.dvc name it.
 
     The remote is filled first and data.dvc is written last, so that data.dvc never names
@@ -158,23 +160,31 @@ def add_version(settings: Settings, staged: Path, report: Report = print) -> Dat
     settings
         Where data/ and data.dvc are, and the remote's name.
     staged
-        A complete data set in data/'s layout, on the same file system. It is moved away.
+        A complete data set in data/'s layout. It is moved away.
     report
         Gets a line about what was done.
+    before
+        The version that the staged folder was laid over: a later one would lose what it has more. None: any.
 
     Raises
     ------
     DataVersionError
-        If data/ was not at data.dvc, or anything failed; then both are as they were.
+        If data/ was not at data.dvc or at `before`, or anything failed; then both are as they were.
     """
     with dvc_store.open_stores(settings) as stores, scratch_folder(settings) as scratch:
         if settings.data_dir.exists() or (settings.root / POINTER).exists():
-            check_data(settings)
+            current = check_data(settings)
+            if before not in (None, current):
+                raise DataVersionError(
+                    f"data/ has become version {current} since this was laid over {before}: run it again"
+                )
         content = dvc_store.hash_folder(staged)
         if content is None:
             raise DataVersionError(f"the staged data set {staged} is empty; expected all files of a version")
         dvc_store.store_folder(stores, staged, content)
         version = _version_of(content)
+        if staged.stat().st_dev != settings.root.stat().st_dev:  # a rename takes it no further
+            staged = Path(shutil.move(staged, scratch / "staged"))
         _switch(settings, stores, staged, scratch / "before", version)
     report(f"version {version} is in data/, in {POINTER} and in the remote {stores.place}")
     return version

@@ -5,7 +5,7 @@ import io
 import runpy
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _TIMESTAMPS = ("event_timestamp", "created_timestamp")
 _LOCK_SECONDS = 30.0
+_BEGINNING = datetime(1700, 1, 1, tzinfo=UTC)  # pandas, in which Feast reads a table, counts nanoseconds from 1677 on
 _NUMBERS_ONLY = "a store gives numbers; text comes with the request, and of a list each number is a feature of its own"
 
 
@@ -47,7 +48,7 @@ def offline_store_module(settings: Settings) -> ModuleType:
 
 
 def load_declarations(settings: Settings) -> list[Any]:
-    """Run every file of feature_repo/ and give the Feast objects in it, each once.
+    """Run every file of feature_repo/ and give the Feast objects in it, each once; a view needs an entity among them.
 
     Not imported: Python would take the compiled file of before for one that was changed within the same second.
     """
@@ -58,7 +59,16 @@ def load_declarations(settings: Settings) -> list[Any]:
         for value in runpy.run_path(str(file), run_name=f"_feature_repo_{file.stem}").values():
             if isinstance(value, Entity | FeatureView | FeatureService):
                 found[id(value)] = value
-    return list(found.values())
+    declarations = list(found.values())
+    entities = {item.name for item in declarations if isinstance(item, Entity)}
+    for view in _views(declarations):
+        if unknown := [name for name in view.entities if name not in entities]:
+            raise FeatureError(
+                f"the view {view.name} names as entities {', '.join(unknown)} (__dummy: none at all), and no variable "
+                "of feature_repo/ is that Entity; make it one. What is the same for all rows has one too, whose key "
+                "request_keys of problem/request_features.py computes"
+            )
+    return declarations
 
 
 def _views(declarations: list[Any]) -> list["FeatureView"]:
@@ -277,22 +287,20 @@ def materialise(
 ) -> dict[str, int]:
     """Load the newest value of every key, as of the clock, into the online store.
 
-    Values older than their view's ttl would not be served, so nothing older is loaded.
+    Values older than their view's ttl would not be served, so nothing older is loaded; without a ttl, all are.
 
     Returns
     -------
     dict
-        By view, the ttl in hours it was materialised over.
+        By view, the hours it was materialised over.
     """
     store = open_store(settings)
-    spans: Mapping[str, timedelta] = {
-        view.name: view.ttl or timedelta(days=3650) for view in store.list_feature_views()
-    }
-    for name, ttl in spans.items():
+    starts = {view.name: clock - view.ttl if view.ttl else _BEGINNING for view in store.list_feature_views()}
+    for name, start in starts.items():
         with _without_feast_talking():
-            store.materialize(clock - ttl, clock, feature_views=[name])
+            store.materialize(start, clock, feature_views=[name])
         report(name)
-    return {name: int(ttl.total_seconds() // 3600) for name, ttl in spans.items()}
+    return {name: (clock - start) // timedelta(hours=1) for name, start in starts.items()}
 
 
 def materialise_since(settings: Settings, start: datetime, clock: datetime) -> None:

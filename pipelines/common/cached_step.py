@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from enum import Enum
 from functools import update_wrapper
+from hashlib import file_digest
 from inspect import isfunction, signature
 from itertools import chain
 from pathlib import Path
@@ -22,7 +23,6 @@ from prefect.filesystems import LocalFileSystem
 from prefect.results import ResultStore
 from prefect.settings import get_current_settings
 
-from flightline.adapters.model_store.model_file import digest_of_file
 from flightline.adapters.provenance import lock_digest
 from flightline.core.lineage import digest_of
 from flightline.core.problem_spec import Canary, Monitoring, Problem, Thresholds
@@ -103,7 +103,12 @@ def _is_whole(result: object) -> bool:
         return True
     values = [getattr(result, each.name) for each in dataclasses.fields(result)]
     files, sha256 = [value for value in values if isinstance(value, Path)], getattr(result, "sha256", None)
-    return all(file.exists() and (sha256 is None or digest_of_file(file) == sha256) for file in files)
+    return all(file.exists() and (sha256 is None or _sha256_of(file) == sha256) for file in files)
+
+
+def _sha256_of(file: Path) -> str:
+    with file.open("rb") as opened:  # not by `model_file.py`, which reaches every model: it would be part of each key
+        return file_digest(opened, "sha256").hexdigest()
 
 
 def _by_key(context: TaskRunContext, arguments: dict[str, Any]) -> str:
